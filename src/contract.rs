@@ -1,0 +1,49 @@
+//! The only knowledge that both binaries share: what the operator tells an agent, and what it answers.
+//!
+//! In: nothing. Out: serde structs, names of files, exit codes. It must never know Kubernetes, SQL or HTTP.
+//!
+//! A task is a JSON file mounted from a ConfigMap. It holds no secret and no personal data; it names the
+//! files that hold the secrets. A report is one JSON object in the container's termination message.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+mod event;
+mod report;
+mod task;
+
+pub use event::{EventKind, EventRule, Match};
+pub use report::{
+    FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,
+};
+pub use task::{
+    Approval, Channel, Column, ColumnKind, Connect, Country, Feed, FeedDestination, FeedMode,
+    FeedSource, Locale, Preview, PreviewedRule, Retain, RetainMode, RetentionRule, Sink,
+    SourceAuth, SourceFormat, Task, Tax, TaxDisplay, TaxRate, Webhook,
+};
+
+/// The version of the task and report formats. An agent refuses any other.
+pub const VERSION: u32 = 1;
+
+/// Where the task is mounted in every pod that the operator starts.
+pub const TASK_PATH: &str = "/etc/tradewind/task.json";
+
+/// Below this folder each Secret that a task names is mounted: `<SECRETS_PATH>/<mount>/<key>`.
+pub const SECRETS_PATH: &str = "/var/run/tradewind/secrets";
+
+/// Where a report is written (Kubernetes' default termination message path).
+pub const REPORT_PATH: &str = "/dev/termination-log";
+
+/// The connector's port for webhooks.
+pub const WEBHOOK_PORT: u16 = 8080;
+
+/// The connector's port for `/healthz`, `/readyz` and `/metrics`; never exposed by an Ingress.
+pub const ADMIN_PORT: u16 = 8081;
+
+/// Exit codes that a Job's pod failure policy reads.
+pub mod exit {
+    /// The work is done, or there was nothing to do.
+    pub const DONE: u8 = 0;
+    /// The task or the world it describes is wrong: a retry would end the same way (BSD's `EX_USAGE`).
+    pub const REFUSED: u8 = 64;
+    /// A passing fault: the same task may succeed later (BSD's `EX_TEMPFAIL`).
+    pub const RETRY: u8 = 75;
+}

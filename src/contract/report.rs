@@ -1,0 +1,153 @@
+//! What an agent answers: one JSON object in the termination message.
+
+use serde::{Deserialize, Serialize};
+
+use super::Preview;
+
+/// The most bytes that Kubernetes keeps of a termination message.
+pub const REPORT_BYTES: usize = 4096;
+
+/// What an agent answers. Counts, hashes and reasons only; never data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report<B> {
+    /// [`super::VERSION`].
+    pub version: u32,
+    /// `feed` or `retain`.
+    pub command: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// CamelCase, for conditions: `Done`, `AwaitingApproval`, `SourceUnavailable`.
+    pub reason: String,
+    /// One sentence for a person: what is wrong and what would be right. At most 512 bytes, no data.
+    pub message: String,
+    /// RFC 3339.
+    pub started_at: String,
+    /// RFC 3339.
+    pub finished_at: String,
+    /// What was done, as far as it got; absent when nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<B>,
+}
+
+/// How it ended; each maps to one exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+pub enum Outcome {
+    /// All that could be done is done.
+    Done,
+    /// A passing fault: try again.
+    Retry,
+    /// A retry would end the same way: somebody must act.
+    Refused,
+}
+
+impl Outcome {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => super::exit::DONE,
+            Self::Retry => super::exit::RETRY,
+            Self::Refused => super::exit::REFUSED,
+        }
+    }
+}
+
+/// What a feed run wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FeedReport {
+    /// Items in the file.
+    pub items: i64,
+    /// Items of the source that the platform would not take.
+    pub rejected: i64,
+    /// The first few of them, bounded so that the report fits.
+    #[serde(default)]
+    pub rejections: Vec<RejectedItem>,
+    /// Items whose text fell back to another language.
+    #[serde(default)]
+    pub fallbacks: i64,
+    /// The object that was written; empty when none was.
+    #[serde(default)]
+    pub object: String,
+    /// `sha256-<hex>` of the file.
+    #[serde(default)]
+    pub hash: String,
+    /// The file's size.
+    #[serde(default)]
+    pub bytes: i64,
+    /// False when the file was already there, byte for byte.
+    #[serde(default)]
+    pub written: bool,
+}
+
+/// An item that the platform would not take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectedItem {
+    /// The item's id (a product, not a person), cut to 64 characters.
+    pub id: String,
+    /// The column at fault.
+    pub column: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// What a retention run did. `due = erased + held + restricted + gone + blocked + failed + remaining` for every
+/// rule, each term counted for itself. Cumulative over all attempts of the run, read back from the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetainReport {
+    /// The run's id in the region's run table; empty for a dry run.
+    #[serde(default)]
+    pub run: String,
+    /// What was previewed, with its hash; absent when the run erased under an approval or below the bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+    /// The preview's hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_hash: Option<String>,
+    /// A rule each.
+    pub rules: Vec<RetainedRule>,
+}
+
+/// One rule's numbers, in rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct RetainedRule {
+    /// The rule's name.
+    pub name: String,
+    /// Rows of the table when the run began.
+    pub rows: i64,
+    /// Rows that were due at the run's cut-off.
+    pub due: i64,
+    /// Rows that are gone by this run.
+    #[serde(default)]
+    pub erased: i64,
+    /// Due rows that a hold keeps. No release of Tradewind places holds yet: always 0.
+    #[serde(default)]
+    pub held: i64,
+    /// Due rows that are restricted instead of erased. No method restricts yet: always 0.
+    #[serde(default)]
+    pub restricted: i64,
+    /// Due rows that somebody else deleted, or whose clock moved, meanwhile.
+    #[serde(default)]
+    pub gone: i64,
+    /// Due rows that a row of another table still refers to.
+    #[serde(default)]
+    pub blocked: i64,
+    /// Due rows that the database refused to delete.
+    #[serde(default)]
+    pub failed: i64,
+    /// Due rows that are left for the next run.
+    #[serde(default)]
+    pub remaining: i64,
+    /// Rows without a clock: never due, to be mended by somebody.
+    #[serde(default)]
+    pub null_clock: i64,
+    /// The clock of the oldest row that is still kept, RFC 3339 date; absent when the table is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_kept: Option<String>,
+}
