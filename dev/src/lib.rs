@@ -1,1 +1,3 @@
-//! dev.
+//! Builds and runs the local clusters, databases and peers that Tradewind is tried and tested on. Never shipped.
+
+pub mod postgres;
