@@ -2,6 +2,8 @@
 
 #[cfg(feature = "operator")]
 pub mod api;
+#[cfg(feature = "agent")]
+pub mod agent;
 pub mod contract;
 #[cfg(feature = "operator")]
 pub mod packs;

@@ -11,3 +11,4 @@ pub mod process;
 pub mod progress;
 pub mod setup;
 pub mod shop;
+pub mod serve;
