@@ -177,8 +177,8 @@ pub(crate) struct Kubectl {
     name: String,
     /// The cluster: `hub` or a region
     cluster: String,
-    /// kubectl's own arguments, after `--`
-    #[arg(last = true)]
+    /// kubectl's own arguments; `--` before them keeps dev's options apart
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }
 

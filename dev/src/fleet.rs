@@ -67,6 +67,7 @@ pub struct FleetSpec {
 
 impl FleetSpec {
     /// A hub and these regions with nodes, until stopped.
+    #[must_use]
     pub fn new(name: &str, regions: &[&str]) -> Self {
         Self {
             name: name.to_owned(),
@@ -77,6 +78,7 @@ impl FleetSpec {
     }
 
     /// The same for a test: ends with it, and its name is made unique by the process id.
+    #[must_use]
     pub fn for_test(name: &str, regions: &[&str]) -> Self {
         Self {
             lifetime: Lifetime::Owned,
@@ -140,13 +142,13 @@ pub struct Fleet {
 impl Fleet {
     /// Builds what is missing, starts every cluster at once and waits until all are ready.
     pub async fn start(spec: FleetSpec) -> Result<Self, Error> {
-        let begun = Instant::now();
         let clusters = spec.clusters()?;
         let choice = choice::choose(&Offer::here(), &clusters, spec.nodes)?;
         for why in &choice.why {
             say(&format!("clusters: {why}"));
         }
         let programs = programs(&choice).await?;
+        let begun = Instant::now();
         let record = Arc::new(claim(&spec, clusters, choice, programs)?);
         let mut fleet = Self {
             watch: None,

@@ -20,8 +20,8 @@ const CONTAINERD: &str = "containerd";
 const KUBELET: &str = "kubelet";
 /// Both.
 pub(super) const COMPONENTS: [&str; 2] = [CONTAINERD, KUBELET];
-const CONTAINERD_WITHIN: Duration = Duration::from_secs(60);
-const NODE_WITHIN: Duration = Duration::from_secs(180);
+const CONTAINERD_WITHIN: Duration = Duration::from_mins(1);
+const NODE_WITHIN: Duration = Duration::from_mins(3);
 /// What `statfs` says of an overlay: another cannot be put on top of it.
 const OVERLAY: i64 = 0x794c_7630;
 
@@ -75,7 +75,7 @@ pub(super) async fn start_containerd(cluster: &Cluster) -> Result<(), Error> {
 
 /// Starts the kubelet and waits until its node takes pods.
 pub(super) async fn start_kubelet(cluster: &Cluster) -> Result<(), Error> {
-    let config = cluster.dir().join("kubelet.json");
+    let config = cluster.dir().join("kubelet-config.json");
     fs::write(&config, kubelet_config(cluster).to_string())
         .map_err(|source| cluster.file_error(source))?;
     let Some(containerd) = cluster.daemon(CONTAINERD).identity() else {
