@@ -3,6 +3,7 @@
 //! Each is a library function and a subcommand of `dev serve`. Their signatures are their own: they share
 //! no line with the agent, so that an agreement between the two means something.
 
+pub mod merchant;
 pub mod platform;
 pub mod signature;
 pub mod sink;
@@ -59,6 +60,8 @@ pub enum Error {
 /// A peer to run in the foreground.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Serve {
+    /// Serve a generated catalogue as JSON, NDJSON and CSV; runs until Ctrl-C
+    Merchant(merchant::Options),
     /// Receive signed events, check them, and write each into a file; runs until Ctrl-C
     Sink(sink::Options),
     /// Send signed webhooks as a platform does, and say which were acknowledged
@@ -71,6 +74,7 @@ impl Serve {
         // reqwest is built without a crypto provider. Fails only when there is one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         match self {
+            Self::Merchant(options) => merchant::run(&options).await,
             Self::Sink(options) => sink::run(&options).await,
             Self::Platform(options) => platform::run(options).await,
         }

@@ -113,3 +113,26 @@ pub fn launch_operator(fleet: &Fleet, spec: &OperatorSpec) -> Result<Operator> {
         .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into()));
     Ok(Operator { daemon: Daemon::start(&launch)?, address })
 }
+
+/// The fleet's operator: the one that runs, or a new one when there is none or the program or image is another.
+pub async fn ensure_operator(fleet: &Fleet, spec: &OperatorSpec) -> Result<Operator> {
+    let note = fleet.dir().join(format!("{}.address", spec.name));
+    let daemon = Daemon::named(&spec.name, fleet.dir());
+    let wanted = format!("{:?} {:?}", spec, modified(&spec.program));
+    if daemon.identity().is_some() {
+        let there = std::fs::read_to_string(&note).unwrap_or_default();
+        if let Some((address, was)) = there.split_once('\n')
+            && was == wanted
+        {
+            return Ok(Operator { daemon, address: address.to_owned() });
+        }
+        daemon.stop(Duration::from_secs(20)).await?;
+    }
+    let operator = start_operator(fleet, spec).await?;
+    install::write_private(&note, &format!("{}\n{wanted}", operator.address))?;
+    Ok(operator)
+}
+
+fn modified(path: &Path) -> Option<std::time::SystemTime> {
+    std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
