@@ -4,6 +4,8 @@
 //! only the names of keys and hashes of their values. Same facts, same bytes.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub mod gates;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
