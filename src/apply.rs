@@ -141,7 +141,11 @@ impl Applier {
         applied
     }
 
-    fn writer<'a>(&'a self, site: &Site<'_>, copy: Option<&'a crate::plan::SecretCopy>) -> Writer<'a> {
+    fn writer<'a>(
+        &'a self,
+        site: &Site<'_>,
+        copy: Option<&'a crate::plan::SecretCopy>,
+    ) -> Writer<'a> {
         Writer {
             client: site.client.clone(),
             fence: &self.fence,
@@ -237,7 +241,11 @@ impl Pass<'_> {
     }
 
     fn check_ours(&self, child: &Child, live: &Live) -> Result<(), Fault> {
-        let remembered = self.site.inventory.iter().any(|entry| entry.uid == live.uid);
+        let remembered = self
+            .site
+            .inventory
+            .iter()
+            .any(|entry| entry.uid == live.uid);
         if remembered || write::is_same_identity(child, live) {
             return Ok(());
         }

@@ -3,6 +3,8 @@
 #[cfg(feature = "operator")]
 pub mod api;
 #[cfg(feature = "operator")]
+pub mod apply;
+#[cfg(feature = "operator")]
 pub mod clusters;
 pub mod contract;
 #[cfg(feature = "operator")]
@@ -13,6 +15,8 @@ pub mod metrics;
 pub mod packs;
 #[cfg(feature = "operator")]
 pub mod plan;
+#[cfg(feature = "operator")]
+pub mod resolve;
 #[cfg(feature = "operator")]
 pub mod serve;
 #[cfg(feature = "operator")]

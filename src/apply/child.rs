@@ -104,7 +104,10 @@ impl ChildKind {
     #[must_use]
     pub fn resource(self) -> ApiResource {
         let (group, version, kind) = self.gvk();
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), self.plural())
+        ApiResource::from_gvk_with_plural(
+            &GroupVersionKind::gvk(group, version, kind),
+            self.plural(),
+        )
     }
 }
 
@@ -210,7 +213,11 @@ mod tests {
         let order = ChildKind::ALL;
         let place = |kind| order.iter().position(|k| *k == kind).unwrap();
         for reader in [ChildKind::CronJob, ChildKind::Job, ChildKind::Deployment] {
-            for read in [ChildKind::ConfigMap, ChildKind::Secret, ChildKind::ServiceAccount] {
+            for read in [
+                ChildKind::ConfigMap,
+                ChildKind::Secret,
+                ChildKind::ServiceAccount,
+            ] {
                 assert!(place(reader) < place(read));
             }
         }

@@ -81,18 +81,20 @@ fn walk(declared: &Value, live: &Value, path: &mut Vec<String>, drift: &mut Drif
     match (declared, live) {
         (Value::Object(want), Value::Object(have)) => object(want, have, path, drift),
         (Value::Array(want), Value::Array(have)) => list(want, have, path, drift),
-        (Value::String(want), Value::String(have)) if want != have => {
-            if !(is_quantity(path) && quantity::equal(want, have)) {
-                drift.changed.push(pointer(path));
-            }
-        }
+        (Value::String(want), Value::String(have))
+            if is_quantity(path) && quantity::equal(want, have) => {}
         _ if is_nothing(declared) && is_nothing(live) => {}
         _ if declared != live => drift.changed.push(pointer(path)),
         _ => {}
     }
 }
 
-fn object(want: &Map<String, Value>, have: &Map<String, Value>, path: &mut Vec<String>, drift: &mut Drift) {
+fn object(
+    want: &Map<String, Value>,
+    have: &Map<String, Value>,
+    path: &mut Vec<String>,
+    drift: &mut Drift,
+) {
     if is_atomic(path) && want.keys().ne(have.keys()) {
         drift.changed.push(pointer(path));
         return;
@@ -149,7 +151,9 @@ fn list(want: &[Value], have: &[Value], path: &mut Vec<String>, drift: &mut Drif
     }
     // From the back, and after what is inside the entries: removing one moves those behind it.
     for (index, live) in have.iter().enumerate().rev() {
-        let declared = want.iter().any(|entry| keys.iter().all(|k| key(entry, k) == key(live, k)));
+        let declared = want
+            .iter()
+            .any(|entry| keys.iter().all(|k| key(entry, k) == key(live, k)));
         if !declared {
             path.push(index.to_string());
             drift.foreign.push(pointer(path));
@@ -255,17 +259,29 @@ mod tests {
         for (pointer, value) in [
             ("/spec/replicas", json!(3)),
             ("/spec/template/spec/containers/0/image", json!("agent:2")),
-            ("/spec/template/spec/containers/0/resources/limits/memory", json!("2Gi")),
-            ("/spec/template/spec/containers/0/args", json!(["connect", "--evil"])),
+            (
+                "/spec/template/spec/containers/0/resources/limits/memory",
+                json!("2Gi"),
+            ),
+            (
+                "/spec/template/spec/containers/0/args",
+                json!(["connect", "--evil"]),
+            ),
             ("/spec/template/spec/containers/0/args", Value::Null),
             ("/spec/template/spec/tolerations", json!([{"key": "b"}])),
             ("/spec/template/spec/volumes", json!([])),
             ("/metadata/labels", json!({})),
-            ("/spec/selector/matchLabels", json!({"app": "c", "more": "x"})),
+            (
+                "/spec/selector/matchLabels",
+                json!({"app": "c", "more": "x"}),
+            ),
         ] {
             let mut there = live();
             *there.pointer_mut(pointer).unwrap() = value;
-            assert!(!compare(&deployment(), &there).changed.is_empty(), "{pointer}");
+            assert!(
+                !compare(&deployment(), &there).changed.is_empty(),
+                "{pointer}"
+            );
         }
     }
 
@@ -276,7 +292,10 @@ mod tests {
         spec["initContainers"] = json!([{"name": "evil"}]);
         spec["containers"][0]["env"] = json!([{"name": "LD_PRELOAD", "value": "x"}]);
         spec["containers"][0]["ports"] = json!([{"containerPort": 1}, {"containerPort": 8080, "name": "http"}, {"containerPort": 2}]);
-        spec["containers"].as_array_mut().unwrap().insert(0, json!({"name": "sidecar"}));
+        spec["containers"]
+            .as_array_mut()
+            .unwrap()
+            .insert(0, json!({"name": "sidecar"}));
         let drift = compare(&deployment(), &there);
         assert_eq!(drift.changed, Vec::<String>::new());
         assert_eq!(
@@ -296,10 +315,18 @@ mod tests {
         let mut there = live();
         let spec = &mut there["spec"]["template"]["spec"];
         spec["containers"][0]["ports"] = json!([{"containerPort": 1}, {"containerPort": 8080, "name": "http"}, {"containerPort": 2}]);
-        spec["containers"].as_array_mut().unwrap().insert(0, json!({"name": "sidecar"}));
+        spec["containers"]
+            .as_array_mut()
+            .unwrap()
+            .insert(0, json!({"name": "sidecar"}));
         for pointer in compare(&deployment(), &there).foreign {
             let (parent, index) = pointer.rsplit_once('/').unwrap();
-            there.pointer_mut(parent).unwrap().as_array_mut().unwrap().remove(index.parse().unwrap());
+            there
+                .pointer_mut(parent)
+                .unwrap()
+                .as_array_mut()
+                .unwrap()
+                .remove(index.parse().unwrap());
         }
         assert!(compare(&deployment(), &there).is_none());
     }
@@ -309,7 +336,8 @@ mod tests {
         let mut there = live();
         there["metadata"]["labels"]["team"] = json!("x");
         there["metadata"]["annotations"] = json!({"deployment.kubernetes.io/revision": "1"});
-        there["spec"]["template"]["metadata"] = json!({"annotations": {"kubectl.kubernetes.io/restartedAt": "t"}});
+        there["spec"]["template"]["metadata"] =
+            json!({"annotations": {"kubectl.kubernetes.io/restartedAt": "t"}});
         assert!(compare(&deployment(), &there).is_none());
     }
 }

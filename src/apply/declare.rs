@@ -28,7 +28,7 @@ impl Workloads for ChannelWorkloads {
         let mut shared = vec![Child::new(ChildKind::ServiceAccount, service_account)?];
         shared.extend(credentials.as_ref().map(secret::child));
         let mut groups = Vec::new();
-        for connector in connector {
+        if let Some(connector) = connector {
             groups.push(of_connector(connector)?);
         }
         for feed in feeds.values() {
@@ -59,7 +59,7 @@ fn of_connector(workloads: &ConnectorWorkloads) -> Result<Group, serde_json::Err
         Child::new(ChildKind::PodDisruptionBudget, disruption_budget)?,
         Child::new(ChildKind::Deployment, deployment)?,
     ];
-    for ingress in ingress {
+    if let Some(ingress) = ingress {
         children.push(Child::new(ChildKind::Ingress, ingress)?);
     }
     Ok(Group { children })
@@ -76,7 +76,7 @@ fn of_feed(workloads: &FeedWorkloads) -> Result<Group, serde_json::Error> {
         Child::new(ChildKind::ConfigMap, config_map)?,
         Child::new(ChildKind::CronJob, cron_job)?,
     ];
-    for job in run_now {
+    if let Some(job) = run_now {
         children.push(Child::new(ChildKind::Job, job)?);
     }
     Ok(Group { children })
@@ -97,7 +97,7 @@ impl Workloads for PolicyWorkloads {
             Child::new(ChildKind::ConfigMap, config_map)?,
             Child::new(ChildKind::CronJob, cron_job)?,
         ];
-        for job in run_now {
+        if let Some(job) = run_now {
             children.push(Child::new(ChildKind::Job, job)?);
         }
         let groups = vec![Group { children }];

@@ -86,7 +86,9 @@ impl Fault {
             Self::Moved | Self::NotLeading => return None,
             Self::Stranger { whose } => (
                 "Conflict".to_owned(),
-                format!("an object of that name is there, and {whose}: Tradewind does not take it over; rename or delete it"),
+                format!(
+                    "an object of that name is there, and {whose}: Tradewind does not take it over; rename or delete it"
+                ),
             ),
             Self::Unseen { why } => ("Unreadable".to_owned(), why.clone()),
             Self::Api(status) => refused(status, id),
@@ -120,7 +122,10 @@ fn refused(status: &kube::core::Status, id: &ChildRef) -> (String, String) {
         .flat_map(|d| &d.causes)
         .any(|cause| cause.reason == "NamespaceTerminating");
     if terminating {
-        let message = format!("namespace {} is being deleted: nothing is made in it", id.namespace);
+        let message = format!(
+            "namespace {} is being deleted: nothing is made in it",
+            id.namespace
+        );
         return ("NamespaceTerminating".to_owned(), message);
     }
     let words = if id.kind == ChildKind::Secret {
@@ -129,10 +134,27 @@ fn refused(status: &kube::core::Status, id: &ChildRef) -> (String, String) {
         status.message.chars().take(300).collect()
     };
     let (reason, message) = match status.code {
-        403 => ("Forbidden", format!("{words}; bind the rules of the chart's role Region in this namespace")),
-        404 => ("NotFound", format!("{words}; if the namespace is missing: kubectl create namespace {}", id.namespace)),
-        400 | 422 => ("Invalid", format!("{words}; a field that cannot be changed needs the object deleted by hand, and it is made anew")),
-        429 | 500.. => ("Unavailable", format!("the API server answered {}; it is tried again", status.code)),
+        403 => (
+            "Forbidden",
+            format!("{words}; bind the rules of the chart's role Region in this namespace"),
+        ),
+        404 => (
+            "NotFound",
+            format!(
+                "{words}; if the namespace is missing: kubectl create namespace {}",
+                id.namespace
+            ),
+        ),
+        400 | 422 => (
+            "Invalid",
+            format!(
+                "{words}; a field that cannot be changed needs the object deleted by hand, and it is made anew"
+            ),
+        ),
+        429 | 500.. => (
+            "Unavailable",
+            format!("the API server answered {}; it is tried again", status.code),
+        ),
         _ => ("Refused", words),
     };
     (reason.to_owned(), message)
@@ -179,9 +201,14 @@ mod tests {
             unreachable!()
         };
         status.details = Some(
-            serde_json::from_value(serde_json::json!({"causes": [{"reason": "NamespaceTerminating"}]})).unwrap(),
+            serde_json::from_value(
+                serde_json::json!({"causes": [{"reason": "NamespaceTerminating"}]}),
+            )
+            .unwrap(),
         );
-        let trouble = Fault::Api(status).trouble(&id(ChildKind::ConfigMap)).unwrap();
+        let trouble = Fault::Api(status)
+            .trouble(&id(ChildKind::ConfigMap))
+            .unwrap();
         assert_eq!(trouble.reason, "NamespaceTerminating");
     }
 }

@@ -1,6 +1,6 @@
 //! One object in a regional cluster, as the region's watch last showed it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -50,7 +50,8 @@ impl Live {
     /// Whether another object made it and will take it away: a CronJob's Job, a Deployment's pod.
     #[must_use]
     pub fn is_owned(&self) -> bool {
-        self.owners().any(|o| o.get("controller") == Some(&Value::Bool(true)))
+        self.owners()
+            .any(|o| o.get("controller") == Some(&Value::Bool(true)))
     }
 
     /// UIDs of the objects that it belongs to.
@@ -98,15 +99,15 @@ impl Live {
         if let Some(by) = self.label(names::LABEL_MANAGED_BY) {
             return format!("its label says that {by} manages it");
         }
-        let managers: BTreeMap<&str, ()> = self
+        let managers: BTreeSet<&str> = self
             .body
             .pointer("/metadata/managedFields")
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
-            .filter_map(|f| Some((f.get("manager")?.as_str()?, ())))
+            .filter_map(|f| f.get("manager")?.as_str())
             .collect();
-        let managers: Vec<&str> = managers.into_keys().collect();
+        let managers: Vec<&str> = managers.into_iter().collect();
         if managers.is_empty() {
             "nothing says whose it is".to_owned()
         } else {

@@ -56,7 +56,8 @@ impl Memory {
             after: after.clone(),
             at: Instant::now(),
         };
-        self.lock().insert((region.to_owned(), child.id.clone()), written);
+        self.lock()
+            .insert((region.to_owned(), child.id.clone()), written);
     }
 
     /// What is known beyond the watch.
@@ -115,11 +116,16 @@ mod tests {
     async fn a_watch_may_lag_but_not_for_long() {
         let memory = Memory::default();
         memory.keep("eu", &child("v"), Some(&live("1")), &live("2"));
-        let recall = |value: &str, version: &str| memory.recall("eu", &child(value), Some(&live(version)));
+        let recall =
+            |value: &str, version: &str| memory.recall("eu", &child(value), Some(&live(version)));
         assert!(matches!(recall("v", "1"), Recall::Underway(after) if after.version == "2"));
         assert_eq!(recall("v", "2"), Recall::Settled);
         assert_eq!(recall("v", "3"), Recall::Nothing, "somebody else wrote");
-        assert_eq!(recall("w", "2"), Recall::Nothing, "something else is declared");
+        assert_eq!(
+            recall("w", "2"),
+            Recall::Nothing,
+            "something else is declared"
+        );
         tokio::time::advance(LAG).await;
         assert_eq!(recall("v", "1"), Recall::Nothing);
     }
@@ -128,7 +134,10 @@ mod tests {
     async fn what_was_just_created_is_not_created_again() {
         let memory = Memory::default();
         memory.keep("eu", &child("v"), None, &live("2"));
-        assert!(matches!(memory.recall("eu", &child("v"), None), Recall::Underway(_)));
+        assert!(matches!(
+            memory.recall("eu", &child("v"), None),
+            Recall::Underway(_)
+        ));
         assert_eq!(memory.recall("us", &child("v"), None), Recall::Nothing);
         memory.forget("eu", &child("v").id);
         assert_eq!(memory.recall("eu", &child("v"), None), Recall::Nothing);

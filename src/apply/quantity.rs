@@ -28,8 +28,16 @@ fn decimal(text: &str) -> Option<i128> {
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let padded: String = fraction.chars().chain("000000000".chars()).take(9).collect();
+    let whole: i128 = if whole.is_empty() {
+        0
+    } else {
+        whole.parse().ok()?
+    };
+    let padded: String = fraction
+        .chars()
+        .chain("000000000".chars())
+        .take(9)
+        .collect();
     let value = whole
         .checked_mul(1_000_000_000)?
         .checked_add(padded.parse().ok()?)?;

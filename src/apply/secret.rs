@@ -82,7 +82,10 @@ mod tests {
             namespace: "aurora".into(),
             from: "aurora-meta".into(),
             name: "shop-credentials".into(),
-            keys: BTreeMap::from([("appSecret".into(), "00ff".into()), ("verifyToken".into(), "11ee".into())]),
+            keys: BTreeMap::from([
+                ("appSecret".into(), "00ff".into()),
+                ("verifyToken".into(), "11ee".into()),
+            ]),
             labels: BTreeMap::from([(names::LABEL_NAME.into(), "shop".into())]),
         }
     }
@@ -101,7 +104,10 @@ mod tests {
     fn a_key_that_somebody_else_wrote_is_drift() {
         let whole = json!({".": {}, "f:appSecret": {}, "f:verifyToken": {}});
         assert!(is_ours_whole(&child(&copy()), &live(&whole)));
-        assert!(!is_ours_whole(&child(&copy()), &live(&json!({"f:appSecret": {}}))));
+        assert!(!is_ours_whole(
+            &child(&copy()),
+            &live(&json!({"f:appSecret": {}}))
+        ));
         let more = json!({"f:appSecret": {}, "f:verifyToken": {}, "f:old": {}});
         assert!(!is_ours_whole(&child(&copy()), &live(&more)));
     }

@@ -18,7 +18,7 @@ pub(crate) struct Group {
 
 /// What is declared in a region.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Declared {
+pub struct Declared {
     /// What all others need: when it fails nothing else is written.
     pub(crate) shared: Group,
     /// The others; one's trouble is not another's.
@@ -121,7 +121,10 @@ mod tests {
         assert_eq!(need(&child(kind, "x"), None), Need::Create);
         let mut other = there.clone();
         other.body["data"]["k"] = json!("w");
-        assert!(matches!(need(&child(kind, "x"), Some(&other)), Need::Mend(_)));
+        assert!(matches!(
+            need(&child(kind, "x"), Some(&other)),
+            Need::Mend(_)
+        ));
     }
 
     #[test]
@@ -140,8 +143,14 @@ mod tests {
             live(ChildKind::CronJob, "j"),
         ];
         let mut declared = Declared::default();
-        declared.shared.children.push(child(ChildKind::ConfigMap, "keep"));
-        let names: Vec<&str> = surplus(&declared, &ours).iter().map(|l| l.id.name.as_str()).collect();
+        declared
+            .shared
+            .children
+            .push(child(ChildKind::ConfigMap, "keep"));
+        let names: Vec<&str> = surplus(&declared, &ours)
+            .iter()
+            .map(|l| l.id.name.as_str())
+            .collect();
         assert_eq!(names, ["j", "c", "s"]);
     }
 
@@ -154,7 +163,10 @@ mod tests {
             entry(ChildKind::ConfigMap, "lost"),
         ];
         let mut declared = Declared::default();
-        declared.shared.children.push(child(ChildKind::ConfigMap, "declared"));
+        declared
+            .shared
+            .children
+            .push(child(ChildKind::ConfigMap, "declared"));
         let lost = lost(&declared, &[live(ChildKind::ConfigMap, "seen")], &inventory);
         assert_eq!(lost, [&inventory[2]]);
     }

@@ -12,7 +12,6 @@ use super::child::{Child, ChildKind, ChildRef};
 use super::compare::Drift;
 use super::fault::Fault;
 use super::live::Live;
-use super::secret;
 use super::steps;
 use crate::api::names;
 use crate::metrics::{Metrics, Verb};
@@ -66,8 +65,11 @@ impl Writer<'_> {
         if child.id.kind == ChildKind::Secret {
             body["data"] = self.values().await?;
         }
-        let params = PatchParams::apply(names::FIELD_MANAGER).force().validation_strict();
-        self.patch(&child.id, &params, &Patch::Apply(&body), Verb::Apply).await
+        let params = PatchParams::apply(names::FIELD_MANAGER)
+            .force()
+            .validation_strict();
+        self.patch(&child.id, &params, &Patch::Apply(&body), Verb::Apply)
+            .await
     }
 
     /// The values to copy: read now, sent, forgotten.
@@ -79,7 +81,13 @@ impl Writer<'_> {
         serde_json::to_value(values).map_err(Fault::Serialise)
     }
 
-    async fn patch<P>(&self, id: &ChildRef, params: &PatchParams, patch: &Patch<P>, verb: Verb) -> Result<Live, Fault>
+    async fn patch<P>(
+        &self,
+        id: &ChildRef,
+        params: &PatchParams,
+        patch: &Patch<P>,
+        verb: Verb,
+    ) -> Result<Live, Fault>
     where
         P: serde::Serialize + std::fmt::Debug,
     {
@@ -87,7 +95,11 @@ impl Writer<'_> {
         let api = self.api(id);
         // The answer to a Secret's patch would hold its values: only its metadata is asked for.
         let body = if id.kind == ChildKind::Secret {
-            metadata_body(&self.timed(api.patch_metadata(&id.name, params, patch)).await?)
+            metadata_body(
+                &self
+                    .timed(api.patch_metadata(&id.name, params, patch))
+                    .await?,
+            )
         } else {
             serde_json::to_value(self.timed(api.patch(&id.name, params, patch)).await?)
         };
@@ -96,18 +108,28 @@ impl Writer<'_> {
     }
 
     /// Makes what is there as declared: an apply for our fields, a patch for what others put into our lists.
-    pub(crate) async fn mend(&self, child: &Child, live: &Live, drift: &Drift) -> Result<Live, Fault> {
+    pub(crate) async fn mend(
+        &self,
+        child: &Child,
+        live: &Live,
+        drift: &Drift,
+    ) -> Result<Live, Fault> {
         if live.is_going() {
             return Err(Fault::Moved);
         }
         let (mut live, mut drift) = (live.clone(), drift.clone());
         if !drift.changed.is_empty() {
             // 409 when it is gone, 422 when another object has taken its name.
-            live = self.apply(child, "uid", &live.uid).await.map_err(|fault| match fault {
-                Fault::Api(status) if status.code == 409 => Fault::Moved,
-                Fault::Api(status) if status.code == 422 && is_about_uid(&status) => Fault::Moved,
-                other => other,
-            })?;
+            live = self
+                .apply(child, "uid", &live.uid)
+                .await
+                .map_err(|fault| match fault {
+                    Fault::Api(status) if status.code == 409 => Fault::Moved,
+                    Fault::Api(status) if status.code == 422 && is_about_uid(&status) => {
+                        Fault::Moved
+                    }
+                    other => other,
+                })?;
             drift = steps::drift(child, &live);
         }
         if drift.foreign.is_empty() {
@@ -117,8 +139,13 @@ impl Writer<'_> {
     }
 
     async fn strip(&self, live: &Live, pointers: &[String]) -> Result<Live, Fault> {
-        let mut operations = vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": live.version})];
-        operations.extend(pointers.iter().map(|path| json!({"op": "remove", "path": path})));
+        let mut operations =
+            vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": live.version})];
+        operations.extend(
+            pointers
+                .iter()
+                .map(|path| json!({"op": "remove", "path": path})),
+        );
         let patch = Patch::<()>::Json(
             serde_json::from_value(Value::from(operations)).map_err(Fault::Serialise)?,
         );
@@ -126,17 +153,20 @@ impl Writer<'_> {
             field_manager: Some(names::FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        self.patch(&live.id, &params, &patch, Verb::Patch).await.map_err(|fault| match fault {
-            // The test failed: it has changed since.
-            Fault::Api(status) if matches!(status.code, 404 | 409 | 422) => Fault::Moved,
-            other => other,
-        })
+        self.patch(&live.id, &params, &patch, Verb::Patch)
+            .await
+            .map_err(|fault| match fault {
+                // The test failed: it has changed since.
+                Fault::Api(status) if matches!(status.code, 404 | 409 | 422) => Fault::Moved,
+                other => other,
+            })
     }
 
     /// Starts a run. Its name says which, so one that is there already is this one.
     pub(crate) async fn start(&self, job: &Child) -> Result<Option<Live>, Fault> {
         self.leading()?;
-        let object: DynamicObject = serde_json::from_value(job.body.clone()).map_err(Fault::Serialise)?;
+        let object: DynamicObject =
+            serde_json::from_value(job.body.clone()).map_err(Fault::Serialise)?;
         let params = PostParams {
             field_manager: Some(names::FIELD_MANAGER.to_owned()),
             ..PostParams::default()
@@ -196,7 +226,12 @@ fn is_about_uid(status: &kube::core::Status) -> bool {
 
 /// Whether an object's labels give it the same identity as a child's: the same fleet, kind, namespace and name.
 pub(crate) fn is_same_identity(child: &Child, live: &Live) -> bool {
-    let keys = [names::LABEL_FLEET, names::LABEL_KIND, names::LABEL_NAMESPACE, names::LABEL_NAME];
+    let keys = [
+        names::LABEL_FLEET,
+        names::LABEL_KIND,
+        names::LABEL_NAMESPACE,
+        names::LABEL_NAME,
+    ];
     let labels = child.body.pointer("/metadata/labels");
     keys.iter().all(|key| {
         let ours = labels.and_then(|l| l.get(*key)).and_then(Value::as_str);
@@ -227,9 +262,18 @@ mod tests {
 
     #[test]
     fn only_the_same_identity_is_ours() {
-        assert!(is_same_identity(&child(&labels("shop")), &live(&labels("shop"))));
-        assert!(!is_same_identity(&child(&labels("shop")), &live(&labels("other"))));
-        assert!(!is_same_identity(&child(&labels("shop")), &live(&json!({}))));
+        assert!(is_same_identity(
+            &child(&labels("shop")),
+            &live(&labels("shop"))
+        ));
+        assert!(!is_same_identity(
+            &child(&labels("shop")),
+            &live(&labels("other"))
+        ));
+        assert!(!is_same_identity(
+            &child(&labels("shop")),
+            &live(&json!({}))
+        ));
         assert!(!is_same_identity(&child(&Value::Null), &live(&Value::Null)));
     }
 }

@@ -133,12 +133,18 @@ impl SecretWatch {
             Err(why) => return SecretFact::Unreadable(why),
         };
         let key = (namespace.to_owned(), name.to_owned());
-        if let Some(known) = lock(&self.hashed).get(&key).filter(|h| h.version == version) {
+        if let Some(known) = lock(&self.hashed)
+            .get(&key)
+            .filter(|h| h.version == version)
+        {
             return SecretFact::Present(known.hashes.clone());
         }
         match read(&self.client, namespace, name).await {
             Ok(Some(secret)) => {
-                let version = (secret.metadata.uid.clone(), secret.metadata.resource_version.clone());
+                let version = (
+                    secret.metadata.uid.clone(),
+                    secret.metadata.resource_version.clone(),
+                );
                 let hashes = hashes(&secret);
                 let kept = Hashed {
                     version,
@@ -153,10 +159,20 @@ impl SecretWatch {
     }
 
     /// One key's value, for a kubeconfig. `old` is what was read before: it is returned as long as nothing changed.
-    pub async fn value(&self, namespace: &str, name: &str, key: &str, old: Option<&Value>) -> Value {
+    pub async fn value(
+        &self,
+        namespace: &str,
+        name: &str,
+        key: &str,
+        old: Option<&Value>,
+    ) -> Value {
         let version = match self.version(namespace, name).await {
             Ok(Some((uid, version))) => {
-                format!("{}/{}/{key}", uid.unwrap_or_default(), version.unwrap_or_default())
+                format!(
+                    "{}/{}/{key}",
+                    uid.unwrap_or_default(),
+                    version.unwrap_or_default()
+                )
             }
             Ok(None) => return Value::Absent(format!("Secret {namespace}/{name} does not exist")),
             Err(why) => return Value::Unreadable(why),
@@ -177,7 +193,11 @@ impl SecretWatch {
     }
 
     /// A Secret's UID and version as the watch shows them; none when it is known not to be there.
-    async fn version(&self, namespace: &str, name: &str) -> Result<Option<(Option<String>, Option<String>)>, String> {
+    async fn version(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<(Option<String>, Option<String>)>, String> {
         let (store, mut known) = self.follow(namespace);
         let settled = known.wait_for(|known| *known != Known::NotRead);
         let state = match tokio::time::timeout(FIRST_LIST, settled).await {
@@ -185,7 +205,9 @@ impl SecretWatch {
             Ok(Err(_)) | Err(_) => Known::NotRead,
         };
         match state {
-            Known::NotRead => Err(format!("Secrets in namespace {namespace} have not been read yet")),
+            Known::NotRead => Err(format!(
+                "Secrets in namespace {namespace} have not been read yet"
+            )),
             Known::Refused(why) => Err(why),
             Known::Read => {
                 let found = store.get(&ObjectRef::new(name).within(namespace));
@@ -246,7 +268,12 @@ impl Ends {
     }
 }
 
-async fn run(api: Api<Meta>, namespace: String, writer: reflector::store::Writer<Meta>, ends: Ends) {
+async fn run(
+    api: Api<Meta>,
+    namespace: String,
+    writer: reflector::store::Writer<Meta>,
+    ends: Ends,
+) {
     let config = watcher::Config::default().timeout(WATCH_SECONDS);
     let stream = watcher(api, config)
         .default_backoff()
@@ -302,13 +329,16 @@ async fn read(client: &Client, namespace: &str, name: &str) -> Result<Option<Sec
         Ok(Err(kube::Error::Api(status))) if status.code == 403 => {
             Err(format!("Tradewind may not read Secret {namespace}/{name}"))
         }
-        Ok(Err(_)) | Err(_) => Err(format!("Secret {namespace}/{name} could not be read; it is tried again")),
+        Ok(Err(_)) | Err(_) => Err(format!(
+            "Secret {namespace}/{name} could not be read; it is tried again"
+        )),
     }
 }
 
 fn hashes(secret: &Secret) -> BTreeMap<String, String> {
     let data = secret.data.iter().flatten();
-    data.map(|(key, value)| (key.clone(), hash(value))).collect()
+    data.map(|(key, value)| (key.clone(), hash(value)))
+        .collect()
 }
 
 fn hash(value: &ByteString) -> String {
@@ -323,7 +353,10 @@ pub struct Secrets {
 
 impl Secrets {
     /// The values of a copy's keys, if they are still those that the plan saw.
-    pub async fn copy(&self, copy: &SecretCopy) -> Result<BTreeMap<String, ByteString>, SecretsError> {
+    pub async fn copy(
+        &self,
+        copy: &SecretCopy,
+    ) -> Result<BTreeMap<String, ByteString>, SecretsError> {
         let whose = || format!("{}/{}", copy.namespace, copy.from);
         let secret = read(&self.client, &copy.namespace, &copy.from)
             .await
