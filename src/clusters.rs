@@ -10,7 +10,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -232,24 +232,82 @@ impl Clusters {
         (Self(Arc::new(inner)), wakes)
     }
 
+    fn regions(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Entry>> {
+        self.0
+            .regions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Starts a region's owner, or tells it what changed. Returns at once; the same again does nothing.
     pub fn ensure(&self, region: &str, desired: Desired) {
-        todo!()
+        let mut regions = self.regions();
+        if let Some(entry) = regions.get(region) {
+            entry.desired.send_if_modified(|current| {
+                let is_same = current.target.same(&desired.target)
+                    && current.namespaces == desired.namespaces
+                    && current.expected_id == desired.expected_id;
+                if !is_same {
+                    *current = desired;
+                }
+                !is_same
+            });
+            return;
+        }
+        let (desired, desired_seen) = watch::channel(desired);
+        let (say, state) = watch::channel(Err(Unreachable {
+            since: Timestamp::now(),
+            cause: Cause::Connecting,
+            message: "the first connection is being made".to_owned(),
+        }));
+        let owner = region::Owner {
+            name: region.into(),
+            inner: self.0.clone(),
+            desired: desired_seen,
+            state: say,
+        };
+        let task = tokio::spawn(region::own(owner));
+        let entry = Entry {
+            desired,
+            state,
+            task,
+        };
+        regions.insert(region.to_owned(), entry);
     }
 
     /// Stops a region's owner: its connections close, its caches go. Wakes nobody.
     pub fn remove(&self, region: &str) {
-        todo!()
+        let removed = self.regions().remove(region);
+        if let Some(entry) = removed {
+            entry.task.abort();
+            self.0.metrics.forget_region(region);
+        }
     }
 
     /// The way to a region now. Never waits.
     pub fn get(&self, region: &str) -> Result<RegionClient, Unreachable> {
-        todo!()
+        let regions = self.0.regions.read();
+        let regions = regions.unwrap_or_else(PoisonError::into_inner);
+        match regions.get(region) {
+            Some(entry) => entry.state.borrow().clone(),
+            None => Err(Unreachable {
+                since: Timestamp::now(),
+                cause: Cause::NoSuchRegion,
+                message: format!("there is no Region {region}"),
+            }),
+        }
     }
 
     /// Stops all owners and waits until they are gone.
     pub async fn shutdown(&self) {
-        todo!()
+        let all = std::mem::take(&mut *self.regions());
+        for entry in all.values() {
+            entry.task.abort();
+        }
+        for (_, entry) in all {
+            // Aborted: there is nothing to learn from how it ended.
+            let _ = entry.task.await;
+        }
     }
 }
 
