@@ -5,6 +5,8 @@ pub mod api;
 #[cfg(feature = "agent")]
 pub mod agent;
 #[cfg(feature = "operator")]
+pub mod apply;
+#[cfg(feature = "operator")]
 pub mod clusters;
 pub mod contract;
 #[cfg(feature = "operator")]
@@ -15,6 +17,8 @@ pub mod metrics;
 pub mod packs;
 #[cfg(feature = "operator")]
 pub mod plan;
+#[cfg(feature = "operator")]
+pub mod resolve;
 #[cfg(feature = "operator")]
 pub mod serve;
 #[cfg(feature = "operator")]
