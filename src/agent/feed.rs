@@ -1,5 +1,13 @@
 //! `feed`: read the catalogue, write the platform's file.
 
+mod item;
+mod language;
+mod money;
+mod reason;
+mod row;
+mod sort;
+mod text;
+
 use super::{Begun, Stop};
 use crate::contract::{Feed, FeedReport, Outcome, Report, Task};
 
