@@ -1,1 +1,4 @@
-//! dev.
+//! Builds and runs the local clusters, databases and peers that Tradewind is tried and tested on. Never shipped.
+
+pub mod postgres;
+pub mod shop;
