@@ -1,4 +1,15 @@
-//! Builds and runs the local clusters, databases and peers that Tradewind is tried and tested on. Never shipped.
+//! The machinery that Tradewind is tried and tested on: real local clusters, built from pinned sources, real
+//! databases and peers. Never shipped.
 
+pub mod build;
+pub mod choice;
+pub mod fleet;
+pub mod image;
+pub mod objectstore;
+pub mod paths;
 pub mod postgres;
+pub mod process;
+pub mod progress;
+pub mod serve;
+pub mod setup;
 pub mod shop;
