@@ -3,9 +3,6 @@
 
 use std::fmt;
 
-/// The most bytes of a reason: many must fit into one report.
-pub(super) const REASON_BYTES: usize = 160;
-
 /// Why an item is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reason {

@@ -356,3 +356,310 @@ fn limited(value: String, column: &Column) -> Result<String, Reason> {
         }),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::item::item;
+    use super::*;
+    use crate::contract::{
+        Channel, FeedDestination, FeedSource, Locale, SourceFormat, Tax, TaxDisplay, TaxRate,
+    };
+    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    pub(in crate::agent::feed) fn column(name: &str, kind: ColumnKind) -> Column {
+        Column {
+            name: name.into(),
+            field: name.into(),
+            kind,
+            required: false,
+            max_chars: None,
+            truncate: false,
+            max_values: None,
+            values: BTreeMap::new(),
+            delta: false,
+        }
+    }
+
+    /// A small file of every kind of column, in the manner of Meta's.
+    pub(in crate::agent::feed) fn feed() -> Feed {
+        let words = [
+            ("in_stock", "in stock"),
+            ("backorder", "available for order"),
+        ];
+        Feed {
+            channel: Channel {
+                namespace: "aurora".into(),
+                name: "aurora-instagram".into(),
+            },
+            feed: "full".into(),
+            mode: FeedMode::Replace,
+            source: FeedSource::Http {
+                url: "https://shop.example/items".into(),
+                format: SourceFormat::Json,
+                auth: None,
+            },
+            locale: Locale {
+                language: "de-DE".into(),
+                country: "DE".into(),
+                currency: "EUR".into(),
+                tax: Tax {
+                    display: TaxDisplay::Inclusive,
+                    rates: vec![TaxRate {
+                        country: "DE".into(),
+                        class: "Standard".into(),
+                        percent: "19".into(),
+                    }],
+                },
+            },
+            columns: vec![
+                Column {
+                    required: true,
+                    max_chars: Some(8),
+                    ..column("id", ColumnKind::Id)
+                },
+                Column {
+                    required: true,
+                    max_chars: Some(10),
+                    truncate: true,
+                    ..column("title", ColumnKind::Text)
+                },
+                Column {
+                    max_chars: Some(4),
+                    ..column("brand", ColumnKind::Text)
+                },
+                Column {
+                    required: true,
+                    values: words
+                        .map(|(ours, theirs)| (ours.into(), theirs.into()))
+                        .into(),
+                    delta: true,
+                    ..column("availability", ColumnKind::Choice)
+                },
+                Column {
+                    required: true,
+                    delta: true,
+                    ..column("price", ColumnKind::Price)
+                },
+                column("sale_price", ColumnKind::Price),
+                Column {
+                    max_chars: Some(40),
+                    ..column("link", ColumnKind::Url)
+                },
+                Column {
+                    field: "additional_image_links".into(),
+                    max_values: Some(2),
+                    max_chars: Some(40),
+                    truncate: true,
+                    ..column("additional_image_link", ColumnKind::Urls)
+                },
+                Column {
+                    delta: true,
+                    ..column("quantity", ColumnKind::Integer)
+                },
+                column("checkout_url", ColumnKind::Checkout),
+            ],
+            destination: FeedDestination {
+                url: "s3://feeds".into(),
+                object: "eu/full.csv".into(),
+                credentials: "/nowhere".into(),
+            },
+            max_shrink_percent: 20,
+            checkout_url: Some("https://shop.example/checkout/?coupon=A%20B".into()),
+        }
+    }
+
+    fn product() -> serde_json::Value {
+        json!({
+            "id": "a 1&2", "title": "Chair", "language": "de", "availability": "In Stock",
+            "price": "10 EUR", "link": "https://shop.example/c?a=1", "quantity": "07",
+            "additional_image_links": ["https://x.example/1,2.jpg", "https://x.example/3.jpg"],
+        })
+    }
+
+    fn row_of(changes: serde_json::Value) -> Result<BTreeMap<String, String>, String> {
+        let mut fields = product();
+        for (name, value) in changes.as_object().unwrap() {
+            fields[name] = value.clone();
+        }
+        let layout = Layout::new(&feed()).unwrap();
+        match layout.row(&item(fields), 17) {
+            Ok(row) => Ok(layout.header().map(str::to_owned).zip(row.values).collect()),
+            Err(rejection) => Err(format!(
+                "{}: {} {}",
+                rejection.id, rejection.column, rejection.reason
+            )),
+        }
+    }
+
+    #[test]
+    fn every_kind_of_column_is_written_its_way() {
+        let row = row_of(json!({})).unwrap();
+        let written: Vec<&str> = row.values().map(String::as_str).collect();
+        assert_eq!(
+            written,
+            [
+                "https://x.example/1%2C2.jpg",
+                "in stock",
+                "",
+                "https://shop.example/checkout/?coupon=A%20B&products=a+1%262:1",
+                "a 1&2",
+                "https://shop.example/c?a=1",
+                "10.00 EUR",
+                "7",
+                "",
+                "Chair",
+            ]
+        );
+    }
+
+    #[test]
+    fn each_fault_is_named_with_its_column() {
+        for (changes, said) in [
+            (json!({"id": null}), "#17: id is missing"),
+            (
+                json!({"id": " a"}),
+                "#17: id must not have control characters, or white space at its ends",
+            ),
+            (
+                json!({"id": "123456789"}),
+                "#17: id has 9 characters; the platform takes 8",
+            ),
+            (json!({"title": "<p> </p>"}), "a 1&2: title is missing"),
+            (
+                json!({"title": 1.5}),
+                "a 1&2: title is a number with a fraction: write it as text, \"19.99\"",
+            ),
+            (
+                json!({"brand": "Brand"}),
+                "a 1&2: brand has 5 characters; the platform takes 4",
+            ),
+            (
+                json!({"availability": "gone"}),
+                "a 1&2: availability must be one of backorder, in_stock",
+            ),
+            (json!({"price": null}), "a 1&2: price is not given in EUR"),
+            (
+                json!({"price": "9 USD"}),
+                "a 1&2: price is not given in EUR",
+            ),
+            (
+                json!({"link": "/relative"}),
+                "a 1&2: link must be an absolute http or https URL",
+            ),
+            (
+                json!({"link": "javascript:alert(1)"}),
+                "a 1&2: link must be an absolute http or https URL",
+            ),
+            (
+                json!({"link": "https://u:p@shop.example"}),
+                "a 1&2: link must be an absolute http or https URL",
+            ),
+            (
+                json!({"link": "https://shop.ex\nample"}),
+                "a 1&2: link must be an absolute http or https URL",
+            ),
+            (
+                json!({"link": "https://shop.example/aaaaaaaaaaaaaaaaaaaaa"}),
+                "a 1&2: link has 42 characters; the platform takes 40",
+            ),
+            (
+                json!({"additional_image_links": ["nowhere"]}),
+                "a 1&2: additional_image_link must be an absolute http or https URL",
+            ),
+            (
+                json!({"quantity": -1}),
+                "a 1&2: quantity must be a whole number, not negative",
+            ),
+            (
+                json!({"quantity": "1.0"}),
+                "a 1&2: quantity must be a whole number, not negative",
+            ),
+            (
+                json!({"quantity": "99999999999999999999"}),
+                "a 1&2: quantity must be a whole number, not negative",
+            ),
+            (
+                json!({"translations": "de"}),
+                "a 1&2: title must be an object",
+            ),
+        ] {
+            assert_eq!(row_of(changes.clone()).unwrap_err(), said, "{changes}");
+        }
+    }
+
+    #[test]
+    fn texts_are_cut_and_lists_lose_whole_addresses() {
+        let row = row_of(json!({"title": "A <b>long</b> 👩‍👩‍👧 chair"})).unwrap();
+        assert_eq!(row["title"], "A long 👩‍👩‍👧 c");
+        let links = json!({"additional_image_links": "https://a.example/1,https://a.example/2,https://a.example/3"});
+        assert_eq!(
+            row_of(links).unwrap()["additional_image_link"],
+            "https://a.example/1,https://a.example/2"
+        );
+    }
+
+    #[test]
+    fn a_delta_has_the_id_and_what_moves() {
+        let mut delta = feed();
+        delta.mode = FeedMode::Delta;
+        let layout = Layout::new(&delta).unwrap();
+        let header: Vec<&str> = layout.header().collect();
+        assert_eq!(header, ["id", "availability", "price", "quantity"]);
+        // What the file does not carry cannot reject an item.
+        let untitled = item(json!({"id": "a", "availability": "in_stock", "price": "9 EUR"}));
+        assert_eq!(
+            layout.row(&untitled, 1).unwrap().values,
+            ["a", "in stock", "9.00 EUR", ""]
+        );
+    }
+
+    #[test]
+    fn without_a_checkout_there_is_no_such_column() {
+        let mut plain = feed();
+        plain.checkout_url = None;
+        let layout = Layout::new(&plain).unwrap();
+        assert!(!layout.header().any(|name| name == "checkout_url"));
+    }
+
+    #[test]
+    fn columns_that_make_no_file_are_refused() {
+        let refusal = |change: fn(&mut Feed)| {
+            let mut wrong = feed();
+            change(&mut wrong);
+            Layout::new(&wrong).unwrap_err().to_string()
+        };
+        for (change, said) in [
+            (
+                (|feed| feed.columns[1].field = "name".into()) as fn(&mut Feed),
+                "column `title` is filled by `name`, which is no field of an item",
+            ),
+            (
+                |feed| feed.columns[4].field = "title".into(),
+                "column `price` is a price: its field must be `price` or `sale_price`",
+            ),
+            (
+                |feed| feed.columns[3].values.clear(),
+                "column `availability` is a choice without values",
+            ),
+            (
+                |feed| feed.columns[1].name = "id".into(),
+                "two columns are called `id`",
+            ),
+            (
+                |feed| drop(feed.columns.remove(0)),
+                "exactly one column must be of kind `Id`, not 0",
+            ),
+            (
+                |feed| feed.checkout_url = Some("checkout".into()),
+                "`checkoutUrl` must be an absolute http or https URL",
+            ),
+            (
+                |feed| feed.locale.currency = "XXX".into(),
+                "the region's money cannot be worked with",
+            ),
+        ] {
+            assert_eq!(refusal(change), said);
+        }
+    }
+}

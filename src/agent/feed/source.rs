@@ -15,7 +15,7 @@ use std::io::Read;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-pub(super) use body::Body;
+pub(super) use body::{Body, Metered};
 
 use super::item::Item;
 use crate::contract::{FeedSource, SourceFormat};
@@ -42,8 +42,8 @@ pub(super) enum Parse {
 pub(super) struct Invalid {
     /// The item, counted from one; none outside of items.
     item: Option<u64>,
-    /// Line and column, counted from one.
-    line: Option<(u64, u64)>,
+    /// Line and, where it is known, column, counted from one.
+    line: Option<(u64, Option<u64>)>,
     /// What is wrong, without a word of the document.
     what: String,
 }
@@ -69,9 +69,6 @@ pub(super) enum Error {
         /// What is wrong and what would be right.
         what: String,
     },
-    /// Asked to stop while waiting for the source.
-    #[error("stopped while reading the source")]
-    Stopped,
 }
 
 /// A source that has answered: what it sends is yet to be read.
@@ -160,8 +157,10 @@ impl fmt::Display for Invalid {
             Some(item) => write!(f, "item {item}")?,
             None => f.write_str("the document")?,
         }
-        if let Some((line, column)) = self.line {
-            write!(f, " (line {line}, column {column})")?;
+        match self.line {
+            Some((line, Some(column))) => write!(f, " (line {line}, column {column})")?,
+            Some((line, None)) => write!(f, " (line {line})")?,
+            None => {}
         }
         write!(f, " {}", self.what)
     }
@@ -178,7 +177,12 @@ impl From<Invalid> for Parse {
 fn ids_of(parse: impl FnOnce(&mut Each<'_>) -> Result<(), Parse>) -> Result<Vec<String>, String> {
     let mut ids = Vec::new();
     let mut each = |item: Item| {
-        ids.push(item.text("id").unwrap_or_default().unwrap_or_default().into_owned());
+        ids.push(
+            item.text("id")
+                .unwrap_or_default()
+                .unwrap_or_default()
+                .into_owned(),
+        );
         Ok(())
     };
     match parse(&mut each) {

@@ -46,29 +46,29 @@ impl Read for Body {
 
 /// Counts the bytes since the last item.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Meter(Rc<Cell<u64>>);
+pub(in crate::agent::feed) struct Meter(Rc<Cell<u64>>);
 
 impl Meter {
     /// An item is through: the next may be as large.
-    pub(super) fn reset(&self) {
+    pub(in crate::agent::feed) fn reset(&self) {
         self.0.set(0);
     }
 
     /// Whether the bytes since the last item are more than an item may have.
-    pub(super) fn is_exceeded(&self) -> bool {
+    pub(in crate::agent::feed) fn is_exceeded(&self) -> bool {
         self.0.get() > ITEM_BYTES
     }
 }
 
 /// A reader that ends with an error when an item does not end.
-pub(super) struct Metered<R> {
+pub(in crate::agent::feed) struct Metered<R> {
     inner: R,
     meter: Meter,
 }
 
 impl<R: Read> Metered<R> {
     /// `inner`, and the meter to reset after each item.
-    pub(super) fn new(inner: R) -> (Self, Meter) {
+    pub(in crate::agent::feed) fn new(inner: R) -> (Self, Meter) {
         let meter = Meter::default();
         let metered = Self {
             inner,

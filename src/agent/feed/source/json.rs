@@ -5,7 +5,9 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::error::Category;
 use serde_json::{Deserializer, Map, Value};
 
@@ -116,18 +118,21 @@ impl<'a, 'e> Walk<'a, 'e> {
         }
         let what = match error.classify() {
             _ if self.meter.is_exceeded() => return Err(Invalid::too_large(self.place + 1).into()),
-            Category::Data if self.inside => "is not an object with every key once".to_owned(),
+            Category::Data if self.inside => "is not an object".to_owned(),
             Category::Data => format!("`{ITEMS}` is not an array"),
             Category::Eof => "ends too early".to_owned(),
             Category::Syntax | Category::Io => {
                 // `expected value at line 3 column 7`: the position is said once, by us.
                 let text = error.to_string();
-                text.split(" at line ").next().unwrap_or_default().to_owned()
+                text.split(" at line ")
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned()
             }
         };
         Err(Parse::Invalid(Invalid {
             item: self.inside.then_some(self.place + 1),
-            line: Some((error.line() as u64, error.column() as u64)),
+            line: Some((error.line() as u64, Some(error.column() as u64))),
             what,
         }))
     }
@@ -219,14 +224,38 @@ mod tests {
         for (document, said) in [
             ("", "the document is empty: write `[]` for no items"),
             ("  \n", "the document is empty: write `[]` for no items"),
-            ("<html>secret</html>", "the document is neither an array nor an object"),
-            ("[{\"id\":\"a\"},\n{\"id\":}]", "item 2 (line 2, column 7) expected value"),
-            ("[{\"id\":\"a\"},\n{\"id\":\"b\"", "item 2 (line 2, column 9) ends too early"),
-            (r#"[{"id":"a"},"secret"]"#, "item 2 (line 1, column 21) is not an object with every key once"),
-            (r#"[{"id":"a"}]x"#, "the document (line 1, column 13) trailing characters"),
-            (r#"{"items":"secret"}"#, "the document (line 1, column 17) `items` is not an array"),
-            ("{\"id\":\"a\"}\n[]", "item 2 (line 2, column 2) is not an object with every key once"),
-            (r#"{"items":[{"id":"a"}]}{}"#, "the document (line 1, column 23) trailing characters"),
+            (
+                "<html>secret</html>",
+                "the document is neither an array nor an object",
+            ),
+            (
+                "[{\"id\":\"a\"},\n{\"id\":}]",
+                "item 2 (line 2, column 7) expected value",
+            ),
+            (
+                "[{\"id\":\"a\"},\n{\"id\":\"b\"",
+                "item 2 (line 2, column 9) ends too early",
+            ),
+            (
+                r#"[{"id":"a"},"secret"]"#,
+                "item 2 (line 1, column 20) is not an object",
+            ),
+            (
+                r#"[{"id":"a"}]x"#,
+                "the document (line 1, column 13) trailing characters",
+            ),
+            (
+                r#"{"items":"secret"}"#,
+                "the document (line 1, column 17) `items` is not an array",
+            ),
+            (
+                "{\"id\":\"a\"}\n[]",
+                "item 2 (line 2, column 1) is not an object",
+            ),
+            (
+                r#"{"items":[{"id":"a"}]}{}"#,
+                "the document (line 1, column 23) trailing characters",
+            ),
         ] {
             assert_eq!(ids(document).unwrap_err(), said, "{document}");
         }
@@ -240,7 +269,10 @@ mod tests {
             format!(r#"{{"id":"a"}}{{"id":"{long}"}}"#),
             format!(r#"{{"items":[{{"id":"a"}},{{"id":"b","title":["{long}"]}}]}}"#),
         ] {
-            assert_eq!(ids(&document).unwrap_err(), "item 2 has more than 262144 bytes");
+            assert_eq!(
+                ids(&document).unwrap_err(),
+                "item 2 has more than 262144 bytes"
+            );
         }
         let deep = format!("[{{\"id\":{}", "[".repeat(1000));
         assert!(ids(&deep).unwrap_err().contains("recursion limit"));

@@ -27,7 +27,9 @@ enum Slot {
 pub(super) fn parse(body: impl Read, each: &mut Each<'_>) -> Result<(), Parse> {
     let (metered, meter) = Metered::new(body);
     let mut rows = ReaderBuilder::new().from_reader(metered);
-    let header = rows.headers().map_err(|error| invalid(&error, &meter, None))?;
+    let header = rows
+        .headers()
+        .map_err(|error| invalid(&error, &meter, None))?;
     let slots = slots(header)?;
     meter.reset();
     let mut row = StringRecord::new();
@@ -60,10 +62,7 @@ fn slots(header: &StringRecord) -> Result<Vec<Slot>, Invalid> {
 
 /// Columns of other names are fields that nothing asks for.
 fn slot(name: &str) -> Slot {
-    if let Some((field, key)) = name
-        .strip_suffix(']')
-        .and_then(|name| name.split_once('['))
-    {
+    if let Some((field, key)) = name.strip_suffix(']').and_then(|name| name.split_once('[')) {
         if LOCALISED.contains(&field) {
             return Slot::Translation(key.to_owned(), field.to_owned());
         }
@@ -120,7 +119,7 @@ fn invalid(error: &csv::Error, meter: &Meter, place: Option<u64>) -> Invalid {
     };
     Invalid {
         item: place,
-        line: error.position().map(|at| (at.line(), 1)),
+        line: error.position().map(|at| (at.line(), None)),
         what,
     }
 }
@@ -161,9 +160,18 @@ mod tests {
     fn what_is_wrong_is_said_with_its_place_and_without_the_text() {
         for (document, said) in [
             ("", "the document has no column `id` in its first row"),
-            ("sku,title\na,b\n", "the document has no column `id` in its first row"),
-            ("id,title,title\n", "the document has two columns of one name"),
-            ("id,title\na,b\nsecret\n", "item 2 (line 3, column 1) has 1 values where the header has 2"),
+            (
+                "sku,title\na,b\n",
+                "the document has no column `id` in its first row",
+            ),
+            (
+                "id,title,title\n",
+                "the document has two columns of one name",
+            ),
+            (
+                "id,title\na,b\nsecret\n",
+                "item 2 (line 3) has 1 values where the header has 2",
+            ),
         ] {
             let ids = ids_of(|each| parse(document.as_bytes(), each));
             assert_eq!(ids.unwrap_err(), said, "{document}");
@@ -171,7 +179,7 @@ mod tests {
         let latin = b"id,title\na,b\nc,\xfc\n".as_slice();
         assert_eq!(
             ids_of(|each| parse(latin, each)).unwrap_err(),
-            "item 2 (line 3, column 1) is not UTF-8"
+            "item 2 (line 3) is not UTF-8"
         );
     }
 
