@@ -12,6 +12,7 @@ use tradewind_dev::{
     build::{self, What},
     fleet::{Fleet, FleetSpec, Lifetime},
     progress::say,
+    serve::Serve,
     setup,
 };
 
@@ -44,6 +45,11 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+pub(crate) async fn serve(serve: Serve) -> Done {
+    serve.run().await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) async fn setup() -> Done {

@@ -28,6 +28,9 @@ enum Command {
     Status,
     /// Run kubectl against one cluster, as its administrator
     Kubectl(cli::Kubectl),
+    /// Run a peer of the story
+    #[command(subcommand)]
+    Serve(tradewind_dev::serve::Serve),
 }
 
 #[tokio::main]
@@ -42,6 +45,7 @@ async fn main() -> ExitCode {
         Command::Down(down) => down.run().await,
         Command::Status => cli::status(),
         Command::Kubectl(kubectl) => kubectl.run().await,
+        Command::Serve(serve) => cli::serve(serve).await,
     };
     done.unwrap_or_else(|error| {
         tradewind_dev::progress::say(&format!("error: {}", cli::chain(&*error)));
