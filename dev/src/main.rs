@@ -36,6 +36,9 @@ enum Command {
     Serve(Serve),
     /// Run all peers of a fleet in the foreground: databases, object store, merchant, sink
     Peers(story::peers::Options),
+    /// Run a peer of the story
+    #[command(subcommand)]
+    Serve(tradewind_dev::serve::Serve),
 }
 
 #[tokio::main]
@@ -53,6 +56,7 @@ async fn main() -> ExitCode {
         Command::Kubectl(kubectl) => kubectl.run().await,
         Command::Serve(serve) => serve.run().await.map(|()| ExitCode::SUCCESS).map_err(Into::into),
         Command::Peers(peers) => peers.run().await.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        Command::Serve(serve) => cli::serve(serve).await,
     };
     done.unwrap_or_else(|error| {
         tradewind_dev::progress::say(&format!("error: {}", cli::chain(&*error)));

@@ -64,6 +64,8 @@ pub enum Serve {
     Merchant(merchant::Options),
     /// Receive signed events, check them, and write each into a file; runs until Ctrl-C
     Sink(sink::Options),
+    /// Give a generated catalogue as JSON and CSV; runs until Ctrl-C
+    Merchant(merchant::Options),
     /// Send signed webhooks as a platform does, and say which were acknowledged
     Platform(platform::Options),
 }
@@ -76,6 +78,7 @@ impl Serve {
         match self {
             Self::Merchant(options) => merchant::run(&options).await,
             Self::Sink(options) => sink::run(&options).await,
+            Self::Merchant(options) => merchant::run(options).await,
             Self::Platform(options) => platform::run(options).await,
         }
     }
@@ -84,5 +87,8 @@ impl Serve {
 fn read(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path)
         .map(|text| text.trim().to_owned())
-        .map_err(|source| Error::File { path: path.to_owned(), source })
+        .map_err(|source| Error::File {
+            path: path.to_owned(),
+            source,
+        })
 }
