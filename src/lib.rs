@@ -1,9 +1,9 @@
 //! Tradewind: keeps connectors, feeds and retention true to three kinds of YAML, in every regional cluster.
 
-#[cfg(feature = "operator")]
-pub mod api;
 #[cfg(feature = "agent")]
 pub mod agent;
+#[cfg(feature = "operator")]
+pub mod api;
 #[cfg(feature = "operator")]
 pub mod apply;
 #[cfg(feature = "operator")]

@@ -1,7 +1,5 @@
 //! The machinery that Tradewind is tried and tested on: real local clusters, databases and peers, built from pinned
 //! sources. Never shipped. In: nothing but a machine. Out: a [`fleet::Fleet`] with kubeconfigs, and servers to talk to.
-//! The machinery that Tradewind is tried and tested on: real local clusters, built from pinned sources, real
-//! databases and peers. Never shipped.
 
 pub mod build;
 pub mod choice;

@@ -36,14 +36,13 @@ enum Command {
     Serve(Serve),
     /// Run all peers of a fleet in the foreground: databases, object store, merchant, sink
     Peers(story::peers::Options),
-    /// Run a peer of the story
-    #[command(subcommand)]
-    Serve(tradewind_dev::serve::Serve),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .init();
     // reqwest is built without a crypto provider; an error means that there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match Dev::parse().command {
@@ -54,9 +53,16 @@ async fn main() -> ExitCode {
         Command::Down(down) => down.run().await,
         Command::Status => cli::status(),
         Command::Kubectl(kubectl) => kubectl.run().await,
-        Command::Serve(serve) => serve.run().await.map(|()| ExitCode::SUCCESS).map_err(Into::into),
-        Command::Peers(peers) => peers.run().await.map(|()| ExitCode::SUCCESS).map_err(Into::into),
-        Command::Serve(serve) => cli::serve(serve).await,
+        Command::Serve(serve) => serve
+            .run()
+            .await
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
+        Command::Peers(peers) => peers
+            .run()
+            .await
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
     };
     done.unwrap_or_else(|error| {
         tradewind_dev::progress::say(&format!("error: {}", cli::chain(&*error)));

@@ -60,8 +60,6 @@ pub enum Error {
 /// A peer to run in the foreground.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum Serve {
-    /// Serve a generated catalogue as JSON, NDJSON and CSV; runs until Ctrl-C
-    Merchant(merchant::Options),
     /// Receive signed events, check them, and write each into a file; runs until Ctrl-C
     Sink(sink::Options),
     /// Give a generated catalogue as JSON and CSV; runs until Ctrl-C
@@ -76,7 +74,6 @@ impl Serve {
         // reqwest is built without a crypto provider. Fails only when there is one already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         match self {
-            Self::Merchant(options) => merchant::run(&options).await,
             Self::Sink(options) => sink::run(&options).await,
             Self::Merchant(options) => merchant::run(options).await,
             Self::Platform(options) => platform::run(options).await,

@@ -10,14 +10,19 @@ pub mod quickstart;
 pub mod settle;
 mod show;
 
-use std::{path::PathBuf, process::ExitCode, time::{Duration, Instant}};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 
 use crate::{
     build::{self, What},
     fleet::{self, Fleet, FleetSpec, HUB},
-    postgres, process, progress::{Progress, say},
+    postgres, process,
+    progress::{Progress, say},
     serve, setup,
 };
 
@@ -81,13 +86,17 @@ pub enum Error {
         missing: String,
     },
     /// The examples changed and the story did not.
-    #[error("examples/quickstart no longer names `{missing}`: the story replaces it by an address of this machine")]
+    #[error(
+        "examples/quickstart no longer names `{missing}`: the story replaces it by an address of this machine"
+    )]
     Example {
         /// What is missing.
         missing: String,
     },
     /// Pods are the point of the story.
-    #[error("the story needs nodes, and this machine gives the API only (see the reason above); as root, or with sudo, it has them")]
+    #[error(
+        "the story needs nodes, and this machine gives the API only (see the reason above); as root, or with sudo, it has them"
+    )]
     NoNodes,
 }
 
@@ -143,7 +152,9 @@ impl Stage {
         build::build(&[What::ControlPlane, What::Node, What::ObjectStore]).await?;
         let fleet = match Fleet::attach(name) {
             Ok(fleet) => {
-                say(&format!("clusters: fleet {name} is there already; finishing what is missing"));
+                say(&format!(
+                    "clusters: fleet {name} is there already; finishing what is missing"
+                ));
                 fleet
             }
             Err(_) => Fleet::start(FleetSpec::new(name, &["eu-west", "us-east"])).await?,
@@ -161,8 +172,9 @@ impl Stage {
         let built = programs::build(&checkout).await?;
         step.done("built");
         let step = Progress::start("databases, object store, merchant and sink");
-        let (info, image) =
-            futures::try_join!(peers::ensure(&fleet), async { Ok(fleet.load_binary("tradewind-agent", &built.agent).await?) })?;
+        let (info, image) = futures::try_join!(peers::ensure(&fleet), async {
+            Ok(fleet.load_binary("tradewind-agent", &built.agent).await?)
+        })?;
         step.done("running");
         let step = Progress::start("CRDs and the chart's rules");
         install::install(&fleet, &checkout).await?;
@@ -177,7 +189,12 @@ impl Stage {
         let step = Progress::start("the operator");
         let operator = programs::ensure_operator(&fleet, &spec).await?;
         step.done(&format!("ready at http://{}", operator.address));
-        Ok(Self { fleet, info, operator, spec })
+        Ok(Self {
+            fleet,
+            info,
+            operator,
+            spec,
+        })
     }
 
     /// Applies the quickstart and waits until it is ready.

@@ -21,9 +21,16 @@ pub const HUB_KUBECONFIG: &str = "operator-hub.kubeconfig";
 pub async fn install(fleet: &Fleet, checkout: &Path) -> Result<()> {
     let hub = fleet.cluster(HUB)?;
     apply(&hub, &crds(checkout)?).await?;
-    hub.kubectl(&["wait", "--for=condition=Established", "crd", "--timeout=60s",
-        "regions.tradewind.dev", "socialchannels.tradewind.dev", "datapolicies.tradewind.dev"])
-        .await?;
+    hub.kubectl(&[
+        "wait",
+        "--for=condition=Established",
+        "crd",
+        "--timeout=60s",
+        "regions.tradewind.dev",
+        "socialchannels.tradewind.dev",
+        "datapolicies.tradewind.dev",
+    ])
+    .await?;
     apply(&hub, &hub_rights(checkout, &[TENANT])?).await?;
     let own = hub.service_account_kubeconfig(SYSTEM, ACCOUNT).await?;
     write_private(&fleet.dir().join(HUB_KUBECONFIG), &own)?;
@@ -44,15 +51,24 @@ pub fn kubeconfig_secret(region: &str) -> String {
 
 /// Applies a manifest as the cluster's administrator, by server-side apply.
 pub async fn apply(cluster: &Cluster, manifest: &str) -> Result<String> {
-    let args = ["apply", "--server-side", "--force-conflicts", "--field-manager=platform-engineer", "-f", "-"];
+    let args = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=platform-engineer",
+        "-f",
+        "-",
+    ];
     Ok(cluster.kubectl_with(&args, manifest).await?)
 }
 
 /// A Secret's manifest.
 #[must_use]
 pub fn secret(namespace: &str, name: &str, data: &[(&str, &str)]) -> String {
-    let data: serde_json::Map<String, serde_json::Value> =
-        data.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
+    let data: serde_json::Map<String, serde_json::Value> = data
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).into()))
+        .collect();
     serde_json::json!({
         "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
         "metadata": {"namespace": namespace, "name": name},
@@ -141,15 +157,26 @@ fn binding(rules: &str) -> String {
 
 /// The files of a folder in the order of their names.
 pub(crate) fn read_folder(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
-    let entries = fs::read_dir(folder).map_err(|source| Error::File { path: folder.into(), source })?;
-    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    let entries = fs::read_dir(folder).map_err(|source| Error::File {
+        path: folder.into(),
+        source,
+    })?;
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|extension| extension == "yaml")
+    });
     files.sort();
     Ok(files)
 }
 
 pub(crate) fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|source| Error::File { path: path.into(), source })
+    fs::read_to_string(path).map_err(|source| Error::File {
+        path: path.into(),
+        source,
+    })
 }
 
 /// Writes a file that only its owner may read.
@@ -162,5 +189,8 @@ pub(crate) fn write_private(path: &Path, content: &str) -> Result<()> {
         .mode(0o600)
         .open(path)
         .and_then(|mut file| file.write_all(content.as_bytes()))
-        .map_err(|source| Error::File { path: path.into(), source })
+        .map_err(|source| Error::File {
+            path: path.into(),
+            source,
+        })
 }

@@ -92,11 +92,17 @@ impl Options {
     pub async fn run(self) -> Result<()> {
         let fleet = Fleet::attach(&self.fleet)?;
         let peers = Peers::start(&fleet).await?;
-        let text = serde_json::to_string_pretty(&peers.info)
-            .map_err(|source| Error::Answer { what: "the peers".into(), source })?;
+        let text = serde_json::to_string_pretty(&peers.info).map_err(|source| Error::Answer {
+            what: "the peers".into(),
+            source,
+        })?;
         write_private(&fleet.dir().join(INFO), &text)?;
-        let failed = |source| Error::File { path: "signals".into(), source };
-        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(failed)?;
+        let failed = |source| Error::File {
+            path: "signals".into(),
+            source,
+        };
+        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+            .map_err(failed)?;
         tokio::select! {
             _ = term.recv() => {}
             result = tokio::signal::ctrl_c() => result.map_err(failed)?,
@@ -111,24 +117,33 @@ pub async fn ensure(fleet: &Fleet) -> Result<Info> {
     let daemon = Daemon::named(NAME, fleet.dir());
     if daemon.identity().is_none() {
         let _ = std::fs::remove_file(&file);
-        let program = std::env::var_os("TRADEWIND_DEV").map_or_else(dev_program, |path| Ok(path.into()))?;
+        let program =
+            std::env::var_os("TRADEWIND_DEV").map_or_else(dev_program, |path| Ok(path.into()))?;
         let (mark, folder) = fleet.mark();
         let launch = Launch::new(NAME, program, fleet.dir())
             .args(["peers", "--fleet", fleet.name()])
             .env(mark, folder);
         Daemon::start(&launch)?
             .ready(Duration::from_secs(180), || async {
-                file.exists().then_some(()).ok_or_else(|| "loading the sample shops".to_owned())
+                file.exists()
+                    .then_some(())
+                    .ok_or_else(|| "loading the sample shops".to_owned())
             })
             .await?;
     }
     let text = super::install::read(&file)?;
-    serde_json::from_str(&text).map_err(|source| Error::Answer { what: "the peers".into(), source })
+    serde_json::from_str(&text).map_err(|source| Error::Answer {
+        what: "the peers".into(),
+        source,
+    })
 }
 
 /// The `dev` program: this one, or beside the test that calls.
 fn dev_program() -> Result<PathBuf> {
-    let own = std::env::current_exe().map_err(|source| Error::File { path: "/proc/self/exe".into(), source })?;
+    let own = std::env::current_exe().map_err(|source| Error::File {
+        path: "/proc/self/exe".into(),
+        source,
+    })?;
     let beside = |folder: &Path| Some(folder.join("dev")).filter(|file| file.is_file());
     let found = own.ancestors().skip(1).take(2).find_map(beside);
     Ok(found.unwrap_or(own))
@@ -147,9 +162,15 @@ impl Peers {
     async fn start(fleet: &Fleet) -> Result<Self> {
         let host = IpAddr::V4(fleet.host_address());
         let folder = fleet.dir().join("peers");
-        std::fs::create_dir_all(&folder).map_err(|source| Error::File { path: folder.clone(), source })?;
-        let regions: Vec<String> =
-            fleet.clusters().map(|cluster| cluster.name().to_owned()).filter(|name| name != HUB).collect();
+        std::fs::create_dir_all(&folder).map_err(|source| Error::File {
+            path: folder.clone(),
+            source,
+        })?;
+        let regions: Vec<String> = fleet
+            .clusters()
+            .map(|cluster| cluster.name().to_owned())
+            .filter(|name| name != HUB)
+            .collect();
         let started = futures::future::try_join_all(regions.iter().map(|_| database(host))).await?;
         let (servers, urls): (Vec<_>, Vec<_>) = started.into_iter().unzip();
         let object_store = objectstore::Server::start(host, &[BUCKET]).await?;
@@ -165,7 +186,8 @@ impl Peers {
         })
         .await?;
         let merchant_token = word();
-        let merchant = merchant::Merchant::start(SocketAddr::new(host, 0), ITEMS, &merchant_token).await?;
+        let merchant =
+            merchant::Merchant::start(SocketAddr::new(host, 0), ITEMS, &merchant_token).await?;
         let info = Info {
             sink: sink.url(),
             sink_record,
@@ -181,7 +203,13 @@ impl Peers {
             databases: regions.into_iter().zip(urls).collect(),
             platform_secrets: platform_secrets(),
         };
-        Ok(Self { info, _servers: servers, _object_store: object_store, _sink: sink, _merchant: merchant })
+        Ok(Self {
+            info,
+            _servers: servers,
+            _object_store: object_store,
+            _sink: sink,
+            _merchant: merchant,
+        })
     }
 }
 
@@ -189,7 +217,9 @@ impl Peers {
 async fn database(host: IpAddr) -> Result<(Server, Databases)> {
     let server = Server::start(host).await?;
     let access = server.access().clone();
-    Shop::full(Zoned::now().date()).load(&access, "orders").await?;
+    Shop::full(Zoned::now().date())
+        .load(&access, "orders")
+        .await?;
     let inbox_password = word();
     server.create_role("inbox", &inbox_password).await?;
     server.create_database("inbox", "inbox").await?;
@@ -203,13 +233,26 @@ async fn database(host: IpAddr) -> Result<(Server, Databases)> {
 }
 
 fn platform_secrets() -> BTreeMap<String, BTreeMap<String, String>> {
-    let of = |pairs: &[(&str, String)]| pairs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    let of = |pairs: &[(&str, String)]| {
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
+            .collect()
+    };
     BTreeMap::from([
         (
             "aurora-meta".to_owned(),
-            of(&[("app_id", "1784000000000001".into()), ("app_secret", word()), ("verify_token", word()), ("system_user_token", word())]),
+            of(&[
+                ("app_id", "1784000000000001".into()),
+                ("app_secret", word()),
+                ("verify_token", word()),
+                ("system_user_token", word()),
+            ]),
         ),
-        ("aurora-partner".to_owned(), of(&[("signing_secret", whsec())])),
+        (
+            "aurora-partner".to_owned(),
+            of(&[("signing_secret", whsec())]),
+        ),
     ])
 }
 

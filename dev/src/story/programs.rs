@@ -36,11 +36,17 @@ pub async fn build(checkout: &Path) -> Result<Programs> {
         .current_dir(checkout)
         .status()
         .await
-        .map_err(|source| Error::File { path: checkout.into(), source })?;
+        .map_err(|source| Error::File {
+            path: checkout.into(),
+            source,
+        })?;
     if !status.success() {
-        return Err(Error::Build { command: "cargo build --bins".into() });
+        return Err(Error::Build {
+            command: "cargo build --bins".into(),
+        });
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout.join("target"), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| checkout.join("target"), PathBuf::from);
     Ok(Programs {
         operator: target.join("debug/tradewind"),
         agent: target.join("debug/tradewind-agent"),
@@ -77,7 +83,11 @@ pub async fn start_operator(fleet: &Fleet, spec: &OperatorSpec) -> Result<Operat
     operator
         .daemon
         .ready(Duration::from_secs(60), || async {
-            let answer = client.get(&url).send().await.map_err(|_| "no answer yet".to_owned())?;
+            let answer = client
+                .get(&url)
+                .send()
+                .await
+                .map_err(|_| "no answer yet".to_owned())?;
             if answer.status().is_success() {
                 return Ok(());
             }
@@ -91,7 +101,10 @@ pub async fn start_operator(fleet: &Fleet, spec: &OperatorSpec) -> Result<Operat
 pub fn launch_operator(fleet: &Fleet, spec: &OperatorSpec) -> Result<Operator> {
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
-        .map_err(|source| Error::File { path: "127.0.0.1".into(), source })?
+        .map_err(|source| Error::File {
+            path: "127.0.0.1".into(),
+            source,
+        })?
         .port();
     let address = format!("127.0.0.1:{port}");
     let (mark, folder) = fleet.mark();
@@ -110,8 +123,14 @@ pub fn launch_operator(fleet: &Fleet, spec: &OperatorSpec) -> Result<Operator> {
     let launch = Launch::new(&spec.name, &spec.program, fleet.dir())
         .args(args)
         .env(mark, folder)
-        .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into()));
-    Ok(Operator { daemon: Daemon::start(&launch)?, address })
+        .env(
+            "RUST_LOG",
+            std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into()),
+        );
+    Ok(Operator {
+        daemon: Daemon::start(&launch)?,
+        address,
+    })
 }
 
 /// The fleet's operator: the one that runs, or a new one when there is none or the program or image is another.
@@ -124,7 +143,10 @@ pub async fn ensure_operator(fleet: &Fleet, spec: &OperatorSpec) -> Result<Opera
         if let Some((address, was)) = there.split_once('\n')
             && was == wanted
         {
-            return Ok(Operator { daemon, address: address.to_owned() });
+            return Ok(Operator {
+                daemon,
+                address: address.to_owned(),
+            });
         }
         daemon.stop(Duration::from_secs(20)).await?;
     }
@@ -134,5 +156,7 @@ pub async fn ensure_operator(fleet: &Fleet, spec: &OperatorSpec) -> Result<Opera
 }
 
 fn modified(path: &Path) -> Option<std::time::SystemTime> {
-    std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+    std::fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .ok()
 }

@@ -29,7 +29,9 @@ pub async fn secrets(fleet: &Fleet, info: &Info) -> Result<()> {
         install::apply(&hub, &install::secret(TENANT, name, &data)).await?;
     }
     for region in fleet.clusters().filter(|cluster| cluster.name() != HUB) {
-        let Some(databases) = info.databases.get(region.name()) else { continue };
+        let Some(databases) = info.databases.get(region.name()) else {
+            continue;
+        };
         let store = &info.object_store;
         let manifests = [
             install::secret(RUNS, "aurora-orders-db", &[("url", &databases.orders)]),
@@ -38,7 +40,12 @@ pub async fn secrets(fleet: &Fleet, info: &Info) -> Result<()> {
             install::secret(
                 TENANT,
                 "aurora-feeds",
-                &[("accessKeyId", &store.access_key), ("secretAccessKey", &store.secret_key), ("endpoint", &store.url), ("region", "us-east-1")],
+                &[
+                    ("accessKeyId", &store.access_key),
+                    ("secretAccessKey", &store.secret_key),
+                    ("endpoint", &store.url),
+                    ("region", "us-east-1"),
+                ],
             ),
             install::secret(TENANT, "aurora-shop", &[("token", &info.merchant_token)]),
         ];
@@ -59,7 +66,9 @@ pub fn manifests(checkout: &Path, info: &Info) -> Result<String> {
         ("https://shop.aurora.example/catalogue.json", &info.merchant),
     ] {
         if !all.contains(example) {
-            return Err(Error::Example { missing: example.to_owned() });
+            return Err(Error::Example {
+                missing: example.to_owned(),
+            });
         }
         all = all.replace(example, local);
     }
@@ -76,14 +85,28 @@ pub async fn ready(fleet: &Fleet, limit: Duration) -> Result<()> {
         settle::condition_true(&hub, ("datapolicy", None, policy), "Accepted", limit).await?;
     }
     for channel in CHANNELS {
-        settle::condition_true(&hub, ("socialchannel", Some(TENANT), channel), "Ready", limit).await?;
+        settle::condition_true(
+            &hub,
+            ("socialchannel", Some(TENANT), channel),
+            "Ready",
+            limit,
+        )
+        .await?;
     }
     Ok(())
 }
 
 /// Asks for a run of a resource's feeds or retention in every region, and returns the annotation's value.
-pub async fn run_now(hub: &Cluster, kind: &str, namespace: Option<&str>, name: &str) -> Result<String> {
-    let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+pub async fn run_now(
+    hub: &Cluster,
+    kind: &str,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<String> {
+    let nanos = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos();
     let value = format!("{nanos}");
     let annotation = format!("tradewind.dev/run-at={value}");
     let mut args = vec!["annotate", "--overwrite", kind, name, &annotation];
@@ -101,14 +124,23 @@ pub async fn retention_run(hub: &Cluster, policy: &str, limit: Duration) -> Resu
         let Some(object) = settle::get(hub, "datapolicy", None, policy).await? else {
             return Ok(Err("the policy is not there".into()));
         };
-        let regions = object.pointer("/status/regions").and_then(Value::as_array).cloned().unwrap_or_default();
+        let regions = object
+            .pointer("/status/regions")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let waiting: Vec<String> = regions
             .iter()
             .filter(|region| region["state"] == "Run")
             .filter(|region| {
                 region["lastHandledRunAt"] != asked.as_str()
-                    || region.pointer("/lastRun/phase").is_none_or(|phase| phase == "Running")
-                    || !region.pointer("/lastRun/job").and_then(Value::as_str).is_some_and(|job| job_is_of(job, policy, &asked))
+                    || region
+                        .pointer("/lastRun/phase")
+                        .is_none_or(|phase| phase == "Running")
+                    || !region
+                        .pointer("/lastRun/job")
+                        .and_then(Value::as_str)
+                        .is_some_and(|job| job_is_of(job, policy, &asked))
             })
             .map(|region| format!("{}: {}", region["name"], region["lastRun"]))
             .collect();
@@ -143,33 +175,67 @@ pub fn previews(policy: &Value) -> BTreeMap<String, String> {
     regions
         .into_iter()
         .flatten()
-        .filter_map(|region| Some((region["name"].as_str()?.to_owned(), region["previewHash"].as_str()?.to_owned())))
+        .filter_map(|region| {
+            Some((
+                region["name"].as_str()?.to_owned(),
+                region["previewHash"].as_str()?.to_owned(),
+            ))
+        })
         .collect()
 }
 
 /// Approves previews and switches the policy to `Enforce`, as a compliance officer's pull request would.
-pub async fn approve(hub: &Cluster, policy: &str, previews: &BTreeMap<String, String>) -> Result<()> {
+pub async fn approve(
+    hub: &Cluster,
+    policy: &str,
+    previews: &BTreeMap<String, String>,
+) -> Result<()> {
     let approvals: Vec<Value> = previews
         .iter()
         .map(|(region, hash)| json!({"region": region, "previewHash": hash, "by": "dpo@aurora.example"}))
         .collect();
     let patch = json!({"spec": {"mode": "Enforce", "approvals": approvals}}).to_string();
-    hub.kubectl(&["patch", "datapolicy", policy, "--type=merge", "-p", &patch]).await?;
+    hub.kubectl(&["patch", "datapolicy", policy, "--type=merge", "-p", &patch])
+        .await?;
     Ok(())
 }
 
 /// Pod addresses of a channel's connector in a region, as an ingress controller finds them: from its EndpointSlices.
 pub async fn connector_addresses(region: &Cluster, channel: &str) -> Result<Vec<String>> {
     let selector = format!("kubernetes.io/service-name={channel}-connector");
-    let text = region.kubectl(&["get", "endpointslices", "-n", TENANT, "-l", &selector, "-o", "json"]).await?;
-    let slices: Value = serde_json::from_str(&text)
-        .map_err(|source| Error::Answer { what: format!("endpoint slices of {channel}"), source })?;
+    let text = region
+        .kubectl(&[
+            "get",
+            "endpointslices",
+            "-n",
+            TENANT,
+            "-l",
+            &selector,
+            "-o",
+            "json",
+        ])
+        .await?;
+    let slices: Value = serde_json::from_str(&text).map_err(|source| Error::Answer {
+        what: format!("endpoint slices of {channel}"),
+        source,
+    })?;
     let mut found = Vec::new();
     for slice in slices["items"].as_array().into_iter().flatten() {
-        let port = slice.pointer("/ports/0/port").and_then(Value::as_u64).unwrap_or_default();
+        let port = slice
+            .pointer("/ports/0/port")
+            .and_then(Value::as_u64)
+            .unwrap_or_default();
         for endpoint in slice["endpoints"].as_array().into_iter().flatten() {
-            let ready = endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(false);
-            for address in endpoint["addresses"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let ready = endpoint
+                .pointer("/conditions/ready")
+                .and_then(Value::as_bool)
+                .unwrap_or(false);
+            for address in endpoint["addresses"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+            {
                 if ready {
                     found.push(format!("{address}:{port}"));
                 }
@@ -178,4 +244,3 @@ pub async fn connector_addresses(region: &Cluster, channel: &str) -> Result<Vec<
     }
     Ok(found)
 }
-

@@ -11,7 +11,12 @@ use crate::fleet::Cluster;
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Reads one object, or `None` when it isn't there.
-pub async fn get(cluster: &Cluster, kind: &str, namespace: Option<&str>, name: &str) -> Result<Option<Value>> {
+pub async fn get(
+    cluster: &Cluster,
+    kind: &str,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<Option<Value>> {
     let mut args = vec!["get", kind, name, "-o", "json", "--ignore-not-found"];
     if let Some(namespace) = namespace {
         args.extend(["-n", namespace]);
@@ -20,7 +25,12 @@ pub async fn get(cluster: &Cluster, kind: &str, namespace: Option<&str>, name: &
     if text.trim().is_empty() {
         return Ok(None);
     }
-    serde_json::from_str(&text).map(Some).map_err(|source| Error::Answer { what: format!("{kind} {name}"), source })
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|source| Error::Answer {
+            what: format!("{kind} {name}"),
+            source,
+        })
 }
 
 /// Waits until `check` finds what it looks for; its `Err` says what is still missing.
@@ -38,7 +48,11 @@ where
             Err(error) => error.to_string(),
         };
         if Instant::now() > end {
-            return Err(Error::Waited { what: what.to_owned(), limit, missing });
+            return Err(Error::Waited {
+                what: what.to_owned(),
+                limit,
+                missing,
+            });
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
@@ -67,10 +81,13 @@ pub async fn condition_true(
         let Some(object) = get(cluster, kind, namespace, name).await? else {
             return Ok(Err("it is not there".into()));
         };
-        let current = object.pointer("/metadata/generation") == object.pointer("/status/observedGeneration");
+        let current =
+            object.pointer("/metadata/generation") == object.pointer("/status/observedGeneration");
         Ok(match condition(&object, wanted) {
             Some(("True", ..)) if current => Ok(object),
-            Some((status, reason, message)) => Err(format!("{wanted}={status} {reason}: {message}")),
+            Some((status, reason, message)) => {
+                Err(format!("{wanted}={status} {reason}: {message}"))
+            }
             None => Err(format!("no condition {wanted} yet")),
         })
     })

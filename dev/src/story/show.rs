@@ -48,8 +48,15 @@ async fn webhook(stage: &Stage) -> Result<String> {
     let region = stage.fleet.cluster(SHOWN)?;
     let targets = settle::until("connector addresses", SOON, || async {
         let found = quickstart::connector_addresses(&region, CHANNEL).await?;
-        let found: Vec<SocketAddr> = found.iter().filter_map(|address| address.parse().ok()).collect();
-        Ok(if found.is_empty() { Err("no ready endpoint in its EndpointSlices".to_owned()) } else { Ok(found) })
+        let found: Vec<SocketAddr> = found
+            .iter()
+            .filter_map(|address| address.parse().ok())
+            .collect();
+        Ok(if found.is_empty() {
+            Err("no ready endpoint in its EndpointSlices".to_owned())
+        } else {
+            Ok(found)
+        })
     })
     .await?;
     let (_keep, targets) = watch::channel(targets);
@@ -58,16 +65,31 @@ async fn webhook(stage: &Stage) -> Result<String> {
     let sender = Sender::new(Scheme::Instagram, &secrets["app_secret"], &path, targets)?;
     sender.handshake(&secrets["verify_token"]).await?;
     let run = format!("up{}", jiff::Timestamp::now().as_second());
-    let load = Load { count: 1, rate: 1, subjects: 1, repeat_every: 0, give_up_after: 60, run };
+    let load = Load {
+        count: 1,
+        rate: 1,
+        subjects: 1,
+        repeat_every: 0,
+        give_up_after: 60,
+        run,
+    };
     let sent = sender.send(&load).await;
     let Some(acknowledged) = sent.acknowledged.first() else {
-        return Err(super::serve::Error::GivenUp { given_up: sent.given_up, count: 1 }.into());
+        return Err(super::serve::Error::GivenUp {
+            given_up: sent.given_up,
+            count: 1,
+        }
+        .into());
     };
     let id = acknowledged.id.clone();
     let record = stage.info.sink_record.clone();
     let line = settle::until("the event at the sink", SOON, || async {
         let text = super::install::read(&record)?;
-        Ok(text.lines().find(|line| line.contains(&id)).map(str::to_owned).ok_or_else(|| "not delivered yet".to_owned()))
+        Ok(text
+            .lines()
+            .find(|line| line.contains(&id))
+            .map(str::to_owned)
+            .ok_or_else(|| "not delivered yet".to_owned()))
     })
     .await?;
     step.done("acknowledged, stored, delivered");
@@ -81,22 +103,41 @@ async fn feed(stage: &Stage, hub: &Cluster) -> Result<String> {
         let Some(object) = settle::get(hub, "socialchannel", Some(TENANT), CHANNEL).await? else {
             return Ok(Err("the channel is not there".to_owned()));
         };
-        let regions = object.pointer("/status/regions").and_then(Value::as_array).cloned().unwrap_or_default();
+        let regions = object
+            .pointer("/status/regions")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         let waiting: Vec<String> = regions
             .iter()
             .filter(|region| {
                 region["lastHandledRunAt"] != asked.as_str()
-                    || region["feeds"].as_array().is_none_or(|feeds| feeds.iter().any(|feed| feed["lastSuccess"].is_null()))
+                    || region["feeds"]
+                        .as_array()
+                        .is_none_or(|feeds| feeds.iter().any(|feed| feed["lastSuccess"].is_null()))
             })
             .map(|region| format!("{}: {}", region["name"], region["feeds"]))
             .collect();
-        Ok(if regions.is_empty() || !waiting.is_empty() { Err(waiting.join("; ")) } else { Ok(()) })
+        Ok(if regions.is_empty() || !waiting.is_empty() {
+            Err(waiting.join("; "))
+        } else {
+            Ok(())
+        })
     })
     .await?;
     step.done("written");
-    let file = stage.info.object_store.folder.join(super::peers::BUCKET).join(format!("{SHOWN}/full/{CHANNEL}.csv"));
+    let file = stage
+        .info
+        .object_store
+        .folder
+        .join(super::peers::BUCKET)
+        .join(format!("{SHOWN}/full/{CHANNEL}.csv"));
     let text = super::install::read(&file)?;
-    Ok(text.lines().take(3).map(|line| format!("{}\n", line.chars().take(160).collect::<String>())).collect())
+    Ok(text
+        .lines()
+        .take(3)
+        .map(|line| format!("{}\n", line.chars().take(160).collect::<String>()))
+        .collect())
 }
 
 /// Preview, approval, run.
@@ -104,24 +145,45 @@ async fn retain(hub: &Cluster, policy: &str) -> Result<Value> {
     let step = Progress::start(&format!("retention of {policy}: preview"));
     let mut object = quickstart::retention_run(hub, policy, SOON).await?;
     let previews: BTreeMap<String, String> = quickstart::previews(&object);
-    let enforced = object.pointer("/spec/mode").is_some_and(|mode| mode == "Enforce");
+    let enforced = object
+        .pointer("/spec/mode")
+        .is_some_and(|mode| mode == "Enforce");
     if !enforced {
         for (region, hash) in &previews {
             step.step(&format!("{region} previews {hash}"));
         }
         quickstart::approve(hub, policy, &previews).await?;
     }
-    object = quickstart::retention_run(hub, policy, SOON).await.unwrap_or(object);
+    object = quickstart::retention_run(hub, policy, SOON)
+        .await
+        .unwrap_or(object);
     step.done("previewed, approved, run");
     Ok(object)
 }
 
 fn rows(policy: &str, region: &str, object: &Value) {
     let regions = object.pointer("/status/regions").and_then(Value::as_array);
-    let Some(entry) = regions.into_iter().flatten().find(|entry| entry["name"] == region) else { return };
-    say(&format!("{policy} in {region}: {}", entry.pointer("/lastRun/reason").and_then(Value::as_str).unwrap_or("-")));
+    let Some(entry) = regions
+        .into_iter()
+        .flatten()
+        .find(|entry| entry["name"] == region)
+    else {
+        return;
+    };
+    say(&format!(
+        "{policy} in {region}: {}",
+        entry
+            .pointer("/lastRun/reason")
+            .and_then(Value::as_str)
+            .unwrap_or("-")
+    ));
     say("  rule              due   erased  blocked   failed remaining  oldest kept");
-    for rule in entry.pointer("/lastRun/rules").and_then(Value::as_array).into_iter().flatten() {
+    for rule in entry
+        .pointer("/lastRun/rules")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         let number = |name: &str| rule[name].as_i64().unwrap_or_default();
         say(&format!(
             "  {:<12} {:>8} {:>8} {:>8} {:>8} {:>9}  {}",
@@ -140,10 +202,18 @@ fn rows(policy: &str, region: &str, object: &Value) {
 pub(super) fn go_on(stage: &Stage) {
     heading("how to go on");
     for cluster in stage.fleet.clusters() {
-        say(&format!("{:<8} export KUBECONFIG={}", cluster.name(), cluster.kubeconfig_admin().display()));
+        say(&format!(
+            "{:<8} export KUBECONFIG={}",
+            cluster.name(),
+            cluster.kubeconfig_admin().display()
+        ));
     }
     let name = stage.fleet.name();
-    say(&format!("operator http://{}/metrics, its log {}", stage.operator.address, stage.operator.daemon.log_path().display()));
+    say(&format!(
+        "operator http://{}/metrics, its log {}",
+        stage.operator.address,
+        stage.operator.daemon.log_path().display()
+    ));
     say(&format!(
         "try:     dev kubectl --name {name} hub -- describe socialchannel -n {TENANT} {CHANNEL}\n         \
          dev kubectl --name {name} eu-west -- get all -n {TENANT}\n         \
