@@ -15,7 +15,7 @@ mod spec;
 mod sweep;
 
 use std::{
-    fs,
+    fs, io,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -257,6 +257,7 @@ fn claim(
         if nodes {
             // Tells the sweep that there are interfaces and cgroups.
             fs::write(dir.join("nodes"), "")?;
+            remember_forwarding(&base)?;
         }
         record.write()
     };
@@ -265,6 +266,15 @@ fn claim(
         source,
     })?;
     Ok(record)
+}
+
+/// Keeps what the machine had before the first fleet with nodes: the network plugin switches forwarding on.
+fn remember_forwarding(base: &Path) -> io::Result<()> {
+    let kept = base.join("ip_forward");
+    if kept.exists() {
+        return Ok(());
+    }
+    fs::write(kept, fs::read("/proc/sys/net/ipv4/ip_forward")?)
 }
 
 /// Of existing clusters nobody but their owner knows how their pods reach this host.

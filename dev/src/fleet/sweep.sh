@@ -46,5 +46,11 @@ if [ -e "$run/nodes" ]; then
     if ip link show "tw$slot" >/dev/null 2>&1; then
         ip link delete "tw$slot" || exit 1
     fi
+    # The network plugin switches forwarding on; the last fleet to go puts it back.
+    forwarding=$(dirname "$run")/ip_forward
+    if [ -e "$forwarding" ] && ! ip -br link show type bridge | grep -q '^tw[0-9]'; then
+        cat "$forwarding" >/proc/sys/net/ipv4/ip_forward
+        rm -f "$forwarding"
+    fi
 fi
 rm -rf "$run"
