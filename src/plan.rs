@@ -4,7 +4,28 @@
 //! only the names of keys and hashes of their values. Same facts, same bytes.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod channel;
+mod connector;
+mod cron;
+mod feed;
+mod fleet;
+mod gated;
 pub mod gates;
+mod meta;
+mod placement;
+mod platform;
+mod pod;
+mod policy;
+pub mod reason;
+mod retention;
+mod suspension;
+
+pub use channel::channel;
+pub use fleet::region;
+pub use meta::Identity;
+pub use placement::{channel_chooses, policy_chooses};
+pub use policy::policy;
+pub use retention::spec_hash;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,6 +59,9 @@ pub struct RegionFacts {
     pub reach: Reach,
     /// The namespaces that are known to exist there; empty knowledge is `None`, and then nothing is concluded.
     pub namespaces: Option<BTreeSet<String>>,
+    /// Whether objects of the resource in question were seen there, whatever its status remembers: an operator that
+    /// was killed between a write and its status must not forget them.
+    pub remains: bool,
 }
 
 /// Whether a regional cluster answers.
