@@ -59,7 +59,9 @@ impl Shop {
     pub async fn load(&self, access: &Access, database: &str) -> Result<()> {
         for role in [OWNER, RETAIN] {
             let word = password(access, role);
-            access.script(SUPERUSER, ROLE, &[("role", role), ("word", &word)]).await?;
+            access
+                .script(SUPERUSER, ROLE, &[("role", role), ("word", &word)])
+                .await?;
         }
         access.create_database(database, OWNER).await?;
         let set = [
