@@ -14,3 +14,5 @@ pub mod serve;
 pub mod setup;
 pub mod shop;
 pub mod story;
+pub mod serve;
+pub mod shop;
