@@ -41,7 +41,7 @@ pub struct Options {
 }
 
 /// How a sink misbehaves.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Faults {
     /// Answer the first N requests with `--fail-status`
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -55,6 +55,12 @@ pub struct Faults {
     /// Refuse every event whose body contains this text
     #[arg(long, value_name = "TEXT")]
     pub refuse: Option<String>,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self { fail_first: 0, fail_status: 503, latency_ms: 0, refuse: None }
+    }
 }
 
 /// One event, as it was taken.
