@@ -2,3 +2,5 @@
 
 #[path = "agent/connect.rs"]
 mod connect;
+#[path = "agent/feed.rs"]
+mod feed;

@@ -1,10 +1,10 @@
 //! A real S3 server of one's own: versitygw over a folder, on a port that nobody else has.
 //!
-//! In: the address to listen on. Out: an [`ObjectStore`] with keys, buckets and the folder that a feed mounts. It
+//! In: the address to listen on. Out: an [`Server`] with keys, buckets and the folder that a feed mounts. It
 //! leaves nothing behind: not when it is dropped, and not when the process that started it is killed.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -13,12 +13,6 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::build::{self, What};
-use crate::process::Launch;
-
-/// The key that may do everything.
-pub const ACCESS_KEY: &str = "tradewind";
-/// Its secret; the server listens where only this machine reaches it.
-pub const SECRET_KEY: &str = "tradewind-secret";
 
 /// A start takes tenths of a second; a busy machine makes it more.
 const START_WITHIN: Duration = Duration::from_secs(30);
@@ -57,8 +51,10 @@ pub enum Error {
 
 /// A running server. Stopped, and its files removed, when dropped.
 #[derive(Debug)]
-pub struct ObjectStore {
+pub struct Server {
     address: SocketAddr,
+    access_key: String,
+    secret_key: String,
     folder: TempDir,
     server: Child,
     watchdog: Child,
@@ -66,64 +62,24 @@ pub struct ObjectStore {
     wanted: Option<ChildStdin>,
 }
 
-/// What is started: the server at `address` over `<folder>/buckets`. For a server that outlives its starter.
-pub fn launch(program: &Path, address: SocketAddr, folder: &Path) -> Result<Launch, Error> {
-    for part in ["buckets", "metadata"] {
-        fs::create_dir_all(folder.join(part)).map_err(Error::Folder)?;
-    }
-    let listen = address.to_string();
-    Ok(Launch::new("objectstore", program, folder)
-        .args([
-            "--access", ACCESS_KEY, "--secret", SECRET_KEY, "--port", &listen, "--quiet",
-        ])
-        // Beside the files, not in their extended attributes: not every file system has those.
-        .args([
-            "posix".as_ref(),
-            "--sidecar".as_ref(),
-            folder.join("metadata").as_os_str(),
-        ])
-        .args([folder.join("buckets")]))
-}
-
-/// Makes a bucket: to this server a folder is one.
-pub fn create_bucket(folder: &Path, name: &str) -> Result<(), Error> {
-    fs::create_dir_all(folder.join("buckets").join(name)).map_err(Error::Folder)
-}
-
-/// Writes the keys that a feed's destination mounts.
-pub fn write_credentials(folder: &Path, address: SocketAddr) -> Result<(), Error> {
-    fs::create_dir_all(folder).map_err(Error::Folder)?;
-    for (key, value) in credentials(address) {
-        fs::write(folder.join(key), value).map_err(Error::Folder)?;
-    }
-    Ok(())
-}
-
-/// The keys that a feed's destination reads, and their values.
-#[must_use]
-pub fn credentials(address: SocketAddr) -> [(&'static str, String); 4] {
-    [
-        ("accessKeyId", ACCESS_KEY.to_owned()),
-        ("secretAccessKey", SECRET_KEY.to_owned()),
-        ("region", "us-east-1".to_owned()),
-        ("endpoint", format!("http://{address}")),
-    ]
-}
-
-impl ObjectStore {
-    /// Builds the server if it is not built yet, and starts it.
-    pub async fn start(listen: IpAddr) -> Result<Self, Error> {
+impl Server {
+    /// Builds the program if it is not built yet, and starts a server at a free port of `listen`.
+    pub async fn start(listen: IpAddr, buckets: &[&str]) -> Result<Self, Error> {
         let built = build::build(&[What::ObjectStore]).await;
         let program = built.map_err(Error::Build)?.object_store();
         let mut tries = 1;
-        loop {
+        let server = loop {
             match Self::start_once(&program, listen).await {
                 Err(Error::Start { log }) if tries < PORT_TRIES && log.contains("in use") => {
-                    tries += 1
+                    tries += 1;
                 }
-                result => return result,
+                started => break started?,
             }
+        };
+        for bucket in buckets {
+            server.create_bucket(bucket)?;
         }
+        Ok(server)
     }
 
     async fn start_once(program: &Path, listen: IpAddr) -> Result<Self, Error> {
@@ -131,13 +87,23 @@ impl ObjectStore {
             .prefix("tradewind-s3-")
             .tempdir()
             .map_err(Error::Folder)?;
+        for part in ["buckets", "metadata"] {
+            fs::create_dir(folder.path().join(part)).map_err(Error::Folder)?;
+        }
         let address = TcpListener::bind((listen, 0))
             .and_then(|free| free.local_addr())
             .map_err(Error::Folder)?;
-        let launch = launch(program, address, folder.path())?;
+        let (access_key, secret_key) = (word(8)?, word(20)?);
         let log = fs::File::create(folder.path().join("log")).map_err(Error::Folder)?;
-        let server = Command::new(&launch.program)
-            .args(&launch.args)
+        let server = Command::new(program)
+            .args(["--port", &address.to_string(), "--quiet", "posix"])
+            // Beside the files, not in their extended attributes: not every file system has those.
+            .arg("--sidecar")
+            .arg(folder.path().join("metadata"))
+            .arg(folder.path().join("buckets"))
+            // Not as arguments: those are for everybody to read.
+            .env("ROOT_ACCESS_KEY_ID", &access_key)
+            .env("ROOT_SECRET_ACCESS_KEY", &secret_key)
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(Error::Folder)?)
             .stderr(log)
@@ -152,6 +118,8 @@ impl ObjectStore {
         let wanted = watchdog.stdin.take();
         let mut started = Self {
             address,
+            access_key,
+            secret_key,
             folder,
             server,
             watchdog,
@@ -184,19 +152,60 @@ impl ObjectStore {
         self.address
     }
 
-    /// Makes a bucket.
-    pub fn create_bucket(&self, name: &str) -> Result<(), Error> {
-        create_bucket(self.folder.path(), name)
+    /// `http://address`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
     }
 
-    /// The file that an object is on disk.
+    /// The key that may do everything.
     #[must_use]
-    pub fn path(&self, bucket: &str, object: &str) -> PathBuf {
-        self.folder.path().join("buckets").join(bucket).join(object)
+    pub fn access_key(&self) -> &str {
+        &self.access_key
+    }
+
+    /// Its secret.
+    #[must_use]
+    pub fn secret_key(&self) -> &str {
+        &self.secret_key
+    }
+
+    /// The folder in which each bucket is a folder and each object a file.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().join("buckets")
+    }
+
+    /// Makes a bucket: to this server a folder is one.
+    pub fn create_bucket(&self, name: &str) -> Result<(), Error> {
+        fs::create_dir_all(self.folder().join(name)).map_err(Error::Folder)
+    }
+
+    /// Writes the files that a feed's destination mounts, for this server or for a wire to it at `endpoint`.
+    pub fn write_credentials(&self, folder: &Path, endpoint: &str) -> Result<(), Error> {
+        fs::create_dir_all(folder).map_err(Error::Folder)?;
+        for (key, value) in [
+            ("accessKeyId", self.access_key()),
+            ("secretAccessKey", self.secret_key()),
+            ("region", "us-east-1"),
+            ("endpoint", endpoint),
+        ] {
+            fs::write(folder.join(key), value).map_err(Error::Folder)?;
+        }
+        Ok(())
     }
 }
 
-impl Drop for ObjectStore {
+/// So many random bytes as hexadecimal digits.
+fn word(bytes: usize) -> Result<String, Error> {
+    let mut word = vec![0; bytes];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut word))
+        .map_err(Error::Folder)?;
+    Ok(hex::encode(word))
+}
+
+impl Drop for Server {
     fn drop(&mut self) {
         // The watchdog does it; until we have waited for the server, its id cannot be anybody else's.
         drop(self.wanted.take());
@@ -211,8 +220,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_comes_up_and_leaves_nothing() {
-        let store = ObjectStore::start([127, 0, 0, 1].into()).await.unwrap();
-        store.create_bucket("feeds").unwrap();
+        let store = Server::start([127, 0, 0, 1].into(), &["feeds"])
+            .await
+            .unwrap();
         let address = store.address();
         let answer = TcpStream::connect(address);
         assert!(answer.is_ok());

@@ -136,9 +136,30 @@ impl Form {
 }
 
 impl Merchant {
+    /// Starts a merchant whose catalogue has so many items, every hundredth faulty, for bearers of `token`.
+    pub async fn start(
+        listen: SocketAddr,
+        items: impl Into<u64>,
+        token: &str,
+    ) -> Result<Self, Error> {
+        let options = Options {
+            listen,
+            items: items.into(),
+            seed: 1,
+            faulty_every: 100,
+            token_file: None,
+            faults: Faults::default(),
+        };
+        Self::begin(&options, Some(token.to_owned())).await
+    }
+
     /// Starts a merchant.
-    pub async fn start(options: &Options) -> Result<Self, Error> {
+    pub async fn start_with(options: &Options) -> Result<Self, Error> {
         let token = options.token_file.as_deref().map(read).transpose()?;
+        Self::begin(options, token).await
+    }
+
+    async fn begin(options: &Options, token: Option<String>) -> Result<Self, Error> {
         let at = |source| Error::Serve {
             address: options.listen,
             source,
@@ -179,9 +200,15 @@ impl Merchant {
         self.address
     }
 
+    /// The address of the catalogue as one JSON object.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_of(Form::Object)
+    }
+
     /// The address of the catalogue in one form.
     #[must_use]
-    pub fn url(&self, form: Form) -> String {
+    pub fn url_of(&self, form: Form) -> String {
         format!("http://{}/{}", self.address, form.path())
     }
 
@@ -223,11 +250,11 @@ impl Shared {
 
 /// Runs a merchant until it is interrupted.
 pub async fn run(options: Options) -> Result<(), Error> {
-    let merchant = Merchant::start(&options).await?;
+    let merchant = Merchant::start_with(&options).await?;
     for form in Form::ALL {
         tracing::info!(
             items = options.items,
-            url = merchant.url(form),
+            url = merchant.url_of(form),
             "giving a catalogue"
         );
     }
