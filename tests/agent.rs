@@ -4,3 +4,5 @@
 mod connect;
 #[path = "agent/retain.rs"]
 mod retain;
+#[path = "agent/feed.rs"]
+mod feed;
