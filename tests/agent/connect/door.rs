@@ -1,6 +1,7 @@
 //! At the door: who may enter, what is kept of it, what is said to whom.
 
 use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::watch;
 use tradewind_dev::serve::platform::{Scheme, Sender};
 use tradewind_dev::serve::signature;
@@ -8,17 +9,46 @@ use tradewind_dev::serve::signature;
 use super::world::{
     META_SECRET, PATH, SINK_SECRET, VERIFY_TOKEN, World, event, message, server, until,
 };
+    Connector, META_SECRET, PATH, SINK_SECRET, VERIFY_TOKEN, World, event, message, messenger,
+    until,
+};
+
+async fn assert_counts(connector: &Connector, expected: &[(&str, f64)]) {
+    for (series, count) in expected {
+        let found = connector
+            .metric(&format!("tradewind_connect_{series}"))
+            .await;
+        assert!((found - count).abs() < 0.5, "{series} is {found}");
+    }
+}
+
+#[tokio::test]
+async fn the_handshake_is_answered_to_whom_knows_the_token() {
+    let world = World::new("handshake").await;
+    let connector = world.start(&[]).await;
+    let sender = messenger(&[&connector]);
+    sender.handshake(VERIFY_TOKEN).await.unwrap();
+    assert!(sender.handshake("another-token").await.is_err());
+    let bare = reqwest::get(format!("http://{}{PATH}", connector.webhook))
+        .await
+        .unwrap();
+    assert_eq!(bare.status(), 403);
+    assert_counts(
+        &connector,
+        &[("rejected_total{reason=\"wrong_token\"}", 2.0)],
+    )
+    .await;
+}
 
 #[tokio::test]
 async fn only_what_is_signed_enters() {
     let world = World::new("only_signed").await;
     let connector = world.start(&[]).await;
-    let sender = world.sender(&[&connector]);
-
-    sender.handshake(VERIFY_TOKEN).await.unwrap();
-    assert!(sender.handshake("another-token").await.is_err());
-
-    let client = reqwest::Client::new();
+    // A server that answers before it has read all closes the connection: none is used twice.
+    let client = reqwest::Client::builder()
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap();
     let url = format!("http://{}{PATH}", connector.webhook);
     let post = async |url: &str, signature: Option<String>, body: Vec<u8>| {
         let mut request = client.post(url).body(body);
@@ -76,13 +106,25 @@ async fn only_what_is_signed_enters() {
             .await;
         assert!((found - expected).abs() < 0.5, "{series} is {found}");
     }
+    assert_counts(
+        &connector,
+        &[
+            ("received_total", 6.0),
+            ("rejected_total{reason=\"missing_signature\"}", 1.0),
+            ("rejected_total{reason=\"wrong_signature\"}", 2.0),
+            ("rejected_total{reason=\"malformed\"}", 1.0),
+            ("rejected_total{reason=\"too_large\"}", 1.0),
+            ("accepted_total{kind=\"messages\"}", 1.0),
+        ],
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn an_event_reaches_the_sink_as_the_platform_wrote_it() {
     let world = World::new("as_written").await;
     let connector = world.start(&[]).await;
-    let sender = world.sender(&[&connector]);
+    let sender = messenger(&[&connector]);
     let body = message("ann", "m1", r"caf\u00e9 \/ 1.10");
     assert_eq!(
         sender.post(connector.webhook, "", &body).await.unwrap(),
@@ -114,7 +156,7 @@ async fn an_event_reaches_the_sink_as_the_platform_wrote_it() {
 async fn an_event_that_comes_again_is_acknowledged_and_not_repeated() {
     let world = World::new("comes_again").await;
     let (one, two) = (world.start(&[]).await, world.start(&[]).await);
-    let sender = world.sender(&[&one, &two]);
+    let sender = messenger(&[&one, &two]);
     let body = message("ann", "m1", "hello");
     let posts = (0..20).map(|turn| {
         let address = if turn % 2 == 0 {
@@ -141,10 +183,50 @@ async fn an_event_that_comes_again_is_acknowledged_and_not_repeated() {
 }
 
 #[tokio::test]
+async fn many_events_of_many_people_at_once_neither_block_nor_double() {
+    let world = World::new("many_at_once").await;
+    let (one, two) = (world.start(&[]).await, world.start(&[]).await);
+    let sender = messenger(&[&one, &two]);
+    // 40 bodies of 25 events, each event in 5 bodies, in ever other orders.
+    let bodies: Vec<String> = (0..40usize)
+        .map(|body| {
+            let events: Vec<String> = (0..25usize)
+                .map(|place| {
+                    let number = if body % 2 == 0 { place } else { 24 - place } * 8 + body % 8;
+                    let person = number % 11;
+                    format!(r#"{{"sender":{{"id":"p{person}"}},"message":{{"mid":"m{number}"}}}}"#)
+                })
+                .collect();
+            format!(r#"{{"entry":[{{"messaging":[{}]}}]}}"#, events.join(","))
+        })
+        .collect();
+    let posts = bodies.iter().enumerate().map(async |(turn, body)| {
+        let address = if turn % 2 == 0 {
+            one.webhook
+        } else {
+            two.webhook
+        };
+        // A busy machine may answer 503, and then a platform comes again.
+        until("it is acknowledged", async || {
+            sender.post(address, "", body).await.unwrap() == 200
+        })
+        .await;
+    });
+    futures::future::join_all(posts).await;
+    for connector in [&one, &two] {
+        assert!(!connector.log().contains("deadlock"), "{}", connector.log());
+    }
+    let count = "SELECT count(*), count(DISTINCT webhook_id) FROM tradewind_connect.event";
+    assert_eq!(world.sql(count).await, "200|200");
+    assert_eq!(world.taken(200).await.len(), 200);
+    assert_eq!(world.sink().overlaps(), 0);
+}
+
+#[tokio::test]
 async fn what_nobody_wants_is_acknowledged_counted_and_dropped() {
     let world = World::new("nobody_wants").await;
     let connector = world.start(&[]).await;
-    let sender = world.sender(&[&connector]);
+    let sender = messenger(&[&connector]);
     for body in [
         r#"{"entry":[{"messaging":[{"order":{"id":"o1"}},{"read":{"watermark":1}}]}]}"#,
         r#"{"object":"page"}"#,
@@ -156,6 +238,14 @@ async fn what_nobody_wants_is_acknowledged_counted_and_dropped() {
         let found = connector.metric(&series).await;
         assert!((found - expected).abs() < 0.5, "{series} is {found}");
     }
+    assert_counts(
+        &connector,
+        &[
+            ("dropped_total{kind=\"orders\"}", 1.0),
+            ("dropped_total{kind=\"unmatched\"}", 2.0),
+        ],
+    )
+    .await;
     assert_eq!(
         world
             .sql("SELECT count(*) FROM tradewind_connect.event")

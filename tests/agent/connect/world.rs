@@ -19,7 +19,7 @@ pub(crate) const SINK_SECRET: &str = "whsec_c2luay1zZWNyZXQtb2YtdGhlLXRlc3QtMDE=
 pub(crate) const PATH: &str = "/webhooks/aurora/shop";
 
 /// Nothing in these tests takes longer on a busy machine of two cores.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One server for all tests of this binary; its watchdog stops it when the binary ends.
 static SERVER: OnceCell<Server> = OnceCell::const_new();
@@ -217,6 +217,16 @@ impl World {
         .await;
         self.sink().taken()
     }
+}
+
+/// A Messenger that knows the channel's app secret and these pods.
+pub(crate) fn messenger(connectors: &[&Connector]) -> Sender {
+    let addresses = connectors
+        .iter()
+        .map(|connector| connector.webhook)
+        .collect();
+    let (_, targets) = watch::channel(addresses);
+    Sender::new(Scheme::Messenger, META_SECRET, PATH, targets).unwrap()
 }
 
 /// A connector's process; killed when dropped.
