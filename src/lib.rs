@@ -12,6 +12,8 @@ pub mod lease;
 #[cfg(feature = "operator")]
 pub mod metrics;
 #[cfg(feature = "operator")]
+pub mod observe;
+#[cfg(feature = "operator")]
 pub mod packs;
 #[cfg(feature = "operator")]
 pub mod plan;
