@@ -139,9 +139,7 @@ fn waits(deployment: &Deployment, pods: &[&Pod]) -> Option<String> {
         .iter()
         .flat_map(|s| s.conditions.iter().flatten());
     let failure = failure
-        .filter(|c| {
-            c.type_.as_deref() == Some("ReplicaFailure") && c.status.as_deref() == Some("True")
-        })
+        .filter(|c| c.type_ == "ReplicaFailure" && c.status == "True")
         .filter_map(|c| c.reason.clone());
     // The dullest reason last: a container that is merely being made says the least.
     let mut reasons: Vec<String> = failure
