@@ -9,3 +9,5 @@ pub mod packs;
 pub mod plan;
 #[cfg(feature = "operator")]
 pub mod status;
+#[cfg(feature = "operator")]
+pub mod watch;
