@@ -1,5 +1,7 @@
 //! Tradewind: keeps connectors, feeds and retention true to three kinds of YAML, in every regional cluster.
 
+#[cfg(feature = "agent")]
+pub mod agent;
 #[cfg(feature = "operator")]
 pub mod api;
 #[cfg(feature = "operator")]
@@ -25,3 +27,5 @@ pub mod serve;
 pub mod status;
 #[cfg(feature = "operator")]
 pub mod telemetry;
+#[cfg(feature = "operator")]
+pub mod watch;
