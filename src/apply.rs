@@ -289,6 +289,14 @@ impl Pass<'_> {
             if self.unknown(&id).is_some() {
                 continue;
             }
+            if self
+                .applier
+                .memory
+                .was_deleted(self.site.region, &entry.uid)
+            {
+                applied.gone.insert(entry.uid.clone());
+                continue;
+            }
             match self.writer.look(&id).await {
                 Ok(Some(live)) if live.uid == entry.uid => {
                     if !live.is_owned() && !live.is_going() {
@@ -304,9 +312,9 @@ impl Pass<'_> {
     }
 
     async fn remove(&self, id: &ChildRef, uid: &str, applied: &mut Applied) {
-        self.applier.memory.forget(self.site.region, id);
-        if let Err(fault) = self.writer.delete(id, uid).await {
-            applied.fault(id, &fault);
+        match self.writer.delete(id, uid).await {
+            Ok(()) => self.applier.memory.deleted(self.site.region, id, uid),
+            Err(fault) => applied.fault(id, &fault),
         }
     }
 }

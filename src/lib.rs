@@ -14,6 +14,8 @@ pub mod lease;
 #[cfg(feature = "operator")]
 pub mod metrics;
 #[cfg(feature = "operator")]
+pub mod observe;
+#[cfg(feature = "operator")]
 pub mod packs;
 #[cfg(feature = "operator")]
 pub mod plan;
@@ -25,3 +27,5 @@ pub mod serve;
 pub mod status;
 #[cfg(feature = "operator")]
 pub mod telemetry;
+#[cfg(feature = "operator")]
+pub mod watch;
