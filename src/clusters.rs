@@ -357,7 +357,7 @@ impl RegionClient {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// The names of all namespaces there that are not being deleted; none when they are not known.
+    /// The names of all namespaces there; none when they are not known.
     #[must_use]
     pub fn namespaces(&self) -> Option<BTreeSet<String>> {
         self.children.namespaces()

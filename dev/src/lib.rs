@@ -14,5 +14,3 @@ pub mod serve;
 pub mod setup;
 pub mod shop;
 pub mod story;
-pub mod serve;
-pub mod shop;

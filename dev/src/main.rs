@@ -68,10 +68,4 @@ async fn main() -> ExitCode {
         tradewind_dev::progress::say(&format!("error: {}", cli::chain(&*error)));
         ExitCode::FAILURE
     })
-async fn main() -> Result<(), tradewind_dev::serve::Error> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .init();
-    let Dev::Serve(serve) = Dev::parse();
-    serve.run().await
 }
