@@ -17,7 +17,7 @@ use super::{Error, Result, install::write_private};
 use crate::{
     fleet::{Fleet, HUB},
     objectstore,
-    postgres::Server,
+    postgres::{Access, Server},
     process::{Daemon, Launch},
     serve::{merchant, sink},
     shop::{self, Shop},
@@ -75,8 +75,8 @@ pub struct Databases {
     pub orders_owner: String,
     /// The connectors' inbox.
     pub inbox: String,
-    /// The superuser, for looking.
-    pub superuser: String,
+    /// The server, for looking.
+    pub access: Access,
 }
 
 /// All peers of a fleet.
@@ -227,7 +227,7 @@ async fn database(host: IpAddr) -> Result<(Server, Databases)> {
         orders: shop::url(&access, shop::RETAIN, "orders"),
         orders_owner: shop::url(&access, shop::OWNER, "orders"),
         inbox: access.url_as("inbox", &inbox_password, "inbox"),
-        superuser: access.url("orders"),
+        access,
     };
     Ok((server, databases))
 }
