@@ -1,5 +1,11 @@
 //! `retain`: erase what is due.
 
+mod bound;
+mod cutoff;
+mod order;
+mod pace;
+mod settings;
+
 use super::{Begun, Stop};
 use crate::contract::{Outcome, Report, Retain, RetainReport, Task};
 

@@ -23,6 +23,12 @@ impl Access {
         self.address
     }
 
+    /// The superuser's password.
+    #[must_use]
+    pub fn superuser_password(&self) -> &str {
+        &self.password
+    }
+
     /// The URL of a database, as the superuser.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
