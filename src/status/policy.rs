@@ -115,7 +115,8 @@ fn region<'a>(
     let standing = Standing::of((name, decision), plan.notes.get(name), seen, memory, now);
     let workloads = decision.workloads();
     let known = standing.sight.known.map(|known| known.children);
-    let runs = run::runs(known.map(|children| &children.run), old);
+    let hash = crate::plan::spec_hash(&policy.spec);
+    let runs = run::runs(known.map(|children| &children.run), old, (name, &hash));
     let told = old.and_then(|entry| entry.next_run.as_deref());
     let next = workloads
         .and_then(|workloads| Firing::of(&workloads.cron_job))

@@ -23,10 +23,11 @@ pub(super) struct Runs {
     pub(super) newest: Option<Timestamp>,
 }
 
-/// The old entry with what the newest runs add. Numbers stay those of the last run that told any.
+/// The old entry with what the newest runs add; `spec_hash` is that of the present spec. Numbers stay those of the last run that told any.
 pub(super) fn runs(
     run: Option<&RunObserved<RetainReport>>,
     old: Option<&PolicyRegionStatus>,
+    (region, spec_hash): (&str, &str),
 ) -> Runs {
     let before = old.and_then(|entry| entry.last_run.as_ref());
     let mut runs = Runs {
@@ -45,7 +46,7 @@ pub(super) fn runs(
         runs.last = Some(ended(end, before));
         if let Some(body) = end.report.as_ref().and_then(|report| report.body.as_ref()) {
             runs.totals = Some(totals(&body.rules));
-            runs.preview = body.preview.clone().or(runs.preview);
+            runs.preview = body.preview(region, spec_hash).or(runs.preview);
         }
     }
     if let Some((job, started)) = &run.running {
@@ -111,7 +112,7 @@ fn mode(report: &Report<RetainReport>) -> Option<RetainMode> {
     if !body.run.is_empty() || report.reason == AWAITING_APPROVAL {
         return Some(RetainMode::Enforce);
     }
-    body.preview.as_ref().map(|_| RetainMode::DryRun)
+    body.preview_hash.as_ref().map(|_| RetainMode::DryRun)
 }
 
 fn totals(rules: &[RetainedRule]) -> CategoryTotals {
