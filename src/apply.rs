@@ -67,6 +67,8 @@ pub struct Site<'a> {
 pub struct Applied {
     /// What is there as declared, seen or just made.
     pub made: Vec<InventoryEntry>,
+    /// Names of the runs that were asked for and are there.
+    pub started: BTreeSet<String>,
     /// UIDs of what status remembered and is gone for certain.
     pub gone: BTreeSet<String>,
     /// What could not be done.
@@ -177,8 +179,12 @@ impl Pass<'_> {
                     if !live.is_owned() {
                         applied.made.push(live.entry());
                     }
-                    if child.id.kind == ChildKind::CronJob {
-                        schedule = Some(live);
+                    match child.id.kind {
+                        ChildKind::CronJob => schedule = Some(live),
+                        ChildKind::Job => {
+                            applied.started.insert(live.id.name);
+                        }
+                        _ => {}
                     }
                 }
                 Err(fault) => {

@@ -10,6 +10,8 @@ pub mod apply;
 pub mod clusters;
 pub mod contract;
 #[cfg(feature = "operator")]
+pub mod control;
+#[cfg(feature = "operator")]
 pub mod lease;
 #[cfg(feature = "operator")]
 pub mod metrics;

@@ -14,16 +14,17 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 
 use crate::api::names;
-use crate::apply::{ChildKind, Live};
+use crate::apply::{Applied, ChildKind, Live};
 use crate::contract::{FeedReport, RetainReport};
 use crate::resolve::View;
 use crate::status::{ChannelObserved, PolicyObserved};
 
 pub use inventory::inventory;
 
-/// What a channel's children report. `feeds` are the names that its spec has.
+/// What a channel's children report. `feeds` are the names that its spec has; what was just started may not be in the
+/// view yet.
 #[must_use]
-pub fn channel(view: &View, feeds: &[&str]) -> ChannelObserved {
+pub fn channel(view: &View, feeds: &[&str], applied: &Applied) -> ChannelObserved {
     let children = Children::read(view);
     let deployment = children
         .deployments
@@ -44,7 +45,13 @@ pub fn channel(view: &View, feeds: &[&str]) -> ChannelObserved {
         let jobs: Vec<&Job> = jobs
             .filter(|j| has_label(j.metadata.labels.as_ref(), names::LABEL_FEED, feed))
             .collect();
-        let run = runs::observe::<FeedReport>(&jobs, &children.pods, "feed");
+        let mut run = runs::observe::<FeedReport>(&jobs, &children.pods, "feed");
+        let schedule = format!("{}-", names::feed(&view.scope.identity.name, feed));
+        let started = applied
+            .started
+            .iter()
+            .filter(|job| job.starts_with(&schedule));
+        run.jobs.extend(started.cloned());
         ((*feed).to_owned(), run)
     };
     ChannelObserved {
@@ -56,12 +63,12 @@ pub fn channel(view: &View, feeds: &[&str]) -> ChannelObserved {
 
 /// What a policy's children report.
 #[must_use]
-pub fn policy(view: &View) -> PolicyObserved {
+pub fn policy(view: &View, applied: &Applied) -> PolicyObserved {
     let children = Children::read(view);
     let jobs: Vec<&Job> = children.jobs.iter().collect();
-    PolicyObserved {
-        run: runs::observe::<RetainReport>(&jobs, &children.pods, "retain"),
-    }
+    let mut run = runs::observe::<RetainReport>(&jobs, &children.pods, "retain");
+    run.jobs.extend(applied.started.iter().cloned());
+    PolicyObserved { run }
 }
 
 /// The children that report.

@@ -135,7 +135,10 @@ fn overdue(region: &str) -> Applied {
         troubles: vec![Trouble {
             object: format!("Region {region}"),
             reason: "Timeout".to_owned(),
-            message: format!("not everything was written within {} s; it goes on", REGION_DEADLINE.as_secs()),
+            message: format!(
+                "not everything was written within {} s; it goes on",
+                REGION_DEADLINE.as_secs()
+            ),
         }],
         again: Some(Again::Soon),
         ..Applied::default()

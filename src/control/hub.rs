@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use kube::api::{Api, DynamicObject};
 use kube::core::ApiResource;
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
@@ -39,7 +39,10 @@ pub(super) enum Change<'a, K> {
 }
 
 /// The dynamic API of a resource, in its namespace when it has one.
-pub(super) fn api<K: Resource<DynamicType = ()>>(client: &Client, object: &K) -> Api<DynamicObject> {
+pub(super) fn api<K: Resource<DynamicType = ()>>(
+    client: &Client,
+    object: &K,
+) -> Api<DynamicObject> {
     let resource = ApiResource::erase::<K>(&());
     match object.namespace() {
         Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &resource),
@@ -47,24 +50,20 @@ pub(super) fn api<K: Resource<DynamicType = ()>>(client: &Client, object: &K) ->
     }
 }
 
-/// A kind's cache, and whether its first list is complete.
-pub(super) struct Cache<K: Kind> {
-    pub(super) store: Store<K>,
-    pub(super) ready: watch::Receiver<bool>,
-}
-
-/// Follows a kind for as long as the process lives. `on_change` is called after the cache knows.
-pub(super) fn cache<K: Kind>(
+/// Fills a kind's cache for as long as the process lives, and says whether its first list is complete. `on_change` is
+/// called after the cache knows.
+pub(super) fn fill<K: Kind>(
     client: &Client,
     limits: &Limits,
     metrics: &Metrics,
+    writer: Writer<K>,
     on_change: impl FnMut(Change<'_, K>) + Send + 'static,
-) -> Cache<K> {
-    let writer = Writer::default();
-    let store = writer.as_reader();
+) -> watch::Receiver<bool> {
     let (tell, ready) = watch::channel(false);
     let pulse = Arc::new(metrics.watch("hub", K::KIND, None));
-    let seconds = u32::try_from(limits.watch_timeout.as_secs()).unwrap_or(60).max(1);
+    let seconds = u32::try_from(limits.watch_timeout.as_secs())
+        .unwrap_or(60)
+        .max(1);
     let config = watcher::Config::default().timeout(seconds);
     let silence = limits.watch_timeout * 2 + std::time::Duration::from_secs(35);
     let sink = Changes {
@@ -73,8 +72,14 @@ pub(super) fn cache<K: Kind>(
         seen: HashMap::new(),
         on_change,
     };
-    tokio::spawn(follow(Api::<K>::all(client.clone()), config, silence, pulse, sink));
-    Cache { store, ready }
+    tokio::spawn(follow(
+        Api::<K>::all(client.clone()),
+        config,
+        silence,
+        pulse,
+        sink,
+    ));
+    ready
 }
 
 struct Changes<K: Kind, F> {
@@ -132,13 +137,23 @@ impl<K: Kind, F: FnMut(Change<'_, K>) + Send> Sink<K> for Changes<K, F> {
     }
 }
 
+/// A number that differs when the value does.
+pub(super) fn hash(value: &impl Hash) -> u64 {
+    let mut hash = DefaultHasher::new();
+    value.hash(&mut hash);
+    hash.finish()
+}
+
 /// What a controller acts on: all but the status, and what the API server notes beside.
 fn meant<K: Resource>(object: &K) -> u64 {
     let meta = object.meta();
     let mut hash = DefaultHasher::new();
     meta.uid.hash(&mut hash);
     meta.generation.hash(&mut hash);
-    meta.deletion_timestamp.as_ref().map(|t| t.0).hash(&mut hash);
+    meta.deletion_timestamp
+        .as_ref()
+        .map(|t| t.0)
+        .hash(&mut hash);
     meta.labels.hash(&mut hash);
     meta.annotations.hash(&mut hash);
     meta.finalizers.hash(&mut hash);

@@ -41,15 +41,19 @@ where
     let params = PatchParams::apply(STATUS_MANAGER).force();
     let api = hub::api(client, object);
     let patch = Patch::Apply(&body);
-    let written = match tokio::time::timeout(HUB_DEADLINE, api.patch_status(&name, &params, &patch)).await {
-        Ok(Ok(written)) => written,
-        Ok(Err(error)) => return Err(Error::Status(error)),
-        Err(_) => return Err(Error::Timeout(HUB_DEADLINE)),
-    };
+    let written =
+        match tokio::time::timeout(HUB_DEADLINE, api.patch_status(&name, &params, &patch)).await {
+            Ok(Ok(written)) => written,
+            Ok(Err(error)) => return Err(Error::Status(error)),
+            Err(_) => return Err(Error::Timeout(HUB_DEADLINE)),
+        };
     let before = object.resource_version();
     let is_seen = || match store.get(&ObjectRef::from_obj(object)) {
         // Another version than both: somebody wrote after us, so ours is in it.
-        Some(seen) => seen.resource_version() == written.resource_version() || seen.resource_version() != before,
+        Some(seen) => {
+            seen.resource_version() == written.resource_version()
+                || seen.resource_version() != before
+        }
         None => true,
     };
     let seen = async {

@@ -45,7 +45,12 @@ impl Report {
     }
 
     /// A reconcile failed: logged and counted here, and nowhere else.
-    pub(super) fn failed<K: Resource<DynamicType = ()>>(&self, kind: metrics::Kind, object: &K, error: &Error) {
+    pub(super) fn failed<K: Resource<DynamicType = ()>>(
+        &self,
+        kind: metrics::Kind,
+        object: &K,
+        error: &Error,
+    ) {
         let stage = stage(error);
         self.metrics.failed(kind, stage);
         tracing::error!(
@@ -58,7 +63,12 @@ impl Report {
     }
 
     /// Says each condition that turned, as an Event on the resource.
-    pub(super) fn turned<K: Resource<DynamicType = ()>>(&self, object: &K, old: &[Condition], new: &[Condition]) {
+    pub(super) fn turned<K: Resource<DynamicType = ()>>(
+        &self,
+        object: &K,
+        old: &[Condition],
+        new: &[Condition],
+    ) {
         let reference = object.object_ref(&());
         for condition in turns(old, new) {
             self.publish(event(condition), reference.clone());
@@ -82,7 +92,10 @@ impl Report {
             // Events are a courtesy: what they say is in the status.
             match tokio::time::timeout(EVENT_DEADLINE, published).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(error = &error as &dyn std::error::Error, "Event not published"),
+                Ok(Err(error)) => tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "Event not published"
+                ),
                 Err(_) => tracing::debug!("Event not published in time"),
             }
         });
@@ -123,9 +136,16 @@ fn event(condition: &Condition) -> Event {
         _ => condition.status != "True",
     };
     Event {
-        type_: if is_bad { EventType::Warning } else { EventType::Normal },
+        type_: if is_bad {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
         reason: condition.reason.clone(),
-        note: Some(cut(&format!("{} is {}: {}", condition.type_, condition.status, condition.message))),
+        note: Some(cut(&format!(
+            "{} is {}: {}",
+            condition.type_, condition.status, condition.message
+        ))),
         action: condition.type_.clone(),
         secondary: None,
     }

@@ -161,7 +161,8 @@ mod tests {
     #[test]
     fn objects_do_not_come_back_together() {
         let attempts = Attempts::default();
-        let delays: std::collections::BTreeSet<_> = (0..50).map(|n| attempts.slow(&n.to_string())).collect();
+        let delays: std::collections::BTreeSet<_> =
+            (0..50).map(|n| attempts.slow(&n.to_string())).collect();
         assert!(delays.len() > 25, "{}", delays.len());
     }
 }

@@ -1,17 +1,19 @@
-//! Who is to be looked at, and who tells: each kind's queue, and what wakes whom.
+//! The controllers' queues, and who puts into them: what a change means for others is `watch`'s to say.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
-use crate::api::{CredentialsLocation, DataPolicy, Region, SocialChannel};
+use super::hub::Change;
+use crate::api::{DataPolicy, Region, SocialChannel};
 use crate::clusters::{OwnerKind, Wake};
-use crate::plan;
 use crate::resolve::SecretChanged;
+use crate::watch::{self, Key};
 
-/// The three queues' ends that put in. Nobody waits here: the controllers keep each object once.
+/// The queues' ends that put in. Nobody waits here: the controllers keep each object once.
 #[derive(Clone)]
 pub(super) struct Triggers {
     channels: UnboundedSender<ObjectRef<SocialChannel>>,
@@ -19,19 +21,11 @@ pub(super) struct Triggers {
     regions: UnboundedSender<ObjectRef<Region>>,
 }
 
-/// The three queues' ends that take out.
+/// The queues' ends that take out.
 pub(super) struct Queues {
     pub(super) channels: UnboundedReceiver<ObjectRef<SocialChannel>>,
     pub(super) policies: UnboundedReceiver<ObjectRef<DataPolicy>>,
     pub(super) regions: UnboundedReceiver<ObjectRef<Region>>,
-}
-
-/// What is known of the hub when somebody is to be found.
-#[derive(Clone)]
-pub(super) struct Known {
-    pub(super) channels: Store<SocialChannel>,
-    pub(super) policies: Store<DataPolicy>,
-    pub(super) regions: Store<Region>,
 }
 
 impl Triggers {
@@ -53,125 +47,145 @@ impl Triggers {
         (triggers, queues)
     }
 
-    // A queue is gone only when the process ends: then nobody needs waking.
-
-    pub(super) fn channel(&self, namespace: &str, name: &str) {
-        let _ = self.channels.unbounded_send(ObjectRef::new(name).within(namespace));
-    }
-
-    pub(super) fn policy(&self, name: &str) {
-        let _ = self.policies.unbounded_send(ObjectRef::new(name));
-    }
-
-    pub(super) fn region(&self, name: &str) {
-        let _ = self.regions.unbounded_send(ObjectRef::new(name));
-    }
-
-    fn channels<'a>(&self, channels: impl IntoIterator<Item = &'a Arc<SocialChannel>>) {
-        for channel in channels {
-            self.channel(&channel.namespace().unwrap_or_default(), &channel.name_any());
-        }
-    }
-
-    fn policies<'a>(&self, policies: impl IntoIterator<Item = &'a Arc<DataPolicy>>) {
-        for policy in policies {
-            self.policy(&policy.name_any());
-        }
-    }
-
-    /// The packs changed: every verdict may.
-    pub(super) fn all(&self, known: &Known) {
-        self.channels(&known.channels.state());
-        self.policies(&known.policies.state());
-        for region in known.regions.state() {
-            self.region(&region.name_any());
-        }
-    }
-
-    /// A Region changed, came, went, became reachable or unreachable: who chooses it, and who has something there.
-    pub(super) fn of_region(&self, name: &str, known: &Known) {
-        let region = known.regions.get(&ObjectRef::new(name));
-        let channels = known.channels.state();
-        let chosen = |channel: &&Arc<SocialChannel>| {
-            let had = channel.status.iter().flat_map(|s| &s.regions);
-            let named = channel.spec.regions.names.iter().flatten();
-            had.map(|r| &r.name).chain(named).any(|n| n == name)
-                || region.as_ref().is_some_and(|r| plan::channel_chooses(channel, r))
-        };
-        self.channels(channels.iter().filter(chosen));
-        let targeted = |policy: &&Arc<DataPolicy>| {
-            let had = policy.status.iter().flat_map(|s| &s.regions);
-            let named = policy.spec.selector.regions.iter().flatten();
-            had.map(|r| &r.name).chain(named).any(|n| n == name)
-                || region.as_ref().is_some_and(|r| plan::policy_chooses(policy, r, &channels))
-        };
-        self.policies(known.policies.state().iter().filter(targeted));
-    }
-
-    /// A Region's identity changed: another Region may be the same cluster.
-    pub(super) fn other_regions(&self, name: &str, known: &Known) {
-        let others = known.regions.state().into_iter().map(|r| r.name_any());
-        for other in others.filter(|other| other != name) {
-            self.region(&other);
-            self.of_region(&other, known);
-        }
-    }
-
-    /// A policy changed: it may cover a channel, or no longer.
-    pub(super) fn of_policy(&self, known: &Known) {
-        self.channels(&known.channels.state());
-    }
-
-    /// A channel changed: a policy may choose it, or no longer.
-    pub(super) fn of_channel(&self, known: &Known) {
-        let by_channel = |p: &&Arc<DataPolicy>| {
-            let selector = &p.spec.selector;
-            selector.channel_labels.is_some() || selector.namespaces.is_some()
-        };
-        self.policies(known.policies.state().iter().filter(by_channel));
-    }
-
-    /// What a resource has in the regions changed: their counts do, and one that is going may go.
-    pub(super) fn holdings<'a>(&self, regions: impl IntoIterator<Item = &'a String>) {
-        for region in regions {
-            self.region(region);
-        }
-    }
-
-    /// A Secret changed: channels with these credentials, and in our own namespace the Regions with this kubeconfig.
-    pub(super) fn of_secret(&self, changed: &SecretChanged, own_namespace: &str, known: &Known) {
-        let is_it = |name: &str| changed.name.as_deref().is_none_or(|n| n == name);
-        let uses = |channel: &&Arc<SocialChannel>| {
-            let credentials = &channel.spec.credentials_ref;
-            channel.namespace().as_deref() == Some(&changed.namespace)
-                && credentials.location.unwrap_or_default() == CredentialsLocation::Hub
-                && is_it(&credentials.name)
-        };
-        self.channels(known.channels.state().iter().filter(uses));
-        if changed.namespace == own_namespace {
-            let of_region = |region: &Arc<Region>| {
-                let secret = region.spec.cluster.kubeconfig_secret_ref.as_ref();
-                secret.is_some_and(|s| is_it(&s.name))
+    /// Has each looked at.
+    pub(super) fn send(&self, keys: impl IntoIterator<Item = Key>) {
+        for key in keys {
+            // A queue is gone only when the process ends: then nobody needs waking.
+            let _ = match key {
+                Key::Region(name) => self.regions.unbounded_send(ObjectRef::new(&name)).is_ok(),
+                Key::Policy(name) => self.policies.unbounded_send(ObjectRef::new(&name)).is_ok(),
+                Key::Channel { namespace, name } => {
+                    let channel = ObjectRef::new(&name).within(&namespace);
+                    self.channels.unbounded_send(channel).is_ok()
+                }
             };
-            for region in known.regions.state().into_iter().filter(of_region) {
-                self.region(&region.name_any());
+        }
+    }
+}
+
+/// What is known of the hub when somebody is to be found.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) channels: Store<SocialChannel>,
+    pub(super) policies: Store<DataPolicy>,
+    pub(super) regions: Store<Region>,
+}
+
+impl Known {
+    fn region_names(&self) -> Vec<String> {
+        self.regions.state().iter().map(|r| r.name_any()).collect()
+    }
+
+    /// Everything: the packs changed, and every verdict may.
+    pub(super) fn all(&self) -> BTreeSet<Key> {
+        let channels = self.channels.state();
+        let channels = channels.iter().map(|c| Key::channel(c));
+        let policies = self.policies.state();
+        let policies = policies.iter().map(|p| Key::Policy(p.name_any()));
+        let regions = self.region_names().into_iter().map(Key::Region);
+        channels.chain(policies).chain(regions).collect()
+    }
+
+    /// Whom a change of a Region concerns.
+    pub(super) fn of_region(&self, change: &Change<'_, Region>) -> BTreeSet<Key> {
+        let (region, is_there) = match change {
+            Change::Meant(region) | Change::Told(region) => (region, true),
+            Change::Gone(region) => (region, false),
+        };
+        let now = is_there.then_some(*region);
+        let (channels, policies) = (self.channels.state(), self.policies.state());
+        let mut keys = watch::region_changed(
+            &region.name_any(),
+            now,
+            &channels,
+            &policies,
+            &self.region_names(),
+        );
+        if matches!(change, Change::Told(_)) {
+            // Its own controller wrote that.
+            keys.remove(&Key::Region(region.name_any()));
+        }
+        keys
+    }
+
+    /// Whom a change of a policy concerns.
+    pub(super) fn of_policy(&self, change: &Change<'_, DataPolicy>) -> BTreeSet<Key> {
+        match change {
+            Change::Told(policy) => watch::policy_counted(policy),
+            Change::Meant(policy) | Change::Gone(policy) => {
+                let mut keys = watch::policy_changed(&policy.name_any(), &self.channels.state());
+                keys.extend(watch::policy_counted(policy));
+                keys
             }
         }
     }
 
-    /// Something happened in a regional cluster. A region writes its objects' labels itself, so whom they name is only
+    /// Whom a change of a channel concerns.
+    pub(super) fn of_channel(&self, change: &Change<'_, SocialChannel>) -> BTreeSet<Key> {
+        let (Change::Meant(channel) | Change::Told(channel) | Change::Gone(channel)) = change;
+        let mut keys = watch::channel_changed(channel, &self.policies.state());
+        if matches!(change, Change::Told(_)) {
+            // Its own controller wrote that, and only Regions count what channels hold.
+            keys.retain(|key| matches!(key, Key::Region(_)));
+        }
+        keys
+    }
+
+    /// Whom a change of a Secret concerns; one of our own namespace may be a kubeconfig.
+    pub(super) fn of_secret(&self, changed: &SecretChanged, own_namespace: &str) -> BTreeSet<Key> {
+        let channels = self.channels.state();
+        let regions = self.regions.state();
+        let of_name = |name: &str| {
+            let mut keys = watch::secret_changed(&changed.namespace, name, &channels);
+            if changed.namespace == own_namespace {
+                keys.extend(watch::kubeconfig_changed(name, &regions));
+            }
+            keys
+        };
+        match &changed.name {
+            Some(name) => of_name(name),
+            None => self
+                .secret_names()
+                .iter()
+                .flat_map(|name| of_name(name))
+                .collect(),
+        }
+    }
+
+    /// Every Secret's name that somebody refers to.
+    fn secret_names(&self) -> BTreeSet<String> {
+        let channels = self.channels.state();
+        let channels = channels.iter().map(|c| c.spec.credentials_ref.name.clone());
+        let regions = self.regions.state();
+        let of_region =
+            |r: &Arc<Region>| Some(r.spec.cluster.kubeconfig_secret_ref.as_ref()?.name.clone());
+        channels
+            .chain(regions.iter().filter_map(of_region))
+            .collect()
+    }
+
+    /// Whom something in a regional cluster concerns. A region writes its objects' labels itself: whom they name is only
     /// looked at, never believed.
-    pub(super) fn of_wake(&self, wake: &Wake, known: &Known) {
+    pub(super) fn of_wake(&self, wake: &Wake) -> BTreeSet<Key> {
         match wake {
             Wake::Region(name) => {
-                self.region(name);
-                self.of_region(name, known);
+                let Some(region) = self.regions.get(&ObjectRef::new(name)) else {
+                    return BTreeSet::new();
+                };
+                watch::reach_changed(&region, &self.channels.state(), &self.policies.state())
             }
-            Wake::Object { identity, .. } => match (identity.kind, &identity.namespace) {
-                (OwnerKind::SocialChannel, Some(namespace)) => self.channel(namespace, &identity.name),
-                (OwnerKind::DataPolicy, None) => self.policy(&identity.name),
-                (OwnerKind::SocialChannel, None) | (OwnerKind::DataPolicy, Some(_)) => {}
-            },
+            Wake::Object { identity, .. } => {
+                let name = identity.name.clone();
+                let key = match (identity.kind, &identity.namespace) {
+                    (OwnerKind::SocialChannel, Some(namespace)) => Some(Key::Channel {
+                        namespace: namespace.clone(),
+                        name,
+                    }),
+                    (OwnerKind::DataPolicy, None) => Some(Key::Policy(name)),
+                    (OwnerKind::SocialChannel, None) | (OwnerKind::DataPolicy, Some(_)) => None,
+                };
+                key.into_iter().collect()
+            }
         }
     }
 }

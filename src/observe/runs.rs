@@ -25,7 +25,15 @@ pub(super) fn observe<B: Body>(jobs: &[&Job], pods: &[Pod], command: &str) -> Ru
             report: said(job, pods, command),
         })
     });
-    RunObserved { running, last }
+    let jobs = jobs
+        .iter()
+        .filter_map(|job| job.metadata.name.clone())
+        .collect();
+    RunObserved {
+        running,
+        last,
+        jobs,
+    }
 }
 
 fn begun(job: &Job) -> Option<Timestamp> {
