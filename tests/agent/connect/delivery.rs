@@ -128,9 +128,6 @@ async fn a_refused_event_is_given_up_kept_and_replayed() {
     }
     assert_eq!(
         orders(&world.taken(2).await)["ann"],
-    let mids = |taken: &[_]| orders(taken)["ann"].clone();
-    assert_eq!(
-        mids(&world.taken(2).await),
         ["m1", "m3"],
         "successors wait and then pass"
     );
@@ -176,20 +173,6 @@ async fn replay(world: &World) {
     assert_eq!(orders(&world.taken(3).await)["ann"], ["m1", "m3", "m2"]);
     let (_, again) = world.finish(&["--replay-dead"]);
     assert_eq!(again["message"], "dead letters to be delivered again: 0");
-    assert_eq!(
-        report["message"],
-        "1 dead letters are to be delivered again"
-    );
-    assert_eq!(mids(&world.taken(3).await), ["m1", "m3", "m2"]);
-    let (_, again) = world.finish(&["--replay-dead"]);
-    assert_eq!(again["message"], "0 dead letters are to be delivered again");
-    until("no letter is left", async || {
-        connector
-            .metric("tradewind_connect_dead_letters{sink=\"erp\"}")
-            .await
-            < 0.5
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -203,8 +186,6 @@ async fn an_absent_sink_is_tried_up_to_the_bound_and_no_further() {
     let body = message("ann", "m1", "hello");
     assert_eq!(
         messenger(&[&connector])
-        world
-            .sender(&[&connector])
             .post(connector.webhook, "", &body)
             .await
             .unwrap(),
@@ -297,7 +278,6 @@ async fn sigterm_ends_what_is_in_flight_and_gives_the_rest_back() {
         ..Faults::default()
     });
     let sent = messenger(&[&connector]).send(&load(60, 200, 30)).await;
-    let sent = world.sender(&[&connector]).send(&load(60, 200, 30)).await;
     assert_eq!(sent.acknowledged.len(), 60);
     until("something is in flight", async || {
         world.sink().requests() > 0

@@ -196,20 +196,6 @@ impl World {
         )
     }
 
-    pub(crate) fn sender(&self, connectors: &[&Connector]) -> Sender {
-        self.sender_to(
-            connectors
-                .iter()
-                .map(|connector| connector.webhook)
-                .collect(),
-        )
-    }
-
-    pub(crate) fn sender_to(&self, targets: Vec<SocketAddr>) -> Sender {
-        let (_, targets) = watch::channel(targets);
-        Sender::new(Scheme::Messenger, META_SECRET, PATH, targets).unwrap()
-    }
-
     pub(crate) async fn taken(&self, count: usize) -> Vec<Taken> {
         until("the sink took the events", async || {
             self.sink().taken().len() >= count
