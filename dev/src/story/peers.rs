@@ -220,6 +220,10 @@ async fn database(host: IpAddr) -> Result<(Server, Databases)> {
     Shop::full(Zoned::now().date())
         .load(&access, "orders")
         .await?;
+    // What it was like before anything was erased, to go back to.
+    access
+        .query("postgres", "CREATE DATABASE orders_seed TEMPLATE orders")
+        .await?;
     let inbox_password = word();
     server.create_role("inbox", &inbox_password).await?;
     server.create_database("inbox", "inbox").await?;

@@ -98,7 +98,8 @@ async fn webhook(stage: &Stage) -> Result<String> {
 
 async fn feed(stage: &Stage, hub: &Cluster) -> Result<String> {
     let step = Progress::start("a feed in every region");
-    let asked = quickstart::run_now(hub, "socialchannel", Some(TENANT), CHANNEL).await?;
+    let asked = quickstart::fresh_request();
+    quickstart::run_as(hub, ("socialchannel", Some(TENANT), CHANNEL), &asked).await?;
     settle::until("the feed's report", SOON, || async {
         let Some(object) = settle::get(hub, "socialchannel", Some(TENANT), CHANNEL).await? else {
             return Ok(Err("the channel is not there".to_owned()));
