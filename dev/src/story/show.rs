@@ -144,20 +144,13 @@ async fn feed(stage: &Stage, hub: &Cluster) -> Result<String> {
 /// Preview, approval, run.
 async fn retain(hub: &Cluster, policy: &str) -> Result<Value> {
     let step = Progress::start(&format!("retention of {policy}: preview"));
-    let mut object = quickstart::retention_run(hub, policy, SOON).await?;
+    let object = quickstart::retention_run(hub, policy, SOON).await?;
     let previews: BTreeMap<String, String> = quickstart::previews(&object);
-    let enforced = object
-        .pointer("/spec/mode")
-        .is_some_and(|mode| mode == "Enforce");
-    if !enforced {
-        for (region, hash) in &previews {
-            step.step(&format!("{region} previews {hash}"));
-        }
-        quickstart::approve(hub, policy, &previews).await?;
+    for (region, hash) in &previews {
+        step.step(&format!("{region} previews {hash}"));
     }
-    object = quickstart::retention_run(hub, policy, SOON)
-        .await
-        .unwrap_or(object);
+    quickstart::approve(hub, policy, &previews).await?;
+    let object = quickstart::retention_run(hub, policy, SOON).await?;
     step.done("previewed, approved, run");
     Ok(object)
 }
