@@ -9,7 +9,7 @@ use super::{Error, HUB, slot::CLUSTERS};
 pub enum Lifetime {
     /// It outlives the command that starts it, until `dev down`.
     UntilStopped,
-    /// It ends with the [`Fleet`] value or with this process, whichever ends first: for tests.
+    /// It ends with the [`Fleet`](super::Fleet) value or with this process, whichever ends first: for tests.
     Owned,
 }
 

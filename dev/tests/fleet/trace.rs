@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use serde_json::Value;
-use tradewind_dev::fleet::Fleet;
+use tradewind_dev::{fleet::Fleet, process::Identity};
 
 /// Taken while the fleet runs.
 pub(crate) struct Trace {
@@ -51,7 +51,8 @@ impl Trace {
     }
 
     pub(crate) fn assert_gone(&self) {
-        assert_eq!(self.processes(), BTreeSet::new(), "processes");
+        let alive: Vec<String> = self.processes().iter().map(|pid| described(pid)).collect();
+        assert!(alive.is_empty(), "processes: {alive:#?}");
         assert!(!self.dir.exists(), "{} is left", self.dir.display());
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(
@@ -91,7 +92,8 @@ impl Trace {
         let own = std::process::id().to_string();
         pids()
             .into_iter()
-            .filter(|pid| *pid != own)
+            // One that has ended and waits for the machine's init to notice still names its cgroup.
+            .filter(|pid| *pid != own && pid.parse().ok().and_then(Identity::of).is_some())
             .filter(|pid| {
                 let has = |file: &str, what: &str| {
                     let content = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
@@ -131,6 +133,14 @@ fn pids() -> BTreeSet<String> {
         .filter_map(|name| name.into_string().ok())
         .filter(|name| name.chars().all(|c| c.is_ascii_digit()))
         .collect()
+}
+
+fn described(pid: &str) -> String {
+    let read = |file: &str| {
+        let content = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        String::from_utf8_lossy(&content).replace('\0', " ")
+    };
+    format!("{pid}: {} in {}", read("cmdline"), read("cgroup"))
 }
 
 fn namespace(pid: &str, kind: &str) -> Option<PathBuf> {
