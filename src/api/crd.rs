@@ -55,7 +55,7 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     crd
 }
 
-/// Absent and null mean the same to us: a null is refused rather than kept and diffed for ever.
+/// Absent and null mean the same to us: the API server drops a null where none is allowed, and so nothing diffs for ever.
 fn tidy(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
     for property in schema

@@ -59,31 +59,31 @@ fn the_platforms_take_and_send_what_their_facts_say() {
     for (name, keys, events, feeds) in [
         (
             "Facebook",
-            &["appSecret", "verifyToken"][..],
+            &["app_secret", "verify_token"][..],
             &[Messages, Privacy][..],
             true,
         ),
         (
             "Instagram",
-            &["appSecret", "verifyToken"],
+            &["app_secret", "verify_token"],
             &[Messages, Privacy],
             true,
         ),
         (
             "Messenger",
-            &["appSecret", "verifyToken"],
+            &["app_secret", "verify_token"],
             &[Messages, Privacy],
             false,
         ),
         (
             "WhatsApp",
-            &["appSecret", "verifyToken"],
+            &["app_secret", "verify_token"],
             &[Orders, Messages, Privacy],
             true,
         ),
         (
             "Generic",
-            &["signingSecret"],
+            &["signing_secret"],
             &[Orders, Messages, Products, Privacy],
             true,
         ),
@@ -116,12 +116,12 @@ fn a_webhook_task_names_the_keys_files() {
         let webhook = platform.webhook(std::path::Path::new("/s")).unwrap();
         let wanted = if name == "Generic" {
             Webhook::StandardWebhooks {
-                secret: "/s/signingSecret".into(),
+                secret: "/s/signing_secret".into(),
             }
         } else {
             Webhook::MetaHubSignature {
-                app_secret: "/s/appSecret".into(),
-                verify_token: "/s/verifyToken".into(),
+                app_secret: "/s/app_secret".into(),
+                verify_token: "/s/verify_token".into(),
             }
         };
         assert_eq!(webhook, wanted, "{name}");
