@@ -18,6 +18,11 @@ use kube::{Api, Client};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+mod leadership;
+
+use leadership::Held;
+pub use leadership::Leadership;
+
 /// Why no election can be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -69,53 +74,6 @@ pub fn unique(host: &str) -> String {
 fn random() -> u64 {
     // The standard library seeds each of these from the system's randomness.
     RandomState::new().build_hasher().finish()
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Held {
-    until: Instant,
-    epoch: i32,
-}
-
-/// Whether this process may write. Clones share it; asking costs one comparison.
-#[derive(Clone, Debug)]
-pub struct Leadership {
-    held: watch::Receiver<Option<Held>>,
-    turned: Arc<Mutex<Instant>>,
-}
-
-impl Leadership {
-    /// Whether this process may write now. Ask again just before each destructive write.
-    #[must_use]
-    pub fn is_leader(&self) -> bool {
-        self.epoch().is_some()
-    }
-
-    /// The number of this leadership (`leaseTransitions`); none when it isn't ours now.
-    #[must_use]
-    pub fn epoch(&self) -> Option<i32> {
-        let held = *self.held.borrow();
-        held.filter(|held| Instant::now() < held.until)
-            .map(|held| held.epoch)
-    }
-
-    /// Waits until this process leads.
-    pub async fn acquired(&self) {
-        let mut held = self.held.clone();
-        if held.wait_for(Option::is_some).await.is_err() {
-            // The election is over and was never won: there is nothing to wait for.
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// How long ago the election last took a turn, successful or not: its loop's sign of life.
-    #[must_use]
-    pub fn idle(&self) -> Duration {
-        self.turned
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .elapsed()
-    }
 }
 
 /// How an election ended.
@@ -173,10 +131,7 @@ impl Election {
         }
         let (say, held) = watch::channel(None);
         let turned = Arc::new(Mutex::new(Instant::now()));
-        let leadership = Leadership {
-            held,
-            turned: turned.clone(),
-        };
+        let leadership = Leadership::new(held, turned.clone());
         let election = Self {
             api: Api::namespaced(client, &settings.namespace),
             settings,
@@ -231,24 +186,20 @@ impl Election {
             Ok(Err(error)) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(error, "the lease could not be read or renewed");
-                self.overdue(held)
+                overdue(held)
             }
             Err(_) => {
                 tracing::warn!("the lease could not be read or renewed in time");
-                self.overdue(held)
+                overdue(held)
             }
         }
     }
 
-    fn overdue(&self, held: Option<Held>) -> Option<Loss> {
-        held.filter(|held| Instant::now() >= held.until)
-            .map(|_| Loss::RenewDeadline)
-    }
-
     /// When to try again: with jitter, and not later than our leadership ends.
     fn next_turn(&self) -> Instant {
-        let fifth = self.settings.retry / 5;
-        let jitter = fifth.mul_f64((random() % 1000) as f64 / 1000.0);
+        // Up to a fifth more, so that replicas that started together part.
+        let share = u32::from(random().to_le_bytes()[0]);
+        let jitter = self.settings.retry * share / 1_280;
         let next = Instant::now() + self.settings.retry + jitter;
         let held = *self.say.borrow();
         held.map_or(next, |held| next.min(held.until))
@@ -392,6 +343,12 @@ impl Election {
             .await
             .is_ok()
     }
+}
+
+/// A leadership that was not renewed in time is lost; one that may still be is not.
+fn overdue(held: Option<Held>) -> Option<Loss> {
+    held.filter(|held| Instant::now() >= held.until)
+        .map(|_| Loss::RenewDeadline)
 }
 
 fn holder(lease: &Lease) -> Option<&String> {

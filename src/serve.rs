@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 
 /// An election that took no turn for so long hangs: it takes one at least every third of its renew deadline and
 /// retry, about five seconds.
-const MOST_IDLE: Duration = Duration::from_secs(60);
+const MOST_IDLE: Duration = Duration::from_mins(1);
 
 /// What the operator waits for. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -110,8 +110,7 @@ async fn readyz(State(health): State<Health>) -> Response {
     if missing.is_empty() {
         return "ok\n".into_response();
     }
-    let lines: String = missing.iter().map(|what| format!("- {what}\n")).collect();
-    let text = format!("waiting for:\n{lines}");
+    let text = format!("waiting for:\n- {}\n", missing.join("\n- "));
     (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
 }
 
@@ -190,7 +189,7 @@ mod tests {
         let (health, election) = health();
         // The API server never answers: that is no reason to restart the operator.
         let election = tokio::spawn(election.run(std::future::pending()));
-        tokio::time::sleep(Duration::from_secs(300)).await;
+        tokio::time::sleep(Duration::from_mins(5)).await;
         assert_eq!(ask(&health, "/healthz").await.0, StatusCode::OK);
         election.abort();
         tokio::time::sleep(Duration::from_secs(61)).await;
