@@ -1,7 +1,9 @@
 //! A wire between the agent and the store that falls silent when a certain request passes.
 
 use std::net::SocketAddr;
+use std::process::Child;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,9 +38,19 @@ impl Proxy {
         }
     }
 
-    /// Ends when the request came.
-    pub(crate) async fn silenced(&self) {
-        self.silent.notified().await;
+    /// Ends when the request came; fails when `agent` ended without making it.
+    pub(crate) async fn silenced(&self, agent: &mut Child) {
+        loop {
+            tokio::select! {
+                () = self.silent.notified() => return,
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+            let ended = agent.try_wait().unwrap();
+            assert!(
+                ended.is_none(),
+                "the agent ended before the request: {ended:?}"
+            );
+        }
     }
 }
 
