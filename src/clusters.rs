@@ -14,15 +14,14 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::Client;
+use kube::{Api, Client, Resource};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::metrics::Metrics;
+use crate::plan::Reach;
 
-mod cache;
 mod children;
-mod client;
 mod connect;
 mod follow;
 pub mod kubeconfig;
@@ -30,15 +29,10 @@ mod probe;
 mod region;
 mod session;
 pub mod transport;
-mod unreachable;
 mod wake;
 
 pub use children::{Child, NotKnown};
 pub(crate) use follow::{Sink, follow};
-pub use cache::NotKnown;
-pub use children::Child;
-pub use client::RegionClient;
-pub use unreachable::{Cause, Unreachable};
 pub use wake::{Identity, OwnerKind, Wake, Wakes};
 
 /// How a region's cluster is reached.
@@ -203,7 +197,7 @@ impl Default for Limits {
             call_deadline: Duration::from_secs(10),
             in_flight: 8,
             answer_bytes: 64 << 20,
-            watch_timeout: Duration::from_mins(1),
+            watch_timeout: Duration::from_secs(60),
             settle: Duration::from_secs(30),
         }
     }
@@ -234,7 +228,7 @@ impl Clusters {
     /// No regions yet. `fleet` is the id in the labels of all that is followed.
     #[must_use]
     pub fn new(fleet: &str, limits: Limits, metrics: Metrics) -> (Self, Wakes) {
-        let (waker, queue) = wake::Waker::new();
+        let (waker, wakes) = wake::Waker::new();
         let inner = Inner {
             fleet: fleet.to_owned(),
             limits,
@@ -242,7 +236,7 @@ impl Clusters {
             waker,
             regions: RwLock::default(),
         };
-        (Self(Arc::new(inner)), queue)
+        (Self(Arc::new(inner)), wakes)
     }
 
     fn regions(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Entry>> {
@@ -324,5 +318,84 @@ impl Clusters {
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// A region that answers: its API within our limits, and what it is known to hold.
+///
+/// It stays usable when the region goes down in the meantime: calls then fail at once.
+#[derive(Clone)]
+pub struct RegionClient {
+    region: Arc<str>,
+    cluster_id: Arc<str>,
+    version: Arc<str>,
+    client: Client,
+    children: Arc<children::Children>,
+}
+
+impl RegionClient {
+    /// The region's name.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The UID of the cluster's `kube-system` namespace.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// The cluster's version, `v1.37.1`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The cluster's API: every call has a deadline, a bound on its answer, and one of few places. Not for watches.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The API of a kind in a namespace.
+    #[must_use]
+    pub fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The names of all namespaces there that are not being deleted; none when they are not known.
+    #[must_use]
+    pub fn namespaces(&self) -> Option<BTreeSet<String>> {
+        self.children.namespaces()
+    }
+
+    /// What is known of one object of ours. `None`: it is known not to be there (an object without our labels is
+    /// never known).
+    pub fn cached<K: Child>(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<K>>, NotKnown> {
+        self.children.get(namespace, name)
+    }
+
+    /// Everything of ours of a kind in a namespace.
+    pub fn all<K: Child>(&self, namespace: &str) -> Result<Vec<Arc<K>>, NotKnown> {
+        self.children.all(namespace)
+    }
+
+    /// Everything in a namespace that was made for one resource, by its labels.
+    pub fn owned<K: Child>(
+        &self,
+        namespace: &str,
+        owner: &Identity,
+    ) -> Result<Vec<Arc<K>>, NotKnown> {
+        let all = self.children.all::<K>(namespace)?;
+        let is_owned = |object: &Arc<K>| {
+            let labels = object.meta().labels.as_ref();
+            labels.and_then(Identity::from_labels).as_ref() == Some(owner)
+        };
+        Ok(all.into_iter().filter(is_owned).collect())
+    }
+}

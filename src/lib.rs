@@ -24,6 +24,8 @@ pub mod plan;
 #[cfg(feature = "operator")]
 pub mod resolve;
 #[cfg(feature = "operator")]
+pub mod run;
+#[cfg(feature = "operator")]
 pub mod serve;
 #[cfg(feature = "operator")]
 pub mod status;

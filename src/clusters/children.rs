@@ -10,13 +10,110 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::Resource;
 use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use super::Namespaces;
-use super::cache::{Filler, NotKnown, Slot};
+use crate::api::names::FIELD_MANAGER;
+
+/// Why a cache can't be read. Never the same as empty.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotKnown {
+    /// The first list is not complete. Its end wakes the region.
+    #[error("{kind} in {namespace} have not been read yet")]
+    NotRead {
+        /// The kind.
+        kind: &'static str,
+        /// The namespace.
+        namespace: String,
+    },
+    /// The region's RBAC forbids the watch.
+    #[error("{kind} in {namespace} may not be read: {message}")]
+    Forbidden {
+        /// The kind.
+        kind: &'static str,
+        /// The namespace.
+        namespace: String,
+        /// What the API server said.
+        message: String,
+    },
+    /// Nobody asked for this namespace, or for this kind in it.
+    #[error("{kind} in {namespace} are not followed")]
+    NotFollowed {
+        /// The kind.
+        kind: &'static str,
+        /// The namespace.
+        namespace: String,
+    },
+}
+
+/// Whether a cache may be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Its kind is not followed in its namespace.
+    NotFollowed,
+    /// The first list is not complete.
+    NotRead,
+    /// It may.
+    Read,
+    /// The watch is forbidden.
+    Forbidden(String),
+}
+
+/// A cache and whether it may be believed.
+#[derive(Debug)]
+pub struct Slot<K: Child> {
+    store: Store<K>,
+    known: watch::Receiver<Known>,
+}
+
+impl<K: Child> Slot<K> {
+    /// A cache with the ends that fill it.
+    fn open() -> (Self, Filler<K>) {
+        let writer = Writer::default();
+        let (tell, known) = watch::channel(Known::NotRead);
+        let slot = Self {
+            store: writer.as_reader(),
+            known,
+        };
+        (slot, Filler { writer, tell })
+    }
+
+    fn not_followed() -> Self {
+        let (slot, filler) = Self::open();
+        filler.tell.send_replace(Known::NotFollowed);
+        slot
+    }
+
+    fn check(&self, namespace: &str) -> Result<(), NotKnown> {
+        let (kind, namespace) = (K::KIND, namespace.to_owned());
+        match &*self.known.borrow() {
+            Known::Read => Ok(()),
+            Known::NotRead => Err(NotKnown::NotRead { kind, namespace }),
+            Known::NotFollowed => Err(NotKnown::NotFollowed { kind, namespace }),
+            Known::Forbidden(message) => Err(NotKnown::Forbidden {
+                kind,
+                namespace,
+                message: message.clone(),
+            }),
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        *self.known.borrow() != Known::NotRead
+    }
+}
+
+/// What fills a cache: its watch owns it.
+pub(super) struct Filler<K: Child> {
+    pub(super) writer: Writer<K>,
+    pub(super) tell: watch::Sender<Known>,
+}
 
 /// A kind of object that Tradewind makes in regions.
 pub trait Child:
@@ -79,7 +176,23 @@ children! {
     ServiceAccount, "ServiceAccount", service_accounts, runs: true;
     Ingress, "Ingress", ingresses, runs: false;
     PodDisruptionBudget, "PodDisruptionBudget", disruption_budgets, runs: false;
-    PartialObjectMeta<Secret>, "Secret", secrets, runs: false;
+}
+
+impl Child for PartialObjectMeta<Secret> {
+    const KIND: &'static str = "Secret";
+    const RUNS: bool = false;
+
+    fn slot(scope: &Scope) -> &Slot<Self> {
+        &scope.secrets
+    }
+
+    fn prune(&mut self) {
+        // Its values are never read: which of them we wrote last is told by our own managed fields alone.
+        let ours = |field: &ManagedFieldsEntry| field.manager.as_deref() == Some(FIELD_MANAGER);
+        if let Some(fields) = self.meta_mut().managed_fields.as_mut() {
+            fields.retain(ours);
+        }
+    }
 }
 
 impl Child for Pod {
@@ -165,6 +278,8 @@ pub(super) struct Children {
 struct Holdings {
     /// Name and UID of every namespace there; absent until the first list is complete.
     namespaces: Option<BTreeMap<String, String>>,
+    /// Those of them that are being deleted.
+    going: BTreeSet<String>,
     wanted: Namespaces,
     scopes: BTreeMap<String, Arc<Scope>>,
 }
@@ -178,9 +293,15 @@ impl Children {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The namespaces that are there now, each with its UID.
-    pub(super) fn set_namespaces(&self, namespaces: BTreeMap<String, String>) {
-        self.write().namespaces = Some(namespaces);
+    /// The namespaces that are there now, each with its UID, and those of them that are being deleted.
+    pub(super) fn set_namespaces(
+        &self,
+        namespaces: BTreeMap<String, String>,
+        going: BTreeSet<String>,
+    ) {
+        let mut held = self.write();
+        held.namespaces = Some(namespaces);
+        held.going = going;
     }
 
     /// The UID of a namespace that is there.
@@ -188,11 +309,13 @@ impl Children {
         self.read().namespaces.as_ref()?.get(namespace).cloned()
     }
 
+    /// The names of the namespaces in which something may be made.
     pub(super) fn namespaces(&self) -> Option<BTreeSet<String>> {
         let held = self.read();
+        let stays = |name: &&String| !held.going.contains(*name);
         held.namespaces
             .as_ref()
-            .map(|names| names.keys().cloned().collect())
+            .map(|names| names.keys().filter(stays).cloned().collect())
     }
 
     /// Drops the caches of namespaces that are gone or no longer ours, and names those that have none yet, with
