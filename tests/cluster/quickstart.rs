@@ -41,8 +41,8 @@ pub(crate) async fn a_webhook_reaches_the_sink(stage: &mut Stage) {
     let secrets = &stage.info.platform_secrets["aurora-meta"];
     let (_keep, targets) = watch::channel(targets);
     let path = format!("/webhooks/{TENANT}/aurora-instagram");
-    let sender = Sender::new(Scheme::Instagram, &secrets["appSecret"], &path, targets).unwrap();
-    sender.handshake(&secrets["verifyToken"]).await.unwrap();
+    let sender = Sender::new(Scheme::Instagram, &secrets["app_secret"], &path, targets).unwrap();
+    sender.handshake(&secrets["verify_token"]).await.unwrap();
     let load = Load { count: 50, rate: 50, subjects: 5, repeat_every: 5, give_up_after: 60, run: "e2e".into() };
     let sent = sender.send(&load).await;
     assert_eq!((sent.acknowledged.len(), sent.given_up), (50, 0));

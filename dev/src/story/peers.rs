@@ -246,11 +246,11 @@ fn platform_secrets() -> BTreeMap<String, BTreeMap<String, String>> {
     BTreeMap::from([
         (
             "aurora-meta".to_owned(),
-            of(&[("appSecret", word()), ("verifyToken", word())]),
+            of(&[("app_secret", word()), ("verify_token", word())]),
         ),
         (
             "aurora-partner".to_owned(),
-            of(&[("signingSecret", whsec())]),
+            of(&[("signing_secret", whsec())]),
         ),
     ])
 }
