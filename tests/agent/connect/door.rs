@@ -70,10 +70,9 @@ async fn only_what_is_signed_enters() {
         400
     );
     let large = vec![b' '; 5 << 20];
-    assert_eq!(
-        post(&url, by(META_SECRET, &large), large.clone()).await,
-        413
-    );
+    let request = client.post(&url).body(large).send().await;
+    // Refused by its announced length: the door may close before the sender has said all.
+    assert!(request.is_err() || request.is_ok_and(|answer| answer.status() == 413));
     let elsewhere = format!("http://{}/webhooks/aurora/other", connector.webhook);
     assert_eq!(
         post(&elsewhere, by(META_SECRET, &body), body.clone()).await,
