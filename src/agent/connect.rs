@@ -10,6 +10,7 @@
 
 mod admin;
 mod attempt;
+mod body;
 mod deliver;
 mod envelope;
 mod intake;

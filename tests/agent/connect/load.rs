@@ -31,7 +31,12 @@ async fn nothing_acknowledged_is_lost_when_a_connector_is_killed() {
     let successor = world.start(&[]).await;
     update.send_replace(vec![survivor.webhook, successor.webhook]);
     let sent = sending.await.unwrap();
-    assert_eq!((sent.acknowledged.len(), sent.given_up), (5_000, 0));
+    let doors = survivor.get("/metrics").await.1 + &successor.get("/metrics").await.1;
+    assert_eq!(
+        (sent.acknowledged.len(), sent.given_up),
+        (5_000, 0),
+        "{doors}"
+    );
 
     until("everything owed was delivered", async || {
         world.sql(OWED).await == "0"
