@@ -12,6 +12,8 @@
 mod case;
 #[path = "api/data_policy.rs"]
 mod data_policy;
+#[path = "api/examples.rs"]
+mod examples;
 #[path = "api/region.rs"]
 mod region;
 #[path = "api/schema.rs"]
@@ -41,6 +43,7 @@ async fn the_api_server_takes_what_is_legal_and_refuses_the_rest_with_its_reason
         eprintln!("{}: {walked} fields walked", kind.name);
     }
     status::walk(&server, &mut faults).await;
+    examples::walk(&server, &kinds, &mut faults).await;
     fleet.stop().await.unwrap();
     assert!(
         faults.is_empty(),

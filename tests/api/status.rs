@@ -82,7 +82,7 @@ fn channel() -> Value {
             "unreachableSince": "2026-11-22T12:00:00Z", "uncoveredSince": "2026-11-22T12:00:00Z",
             "callbackUrl": "https://a.example/webhooks/aurora/a", "connector": {"desired": 2, "ready": 1},
             "feeds": [{
-                "name": "full", "lastRun": "2026-11-22T12:00:00Z", "lastSuccess": "2026-11-22T12:00:00Z",
+                "name": "full", "lastRun": "2026-11-22T12:00:00Z", "lastSuccess": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z",
                 "reason": "Done", "message": "m", "items": 9, "rejected": 1, "hash": "sha256-0",
             }],
             "lastHandledRunAt": "1", "inventory": inventory(),
@@ -114,9 +114,8 @@ fn policy() -> Value {
 }
 
 fn retained() -> Value {
-    let rule = tradewind::contract::RetainedRule::default();
-    let mut rule = serde_json::to_value(rule).unwrap();
-    rule["name"] = json!("orders");
-    rule["oldestKept"] = json!("2018-11-22");
-    rule
+    json!({
+        "name": "orders", "rows": 100, "due": 9, "erased": 1, "held": 1, "restricted": 1, "gone": 1, "blocked": 1,
+        "failed": 1, "remaining": 3, "nullClock": 2, "oldestKept": "2018-11-22",
+    })
 }
