@@ -125,11 +125,16 @@ pub(super) fn is_early<'a>(
     let connecting = regions.into_iter().any(|region| {
         matches!(looks.get(region), Some(Look::Unknown(unreachable)) if unreachable.cause.is_first_contact())
     });
+    is_waiting(context, uid, connecting)
+}
+
+/// Whether something that is about to be known is waited for, and not for too long yet.
+pub(super) fn is_waiting(context: &Context, uid: &str, for_it: bool) -> bool {
     let mut waiting = context
         .waiting
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    if !connecting {
+    if !for_it {
         waiting.remove(uid);
         return false;
     }

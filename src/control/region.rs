@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use sha2::{Digest, Sha256};
 
-use super::guard::Next;
+use super::guard::{self, Next};
 use super::publish::publish;
 use super::retry::Error;
 use super::{Context, finalizer};
@@ -39,13 +39,21 @@ pub(super) async fn reconcile(region: Arc<Region>, context: Arc<Context>) -> Res
     // Once more: what `ensure` changed is in it.
     let facts = context.reader.fleet(&region);
     let plan = plan::region(&facts, now);
-    let seen = match context.reader.clusters.get(&name) {
-        Ok(client) => ClusterObserved {
+    let way = context.reader.clusters.get(&name);
+    // After a restart every region is connected anew: that is no news worth a write, unless it takes long.
+    let is_known = region.status.iter().any(|s| !s.conditions.is_empty());
+    let first = matches!(&way, Err(unreachable) if unreachable.cause.is_first_contact());
+    let uid = region.uid().unwrap_or_default();
+    if guard::is_waiting(&context, &uid, is_known && first) {
+        return Ok(guard::later(&context));
+    }
+    let seen = way.map_or_else(
+        |_| ClusterObserved::default(),
+        |client| ClusterObserved {
             cluster_id: Some(client.cluster_id().to_owned()),
             version: Some(client.version().to_owned()),
         },
-        Err(_) => ClusterObserved::default(),
-    };
+    );
     let written = status::region(&plan, &seen, &region, now);
     if written.finished {
         let stored = context
@@ -59,7 +67,7 @@ pub(super) async fn reconcile(region: Arc<Region>, context: Arc<Context>) -> Res
     tell(&region, &written.status, &context).await?;
     Ok(Next {
         again: None,
-        wake_at: super::guard::earlier(plan.wake_at, written.wake_at),
+        wake_at: guard::earlier(plan.wake_at, written.wake_at),
     })
 }
 
