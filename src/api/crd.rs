@@ -17,6 +17,18 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     ]
 }
 
+/// What stands above each file.
+const HEAD: &str = "# Made from the types in src/api by `make crds`; never edited.\n";
+
+/// The CustomResourceDefinitions as files: name and content, in the order in which they are installed.
+pub fn files() -> Result<Vec<(String, String)>, serde_yaml::Error> {
+    let file = |crd: &CustomResourceDefinition| {
+        let name = format!("{}.yaml", crd.spec.names.plural);
+        Ok((name, format!("{HEAD}{}", serde_yaml::to_string(crd)?)))
+    };
+    all().iter().map(file).collect()
+}
+
 /// What the derive cannot say: a new object's status says that nothing has been observed yet, so that kstatus
 /// doesn't take it for current.
 fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
@@ -60,3 +72,6 @@ fn tidy(schema: &mut JSONSchemaProps) {
         tidy(items);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,9 @@ pub struct PolicySelector {
     pub namespaces: Option<Vec<String>>,
     /// Channels with all of these labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 10))]
+    #[schemars(extend("maxProperties" = 10, "additionalProperties" = {"type": "string", "maxLength": 63}))]
+    #[x_kube(validation = Rule::new("size(self) > 0").message("selector.channelLabels: name at least one label, or remove it; no label would choose every channel"))]
+    #[x_kube(validation = Rule::new("self.all(key, size(key) > 0 && size(key) <= 317)").message("selector.channelLabels: a label's key has 1 to 317 characters, as Kubernetes allows no others"))]
     pub channel_labels: Option<BTreeMap<String, String>>,
 }
 

@@ -143,8 +143,9 @@ pub struct ChannelSelector {
 #[serde(rename_all = "camelCase")]
 pub struct RegionSelector {
     /// Labels of Regions with the values they must have; one at least.
-    #[schemars(length(min = 1, max = 10))]
+    #[schemars(extend("maxProperties" = 10, "additionalProperties" = {"type": "string", "maxLength": 63}))]
     #[x_kube(validation = Rule::new("size(self) > 0").message("regions.selector.matchLabels: name at least one label; an empty selector would choose every region"))]
+    #[x_kube(validation = Rule::new("self.all(key, size(key) > 0 && size(key) <= 317)").message("regions.selector.matchLabels: a label's key has 1 to 317 characters, as Kubernetes allows no others"))]
     pub match_labels: BTreeMap<String, String>,
 }
 

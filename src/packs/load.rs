@@ -8,11 +8,13 @@ use crate::contract::{Column, ColumnKind, EventRule};
 /// Why packs cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The text is no YAML of the pack's form; the source names line, column and field.
-    #[error("reading pack '{file}'")]
+    /// The text is no YAML of the pack's form; the source names line and column.
+    #[error("reading {field} of pack '{file}'")]
     Read {
         /// `platforms.yaml` or `regimes.yaml`.
         file: &'static str,
+        /// The field, `platforms.Instagram.settings[0]`.
+        field: String,
         /// What is wrong where.
         #[source]
         source: Box<serde_saphyr::Error>,
@@ -48,8 +50,17 @@ pub(super) fn packs(platforms: &str, regimes: &str) -> Result<Packs, Error> {
 fn read<T: serde::de::DeserializeOwned>(file: &'static str, text: &str) -> Result<T, Error> {
     // One line: the message ends in a condition or a log, where an excerpt of the file would only tear it apart.
     let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|source| Error::Read {
+    let mut field = String::new();
+    serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+        serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            // A fact has one `value` in the file and two on the way through its place.
+            field = error.path().to_string().replace(".value.value", ".value");
+            error.into_inner()
+        })
+    })
+    .map_err(|source| Error::Read {
         file,
+        field,
         source: Box::new(source),
     })
 }

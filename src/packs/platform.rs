@@ -5,7 +5,8 @@ use std::path::Path;
 
 use jiff::SignedDuration;
 use jiff::civil::Date;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use super::{Country, Fact};
 use crate::api::CheckoutMode;
@@ -127,6 +128,7 @@ pub struct ModeRules {
     /// Which.
     pub mode: FeedMode,
     /// The least time between two files.
+    #[serde(deserialize_with = "duration")]
     pub floor: SignedDuration,
 }
 
@@ -160,6 +162,12 @@ pub enum Market {
     RedirectOnly,
     /// It isn't there.
     Blocked,
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SignedDuration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let wrong = |_| D::Error::custom(format!("'{text}' is no duration; write one such as PT1H"));
+    text.parse().map_err(wrong)
 }
 
 impl Platform {

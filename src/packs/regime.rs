@@ -127,7 +127,7 @@ impl TryFrom<String> for Clock {
         if text.starts_with('P')
             && text
                 .parse::<jiff::Span>()
-                .is_ok_and(|span| span.is_positive())
+                .is_ok_and(jiff::Span::is_positive)
         {
             return Ok(Self::Period(text));
         }

@@ -17,9 +17,10 @@ pub fn codes(field: &str, codes: &[String]) -> Result<Vec<Jurisdiction>, Reason>
     if bad.is_empty() {
         return Ok(good);
     }
-    let hint = match bad.iter().any(|code| code.as_str() == "UK") {
-        true => "the United Kingdom is GB; ",
-        false => "",
+    let hint = if bad.iter().any(|code| code.as_str() == "UK") {
+        "the United Kingdom is GB; "
+    } else {
+        ""
     };
     Err(Word::UnknownJurisdiction.because(format!(
         "{field}: {} {}: {hint}use assigned ISO 3166-1 codes such as DE, or ISO 3166-2 codes such as US-CA",

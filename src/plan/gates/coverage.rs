@@ -155,30 +155,30 @@ impl Asked<'_> {
                 (told.len(), datasets.len(), candidate.policy.name_any())
             });
         let why = format!(
-            "{} calls for {} ({})",
+            "{} {} for {} ({})",
             list(&called.by),
+            if called.by.len() == 1 {
+                "calls"
+            } else {
+                "call"
+            },
             called.regime,
             called.law
         );
-        let (datasets, message) = match nearest {
-            Some((candidate, (told, datasets))) => {
-                let name = candidate.policy.name_any();
-                let message = format!(
-                    "{why}; DataPolicy {name} carries it but {}",
-                    told.join("; ")
-                );
-                (datasets, message)
-            }
-            None => {
-                let datasets: Vec<_> = self
-                    .datasets()
-                    .map(|(store, table)| format!("{store}/{table}"))
-                    .collect();
-                (
-                    datasets.clone(),
-                    format!("{why}; {}", self.wanted(called, &datasets)),
-                )
-            }
+        let (datasets, message) = if let Some((candidate, (told, datasets))) = nearest {
+            let name = candidate.policy.name_any();
+            let told = told.join("; ");
+            (
+                datasets,
+                format!("{why}; DataPolicy {name} carries it but {told}"),
+            )
+        } else {
+            let datasets = self.datasets();
+            let datasets: Vec<_> = datasets
+                .map(|(store, table)| format!("{store}/{table}"))
+                .collect();
+            let wanted = self.wanted(called, &datasets);
+            (datasets, format!("{why}; {wanted}"))
         };
         Some(Missing {
             called: called.clone(),

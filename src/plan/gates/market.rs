@@ -25,7 +25,7 @@ pub fn market(
             (market, country, source)
         })
         .collect();
-    markets.sort_by(|a, b| b.0.cmp(&a.0));
+    markets.sort_by_key(|(market, ..)| std::cmp::Reverse(*market));
     let strictest = markets.first().cloned();
     let closed = blocked(name, region, &markets).or_else(|| {
         let mode = checkout?;

@@ -15,7 +15,7 @@ use crate::packs::{Fact, ModeRules};
 use crate::plan::Reason;
 
 /// A schedule finds a day within this many years or never: CronJob gives up after five.
-const YEARS: i64 = 5;
+const YEARS: i16 = 5;
 /// How far ahead a change of clocks is looked for: every zone that has summer time changes twice within.
 const CLOCKS_AHEAD: i64 = 366;
 
@@ -97,9 +97,9 @@ impl Schedule {
     #[must_use]
     pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let start = after.to_zoned(zone.clone());
-        let end = start.date().checked_add(Span::new().years(YEARS)).ok()?;
+        let last_year = start.year().saturating_add(YEARS);
         let mut at = minute_after(&start)?;
-        while at.date() <= end {
+        while at.year() <= last_year {
             if !self.is_day(at.datetime()) {
                 let tomorrow = at.date().tomorrow().ok()?;
                 at = tomorrow.to_zoned(zone.clone()).ok()?;
