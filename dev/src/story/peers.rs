@@ -242,16 +242,11 @@ fn platform_secrets() -> BTreeMap<String, BTreeMap<String, String>> {
     BTreeMap::from([
         (
             "aurora-meta".to_owned(),
-            of(&[
-                ("app_id", "1784000000000001".into()),
-                ("app_secret", word()),
-                ("verify_token", word()),
-                ("system_user_token", word()),
-            ]),
+            of(&[("appSecret", word()), ("verifyToken", word())]),
         ),
         (
             "aurora-partner".to_owned(),
-            of(&[("signing_secret", whsec())]),
+            of(&[("signingSecret", whsec())]),
         ),
     ])
 }

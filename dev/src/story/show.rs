@@ -62,8 +62,8 @@ async fn webhook(stage: &Stage) -> Result<String> {
     let (_keep, targets) = watch::channel(targets);
     let secrets = &stage.info.platform_secrets["aurora-meta"];
     let path = format!("/webhooks/{TENANT}/{CHANNEL}");
-    let sender = Sender::new(Scheme::Instagram, &secrets["app_secret"], &path, targets)?;
-    sender.handshake(&secrets["verify_token"]).await?;
+    let sender = Sender::new(Scheme::Instagram, &secrets["appSecret"], &path, targets)?;
+    sender.handshake(&secrets["verifyToken"]).await?;
     let run = format!("up{}", jiff::Timestamp::now().as_second());
     let load = Load {
         count: 1,
