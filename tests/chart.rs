@@ -1,0 +1,325 @@
+//! The chart, with real Helm and real API servers: what it renders, what it refuses, what an API server takes, and
+//! that the commands of docs/install.md do what they say.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where its world is not as it should be"
+)]
+
+#[path = "chart/helm.rs"]
+mod helm;
+#[path = "chart/install.rs"]
+mod install;
+#[path = "chart/refusals.rs"]
+mod refusals;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use serde_json::{Value, json};
+use tradewind_dev::story;
+
+use crate::helm::{Helm, checkout, documents, name, of_kind};
+
+const HUB: &[&str] = &[
+    "fleet=aurora",
+    "tenants={aurora,borealis}",
+    "image.repository=registry.example/tradewind",
+];
+const REGION: &[&str] = &["role=Region", "tenants={aurora,borealis}"];
+const TENANTS: &[&str] = &["aurora", "borealis"];
+
+/// `rules/*.yaml`, by the name of the ClusterRole that they become.
+fn rules() -> BTreeMap<String, Value> {
+    let folder = checkout().join("charts/tradewind/rules");
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|file| {
+            let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
+            let rules = documents(&fs::read_to_string(&file).unwrap());
+            (format!("tradewind-{stem}"), rules[0].clone())
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn lint_has_nothing_to_say() {
+    let helm = Helm::built().await;
+    for values in [HUB, REGION, &["role=Region"]] {
+        let chart = checkout().join("charts/tradewind");
+        let said = helm.run(&["lint", "--strict", "--quiet"], &chart, values);
+        assert_eq!(said.as_deref().map(str::trim), Ok(""), "{values:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_crds_are_those_of_this_tree_and_are_kept() {
+    let helm = Helm::built().await;
+    let rendered = helm.objects(HUB);
+    let mut seen = BTreeSet::new();
+    for mut crd in of_kind(&rendered, "CustomResourceDefinition") {
+        let kept = crd["metadata"]["annotations"]
+            .as_object_mut()
+            .unwrap()
+            .remove("helm.sh/resource-policy");
+        assert_eq!(kept, Some(json!("keep")), "{}", name(&crd));
+        let file = format!("{}.yaml", crd["spec"]["names"]["plural"].as_str().unwrap());
+        let there = fs::read_to_string(checkout().join("crds").join(&file)).unwrap();
+        assert_eq!(
+            as_meant(crd),
+            as_meant(documents(&there)[0].clone()),
+            "{file}"
+        );
+        seen.insert(file);
+    }
+    let there: BTreeSet<String> = fs::read_dir(checkout().join("crds"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(seen, there);
+    assert_eq!(seen.len(), 3);
+}
+
+/// What an API server reads: no annotations and empty ones are the same, and so are 1 and 1.0.
+fn as_meant(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter(|(key, value)| key != "annotations" || *value != json!({}))
+            .map(|(key, value)| (key, as_meant(value)))
+            .collect(),
+        Value::Array(items) => items.into_iter().map(as_meant).collect(),
+        Value::Number(number) => json!(number.as_f64()),
+        other => other,
+    }
+}
+
+#[tokio::test]
+async fn crds_can_be_left_out_or_let_go() {
+    let helm = Helm::built().await;
+    let kind = "CustomResourceDefinition";
+    let without = helm.objects(&[HUB, &["crds.enabled=false"]].concat());
+    assert!(of_kind(&without, kind).is_empty());
+    assert_eq!(of_kind(&without, "Deployment").len(), 1);
+    let unkept = of_kind(&helm.objects(&[HUB, &["crds.keep=false"]].concat()), kind);
+    assert_eq!(unkept.len(), 3);
+    for crd in unkept {
+        assert!(
+            !crd.to_string().contains("resource-policy"),
+            "{}",
+            name(&crd)
+        );
+    }
+    assert!(of_kind(&helm.objects(REGION), kind).is_empty());
+}
+
+#[tokio::test]
+async fn the_roles_are_the_rules_and_nothing_else() {
+    let helm = Helm::built().await;
+    let rules = rules();
+    let mut seen = BTreeSet::new();
+    for values in [HUB, REGION, &[HUB, &["localRegion=true"]].concat()] {
+        let rendered = helm.objects(values);
+        assert!(of_kind(&rendered, "Role").is_empty());
+        for role in of_kind(&rendered, "ClusterRole") {
+            let name = name(&role);
+            assert_eq!(Some(&role["rules"]), rules.get(&name), "{name}");
+            assert_eq!(role.get("aggregationRule"), None, "{name}");
+            seen.insert(name);
+        }
+    }
+    let all: BTreeSet<String> = rules.into_keys().collect();
+    assert_eq!(seen, all, "every file of rules/ becomes a ClusterRole");
+}
+
+#[test]
+fn no_rule_has_a_wildcard_and_secrets_are_for_namespaces_only() {
+    // Bound in the whole cluster, or in the namespace of the databases' credentials.
+    let without_secrets = ["tradewind-hub", "tradewind-region", "tradewind-region-runs"];
+    for (name, rules) in rules() {
+        assert!(!rules.to_string().contains('*'), "{name} has a wildcard");
+        for rule in rules.as_array().unwrap() {
+            let resources = rule["resources"].as_array().unwrap();
+            let secrets = resources
+                .iter()
+                .any(|r| r.as_str().unwrap().starts_with("secrets"));
+            assert!(
+                !secrets || !without_secrets.contains(&name.as_str()),
+                "{name}: {rule}"
+            );
+            // What would make its holder anybody.
+            for verb in ["escalate", "bind", "impersonate"] {
+                assert!(!rule["verbs"].to_string().contains(verb), "{name}: {rule}");
+            }
+            for resource in ["pods/exec", "pods/attach", "serviceaccounts/token", "nodes"] {
+                assert!(!resources.contains(&json!(resource)), "{name}: {rule}");
+            }
+        }
+    }
+}
+
+/// Roles and bindings by kind, namespace and name, with what they grant and to whom.
+fn rights(objects: &[Value]) -> BTreeMap<String, Value> {
+    ["ClusterRole", "ClusterRoleBinding", "RoleBinding"]
+        .iter()
+        .flat_map(|kind| of_kind(objects, kind))
+        .map(|object| {
+            let namespace = object["metadata"]["namespace"].as_str().unwrap_or("-");
+            let key = format!("{} {namespace}/{}", object["kind"], name(&object));
+            let granted = json!([object["rules"], object["roleRef"], object["subjects"]]);
+            (key, granted)
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_local_story_grants_what_the_chart_grants() {
+    let helm = Helm::built().await;
+    let hub = story::install::hub_rights(&checkout(), TENANTS).unwrap();
+    let region = story::install::region_rights(&checkout(), TENANTS).unwrap();
+    for (values, applied) in [(HUB, hub), (REGION, region)] {
+        let (chart, story) = (helm.objects(values), documents(&applied));
+        assert_eq!(rights(&chart), rights(&story));
+        // One cluster-wide binding, one in each tenant's namespace, one in a namespace of Tradewind's.
+        let bindings: usize = ["ClusterRoleBinding", "RoleBinding"]
+            .iter()
+            .map(|kind| of_kind(&chart, kind).len())
+            .sum();
+        assert_eq!(bindings, 4);
+        let accounts = |objects: &[Value]| -> Vec<String> {
+            of_kind(objects, "ServiceAccount")
+                .iter()
+                .map(|a| format!("{}/{}", a["metadata"]["namespace"], name(a)))
+                .collect()
+        };
+        assert_eq!(accounts(&chart), accounts(&story));
+    }
+}
+
+#[tokio::test]
+async fn a_local_region_has_the_rights_of_both_roles() {
+    let helm = Helm::built().await;
+    let both = rights(&helm.objects(&[HUB, &["localRegion=true"]].concat()));
+    let mut wanted = rights(&helm.objects(HUB));
+    wanted.extend(rights(&helm.objects(REGION)));
+    assert_eq!(both, wanted);
+}
+
+/// The rendered Deployment.
+fn deployment(helm: &Helm, values: &[&str]) -> Value {
+    of_kind(&helm.objects(values), "Deployment").remove(0)
+}
+
+#[tokio::test]
+async fn every_value_reaches_the_deployment() {
+    let helm = Helm::built().await;
+    let digest = format!("image.digest=sha256:{}", "a".repeat(64));
+    let given = [
+        digest.as_str(),
+        "image.pullPolicy=Always",
+        "imagePullSecrets[0].name=pull",
+        "replicas=3",
+        "logLevel=debug",
+        "resources.limits.memory=1Gi",
+        "nodeSelector.disk=ssd",
+        "tolerations[0].key=hub",
+        "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=7",
+    ];
+    let plain = deployment(&helm, HUB);
+    let changed = deployment(&helm, &[HUB, &given].concat());
+    let text = changed.to_string();
+    for value in [
+        format!(
+            "\"image\":\"registry.example/tradewind@sha256:{}\"",
+            "a".repeat(64)
+        ),
+        "\"imagePullPolicy\":\"Always\"".into(),
+        "\"imagePullSecrets\":[{\"name\":\"pull\"}]".into(),
+        "\"replicas\":3".into(),
+        "\"value\":\"debug\"".into(),
+        "\"memory\":\"1Gi\"".into(),
+        "\"nodeSelector\":{\"disk\":\"ssd\"}".into(),
+        "\"tolerations\":[{\"key\":\"hub\"}]".into(),
+        "\"weight\":7".into(),
+    ] {
+        assert!(text.contains(&value), "no {value} in {text}");
+        assert!(
+            !plain.to_string().contains(&value),
+            "{value} is there without being asked for"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_operator_is_told_what_was_set() {
+    let helm = Helm::built().await;
+    let args = |values: &[&str]| {
+        let pod = &deployment(&helm, values)["spec"]["template"]["spec"];
+        pod["containers"][0]["args"].clone()
+    };
+    let image = format!(
+        "--image=registry.example/tradewind:{}",
+        env!("CARGO_PKG_VERSION")
+    );
+    let plain = json!([
+        "run",
+        "--fleet=aurora",
+        "--namespace=tradewind-system",
+        image,
+        "--log-format=json"
+    ]);
+    assert_eq!(args(HUB), plain);
+    let given = [
+        "agent.image=registry.example/agent:1",
+        "agent.pullPolicy=Never",
+        "logFormat=human",
+        "packsConfigMap=packs",
+    ];
+    let changed = json!([
+        "run",
+        "--fleet=aurora",
+        "--namespace=tradewind-system",
+        "--image=registry.example/agent:1",
+        "--image-pull-policy=Never",
+        "--log-format=human",
+        "--packs-configmap=packs"
+    ]);
+    assert_eq!(args(&[HUB, &given].concat()), changed);
+}
+
+#[tokio::test]
+async fn the_package_is_whole_and_has_the_versions_of_the_crate() {
+    let helm = Helm::built().await;
+    let folder = tempfile::tempdir().unwrap();
+    let chart = checkout().join("charts/tradewind");
+    let into = folder.path().to_string_lossy().into_owned();
+    helm.run(&["package", "--destination", &into], &chart, &[])
+        .unwrap();
+    let version = env!("CARGO_PKG_VERSION");
+    let package = folder.path().join(format!("tradewind-{version}.tgz"));
+    // The CRDs are behind a symbolic link in the checkout, and files in the package.
+    assert_eq!(helm.objects_of(&package, HUB), helm.objects(HUB));
+    let about = documents(&fs::read_to_string(chart.join("Chart.yaml")).unwrap());
+    assert_eq!(about[0]["version"], version);
+    assert_eq!(about[0]["appVersion"], version);
+}
+
+#[tokio::test]
+async fn an_older_kubernetes_is_refused() {
+    let helm = Helm::built().await;
+    let chart = checkout().join("charts/tradewind");
+    let ask = |version| {
+        let args = ["template", "tradewind", "--kube-version", version];
+        helm.run(&args, Path::new(&chart), HUB)
+    };
+    assert!(ask("1.33.0").is_ok());
+    let refused = ask("1.32.9").unwrap_err();
+    assert!(
+        refused.contains("chart requires kubeVersion: >=1.33.0"),
+        "{refused}"
+    );
+}
