@@ -7,6 +7,7 @@
 pub mod condition;
 pub mod crd;
 mod data_policy;
+pub mod docs;
 pub mod names;
 mod reference;
 mod region;

@@ -1,7 +1,11 @@
 //! Tradewind: keeps connectors, feeds and retention true to three kinds of YAML, in every regional cluster.
 
+#[cfg(feature = "agent")]
+pub mod agent;
 #[cfg(feature = "operator")]
 pub mod api;
+#[cfg(feature = "operator")]
+pub mod apply;
 #[cfg(feature = "operator")]
 pub mod clusters;
 pub mod contract;
@@ -13,6 +17,8 @@ pub mod metrics;
 pub mod packs;
 #[cfg(feature = "operator")]
 pub mod plan;
+#[cfg(feature = "operator")]
+pub mod resolve;
 #[cfg(feature = "operator")]
 pub mod serve;
 #[cfg(feature = "operator")]

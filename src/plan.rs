@@ -4,6 +4,29 @@
 //! only the names of keys and hashes of their values. Same facts, same bytes.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod channel;
+mod connector;
+mod cron;
+mod feed;
+mod fleet;
+mod gated;
+pub mod gates;
+mod meta;
+mod placement;
+mod platform;
+mod pod;
+mod policy;
+pub mod reason;
+mod retention;
+mod suspension;
+
+pub use channel::channel;
+pub use fleet::region;
+pub use meta::Identity;
+pub use placement::{channel_chooses, policy_chooses};
+pub use policy::policy;
+pub use retention::spec_hash;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -36,6 +59,9 @@ pub struct RegionFacts {
     pub reach: Reach,
     /// The namespaces that are known to exist there; empty knowledge is `None`, and then nothing is concluded.
     pub namespaces: Option<BTreeSet<String>>,
+    /// Whether objects of the resource in question were seen there, whatever its status remembers: an operator that
+    /// was killed between a write and its status must not forget them.
+    pub remains: bool,
 }
 
 /// Whether a regional cluster answers.
@@ -100,6 +126,39 @@ pub struct PolicyFacts {
     pub settings: Arc<Settings>,
 }
 
+/// All that a Region's own verdict and status need.
+#[derive(Clone, Debug)]
+pub struct FleetFacts {
+    /// The resource, with its old status.
+    pub region: Arc<Region>,
+    /// Every Region of the hub by name, this one too: its `reach` is what is known of its cluster.
+    pub regions: BTreeMap<String, RegionFacts>,
+    /// Every SocialChannel of the hub, with its status.
+    pub channels: Vec<Arc<SocialChannel>>,
+    /// Every DataPolicy of the hub, with its status.
+    pub policies: Vec<Arc<DataPolicy>>,
+}
+
+/// What a Region's status says of itself, and whether it may go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FleetPlan {
+    /// Whether the spec is sound.
+    pub verdict: Verdict,
+    /// Whether the cluster answers.
+    pub reach: Reach,
+    /// Channels that run there.
+    pub channels: i32,
+    /// Policies that run there.
+    pub policies: i32,
+    /// What still has objects there, `SocialChannel aurora/aurora-instagram (9 objects)`: a Region that is being
+    /// deleted waits until this is empty, with `Orphan` too (there it empties without the cluster's help).
+    pub left: Vec<String>,
+    /// When the plan will change by itself (a suspension ends), at the latest.
+    pub wake_at: Option<Timestamp>,
+    /// Whether the Region is being deleted.
+    pub deleting: Option<crate::api::DeletionPolicy>,
+}
+
 /// What should be where.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan<W> {
@@ -107,12 +166,27 @@ pub struct Plan<W> {
     pub verdict: Verdict,
     /// What should be in each region: every chosen one, and every one in which the old status says something was made.
     pub regions: BTreeMap<String, RegionPlan<W>>,
+    /// What status shows of a region beside the decision.
+    pub notes: BTreeMap<String, RegionNote>,
     /// What the gates found, for the typed conditions: one entry per question that was asked.
     pub findings: Vec<Finding>,
+    /// Data sets of the matched regions that no rule names (policies only).
+    pub uncovered: Vec<crate::api::Uncovered>,
     /// When the plan will change by itself (a suspension or grace ends), at the latest.
     pub wake_at: Option<Timestamp>,
     /// Whether the resource is being deleted: everything is withdrawn (or, with `Orphan`, left).
     pub deleting: Option<crate::api::DeletionPolicy>,
+}
+
+/// What status shows of a region beside the decision.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegionNote {
+    /// Whether the spec chooses the region now; others are only being cleaned.
+    pub chosen: bool,
+    /// Since when no lawful policy has covered the channel here.
+    pub uncovered_since: Option<Timestamp>,
+    /// The preview that the approval of this region names, kept while the approval stands (policies only).
+    pub approved: Option<crate::contract::Preview>,
 }
 
 /// Whether the spec as a whole is sound and permitted.
@@ -142,12 +216,41 @@ pub struct Reason {
 pub enum RegionPlan<W> {
     /// This runs there, and nothing else of ours.
     Run(Box<W>),
+    /// As `Run`, but nothing starts by itself: a suspended policy's CronJobs are there, suspended, so that it erases
+    /// nothing. Applied like `Run`; status calls it a hold, with this reason.
+    Pause(Box<W>, Reason),
     /// What runs there stays as it is; nothing new.
     Keep(Reason),
     /// Touch nothing: it isn't known what is there, or somebody said so.
     Hold(Reason),
     /// Nothing of ours may be there: take away what is.
     Withdraw(Reason),
+    /// `deletionPolicy: Orphan`: what is there stays and is forgotten. No request is made.
+    Leave(Reason),
+}
+
+impl<W> RegionPlan<W> {
+    /// What is to be applied, when anything is.
+    #[must_use]
+    pub fn workloads(&self) -> Option<&W> {
+        match self {
+            Self::Run(workloads) | Self::Pause(workloads, _) => Some(workloads),
+            Self::Keep(_) | Self::Hold(_) | Self::Withdraw(_) | Self::Leave(_) => None,
+        }
+    }
+
+    /// Why it isn't simply running.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Run(_) => None,
+            Self::Pause(_, reason)
+            | Self::Keep(reason)
+            | Self::Hold(reason)
+            | Self::Withdraw(reason)
+            | Self::Leave(reason) => Some(reason),
+        }
+    }
 }
 
 /// An answer of a gate, for one region or for all.

@@ -11,6 +11,27 @@ use jiff::Timestamp;
 use crate::api::InventoryEntry;
 use crate::contract::{FeedReport, Report, RetainReport};
 
+/// A new status, and what the driver does with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written<S> {
+    /// The status to write, if it differs from the old one.
+    pub status: S,
+    /// When it will change by itself (a run becomes overdue, values of a lost region turn unknown), at the latest.
+    /// The driver wakes at the earlier of this and the plan's.
+    pub wake_at: Option<Timestamp>,
+    /// The resource is being deleted and nothing of it is left (or all of it was orphaned): its finalizer may go.
+    pub finished: bool,
+}
+
+/// What is known of a Region's own cluster while it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterObserved {
+    /// UID of its `kube-system` namespace.
+    pub cluster_id: Option<String>,
+    /// Its Kubernetes version.
+    pub version: Option<String>,
+}
+
 /// What was seen in one region after the plan was applied.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen<O> {

@@ -13,6 +13,7 @@ use tradewind_dev::{
     build::{self, What},
     fleet::{Fleet, FleetSpec, Lifetime},
     progress::say,
+    serve::Serve,
     setup,
 };
 
@@ -47,6 +48,11 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+pub(crate) async fn serve(serve: Serve) -> Done {
+    serve.run().await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) async fn setup() -> Done {

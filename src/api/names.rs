@@ -48,6 +48,18 @@ pub fn short_hash(parts: &[&str], digits: usize) -> String {
     text
 }
 
+/// Name of the ServiceAccount of a channel's pods (at most 46 characters).
+#[must_use]
+pub fn agent(channel: &str) -> String {
+    format!("{channel}-agent")
+}
+
+/// Name of the copy of a channel's platform credentials in a region (at most 52 characters).
+#[must_use]
+pub fn credentials(channel: &str) -> String {
+    format!("{channel}-credentials")
+}
+
 /// Name of a channel's connector objects: `<channel>-connector` (at most 50 characters).
 #[must_use]
 pub fn connector(channel: &str) -> String {

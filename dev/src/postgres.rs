@@ -1,0 +1,357 @@
+//! A real PostgreSQL server of one's own: Debian's programs, a data folder and a port that nobody else has.
+//!
+//! In: the address to listen on. Out: a [`Server`] with URLs for its databases. It never touches a server that
+//! it did not start, and it leaves nothing behind: not when it is stopped, not when it is dropped, and not when
+//! the process that started it is killed (a watchdog waits for that) unless [`Server::keep`] was called.
+
+mod access;
+mod install;
+
+use std::fs;
+use std::net::IpAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+pub use access::Access;
+use install::Owner;
+
+/// The role that owns the server.
+pub const SUPERUSER: &str = "postgres";
+
+/// A cold start on a busy machine of two cores takes three seconds.
+const START_WITHIN: Duration = Duration::from_mins(1);
+
+/// An immediate shutdown takes milliseconds; beyond this the server hangs and is killed.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Another process may take the free port between our look and the server's bind.
+const PORT_TRIES: u32 = 5;
+
+/// Waits until its standard input ends (its starter stopped the server, or died), then stops the server at
+/// once and removes its files. Arguments: the server's process id, its folder.
+const WATCHDOG: &str = r#"trap '' INT HUP TERM
+cat >/dev/null
+kill -QUIT "$1" 2>/dev/null
+tries=100
+while kill -0 "$1" 2>/dev/null && [ $tries -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
+rm -rf -- "$2""#;
+
+/// Why there is no server, or no answer from it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No PostgreSQL is installed.
+    #[error("no PostgreSQL server is installed: apt-get install postgresql")]
+    Missing,
+    /// PostgreSQL refuses to run as root, and there is no user to run it as.
+    #[error("there is no user `{SUPERUSER}` to run the server: apt-get install postgresql")]
+    NoUser,
+    /// The server's folder could not be made or read.
+    #[error("could not prepare the server's folder")]
+    Folder(#[source] std::io::Error),
+    /// No port is free at the address.
+    #[error("no free port at {address}")]
+    Port {
+        /// Where the server was to listen.
+        address: IpAddr,
+        /// Why the bind failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A program could not be started.
+    #[error("could not start {program}")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A program said no.
+    #[error("{program} failed: {said}")]
+    Failed {
+        /// The program.
+        program: String,
+        /// What it said.
+        said: String,
+    },
+    /// The server ended, or did not answer in time.
+    #[error("the PostgreSQL server {what}; the end of its log:\n{log}")]
+    Start {
+        /// What happened.
+        what: &'static str,
+        /// The last lines of its log.
+        log: String,
+    },
+}
+
+/// The result of this module.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// How a server is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Where it listens.
+    pub listen: IpAddr,
+    /// Whether a commit waits for the disk. Off: faster, and safe against everything but a power cut.
+    pub fsync: bool,
+}
+
+/// A running server. Stopped, and its files removed, when dropped.
+#[derive(Debug)]
+pub struct Server {
+    access: Access,
+    folder: Option<TempDir>,
+    postmaster: Child,
+    watchdog: Child,
+    /// Held open while the server is wanted.
+    wanted: Option<ChildStdin>,
+}
+
+/// A server that outlives the process which started it; write it down to find it again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Kept {
+    /// How to get in.
+    pub access: Access,
+    folder: PathBuf,
+}
+
+impl Server {
+    /// Starts a server that listens on `listen`, at a free port, without waiting for the disk.
+    pub async fn start(listen: IpAddr) -> Result<Self> {
+        Self::start_with(Options {
+            listen,
+            fsync: false,
+        })
+        .await
+    }
+
+    /// Starts a server as `options` say. Returns once it answers queries.
+    pub async fn start_with(options: Options) -> Result<Self> {
+        let programs = install::newest_programs()?;
+        let owner = Owner::find()?;
+        let password = install::random_word().map_err(Error::Folder)?;
+        let mut tries = PORT_TRIES;
+        loop {
+            let folder = owner.folder().map_err(Error::Folder)?;
+            install::init(&programs, folder.path(), &owner, &password).await?;
+            let address = install::free_port(options.listen)?;
+            let access = Access {
+                address,
+                password: password.clone(),
+                programs: programs.clone(),
+            };
+            let mut server = Self::spawn(access, owner, folder, options.fsync)?;
+            tries -= 1;
+            match server.wait_ready().await {
+                Err(Error::Start { log, .. }) if log.contains("already in use") && tries > 0 => {}
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(server),
+            }
+        }
+    }
+
+    /// The URL of a database, as the superuser.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        self.access.url(database)
+    }
+
+    /// The URL of the database that is always there, as the superuser.
+    #[must_use]
+    pub fn superuser_url(&self) -> String {
+        self.access.url(SUPERUSER)
+    }
+
+    /// How to get in; stays valid while the server runs.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Makes a role that may log in. The URL for it: [`Access::url_as`].
+    pub async fn create_role(&self, name: &str, password: &str) -> Result<()> {
+        self.access.create_role(name, password).await
+    }
+
+    /// Makes a database, owned by a role.
+    pub async fn create_database(&self, name: &str, owner: &str) -> Result<()> {
+        self.access.create_database(name, owner).await
+    }
+
+    /// Stops the server at once and removes its files.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    /// Lets the server outlive this process.
+    pub fn keep(mut self) -> Result<Kept> {
+        self.watchdog
+            .kill()
+            .and_then(|()| self.watchdog.wait())
+            .map_err(Error::Folder)?;
+        let folder = self.folder.take().map(TempDir::keep).unwrap_or_default();
+        Ok(Kept {
+            access: self.access.clone(),
+            folder,
+        })
+    }
+
+    fn spawn(access: Access, owner: Owner, folder: TempDir, fsync: bool) -> Result<Self> {
+        let program = access.programs.join("postgres");
+        let log = fs::File::create(folder.path().join("log")).map_err(Error::Folder)?;
+        let switch = if fsync { "on" } else { "off" };
+        let postmaster = owner
+            .command(&program)
+            .arg("-D")
+            .arg(folder.path().join("data"))
+            .args(["-h", &access.address.ip().to_string()])
+            .args(["-p", &access.address.port().to_string()])
+            .args([
+                "-c",
+                "unix_socket_directories=",
+                "-c",
+                "max_connections=200",
+            ])
+            .args([
+                "-c",
+                &format!("fsync={switch}"),
+                "-c",
+                &format!("full_page_writes={switch}"),
+            ])
+            .args([
+                "-c",
+                &format!("synchronous_commit={switch}"),
+                "-c",
+                "log_timezone=UTC",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|source| install::spawning(&program, source))?;
+        let watchdog = watch(&postmaster, folder.path());
+        let mut watchdog = match watchdog {
+            Ok(watchdog) => watchdog,
+            Err(source) => {
+                kill(postmaster);
+                return Err(install::spawning(Path::new("/bin/sh"), source));
+            }
+        };
+        let wanted = watchdog.stdin.take();
+        Ok(Self {
+            access,
+            folder: Some(folder),
+            postmaster,
+            watchdog,
+            wanted,
+        })
+    }
+
+    async fn wait_ready(&mut self) -> Result<()> {
+        let limit = Instant::now() + START_WITHIN;
+        loop {
+            if matches!(self.postmaster.try_wait(), Ok(Some(_)) | Err(_)) {
+                return Err(Error::Start {
+                    what: "ended before it was ready",
+                    log: self.log(),
+                });
+            }
+            if self.access.query(SUPERUSER, "SELECT 1").await.is_ok() {
+                return Ok(());
+            }
+            if Instant::now() > limit {
+                return Err(Error::Start {
+                    what: "was not ready in time",
+                    log: self.log(),
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    fn log(&self) -> String {
+        let path = self.folder.as_ref().map(|folder| folder.path().join("log"));
+        let text = path
+            .and_then(|path| fs::read_to_string(path).ok())
+            .unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+
+    /// Closing the watchdog's input ends the server. The server is our child, so that its id stays its own
+    /// until we have waited for it.
+    fn end(&mut self) {
+        if self.folder.is_none() {
+            return; // kept
+        }
+        drop(self.wanted.take());
+        let limit = Instant::now() + STOP_WITHIN;
+        while matches!(self.postmaster.try_wait(), Ok(None)) {
+            if Instant::now() > limit {
+                let _ = self.postmaster.kill();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.watchdog.wait();
+        self.folder = None;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Kept {
+    /// Whether the server still runs.
+    pub async fn is_running(&self) -> bool {
+        self.access.query(SUPERUSER, "SELECT 1").await.is_ok()
+    }
+
+    /// Stops the server at once and removes its files. A server that is gone already is no error.
+    pub async fn stop(self) -> Result<()> {
+        if self.folder.join("data/postmaster.pid").exists() {
+            let mut command = Owner::find()?.command(&self.access.programs.join("pg_ctl"));
+            command
+                .args(["stop", "-m", "immediate", "-D"])
+                .arg(self.folder.join("data"));
+            let stopped = install::finish(command).await;
+            if self.is_running().await {
+                stopped?;
+            }
+        }
+        match fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::Folder(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Starts the watchdog, in a process group of its own: a Ctrl-C must not end it before the server.
+fn watch(postmaster: &Child, folder: &Path) -> std::io::Result<Child> {
+    Command::new("/bin/sh")
+        .process_group(0)
+        .args([
+            "-c",
+            WATCHDOG,
+            "tradewind-postgres-watchdog",
+            &postmaster.id().to_string(),
+        ])
+        .arg(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+}
+
+/// For the one failure between the server's start and its watchdog's.
+fn kill(mut postmaster: Child) {
+    let _ = postmaster.kill();
+    let _ = postmaster.wait();
+}

@@ -1,0 +1,165 @@
+//! Finding Debian's programs, and a new server's folder: owner, data, port.
+
+use std::fs;
+use std::io::{self, Read};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use nix::unistd::{Uid, User};
+use tempfile::TempDir;
+
+use super::{Error, Result, SUPERUSER};
+
+/// Debian keeps each major version's programs in a folder of its own below this one.
+const VERSIONS: &str = "/usr/lib/postgresql";
+
+/// Every address may knock; each needs its password.
+const HBA: &str = "host all all 0.0.0.0/0 scram-sha-256\nhost all all ::0/0 scram-sha-256\n";
+
+/// Whom the server runs as: ourselves, or for root the user of Debian's package.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Owner(Option<(u32, u32)>);
+
+impl Owner {
+    pub(super) fn find() -> Result<Self> {
+        if !Uid::effective().is_root() {
+            return Ok(Self(None));
+        }
+        match User::from_name(SUPERUSER) {
+            Ok(Some(user)) => Ok(Self(Some((user.uid.as_raw(), user.gid.as_raw())))),
+            Ok(None) | Err(_) => Err(Error::NoUser),
+        }
+    }
+
+    /// A command that will run as the owner, and that a Ctrl-C in our terminal does not reach.
+    pub(super) fn command(self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .process_group(0)
+            .current_dir("/")
+            .env_clear()
+            .env("LC_ALL", "C.UTF-8");
+        command.env(
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        );
+        if let Some((uid, gid)) = self.0 {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    /// A new folder that only the owner can read.
+    pub(super) fn folder(self) -> io::Result<TempDir> {
+        let folder = tempfile::Builder::new()
+            .prefix("tradewind-postgres-")
+            .tempdir()?;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
+        self.give(folder.path())?;
+        Ok(folder)
+    }
+
+    fn give(self, path: &Path) -> io::Result<()> {
+        self.0
+            .map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid)))
+    }
+}
+
+/// The programs of the newest version that has a server.
+pub(super) fn newest_programs() -> Result<PathBuf> {
+    let versions = fs::read_dir(VERSIONS).map_err(|_| Error::Missing)?;
+    versions
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let version: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let programs = entry.path().join("bin");
+            programs
+                .join("initdb")
+                .exists()
+                .then_some((version, programs))
+        })
+        .max()
+        .map(|(_, programs)| programs)
+        .ok_or(Error::Missing)
+}
+
+/// Makes the data folder, with one superuser who has a password.
+pub(super) async fn init(
+    programs: &Path,
+    folder: &Path,
+    owner: &Owner,
+    password: &str,
+) -> Result<()> {
+    let word = folder.join("password");
+    fs::write(&word, password)
+        .and_then(|()| owner.give(&word))
+        .map_err(Error::Folder)?;
+    let mut command = owner.command(&programs.join("initdb"));
+    command
+        .args([
+            "--username",
+            SUPERUSER,
+            "--auth",
+            "scram-sha-256",
+            "--encoding",
+            "UTF8",
+        ])
+        .args([
+            "--locale",
+            "C.UTF-8",
+            "--no-sync",
+            "--no-instructions",
+            "--pgdata",
+        ])
+        .arg(folder.join("data"))
+        .arg("--pwfile")
+        .arg(&word);
+    finish(command).await?;
+    fs::remove_file(&word).map_err(Error::Folder)?;
+    fs::write(folder.join("data/pg_hba.conf"), HBA).map_err(Error::Folder)
+}
+
+/// Runs a program to its end; answers what it printed.
+pub(super) async fn finish(mut command: Command) -> Result<String> {
+    let program = PathBuf::from(command.get_program());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = tokio::process::Command::from(command)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|source| spawning(&program, source))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Error::Failed {
+        program: program.display().to_string(),
+        said,
+    })
+}
+
+/// A port that was free a moment ago.
+pub(super) fn free_port(address: IpAddr) -> Result<SocketAddr> {
+    TcpListener::bind((address, 0))
+        .and_then(|listener| listener.local_addr())
+        .map_err(|source| Error::Port { address, source })
+}
+
+/// A password that nobody guesses.
+pub(super) fn random_word() -> io::Result<String> {
+    let mut bytes = [0_u8; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(hex::encode(bytes))
+}
+
+pub(super) fn spawning(program: &Path, source: io::Error) -> Error {
+    Error::Spawn {
+        program: program.display().to_string(),
+        source,
+    }
+}

@@ -1,0 +1,18 @@
+//! What runs in the regions: one task in, one piece of work, one report out.
+//!
+//! In: a task file and the secret files that it names. Out: a report and an exit code. It knows
+//! `contract` and nothing of the operator or of Kubernetes.
+
+pub mod connect;
+pub mod feed;
+pub mod retain;
+
+mod report;
+mod startup;
+mod stop;
+mod task;
+
+pub use report::{Begun, Shrink};
+pub use startup::{Common, error_chain, init, run_job};
+pub use stop::Stop;
+pub use task::{Error as TaskError, load};

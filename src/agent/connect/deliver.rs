@@ -1,0 +1,165 @@
+//! Delivers to one sink: claims the subjects that are free, one event in flight for each.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::attempt::{self, Limits};
+use super::metrics::Metrics;
+use super::secret::Secret;
+use super::signature::Keys;
+use super::store::{Lane, Settlement, State, Store};
+use crate::agent::Stop;
+
+/// Subjects that one replica works on at a time, for each sink.
+const LANES: usize = 16;
+
+/// A lane with more events is kept so long before others get their turn.
+const TURN: Duration = Duration::from_secs(5);
+
+/// The pace of a sink's deliveries.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// How long and how often an event is tried.
+    pub(super) limits: Limits,
+    /// How long a claim holds: longer than an attempt may take, and as long as the subjects of a replica
+    /// that was killed must wait.
+    pub(super) lease: Duration,
+    /// How often we look for what another replica took in, or what became due.
+    pub(super) poll: Duration,
+}
+
+/// One sink's deliveries.
+#[derive(Clone)]
+pub(super) struct Courier {
+    /// The sink's name.
+    pub(super) sink: String,
+    /// Where to POST.
+    pub(super) url: reqwest::Url,
+    /// The signing keys.
+    pub(super) keys: Arc<Secret<Keys>>,
+    /// Where events wait.
+    pub(super) store: Store,
+    /// The client of all sinks.
+    pub(super) client: reqwest::Client,
+    /// How fast.
+    pub(super) pace: Pace,
+    /// What is counted.
+    pub(super) metrics: Metrics,
+}
+
+impl Courier {
+    /// Delivers until asked to stop, then ends what is in flight and gives its claims back. `news` changes
+    /// whenever this replica took something in.
+    pub(super) async fn run(self, mut news: watch::Receiver<u64>, stop: Stop) {
+        let mut busy = JoinSet::new();
+        let mut store_is_away = false;
+        while !stop.is_requested() {
+            // Before the claim: what comes in during it is looked at right after.
+            news.mark_unchanged();
+            match self
+                .store
+                .claim(&self.sink, LANES - busy.len(), self.pace.lease)
+                .await
+            {
+                Ok(lanes) => {
+                    store_is_away = false;
+                    for lane in lanes {
+                        busy.spawn(self.clone().work(lane, stop.clone()));
+                    }
+                }
+                Err(error) => {
+                    if !store_is_away {
+                        tracing::warn!(sink = self.sink, %error, "cannot claim deliveries");
+                    }
+                    store_is_away = true;
+                }
+            }
+            let room = busy.len() < LANES;
+            tokio::select! {
+                Some(_) = busy.join_next() => while busy.try_join_next().is_some() {},
+                // An error is a closed intake: we are about to stop as well.
+                _ = news.changed(), if room && !store_is_away => {}
+                () = tokio::time::sleep(self.pace.poll), if room => {}
+                () = stop.requested() => {}
+            }
+        }
+        while busy.join_next().await.is_some() {}
+    }
+
+    /// Works on one lane for a turn.
+    async fn work(self, mut lane: Lane, stop: Stop) {
+        let begun = Instant::now();
+        loop {
+            if stop.is_requested() {
+                self.written(self.store.release(&self.sink, &lane).await);
+                return;
+            }
+            let hold = lane.pending > 1 && begun.elapsed() < TURN && !stop.is_requested();
+            match self.deliver(&lane, hold).await {
+                Ok(true) if hold => lane.pending -= 1,
+                Ok(_) => return,
+                Err(error) => {
+                    // The lease ends by itself; then somebody tries again, and the sink may see it twice.
+                    tracing::warn!(sink = self.sink, %error, "cannot record a delivery");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Sends the head of `lane` and writes what became of it. `true`: it is out of the way and, if we were
+    /// to hold it, the lane is still ours.
+    async fn deliver(&self, lane: &Lane, hold: bool) -> sqlx::Result<bool> {
+        let Some(head) = self.store.head(&self.sink, &lane.subject).await? else {
+            tracing::error!(sink = self.sink, "a lane counts events that are not there");
+            return Ok(false);
+        };
+        let position = head.position;
+        let failed = u32::try_from(head.attempts).unwrap_or(0);
+        let begun = Instant::now();
+        let answer = attempt::send(&self.client, &self.url, &self.keys.current(), head).await;
+        self.metrics.attempted(&self.sink, begun.elapsed());
+        let verdict = attempt::verdict(answer, failed, &self.pace.limits);
+        let moved = verdict.state != State::Pending;
+        let settlement = Settlement {
+            state: verdict.state,
+            answer: answer.word(),
+            free_in: if moved && hold {
+                self.pace.lease
+            } else {
+                verdict.wait
+            },
+            jitter: !moved,
+            hold: moved && hold,
+        };
+        let mine = self
+            .store
+            .settle(&self.sink, lane, position, &settlement)
+            .await?;
+        if !mine {
+            tracing::warn!(
+                sink = self.sink,
+                "a delivery took longer than its lease: it may be repeated"
+            );
+            return Ok(false);
+        }
+        match verdict.state {
+            State::Delivered => self.metrics.delivered(&self.sink),
+            State::Pending => self.metrics.retried(&self.sink),
+            State::Dead => {
+                tracing::error!(sink = self.sink, answer = answer.word(), "gave an event up");
+                self.metrics.dead(&self.sink);
+            }
+        }
+        Ok(moved)
+    }
+
+    fn written(&self, result: sqlx::Result<()>) {
+        if let Err(error) = result {
+            tracing::warn!(sink = self.sink, %error, "cannot release a claim: it ends by itself");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Puts the parts together, and takes them apart in the right order.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use jiff::Span;
+use sqlx::postgres::PgConnectOptions;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::admin::{self, Readiness, Waiting};
+use super::attempt::{self, Limits};
+use super::deliver::{Courier, Pace};
+use super::intake::{self, Intake, Scheme};
+use super::metrics::Metrics;
+use super::secret::Secret;
+use super::signature::Keys;
+use super::store::{self, Store};
+use super::upkeep::Upkeep;
+use super::{Error, Options};
+use crate::agent::Stop;
+use crate::contract::{Connect, Task};
+
+/// Longest wait between two attempts: a sink that is back is served within this time.
+const LONGEST_RETRY: Duration = Duration::from_mins(5);
+
+/// How often a courier looks for what another replica took in, or what became due.
+const POLL: Duration = Duration::from_secs(1);
+
+/// All is over within this time after the door closed: less than Kubernetes' 30 seconds, more than an
+/// attempt to deliver takes.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Serves until asked to stop.
+pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) -> Result<(), Error> {
+    let scheme = Scheme::open(&task.spec.webhook)?;
+    let url: Secret<PgConnectOptions> = Secret::open(&task.spec.store, store::parse_url)?;
+    let keep = keep_delivered(&task.spec.keep_delivered)?;
+    let store = Store::new(&url.current(), &task.spec.channel);
+    let sinks: Vec<String> = task
+        .spec
+        .sinks
+        .iter()
+        .map(|sink| sink.name.clone())
+        .collect();
+    let metrics = Metrics::new(&sinks);
+    let readiness = Readiness::new();
+    let couriers = couriers(&task, options, &store, &metrics)?;
+    let (door, inside) = (
+        listen(options, options.webhook_port).await?,
+        listen(options, options.admin_port).await?,
+    );
+
+    let (news, listen_for_news) = watch::channel(0);
+    let mut crew = JoinSet::new();
+    for courier in couriers {
+        crew.spawn(courier.run(listen_for_news.clone(), stop.clone()));
+    }
+    let upkeep = Upkeep {
+        store: store.clone(),
+        url,
+        keep,
+        every: options.upkeep,
+        readiness: readiness.clone(),
+        metrics: metrics.clone(),
+    };
+    crew.spawn(upkeep.run(stop.clone()));
+
+    // The door closes after the replica was seen to be not ready; probes are answered until the very end.
+    let (close_door, door_closed) = Stop::new();
+    let (close_inside, inside_closed) = Stop::new();
+    let wanted = task.spec.events.iter().copied().collect();
+    let intake = Intake {
+        task,
+        wanted,
+        scheme,
+        store: store.clone(),
+        sinks,
+        metrics: metrics.clone(),
+        news,
+    };
+    let mut webhooks = http(door, intake::router(Arc::new(intake)), door_closed);
+    let admin = http(
+        inside,
+        admin::router(readiness.clone(), metrics),
+        inside_closed,
+    );
+
+    tokio::select! {
+        () = stop.requested() => {}
+        // By itself a server ends only when something is wrong with it.
+        ended = &mut webhooks => return Err(Error::Serve { source: server_error(ended) }),
+    }
+    readiness.set(Waiting::Stop);
+    tokio::time::sleep(options.linger).await;
+    close_door.send_replace(true);
+    let drained = tokio::time::timeout(DRAIN, async {
+        let _ = webhooks.await;
+        while crew.join_next().await.is_some() {}
+        store.close().await;
+    })
+    .await;
+    if drained.is_err() {
+        tracing::warn!("not everything ended in time: claims end by themselves, nothing is lost");
+    }
+    close_inside.send_replace(true);
+    admin.abort();
+    Ok(())
+}
+
+/// Puts the dead letters of one sink or of all back into the outbox; returns how many.
+pub(super) async fn replay(task: &Task<Connect>, sink: Option<&str>) -> Result<u64, Error> {
+    if let Some(name) = sink
+        && !task.spec.sinks.iter().any(|sink| sink.name == name)
+    {
+        let known: Vec<&str> = task
+            .spec
+            .sinks
+            .iter()
+            .map(|sink| sink.name.as_str())
+            .collect();
+        let reason = format!(
+            "`{name}` is no sink of this channel; there are: {}",
+            known.join(", ")
+        );
+        return Err(Error::Field {
+            field: "--sink".to_owned(),
+            reason,
+        });
+    }
+    let url = Secret::open(&task.spec.store, store::parse_url)?;
+    let store = Store::new(&url.current(), &task.spec.channel);
+    let mut count = 0;
+    loop {
+        match store
+            .replay(sink)
+            .await
+            .map_err(|source| Error::Store { source })?
+        {
+            0 => break,
+            revived => count += revived,
+        }
+    }
+    store.close().await;
+    Ok(count)
+}
+
+fn couriers(
+    task: &Task<Connect>,
+    options: &Options,
+    store: &Store,
+    metrics: &Metrics,
+) -> Result<Vec<Courier>, Error> {
+    let wrong = |field: String, reason: &str| Error::Field {
+        field,
+        reason: reason.to_owned(),
+    };
+    if task.spec.sinks.is_empty() {
+        return Err(wrong(
+            "spec.sinks".to_owned(),
+            "events need a sink to go to",
+        ));
+    }
+    let client = attempt::client().map_err(|source| Error::Client { source })?;
+    let limits = Limits {
+        first_retry: options.first_retry,
+        longest_retry: LONGEST_RETRY,
+        attempts: options.attempts,
+        refused_attempts: options.refused_attempts,
+    };
+    let pace = Pace {
+        limits,
+        lease: options.lease,
+        poll: POLL,
+    };
+    task.spec
+        .sinks
+        .iter()
+        .enumerate()
+        .map(|(index, sink)| {
+            let url: reqwest::Url = sink
+                .url
+                .parse()
+                .map_err(|_| wrong(format!("spec.sinks[{index}].url"), "not an absolute URL"))?;
+            if !matches!(url.scheme(), "http" | "https") {
+                return Err(wrong(
+                    format!("spec.sinks[{index}].url"),
+                    "neither http nor https",
+                ));
+            }
+            Ok(Courier {
+                sink: sink.name.clone(),
+                url,
+                keys: Arc::new(Secret::open(&sink.secret, Keys::standard)?),
+                store: store.clone(),
+                client: client.clone(),
+                pace,
+                metrics: metrics.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Checks the duration; the database reads the same text.
+fn keep_delivered(text: &str) -> Result<String, Error> {
+    let wrong = |reason: &str| Error::Field {
+        field: "spec.keepDelivered".to_owned(),
+        reason: reason.to_owned(),
+    };
+    let span: Span = text
+        .parse()
+        .map_err(|_| wrong("not an ISO 8601 duration like `P7D`"))?;
+    if span.is_negative() {
+        Err(wrong("negative"))
+    } else {
+        Ok(span.to_string())
+    }
+}
+
+async fn listen(options: &Options, port: u16) -> Result<TcpListener, Error> {
+    let address = SocketAddr::new(options.listen, port);
+    let listener = match TcpListener::bind(address).await {
+        // A kernel without IPv6 has no `::`.
+        Err(_) if options.listen.is_ipv6() && options.listen.is_unspecified() => {
+            TcpListener::bind((IpAddr::V4(Ipv4Addr::UNSPECIFIED), port)).await
+        }
+        other => other,
+    };
+    listener.map_err(|source| Error::Listen { port, source })
+}
+
+fn http(listener: TcpListener, router: Router, closed: Stop) -> JoinHandle<std::io::Result<()>> {
+    tokio::spawn(async move {
+        axum::serve(listener, router)
+            .with_graceful_shutdown(async move { closed.requested().await })
+            .await
+    })
+}
+
+fn server_error(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> std::io::Error {
+    match ended {
+        Ok(Err(error)) => error,
+        Ok(Ok(())) => std::io::Error::other("it ended without being asked"),
+        Err(error) => std::io::Error::other(error),
+    }
+}

@@ -1,0 +1,107 @@
+//! Taking events in: all of a webhook or nothing, each event once.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::Store;
+use crate::agent::connect::envelope::Sealed;
+use crate::agent::connect::normalise::Name;
+
+impl Store {
+    /// Stores those of `events` that were never seen, owed to each of `sinks`, and returns their keys.
+    /// When this returns, they survive everything that the database survives.
+    pub(in crate::agent::connect) async fn accept(
+        &self,
+        events: &[Sealed],
+        sinks: &[String],
+    ) -> sqlx::Result<HashSet<Name>> {
+        let mut transaction = self.pool.begin().await?;
+        let keys: Vec<&[u8]> = events.iter().map(|event| event.key.as_slice()).collect();
+        // A webhook that is being stored by another replica right now is waited for here: it counts as
+        // seen only once it is safe. Sorted, so that two bodies never wait for each other.
+        let fresh: Vec<Vec<u8>> = sqlx::query_scalar(
+            "INSERT INTO tradewind_connect.seen (channel, key)
+             SELECT $1, key FROM unnest($2::bytea[]) AS key ORDER BY key
+             ON CONFLICT DO NOTHING RETURNING key",
+        )
+        .bind(&self.channel)
+        .bind(&keys)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let fresh: HashSet<Name> = fresh
+            .iter()
+            .filter_map(|key| Name::try_from(key.as_slice()).ok())
+            .collect();
+        let news: Vec<&Sealed> = events
+            .iter()
+            .filter(|event| fresh.contains(&event.key))
+            .collect();
+        if !news.is_empty() {
+            self.lengthen_lanes(&mut transaction, &news, sinks).await?;
+            self.append(&mut transaction, &news, sinks).await?;
+        }
+        transaction.commit().await?;
+        Ok(fresh)
+    }
+
+    /// Locks the lane of each subject and sink, in one order for all, and counts the events in.
+    async fn lengthen_lanes(
+        &self,
+        connection: &mut sqlx::PgConnection,
+        news: &[&Sealed],
+        sinks: &[String],
+    ) -> sqlx::Result<()> {
+        let mut counts: BTreeMap<&[u8], i64> = BTreeMap::new();
+        for event in news {
+            *counts.entry(&event.subject).or_default() += 1;
+        }
+        let (subjects, counts): (Vec<&[u8]>, Vec<i64>) = counts.into_iter().unzip();
+        sqlx::query(
+            "INSERT INTO tradewind_connect.lane AS lane (channel, sink, subject, pending)
+             SELECT $1, sink, subject, n
+             FROM unnest($2::bytea[], $3::bigint[]) AS new (subject, n), unnest($4::text[]) AS sink
+             ORDER BY sink, subject
+             ON CONFLICT (channel, sink, subject) DO UPDATE SET pending = lane.pending + excluded.pending",
+        )
+        .bind(&self.channel)
+        .bind(&subjects)
+        .bind(&counts)
+        .bind(sinks)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+
+    /// Writes the events and what each sink is owed. The lanes are locked: positions follow commits.
+    async fn append(
+        &self,
+        connection: &mut sqlx::PgConnection,
+        news: &[&Sealed],
+        sinks: &[String],
+    ) -> sqlx::Result<()> {
+        let kinds: Vec<&str> = news.iter().map(|event| event.kind).collect();
+        let ids: Vec<&str> = news.iter().map(|event| event.id.as_str()).collect();
+        let subjects: Vec<&[u8]> = news.iter().map(|event| event.subject.as_slice()).collect();
+        let bodies: Vec<&[u8]> = news.iter().map(|event| event.body.as_slice()).collect();
+        sqlx::query(
+            "WITH stored AS (
+                 INSERT INTO tradewind_connect.event (channel, kind, webhook_id, subject, body)
+                 SELECT $1, kind, id, subject, body
+                 FROM unnest($2::text[], $3::text[], $4::bytea[], $5::bytea[])
+                      WITH ORDINALITY AS new (kind, id, subject, body, n)
+                 ORDER BY n
+                 RETURNING id, subject)
+             INSERT INTO tradewind_connect.outbox (event, channel, sink, subject)
+             SELECT stored.id, $1, sink, stored.subject
+             FROM stored, unnest($6::text[]) AS sink ORDER BY stored.id, sink",
+        )
+        .bind(&self.channel)
+        .bind(&kinds)
+        .bind(&ids)
+        .bind(&subjects)
+        .bind(&bodies)
+        .bind(sinks)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}

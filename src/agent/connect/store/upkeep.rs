@@ -1,0 +1,135 @@
+//! Looking after the store: figures, purge, replay of dead letters.
+
+use super::Store;
+
+/// Rows that one transaction deletes or revives: short locks, bounded work.
+const BATCH: i64 = 1000;
+
+/// How long a key is remembered at least: the longest that a platform is known to retry (WhatsApp, seven
+/// days) and one more. Only the hash stays that long, never the event.
+const REMEMBERED: &str = "P8D";
+
+/// What one sink is owed.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub(in crate::agent::connect) struct Backlog {
+    /// The sink.
+    pub(in crate::agent::connect) sink: String,
+    /// Events that wait for it.
+    pub(in crate::agent::connect) pending: i64,
+    /// Age of the first of them, in seconds; 0 when none waits.
+    pub(in crate::agent::connect) oldest_seconds: f64,
+    /// Events that were given up.
+    pub(in crate::agent::connect) dead: i64,
+}
+
+impl Store {
+    /// What each sink is owed, also sinks that the task no longer names. Fails when the store is away.
+    pub(in crate::agent::connect) async fn backlog(&self) -> sqlx::Result<Vec<Backlog>> {
+        sqlx::query_as(
+            "SELECT sink, sum(pending)::bigint AS pending, sum(dead)::bigint AS dead,
+                    coalesce((SELECT extract(epoch FROM now() - event.received_at)::float8
+                              FROM tradewind_connect.outbox JOIN tradewind_connect.event ON event.id = outbox.event
+                              WHERE outbox.channel = $1 AND outbox.sink = owed.sink AND outbox.state = 'Pending'
+                              ORDER BY outbox.position LIMIT 1), 0) AS oldest_seconds
+             FROM (SELECT sink, pending, 0 AS dead FROM tradewind_connect.lane WHERE channel = $1
+                   UNION ALL
+                   SELECT sink, 0, count(*) FROM tradewind_connect.outbox
+                   WHERE channel = $1 AND state = 'Dead' GROUP BY sink) AS owed
+             GROUP BY sink",
+        )
+        .bind(&self.channel)
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    /// Deletes one batch of what was delivered longer than `keep` ago (an ISO 8601 duration). `true`: there
+    /// may be more. One replica at a time; another's turn is no work for us.
+    pub(in crate::agent::connect) async fn purge(&self, keep: &str) -> sqlx::Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let mine: bool = sqlx::query_scalar(
+            "SELECT pg_try_advisory_xact_lock(hashtextextended('tradewind_connect ' || $1, 0))",
+        )
+        .bind(&self.channel)
+        .fetch_one(&mut *transaction)
+        .await?;
+        if !mine {
+            return Ok(false);
+        }
+        let events: Vec<i64> = sqlx::query_scalar(
+            "DELETE FROM tradewind_connect.outbox WHERE position IN (
+                 SELECT position FROM tradewind_connect.outbox
+                 WHERE channel = $1 AND state = 'Delivered' AND at < now() - $2::text::interval
+                 ORDER BY at LIMIT $3)
+             RETURNING event",
+        )
+        .bind(&self.channel)
+        .bind(keep)
+        .bind(BATCH)
+        .fetch_all(&mut *transaction)
+        .await?;
+        // Not in one statement with the above: it would still see the rows that are gone.
+        sqlx::query(
+            "DELETE FROM tradewind_connect.event WHERE id = ANY($1)
+             AND NOT EXISTS (SELECT FROM tradewind_connect.outbox WHERE outbox.event = event.id)",
+        )
+        .bind(&events)
+        .execute(&mut *transaction)
+        .await?;
+        let forgotten = sqlx::query(
+            "DELETE FROM tradewind_connect.seen WHERE channel = $1 AND key IN (
+                 SELECT key FROM tradewind_connect.seen
+                 WHERE channel = $1 AND at < now() - greatest($2::text::interval, $4::text::interval)
+                 ORDER BY at LIMIT $3)",
+        )
+        .bind(&self.channel)
+        .bind(keep)
+        .bind(BATCH)
+        .bind(REMEMBERED)
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        transaction.commit().await?;
+        let batch = usize::try_from(BATCH).unwrap_or(usize::MAX);
+        Ok(events.len() == batch || forgotten == BATCH.unsigned_abs())
+    }
+
+    /// Puts one batch of dead letters, of one sink or of all, behind what their subjects wait for. Returns
+    /// how many; 0 when none is left.
+    pub(in crate::agent::connect) async fn replay(&self, sink: Option<&str>) -> sqlx::Result<u64> {
+        let mut transaction = self.pool.begin().await?;
+        // Locked, so that two replays do not count the same letters into the lanes twice.
+        let letters: Vec<i64> = sqlx::query_scalar(
+            "SELECT position FROM tradewind_connect.outbox
+             WHERE channel = $1 AND state = 'Dead' AND ($2::text IS NULL OR sink = $2)
+             ORDER BY position LIMIT $3 FOR UPDATE SKIP LOCKED",
+        )
+        .bind(&self.channel)
+        .bind(sink)
+        .bind(BATCH)
+        .fetch_all(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "INSERT INTO tradewind_connect.lane AS lane (channel, sink, subject, pending)
+             SELECT channel, sink, subject, count(*) FROM tradewind_connect.outbox
+             WHERE position = ANY($1) GROUP BY channel, sink, subject ORDER BY sink, subject
+             ON CONFLICT (channel, sink, subject) DO UPDATE SET pending = lane.pending + excluded.pending",
+        )
+        .bind(&letters)
+        .execute(&mut *transaction)
+        .await?;
+        // A new position, given while the lane is locked: an old one could overtake what is in flight.
+        let revived = sqlx::query(
+            "UPDATE tradewind_connect.outbox
+             SET state = 'Pending', attempts = 0, at = now(), position = new.position
+             FROM (SELECT old, nextval(pg_get_serial_sequence('tradewind_connect.outbox', 'position')) AS position
+                   FROM unnest($1::bigint[]) WITH ORDINALITY AS letter (old, n) ORDER BY n) AS new
+             WHERE outbox.position = new.old",
+        )
+        .bind(&letters)
+        .execute(&mut *transaction)
+        .await?
+        .rows_affected();
+        transaction.commit().await?;
+        Ok(revived)
+    }
+}

@@ -1,0 +1,97 @@
+//! The work that nobody waits for: schema, figures, purge, credentials of the store.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::time::Instant;
+
+use super::admin::{Readiness, Waiting};
+use super::metrics::Metrics;
+use super::secret::Secret;
+use super::store::Store;
+use crate::agent::{Stop, error_chain};
+
+/// How often the store is purged; each time in batches until nothing is left to purge.
+const PURGE_EVERY: u32 = 12;
+
+/// Everything that upkeep needs.
+pub(super) struct Upkeep {
+    /// What is looked after.
+    pub(super) store: Store,
+    /// The store's URL.
+    pub(super) url: Secret<PgConnectOptions>,
+    /// How long delivered events stay, ISO 8601.
+    pub(super) keep: String,
+    /// How often the store is looked at.
+    pub(super) every: Duration,
+    /// Where it is told whether the store answers.
+    pub(super) readiness: Readiness,
+    /// Where figures go.
+    pub(super) metrics: Metrics,
+}
+
+impl Upkeep {
+    /// Looks after the store until asked to stop.
+    pub(super) async fn run(self, stop: Stop) {
+        let mut credentials = self.url.current();
+        let mut migrated = false;
+        for round in 0u32.. {
+            let due = Instant::now() + self.every;
+            let now = self.url.current();
+            if !std::sync::Arc::ptr_eq(&credentials, &now) {
+                self.store.reconfigure(&now);
+                credentials = now;
+            }
+            if !migrated {
+                migrated = self.migrate().await;
+            }
+            if migrated {
+                self.look().await;
+                if round % PURGE_EVERY == 0 {
+                    self.purge(&stop).await;
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => {}
+                () = stop.requested() => return,
+            }
+        }
+    }
+
+    async fn migrate(&self) -> bool {
+        match self.store.migrate().await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(error = error_chain(&error), "the store is not ready");
+                self.readiness.set(Waiting::Migrations(error.to_string()));
+                false
+            }
+        }
+    }
+
+    async fn look(&self) {
+        match self.store.backlog().await {
+            Ok(backlog) => {
+                self.metrics.owes(&backlog);
+                self.readiness.set(Waiting::Nothing);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store does not answer");
+                self.readiness.set(Waiting::Store);
+            }
+        }
+    }
+
+    async fn purge(&self, stop: &Stop) {
+        while !stop.is_requested() {
+            match self.store.purge(&self.keep).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot purge the store");
+                    return;
+                }
+            }
+        }
+    }
+}

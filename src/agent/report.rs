@@ -1,0 +1,240 @@
+//! Builds the report and writes it so that Kubernetes keeps all of it.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::contract::{FeedReport, Outcome, REPORT_BYTES, Report, RetainReport, VERSION};
+
+/// The most bytes of a report's message.
+const MESSAGE_BYTES: usize = 512;
+
+/// A piece of work that has begun: remembers the command and the time for its report.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    command: &'static str,
+    at: Timestamp,
+}
+
+impl Begun {
+    /// The work `command` begins now.
+    #[must_use]
+    pub fn now(command: &'static str) -> Self {
+        Self {
+            command,
+            at: Timestamp::now(),
+        }
+    }
+
+    /// It ended now. `reason` is CamelCase; `message` is one sentence without data, cut to 512 bytes.
+    #[must_use]
+    pub fn ended<B>(
+        self,
+        outcome: Outcome,
+        reason: &str,
+        message: &str,
+        body: Option<B>,
+    ) -> Report<B> {
+        Report {
+            version: VERSION,
+            command: self.command.to_owned(),
+            outcome,
+            reason: reason.to_owned(),
+            message: cut(message, MESSAGE_BYTES).to_owned(),
+            started_at: self.at.to_string(),
+            finished_at: Timestamp::now().to_string(),
+            body,
+        }
+    }
+}
+
+/// A body that can give up detail, least important first, until its report fits.
+pub trait Shrink {
+    /// Gives up one piece of detail; false when only the figures are left.
+    fn shrink(&mut self) -> bool;
+}
+
+impl Shrink for FeedReport {
+    fn shrink(&mut self) -> bool {
+        self.rejections.pop().is_some()
+    }
+}
+
+/// Rules are bounded so that their figures fit; only with counts beyond a thousand million rows, and a long
+/// message, is there no room left for the dates.
+impl Shrink for RetainReport {
+    fn shrink(&mut self) -> bool {
+        self.rules
+            .iter_mut()
+            .any(|rule| rule.oldest_kept.take().is_some())
+    }
+}
+
+/// A command without figures.
+impl Shrink for () {
+    fn shrink(&mut self) -> bool {
+        false
+    }
+}
+
+/// The report's bytes: valid JSON of at most [`REPORT_BYTES`], whatever had to be given up for it.
+pub(super) fn encode<B: Serialize + Shrink>(mut report: Report<B>) -> serde_json::Result<Vec<u8>> {
+    loop {
+        let bytes = serde_json::to_vec(&report)?;
+        if bytes.len() <= REPORT_BYTES {
+            return Ok(bytes);
+        }
+        if report.body.as_mut().is_some_and(Shrink::shrink) {
+            continue;
+        }
+        if report.body.take().is_some() {
+            tracing::warn!(
+                bytes = bytes.len(),
+                "the report is too long: its body is left out"
+            );
+        } else {
+            // Escapes may make a message six times longer than its bytes.
+            let half = report.message.len() / 2;
+            report.message = cut(&report.message, half).to_owned();
+        }
+    }
+}
+
+/// Writes the report. The file may be a bind mount, so it is overwritten and never replaced.
+pub(super) fn write<B: Serialize + Shrink>(path: &Path, report: Report<B>) -> std::io::Result<()> {
+    let bytes = encode(report)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)?;
+    file.write_all(&bytes)?;
+    file.flush()
+}
+
+/// The longest start of `text` with at most `bytes` bytes that ends on a character's boundary.
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{RejectedItem, RetainedRule};
+    use proptest::prelude::*;
+
+    fn feed(rejections: usize) -> FeedReport {
+        let rejected = RejectedItem {
+            id: "sku-1".repeat(10),
+            column: "title".into(),
+            reason: "is \"too\" long".into(),
+        };
+        FeedReport {
+            items: 7,
+            rejections: vec![rejected; rejections],
+            ..FeedReport::default()
+        }
+    }
+
+    #[test]
+    fn figures_survive_when_detail_does_not_fit() {
+        let report = Begun::now("feed").ended(Outcome::Done, "Done", "written", Some(feed(500)));
+        let bytes = encode(report).unwrap();
+        let back: Report<FeedReport> = serde_json::from_slice(&bytes).unwrap();
+        let body = back.body.unwrap();
+        assert_eq!(body.items, 7);
+        assert!(body.rejections.len() > 10, "{}", body.rejections.len());
+    }
+
+    #[test]
+    fn a_written_report_replaces_a_longer_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("report");
+        std::fs::write(&path, vec![b'x'; 9000]).unwrap();
+        write(
+            &path,
+            Begun::now("feed").ended::<()>(Outcome::Retry, "Stopped", "stopped", None),
+        )
+        .unwrap();
+        let back: Report<()> = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(
+            (back.outcome, back.reason.as_str()),
+            (Outcome::Retry, "Stopped")
+        );
+    }
+
+    /// The worst that a run can say about sixteen rules with names of 32 characters.
+    fn worst(number: i64) -> Report<RetainReport> {
+        let rule = |at| RetainedRule {
+            name: format!("{at:032}"),
+            rows: number,
+            due: number,
+            erased: number,
+            held: 0,
+            restricted: 0,
+            gone: number,
+            blocked: number,
+            failed: number,
+            remaining: number,
+            null_clock: number,
+            oldest_kept: Some("2016-02-29".into()),
+        };
+        let body = RetainReport {
+            run: "00000000-0000-0000-0000-000000000000".into(),
+            preview_as_of: None,
+            preview_hash: None,
+            rules: (0..16).map(rule).collect(),
+        };
+        Begun::now("retain").ended(Outcome::Refused, "RowsFailed", &"x".repeat(150), Some(body))
+    }
+
+    #[test]
+    fn sixteen_rules_fit_with_every_figure_at_hundreds_of_millions() {
+        let bytes = encode(worst(999_999_999)).unwrap();
+        let back: Report<RetainReport> = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(Some(back.body.unwrap()), worst(999_999_999).body);
+    }
+
+    #[test]
+    fn figures_outlive_dates() {
+        let number = 999_999_999_999;
+        let bytes = encode(worst(number)).unwrap();
+        let back: Report<RetainReport> = serde_json::from_slice(&bytes).unwrap();
+        let rules = back.body.unwrap().rules;
+        assert!(
+            rules
+                .iter()
+                .all(|rule| rule.due == number && rule.null_clock == number)
+        );
+    }
+
+    #[test]
+    fn sixteen_previewed_rules_fit_with_a_long_message() {
+        let mut report = worst(999_999_999);
+        report.message = "y".repeat(MESSAGE_BYTES);
+        let body = report.body.as_mut().unwrap();
+        body.run.clear();
+        body.preview_as_of = Some("2026-01-01T00:00:00.123456Z".into());
+        body.preview_hash = Some(format!("sha256-{}", "0".repeat(64)));
+        for rule in &mut body.rules {
+            (rule.erased, rule.gone, rule.failed) = (0, 0, 0);
+        }
+        let body = report.body.clone();
+        let back: Report<RetainReport> = serde_json::from_slice(&encode(report).unwrap()).unwrap();
+        assert_eq!(back.body, body);
+    }
+
+    proptest! {
+        #[test]
+        fn a_report_always_fits_and_parses(message in ".{0,3000}", reason in "[A-Z][a-z]{0,30}", n in 0usize..80) {
+            let report = Begun::now("feed").ended(Outcome::Refused, &reason, &message, Some(feed(n)));
+            prop_assert!(report.message.len() <= MESSAGE_BYTES);
+            let bytes = encode(report).unwrap();
+            prop_assert!(bytes.len() <= REPORT_BYTES);
+            let back: Report<FeedReport> = serde_json::from_slice(&bytes).unwrap();
+            prop_assert_eq!(back.reason, reason);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Reads all that a resource refers to, once.
+mod secrets;
+pub use secrets::{SecretChanged, SecretWatch, Secrets, SecretsError, Value};

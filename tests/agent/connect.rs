@@ -1,0 +1,10 @@
+//! `connect`: what was acknowledged reaches every sink, once remembered, in order, whatever dies meanwhile.
+
+#[path = "connect/delivery.rs"]
+mod delivery;
+#[path = "connect/door.rs"]
+mod door;
+#[path = "connect/load.rs"]
+mod load;
+#[path = "connect/world.rs"]
+mod world;
