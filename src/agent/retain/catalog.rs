@@ -115,20 +115,19 @@ SELECT concat_ws(' ', c.oid, c.relkind, row_security_active(c.oid),
   (SELECT string_agg(concat_ws(':', k.oid, k.conrelid, k.conkey, k.confkey, row_security_active(k.conrelid)), ',' ORDER BY k.oid)
     FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid IN
       (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid::regclass))))
-FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
-WHERE c.oid = to_regclass($1)::oid";
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+WHERE c.oid = $3::bigint::oid AND format('%I.%I', n.nspname, c.relname) = $1";
 
-/// The text of [`Table::shape`] as it is now; `None` when the name or the key is gone.
+/// The text of [`Table::shape`] as it is now; `None` when the table, its name or its key is gone.
 pub(super) async fn shape(
     connection: &mut PgConnection,
+    oid: i64,
     name: &str,
     clock: &str,
 ) -> Result<Option<String>, Fault> {
-    let found = sqlx::query(SHAPE)
-        .bind(name)
-        .bind(clock)
-        .fetch_optional(connection)
-        .await;
+    let query = sqlx::query(SHAPE).bind(name).bind(clock).bind(oid);
+    let found = query.fetch_optional(connection).await;
     let shape = found.and_then(|row| row.map(|row| row.try_get(0)).transpose());
     shape.map_err(Fault::of("look at the table again"))
 }
@@ -169,7 +168,9 @@ pub(super) async fn table(
         Ok(references) => references,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let shape = shape(connection, &table, &clock).await?.unwrap_or_default();
+    let shape = shape(connection, oid, &table, &clock)
+        .await?
+        .unwrap_or_default();
     let table = Table {
         oid,
         name: table,

@@ -6,6 +6,7 @@
 use sqlx::postgres::Postgres;
 use sqlx::{Connection, Row, Transaction};
 
+use super::answer;
 use super::batch;
 use super::books;
 use super::count;
@@ -34,15 +35,15 @@ enum Look {
     Returned,
 }
 
-/// Closes a run. Answers how many rows came back.
+/// Closes a run that ended with `word`. Answers the word that its row ends with.
 pub(super) async fn close(
     site: &mut Site,
     zone: &TimeZone,
     stop: &Stop,
-    reason: &str,
-) -> Result<i64, Error> {
+    word: &'static str,
+) -> Result<&'static str, Error> {
     let Some(work) = site.work.take() else {
-        return Ok(0);
+        return Ok(word);
     };
     let mut returned = 0;
     let steps = site.plan.steps.clone();
@@ -58,13 +59,13 @@ pub(super) async fn close(
             None => abandon(site, &work, &place).await?,
         }
     }
-    let reason = if returned > 0 {
-        "VerificationFailed"
+    let word = if returned > 0 {
+        answer::VERIFICATION_FAILED
     } else {
-        reason
+        word
     };
-    books::end(&mut site.store, &work.run, reason).await?;
-    Ok(returned)
+    books::end(&mut site.store, &work.run, word).await?;
+    Ok(word)
 }
 
 /// Looks at slice after slice until no pin is left. Answers the rows that came back.

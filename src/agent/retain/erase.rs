@@ -254,7 +254,7 @@ impl Rule<'_> {
             return Err(Obstacle::Fatal(Error::AnotherRun { store: name }));
         }
         let table = &self.step.table;
-        let shape = catalog::shape(&mut transaction, &table.name, &table.clock).await;
+        let shape = catalog::shape(&mut transaction, table.oid, &table.name, &table.clock).await;
         if shape.map_err(failed)?.as_deref() != Some(&table.shape) {
             return Err(Obstacle::Fatal(Error::Drift {
                 rule: self.place.rule.clone(),
