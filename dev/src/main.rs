@@ -11,9 +11,7 @@ enum Dev {
 
 #[tokio::main]
 async fn main() -> Result<(), tradewind_dev::serve::Error> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     let Dev::Serve(serve) = Dev::parse();
     serve.run().await
 }
