@@ -3,6 +3,7 @@
 //! Each is a library function and a subcommand of `dev serve`. Their signatures are their own: they share
 //! no line with the agent, so that an agreement between the two means something.
 
+pub mod merchant;
 pub mod platform;
 pub mod signature;
 pub mod sink;
@@ -61,6 +62,8 @@ pub enum Error {
 pub enum Serve {
     /// Receive signed events, check them, and write each into a file; runs until Ctrl-C
     Sink(sink::Options),
+    /// Give a generated catalogue as JSON and CSV; runs until Ctrl-C
+    Merchant(merchant::Options),
     /// Send signed webhooks as a platform does, and say which were acknowledged
     Platform(platform::Options),
 }
@@ -72,6 +75,7 @@ impl Serve {
         let _ = rustls::crypto::ring::default_provider().install_default();
         match self {
             Self::Sink(options) => sink::run(&options).await,
+            Self::Merchant(options) => merchant::run(options).await,
             Self::Platform(options) => platform::run(options).await,
         }
     }

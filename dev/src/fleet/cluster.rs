@@ -1,0 +1,279 @@
+//! One cluster of a fleet, as tests and commands use it.
+
+use std::{
+    io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::Output,
+    sync::Arc,
+    time::Duration,
+};
+
+use nix::sys::signal::Signal;
+use tokio::process::Command;
+
+use super::{
+    Error, control_plane,
+    kubeconfig::{self, Identity},
+    node,
+    record::Record,
+    slot::Port,
+};
+use crate::{choice::Machinery, image::Image, paths, process::Daemon};
+
+/// How long tokens live: longer than any run.
+const TOKEN_LIFE: &str = "24h";
+
+/// A running cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    fleet: Arc<Record>,
+    index: usize,
+    name: String,
+    dir: PathBuf,
+}
+
+impl Cluster {
+    pub(super) fn new(fleet: &Arc<Record>, index: usize, name: &str) -> Self {
+        Self {
+            fleet: Arc::clone(fleet),
+            index,
+            name: name.to_owned(),
+            dir: fleet.dir.join(name),
+        }
+    }
+
+    /// Its name: `hub`, or a region's.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its part of the run directory: logs (`kube-apiserver.log`), certificates, the node's files.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// An administrator's kubeconfig, for set-up and for looking; the operator gets
+    /// [`service_account_kubeconfig`](Self::service_account_kubeconfig).
+    #[must_use]
+    pub fn kubeconfig_admin(&self) -> PathBuf {
+        match &self.fleet.machinery {
+            Machinery::Existing(given) => given.get(&self.name).cloned().unwrap_or_default(),
+            Machinery::Built | Machinery::Assets(_) => control_plane::kubeconfig_of(self, "admin"),
+        }
+    }
+
+    /// The audit log: one JSON event a line, written when a request is answered. Existing clusters have none here.
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        self.dir.join("audit.log")
+    }
+
+    /// The host's address for servers that this cluster's pods call, reachable from the host as well.
+    #[must_use]
+    pub fn host_address(&self) -> Ipv4Addr {
+        self.fleet.host_address
+    }
+
+    /// The API server's URL.
+    #[must_use]
+    pub fn server(&self) -> String {
+        format!(
+            "https://{}:{}",
+            self.bind_address(),
+            self.port(Port::ApiServer)
+        )
+    }
+
+    pub(super) fn record(&self) -> &Record {
+        &self.fleet
+    }
+
+    pub(super) fn bind_address(&self) -> String {
+        self.fleet.host_address.to_string()
+    }
+
+    pub(super) fn port(&self, port: Port) -> u16 {
+        self.fleet.slot.port(self.index, port)
+    }
+
+    pub(super) fn pod_network(&self) -> String {
+        self.fleet.slot.pod_network(self.index)
+    }
+
+    pub(super) fn daemon(&self, component: &str) -> Daemon {
+        Daemon::named(component, &self.dir)
+    }
+
+    pub(super) fn file_error(&self, source: io::Error) -> Error {
+        Error::Files {
+            cluster: self.name.clone(),
+            source,
+        }
+    }
+
+    /// For a person: which components run, or that the cluster is not ours.
+    #[must_use]
+    pub fn state(&self) -> String {
+        if let Machinery::Existing(_) = self.fleet.machinery {
+            return "an existing cluster".into();
+        }
+        let down: Vec<&str> = control_plane::COMPONENTS
+            .iter()
+            .chain(
+                self.fleet
+                    .nodes
+                    .then_some(&node::COMPONENTS)
+                    .into_iter()
+                    .flatten(),
+            )
+            .copied()
+            .filter(|component| self.daemon(component).identity().is_none())
+            .collect();
+        if down.is_empty() {
+            "running".into()
+        } else {
+            format!("not running: {}", down.join(", "))
+        }
+    }
+
+    /// Stops the API server: connections are refused, data stays.
+    pub async fn stop_apiserver(&self) -> Result<(), Error> {
+        Ok(self.api_server()?.stop(Duration::ZERO).await?)
+    }
+
+    /// Starts it again and waits until it is ready.
+    pub async fn start_apiserver(&self) -> Result<(), Error> {
+        self.api_server()?;
+        control_plane::start_api_server(self).await
+    }
+
+    /// Freezes the API server: connections hang and nothing answers, as behind a black hole.
+    pub fn freeze(&self) -> Result<(), Error> {
+        Ok(self.api_server()?.signal(Signal::SIGSTOP)?)
+    }
+
+    /// Lets a frozen API server go on.
+    pub fn thaw(&self) -> Result<(), Error> {
+        Ok(self.api_server()?.signal(Signal::SIGCONT)?)
+    }
+
+    fn api_server(&self) -> Result<Daemon, Error> {
+        if let Machinery::Existing(_) = self.fleet.machinery {
+            return Err(Error::NotOurs {
+                cluster: self.name.clone(),
+            });
+        }
+        Ok(self.daemon(control_plane::API_SERVER))
+    }
+
+    /// Loads an image into the node; pods name it with `imagePullPolicy: Never`.
+    pub async fn load_image(&self, image: &Image) -> Result<(), Error> {
+        if let Machinery::Existing(_) = self.fleet.machinery {
+            return Err(Error::LoadYourself {
+                cluster: self.name.clone(),
+                archive: image.archive.clone(),
+            });
+        }
+        if !self.fleet.nodes {
+            return Err(Error::NoNode {
+                cluster: self.name.clone(),
+            });
+        }
+        node::load(self, image).await
+    }
+
+    /// A `kubectl` for this cluster, as its administrator.
+    #[must_use]
+    pub fn kubectl_command(&self) -> Command {
+        let own = self.fleet.programs.join("controlplane");
+        let mut command = match (&self.fleet.machinery, paths::program("kubectl")) {
+            (Machinery::Built, _) | (_, None) => {
+                let mut command = Command::new(own);
+                command.arg("kubectl");
+                command
+            }
+            (Machinery::Assets(_) | Machinery::Existing(_), Some(kubectl)) => Command::new(kubectl),
+        };
+        command
+            .env("KUBECONFIG", self.kubeconfig_admin())
+            .env("KUBECACHEDIR", self.fleet.dir.join("kubectl-cache"));
+        command
+    }
+
+    /// Runs `kubectl` with these arguments and returns what it printed.
+    pub async fn kubectl(&self, args: &[&str]) -> Result<String, Error> {
+        let output = self
+            .kubectl_command()
+            .args(args)
+            .output()
+            .await
+            .map_err(|source| self.file_error(source))?;
+        self.printed(args, &output)
+    }
+
+    /// Runs `kubectl` with a manifest on standard input, such as `kubectl_with(&["apply", "-f", "-"], yaml)`.
+    pub async fn kubectl_with(&self, args: &[&str], manifest: &str) -> Result<String, Error> {
+        let run = async {
+            let mut child = self
+                .kubectl_command()
+                .args(args)
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()?;
+            if let Some(mut stdin) = child.stdin.take() {
+                tokio::io::AsyncWriteExt::write_all(&mut stdin, manifest.as_bytes()).await?;
+            }
+            child.wait_with_output().await
+        };
+        let output = run.await.map_err(|source| self.file_error(source))?;
+        self.printed(args, &output)
+    }
+
+    fn printed(&self, args: &[&str], output: &Output) -> Result<String, Error> {
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(Error::Kubectl {
+            cluster: self.name.clone(),
+            command: args.join(" "),
+            output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        })
+    }
+
+    /// A kubeconfig (JSON, which is YAML) that acts as a ServiceAccount and holds nothing but data: server,
+    /// authority and a token by TokenRequest. The ServiceAccount must exist.
+    pub async fn service_account_kubeconfig(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<String, Error> {
+        let duration = format!("--duration={TOKEN_LIFE}");
+        let token = self
+            .kubectl(&["create", "token", name, "-n", namespace, &duration])
+            .await?;
+        let view = [
+            "config",
+            "view",
+            "--raw",
+            "--minify",
+            "--flatten",
+            "-o",
+            "json",
+        ];
+        let view = self.kubectl(&view).await?;
+        let read = serde_json::from_str(&view)
+            .ok()
+            .and_then(|view| kubeconfig::server_and_authority(&view));
+        let Some((server, ca)) = read else {
+            return Err(Error::NoAuthority {
+                cluster: self.name.clone(),
+            });
+        };
+        let identity = Identity::Token(token.trim());
+        Ok(kubeconfig::kubeconfig(&self.name, &server, &ca, &identity).to_string())
+    }
+}
