@@ -84,5 +84,8 @@ impl Serve {
 fn read(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path)
         .map(|text| text.trim().to_owned())
-        .map_err(|source| Error::File { path: path.to_owned(), source })
+        .map_err(|source| Error::File {
+            path: path.to_owned(),
+            source,
+        })
 }

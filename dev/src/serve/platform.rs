@@ -48,7 +48,11 @@ pub struct Options {
     #[arg(long)]
     pub path: String,
     /// Address of a connector pod; several: the next one is tried when one fails
-    #[arg(long = "target", value_name = "ADDRESS", required_unless_present = "targets_file")]
+    #[arg(
+        long = "target",
+        value_name = "ADDRESS",
+        required_unless_present = "targets_file"
+    )]
     pub targets: Vec<SocketAddr>,
     /// File with an address a line, read again all the time: pods come and go
     #[arg(long, value_name = "FILE", conflicts_with = "targets")]
@@ -142,7 +146,9 @@ impl Sender {
             .map_err(|source| Error::Request { source })?;
         Ok(Self {
             scheme,
-            key: key.ok_or_else(|| Error::Secret { path: PathBuf::new() })?,
+            key: key.ok_or_else(|| Error::Secret {
+                path: PathBuf::new(),
+            })?,
             path: path.to_owned(),
             targets,
             client,
@@ -154,16 +160,30 @@ impl Sender {
     pub async fn handshake(&self, verify_token: &str) -> Result<(), Error> {
         let challenge = Timestamp::now().as_nanosecond().to_string();
         let address = self.target(0);
-        let query =
-            [("hub.mode", "subscribe"), ("hub.verify_token", verify_token), ("hub.challenge", &challenge)];
-        let request = self.client.get(format!("http://{address}{}", self.path)).query(&query);
-        let response = request.send().await.map_err(|source| Error::Request { source })?;
+        let query = [
+            ("hub.mode", "subscribe"),
+            ("hub.verify_token", verify_token),
+            ("hub.challenge", &challenge),
+        ];
+        let request = self
+            .client
+            .get(format!("http://{address}{}", self.path))
+            .query(&query);
+        let response = request
+            .send()
+            .await
+            .map_err(|source| Error::Request { source })?;
         let status = response.status();
-        let text = response.text().await.map_err(|source| Error::Request { source })?;
+        let text = response
+            .text()
+            .await
+            .map_err(|source| Error::Request { source })?;
         if status.is_success() && text == challenge {
             Ok(())
         } else {
-            Err(Error::Handshake { status: status.as_u16() })
+            Err(Error::Handshake {
+                status: status.as_u16(),
+            })
         }
     }
 
@@ -188,7 +208,10 @@ impl Sender {
                     .header("webhook-signature", value.unwrap_or_default());
             }
         }
-        let response = request.send().await.map_err(|source| Error::Request { source })?;
+        let response = request
+            .send()
+            .await
+            .map_err(|source| Error::Request { source })?;
         Ok(response.status().as_u16())
     }
 
@@ -211,7 +234,11 @@ impl Sender {
             let person = format!("person-{person}");
             let id = format!("{}-{index}", load.run);
             // A conversation ends only after its queue.
-            let _ = queue.send(Acknowledged { person, number: *number, id });
+            let _ = queue.send(Acknowledged {
+                person,
+                number: *number,
+                id,
+            });
         }
         drop(people);
         let mut sent = Sent::default();
@@ -230,9 +257,13 @@ impl Sender {
         while let Some(webhook) = queue.recv().await {
             let body = self.scheme.body(&webhook);
             let limit = Instant::now() + Duration::from_secs(load.give_up_after);
-            let mut acknowledged = self.pass_on(&webhook.id, &body, limit, &mut sent.requests).await;
+            let mut acknowledged = self
+                .pass_on(&webhook.id, &body, limit, &mut sent.requests)
+                .await;
             if acknowledged && load.repeat_every > 0 && webhook.number % load.repeat_every == 0 {
-                acknowledged = self.pass_on(&webhook.id, &body, limit, &mut sent.requests).await;
+                acknowledged = self
+                    .pass_on(&webhook.id, &body, limit, &mut sent.requests)
+                    .await;
             }
             if acknowledged {
                 sent.acknowledged.push(webhook);
@@ -266,7 +297,10 @@ impl Sender {
         let targets = self.targets.borrow();
         // Without any address the request fails, and is tried again when there is one.
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 1));
-        targets.get(turn % targets.len().max(1)).copied().unwrap_or(nowhere)
+        targets
+            .get(turn % targets.len().max(1))
+            .copied()
+            .unwrap_or(nowhere)
     }
 }
 
@@ -285,28 +319,50 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
             }
         });
     }
-    let sender =
-        Sender::new(options.scheme, &read(&options.secret_file)?, &options.path, targets)?;
+    let sender = Sender::new(
+        options.scheme,
+        &read(&options.secret_file)?,
+        &options.path,
+        targets,
+    )?;
     if let Some(path) = &options.verify_token_file {
         sender.handshake(&read(path)?).await?;
         tracing::info!("the handshake was answered");
     }
     let sent = sender.send(&options.load).await;
     if let Some(path) = &options.record {
-        let lines: Result<Vec<String>, _> = sent.acknowledged.iter().map(serde_json::to_string).collect();
+        let lines: Result<Vec<String>, _> = sent
+            .acknowledged
+            .iter()
+            .map(serde_json::to_string)
+            .collect();
         lines
             .map_err(std::io::Error::from)
             .and_then(|lines| std::fs::write(path, lines.join("\n") + "\n"))
-            .map_err(|source| Error::File { path: path.clone(), source })?;
+            .map_err(|source| Error::File {
+                path: path.clone(),
+                source,
+            })?;
     }
     let acknowledged = sent.acknowledged.len();
-    tracing::info!(acknowledged, given_up = sent.given_up, requests = sent.requests, "sent");
+    tracing::info!(
+        acknowledged,
+        given_up = sent.given_up,
+        requests = sent.requests,
+        "sent"
+    );
     if sent.given_up > 0 {
-        return Err(Error::GivenUp { given_up: sent.given_up, count: options.load.count });
+        return Err(Error::GivenUp {
+            given_up: sent.given_up,
+            count: options.load.count,
+        });
     }
     Ok(())
 }
 
 fn addresses(path: &std::path::Path) -> Result<Vec<SocketAddr>, Error> {
-    Ok(read(path)?.lines().filter_map(|line| line.trim().parse().ok()).collect())
+    Ok(read(path)?
+        .lines()
+        .filter_map(|line| line.trim().parse().ok())
+        .collect())
 }

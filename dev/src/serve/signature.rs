@@ -16,20 +16,28 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> Option<Vec<u8>> {
 /// The key in a Standard Webhooks secret, `whsec_<base64>`.
 #[must_use]
 pub fn standard_key(secret: &str) -> Option<Vec<u8>> {
-    BASE64_STANDARD.decode(secret.trim().strip_prefix("whsec_")?).ok()
+    BASE64_STANDARD
+        .decode(secret.trim().strip_prefix("whsec_")?)
+        .ok()
 }
 
 /// Standard Webhooks: the value of `webhook-signature`.
 #[must_use]
 pub fn standard(key: &[u8], id: &str, timestamp: &str, body: &[u8]) -> Option<String> {
-    let mac = hmac(key, &[id.as_bytes(), b".", timestamp.as_bytes(), b".", body])?;
+    let mac = hmac(
+        key,
+        &[id.as_bytes(), b".", timestamp.as_bytes(), b".", body],
+    )?;
     Some(format!("v1,{}", BASE64_STANDARD.encode(mac)))
 }
 
 /// Meta: the value of `X-Hub-Signature-256`.
 #[must_use]
 pub fn meta(app_secret: &[u8], body: &[u8]) -> Option<String> {
-    Some(format!("sha256={}", hex::encode(hmac(app_secret, &[body])?)))
+    Some(format!(
+        "sha256={}",
+        hex::encode(hmac(app_secret, &[body])?)
+    ))
 }
 
 #[cfg(test)]
@@ -39,9 +47,16 @@ mod tests {
     #[test]
     fn the_published_vectors_hold() {
         let key = standard_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let signature =
-            standard(&key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", br#"{"test": 2432232314}"#);
-        assert_eq!(signature.as_deref(), Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="));
+        let signature = standard(
+            &key,
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            "1614265330",
+            br#"{"test": 2432232314}"#,
+        );
+        assert_eq!(
+            signature.as_deref(),
+            Some("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=")
+        );
         let body = br#"{"text":"caf\u00e9","url":"https:\/\/example.com"}"#;
         assert_eq!(
             meta(b"app_secret", body).as_deref(),

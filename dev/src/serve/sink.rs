@@ -59,7 +59,12 @@ pub struct Faults {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { fail_first: 0, fail_status: 503, latency_ms: 0, refuse: None }
+        Self {
+            fail_first: 0,
+            fail_status: 503,
+            latency_ms: 0,
+            refuse: None,
+        }
     }
 }
 
@@ -117,10 +122,14 @@ pub struct Sink {
 impl Sink {
     /// Starts to listen.
     pub async fn start(options: &Options) -> Result<Self, Error> {
-        let key = signature::standard_key(&read(&options.secret_file)?)
-            .ok_or_else(|| Error::Secret { path: options.secret_file.clone() })?;
-        let record = std::fs::File::create(&options.record)
-            .map_err(|source| Error::File { path: options.record.clone(), source })?;
+        let key =
+            signature::standard_key(&read(&options.secret_file)?).ok_or_else(|| Error::Secret {
+                path: options.secret_file.clone(),
+            })?;
+        let record = std::fs::File::create(&options.record).map_err(|source| Error::File {
+            path: options.record.clone(),
+            source,
+        })?;
         let memory = Memory {
             faults: options.faults.clone(),
             taken: Vec::new(),
@@ -130,8 +139,14 @@ impl Sink {
             rejected: 0,
             requests: 0,
         };
-        let shared = Arc::new(Shared { key, memory: Mutex::new(memory) });
-        let serve = |source| Error::Serve { address: options.listen, source };
+        let shared = Arc::new(Shared {
+            key,
+            memory: Mutex::new(memory),
+        });
+        let serve = |source| Error::Serve {
+            address: options.listen,
+            source,
+        };
         let listener = TcpListener::bind(options.listen).await.map_err(serve)?;
         let address = listener.local_addr().map_err(serve)?;
         let router = Router::new()
@@ -139,7 +154,11 @@ impl Sink {
             .layer(DefaultBodyLimit::max(16 << 20))
             .with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
-        Ok(Self { address, shared, server })
+        Ok(Self {
+            address,
+            shared,
+            server,
+        })
     }
 
     /// Where it listens.
@@ -197,7 +216,12 @@ impl Shared {
 
     /// Is the request signed by somebody who has the key, and recently?
     fn is_genuine(&self, headers: &HeaderMap, body: &[u8]) -> bool {
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let header = |name| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
+        };
         let timestamp = header("webhook-timestamp");
         let fresh = timestamp
             .parse::<i64>()
@@ -205,7 +229,9 @@ impl Shared {
         let expected = signature::standard(&self.key, header("webhook-id"), timestamp, body);
         fresh
             && expected.is_some_and(|expected| {
-                header("webhook-signature").split(' ').any(|signature| signature == expected)
+                header("webhook-signature")
+                    .split(' ')
+                    .any(|signature| signature == expected)
             })
     }
 }
@@ -224,7 +250,10 @@ impl<'a> InWork<'a> {
         if *count > 1 {
             memory.overlaps += 1;
         }
-        Self { shared, subject: subject.to_owned() }
+        Self {
+            shared,
+            subject: subject.to_owned(),
+        }
     }
 }
 
@@ -250,7 +279,10 @@ async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     if latency > 0 {
         tokio::time::sleep(Duration::from_millis(latency)).await;
     }
-    let webhook_id = headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let webhook_id = headers
+        .get("webhook-id")
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or_default();
     shared.memory().take(webhook_id, envelope, body)
 }
 
@@ -262,7 +294,12 @@ impl Memory {
             self.faults.fail_first -= 1;
             return failed;
         }
-        if self.faults.refuse.as_ref().is_some_and(|text| body.contains(text)) {
+        if self
+            .faults
+            .refuse
+            .as_ref()
+            .is_some_and(|text| body.contains(text))
+        {
             return failed;
         }
         let taken = Taken {
@@ -276,7 +313,11 @@ impl Memory {
             .map_err(std::io::Error::from)
             .and_then(|line| writeln!(self.record, "{line}"));
         self.taken.push(taken);
-        if written.is_ok() { StatusCode::OK } else { StatusCode::INSUFFICIENT_STORAGE }
+        if written.is_ok() {
+            StatusCode::OK
+        } else {
+            StatusCode::INSUFFICIENT_STORAGE
+        }
     }
 }
 
@@ -285,6 +326,10 @@ pub(super) async fn run(options: &Options) -> Result<(), Error> {
     let sink = Sink::start(options).await?;
     tracing::info!(url = sink.url(), record = %options.record.display(), "the sink listens");
     let _ = tokio::signal::ctrl_c().await;
-    tracing::info!(taken = sink.taken().len(), rejected = sink.rejected(), "the sink ends");
+    tracing::info!(
+        taken = sink.taken().len(),
+        rejected = sink.rejected(),
+        "the sink ends"
+    );
     Ok(())
 }

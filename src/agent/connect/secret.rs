@@ -177,7 +177,9 @@ mod tests {
 
     #[test]
     fn the_first_reading_must_succeed_and_names_the_file() {
-        let error = Secret::open(Path::new("/does/not/exist"), upper).err().unwrap();
+        let error = Secret::open(Path::new("/does/not/exist"), upper)
+            .err()
+            .unwrap();
         assert_eq!(
             error.to_string(),
             "cannot read the secret `/does/not/exist`"

@@ -39,11 +39,22 @@ mod tests {
 
     #[test]
     fn bodies_are_json_with_their_escapes() {
-        let webhook = Acknowledged { person: "person-1".into(), number: 2, id: "m-3".into() };
+        let webhook = Acknowledged {
+            person: "person-1".into(),
+            number: 2,
+            id: "m-3".into(),
+        };
         for scheme in [Scheme::Messenger, Scheme::Instagram, Scheme::Generic] {
             let body = scheme.body(&webhook);
-            assert!(serde_json::from_str::<serde_json::Value>(&body).is_ok(), "{body}");
+            assert!(
+                serde_json::from_str::<serde_json::Value>(&body).is_ok(),
+                "{body}"
+            );
         }
-        assert!(Scheme::Messenger.body(&webhook).contains(r"caf\u00e9 2, https:\/\/"));
+        assert!(
+            Scheme::Messenger
+                .body(&webhook)
+                .contains(r"caf\u00e9 2, https:\/\/")
+        );
     }
 }
