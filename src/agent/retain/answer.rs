@@ -73,12 +73,11 @@ impl Answer {
         };
         let free: i64 = rules.iter().map(|rule| rule.remaining).sum();
         let due: i64 = rules.iter().map(|rule| rule.due).sum();
-        let (outcome, reason, message) = match awaiting {
-            Some(why) => (Outcome::Refused, "AwaitingApproval", why),
-            None => {
-                let said = format!("{due} rows are due; {free} would be erased now; nothing was");
-                (Outcome::Done, "Previewed", said)
-            }
+        let (outcome, reason, message) = if let Some(why) = awaiting {
+            (Outcome::Refused, "AwaitingApproval", why)
+        } else {
+            let said = format!("{due} rows are due; {free} would be erased now; nothing was");
+            (Outcome::Done, "Previewed", said)
         };
         let body = RetainReport {
             run: String::new(),

@@ -3,6 +3,9 @@
 //!
 //! In: a target, some pins. Out: SQL. Pure.
 
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
 use super::pins::Place;
 use super::predicate::{self, Target};
 use super::statement::{Statement, Value};
@@ -36,6 +39,19 @@ pub(super) struct Judged {
     pub(super) failed: i64,
     /// Rows that others refer to, to be tried again.
     pub(super) waiting: i64,
+}
+
+impl Judged {
+    /// From the statement's row.
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            erased: row.try_get(0)?,
+            gone: row.try_get(1)?,
+            blocked: row.try_get(2)?,
+            failed: row.try_get(3)?,
+            waiting: row.try_get(4)?,
+        })
+    }
 }
 
 /// The batch as one statement. Run it in a REPEATABLE READ transaction: then every part sees one state of the

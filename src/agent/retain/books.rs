@@ -55,9 +55,9 @@ pub(super) async fn prepare(store: &mut Store) -> Result<(), Error> {
         .await;
     let found = found.map_err(Fault::of("look for the schema of the books"));
     if found.map_err(|fault| store.failed(fault))?.is_none() {
-        let make = sqlx::query("CREATE SCHEMA IF NOT EXISTS tradewind");
-        let made = make.execute(&mut store.connection).await;
-        made.map_err(Fault::of("create the schema of the books"))
+        let create = sqlx::query("CREATE SCHEMA IF NOT EXISTS tradewind");
+        let done = create.execute(&mut store.connection).await;
+        done.map_err(Fault::of("create the schema of the books"))
             .map_err(|f| store.failed(f))?;
     }
     let mut migrator: Migrator = sqlx::migrate!("migrations/retain");

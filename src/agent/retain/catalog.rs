@@ -155,7 +155,7 @@ pub(super) async fn table(
         return Ok(Err(refusal));
     }
     let table: String = row.try_get(1).map_err(&fault)?;
-    let role: String = row.try_get(5).map_err(&fault)?;
+    let user: String = row.try_get(5).map_err(&fault)?;
     let (clock, kind) = match clock(connection, oid, &table, rule).await? {
         Ok(clock) => clock,
         Err(refusal) => return Ok(Err(refusal)),
@@ -164,7 +164,7 @@ pub(super) async fn table(
     if key.is_empty() {
         return Ok(Err(Refusal::NoPrimaryKey { rule: name, table }));
     }
-    let references = match references(connection, oid, &rule.name, &role).await? {
+    let references = match references(connection, oid, &rule.name, &user).await? {
         Ok(references) => references,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -263,7 +263,7 @@ async fn references(
     connection: &mut PgConnection,
     oid: i64,
     rule: &str,
-    role: &str,
+    user: &str,
 ) -> Result<Result<Vec<Reference>, Refusal>, Fault> {
     let fault = Fault::of("read the catalogue");
     let rows = sqlx::query(REFERENCES)
@@ -275,11 +275,10 @@ async fn references(
     for row in &rows {
         let name: String = row.try_get(1).map_err(&fault)?;
         if row.try_get(2).map_err(&fault)? {
-            let (rule, role) = (rule.to_owned(), role.to_owned());
             return Ok(Err(Refusal::RowSecurityActive {
-                rule,
+                rule: rule.to_owned(),
                 table: name,
-                role,
+                role: user.to_owned(),
             }));
         }
         let children: Vec<String> = row.try_get(3).map_err(&fault)?;

@@ -178,6 +178,32 @@ async fn anew(job: Job<'_>, sites: &mut [Site], now: Timestamp) -> Result<Identi
     })
 }
 
+/// The stores that have not begun the run; and what an approval has been used for there, by store and rule.
+async fn waiting<'a>(
+    job: Job<'_>,
+    sites: &'a mut [Site],
+    run: &str,
+) -> Result<(Vec<&'a mut Site>, BTreeMap<(String, String), i64>), Error> {
+    let Retain {
+        policy, approval, ..
+    } = &job.task.spec;
+    let mut used = BTreeMap::new();
+    let mut waiting = Vec::new();
+    for site in sites {
+        if site.work.is_some() || books::has_run(&mut site.store, run).await? {
+            continue;
+        }
+        if let Some(approval) = approval {
+            let rules = books::used(&mut site.store, policy, &approval.hash).await?;
+            let name = &site.store.name;
+            let rules = rules.into_iter();
+            used.extend(rules.map(|(rule, rows)| ((name.clone(), rule), rows)));
+        }
+        waiting.push(site);
+    }
+    Ok((waiting, used))
+}
+
 /// Begins the run in every store that has not begun it, or answers with what must be approved first.
 async fn start(
     job: Job<'_>,
@@ -190,18 +216,7 @@ async fn start(
         approval,
         ..
     } = &job.task.spec;
-    let mut used: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
-    let mut waiting = Vec::new();
-    for site in &mut *sites {
-        if site.work.is_some() || books::has_run(&mut site.store, &identity.id).await? {
-            continue;
-        }
-        if let Some(approval) = approval {
-            let rules = books::used(&mut site.store, policy, &approval.hash).await?;
-            used.insert(site.store.name.clone(), rules);
-        }
-        waiting.push(site);
-    }
+    let (waiting, used) = waiting(job, sites, &identity.id).await?;
     let zone = &job.settings.zone;
     let mut snapshots: Vec<Snapshot> = Vec::new();
     for site in waiting {
@@ -217,10 +232,8 @@ async fn start(
         approval,
     };
     let used = |store: &str, rule: &str| {
-        used.get(store)
-            .and_then(|rules| rules.get(rule))
-            .copied()
-            .unwrap_or_default()
+        let rule = (store.to_owned(), rule.to_owned());
+        used.get(&rule).copied().unwrap_or_default()
     };
     let approval = match begin::judge(&snapshots, terms, used) {
         Verdict::Within => None,

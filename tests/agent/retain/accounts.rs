@@ -157,7 +157,7 @@ async fn a_locked_row_fails_alone_and_goes_the_next_time() {
     let world = events("acc_locked").await;
     let lock = "BEGIN; SELECT FROM events WHERE id = 777 FOR UPDATE; SELECT pg_sleep(30)";
     let database = world.database.clone();
-    let locker =
+    let other =
         tokio::spawn(async move { super::world::access().await.query(&database, lock).await });
     let locked = "SELECT count(*) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
         WHERE c.relname = 'events' AND mode = 'RowShareLock'";
@@ -169,7 +169,7 @@ async fn a_locked_row_fails_alone_and_goes_the_next_time() {
     assert_eq!((rule.erased, rule.failed), (1999, 1), "{rule:?}");
     assert_eq!(ran.code, 64);
     world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()").await;
-    assert!(locker.await.unwrap().is_err());
+    assert!(other.await.unwrap().is_err());
     let ran = world.run().await;
     assert_eq!(ran.expect("Done").rule("events").erased, 1);
 }
@@ -179,7 +179,7 @@ async fn a_locked_table_is_tried_again_later() {
     let world = events("acc_table").await;
     let lock = "BEGIN; LOCK TABLE events IN EXCLUSIVE MODE; SELECT pg_sleep(120)";
     let database = world.database.clone();
-    let locker =
+    let other =
         tokio::spawn(async move { super::world::access().await.query(&database, lock).await });
     let locked = "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation = 'events'::regclass";
     while world.sql(locked).await == "0" {
@@ -189,7 +189,7 @@ async fn a_locked_table_is_tried_again_later() {
     assert_eq!(ran.expect("TableBusy").code, 75);
     assert_eq!(ran.rule("events").remaining, 2000);
     world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)%' AND pid <> pg_backend_pid()").await;
-    assert!(locker.await.unwrap().is_err());
+    assert!(other.await.unwrap().is_err());
     assert_eq!(world.run().await.expect("Done").rule("events").erased, 2000);
 }
 

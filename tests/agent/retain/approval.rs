@@ -52,7 +52,7 @@ async fn one_rule_beyond_the_bound_holds_back_all() {
 async fn an_approval_covers_what_was_seen_and_is_used_up() {
     let mut world = notes("app_used").await;
     let seen = world.run().await;
-    world.set("approval", approval(&seen));
+    world.approve(&seen);
     // Growth within the bound (5% of 1,050 rows) is covered.
     world
         .sql("INSERT INTO notes SELECT i, current_date - 900 FROM generate_series(2001, 2050) AS i")
@@ -73,7 +73,7 @@ async fn an_approval_covers_what_was_seen_and_is_used_up() {
     );
     assert_eq!(left(&world).await, counts(600, 98));
     // A new one does.
-    world.set("approval", approval(&again));
+    world.approve(&again);
     assert_eq!(world.run().await.expect("Done").rule("notes").erased, 100);
 }
 
@@ -81,7 +81,7 @@ async fn an_approval_covers_what_was_seen_and_is_used_up() {
 async fn a_drift_beyond_the_bound_stops_before_the_first_delete() {
     let mut world = notes("app_drift").await;
     let seen = world.run().await;
-    world.set("approval", approval(&seen));
+    world.approve(&seen);
     world
         .sql("UPDATE notes SET at = current_date - 900 WHERE id BETWEEN 501 AND 551")
         .await;
@@ -129,7 +129,7 @@ async fn an_approval_that_is_withdrawn_stops_the_run_it_began() {
     world.set("batchRows", 50);
     world.slow_down("notes", 0.3).await;
     let seen = world.run().await;
-    world.set("approval", approval(&seen));
+    world.approve(&seen);
     let running = world.start("one");
     world.wait_for_ledger(3).await;
     running.terminate();
@@ -149,7 +149,7 @@ async fn an_approval_that_is_withdrawn_stops_the_run_it_began() {
         JOIN tradewind.ledger l ON l.rule = r.name WHERE r.name = 'notes' GROUP BY r.due";
     assert_eq!(world.sql(sum).await, "t");
     // Given again, it covers what it has not been used for.
-    world.set("approval", approval(&seen));
+    world.approve(&seen);
     assert_eq!(
         world.run().await.expect("Done").rule("notes").erased,
         400 - erased

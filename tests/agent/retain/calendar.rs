@@ -1,76 +1,70 @@
 //! Rows on the edge of the cut-off, in the database that compares them.
 
+use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use super::world::World;
 
-/// Rows a little before and after `now - period`, in each type; `now` is the run's own, so rows are placed
-/// around it by the minute and the test reads back which went.
-async fn edges(database: &str, after: &str, zone: &str) {
-    let world = World::new(
-        database,
+const TABLES: [&str; 3] = ["moments", "walls", "days"];
+
+/// A little before and after a wall clock, in each type.
+fn rows_around(middle: DateTime) -> String {
+    format!(
         "CREATE TABLE moments (at timestamptz PRIMARY KEY);
         CREATE TABLE walls (at timestamp PRIMARY KEY);
-        CREATE TABLE days (at date PRIMARY KEY)",
+        CREATE TABLE days (at date PRIMARY KEY);
+        INSERT INTO moments SELECT timestamp '{middle}' AT TIME ZONE 'UTC' + i * interval '13 minutes' FROM generate_series(-400, 400) AS i;
+        INSERT INTO walls SELECT timestamp '{middle}' + i * interval '13 minutes' FROM generate_series(-400, 400) AS i;
+        INSERT INTO days SELECT date '{}' + i FROM generate_series(-5, 5) AS i",
+        middle.date()
     )
-    .await;
-    let mut world = world
-        .rule("moments", "at", after)
-        .rule("walls", "at", after)
-        .rule("days", "at", after);
-    world.set("timeZone", zone);
-    let zone = TimeZone::get(zone).unwrap();
+}
+
+/// When a row's period ends, by the definition.
+fn end(table: &str, row: &str, period: Span, zone: &TimeZone) -> Timestamp {
+    let zone = zone.clone();
+    let end = match table {
+        "moments" => row.parse::<Timestamp>().unwrap().to_zoned(zone) + period,
+        "walls" => row.parse::<DateTime>().unwrap().to_zoned(zone).unwrap() + period,
+        _ => (row.parse::<Date>().unwrap() + period)
+            .to_zoned(zone)
+            .unwrap(),
+    };
+    end.timestamp()
+}
+
+async fn clocks(world: &World, table: &str) -> Vec<String> {
+    let rows = world
+        .sql(&format!("SELECT at FROM {table} ORDER BY at"))
+        .await;
+    rows.lines().map(String::from).collect()
+}
+
+/// Runs over rows on the edge; those stay whose period ends after the run's own now.
+async fn edges(database: &str, after: &str, zone_name: &str) {
+    let zone = TimeZone::get(zone_name).unwrap();
     let period: Span = after.parse().unwrap();
     let middle = zone
         .to_datetime(Timestamp::now())
         .checked_sub(period)
         .unwrap();
-    world
-        .sql(&format!(
-            "INSERT INTO moments SELECT timestamp '{middle}' AT TIME ZONE 'UTC' + i * interval '13 minutes' FROM generate_series(-400, 400) AS i;
-            INSERT INTO walls SELECT timestamp '{middle}' + i * interval '13 minutes' FROM generate_series(-400, 400) AS i;
-            INSERT INTO days SELECT date '{}' + i FROM generate_series(-5, 5) AS i",
-            middle.date()
-        ))
-        .await;
-    let all = |table: &str| format!("SELECT at FROM {table} ORDER BY at");
-    let (moments, walls, days) = (
-        world.sql(&all("moments")).await,
-        world.sql(&all("walls")).await,
-        world.sql(&all("days")).await,
-    );
+    let mut world = World::new(database, &rows_around(middle)).await;
+    world.set("timeZone", zone_name);
+    let mut before = Vec::new();
+    for table in TABLES {
+        world = world.rule(table, "at", after);
+        before.push(clocks(&world, table).await);
+    }
     world.run().await.expect("Done");
     let now = "SELECT to_char(now AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM tradewind.run";
     let now: Timestamp = world.sql(now).await.parse().unwrap();
-    let kept = |rows: String, end: &dyn Fn(&str) -> Timestamp| {
-        rows.lines()
-            .filter(|row| end(row) > now)
-            .map(String::from)
-            .collect::<Vec<_>>()
-    };
-    let end = |wall: jiff::Zoned| (wall + period).timestamp();
-    let moment = |row: &str| end(row.parse::<Timestamp>().unwrap().to_zoned(zone.clone()));
-    let wall = |row: &str| {
-        end(row
-            .parse::<jiff::civil::DateTime>()
-            .unwrap()
-            .to_zoned(zone.clone())
-            .unwrap())
-    };
-    let day = |row: &str| {
-        (row.parse::<jiff::civil::Date>().unwrap() + period)
-            .to_zoned(zone.clone())
-            .unwrap()
-            .timestamp()
-    };
-    let lines = |text: String| text.lines().map(String::from).collect::<Vec<_>>();
-    assert_eq!(
-        lines(world.sql(&all("moments")).await),
-        kept(moments, &moment)
-    );
-    assert_eq!(lines(world.sql(&all("walls")).await), kept(walls, &wall));
-    assert_eq!(lines(world.sql(&all("days")).await), kept(days, &day));
+    for (table, mut rows) in TABLES.into_iter().zip(before) {
+        let all = rows.len();
+        rows.retain(|row| end(table, row, period, &zone) > now);
+        assert!(!rows.is_empty() && rows.len() < all, "{table}");
+        assert_eq!(clocks(&world, table).await, rows, "{table}");
+    }
 }
 
 #[tokio::test]

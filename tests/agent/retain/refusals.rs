@@ -21,61 +21,64 @@ const TABLES: &str = "CREATE TABLE good (id int PRIMARY KEY, at date, word text)
     CREATE EXTENSION IF NOT EXISTS file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
     CREATE FOREIGN TABLE far (id int, at date) SERVER files OPTIONS (filename '/dev/null')";
 
+/// Table, clock, the reason, and what the message says.
+const UNFIT: [(&str, &str, &str, &str); 14] = [
+    ("nothing", "at", "TableMissing", "no table `nothing`"),
+    ("PLAIN", "at", "TableMissing", "case counts"),
+    ("pg_class", "relname", "SystemTable", "pg_catalog.pg_class"),
+    (
+        "information_schema.sql_features",
+        "x",
+        "SystemTable",
+        "belongs to the server",
+    ),
+    ("seen", "at", "View", "name the table that holds its rows"),
+    ("kept", "at", "View", "public.kept is a view"),
+    ("far", "at", "ForeignTable", "public.far"),
+    (
+        "secured",
+        "at",
+        "RowSecurityActive",
+        "ALTER ROLE ref_tables_retain BYPASSRLS",
+    ),
+    (
+        "below",
+        "at",
+        "RowSecurityActive",
+        "hides rows of public.hidden",
+    ),
+    (
+        "good",
+        "at",
+        "Inherited",
+        "other tables inherit from public.good",
+    ),
+    (
+        "keyless",
+        "at",
+        "NoPrimaryKey",
+        "ALTER TABLE public.keyless ADD PRIMARY KEY",
+    ),
+    ("plain", "then", "ClockMissing", "has no column `then`"),
+    (
+        "plain",
+        "word",
+        "ClockWrongType",
+        "column word of public.plain is text",
+    ),
+    (
+        "plain",
+        "id",
+        "ClockWrongType",
+        "date, timestamp or timestamptz",
+    ),
+];
+
 #[tokio::test]
 async fn each_unfit_table_is_refused_with_its_reason() {
     let mut world = World::new("ref_tables", TABLES).await;
     let before = world.dump_all().await;
-    for (table, clock, reason, says) in [
-        ("nothing", "at", "TableMissing", "no table `nothing`"),
-        ("PLAIN", "at", "TableMissing", "case counts"),
-        ("pg_class", "relname", "SystemTable", "pg_catalog.pg_class"),
-        (
-            "information_schema.sql_features",
-            "x",
-            "SystemTable",
-            "belongs to the server",
-        ),
-        ("seen", "at", "View", "name the table that holds its rows"),
-        ("kept", "at", "View", "public.kept is a view"),
-        ("far", "at", "ForeignTable", "public.far"),
-        (
-            "secured",
-            "at",
-            "RowSecurityActive",
-            "ALTER ROLE ref_tables_retain BYPASSRLS",
-        ),
-        (
-            "below",
-            "at",
-            "RowSecurityActive",
-            "hides rows of public.hidden",
-        ),
-        (
-            "good",
-            "at",
-            "Inherited",
-            "other tables inherit from public.good",
-        ),
-        (
-            "keyless",
-            "at",
-            "NoPrimaryKey",
-            "ALTER TABLE public.keyless ADD PRIMARY KEY",
-        ),
-        ("plain", "then", "ClockMissing", "has no column `then`"),
-        (
-            "plain",
-            "word",
-            "ClockWrongType",
-            "column word of public.plain is text",
-        ),
-        (
-            "plain",
-            "id",
-            "ClockWrongType",
-            "date, timestamp or timestamptz",
-        ),
-    ] {
+    for (table, clock, reason, says) in UNFIT {
         world.set("rules", json!([]));
         world = world.rule("plain", "at", "P1Y"); // a good rule beside it does not run either
         world.task["spec"]["rules"][0]["name"] = json!("beside");

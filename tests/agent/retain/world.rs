@@ -11,7 +11,7 @@ use tradewind::contract::{Preview, Report, RetainReport, RetainedRule};
 use tradewind_dev::postgres::{Access, Server};
 
 /// Nothing in these tests takes longer on a busy machine of two cores.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) const SPEC_HASH: &str =
     "sha256-1111111111111111111111111111111111111111111111111111111111111111";
@@ -147,6 +147,14 @@ impl World {
         self.task["spec"][field] = value.into();
     }
 
+    /// Approves what a run previewed.
+    pub(crate) fn approve(&mut self, seen: &Ran) {
+        let preview = seen.preview();
+        let approval =
+            json!({"hash": preview.hash(), "by": "dpo@shop.example", "preview": preview});
+        self.set("approval", approval);
+    }
+
     /// Runs SQL as the superuser.
     pub(crate) async fn sql(&self, sql: &str) -> String {
         access().await.query(&self.database, sql).await.unwrap()
@@ -215,7 +223,7 @@ impl World {
         let text = access().await.dump(&self.database).await.unwrap();
         // Newer releases fence a dump with a random word.
         text.lines()
-            .filter(|line| !line.starts_with("\\"))
+            .filter(|line| !line.starts_with('\\'))
             .collect::<Vec<_>>()
             .join("\n")
     }
