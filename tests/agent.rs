@@ -8,7 +8,7 @@
 
 #[path = "agent/connect.rs"]
 mod connect;
-#[path = "agent/retain.rs"]
-mod retain;
 #[path = "agent/feed.rs"]
 mod feed;
+#[path = "agent/retain.rs"]
+mod retain;

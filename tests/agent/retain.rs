@@ -1,5 +1,19 @@
 //! `retain`: exactly what is due goes, every due row is accounted for, whatever dies or interferes meanwhile.
 
+#[path = "retain/accounts.rs"]
+mod accounts;
+#[path = "retain/approval.rs"]
+mod approval;
+#[path = "retain/calendar.rs"]
+mod calendar;
+#[path = "retain/kill.rs"]
+mod kill;
+#[path = "retain/parents.rs"]
+mod parents;
+#[path = "retain/refusals.rs"]
+mod refusals;
+#[path = "retain/stores.rs"]
+mod stores;
 #[path = "retain/story.rs"]
 mod story;
 #[path = "retain/world.rs"]

@@ -3,6 +3,7 @@
 use std::io::{Seek, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 
@@ -65,22 +66,17 @@ impl Access {
         self.script(database, sql, &[]).await
     }
 
+    /// A database as `pg_dump` writes it: schemas, grants and rows.
+    pub async fn dump(&self, database: &str) -> Result<String> {
+        install::finish(self.client("pg_dump", database)).await
+    }
+
     /// Runs a psql script as the superuser, with psql variables (`:name`, `:'name'`, `:"name"`). Stops at the
     /// first error. Statements that are not inside BEGIN and COMMIT commit one by one.
     pub async fn script(&self, database: &str, sql: &str, set: &[(&str, &str)]) -> Result<String> {
-        let mut command = std::process::Command::new(self.programs.join("psql"));
-        command
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"])
-            .args([
-                "-h",
-                &self.address.ip().to_string(),
-                "-p",
-                &self.address.port().to_string(),
-            ])
-            .args(["-U", SUPERUSER, "-d", database])
-            .env("PGPASSWORD", &self.password)
-            .env("PGCONNECT_TIMEOUT", "10")
-            .env("PGOPTIONS", "-c client_min_messages=warning");
+        let mut command = self.client("psql", database);
+        command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+        command.env("PGOPTIONS", "-c client_min_messages=warning");
         for (name, value) in set {
             command.arg("-v").arg(format!("{name}={value}"));
         }
@@ -89,5 +85,21 @@ impl Access {
         script.rewind().map_err(Error::Folder)?;
         command.stdin(script);
         install::finish(command).await
+    }
+
+    /// One of PostgreSQL's own clients, as the superuser.
+    fn client(&self, program: &str, database: &str) -> Command {
+        let mut command = Command::new(self.programs.join(program));
+        command
+            .args([
+                "-h",
+                &self.address.ip().to_string(),
+                "-p",
+                &self.address.port().to_string(),
+            ])
+            .args(["-U", SUPERUSER, "-d", database])
+            .env("PGPASSWORD", &self.password)
+            .env("PGCONNECT_TIMEOUT", "10");
+        command
     }
 }

@@ -3,25 +3,24 @@
 use jiff::Timestamp;
 
 use super::begin::Snapshot;
-use super::books;
+use super::books::{self, Run};
 use super::enforce::Job;
 use super::error::Error;
 use super::site::Site;
 use crate::agent::{Begun, error_chain};
 use crate::contract::{Outcome, Preview, PreviewedRule, Report, RetainReport, RetainedRule};
 
-/// How a run came to its end.
-#[derive(Debug)]
-pub(super) enum Ending {
-    /// Every pinned row was judged.
-    Finished,
-    /// The window was over before that.
-    WindowElapsed,
-    /// Rows that were erased are there again.
-    Returned(i64),
-    /// It could not go on.
-    Error(Error),
-}
+/// Words that a run's row ends with: every pinned row was judged; the window was over before that; rows that
+/// were erased are there again; the tables changed.
+pub(super) const DONE: &str = "Done";
+pub(super) const WINDOW_ELAPSED: &str = "WindowElapsed";
+pub(super) const VERIFICATION_FAILED: &str = "VerificationFailed";
+pub(super) const SCHEMA_DRIFT: &str = "SchemaDrift";
+/// The policy, or its approval, is another one now.
+pub(super) const SUPERSEDED: &str = "Superseded";
+pub(super) const APPROVAL_WITHDRAWN: &str = "ApprovalWithdrawn";
+/// No word yet.
+const UNFINISHED: &str = "Unfinished";
 
 /// What is reported.
 #[derive(Debug)]
@@ -74,12 +73,11 @@ impl Answer {
         };
         let free: i64 = rules.iter().map(|rule| rule.remaining).sum();
         let due: i64 = rules.iter().map(|rule| rule.due).sum();
-        let (outcome, reason, message) = match awaiting {
-            Some(why) => (Outcome::Refused, "AwaitingApproval", why),
-            None => {
-                let said = format!("{due} rows are due; {free} would be erased now; nothing was");
-                (Outcome::Done, "Previewed", said)
-            }
+        let (outcome, reason, message) = if let Some(why) = awaiting {
+            (Outcome::Refused, "AwaitingApproval", why)
+        } else {
+            let said = format!("{due} rows are due; {free} would be erased now; nothing was");
+            (Outcome::Done, "Previewed", said)
         };
         let body = RetainReport {
             run: String::new(),
@@ -95,41 +93,30 @@ impl Answer {
         })
     }
 
-    /// What the ledger says of a run. An error of the run is told even when the ledger cannot be read.
-    pub(super) async fn from_books(
-        sites: &mut [Site],
-        run: &str,
-        ending: Ending,
-    ) -> Result<Self, Error> {
-        let rules = match rules(sites, run).await {
-            Ok(rules) => rules,
-            Err(unreadable) => {
-                return match ending {
-                    Ending::Error(error) => Err(error),
-                    _ => Err(unreadable),
-                };
-            }
-        };
+    /// What the ledger says of a run that ended with `word`.
+    pub(super) async fn of(sites: &mut [Site], run: &str, word: &str) -> Result<Self, Error> {
+        let rules = rules(sites, run).await?;
         let sum = |term: fn(&RetainedRule) -> i64| rules.iter().map(term).sum::<i64>();
         let (erased, failed) = (sum(|rule| rule.erased), sum(|rule| rule.failed));
         let (blocked, remaining) = (sum(|rule| rule.blocked), sum(|rule| rule.remaining));
         let done = format!("erased {erased} rows; {blocked} blocked, {remaining} left");
-        let (outcome, reason, message) = match ending {
-            Ending::Error(error) => (error.outcome(), error.reason(), error_chain(&error)),
-            Ending::Returned(rows) => (
+        let (outcome, reason, message) = match word {
+            DONE | WINDOW_ELAPSED if failed > 0 => {
+                let more = "the database refuses to delete";
+                let said = format!("{done}; {more} {failed}: the log says with what SQLSTATE");
+                (Outcome::Refused, "RowsFailed", said)
+            }
+            DONE | WINDOW_ELAPSED => (Outcome::Done, word, done),
+            VERIFICATION_FAILED => {
+                let said =
+                    format!("{done}; erased rows are there again: see what writes them back");
+                (Outcome::Refused, word, said)
+            }
+            _ => (
                 Outcome::Refused,
-                "VerificationFailed",
-                format!("{done}; {rows} erased rows are there again: see what writes them back"),
+                word,
+                format!("{done}; the run was given up"),
             ),
-            Ending::Finished | Ending::WindowElapsed if failed > 0 => (
-                Outcome::Refused,
-                "RowsFailed",
-                format!(
-                    "{done}; the database refuses to delete {failed}: the log says with what code"
-                ),
-            ),
-            Ending::WindowElapsed => (Outcome::Done, "WindowElapsed", done),
-            Ending::Finished => (Outcome::Done, "Done", done),
         };
         let body = RetainReport {
             run: run.to_owned(),
@@ -144,16 +131,25 @@ impl Answer {
         })
     }
 
-    /// What the ledger says of the last run, whoever ran it.
-    pub(super) async fn last(sites: &mut [Site], policy: &str) -> Result<Self, Error> {
-        let mut last: Option<books::Run> = None;
-        for site in &mut *sites {
-            if let Some(run) = books::last_run(&mut site.store, policy).await? {
-                let newer = last.as_ref().is_none_or(|last| last.now < run.now);
-                last = if newer { Some(run) } else { last };
-            }
+    /// An error that ended a run's work, with what the ledger says was done before it, if it can be read.
+    pub(super) async fn broken(sites: &mut [Site], run: &str, error: &Error) -> Self {
+        let body = Self::of(sites, run, UNFINISHED)
+            .await
+            .ok()
+            .and_then(|answer| answer.body);
+        Self {
+            body,
+            ..Self::error(error)
         }
-        let Some(run) = last else {
+    }
+
+    /// What the ledger says of the last run, whoever ran it: reading it is all that was to be done.
+    pub(super) async fn last(sites: &mut [Site], policy: &str) -> Result<Self, Error> {
+        let mut runs: Vec<Run> = Vec::new();
+        for site in &mut *sites {
+            runs.extend(books::last_run(&mut site.store, policy).await?);
+        }
+        let Some(last) = runs.iter().max_by_key(|run| run.now) else {
             let message = "no run of this policy has begun in any of its stores".to_owned();
             let (outcome, reason) = (Outcome::Done, "NoRun".to_owned());
             return Ok(Self {
@@ -163,21 +159,21 @@ impl Answer {
                 body: None,
             });
         };
-        let rules = rules(sites, &run.id).await?;
-        let message = format!("as of {}: what the ledger holds", run.now);
-        let reason = run.reason.unwrap_or_else(|| "Unfinished".to_owned());
-        let body = RetainReport {
-            run: run.id,
-            rules,
-            ..RetainReport::default()
-        };
+        let parts = runs.iter().filter(|run| run.id == last.id);
+        let answer = Self::of(sites, &last.id, &word(parts)).await?;
         Ok(Self {
             outcome: Outcome::Done,
-            reason,
-            message,
-            body: Some(body),
+            ..answer
         })
     }
+}
+
+/// How a run ended over all its stores: the first word that is not `Done`.
+pub(super) fn word<'a>(parts: impl Iterator<Item = &'a Run>) -> String {
+    let words = parts.map(|run| run.ended.as_ref().map_or(UNFINISHED, |(_, word)| word));
+    words
+        .fold(DONE, |sum, word| if sum == DONE { word } else { sum })
+        .to_owned()
 }
 
 /// The run's rules over all stores, in the policy's order.

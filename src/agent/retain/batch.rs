@@ -3,6 +3,9 @@
 //!
 //! In: a target, some pins. Out: SQL. Pure.
 
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
 use super::pins::Place;
 use super::predicate::{self, Target};
 use super::statement::{Statement, Value};
@@ -36,6 +39,19 @@ pub(super) struct Judged {
     pub(super) failed: i64,
     /// Rows that others refer to, to be tried again.
     pub(super) waiting: i64,
+}
+
+impl Judged {
+    /// From the statement's row.
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            erased: row.try_get(0)?,
+            gone: row.try_get(1)?,
+            blocked: row.try_get(2)?,
+            failed: row.try_get(3)?,
+            waiting: row.try_get(4)?,
+        })
+    }
 }
 
 /// The batch as one statement. Run it in a REPEATABLE READ transaction: then every part sees one state of the
@@ -76,16 +92,16 @@ fn deleted(sql: &mut Statement, target: Target<'_>) {
     ));
 }
 
-/// The fate of every taken row, seen as it was before the delete.
+/// The fate of every taken row, seen as it was before the delete. Rows that were not deleted are looked up one
+/// by one: there are few.
 fn judged(sql: &mut Statement, target: Target<'_>, last: bool) {
     let due = predicate::due(sql, "t", target);
     let blocked = if last { "blocked" } else { "waiting" };
     sql.push(&format!(
         "judged AS MATERIALIZED (
-  SELECT w.*, CASE WHEN d.id IS NOT NULL THEN 'erased' WHEN now.referenced IS NULL THEN 'gone'
-    WHEN now.referenced THEN '{blocked}' ELSE 'failed' END AS fate
+  SELECT w.*, CASE WHEN d.id IS NOT NULL THEN 'erased' ELSE coalesce(
+    (SELECT CASE WHEN {} THEN '{blocked}' ELSE 'failed' END FROM {} AS t WHERE {} AND {due}), 'gone') END AS fate
   FROM taken AS w LEFT JOIN deleted AS d USING (id, place)
-  LEFT JOIN LATERAL (SELECT {} AS referenced FROM {} AS t WHERE d.id IS NULL AND {} AND {due}) AS now ON true
 ), ",
         predicate::referenced("t", target.table),
         target.table.name,

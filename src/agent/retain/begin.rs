@@ -98,11 +98,6 @@ fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Due, Error> {
 }
 
 impl Snapshot<'_> {
-    /// The store's name.
-    pub(super) fn store(&self) -> &str {
-        &self.store
-    }
-
     /// What a run would do, with each rule's place in the policy. Ends the snapshot.
     pub(super) async fn forecast(mut self) -> Result<Vec<(usize, RetainedRule)>, Error> {
         let steps: Vec<(&Step, &Due)> = self.plan.steps.iter().zip(&self.dues).collect();

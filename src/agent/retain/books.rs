@@ -33,8 +33,8 @@ pub(super) struct Run {
     pub(super) window_ends: Timestamp,
     /// Who may write.
     pub(super) token: i64,
-    /// How it ended, if it did.
-    pub(super) reason: Option<String>,
+    /// When and how it ended, if it did.
+    pub(super) ended: Option<(Timestamp, String)>,
 }
 
 /// What a run pinned of a rule.
@@ -55,9 +55,9 @@ pub(super) async fn prepare(store: &mut Store) -> Result<(), Error> {
         .await;
     let found = found.map_err(Fault::of("look for the schema of the books"));
     if found.map_err(|fault| store.failed(fault))?.is_none() {
-        let make = sqlx::query("CREATE SCHEMA IF NOT EXISTS tradewind");
-        let made = make.execute(&mut store.connection).await;
-        made.map_err(Fault::of("create the schema of the books"))
+        let create = sqlx::query("CREATE SCHEMA IF NOT EXISTS tradewind");
+        let done = create.execute(&mut store.connection).await;
+        done.map_err(Fault::of("create the schema of the books"))
             .map_err(|f| store.failed(f))?;
     }
     let mut migrator: Migrator = sqlx::migrate!("migrations/retain");
@@ -93,7 +93,8 @@ pub(super) async fn last_run(store: &mut Store, policy: &str) -> Result<Option<R
 async fn find(store: &mut Store, policy: &str, which: &'static str) -> Result<Option<Run>, Error> {
     let sql = format!(
         "SELECT id, region, spec_hash, approval, to_char(now AT TIME ZONE 'UTC', {MOMENT}),
-          to_char(window_ends AT TIME ZONE 'UTC', {MOMENT}), token, reason
+          to_char(window_ends AT TIME ZONE 'UTC', {MOMENT}), token,
+          to_char(ended_at AT TIME ZONE 'UTC', {MOMENT}), reason
         FROM tradewind.run WHERE policy = $1 AND store = $2 {which} ORDER BY began_at DESC LIMIT 1"
     );
     let query = sqlx::query(AssertSqlSafe(sql))
@@ -106,20 +107,21 @@ async fn find(store: &mut Store, policy: &str, which: &'static str) -> Result<Op
 }
 
 fn run(row: &PgRow) -> Result<Run, sqlx::Error> {
-    let moment = |place: usize| -> Result<Timestamp, sqlx::Error> {
-        let text: String = row.try_get(place)?;
-        text.parse()
-            .map_err(|error: jiff::Error| sqlx::Error::Decode(Box::new(error)))
+    let moment = |text: String| {
+        text.parse::<Timestamp>()
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))
     };
+    let ended_at: Option<String> = row.try_get(7)?;
+    let reason: Option<String> = row.try_get(8)?;
     Ok(Run {
         id: row.try_get(0)?,
         region: row.try_get(1)?,
         spec_hash: row.try_get(2)?,
         approval: row.try_get(3)?,
-        now: moment(4)?,
-        window_ends: moment(5)?,
+        now: moment(row.try_get(4)?)?,
+        window_ends: moment(row.try_get(5)?)?,
         token: row.try_get(6)?,
-        reason: row.try_get(7)?,
+        ended: ended_at.map(moment).transpose()?.zip(reason),
     })
 }
 

@@ -115,20 +115,19 @@ SELECT concat_ws(' ', c.oid, c.relkind, row_security_active(c.oid),
   (SELECT string_agg(concat_ws(':', k.oid, k.conrelid, k.conkey, k.confkey, row_security_active(k.conrelid)), ',' ORDER BY k.oid)
     FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid IN
       (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid::regclass))))
-FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
-WHERE c.oid = to_regclass($1)::oid";
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+WHERE c.oid = $3::bigint::oid AND format('%I.%I', n.nspname, c.relname) = $1";
 
-/// The text of [`Table::shape`] as it is now; `None` when the name or the key is gone.
+/// The text of [`Table::shape`] as it is now; `None` when the table, its name or its key is gone.
 pub(super) async fn shape(
     connection: &mut PgConnection,
+    oid: i64,
     name: &str,
     clock: &str,
 ) -> Result<Option<String>, Fault> {
-    let found = sqlx::query(SHAPE)
-        .bind(name)
-        .bind(clock)
-        .fetch_optional(connection)
-        .await;
+    let query = sqlx::query(SHAPE).bind(name).bind(clock).bind(oid);
+    let found = query.fetch_optional(connection).await;
     let shape = found.and_then(|row| row.map(|row| row.try_get(0)).transpose());
     shape.map_err(Fault::of("look at the table again"))
 }
@@ -156,7 +155,7 @@ pub(super) async fn table(
         return Ok(Err(refusal));
     }
     let table: String = row.try_get(1).map_err(&fault)?;
-    let role: String = row.try_get(5).map_err(&fault)?;
+    let user: String = row.try_get(5).map_err(&fault)?;
     let (clock, kind) = match clock(connection, oid, &table, rule).await? {
         Ok(clock) => clock,
         Err(refusal) => return Ok(Err(refusal)),
@@ -165,11 +164,13 @@ pub(super) async fn table(
     if key.is_empty() {
         return Ok(Err(Refusal::NoPrimaryKey { rule: name, table }));
     }
-    let references = match references(connection, oid, &rule.name, &role).await? {
+    let references = match references(connection, oid, &rule.name, &user).await? {
         Ok(references) => references,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let shape = shape(connection, &table, &clock).await?.unwrap_or_default();
+    let shape = shape(connection, oid, &table, &clock)
+        .await?
+        .unwrap_or_default();
     let table = Table {
         oid,
         name: table,
@@ -262,7 +263,7 @@ async fn references(
     connection: &mut PgConnection,
     oid: i64,
     rule: &str,
-    role: &str,
+    user: &str,
 ) -> Result<Result<Vec<Reference>, Refusal>, Fault> {
     let fault = Fault::of("read the catalogue");
     let rows = sqlx::query(REFERENCES)
@@ -274,11 +275,10 @@ async fn references(
     for row in &rows {
         let name: String = row.try_get(1).map_err(&fault)?;
         if row.try_get(2).map_err(&fault)? {
-            let (rule, role) = (rule.to_owned(), role.to_owned());
             return Ok(Err(Refusal::RowSecurityActive {
-                rule,
+                rule: rule.to_owned(),
                 table: name,
-                role,
+                role: user.to_owned(),
             }));
         }
         let children: Vec<String> = row.try_get(3).map_err(&fault)?;

@@ -6,6 +6,7 @@
 use sqlx::postgres::Postgres;
 use sqlx::{Connection, Row, Transaction};
 
+use super::answer;
 use super::batch;
 use super::books;
 use super::count;
@@ -34,37 +35,37 @@ enum Look {
     Returned,
 }
 
-/// Closes a run. Answers how many rows came back.
+/// Closes a run that ended with `ending`. Answers the word that its row ends with.
 pub(super) async fn close(
     site: &mut Site,
     zone: &TimeZone,
     stop: &Stop,
-    reason: &str,
-) -> Result<i64, Error> {
+    ending: &'static str,
+) -> Result<&'static str, Error> {
     let Some(work) = site.work.take() else {
-        return Ok(0);
+        return Ok(ending);
     };
     let mut returned = 0;
     let steps = site.plan.steps.clone();
     for rule in work.pinned.keys() {
         let place = Place::new(&work.run.id, &site.store.name, rule);
-        let step = steps.iter().find(|step| step.rule.name == *rule);
-        match step.and_then(|step| Some((step, work.target(step)?))) {
-            Some((step, target)) => {
+        let planned = steps.iter().find(|planned| planned.rule.name == *rule);
+        match planned.and_then(|planned| Some((planned, work.target(planned)?))) {
+            Some((planned, target)) => {
                 slices(site, &work, (&place, target, Look::Left), stop).await?;
                 returned += slices(site, &work, (&place, target, Look::Returned), stop).await?;
-                write_oldest(site, &work, step, zone).await?;
+                write_oldest(site, &work, planned, zone).await?;
             }
             None => abandon(site, &work, &place).await?,
         }
     }
-    let reason = if returned > 0 {
-        "VerificationFailed"
+    let ending = if returned > 0 {
+        answer::VERIFICATION_FAILED
     } else {
-        reason
+        ending
     };
-    books::end(&mut site.store, &work.run, reason).await?;
-    Ok(returned)
+    books::end(&mut site.store, &work.run, ending).await?;
+    Ok(ending)
 }
 
 /// Looks at slice after slice until no pin is left. Answers the rows that came back.
@@ -128,12 +129,12 @@ async fn ours<'a>(site: &'a mut Site, work: &Work) -> Result<Transaction<'a, Pos
         store: name.clone(),
         fault,
     };
-    let begin = site
+    let opened = site
         .store
         .connection
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ");
-    let begun = begin.await.map_err(Fault::of("look at the rows again"));
-    let mut transaction = begun.map_err(failed)?;
+    let opened = opened.await.map_err(Fault::of("look at the rows again"));
+    let mut transaction = opened.map_err(failed)?;
     if !books::is_ours(&mut transaction, &name, &work.run)
         .await
         .map_err(failed)?

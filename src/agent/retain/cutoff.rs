@@ -125,9 +125,9 @@ impl Line<'_> {
             while no - yes > 1 {
                 let middle = yes + (no - yes) / 2;
                 if self.is_due(middle)? {
-                    yes = middle
+                    yes = middle;
                 } else {
-                    no = middle
+                    no = middle;
                 }
             }
             match runs.last_mut() {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::Row;
 
-use super::answer::{Answer, Ending};
+use super::answer::{self, Answer};
 use super::begin::{self, Snapshot};
 use super::books::{self, Run};
 use super::bound::{Terms, Verdict};
@@ -43,7 +43,10 @@ struct Identity {
 
 /// Runs a policy over its stores.
 pub(super) async fn run(job: Job<'_>, sites: &mut [Site]) -> Result<Answer, Error> {
-    let now = ready(job, sites).await?;
+    let (now, over) = ready(job, sites).await?;
+    if let Some(run) = over.first() {
+        return Answer::of(sites, &run.id, &answer::word(over.iter())).await;
+    }
     let going_on = resume(job, sites, now).await?;
     let identity = match going_on {
         Some(identity) => identity,
@@ -61,25 +64,35 @@ pub(super) async fn run(job: Job<'_>, sites: &mut [Site]) -> Result<Answer, Erro
         batch_rows: job.settings.batch_rows,
         stop: job.stop.clone(),
     };
-    let worked = work(job, sites, &limits).await;
-    let ending = match worked {
-        Ok(ending) => ending,
-        // What was done stands in the ledger: the answer carries it as far as it can be read.
-        Err(error) => Ending::Error(error),
-    };
-    Answer::from_books(sites, &identity.id, ending).await
+    match work(job, sites, &limits).await {
+        Ok(word) => Answer::of(sites, &identity.id, word).await,
+        Err(error) => Ok(Answer::broken(sites, &identity.id, &error).await),
+    }
 }
 
-/// Locks and books in every store; answers the earliest of the databases' clocks.
-async fn ready(job: Job<'_>, sites: &mut [Site]) -> Result<Timestamp, Error> {
+/// Locks and books in every store; answers the earliest of the databases' clocks, and the run that ended while
+/// this one waited for its lock, store by store, if it was the same: a Job's second pod repeats its first
+/// one's answer.
+async fn ready(job: Job<'_>, sites: &mut [Site]) -> Result<(Timestamp, Vec<Run>), Error> {
     let mut now: Option<Timestamp> = None;
-    for site in sites {
+    let mut over: Vec<Run> = Vec::new();
+    for site in &mut *sites {
+        let asked = site.store.now().await?;
         site.store.lock(&job.task.spec.policy).await?;
         books::prepare(&mut site.store).await?;
+        let last = books::last_run(&mut site.store, &job.task.spec.policy).await?;
+        over.extend(last.filter(|run| {
+            let meanwhile = run.ended.as_ref().is_some_and(|(at, _)| *at >= asked);
+            meanwhile && run.spec_hash == job.task.spec.spec_hash && run.region == job.task.region
+        }));
         let clock = site.store.now().await?;
         now = Some(now.map_or(clock, |now| now.min(clock)));
     }
-    Ok(now.unwrap_or_default())
+    let whole = over.len() == sites.len() && over.windows(2).all(|pair| pair[0].id == pair[1].id);
+    Ok((
+        now.unwrap_or_default(),
+        if whole { over } else { Vec::new() },
+    ))
 }
 
 /// Goes on with the open run, if it is still wanted; ends every open run that is not.
@@ -107,7 +120,7 @@ async fn resume(
             let changed = site.plan.steps.iter().find(|step| work.due(step).is_none());
             if let Some(step) = changed {
                 let rule = step.rule.name.clone();
-                close::close(site, &job.settings.zone, job.stop, "SchemaDrift").await?;
+                close::close(site, &job.settings.zone, job.stop, answer::SCHEMA_DRIFT).await?;
                 return Err(Error::Drift { rule });
             }
             let identity = Identity {
@@ -125,7 +138,7 @@ async fn resume(
     for site in sites {
         let id = site.work.as_ref().map(|work| &work.run.id);
         if id.is_some() && id != kept.as_ref().map(|kept| &kept.id) {
-            close::close(site, &job.settings.zone, job.stop, "Superseded").await?;
+            close::close(site, &job.settings.zone, job.stop, answer::SUPERSEDED).await?;
         }
     }
     Ok(kept)
@@ -135,11 +148,11 @@ async fn resume(
 fn outdated(task: &Task<Retain>, run: &Run, now: Timestamp) -> Option<&'static str> {
     let approval = task.spec.approval.as_ref().map(|approval| &approval.hash);
     if run.region != task.region || run.spec_hash != task.spec.spec_hash {
-        Some("Superseded")
+        Some(answer::SUPERSEDED)
     } else if run.approval.is_some() && run.approval.as_ref() != approval {
-        Some("ApprovalWithdrawn")
+        Some(answer::APPROVAL_WITHDRAWN)
     } else if now >= run.window_ends {
-        Some("WindowElapsed")
+        Some(answer::WINDOW_ELAPSED)
     } else {
         None
     }
@@ -165,6 +178,32 @@ async fn anew(job: Job<'_>, sites: &mut [Site], now: Timestamp) -> Result<Identi
     })
 }
 
+/// The stores that have not begun the run; and what an approval has been used for there, by store and rule.
+async fn waiting<'a>(
+    job: Job<'_>,
+    sites: &'a mut [Site],
+    run: &str,
+) -> Result<(Vec<&'a mut Site>, BTreeMap<(String, String), i64>), Error> {
+    let Retain {
+        policy, approval, ..
+    } = &job.task.spec;
+    let mut used = BTreeMap::new();
+    let mut waiting = Vec::new();
+    for site in sites {
+        if site.work.is_some() || books::has_run(&mut site.store, run).await? {
+            continue;
+        }
+        if let Some(approval) = approval {
+            let rules = books::used(&mut site.store, policy, &approval.hash).await?;
+            let name = &site.store.name;
+            let rules = rules.into_iter();
+            used.extend(rules.map(|(rule, rows)| ((name.clone(), rule), rows)));
+        }
+        waiting.push(site);
+    }
+    Ok((waiting, used))
+}
+
 /// Begins the run in every store that has not begun it, or answers with what must be approved first.
 async fn start(
     job: Job<'_>,
@@ -177,18 +216,7 @@ async fn start(
         approval,
         ..
     } = &job.task.spec;
-    let mut used: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
-    let mut waiting = Vec::new();
-    for site in &mut *sites {
-        if site.work.is_some() || books::has_run(&mut site.store, &identity.id).await? {
-            continue;
-        }
-        if let Some(approval) = approval {
-            let rules = books::used(&mut site.store, policy, &approval.hash).await?;
-            used.insert(site.store.name.clone(), rules);
-        }
-        waiting.push(site);
-    }
+    let (waiting, used) = waiting(job, sites, &identity.id).await?;
     let zone = &job.settings.zone;
     let mut snapshots: Vec<Snapshot> = Vec::new();
     for site in waiting {
@@ -204,10 +232,8 @@ async fn start(
         approval,
     };
     let used = |store: &str, rule: &str| {
-        used.get(store)
-            .and_then(|rules| rules.get(rule))
-            .copied()
-            .unwrap_or_default()
+        let rule = (store.to_owned(), rule.to_owned());
+        used.get(&rule).copied().unwrap_or_default()
     };
     let approval = match begin::judge(&snapshots, terms, used) {
         Verdict::Within => None,
@@ -226,7 +252,7 @@ async fn start(
         now: identity.now,
         window_ends: identity.window_ends,
         token: 1,
-        reason: None,
+        ended: None,
     };
     for snapshot in snapshots {
         stoppable(
@@ -238,33 +264,26 @@ async fn start(
     Ok(None)
 }
 
-/// Erases in every store, then closes its run.
-async fn work(job: Job<'_>, sites: &mut [Site], limits: &Limits) -> Result<Ending, Error> {
-    let mut elapsed = false;
-    let mut returned = 0;
+/// Erases in every store, then closes its run. Answers the word that they ended with.
+async fn work(job: Job<'_>, sites: &mut [Site], limits: &Limits) -> Result<&'static str, Error> {
+    let mut word = answer::DONE;
     for site in sites {
-        let reason = match erase::erase(site, limits).await {
-            Ok(Ended::Finished) => "Done",
-            Ok(Ended::WindowElapsed) => "WindowElapsed",
+        let (zone, stop) = (&job.settings.zone, job.stop);
+        let ended = match erase::erase(site, limits).await {
+            Ok(Ended::Finished) => answer::DONE,
+            Ok(Ended::WindowElapsed) => answer::WINDOW_ELAPSED,
             Err(error @ Error::Drift { .. }) => {
                 // The tables are not what was pinned: nobody goes on with this run.
-                let plan = std::mem::take(&mut site.plan.steps);
-                close::close(site, &job.settings.zone, job.stop, "SchemaDrift").await?;
-                site.plan.steps = plan;
+                site.plan.steps.clear();
+                close::close(site, zone, stop, answer::SCHEMA_DRIFT).await?;
                 return Err(error);
             }
             Err(error) => return Err(error),
         };
-        elapsed |= reason == "WindowElapsed";
-        returned += close::close(site, &job.settings.zone, job.stop, reason).await?;
+        let ended = close::close(site, zone, stop, ended).await?;
+        word = if word == answer::DONE { ended } else { word };
     }
-    Ok(if returned > 0 {
-        Ending::Returned(returned)
-    } else if elapsed {
-        Ending::WindowElapsed
-    } else {
-        Ending::Finished
-    })
+    Ok(word)
 }
 
 /// Ends at once when asked to stop: what has not committed has not happened.

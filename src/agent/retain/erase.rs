@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{Connection, Row};
+use sqlx::Connection;
 
 use super::batch::{self, Batch, Judged};
 use super::error::Error;
@@ -254,7 +254,7 @@ impl Rule<'_> {
             return Err(Obstacle::Fatal(Error::AnotherRun { store: name }));
         }
         let table = &self.step.table;
-        let shape = catalog::shape(&mut transaction, &table.name, &table.clock).await;
+        let shape = catalog::shape(&mut transaction, table.oid, &table.name, &table.clock).await;
         if shape.map_err(failed)?.as_deref() != Some(&table.shape) {
             return Err(Obstacle::Fatal(Error::Drift {
                 rule: self.place.rule.clone(),
@@ -262,26 +262,12 @@ impl Rule<'_> {
         }
         let fault = Fault::of("erase a batch");
         let query = batch::erase(self.target, batch).query();
-        let row = query
-            .map_err(&fault)
-            .map_err(Obstacle::Batch)?
-            .fetch_one(&mut *transaction)
-            .await;
-        let judged = row.and_then(|row| {
-            Ok(Judged {
-                erased: row.try_get(0)?,
-                gone: row.try_get(1)?,
-                blocked: row.try_get(2)?,
-                failed: row.try_get(3)?,
-                waiting: row.try_get(4)?,
-            })
-        });
+        let query = query.map_err(&fault).map_err(Obstacle::Batch)?;
+        let row = query.fetch_one(&mut *transaction).await;
+        let judged = row.and_then(|row| Judged::read(&row));
         let judged = judged.map_err(&fault).map_err(Obstacle::Batch)?;
-        transaction
-            .commit()
-            .await
-            .map_err(fault)
-            .map_err(Obstacle::Batch)?;
+        let committed = transaction.commit().await;
+        committed.map_err(fault).map_err(Obstacle::Batch)?;
         Ok(judged)
     }
 

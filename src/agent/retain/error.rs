@@ -179,12 +179,12 @@ impl Error {
 
 /// The first refusal; the log has them all.
 fn first(refusals: &[Refusal]) -> String {
-    let mut text = refusals
+    let text = refusals
         .first()
         .map(ToString::to_string)
         .unwrap_or_default();
-    if refusals.len() > 1 {
-        text.push_str(&format!(" ({} more in the log)", refusals.len() - 1));
+    match refusals.len() {
+        0 | 1 => text,
+        all => format!("{text} ({} more in the log)", all - 1),
     }
-    text
 }

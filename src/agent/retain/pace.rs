@@ -10,6 +10,10 @@ const SLOW: Duration = Duration::from_millis(50);
 /// Below this there is room for more.
 const QUICK: Duration = Duration::from_millis(20);
 
+/// A batch that is slow at this size is slow for another reason, a far server say: smaller ones would only be
+/// more of them.
+const LEAST: u32 = 100;
+
 /// Rows that a pace grows by, and the first batch's size: small against a table, large against a round trip.
 pub(super) const STEP: u32 = 500;
 
@@ -37,7 +41,7 @@ impl Pace {
     /// A batch went through in `took`.
     pub(super) fn went(&mut self, took: Duration) {
         if took > SLOW {
-            self.failed();
+            self.rows = (self.rows / 2).max(LEAST.min(self.most));
         } else if took < QUICK {
             self.rows = self.rows.saturating_add(STEP).min(self.most);
         }
@@ -67,6 +71,22 @@ mod tests {
         assert_eq!(pace.rows(), 600);
         pace.failed();
         assert_eq!(pace.rows(), 300);
+    }
+
+    #[test]
+    fn only_failure_makes_batches_tiny_and_a_slow_success_mends_it() {
+        let mut pace = Pace::new(1000);
+        for _ in 0..20 {
+            pace.went(Duration::from_secs(1));
+        }
+        assert_eq!(pace.rows(), 100);
+        for _ in 0..20 {
+            pace.failed();
+        }
+        assert_eq!(pace.rows(), 1);
+        pace.went(Duration::from_secs(1));
+        assert_eq!(pace.rows(), 100);
+        assert_eq!(Pace::new(30).rows(), 30);
     }
 
     proptest! {

@@ -22,19 +22,18 @@ pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) ->
     let kind = target.table.kind.as_sql();
     let clock = format!("{alias}.{}", target.table.clock);
     let latest = statement.bind(Value::Text(target.due.latest.clone()));
-    let mut text =
-        format!("({clock} IS NOT NULL AND {clock} <= {latest}::text::{kind} AND isfinite({clock})");
-    if !target.due.gaps.is_empty() {
-        let (from, to) = target.due.gaps.iter().cloned().unzip();
-        let from = statement.bind(Value::Texts(from));
-        let to = statement.bind(Value::Texts(to));
-        text.push_str(&format!(
-            " AND NOT EXISTS (SELECT FROM unnest({from}::text[]::{kind}[], {to}::text[]::{kind}[]) AS gap (a, b)
-              WHERE {clock} BETWEEN gap.a AND gap.b)"
-        ));
+    let due =
+        format!("{clock} IS NOT NULL AND {clock} <= {latest}::text::{kind} AND isfinite({clock})");
+    if target.due.gaps.is_empty() {
+        return format!("({due})");
     }
-    text.push(')');
-    text
+    let (from, to) = target.due.gaps.iter().cloned().unzip();
+    let from = statement.bind(Value::Texts(from));
+    let to = statement.bind(Value::Texts(to));
+    format!(
+        "({due} AND NOT EXISTS (SELECT FROM unnest({from}::text[]::{kind}[], {to}::text[]::{kind}[]) AS gap (a, b)
+          WHERE {clock} BETWEEN gap.a AND gap.b))"
+    )
 }
 
 /// Whether `alias`'s row has no clock.

@@ -76,7 +76,7 @@ pub(super) async fn plan(
             statements,
         });
     }
-    match sorted(steps) {
+    match sorted(&steps) {
         Ok(steps) if refusals.is_empty() => return Ok(Ok(Plan { steps })),
         Ok(_) => {}
         Err(circle) => refusals.push(circle),
@@ -88,7 +88,7 @@ pub(super) async fn plan(
 }
 
 /// Children before parents.
-fn sorted(steps: Vec<Step>) -> Result<Vec<Step>, Refusal> {
+fn sorted(steps: &[Step]) -> Result<Vec<Step>, Refusal> {
     let place = |oid| steps.iter().position(|step| step.table.oid == oid);
     let edges: Vec<(usize, usize)> = steps
         .iter()

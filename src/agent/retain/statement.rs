@@ -23,8 +23,6 @@ pub(super) enum Value {
     Number(i64),
     /// `bigint[]`
     Numbers(Vec<i64>),
-    /// `boolean`
-    Flag(bool),
 }
 
 impl Statement {
@@ -39,7 +37,8 @@ impl Statement {
         self.text.push_str(text);
     }
 
-    /// The text, for tests and for asking the server what it thinks of it.
+    /// The text.
+    #[cfg(test)]
     pub(super) fn text(&self) -> &str {
         &self.text
     }
@@ -53,7 +52,6 @@ impl Statement {
                 Value::Texts(texts) => arguments.add(texts),
                 Value::Number(number) => arguments.add(number),
                 Value::Numbers(numbers) => arguments.add(numbers),
-                Value::Flag(flag) => arguments.add(flag),
             }
             .map_err(sqlx::Error::Encode)?;
         }

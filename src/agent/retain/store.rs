@@ -25,12 +25,12 @@ pub(super) const MOMENT: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"#;
 
 /// Settings of the session, as far as the server knows them: a batch that waits for a lock gives way within
 /// 200 ms, and one that takes seconds takes fewer rows; the session of a pod that vanished ends within a
-/// minute, and its lock with it. Custom plans: a plan for any list of keys may be one for a large list.
+/// minute, and its lock with it.
 const SESSION: &str = "
 SELECT set_config(s.name, v.value, false) FROM pg_settings AS s JOIN (VALUES
   ('lock_timeout', '200ms'), ('statement_timeout', '5s'), ('idle_in_transaction_session_timeout', '5min'),
   ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'),
-  ('client_connection_check_interval', '1s'), ('plan_cache_mode', 'force_custom_plan'),
+  ('client_connection_check_interval', '1s'),
   ('intervalstyle', 'postgres'), ('bytea_output', 'hex'), ('default_transaction_read_only', $1)
 ) AS v (name, value) ON lower(s.name) = v.name";
 

@@ -11,7 +11,7 @@ use tradewind::contract::{Preview, Report, RetainReport, RetainedRule};
 use tradewind_dev::postgres::{Access, Server};
 
 /// Nothing in these tests takes longer on a busy machine of two cores.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) const SPEC_HASH: &str =
     "sha256-1111111111111111111111111111111111111111111111111111111111111111";
@@ -147,6 +147,14 @@ impl World {
         self.task["spec"][field] = value.into();
     }
 
+    /// Approves what a run previewed.
+    pub(crate) fn approve(&mut self, seen: &Ran) {
+        let preview = seen.preview();
+        let approval =
+            json!({"hash": preview.hash(), "by": "dpo@shop.example", "preview": preview});
+        self.set("approval", approval);
+    }
+
     /// Runs SQL as the superuser.
     pub(crate) async fn sql(&self, sql: &str) -> String {
         access().await.query(&self.database, sql).await.unwrap()
@@ -194,6 +202,49 @@ impl World {
             .spawn()
             .unwrap();
         Running { child, report, log }
+    }
+
+    /// The rows of some tables, in order, in one text.
+    pub(crate) async fn dump(&self, tables: &[&str]) -> String {
+        let rows = |table: &&str| format!("SELECT '{table}' || t::text AS row FROM {table} AS t");
+        let rows = tables
+            .iter()
+            .map(rows)
+            .collect::<Vec<_>>()
+            .join(" UNION ALL ");
+        self.sql(&format!(
+            "SELECT string_agg(row, E'\\n' ORDER BY row) FROM ({rows}) AS rows"
+        ))
+        .await
+    }
+
+    /// The whole database as `pg_dump` has it: schemas, grants, rows.
+    pub(crate) async fn dump_all(&self) -> String {
+        let text = access().await.dump(&self.database).await.unwrap();
+        // Newer releases fence a dump with a random word.
+        text.lines()
+            .filter(|line| !line.starts_with('\\'))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// Makes every batch on a table take so long, between its deletes and its commit.
+    pub(crate) async fn slow_down(&self, table: &str, seconds: f32) {
+        self.sql(&format!(
+            "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS
+              $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$;
+            CREATE TRIGGER slow AFTER DELETE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION public.slow()"
+        ))
+        .await;
+    }
+
+    /// Waits until the ledger has so many rows.
+    pub(crate) async fn wait_for_ledger(&self, rows: i64) {
+        let limit = Instant::now() + PATIENCE;
+        while self.ledger_rows().await < rows {
+            assert!(Instant::now() < limit, "the ledger never had {rows} rows");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// How often the ledger was written.
