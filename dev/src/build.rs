@@ -261,8 +261,16 @@ async fn compile(module: &str, wanted: &[What], bin: &Path) -> Result<(), Error>
         path: bin.to_owned(),
         source,
     })?;
+    let long = wanted
+        .iter()
+        .any(|what| matches!(what, What::ControlPlane | What::Node));
+    let hint = if long {
+        " (the first time takes 10 to 20 minutes on two cores)"
+    } else {
+        ""
+    };
     let progress = Progress::start(&format!(
-        "building {} from Go modules (the first time takes 10 to 15 minutes on two cores)",
+        "building {} from Go modules{hint}",
         names.join(", ")
     ));
     go_build(&dir, &packages, temporary.path(), &progress).await?;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 use tradewind_dev::{
     build::{self, What},
     fleet::{Fleet, FleetSpec, Lifetime},
@@ -26,6 +27,7 @@ Examples:
   dev setup                                     install what the machine lacks
   dev start                                     a hub, eu-west and us-east, with nodes
   dev start --name try --regions eu-west        another fleet beside it
+  dev start --foreground                        ends with Ctrl-C
   dev start --no-nodes                          API only: quicker, pods do not run
   dev kubectl eu-west -- get pods -A
   dev down --all
@@ -34,6 +36,7 @@ Environment:
   TRADEWIND_CACHE         built programs [default: ~/.cache/tradewind]
   TRADEWIND_RUN           run directories [default: /tmp/tradewind-<uid>]
   TRADEWIND_KUBECONFIGS   use existing clusters: hub=path,eu-west=path
+  TRADEWIND_HOST_ADDRESS  with existing clusters: this host as their pods reach it [default: 127.0.0.1]
   KUBEBUILDER_ASSETS      use this etcd and kube-apiserver; API only";
 
 /// An error with its causes, once each.
@@ -88,6 +91,9 @@ pub(crate) struct Start {
     /// Start no nodes: the API only
     #[arg(long)]
     no_nodes: bool,
+    /// Stay in front: the fleet ends with this command, on Ctrl-C or however it ends
+    #[arg(long)]
+    foreground: bool,
 }
 
 impl Start {
@@ -96,10 +102,14 @@ impl Start {
             name: self.name,
             regions: self.regions,
             nodes: !self.no_nodes,
-            lifetime: Lifetime::UntilStopped,
+            lifetime: if self.foreground {
+                Lifetime::Owned
+            } else {
+                Lifetime::UntilStopped
+            },
         })
         .await?;
-        let mut out = io::stdout().lock();
+        let mut out = io::stdout();
         for cluster in fleet.clusters() {
             let kubeconfig = cluster.kubeconfig_admin();
             writeln!(
@@ -110,6 +120,14 @@ impl Start {
             )?;
         }
         writeln!(out, "stop it: dev down --name {}", fleet.name())?;
+        if self.foreground {
+            let mut terminated = signal(SignalKind::terminate())?;
+            tokio::select! {
+                interrupted = tokio::signal::ctrl_c() => interrupted?,
+                _ = terminated.recv() => {}
+            }
+            fleet.stop().await?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -183,8 +201,8 @@ pub(crate) struct Kubectl {
     name: String,
     /// The cluster: `hub` or a region
     cluster: String,
-    /// kubectl's own arguments, after `--`
-    #[arg(last = true)]
+    /// kubectl's own arguments; `--` before them keeps dev's options apart
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     args: Vec<String>,
 }
 

@@ -11,11 +11,11 @@ mod node;
 mod pki;
 mod record;
 mod slot;
+mod spec;
 mod sweep;
 
 use std::{
-    collections::BTreeSet,
-    fs,
+    fs, io,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,11 +24,13 @@ use std::{
 
 use futures::future;
 
-pub use self::{cluster::Cluster, error::Error, record::Record};
-use self::{
-    slot::{CLUSTERS, Slot},
-    sweep::Watch,
+pub use self::{
+    cluster::Cluster,
+    error::Error,
+    record::Record,
+    spec::{FleetSpec, Lifetime},
 };
+use self::{slot::Slot, sweep::Watch};
 use crate::{
     build::{self, What},
     choice::{self, Choice, Machinery, Offer},
@@ -36,98 +38,15 @@ use crate::{
     paths,
     process::Identity,
     progress::say,
+    setup,
 };
 
 /// The hub's name among the clusters.
 pub const HUB: &str = "hub";
+/// Existing clusters only: the address under which their pods reach this host.
+pub const HOST_ADDRESS: &str = "TRADEWIND_HOST_ADDRESS";
 /// The environment variable that marks every process of a fleet with its run directory.
 const MARK: &str = "TRADEWIND_FLEET";
-
-/// Who ends a fleet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lifetime {
-    /// It outlives the command that starts it, until `dev down`.
-    UntilStopped,
-    /// It ends with the [`Fleet`] value or with this process, whichever ends first: for tests.
-    Owned,
-}
-
-/// What to start.
-#[derive(Clone, Debug)]
-pub struct FleetSpec {
-    /// The fleet's name; unique among those that run.
-    pub name: String,
-    /// The regional clusters; the hub comes on top.
-    pub regions: Vec<String>,
-    /// Whether each cluster gets a real node; without, the API only.
-    pub nodes: bool,
-    /// Who ends it.
-    pub lifetime: Lifetime,
-}
-
-impl FleetSpec {
-    /// A hub and these regions with nodes, until stopped.
-    pub fn new(name: &str, regions: &[&str]) -> Self {
-        Self {
-            name: name.to_owned(),
-            regions: regions.iter().map(|region| (*region).to_owned()).collect(),
-            nodes: true,
-            lifetime: Lifetime::UntilStopped,
-        }
-    }
-
-    /// The same for a test: ends with it, and its name is made unique by the process id.
-    pub fn for_test(name: &str, regions: &[&str]) -> Self {
-        Self {
-            lifetime: Lifetime::Owned,
-            ..Self::new(&format!("{name}-{}", std::process::id()), regions)
-        }
-    }
-
-    /// API only: quicker, when no pod must run.
-    #[must_use]
-    pub fn without_nodes(mut self) -> Self {
-        self.nodes = false;
-        self
-    }
-
-    fn clusters(&self) -> Result<Vec<String>, Error> {
-        check_name(&self.name, "fleet")?;
-        let clusters: Vec<String> = [HUB.to_owned()]
-            .into_iter()
-            .chain(self.regions.iter().cloned())
-            .collect();
-        let mut seen = BTreeSet::new();
-        for name in &clusters {
-            check_name(name, "cluster")?;
-            if !seen.insert(name) {
-                return Err(Error::Twice { name: name.clone() });
-            }
-        }
-        if clusters.len() > CLUSTERS {
-            return Err(Error::TooMany { limit: CLUSTERS });
-        }
-        Ok(clusters)
-    }
-}
-
-/// The name becomes a folder, a node and a host name.
-fn check_name(name: &str, what: &'static str) -> Result<(), Error> {
-    let good = (1..=40).contains(&name.len())
-        && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && !name.ends_with('-')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    if good {
-        Ok(())
-    } else {
-        Err(Error::Name {
-            name: name.to_owned(),
-            what,
-        })
-    }
-}
 
 /// A running fleet.
 #[derive(Debug)]
@@ -140,13 +59,16 @@ pub struct Fleet {
 impl Fleet {
     /// Builds what is missing, starts every cluster at once and waits until all are ready.
     pub async fn start(spec: FleetSpec) -> Result<Self, Error> {
-        let begun = Instant::now();
         let clusters = spec.clusters()?;
         let choice = choice::choose(&Offer::here(), &clusters, spec.nodes)?;
         for why in &choice.why {
             say(&format!("clusters: {why}"));
         }
+        if choice.nodes && choice.machinery == Machinery::Built {
+            setup::check_nodes()?;
+        }
         let programs = programs(&choice).await?;
+        let begun = Instant::now();
         let record = Arc::new(claim(&spec, clusters, choice, programs)?);
         let mut fleet = Self {
             watch: None,
@@ -335,6 +257,7 @@ fn claim(
         if nodes {
             // Tells the sweep that there are interfaces and cgroups.
             fs::write(dir.join("nodes"), "")?;
+            remember_forwarding(&base)?;
         }
         record.write()
     };
@@ -345,11 +268,24 @@ fn claim(
     Ok(record)
 }
 
+/// Keeps what the machine had before the first fleet with nodes: the network plugin switches forwarding on.
+fn remember_forwarding(base: &Path) -> io::Result<()> {
+    let kept = base.join("ip_forward");
+    if kept.exists() {
+        return Ok(());
+    }
+    fs::write(kept, fs::read("/proc/sys/net/ipv4/ip_forward")?)
+}
+
+/// Of existing clusters nobody but their owner knows how their pods reach this host.
 fn host_address(slot: Slot, nodes: bool) -> Ipv4Addr {
-    if nodes {
-        slot.host_address()
-    } else {
-        Ipv4Addr::LOCALHOST
+    let given = std::env::var(HOST_ADDRESS)
+        .ok()
+        .and_then(|address| address.parse().ok());
+    match given {
+        _ if nodes => slot.host_address(),
+        Some(given) => given,
+        None => Ipv4Addr::LOCALHOST,
     }
 }
 

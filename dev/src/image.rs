@@ -13,8 +13,8 @@ use sha2::{Digest, Sha256};
 
 /// The user of every image: nobody on the host, and not root inside.
 const USER: u32 = 65532;
-/// What the binary is called inside.
-const ENTRYPOINT: &str = "/app";
+/// Where the binary is inside.
+const BINARIES: &str = "/usr/local/bin";
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// Why there is no image.
@@ -63,7 +63,7 @@ pub fn of_binary(repository: &str, binary: &Path, dir: &Path) -> Result<Image, E
     let name = format!("{repository}:dev-{}", &digest[..12]);
     let archive = dir.join(format!("{repository}-{}.tar", &digest[..12]));
     if !archive.is_file() {
-        pack(&name, &layer, &digest)
+        pack(&name, &layer, &digest, &entry_point(binary))
             .and_then(|content| write_whole(&archive, &content))
             .map_err(|source| Error::Write {
                 path: archive.clone(),
@@ -81,6 +81,12 @@ fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Where the binary is in the image: as in the released one, so that the same pod spec fits both.
+fn entry_point(binary: &Path) -> String {
+    let name = binary.file_name().unwrap_or_default().to_string_lossy();
+    format!("{BINARIES}/{name}")
+}
+
 fn layer(binary: &Path) -> Result<Vec<u8>, Error> {
     let read = |path: &Path| {
         fs::read(path).map_err(|source| Error::Read {
@@ -89,7 +95,7 @@ fn layer(binary: &Path) -> Result<Vec<u8>, Error> {
         })
     };
     let mut files = vec![
-        (ENTRYPOINT.to_owned(), read(binary)?, 0o755),
+        (entry_point(binary), read(binary)?, 0o755),
         (
             "/etc/passwd".into(),
             format!("nonroot:x:{USER}:{USER}::/:/none\n").into_bytes(),
@@ -155,7 +161,7 @@ fn parse_ldd(output: &str) -> Result<BTreeSet<PathBuf>, String> {
     Ok(found)
 }
 
-fn pack(name: &str, layer: &[u8], digest: &str) -> io::Result<Vec<u8>> {
+fn pack(name: &str, layer: &[u8], digest: &str, entry_point: &str) -> io::Result<Vec<u8>> {
     let architecture = match std::env::consts::ARCH {
         "aarch64" => "arm64",
         "x86_64" => "amd64",
@@ -166,8 +172,8 @@ fn pack(name: &str, layer: &[u8], digest: &str) -> io::Result<Vec<u8>> {
         "os": "linux",
         "config": {
             "User": format!("{USER}:{USER}"),
-            "Entrypoint": [ENTRYPOINT],
-            "Env": ["PATH=/", format!("SSL_CERT_FILE={CERTIFICATES}")],
+            "Entrypoint": [entry_point],
+            "Env": ["PATH=/usr/local/bin", format!("SSL_CERT_FILE={CERTIFICATES}")],
             "WorkingDir": "/",
         },
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{digest}")] },

@@ -1,5 +1,5 @@
-//! The machinery that Tradewind is tried and tested on: real local clusters, built from pinned sources, real
-//! databases and peers. Never shipped.
+//! The machinery that Tradewind is tried and tested on: real local clusters, databases and peers, built from pinned
+//! sources. Never shipped. In: nothing but a machine. Out: a [`fleet::Fleet`] with kubeconfigs, and servers to talk to.
 
 pub mod build;
 pub mod choice;
@@ -13,3 +13,4 @@ pub mod progress;
 pub mod serve;
 pub mod setup;
 pub mod shop;
+pub mod story;

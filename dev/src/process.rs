@@ -77,7 +77,7 @@ pub enum Error {
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Launch {
-    /// The component's name: its log is `<name>.log` and its record `<name>.json`.
+    /// The component's name: its log is `<name>.log` and its record `<name>.process`.
     pub name: String,
     /// The program.
     pub program: PathBuf,
@@ -160,6 +160,7 @@ pub struct Daemon {
 
 impl Daemon {
     /// The daemon of this name recorded in `dir`, whether it runs or not.
+    #[must_use]
     pub fn named(name: &str, dir: &Path) -> Self {
         Self {
             name: name.to_owned(),
@@ -217,7 +218,7 @@ impl Daemon {
     }
 
     fn record_path(&self) -> PathBuf {
-        self.dir.join(format!("{}.json", self.name))
+        self.dir.join(format!("{}.process", self.name))
     }
 
     /// Where its output goes.
@@ -306,11 +307,11 @@ impl Daemon {
     pub fn tail(&self) -> String {
         let log = fs::read(self.log_path()).unwrap_or_default();
         let text = String::from_utf8_lossy(&log);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(TAIL)..]
-            .iter()
-            .map(|line| format!("    {}\n", line.chars().take(300).collect::<String>()))
-            .collect()
+        let lines: Vec<String> = text
+            .lines()
+            .map(|line| format!("    {}", line.chars().take(300).collect::<String>()))
+            .collect();
+        lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
 }
 
@@ -357,7 +358,7 @@ mod tests {
             ..own
         };
         fs::write(
-            dir.path().join("etcd.json"),
+            dir.path().join("etcd.process"),
             serde_json::to_vec(&other).unwrap(),
         )
         .unwrap();

@@ -11,7 +11,7 @@ use crate::{paths, progress::say};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Not Debian, or no way to install.
-    #[error("this machine lacks {missing}, and cannot be given it from here: install it ({hint})")]
+    #[error("this machine lacks {missing}: install it ({hint})")]
     Lacking {
         /// What is missing.
         missing: String,
@@ -40,6 +40,8 @@ pub enum Error {
 struct Package {
     name: &'static str,
     purpose: &'static str,
+    /// Whether a node cannot start without it.
+    nodes: bool,
     is_there: fn() -> bool,
 }
 
@@ -47,29 +49,50 @@ const PACKAGES: [Package; 5] = [
     Package {
         name: "postgresql",
         purpose: "the regions' databases",
+        nodes: false,
         is_there: || Path::new("/usr/lib/postgresql").is_dir(),
     },
     Package {
         name: "runc",
         purpose: "running containers",
+        nodes: true,
         is_there: || paths::program("runc").is_some(),
     },
     Package {
         name: "iproute2",
         purpose: "the nodes' network",
+        nodes: true,
         is_there: || paths::program("ip").is_some(),
     },
     Package {
         name: "util-linux",
         purpose: "the nodes' mount namespaces",
+        nodes: true,
         is_there: || paths::program("unshare").is_some() && paths::program("nsenter").is_some(),
     },
     Package {
         name: "ca-certificates",
         purpose: "the agent's image",
+        nodes: false,
         is_there: || Path::new("/etc/ssl/certs/ca-certificates.crt").is_file(),
     },
 ];
+
+/// Whether a node can start here; the error says what is missing and how to get it.
+pub fn check_nodes() -> Result<(), Error> {
+    let missing: Vec<&str> = PACKAGES
+        .iter()
+        .filter(|package| package.nodes && !(package.is_there)())
+        .map(|package| package.name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Lacking {
+        missing: missing.join(", "),
+        hint: "`dev setup` does it on Debian".into(),
+    })
+}
 
 /// Installs what is missing and says so; as root, or with `sudo` that asks for nothing.
 pub async fn setup() -> Result<(), Error> {

@@ -62,10 +62,13 @@ impl Shrink for FeedReport {
     }
 }
 
-/// Rules are bounded so that a report fits: every figure of it is wanted.
+/// Rules are bounded so that their figures fit; only with counts beyond a thousand million rows, and a long
+/// message, is there no room left for the dates.
 impl Shrink for RetainReport {
     fn shrink(&mut self) -> bool {
-        false
+        self.rules
+            .iter_mut()
+            .any(|rule| rule.oldest_kept.take().is_some())
     }
 }
 
@@ -119,7 +122,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::RejectedItem;
+    use crate::contract::{RejectedItem, RetainedRule};
     use proptest::prelude::*;
 
     fn feed(rejections: usize) -> FeedReport {
@@ -160,6 +163,67 @@ mod tests {
             (back.outcome, back.reason.as_str()),
             (Outcome::Retry, "Stopped")
         );
+    }
+
+    /// The worst that a run can say about sixteen rules with names of 32 characters.
+    fn worst(number: i64) -> Report<RetainReport> {
+        let rule = |at| RetainedRule {
+            name: format!("{at:032}"),
+            rows: number,
+            due: number,
+            erased: number,
+            held: 0,
+            restricted: 0,
+            gone: number,
+            blocked: number,
+            failed: number,
+            remaining: number,
+            null_clock: number,
+            oldest_kept: Some("2016-02-29".into()),
+        };
+        let body = RetainReport {
+            run: "00000000-0000-0000-0000-000000000000".into(),
+            preview_as_of: None,
+            preview_hash: None,
+            rules: (0..16).map(rule).collect(),
+        };
+        Begun::now("retain").ended(Outcome::Refused, "RowsFailed", &"x".repeat(150), Some(body))
+    }
+
+    #[test]
+    fn sixteen_rules_fit_with_every_figure_at_hundreds_of_millions() {
+        let bytes = encode(worst(999_999_999)).unwrap();
+        let back: Report<RetainReport> = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(Some(back.body.unwrap()), worst(999_999_999).body);
+    }
+
+    #[test]
+    fn figures_outlive_dates() {
+        let number = 999_999_999_999;
+        let bytes = encode(worst(number)).unwrap();
+        let back: Report<RetainReport> = serde_json::from_slice(&bytes).unwrap();
+        let rules = back.body.unwrap().rules;
+        assert!(
+            rules
+                .iter()
+                .all(|rule| rule.due == number && rule.null_clock == number)
+        );
+    }
+
+    #[test]
+    fn sixteen_previewed_rules_fit_with_a_long_message() {
+        let mut report = worst(999_999_999);
+        report.message = "y".repeat(MESSAGE_BYTES);
+        let body = report.body.as_mut().unwrap();
+        body.run.clear();
+        body.preview_as_of = Some("2026-01-01T00:00:00.123456Z".into());
+        body.preview_hash = Some(format!("sha256-{}", "0".repeat(64)));
+        for rule in &mut body.rules {
+            (rule.erased, rule.gone, rule.failed) = (0, 0, 0);
+        }
+        let body = report.body.clone();
+        let back: Report<RetainReport> = serde_json::from_slice(&encode(report).unwrap()).unwrap();
+        assert_eq!(back.body, body);
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Preview;
+use super::{Preview, PreviewedRule};
 
 /// The most bytes that Kubernetes keeps of a termination message.
 pub const REPORT_BYTES: usize = 4096;
@@ -96,20 +96,51 @@ pub struct RejectedItem {
 
 /// What a retention run did. `due = erased + held + restricted + gone + blocked + failed + remaining` for every
 /// rule, each term counted for itself. Cumulative over all attempts of the run, read back from the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RetainReport {
     /// The run's id in the region's run table; empty for a dry run.
     #[serde(default)]
     pub run: String,
-    /// What was previewed, with its hash; absent when the run erased under an approval or below the bound.
+    /// The database's clock at the count, when the report carries a preview (see [`RetainReport::preview`]):
+    /// after a dry run, and while an approval is awaited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub preview: Option<Preview>,
+    pub preview_as_of: Option<String>,
     /// The preview's hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_hash: Option<String>,
     /// A rule each.
     pub rules: Vec<RetainedRule>,
+}
+
+impl RetainReport {
+    /// The preview whose hash the report names, for the region and spec that the run was given; `None` when
+    /// there is none, or when it was made for something else. Put together from the rules' counts, which a
+    /// message of 4,096 bytes has no room to carry twice.
+    #[must_use]
+    pub fn preview(&self, region: &str, spec_hash: &str) -> Option<Preview> {
+        let seen = |rule: &RetainedRule| PreviewedRule {
+            name: rule.name.clone(),
+            rows: rule.rows,
+            due: rule.due,
+        };
+        let preview = Preview {
+            region: region.to_owned(),
+            as_of: self.preview_as_of.clone()?,
+            spec_hash: spec_hash.to_owned(),
+            rules: self.rules.iter().map(seen).collect(),
+        };
+        (Some(preview.hash()) == self.preview_hash).then_some(preview)
+    }
+}
+
+/// Numbers that are nearly always 0 are left out of a report, so that it fits; they read as 0.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// One rule's numbers, in rows.
@@ -127,25 +158,25 @@ pub struct RetainedRule {
     #[serde(default)]
     pub erased: i64,
     /// Due rows that a hold keeps. No release of Tradewind places holds yet: always 0.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub held: i64,
     /// Due rows that are restricted instead of erased. No method restricts yet: always 0.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub restricted: i64,
     /// Due rows that somebody else deleted, or whose clock moved, meanwhile.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub gone: i64,
     /// Due rows that a row of another table still refers to.
     #[serde(default)]
     pub blocked: i64,
     /// Due rows that the database refused to delete.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: i64,
     /// Due rows that are left for the next run.
     #[serde(default)]
     pub remaining: i64,
     /// Rows without a clock: never due, to be mended by somebody.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub null_clock: i64,
     /// The clock of the oldest row that is still kept, RFC 3339 date; absent when the table is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]

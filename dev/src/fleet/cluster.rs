@@ -211,7 +211,7 @@ impl Cluster {
             .output()
             .await
             .map_err(|source| self.file_error(source))?;
-        self.printed(args, output)
+        self.printed(args, &output)
     }
 
     /// Runs `kubectl` with a manifest on standard input, such as `kubectl_with(&["apply", "-f", "-"], yaml)`.
@@ -230,10 +230,10 @@ impl Cluster {
             child.wait_with_output().await
         };
         let output = run.await.map_err(|source| self.file_error(source))?;
-        self.printed(args, output)
+        self.printed(args, &output)
     }
 
-    fn printed(&self, args: &[&str], output: Output) -> Result<String, Error> {
+    fn printed(&self, args: &[&str], output: &Output) -> Result<String, Error> {
         if output.status.success() {
             return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }

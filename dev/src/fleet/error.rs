@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::{pki, slot};
-use crate::{build, choice, image, process};
+use crate::{build, choice, image, process, setup};
 
 /// Why a fleet cannot be started, used or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +157,9 @@ pub enum Error {
     /// Nothing could be chosen to make clusters of.
     #[error("no clusters")]
     Choice(#[from] choice::Error),
+    /// The machine lacks what a node needs.
+    #[error("no nodes")]
+    Machine(#[from] setup::Error),
     /// A program could not be built.
     #[error("no programs")]
     Build(#[from] build::Error),

@@ -20,8 +20,8 @@ const CONTAINERD: &str = "containerd";
 const KUBELET: &str = "kubelet";
 /// Both.
 pub(super) const COMPONENTS: [&str; 2] = [CONTAINERD, KUBELET];
-const CONTAINERD_WITHIN: Duration = Duration::from_secs(60);
-const NODE_WITHIN: Duration = Duration::from_secs(180);
+const CONTAINERD_WITHIN: Duration = Duration::from_mins(1);
+const NODE_WITHIN: Duration = Duration::from_mins(3);
 /// What `statfs` says of an overlay: another cannot be put on top of it.
 const OVERLAY: i64 = 0x794c_7630;
 
@@ -75,8 +75,9 @@ pub(super) async fn start_containerd(cluster: &Cluster) -> Result<(), Error> {
 
 /// Starts the kubelet and waits until its node takes pods.
 pub(super) async fn start_kubelet(cluster: &Cluster) -> Result<(), Error> {
-    let config = cluster.dir().join("kubelet.json");
+    let config = cluster.dir().join("kubelet-config.json");
     fs::write(&config, kubelet_config(cluster).to_string())
+        .and_then(|()| make_cgroup(cluster))
         .map_err(|source| cluster.file_error(source))?;
     let Some(containerd) = cluster.daemon(CONTAINERD).identity() else {
         return Err(Error::NotRunning {
@@ -134,6 +135,25 @@ fn dir(cluster: &Cluster) -> PathBuf {
 
 fn socket(cluster: &Cluster) -> PathBuf {
     cluster.dir().join("containerd.sock")
+}
+
+fn cgroup(cluster: &Cluster) -> String {
+    format!("/{}/{}", cluster.record().slot.cgroup(), cluster.name())
+}
+
+/// The kubelet does not make its root cgroup: one in every hierarchy of version 1, or the one of version 2.
+fn make_cgroup(cluster: &Cluster) -> io::Result<()> {
+    let root = Path::new("/sys/fs/cgroup");
+    let path = cgroup(cluster);
+    let within =
+        |hierarchy: &Path| fs::create_dir_all(hierarchy.join(path.trim_start_matches('/')));
+    if root.join("cgroup.controllers").is_file() {
+        return within(root);
+    }
+    for hierarchy in fs::read_dir(root)? {
+        within(&hierarchy?.path())?;
+    }
+    Ok(())
 }
 
 /// overlayfs, except on top of another overlay (a container's own file system).
@@ -218,10 +238,11 @@ fn kubelet_config(cluster: &Cluster) -> serde_json::Value {
         "tlsPrivateKeyFile": pki.key("kubelet-server"),
         "containerRuntimeEndpoint": format!("unix://{}", socket(cluster).display()),
         "resolvConf": dir(cluster).join("resolv.conf"),
-        // All pods of the fleet under one cgroup, where its end finds them.
+        // All pods of the fleet under one cgroup, where its end finds them: the kubelet sets the parent of its
+        // pods' cgroups only when it keeps one per class of service.
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": format!("/{}", cluster.record().slot.cgroup()),
-        "cgroupsPerQOS": false,
+        "cgroupRoot": cgroup(cluster),
+        "cgroupsPerQOS": true,
         "enforceNodeAllocatable": [],
         "failCgroupV1": false,
         "failSwapOn": false,

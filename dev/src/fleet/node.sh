@@ -3,8 +3,9 @@
 # containerd have built in. All their mounts and network namespaces live here and end with the last process of
 # the node, however it ends.
 set -e
-mount -t tmpfs -o mode=0755 tmpfs /run
-mount --bind "$1/lib" /var/lib
-mount --bind "$1/log" /var/log
+# -n: mount keeps no notes of its own in the machine's /run.
+mount -n -t tmpfs -o mode=0755 tmpfs /run
+mount -n --bind "$1/lib" /var/lib
+mount -n --bind "$1/log" /var/log
 shift
 exec "$@"

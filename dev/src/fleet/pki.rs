@@ -115,7 +115,11 @@ impl Pki {
             self.sign(&issuer, subject)?;
         }
         let tokens = generate("service-accounts")?;
-        self.write(&self.key("service-accounts"), &tokens.serialize_pem())
+        write(
+            &self.certificate("service-accounts"),
+            &tokens.public_key_pem(),
+        )?;
+        write(&self.key("service-accounts"), &tokens.serialize_pem())
     }
 
     fn authority(&self) -> Result<Issuer<'static, KeyPair>, Error> {
@@ -134,8 +138,8 @@ impl Pki {
             name: name.to_owned(),
             source,
         })?;
-        self.write(&self.certificate(name), &certificate.pem())?;
-        self.write(&self.key(name), &key.serialize_pem())?;
+        write(&self.certificate(name), &certificate.pem())?;
+        write(&self.key(name), &key.serialize_pem())?;
         Ok(Issuer::new(params, key))
     }
 
@@ -162,16 +166,16 @@ impl Pki {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         let certificate = params.signed_by(&key, issuer).map_err(make)?;
-        self.write(&self.certificate(subject.name), &certificate.pem())?;
-        self.write(&self.key(subject.name), &key.serialize_pem())
+        write(&self.certificate(subject.name), &certificate.pem())?;
+        write(&self.key(subject.name), &key.serialize_pem())
     }
+}
 
-    fn write(&self, path: &Path, content: &str) -> Result<(), Error> {
-        write_private(path, content.as_bytes()).map_err(|source| Error::Write {
-            path: path.to_owned(),
-            source,
-        })
-    }
+fn write(path: &Path, content: &str) -> Result<(), Error> {
+    write_private(path, content.as_bytes()).map_err(|source| Error::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn generate(name: &str) -> Result<KeyPair, Error> {

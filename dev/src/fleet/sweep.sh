@@ -10,9 +10,11 @@ slot=$2
 [ -n "$run" ] && [ -n "$slot" ] || exit 2
 if [ "$3" = watch ]; then
     cat >/dev/null
-    # Stopped in the ordinary way: the slot may be somebody else's by now.
-    [ -e "$run/fleet.json" ] || exit 0
 fi
+
+# One at a time: of two for the same fleet, the later must not touch a slot that is somebody else's by then.
+exec 9>>"$(dirname "$run")/sweep.lock" && flock 9 || exit 1
+[ -e "$run" ] || exit 0
 
 members() {
     grep -lzxsF "TRADEWIND_FLEET=$run" /proc/[0-9]*/environ | cut -d/ -f3
@@ -33,10 +35,22 @@ done
 
 if [ -e "$run/nodes" ]; then
     # Mounts, network namespaces and veths lived in the nodes' mount namespaces and are gone with their processes.
-    find /sys/fs/cgroup -depth -type d \( -path "*/tradewind-$slot" -o -path "*/tradewind-$slot/*" \) \
-        -exec rmdir {} + 2>/dev/null
+    # A cgroup can be removed once its last process is reaped: a moment after it was killed.
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        cgroups=$(find /sys/fs/cgroup -depth -type d \( -path "*/tradewind-$slot" -o -path "*/tradewind-$slot/*" \))
+        [ -n "$cgroups" ] || break
+        # shellcheck disable=SC2086 # a list of paths without spaces
+        rmdir $cgroups 2>/dev/null || sleep 0.1
+    done
+    [ -z "$cgroups" ] || { echo "cgroups are left: $cgroups" >&2; exit 1; }
     if ip link show "tw$slot" >/dev/null 2>&1; then
         ip link delete "tw$slot" || exit 1
+    fi
+    # The network plugin switches forwarding on; the last fleet to go puts it back.
+    forwarding=$(dirname "$run")/ip_forward
+    if [ -e "$forwarding" ] && ! ip -br link show type bridge | grep -q '^tw[0-9]'; then
+        cat "$forwarding" >/proc/sys/net/ipv4/ip_forward
+        rm -f "$forwarding"
     fi
 fi
 rm -rf "$run"

@@ -1,0 +1,219 @@
+//! The local clusters, for real: pods run, the rules hold, faults can be made, and nothing is left at the end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where its world is not as it should be"
+)]
+
+#[path = "fleet/access.rs"]
+mod access;
+#[path = "fleet/trace.rs"]
+mod trace;
+#[path = "fleet/workloads.rs"]
+mod workloads;
+
+use std::{
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use tokio::process::Command;
+use tradewind_dev::fleet::{Cluster, Fleet, FleetSpec};
+
+use crate::{
+    access::a_service_account_may_only_what_it_was_given,
+    trace::Trace,
+    workloads::{
+        a_deployment_is_reached_from_the_host, a_job_reads_from_the_host_and_reports,
+        a_pod_with_rights_is_refused, namespace,
+    },
+};
+
+const NAMESPACE: &str = "proof";
+
+/// Says how long a step took: shown with `--nocapture`, never judged.
+async fn timed<T>(what: &str, step: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let done = step.await;
+    eprintln!("{what}: {:.1} s", begun.elapsed().as_secs_f64());
+    done
+}
+
+async fn an_api_server_can_hang_and_stop_and_come_back(cluster: &Cluster) {
+    let ask = ["get", "namespace", NAMESPACE, "--request-timeout=2s"];
+    cluster.freeze().unwrap();
+    let hung = cluster.kubectl(&ask).await;
+    cluster.thaw().unwrap();
+    assert!(hung.is_err());
+    cluster.kubectl(&ask).await.unwrap();
+    cluster.stop_apiserver().await.unwrap();
+    let refused = cluster.kubectl(&ask).await.unwrap_err().to_string();
+    assert!(refused.contains("refused"), "{refused}");
+    assert!(
+        cluster.state().contains("not running: kube-apiserver"),
+        "{}",
+        cluster.state()
+    );
+    cluster.start_apiserver().await.unwrap();
+    cluster.kubectl(&ask).await.unwrap();
+}
+
+/// Another fleet beside this one, found by name, has other numbers and may go without harm to it.
+async fn another_fleet_beside_it_does_not_clash(fleet: &Fleet) {
+    let spec = FleetSpec::for_test("beside", &["eu-west"]).without_nodes();
+    let beside = timed("start API only beside it", Fleet::start(spec))
+        .await
+        .unwrap();
+    let trace = Trace::of(&beside);
+    let found = Fleet::attach(beside.name()).unwrap();
+    assert_ne!(
+        found.cluster("eu-west").unwrap().server(),
+        fleet.cluster("eu-west").unwrap().server()
+    );
+    beside.stop().await.unwrap();
+    trace.assert_gone();
+    fleet
+        .cluster("eu-west")
+        .unwrap()
+        .kubectl(&["get", "--raw", "/readyz"])
+        .await
+        .unwrap();
+}
+
+/// The clusters of one fleet serve as the existing clusters of another, which must not end them.
+async fn existing_clusters_are_used_and_left_alone(fleet: &Fleet) {
+    let list: Vec<String> = fleet
+        .clusters()
+        .map(|cluster| {
+            format!(
+                "{}={}",
+                cluster.name(),
+                cluster.kubeconfig_admin().display()
+            )
+        })
+        .collect();
+    let name = format!("guest-{}", std::process::id());
+    let dev = async |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dev"));
+        command
+            .args(args)
+            .env("TRADEWIND_KUBECONFIGS", list.join(","));
+        command.output().await.unwrap()
+    };
+    let started = dev(&["start", "--name", &name, "--regions", "eu-west"]).await;
+    let said = String::from_utf8_lossy(&started.stderr).into_owned();
+    assert!(started.status.success(), "{said}");
+    assert!(said.contains("existing clusters eu-west, hub"), "{said}");
+    let asked = dev(&[
+        "kubectl", "--name", &name, "eu-west", "get", "nodes", "-o", "name",
+    ])
+    .await;
+    assert_eq!(String::from_utf8_lossy(&asked.stdout), "node/eu-west\n");
+    assert!(dev(&["down", "--name", &name]).await.status.success());
+    assert!(fleet.clusters().all(|cluster| cluster.state() == "running"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_run_rules_hold_and_nothing_is_left() {
+    let spec = FleetSpec::for_test("fleet", &["eu-west"]);
+    let fleet = Fleet::start(spec).await.unwrap();
+    assert!(fleet.has_nodes(), "this test needs root: pods must run");
+    let probe = Path::new(env!("CARGO_BIN_EXE_pod-probe"));
+    let image = timed("load image", fleet.load_binary("probe", probe))
+        .await
+        .unwrap();
+    for cluster in fleet.clusters() {
+        namespace(&cluster).await;
+        timed(
+            "job",
+            a_job_reads_from_the_host_and_reports(&cluster, &image),
+        )
+        .await;
+    }
+    let region = fleet.cluster("eu-west").unwrap();
+    timed(
+        "deployment",
+        a_deployment_is_reached_from_the_host(&region, &image),
+    )
+    .await;
+    a_pod_with_rights_is_refused(&region, &image).await;
+    a_service_account_may_only_what_it_was_given(&region).await;
+    timed(
+        "faults",
+        an_api_server_can_hang_and_stop_and_come_back(&region),
+    )
+    .await;
+    another_fleet_beside_it_does_not_clash(&fleet).await;
+    existing_clusters_are_used_and_left_alone(&fleet).await;
+
+    let trace = Trace::of(&fleet);
+    assert!(
+        trace.saw_pods(),
+        "the check for leftovers must see the pods while they run"
+    );
+    timed("stop", fleet.stop()).await.unwrap();
+    trace.assert_gone();
+}
+
+/// Our own API server and etcd stand in for those that `setup-envtest` brings.
+#[tokio::test(flavor = "multi_thread")]
+async fn given_assets_replace_the_api_server_and_a_killed_owner_leaves_nothing() {
+    let assets = tempfile::tempdir().unwrap();
+    let built = tradewind_dev::build::build(&[tradewind_dev::build::What::ControlPlane]).await;
+    for program in ["etcd", "kube-apiserver"] {
+        let link = assets.path().join(program);
+        std::os::unix::fs::symlink(built.as_ref().unwrap().control_plane(), link).unwrap();
+    }
+    let name = format!("assets-{}", std::process::id());
+    let mut owner = Command::new(env!("CARGO_BIN_EXE_dev"))
+        .args([
+            "start",
+            "--foreground",
+            "--name",
+            &name,
+            "--regions",
+            "eu-west",
+        ])
+        .env("KUBEBUILDER_ASSETS", assets.path())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines =
+        tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(owner.stdout.take().unwrap()));
+    let ready = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.starts_with("stop it") {
+                return;
+            }
+        }
+        panic!("the fleet did not start");
+    };
+    tokio::time::timeout(Duration::from_mins(3), ready)
+        .await
+        .unwrap();
+    let fleet = Fleet::attach(&name).unwrap();
+    assert!(!fleet.has_nodes());
+    let region = fleet.cluster("eu-west").unwrap();
+    assert!(
+        region
+            .state()
+            .ends_with("kube-controller-manager, kube-scheduler"),
+        "{}",
+        region.state()
+    );
+    region
+        .kubectl(&["create", "namespace", NAMESPACE])
+        .await
+        .unwrap();
+
+    let trace = Trace::of(&fleet);
+    owner.kill().await.unwrap();
+    let begun = Instant::now();
+    while fleet.dir().exists() && begun.elapsed() < Duration::from_secs(30) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    trace.assert_gone();
+}

@@ -1,0 +1,320 @@
+//! The task's words, parsed once.
+//!
+//! In: `contract::Retain`. Out: [`Settings`], whose values cannot be wrong any more. Pure.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span};
+
+use crate::contract::{Retain, RetentionRule};
+
+/// A batch holds its rows' locks and its books in memory: more rows than this help nobody.
+const MOST_BATCH_ROWS: u32 = 10_000;
+
+/// Why a task is refused. Each names the field and what would be right.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// `timeZone` is no IANA zone.
+    #[error("`timeZone` is `{zone}`, which is no IANA zone such as `Europe/Berlin`")]
+    Zone {
+        /// As it was written.
+        zone: String,
+    },
+    /// `window` is no duration, or not a positive one.
+    #[error("`window` is `{window}`: write a positive duration such as `PT4H`")]
+    Window {
+        /// As it was written.
+        window: String,
+    },
+    /// `after` is no calendar duration.
+    #[error(
+        "rule `{rule}`: `after` is `{after}`: write years, months, weeks or days such as `P8Y`"
+    )]
+    After {
+        /// The rule.
+        rule: String,
+        /// As it was written.
+        after: String,
+    },
+    /// A number is out of its bounds.
+    #[error("`{field}` is {value}: it must be from {least} to {most}")]
+    Bounds {
+        /// The field.
+        field: &'static str,
+        /// As it was written.
+        value: u32,
+        /// The least that is allowed.
+        least: u32,
+        /// The most that is allowed.
+        most: u32,
+    },
+    /// There is nothing to do.
+    #[error("`rules` is empty: name at least one")]
+    NoRules,
+    /// Two rules have one name.
+    #[error("two rules are named `{rule}`")]
+    TwiceNamed {
+        /// The name.
+        rule: String,
+    },
+    /// One store, two files with its URL.
+    #[error("store `{store}` has two URLs: give all its rules the same")]
+    TwoUrls {
+        /// The store.
+        store: String,
+    },
+}
+
+/// The task, parsed.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    /// The region's zone.
+    pub(super) zone: TimeZone,
+    /// How long a run may take.
+    pub(super) window: Duration,
+    /// Most rows in one transaction.
+    pub(super) batch_rows: u32,
+    /// The bound, in percent of a rule's rows.
+    pub(super) max_percent: u32,
+    /// The rules by store, in the stores' order.
+    pub(super) stores: BTreeMap<String, StoreRules>,
+}
+
+/// What a store's run has to do.
+#[derive(Clone, Debug)]
+pub(super) struct StoreRules {
+    /// File with the store's URL.
+    pub(super) url: PathBuf,
+    /// Its rules, in the task's order.
+    pub(super) rules: Vec<Rule>,
+}
+
+/// A rule, parsed.
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    /// Its name.
+    pub(super) name: String,
+    /// Where it stands in the task, from 0.
+    pub(super) position: usize,
+    /// `table` or `schema.table`, to be found in the catalogue.
+    pub(super) table: String,
+    /// The clock column, to be found in the catalogue.
+    pub(super) clock: String,
+    /// The period.
+    pub(super) after: Span,
+}
+
+impl Settings {
+    /// Parses a task's words.
+    pub(super) fn parse(spec: &Retain) -> Result<Self, Error> {
+        let zone = TimeZone::get(&spec.time_zone).map_err(|_| Error::Zone {
+            zone: spec.time_zone.clone(),
+        })?;
+        let window = window(&spec.window).ok_or_else(|| Error::Window {
+            window: spec.window.clone(),
+        })?;
+        bounds("batchRows", spec.batch_rows, 1, MOST_BATCH_ROWS)?;
+        bounds("maxPercent", spec.max_percent, 0, 100)?;
+        if spec.rules.is_empty() {
+            return Err(Error::NoRules);
+        }
+        let mut stores: BTreeMap<String, StoreRules> = BTreeMap::new();
+        for (position, rule) in spec.rules.iter().enumerate() {
+            if spec.rules[..position]
+                .iter()
+                .any(|other| other.name == rule.name)
+            {
+                return Err(Error::TwiceNamed {
+                    rule: rule.name.clone(),
+                });
+            }
+            let store = stores
+                .entry(rule.store.clone())
+                .or_insert_with(|| StoreRules {
+                    url: rule.url.clone(),
+                    rules: Vec::new(),
+                });
+            if Path::new(&rule.url) != store.url {
+                return Err(Error::TwoUrls {
+                    store: rule.store.clone(),
+                });
+            }
+            store.rules.push(Rule {
+                name: rule.name.clone(),
+                position,
+                table: rule.table.clone(),
+                clock: rule.clock.clone(),
+                after: after(rule)?,
+            });
+        }
+        let (batch_rows, max_percent) = (spec.batch_rows, spec.max_percent);
+        Ok(Self {
+            zone,
+            window,
+            batch_rows,
+            max_percent,
+            stores,
+        })
+    }
+}
+
+fn bounds(field: &'static str, value: u32, least: u32, most: u32) -> Result<(), Error> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::Bounds {
+        field,
+        value,
+        least,
+        most,
+    })
+}
+
+/// A day of a window is 24 hours: it bounds a run, it counts no calendar.
+fn window(text: &str) -> Option<Duration> {
+    let span: Span = iso(text)?;
+    let length: SignedDuration = span
+        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+        .ok()?;
+    (length.is_positive()).then(|| length.unsigned_abs())
+}
+
+/// Years, months, weeks and days, not negative and not nothing: a period without hours ends at the same time
+/// of day as it began.
+fn after(rule: &RetentionRule) -> Result<Span, Error> {
+    let calendar = |span: &Span| {
+        span.is_positive()
+            && span.get_hours() == 0
+            && span.get_minutes() == 0
+            && span.get_seconds() == 0
+            && span.get_milliseconds() == 0
+            && span.get_microseconds() == 0
+            && span.get_nanoseconds() == 0
+    };
+    iso(&rule.after)
+        .filter(calendar)
+        .ok_or_else(|| Error::After {
+            rule: rule.name.clone(),
+            after: rule.after.clone(),
+        })
+}
+
+/// Strictly ISO 8601: `Span`'s own parser also takes `8 years`.
+fn iso(text: &str) -> Option<Span> {
+    jiff::fmt::temporal::SpanParser::new().parse_span(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::RetainMode;
+
+    fn task() -> Retain {
+        Retain {
+            policy: "eu-customers".into(),
+            mode: RetainMode::DryRun,
+            spec_hash: "sha256-00".into(),
+            time_zone: "Europe/Berlin".into(),
+            window: "PT4H".into(),
+            batch_rows: 1000,
+            max_percent: 5,
+            approval: None,
+            rules: vec![rule("invoices", "P8Y")],
+        }
+    }
+
+    fn rule(name: &str, after: &str) -> RetentionRule {
+        RetentionRule {
+            name: name.into(),
+            store: "orders".into(),
+            url: "/secrets/orders/url".into(),
+            table: name.into(),
+            clock: "issued_on".into(),
+            after: after.into(),
+        }
+    }
+
+    fn refusal(change: impl FnOnce(&mut Retain)) -> String {
+        let mut task = task();
+        change(&mut task);
+        Settings::parse(&task).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn rules_are_grouped_by_store_and_keep_their_order() {
+        let mut task = task();
+        task.rules.push(RetentionRule {
+            store: "inbox".into(),
+            ..rule("messages", "P90D")
+        });
+        task.rules.push(rule("orders", "P3Y6M"));
+        let settings = Settings::parse(&task).unwrap();
+        assert_eq!(settings.window, Duration::from_hours(4));
+        let orders: Vec<_> = settings.stores["orders"]
+            .rules
+            .iter()
+            .map(|r| (&*r.name, r.position))
+            .collect();
+        assert_eq!(orders, [("invoices", 0), ("orders", 2)]);
+        assert_eq!(settings.stores["inbox"].rules.len(), 1);
+    }
+
+    #[test]
+    fn periods_that_would_erase_everything_are_refused() {
+        for after in [
+            "", "P0D", "-P8Y", "8 years", "PT720H", "P1DT1S", "P", "8Y", "P1Y-1M",
+        ] {
+            let message = refusal(|task| task.rules[0].after = after.into());
+            assert!(
+                message.starts_with("rule `invoices`: `after` is"),
+                "{after}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn windows_that_never_end_or_never_begin_are_refused() {
+        for window in ["", "PT0S", "-PT4H", "P1M", "four hours"] {
+            let message = refusal(|task| task.window = window.into());
+            assert!(message.starts_with("`window` is"), "{window}: {message}");
+        }
+    }
+
+    #[test]
+    fn every_other_mistake_names_its_field() {
+        let zone = refusal(|task| task.time_zone = "Mars/Olympus".into());
+        assert_eq!(
+            zone,
+            "`timeZone` is `Mars/Olympus`, which is no IANA zone such as `Europe/Berlin`"
+        );
+        assert_eq!(
+            refusal(|task| task.batch_rows = 0),
+            "`batchRows` is 0: it must be from 1 to 10000"
+        );
+        assert_eq!(
+            refusal(|task| task.max_percent = 101),
+            "`maxPercent` is 101: it must be from 0 to 100"
+        );
+        assert_eq!(
+            refusal(|task| task.rules.clear()),
+            "`rules` is empty: name at least one"
+        );
+        assert_eq!(
+            refusal(|task| task.rules.push(rule("invoices", "P1Y"))),
+            "two rules are named `invoices`"
+        );
+        let two = refusal(|task| {
+            task.rules.push(RetentionRule {
+                url: "/elsewhere".into(),
+                ..rule("orders", "P1Y")
+            });
+        });
+        assert_eq!(
+            two,
+            "store `orders` has two URLs: give all its rules the same"
+        );
+    }
+}

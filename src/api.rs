@@ -1,0 +1,40 @@
+//! The API: group `tradewind.dev`, version `v1alpha1`, in the user's vocabulary.
+//!
+//! In: nothing. Out: the three kinds, their conditions, and every name that other rooms use in a cluster.
+//! It must never decide anything: rules that the API server checks are declared here, all others are the plan's.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+pub mod condition;
+pub mod crd;
+mod data_policy;
+pub mod docs;
+pub mod names;
+mod reference;
+mod region;
+mod social_channel;
+
+pub use data_policy::{
+    ApprovalSpec, CategoryTotals, DataPolicy, DataPolicySpec, DataPolicyStatus, Dataset, Erase,
+    Method, PolicyRegionStatus, PolicyRule, PolicySelector, Regime, Retention, RunPhase, RunStatus,
+    Uncovered,
+};
+pub use reference::{
+    DeletionPolicy, InventoryEntry, KeyRef, LabelPair, NameRef, RegionState, Setting, Suspend,
+};
+pub use region::{
+    Cluster, DataStore, Enforcement, EnforcementMode, IngressTarget, KubeconfigRef, Local,
+    LocaleSpec, PostgresStore, Region, RegionSpec, RegionStatus, TaxRateSpec, TaxSpec, Tenant,
+    Toleration, Workloads,
+};
+pub use social_channel::{
+    Catalog, CatalogSource, ChannelRegionStatus, ChannelSelector, Checkout, CheckoutMode,
+    Connector, ConnectorIngress, ConnectorStatus, ConnectorStore, Credentials, CredentialsLocation,
+    FeedDestinationSpec, FeedSpec, FeedStatus, HttpSink, HttpSource, ObjectStoreDestination,
+    Platform, PostgresSource, RegionSelector, Replicas, SinkSpec, SocialChannel, SocialChannelSpec,
+    SocialChannelStatus,
+};
+
+/// The API group.
+pub const GROUP: &str = "tradewind.dev";
+/// The API version.
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,134 @@
+//! Every name that Tradewind uses in a cluster: labels, annotations, finalizer, field managers, object names.
+
+use sha2::{Digest, Sha256};
+
+/// The finalizer on all three kinds: what was made in the regions is removed (or orphaned) first.
+pub const FINALIZER: &str = "tradewind.dev/cleanup";
+
+/// Field manager of children in the regions.
+pub const FIELD_MANAGER: &str = "tradewind";
+/// Field manager of status on the hub.
+pub const STATUS_MANAGER: &str = "tradewind-status";
+
+/// Whose objects these are: `tradewind`.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The role of an object: `connector`, `feed`, `retention`.
+pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
+/// The fleet that made the object; with kind, namespace and name it is the object's identity.
+pub const LABEL_FLEET: &str = "tradewind.dev/fleet";
+/// The kind of the resource that the object was made for: `SocialChannel` or `DataPolicy`.
+pub const LABEL_KIND: &str = "tradewind.dev/kind";
+/// The hub namespace of that resource; empty for cluster-scoped kinds.
+pub const LABEL_NAMESPACE: &str = "tradewind.dev/namespace";
+/// The name of that resource.
+pub const LABEL_NAME: &str = "tradewind.dev/name";
+/// The feed that the object was made for.
+pub const LABEL_FEED: &str = "tradewind.dev/feed";
+/// Hash of the task and secrets in a pod template: pods are rolled when it changes.
+pub const ANNOTATION_CONFIG_HASH: &str = "tradewind.dev/config-hash";
+/// The task version that wrote an object, for upgrades.
+pub const MANAGED_BY: &str = "tradewind";
+
+/// A new value asks for a reconcile now; acknowledged in `status.lastHandledReconcileAt`.
+pub const ANNOTATION_RECONCILE_AT: &str = "tradewind.dev/reconcile-at";
+/// A new value asks for one run of every feed, or of the retention, in every region now;
+/// acknowledged per region in `status.regions[].lastHandledRunAt`.
+pub const ANNOTATION_RUN_AT: &str = "tradewind.dev/run-at";
+
+/// The first `digits` hexadecimal digits of a SHA-256 over the parts, joined by a byte that no name contains.
+#[must_use]
+pub fn short_hash(parts: &[&str], digits: usize) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let mut text = hex::encode(hash.finalize());
+    text.truncate(digits);
+    text
+}
+
+/// Name of the ServiceAccount of a channel's pods (at most 46 characters).
+#[must_use]
+pub fn agent(channel: &str) -> String {
+    format!("{channel}-agent")
+}
+
+/// Name of the copy of a channel's platform credentials in a region (at most 52 characters).
+#[must_use]
+pub fn credentials(channel: &str) -> String {
+    format!("{channel}-credentials")
+}
+
+/// Name of a channel's connector objects: `<channel>-connector` (at most 50 characters).
+#[must_use]
+pub fn connector(channel: &str) -> String {
+    format!("{channel}-connector")
+}
+
+/// Name of a feed's objects. A CronJob's name may have 52 characters, so a long one is cut and told apart by a hash.
+#[must_use]
+pub fn feed(channel: &str, feed: &str) -> String {
+    bounded(&format!("{channel}-feed-{feed}"), &[channel, feed])
+}
+
+/// Name of a policy's objects in a region's run namespace.
+#[must_use]
+pub fn retention(policy: &str) -> String {
+    bounded(&format!("{policy}-retention"), &[policy])
+}
+
+/// Name of the Job that a run-at annotation asks for: deterministic, so that a second create answers 409.
+#[must_use]
+pub fn run_job(cron_job: &str, requested: &str) -> String {
+    format!("{cron_job}-{}", short_hash(&[cron_job, requested], 10))
+}
+
+/// A channel's host below the Region's domain. The hash keeps `a-b` in `c` and `a` in `b-c` apart.
+#[must_use]
+pub fn host(channel: &str, namespace: &str, domain: &str) -> String {
+    let label = format!("{channel}-{namespace}");
+    let cut: String = label.chars().take(52).collect();
+    format!(
+        "{}-{}.{domain}",
+        cut.trim_end_matches('-'),
+        short_hash(&[channel, namespace], 8)
+    )
+}
+
+/// The path that takes a channel's webhooks.
+#[must_use]
+pub fn webhook_path(namespace: &str, channel: &str) -> String {
+    format!("/webhooks/{namespace}/{channel}")
+}
+
+fn bounded(name: &str, parts: &[&str]) -> String {
+    if name.len() <= 52 {
+        return name.to_owned();
+    }
+    let cut: String = name.chars().take(43).collect();
+    format!("{}-{}", cut.trim_end_matches('-'), short_hash(parts, 8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cron_job_names_fit_and_differ() {
+        let long = "a".repeat(40);
+        let one = feed(&long, "full-catalogue-a");
+        let two = feed(&long, "full-catalogue-b");
+        assert!(one.len() <= 52, "{one}");
+        assert_ne!(one, two);
+        assert!(run_job(&one, "x").len() <= 63);
+    }
+
+    #[test]
+    fn hosts_of_different_tenants_differ() {
+        assert_ne!(
+            host("a-b", "c", "example.org"),
+            host("a", "b-c", "example.org")
+        );
+    }
+}

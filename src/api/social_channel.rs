@@ -1,0 +1,452 @@
+//! `SocialChannel`: one sales channel on one platform, in every chosen region.
+#![allow(
+    unreachable_pub,
+    reason = "the KubeSchema derive repeats each struct inside a function"
+)]
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{DeletionPolicy, InventoryEntry, KeyRef, NameRef, RegionState, Setting, Suspend};
+use crate::contract::{EventKind, FeedMode, SourceFormat};
+
+/// One sales channel: its platform, its catalogue, its feeds, its events, its regions.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[kube(
+    group = "tradewind.dev",
+    version = "v1alpha1",
+    kind = "SocialChannel",
+    namespaced,
+    status = "SocialChannelStatus",
+    shortname = "sch",
+    category = "tradewind",
+    derive = "PartialEq",
+    doc = "One sales channel on one social platform: connectors that take its webhooks and feeds that bring its catalogue, in every chosen region.",
+    selectable = ".spec.platform.name",
+    validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: at most 40 characters, because names in the regions are made from it"),
+    printcolumn(name = "Platform", type_ = "string", json_path = ".spec.platform.name"),
+    printcolumn(name = "Regions", type_ = "string", json_path = ".status.regionsReady", description = "Regions in which it is ready, of those chosen"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "LastFeed", type_ = "date", json_path = ".status.lastFeed", description = "Since the last successful feed in any region"),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[x_kube(validation = Rule::new("!has(self.connector) || has(self.sinks) && size(self.sinks) > 0").message("sinks: a connector needs at least one sink to deliver events to"))]
+#[x_kube(validation = Rule::new("!has(self.feeds) || size(self.feeds) == 0 || has(self.catalog)").message("catalog: feeds need a source; set catalog.source"))]
+#[serde(rename_all = "camelCase")]
+pub struct SocialChannelSpec {
+    /// The platform and what it needs to know.
+    pub platform: Platform,
+
+    /// The platform's credentials. Which keys must be there is the platform's fact; the condition names those missing.
+    pub credentials_ref: Credentials,
+
+    /// Where the channel runs: exactly one of `selector` and `names`.
+    #[x_kube(validation = Rule::new("has(self.selector) != has(self.names)").message("regions: set exactly one of selector and names"))]
+    pub regions: ChannelSelector,
+
+    /// Where items come from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<Catalog>,
+
+    /// The files that bring the catalogue to the platform. One CronJob each, in every region.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub feeds: Vec<FeedSpec>,
+
+    /// What takes the platform's webhooks. Absent: no connector runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<Connector>,
+
+    /// Where a buyer pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self.mode != 'Redirect' || has(self.url)").message("checkout.url: Redirect needs the https address of the shop's own checkout"))]
+    pub checkout: Option<Checkout>,
+
+    /// Where events go; each sink gets each event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub sinks: Vec<SinkSpec>,
+
+    /// Pauses the channel in all regions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<Suspend>,
+
+    /// What happens in the regions when the channel is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// The platform and what it needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Platform {
+    /// A platform that the installed pack knows: `Facebook`, `Instagram`, `Messenger`, `WhatsApp` or `Generic`.
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[A-Za-z][A-Za-z0-9]*$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("platform.name cannot be changed: make a new channel for the other platform and delete this one"))]
+    pub name: String,
+    /// What the platform needs to know and is no secret, `catalogId` for example.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub settings: Vec<Setting>,
+}
+
+/// The platform's credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// The Secret's name, in the channel's namespace.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// Where the Secret is. `Hub` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<CredentialsLocation>,
+}
+
+/// Where the platform's Secret is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum CredentialsLocation {
+    /// On the hub, in the channel's namespace; the platform's keys, and no other, are copied to each region.
+    #[default]
+    Hub,
+    /// In each region already, in the namespace of the same name; the hub never sees it.
+    Region,
+}
+
+/// Where the channel runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelSelector {
+    /// Regions by their labels: every label must be there with its value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<RegionSelector>,
+    /// Regions by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 40)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub names: Option<Vec<String>>,
+}
+
+/// Regions by their labels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegionSelector {
+    /// Labels of Regions with the values they must have; one at least.
+    #[schemars(extend("maxProperties" = 10, "additionalProperties" = {"type": "string", "maxLength": 63}))]
+    #[x_kube(validation = Rule::new("size(self) > 0").message("regions.selector.matchLabels: name at least one label; an empty selector would choose every region"))]
+    #[x_kube(validation = Rule::new("self.all(key, size(key) > 0 && size(key) <= 317)").message("regions.selector.matchLabels: a label's key has 1 to 317 characters, as Kubernetes allows no others"))]
+    pub match_labels: BTreeMap<String, String>,
+}
+
+/// Where items come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Catalog {
+    /// Exactly one of `http` and `postgres`.
+    #[x_kube(validation = Rule::new("has(self.http) != has(self.postgres)").message("catalog.source: set exactly one of http and postgres"))]
+    pub source: CatalogSource,
+}
+
+/// Where items come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CatalogSource {
+    /// A JSON or CSV document, read from inside each region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpSource>,
+    /// A table or view of a PostgreSQL database in each region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<PostgresSource>,
+}
+
+/// A JSON or CSV document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpSource {
+    /// The document's address. `{region}` stands for the region's name.
+    #[schemars(length(min = 8, max = 512), regex(pattern = r"^https?://[^\s@]+$"))]
+    pub url: String,
+    /// The document's format.
+    pub format: SourceFormat,
+    /// A Secret with a bearer token, in the region, in the channel's namespace. Absent: none is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer_ref: Option<KeyRef>,
+}
+
+/// A table or view of a PostgreSQL database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PostgresSource {
+    /// A Secret with the connection URL, in the region, in the channel's namespace.
+    pub secret_ref: KeyRef,
+    /// `items` or `shop.items`; its columns carry the names of the catalogue's fields.
+    #[schemars(
+        length(min = 1, max = 127),
+        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$")
+    )]
+    pub table: String,
+}
+
+/// A file that brings the catalogue to the platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("self.mode == 'Replace' || !has(self.maxShrinkPercent)").message("maxShrinkPercent: only a Replace feed can shrink the catalogue; remove it from a Delta feed"))]
+#[serde(rename_all = "camelCase")]
+pub struct FeedSpec {
+    /// The feed's name.
+    #[schemars(
+        length(min = 1, max = 20),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// `Replace`: the file is the whole catalogue. `Delta`: it brings prices and stock up to date.
+    pub mode: FeedMode,
+    /// Five cron fields in the region's time zone, `0 3 * * *`: what a CronJob takes, and not more often than the platform reads.
+    #[schemars(length(min = 9, max = 100))]
+    pub schedule: String,
+    /// The feed is refused when it has this much fewer items than the last one, in percent. 20 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub max_shrink_percent: Option<i32>,
+    /// Where the file goes.
+    pub destination: FeedDestinationSpec,
+}
+
+/// Where a feed's file goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FeedDestinationSpec {
+    /// A bucket from which the platform fetches the file.
+    pub object_store: ObjectStoreDestination,
+}
+
+/// A bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectStoreDestination {
+    /// `s3://bucket`.
+    #[schemars(
+        length(min = 8, max = 128),
+        regex(pattern = r"^s3://[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")
+    )]
+    pub url: String,
+    /// Folder of the file; `{region}` stands for the region's name. The file is `<prefix>/<channel>.csv`.
+    #[schemars(
+        length(min = 1, max = 200),
+        regex(pattern = r"^[A-Za-z0-9{][A-Za-z0-9._\-/{}]*$")
+    )]
+    pub prefix: String,
+    /// A Secret in the region, in the channel's namespace, with `accessKeyId`, `secretAccessKey` and, where the
+    /// store needs them, `region`, `endpoint`, `sessionToken`.
+    pub credentials_ref: NameRef,
+}
+
+/// What takes the platform's webhooks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Connector {
+    /// How many pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<Replicas>,
+    /// The events that are kept and delivered; others are acknowledged and dropped.
+    #[schemars(length(min = 1, max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub events: Vec<EventKind>,
+    /// The PostgreSQL database in which events are kept until they are delivered, one per region.
+    pub store: ConnectorStore,
+    /// Makes an Ingress below the Region's domain and puts the callback URL into status. Absent: none is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<ConnectorIngress>,
+}
+
+/// How many pods.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Replicas {
+    /// Pods that always run. 2 when absent.
+    #[schemars(range(min = 1, max = 50))]
+    pub min: i32,
+}
+
+/// The connector's own database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectorStore {
+    /// A Secret with the connection URL, in the region, in the channel's namespace.
+    pub secret_ref: KeyRef,
+    /// Days after which a delivered event is purged. 7 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 90))]
+    pub keep_delivered_days: Option<i32>,
+}
+
+/// Asks for an Ingress.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectorIngress {}
+
+/// Where a buyer pays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkout {
+    /// Which way; the platform's pack says which are possible in which market.
+    pub mode: CheckoutMode,
+    /// Base of the shop's own checkout link, https.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 9, max = 512), regex(pattern = r"^https://[^\s@]+$"))]
+    pub url: Option<String>,
+}
+
+/// Which way a buyer pays.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum CheckoutMode {
+    /// On the shop's own site, behind a link.
+    Redirect,
+    /// Inside the platform's app.
+    InApp,
+}
+
+/// Where events go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SinkSpec {
+    /// The sink's name.
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// A signed HTTP POST (Standard Webhooks).
+    pub http: HttpSink,
+}
+
+/// A signed HTTP POST.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpSink {
+    /// The receiver's address.
+    #[schemars(length(min = 8, max = 512), regex(pattern = r"^https?://[^\s@]+$"))]
+    pub url: String,
+    /// A Secret with the signing key (`whsec_<base64>`), in the region, in the channel's namespace.
+    pub secret_ref: KeyRef,
+}
+
+/// What Tradewind sees of the channel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SocialChannelStatus {
+    /// The generation of the spec that the rest of the status speaks of.
+    #[serde(default)]
+    pub observed_generation: i64,
+    /// `Ready`, `Reconciling`, `Stalled`, `Accepted`, `ReferencesResolved`, `MarketSupported`, `PolicyCovered`,
+    /// `ConnectorAvailable`, `FeedsCurrent`, `Suspended`, `Deleting`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// `2/3`: regions in which it is ready, of those chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub regions_ready: Option<String>,
+    /// When a feed last succeeded in any region, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_feed: Option<String>,
+    /// One entry per region.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub regions: Vec<ChannelRegionStatus>,
+    /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+}
+
+/// The channel in one region.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelRegionStatus {
+    /// The Region's name.
+    pub name: String,
+    /// What the plan decided.
+    pub state: RegionState,
+    /// Why, in one CamelCase word.
+    pub reason: String,
+    /// Why, in one sentence, with what would change it.
+    #[serde(default)]
+    pub message: String,
+    /// Whether everything that should run there does. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
+    /// Since when the region has not answered; the rest of the entry is what was last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_since: Option<String>,
+    /// Since when the channel has been without a lawful policy here, while what runs may go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uncovered_since: Option<String>,
+    /// Where the platform sends webhooks, when an Ingress was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+    /// The connector's pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<ConnectorStatus>,
+    /// The feeds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub feeds: Vec<FeedStatus>,
+    /// The value of the annotation `tradewind.dev/run-at` whose Jobs were last made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_run_at: Option<String>,
+    /// Every object that was made here and not yet seen gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inventory: Vec<InventoryEntry>,
+}
+
+/// The connector's pods.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectorStatus {
+    /// Pods that should run.
+    pub desired: i32,
+    /// Pods that are ready with the present configuration.
+    pub ready: i32,
+}
+
+/// A feed's last run in a region.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FeedStatus {
+    /// The feed's name.
+    pub name: String,
+    /// When the last run ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<String>,
+    /// When the last run that succeeded ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<String>,
+    /// When the next run starts, RFC 3339; in the past while a run that was due has not been seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_run: Option<String>,
+    /// How the last run ended: `Done`, or the agent's reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The agent's sentence, when the last run failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Items in the file.
+    #[serde(default)]
+    pub items: i64,
+    /// Items that the platform would not take.
+    #[serde(default)]
+    pub rejected: i64,
+    /// `sha256-<hex>` of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}

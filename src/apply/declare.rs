@@ -1,0 +1,110 @@
+//! From the plan's workloads to the objects that are written. Taken apart without `..`: a workload that nobody applies
+//! does not compile.
+
+use super::child::{Child, ChildKind};
+use super::secret;
+use super::steps::{Declared, Group};
+use crate::plan::{
+    ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, PolicyWorkloads, SecretCopy,
+};
+
+/// What can be applied in a region.
+pub trait Workloads {
+    /// The objects, in the order in which they are written: what is read before what reads it.
+    fn declare(&self) -> Result<Declared, serde_json::Error>;
+
+    /// The credentials that are copied from the hub.
+    fn copy(&self) -> Option<&SecretCopy>;
+}
+
+impl Workloads for ChannelWorkloads {
+    fn declare(&self) -> Result<Declared, serde_json::Error> {
+        let Self {
+            service_account,
+            credentials,
+            connector,
+            feeds,
+        } = self;
+        let mut shared = vec![Child::new(ChildKind::ServiceAccount, service_account)?];
+        shared.extend(credentials.as_ref().map(secret::child));
+        let mut groups = Vec::new();
+        if let Some(connector) = connector {
+            groups.push(of_connector(connector)?);
+        }
+        for feed in feeds.values() {
+            groups.push(of_feed(feed)?);
+        }
+        let shared = Group { children: shared };
+        Ok(Declared { shared, groups })
+    }
+
+    fn copy(&self) -> Option<&SecretCopy> {
+        self.credentials.as_ref()
+    }
+}
+
+/// The task before the pods that mount it; the address before the pods, so that they find each other; the way in last.
+fn of_connector(workloads: &ConnectorWorkloads) -> Result<Group, serde_json::Error> {
+    let ConnectorWorkloads {
+        config_map,
+        deployment,
+        service,
+        ingress,
+        disruption_budget,
+        callback_url: _, // said in status, not applied
+    } = workloads;
+    let mut children = vec![
+        Child::new(ChildKind::ConfigMap, config_map)?,
+        Child::new(ChildKind::Service, service)?,
+        Child::new(ChildKind::PodDisruptionBudget, disruption_budget)?,
+        Child::new(ChildKind::Deployment, deployment)?,
+    ];
+    if let Some(ingress) = ingress {
+        children.push(Child::new(ChildKind::Ingress, ingress)?);
+    }
+    Ok(Group { children })
+}
+
+/// The task before the schedule that starts pods with it, and the schedule before the run that belongs to it.
+fn of_feed(workloads: &FeedWorkloads) -> Result<Group, serde_json::Error> {
+    let FeedWorkloads {
+        config_map,
+        cron_job,
+        run_now,
+    } = workloads;
+    let mut children = vec![
+        Child::new(ChildKind::ConfigMap, config_map)?,
+        Child::new(ChildKind::CronJob, cron_job)?,
+    ];
+    if let Some(job) = run_now {
+        children.push(Child::new(ChildKind::Job, job)?);
+    }
+    Ok(Group { children })
+}
+
+impl Workloads for PolicyWorkloads {
+    fn declare(&self) -> Result<Declared, serde_json::Error> {
+        let Self {
+            service_account,
+            config_map,
+            cron_job,
+            run_now,
+        } = self;
+        let shared = Group {
+            children: vec![Child::new(ChildKind::ServiceAccount, service_account)?],
+        };
+        let mut children = vec![
+            Child::new(ChildKind::ConfigMap, config_map)?,
+            Child::new(ChildKind::CronJob, cron_job)?,
+        ];
+        if let Some(job) = run_now {
+            children.push(Child::new(ChildKind::Job, job)?);
+        }
+        let groups = vec![Group { children }];
+        Ok(Declared { shared, groups })
+    }
+
+    fn copy(&self) -> Option<&SecretCopy> {
+        None
+    }
+}

@@ -1,0 +1,173 @@
+//! Pure: what has to be written in a region so that what is declared is there, and nothing else of ours.
+
+use std::collections::BTreeSet;
+
+use super::child::{Child, ChildKind, ChildRef};
+use super::compare::{self, Drift};
+use super::live::Live;
+use super::secret;
+use crate::api::InventoryEntry;
+
+/// Objects that make sense only together and in this order: what is read before what reads it. A group stops at its
+/// first trouble, so that no pod starts with a task that could not be written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Group {
+    /// In the order of writing.
+    pub(crate) children: Vec<Child>,
+}
+
+/// What is declared in a region.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Declared {
+    /// What all others need: when it fails nothing else is written.
+    pub(crate) shared: Group,
+    /// The others; one's trouble is not another's.
+    pub(crate) groups: Vec<Group>,
+}
+
+impl Declared {
+    /// All objects.
+    pub(crate) fn children(&self) -> impl Iterator<Item = &Child> {
+        let groups = std::iter::once(&self.shared).chain(&self.groups);
+        groups.flat_map(|group| &group.children)
+    }
+}
+
+/// What one object needs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Need {
+    /// Nothing: it is as declared.
+    Nothing,
+    /// It isn't there, as far as is known.
+    Create,
+    /// It is there and differs.
+    Mend(Drift),
+}
+
+/// What an object needs.
+pub(crate) fn need(child: &Child, live: Option<&Live>) -> Need {
+    let Some(live) = live else {
+        return Need::Create;
+    };
+    let drift = drift(child, live);
+    if drift.is_none() {
+        Need::Nothing
+    } else {
+        Need::Mend(drift)
+    }
+}
+
+/// What differs. A Secret's values are never read, so its owners are compared instead.
+pub(crate) fn drift(child: &Child, live: &Live) -> Drift {
+    if child.id.kind != ChildKind::Secret {
+        return compare::compare(&child.body, &live.body);
+    }
+    let mut drift = compare::compare(&secret::comparable(child), &live.body);
+    if !secret::is_ours_whole(child, live) {
+        drift.changed.push("/data".to_owned());
+    }
+    drift
+}
+
+/// Ours, and no longer declared: in the order in which they are taken away. What another object owns goes with it, and
+/// what is on its way out needs no second request.
+pub(crate) fn surplus<'a>(declared: &Declared, ours: &'a [Live]) -> Vec<&'a Live> {
+    let keep: BTreeSet<&ChildRef> = declared.children().map(|child| &child.id).collect();
+    let mut surplus: Vec<&Live> = ours
+        .iter()
+        .filter(|live| live.id.kind != ChildKind::Pod)
+        .filter(|live| !keep.contains(&live.id) && !live.is_owned() && !live.is_going())
+        .collect();
+    surplus.sort_by(|a, b| a.id.cmp(&b.id));
+    surplus
+}
+
+/// What status remembers, what isn't declared any more, and what the watch doesn't show as ours: gone, or robbed of its
+/// labels. Each needs a look.
+pub(crate) fn lost<'a>(
+    declared: &Declared,
+    ours: &[Live],
+    inventory: &'a [InventoryEntry],
+) -> Vec<&'a InventoryEntry> {
+    let keep: BTreeSet<&ChildRef> = declared.children().map(|child| &child.id).collect();
+    let seen: BTreeSet<&str> = ours.iter().map(|live| live.uid.as_str()).collect();
+    inventory
+        .iter()
+        .filter(|entry| !seen.contains(entry.uid.as_str()))
+        .filter(|entry| ChildRef::from_entry(entry).is_none_or(|id| !keep.contains(&id)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn child(kind: ChildKind, name: &str) -> Child {
+        let body = json!({"metadata": {"namespace": "a", "name": name}, "data": {"k": "v"}});
+        Child::new(kind, &body).unwrap()
+    }
+
+    fn live(kind: ChildKind, name: &str) -> Live {
+        let metadata = json!({"namespace": "a", "name": name, "uid": format!("u-{name}"), "resourceVersion": "7"});
+        Live::new(kind, json!({"metadata": metadata, "data": {"k": "v"}})).unwrap()
+    }
+
+    #[test]
+    fn what_is_as_declared_needs_nothing() {
+        let (kind, there) = (ChildKind::ConfigMap, live(ChildKind::ConfigMap, "x"));
+        assert_eq!(need(&child(kind, "x"), Some(&there)), Need::Nothing);
+        assert_eq!(need(&child(kind, "x"), None), Need::Create);
+        let mut other = there.clone();
+        other.body["data"]["k"] = json!("w");
+        assert!(matches!(
+            need(&child(kind, "x"), Some(&other)),
+            Need::Mend(_)
+        ));
+    }
+
+    #[test]
+    fn surplus_goes_readers_first_and_leaves_what_others_own() {
+        let mut owned = live(ChildKind::Job, "owned");
+        owned.body["metadata"]["ownerReferences"] = json!([{"uid": "u", "controller": true}]);
+        let mut going = live(ChildKind::Deployment, "going");
+        going.body["metadata"]["deletionTimestamp"] = json!("t");
+        let ours = [
+            live(ChildKind::ServiceAccount, "s"),
+            live(ChildKind::ConfigMap, "keep"),
+            live(ChildKind::ConfigMap, "c"),
+            owned,
+            going,
+            live(ChildKind::Pod, "p"),
+            live(ChildKind::CronJob, "j"),
+        ];
+        let mut declared = Declared::default();
+        declared
+            .shared
+            .children
+            .push(child(ChildKind::ConfigMap, "keep"));
+        let names: Vec<&str> = surplus(&declared, &ours)
+            .iter()
+            .map(|l| l.id.name.as_str())
+            .collect();
+        assert_eq!(names, ["j", "c", "s"]);
+    }
+
+    #[test]
+    fn what_lost_its_labels_is_looked_for() {
+        let entry = |kind: ChildKind, name: &str| live(kind, name).entry();
+        let inventory = [
+            entry(ChildKind::ConfigMap, "seen"),
+            entry(ChildKind::ConfigMap, "declared"),
+            entry(ChildKind::ConfigMap, "lost"),
+        ];
+        let mut declared = Declared::default();
+        declared
+            .shared
+            .children
+            .push(child(ChildKind::ConfigMap, "declared"));
+        let lost = lost(&declared, &[live(ChildKind::ConfigMap, "seen")], &inventory);
+        assert_eq!(lost, [&inventory[2]]);
+    }
+}

@@ -1,0 +1,401 @@
+//! Regional clusters: one owner per region connects, probes, follows what runs there, and forgets.
+//!
+//! In: which regions there are, how each is reached, which namespaces are ours there. Out: a [`RegionClient`] or
+//! [`Unreachable`], at once; and [`Wakes`], who is to be looked at again. It must never let one region wait for
+//! another, never read a cache that has not caught up as empty, and never write: that is `apply`'s alone.
+//!
+//! ```text
+//! Region + Secret ──ensure──► region task ──► connect ──► probe every 10 s ──► Ready | Down
+//!                                  └─ follow: a watch per kind and namespace ──► caches, wakes
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::{Api, Client, Resource};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::metrics::Metrics;
+use crate::plan::Reach;
+
+mod children;
+mod connect;
+mod follow;
+pub mod kubeconfig;
+mod probe;
+mod region;
+mod session;
+pub mod transport;
+mod wake;
+
+pub use children::{Child, NotKnown};
+pub(crate) use follow::{Sink, follow};
+pub use wake::{Identity, OwnerKind, Wake, Wakes};
+
+/// How a region's cluster is reached.
+#[derive(Clone)]
+pub enum Target {
+    /// The cluster that Tradewind itself runs in.
+    Local(Client),
+    /// Another one.
+    Kubeconfig {
+        /// The Secret's value, as it is: parsed strictly, here.
+        bytes: Arc<[u8]>,
+        /// Changes whenever the bytes do: the region reconnects at once.
+        hash: String,
+    },
+    /// It can't be: the Secret or its key is missing or could not be read. The message says which.
+    Unusable(String),
+}
+
+impl Target {
+    /// Whether both lead to the same cluster with the same credentials.
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Local(_), Self::Local(_)) => true,
+            (Self::Kubeconfig { hash: a, .. }, Self::Kubeconfig { hash: b, .. })
+            | (Self::Unusable(a), Self::Unusable(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+/// The namespaces of a region that are followed. Everything of ours is in one of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    /// Where retention runs. Its Secrets are never read, not even their metadata.
+    pub run: String,
+    /// The tenants', and those in which something of ours is left.
+    pub tenants: BTreeSet<String>,
+}
+
+/// What a region should be.
+#[derive(Clone)]
+pub struct Desired {
+    /// How its cluster is reached.
+    pub target: Target,
+    /// Which of its namespaces are ours.
+    pub namespaces: Namespaces,
+    /// The UID of its `kube-system` namespace when that was recorded: another cluster is refused.
+    pub expected_id: Option<String>,
+}
+
+/// Why a region can't be talked to now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The first connection is being made, or what runs there is being read.
+    Connecting,
+    /// Nobody listens at the address.
+    ConnectionRefused,
+    /// The connection failed in another way.
+    ConnectionFailed,
+    /// The certificates don't fit.
+    TlsFailed,
+    /// No answer within the time.
+    Timeout,
+    /// It answers with errors.
+    ServerError,
+    /// It doesn't know the credentials (401).
+    Unauthorized,
+    /// The credentials lack a right that Tradewind needs to know the cluster at all (403).
+    Forbidden,
+    /// The kubeconfig is refused; the message says for what.
+    KubeconfigRefused,
+    /// The kubeconfig's Secret or key is missing or unreadable.
+    KubeconfigMissing,
+    /// It is another cluster than before.
+    IdentityChanged,
+    /// No Region of this name.
+    NoSuchRegion,
+}
+
+impl Cause {
+    /// Whether nothing is known of the cluster yet, only because it was not asked before.
+    #[must_use]
+    pub fn is_first_contact(self) -> bool {
+        matches!(self, Self::Connecting | Self::NoSuchRegion)
+    }
+
+    /// The word in a condition's reason.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "Connecting",
+            Self::ConnectionRefused => "ConnectionRefused",
+            Self::ConnectionFailed => "ConnectionFailed",
+            Self::TlsFailed => "TlsFailed",
+            Self::Timeout => "Timeout",
+            Self::ServerError => "ServerError",
+            Self::Unauthorized => "Unauthorized",
+            Self::Forbidden => "Forbidden",
+            Self::KubeconfigRefused => "KubeconfigRefused",
+            Self::KubeconfigMissing => "KubeconfigMissing",
+            Self::IdentityChanged => "IdentityChanged",
+            Self::NoSuchRegion => "NoSuchRegion",
+        }
+    }
+}
+
+/// A region that can't be talked to now. Its return wakes everything that targets it: don't poll.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("region unreachable: {message}")]
+pub struct Unreachable {
+    /// When it last answered; when it never did, when Tradewind began to try.
+    pub since: Timestamp,
+    /// Why.
+    pub cause: Cause,
+    /// Why, for a person, with what would mend it.
+    pub message: String,
+}
+
+impl From<Unreachable> for Reach {
+    fn from(from: Unreachable) -> Self {
+        Self::Unreachable {
+            since: from.since,
+            reason: from.cause.as_str().to_owned(),
+            message: from.message,
+        }
+    }
+}
+
+/// How patient and how greedy each region's owner is.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Between probes while all is well.
+    pub probe_every: Duration,
+    /// A probe without an answer by then has failed.
+    pub probe_timeout: Duration,
+    /// Between probes while in doubt: after a failure, and before a region that was down counts as back.
+    pub recheck_every: Duration,
+    /// So many failures in a row: down.
+    pub failures: u32,
+    /// So many successes in a row: back.
+    pub successes: u32,
+    /// Every call's own deadline, its answer's last byte included, whatever `Retry-After` says.
+    pub call_deadline: Duration,
+    /// Calls under way at a time.
+    pub in_flight: usize,
+    /// Bytes of one answer.
+    pub answer_bytes: usize,
+    /// How long a watch lives before the server ends it and it is renewed.
+    pub watch_timeout: Duration,
+    /// How long what runs there may be read before the region counts as Ready without.
+    pub settle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            probe_every: Duration::from_secs(10),
+            probe_timeout: Duration::from_secs(5),
+            recheck_every: Duration::from_secs(3),
+            failures: 3,
+            successes: 2,
+            call_deadline: Duration::from_secs(10),
+            in_flight: 8,
+            answer_bytes: 64 << 20,
+            watch_timeout: Duration::from_secs(60),
+            settle: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A region's state, as its owner last said.
+pub(crate) type State = Result<RegionClient, Unreachable>;
+
+struct Entry {
+    desired: watch::Sender<Desired>,
+    state: watch::Receiver<State>,
+    task: JoinHandle<()>,
+}
+
+struct Inner {
+    fleet: String,
+    limits: Limits,
+    metrics: Metrics,
+    waker: wake::Waker,
+    regions: RwLock<BTreeMap<String, Entry>>,
+}
+
+/// All regions; clones share them.
+#[derive(Clone)]
+pub struct Clusters(Arc<Inner>);
+
+impl Clusters {
+    /// No regions yet. `fleet` is the id in the labels of all that is followed.
+    #[must_use]
+    pub fn new(fleet: &str, limits: Limits, metrics: Metrics) -> (Self, Wakes) {
+        let (waker, wakes) = wake::Waker::new();
+        let inner = Inner {
+            fleet: fleet.to_owned(),
+            limits,
+            metrics,
+            waker,
+            regions: RwLock::default(),
+        };
+        (Self(Arc::new(inner)), wakes)
+    }
+
+    fn regions(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Entry>> {
+        self.0
+            .regions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts a region's owner, or tells it what changed. Returns at once; the same again does nothing.
+    pub fn ensure(&self, region: &str, desired: Desired) {
+        let mut regions = self.regions();
+        if let Some(entry) = regions.get(region) {
+            entry.desired.send_if_modified(|current| {
+                let is_same = current.target.same(&desired.target)
+                    && current.namespaces == desired.namespaces
+                    && current.expected_id == desired.expected_id;
+                if !is_same {
+                    *current = desired;
+                }
+                !is_same
+            });
+            return;
+        }
+        let (desired, desired_seen) = watch::channel(desired);
+        let (say, state) = watch::channel(Err(Unreachable {
+            since: Timestamp::now(),
+            cause: Cause::Connecting,
+            message: "the first connection is being made".to_owned(),
+        }));
+        let owner = region::Owner {
+            name: region.into(),
+            inner: self.0.clone(),
+            desired: desired_seen,
+            state: say,
+        };
+        let task = tokio::spawn(region::own(owner));
+        let entry = Entry {
+            desired,
+            state,
+            task,
+        };
+        regions.insert(region.to_owned(), entry);
+    }
+
+    /// Stops a region's owner: its connections close, its caches go. Wakes nobody.
+    pub fn remove(&self, region: &str) {
+        let removed = self.regions().remove(region);
+        if let Some(entry) = removed {
+            entry.task.abort();
+            self.0.metrics.forget_region(region);
+        }
+    }
+
+    /// The way to a region now. Never waits.
+    pub fn get(&self, region: &str) -> Result<RegionClient, Unreachable> {
+        let regions = self.0.regions.read();
+        let regions = regions.unwrap_or_else(PoisonError::into_inner);
+        match regions.get(region) {
+            Some(entry) => entry.state.borrow().clone(),
+            None => Err(Unreachable {
+                since: Timestamp::now(),
+                cause: Cause::NoSuchRegion,
+                message: format!("there is no Region {region}"),
+            }),
+        }
+    }
+
+    /// Stops all owners and waits until they are gone.
+    pub async fn shutdown(&self) {
+        let all = std::mem::take(&mut *self.regions());
+        for entry in all.values() {
+            entry.task.abort();
+        }
+        for (_, entry) in all {
+            // Aborted: there is nothing to learn from how it ended.
+            let _ = entry.task.await;
+        }
+    }
+}
+
+/// A region that answers: its API within our limits, and what it is known to hold.
+///
+/// It stays usable when the region goes down in the meantime: calls then fail at once.
+#[derive(Clone)]
+pub struct RegionClient {
+    region: Arc<str>,
+    cluster_id: Arc<str>,
+    version: Arc<str>,
+    client: Client,
+    children: Arc<children::Children>,
+}
+
+impl RegionClient {
+    /// The region's name.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The UID of the cluster's `kube-system` namespace.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// The cluster's version, `v1.37.1`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The cluster's API: every call has a deadline, a bound on its answer, and one of few places. Not for watches.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The API of a kind in a namespace.
+    #[must_use]
+    pub fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The names of all namespaces there that are not being deleted; none when they are not known.
+    #[must_use]
+    pub fn namespaces(&self) -> Option<BTreeSet<String>> {
+        self.children.namespaces()
+    }
+
+    /// What is known of one object of ours. `None`: it is known not to be there (an object without our labels is
+    /// never known).
+    pub fn cached<K: Child>(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<K>>, NotKnown> {
+        self.children.get(namespace, name)
+    }
+
+    /// Everything of ours of a kind in a namespace.
+    pub fn all<K: Child>(&self, namespace: &str) -> Result<Vec<Arc<K>>, NotKnown> {
+        self.children.all(namespace)
+    }
+
+    /// Everything in a namespace that was made for one resource, by its labels.
+    pub fn owned<K: Child>(
+        &self,
+        namespace: &str,
+        owner: &Identity,
+    ) -> Result<Vec<Arc<K>>, NotKnown> {
+        let all = self.children.all::<K>(namespace)?;
+        let is_owned = |object: &Arc<K>| {
+            let labels = object.meta().labels.as_ref();
+            labels.and_then(Identity::from_labels).as_ref() == Some(owner)
+        };
+        Ok(all.into_iter().filter(is_owned).collect())
+    }
+}

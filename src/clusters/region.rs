@@ -1,0 +1,296 @@
+//! A region's owner: connects, watches over the connection, says what became of it, and begins again.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use jiff::Timestamp;
+use kube::Client;
+use kube::runtime::utils::Backoff as _;
+use kube::runtime::watcher::DefaultBackoff;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::connect::{Connected, check_identity, connect, identify};
+use super::follow::Context;
+use super::probe::{Doubt, Failure};
+use super::session::Session;
+use super::{Cause, Desired, Inner, RegionClient, State, Unreachable};
+
+/// A connection that was refused (401) younger than this is not made again at once: the new one would fare no better.
+const YOUNG: Duration = Duration::from_secs(30);
+
+/// How a connection ended.
+enum End {
+    /// The region is no longer wanted.
+    Removed,
+    /// It is to be reached in another way.
+    Redirected,
+    /// The cluster no longer answers, or not as it should.
+    Failed(Failure),
+}
+
+/// What owns a region.
+pub(super) struct Owner {
+    pub(super) name: Arc<str>,
+    pub(super) inner: Arc<Inner>,
+    pub(super) desired: watch::Receiver<Desired>,
+    pub(super) state: watch::Sender<State>,
+}
+
+/// Owns the region until its `desired` sender is dropped.
+pub(super) async fn own(owner: Owner) {
+    let mut life = Life {
+        owner,
+        pinned: None,
+        backoff: DefaultBackoff::default(),
+        since: Timestamp::now(),
+        lost: false,
+    };
+    loop {
+        if AssertUnwindSafe(life.run()).catch_unwind().await.is_ok() {
+            return;
+        }
+        tracing::error!(region = %life.owner.name, "the region's owner panicked and begins again");
+        life.down(Failure::new(
+            Cause::ConnectionFailed,
+            "the connection ended by a bug in Tradewind; it is made anew",
+        ));
+        if !life.rest().await {
+            return;
+        }
+    }
+}
+
+struct Life {
+    owner: Owner,
+    /// The cluster's identity since this process first saw it.
+    pinned: Option<String>,
+    backoff: DefaultBackoff,
+    /// When the cluster last answered; before it ever did, when we began.
+    since: Timestamp,
+    /// It was Ready and went down: one answer is not enough to believe that it is back.
+    lost: bool,
+}
+
+impl Life {
+    async fn run(&mut self) {
+        loop {
+            let desired = self.owner.desired.borrow_and_update().clone();
+            let limits = &self.owner.inner.limits;
+            let expected = desired.expected_id.clone().or_else(|| self.pinned.clone());
+            let proofs = if self.lost { limits.successes } else { 1 };
+            let attempt = tokio::select! {
+                biased;
+                changed = self.owner.desired.changed() => match changed {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+                attempt = connect(&desired.target, expected.as_deref(), proofs, limits) => attempt,
+            };
+            let begun = Instant::now();
+            let end = match attempt {
+                Ok(connected) => self.serve(connected, &desired).await,
+                Err(failure) => End::Failed(failure),
+            };
+            match end {
+                End::Removed => return,
+                End::Redirected => {
+                    self.say(Cause::Connecting, "connecting with the new kubeconfig");
+                    self.backoff.reset();
+                }
+                End::Failed(failure) => {
+                    let again_at_once =
+                        failure.cause == Cause::Unauthorized && begun.elapsed() >= YOUNG;
+                    self.down(failure);
+                    if !again_at_once && !self.rest().await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Watches over a connection until it ends.
+    async fn serve(&mut self, connected: Connected, desired: &Desired) -> End {
+        let Connected {
+            line,
+            alive: _alive,
+            probes,
+            cluster_id,
+            version,
+        } = connected;
+        self.pinned = Some(cluster_id.clone());
+        let inner = self.owner.inner.clone();
+        let signals = line.signals.clone();
+        let answered = AtomicI64::new(Timestamp::now().as_millisecond());
+        let client = line.calls(&inner.limits);
+        let context = Context::new(self.owner.name.clone(), &inner, line.clone());
+        let mut session = Session::open(context, cluster_id.clone());
+        let ready = RegionClient {
+            region: self.owner.name.clone(),
+            cluster_id: cluster_id.as_str().into(),
+            version: version.into(),
+            client,
+            children: session.children(),
+        };
+        let watched = Watched {
+            region: &self.owner.name.clone(),
+            inner: &inner,
+            probes: &probes,
+            cluster_id: &cluster_id,
+            answered: &answered,
+        };
+        let mut probing = pin!(watched.until_lost(&signals.doubt));
+        let mut settle = pin!(sleep(inner.limits.settle));
+        let mut desired = desired.clone();
+        let mut is_ready = false;
+        let end = loop {
+            let is_due = tokio::select! {
+                failure = &mut probing => break End::Failed(failure),
+                () = signals.unauthorized.notified() => break End::Failed(unauthorized()),
+                changed = self.owner.desired.changed() => {
+                    if changed.is_err() {
+                        break End::Removed;
+                    }
+                    let new = self.owner.desired.borrow_and_update().clone();
+                    if !new.target.same(&desired.target) {
+                        break End::Redirected;
+                    }
+                    if let Err(failure) = check_identity(&cluster_id, new.expected_id.as_deref()) {
+                        break End::Failed(failure);
+                    }
+                    desired = new;
+                    session.rescope(&desired.namespaces)
+                }
+                () = session.namespaces_changed() => {
+                    if let Some(failure) = session.objection() {
+                        break End::Failed(failure);
+                    }
+                    session.rescope(&desired.namespaces)
+                }
+                () = session.settled() => true,
+                () = &mut settle, if !is_ready => {
+                    tracing::warn!(region = %self.owner.name, "what runs there is not all read yet");
+                    is_ready = true;
+                    self.ready(&ready);
+                    false
+                }
+            };
+            if !is_ready && session.is_settled() {
+                is_ready = true;
+                self.ready(&ready);
+            } else if is_ready && is_due {
+                inner.waker.region(&self.owner.name);
+            }
+        };
+        if is_ready {
+            let last = answered.load(Ordering::Relaxed);
+            self.since = Timestamp::from_millisecond(last).unwrap_or(self.since);
+            self.lost = matches!(end, End::Failed(_));
+        }
+        end
+    }
+
+    fn ready(&mut self, client: &RegionClient) {
+        tracing::info!(region = %self.owner.name, version = client.version(), "region is ready");
+        self.lost = false;
+        let _before = self.owner.state.send_replace(Ok(client.clone()));
+        self.owner
+            .inner
+            .metrics
+            .region_connected(&self.owner.name, true);
+        self.owner.inner.waker.region(&self.owner.name);
+    }
+
+    /// Says that the region can't be talked to, and wakes whom it concerns when that is news.
+    fn down(&mut self, failure: Failure) {
+        if self.say(failure.cause, &failure.message) {
+            let cause = failure.cause.as_str();
+            tracing::warn!(region = %self.owner.name, cause, message = failure.message, "region is down");
+            self.owner.inner.waker.region(&self.owner.name);
+        }
+    }
+
+    /// Sets the state; says whether it is news.
+    fn say(&self, cause: Cause, message: &str) -> bool {
+        let unreachable = Unreachable {
+            since: self.since,
+            cause,
+            message: message.to_owned(),
+        };
+        let before = self.owner.state.send_replace(Err(unreachable.clone()));
+        self.owner
+            .inner
+            .metrics
+            .region_connected(&self.owner.name, false);
+        before.err().as_ref() != Some(&unreachable)
+    }
+
+    /// Waits before the next attempt; a change ends the wait. Says whether the region is still wanted.
+    async fn rest(&mut self) -> bool {
+        let pause = self.backoff.next().unwrap_or(Duration::from_secs(30));
+        tokio::select! {
+            changed = self.owner.desired.changed() => {
+                self.backoff.reset();
+                // Seen by the next attempt, which reads it anew.
+                self.owner.desired.mark_changed();
+                changed.is_ok()
+            }
+            () = sleep(pause) => true,
+        }
+    }
+}
+
+fn unauthorized() -> Failure {
+    Failure::new(
+        Cause::Unauthorized,
+        "the API server no longer knows the credentials (401): renew the kubeconfig's token or certificate",
+    )
+}
+
+/// A connection as the prober sees it.
+struct Watched<'a> {
+    region: &'a str,
+    inner: &'a Inner,
+    probes: &'a Client,
+    cluster_id: &'a str,
+    answered: &'a AtomicI64,
+}
+
+impl Watched<'_> {
+    /// Probes until the connection is lost.
+    async fn until_lost(&self, doubted: &tokio::sync::Notify) -> Failure {
+        let limits = &self.inner.limits;
+        let mut doubt = Doubt::new(limits);
+        loop {
+            if doubt.is_any() {
+                sleep(limits.recheck_every).await;
+            } else {
+                tokio::select! {
+                    () = sleep(limits.probe_every) => {}
+                    () = doubted.notified() => {}
+                }
+            }
+            match identify(self.probes).await {
+                Ok(found) => {
+                    if let Err(failure) = check_identity(&found, Some(self.cluster_id)) {
+                        return failure;
+                    }
+                    let now = Timestamp::now().as_millisecond();
+                    self.answered.store(now, Ordering::Relaxed);
+                    doubt.succeeded();
+                }
+                Err(failure) => {
+                    self.inner.metrics.probe_failed(self.region);
+                    if failure.cause == Cause::Unauthorized || doubt.failed() {
+                        return failure;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Facts about platforms and privacy regimes: dated data, replaceable without a release.
+//!
+//! In: YAML. Out: [`Packs`], checked. It must never let a malformed fact through, nor decide anything with one.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+mod code;
+mod fact;
+mod load;
+mod platform;
+mod regime;
+
+pub use code::{Country, Jurisdiction};
+pub use fact::{Fact, Place, Source};
+pub use load::Error;
+pub use platform::{
+    FeedFormat, Market, MarketException, Markets, ModeRules, Platform, Platforms, Scheme,
+    SecretKey, SecretRole, SettingForm, SettingRule, WebhookRules,
+};
+pub use regime::{CallsFor, Clock, ClockKind, LimitKind, Regime, Regimes};
+
+/// Key of a replacing ConfigMap that holds the platform pack.
+pub const PLATFORMS_KEY: &str = "platforms.yaml";
+/// Key of a replacing ConfigMap that holds the regime pack.
+pub const REGIMES_KEY: &str = "regimes.yaml";
+
+/// The platform pack that this release ships.
+pub const BUILTIN_PLATFORMS: &str = include_str!("packs/platforms.yaml");
+/// The regime pack that this release ships.
+pub const BUILTIN_REGIMES: &str = include_str!("packs/regimes.yaml");
+
+/// The platform and regime packs in force.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Packs {
+    /// What platforms take, send and allow.
+    pub platforms: Platforms,
+    /// What the law asks, and where.
+    pub regimes: Regimes,
+}
+
+impl Packs {
+    /// The packs that this release ships. They are checked as strangers are; a test keeps this from failing.
+    pub fn builtin() -> Result<Self, Error> {
+        Self::load(BUILTIN_PLATFORMS, BUILTIN_REGIMES)
+    }
+
+    /// Packs from the text of both files. Nothing is taken over unless all of it is sound.
+    pub fn load(platforms: &str, regimes: &str) -> Result<Self, Error> {
+        load::packs(platforms, regimes)
+    }
+
+    /// A platform by the name that `spec.platform.name` uses.
+    #[must_use]
+    pub fn platform(&self, name: &str) -> Option<&Platform> {
+        self.platforms.platforms.get(name)
+    }
+
+    /// A regime by the id that `spec.regimes` uses.
+    #[must_use]
+    pub fn regime(&self, id: &str) -> Option<&Regime> {
+        self.regimes.regimes.get(id)
+    }
+}

@@ -1,0 +1,337 @@
+//! Pure: what should be where. Facts and the time in, a plan out; total, no client, no clock, no randomness.
+//!
+//! In: [`ChannelFacts`] or [`PolicyFacts`], and now. Out: [`Plan`]. It must never do I/O, and never hold a secret:
+//! only the names of keys and hashes of their values. Same facts, same bytes.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+mod channel;
+mod connector;
+mod cron;
+mod feed;
+mod fleet;
+mod gated;
+pub mod gates;
+mod meta;
+mod placement;
+mod platform;
+mod pod;
+mod policy;
+pub mod reason;
+mod retention;
+mod suspension;
+
+pub use channel::channel;
+pub use fleet::region;
+pub use meta::Identity;
+pub use placement::{channel_chooses, policy_chooses};
+pub use policy::policy;
+pub use retention::spec_hash;
+pub use suspension::paused;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+
+use crate::api::{DataPolicy, Region, SocialChannel};
+
+/// What every plan is told by the operator's own configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The fleet's id: with kind, namespace and name it is the identity of what is made.
+    pub fleet: String,
+    /// The agent's image, `registry/name:tag` or by digest.
+    pub image: String,
+    /// `Always`, `IfNotPresent` or `Never`; absent: Kubernetes' own default.
+    pub image_pull_policy: Option<String>,
+}
+
+/// A Region and what is known of its cluster.
+#[derive(Clone, Debug)]
+pub struct RegionFacts {
+    /// The resource.
+    pub region: Arc<Region>,
+    /// Whether its cluster answers.
+    pub reach: Reach,
+    /// The namespaces that are known to exist there; empty knowledge is `None`, and then nothing is concluded.
+    pub namespaces: Option<BTreeSet<String>>,
+    /// Whether objects of the resource in question were seen there, whatever its status remembers: an operator that
+    /// was killed between a write and its status must not forget them.
+    pub remains: bool,
+}
+
+/// Whether a regional cluster answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// It answers, and it is the cluster that it was before.
+    Ready,
+    /// It isn't connected yet, or no more: nothing is known of it. Since when, and why.
+    Unreachable {
+        /// Since when.
+        since: Timestamp,
+        /// Why: a CamelCase word such as `Connecting`, `ConnectionRefused`, `Unauthorized`, `KubeconfigRefused`,
+        /// `KubeconfigMissing`, `IdentityChanged`.
+        reason: String,
+        /// Why, for a person.
+        message: String,
+    },
+}
+
+/// A Secret on the hub as the plan may know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretFact {
+    /// It isn't there.
+    Absent,
+    /// It could not be read: forbidden, or the read failed. Never the same as absent.
+    Unreadable(String),
+    /// It is there: SHA-256 of each value by key.
+    Present(BTreeMap<String, String>),
+    /// It needn't be on the hub (`location: Region`).
+    InRegion,
+}
+
+/// All that a SocialChannel refers to.
+#[derive(Clone, Debug)]
+pub struct ChannelFacts {
+    /// The resource, with its old status.
+    pub channel: Arc<SocialChannel>,
+    /// Every Region of the hub by name, chosen or not; plus nothing else.
+    pub regions: BTreeMap<String, RegionFacts>,
+    /// Every DataPolicy of the hub by name.
+    pub policies: BTreeMap<String, Arc<DataPolicy>>,
+    /// The platform's credentials.
+    pub credentials: SecretFact,
+    /// The platform and regime packs in force.
+    pub packs: Arc<crate::packs::Packs>,
+    /// The operator's configuration.
+    pub settings: Arc<Settings>,
+}
+
+/// All that a DataPolicy refers to.
+#[derive(Clone, Debug)]
+pub struct PolicyFacts {
+    /// The resource, with its old status.
+    pub policy: Arc<DataPolicy>,
+    /// Every Region of the hub by name.
+    pub regions: BTreeMap<String, RegionFacts>,
+    /// Every SocialChannel of the hub.
+    pub channels: Vec<Arc<SocialChannel>>,
+    /// The platform and regime packs in force.
+    pub packs: Arc<crate::packs::Packs>,
+    /// The operator's configuration.
+    pub settings: Arc<Settings>,
+}
+
+/// All that a Region's own verdict and status need.
+#[derive(Clone, Debug)]
+pub struct FleetFacts {
+    /// The resource, with its old status.
+    pub region: Arc<Region>,
+    /// Every Region of the hub by name, this one too: its `reach` is what is known of its cluster.
+    pub regions: BTreeMap<String, RegionFacts>,
+    /// Every SocialChannel of the hub, with its status.
+    pub channels: Vec<Arc<SocialChannel>>,
+    /// Every DataPolicy of the hub, with its status.
+    pub policies: Vec<Arc<DataPolicy>>,
+}
+
+/// What a Region's status says of itself, and whether it may go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FleetPlan {
+    /// Whether the spec is sound.
+    pub verdict: Verdict,
+    /// Whether the cluster answers.
+    pub reach: Reach,
+    /// Channels that run there.
+    pub channels: i32,
+    /// Policies that run there.
+    pub policies: i32,
+    /// What still has objects there, `SocialChannel aurora/aurora-instagram (9 objects)`: a Region that is being
+    /// deleted waits until this is empty, with `Orphan` too (there it empties without the cluster's help).
+    pub left: Vec<String>,
+    /// When the plan will change by itself (a suspension ends), at the latest.
+    pub wake_at: Option<Timestamp>,
+    /// Whether the Region is being deleted.
+    pub deleting: Option<crate::api::DeletionPolicy>,
+}
+
+/// What should be where.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan<W> {
+    /// Whether the spec as a whole is sound and permitted.
+    pub verdict: Verdict,
+    /// What should be in each region: every chosen one, and every one in which the old status says something was made.
+    pub regions: BTreeMap<String, RegionPlan<W>>,
+    /// What status shows of a region beside the decision.
+    pub notes: BTreeMap<String, RegionNote>,
+    /// What the gates found, for the typed conditions: one entry per question that was asked.
+    pub findings: Vec<Finding>,
+    /// Data sets of the matched regions that no rule names (policies only).
+    pub uncovered: Vec<crate::api::Uncovered>,
+    /// When the plan will change by itself (a suspension or grace ends), at the latest.
+    pub wake_at: Option<Timestamp>,
+    /// Whether the resource is being deleted: everything is withdrawn (or, with `Orphan`, left).
+    pub deleting: Option<crate::api::DeletionPolicy>,
+}
+
+/// What status shows of a region beside the decision.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegionNote {
+    /// Whether the spec chooses the region now; others are only being cleaned.
+    pub chosen: bool,
+    /// Since when no lawful policy has covered the channel here.
+    pub uncovered_since: Option<Timestamp>,
+    /// The preview that the approval of this region names, kept while the approval stands (policies only).
+    pub approved: Option<crate::contract::Preview>,
+}
+
+/// Whether the spec as a whole is sound and permitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is.
+    Accepted,
+    /// Somebody must edit it (`Accepted=False`): what runs stays.
+    Invalid(Reason),
+    /// Something that it names is missing (`ReferencesResolved=False`): what runs stays, a watch wakes us.
+    Waiting(Reason),
+    /// `spec.suspend` is in force.
+    Suspended(Reason),
+}
+
+/// Why: one CamelCase word and one sentence that says what would change it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reason {
+    /// `UnknownPlatform`, `ScheduleTooOften`.
+    pub word: String,
+    /// For a person: the field, what is wrong, what would be right.
+    pub message: String,
+}
+
+/// What should be in one region.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RegionPlan<W> {
+    /// This runs there, and nothing else of ours.
+    Run(Box<W>),
+    /// As `Run`, but nothing starts by itself: a suspended policy's CronJobs are there, suspended, so that it erases
+    /// nothing. Applied like `Run`; status calls it a hold, with this reason.
+    Pause(Box<W>, Reason),
+    /// What runs there stays as it is; nothing new.
+    Keep(Reason),
+    /// Touch nothing: it isn't known what is there, or somebody said so.
+    Hold(Reason),
+    /// Nothing of ours may be there: take away what is.
+    Withdraw(Reason),
+    /// `deletionPolicy: Orphan`: what is there stays and is forgotten. No request is made.
+    Leave(Reason),
+}
+
+impl<W> RegionPlan<W> {
+    /// What is to be applied, when anything is.
+    #[must_use]
+    pub fn workloads(&self) -> Option<&W> {
+        match self {
+            Self::Run(workloads) | Self::Pause(workloads, _) => Some(workloads),
+            Self::Keep(_) | Self::Hold(_) | Self::Withdraw(_) | Self::Leave(_) => None,
+        }
+    }
+
+    /// Why it isn't simply running.
+    #[must_use]
+    pub fn reason(&self) -> Option<&Reason> {
+        match self {
+            Self::Run(_) => None,
+            Self::Pause(_, reason)
+            | Self::Keep(reason)
+            | Self::Hold(reason)
+            | Self::Withdraw(reason)
+            | Self::Leave(reason) => Some(reason),
+        }
+    }
+}
+
+/// An answer of a gate, for one region or for all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// The condition that it speaks for.
+    pub condition: crate::api::condition::ConditionType,
+    /// The region, when it is about one.
+    pub region: Option<String>,
+    /// `Some(true)` fulfilled, `Some(false)` not, `None` not known.
+    pub holds: Option<bool>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What a channel has in a region. `apply` takes it apart without `..`: a new field that nobody applies does not compile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChannelWorkloads {
+    /// The pods' identity; no token.
+    pub service_account: ServiceAccount,
+    /// The copy of the platform's keys, when they live on the hub.
+    pub credentials: Option<SecretCopy>,
+    /// What takes webhooks; absent for a platform or channel without.
+    pub connector: Option<ConnectorWorkloads>,
+    /// One per feed, by the feed's name.
+    pub feeds: BTreeMap<String, FeedWorkloads>,
+}
+
+/// What takes webhooks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectorWorkloads {
+    /// The task.
+    pub config_map: ConfigMap,
+    /// The pods.
+    pub deployment: Deployment,
+    /// Their address.
+    pub service: Service,
+    /// The way in from outside.
+    pub ingress: Option<Ingress>,
+    /// One pod at a time.
+    pub disruption_budget: PodDisruptionBudget,
+    /// Where the platform sends webhooks, when there is an Ingress.
+    pub callback_url: Option<String>,
+}
+
+/// What writes a feed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeedWorkloads {
+    /// The task.
+    pub config_map: ConfigMap,
+    /// The schedule.
+    pub cron_job: CronJob,
+    /// The run that an annotation asked for and that was not made yet (create only; never changed).
+    pub run_now: Option<Job>,
+}
+
+/// What a policy has in a region.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyWorkloads {
+    /// The pods' identity; no token.
+    pub service_account: ServiceAccount,
+    /// The task.
+    pub config_map: ConfigMap,
+    /// The schedule.
+    pub cron_job: CronJob,
+    /// The run that an annotation asked for and that was not made yet (create only; never changed).
+    pub run_now: Option<Job>,
+}
+
+/// A Secret that is to be copied from the hub: names and hashes only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretCopy {
+    /// The copy's namespace in the region, and the original's on the hub.
+    pub namespace: String,
+    /// The original's name on the hub.
+    pub from: String,
+    /// The copy's name in the region.
+    pub name: String,
+    /// The keys that are copied, with the SHA-256 of the values that the plan saw.
+    pub keys: BTreeMap<String, String>,
+    /// The copy's labels.
+    pub labels: BTreeMap<String, String>,
+}

@@ -1,0 +1,122 @@
+//! CronJobs and the Jobs that an annotation asks for.
+
+use k8s_openapi::api::batch::v1::{
+    CronJob, CronJobSpec, Job, JobSpec, JobTemplateSpec, PodFailurePolicy,
+    PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
+    PodFailurePolicyRule,
+};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::meta::Role;
+use super::pod::CONTAINER;
+use crate::api::names;
+use crate::contract::exit;
+
+/// A missed start is made up for within this time; later the next one does. Without a bound a CronJob that missed
+/// a hundred starts never starts again.
+const STARTING_DEADLINE: i64 = 600;
+/// Jobs of each outcome that stay to be looked at, and whose pods carry the report.
+const HISTORY: i32 = 3;
+/// Attempts after the first: passing faults pass within Kubernetes' doubling back-off of 10 s to some minutes.
+const RETRIES: i32 = 3;
+/// How long a Job that an annotation asked for stays once it ended: a day, to be looked at.
+const TTL: i32 = 86_400;
+
+/// What makes one CronJob different from another.
+#[derive(Clone, Debug)]
+pub(super) struct Schedule<'a> {
+    /// Whose it is.
+    pub(super) role: Role<'a>,
+    /// Its namespace in the region.
+    pub(super) namespace: &'a str,
+    /// Its name.
+    pub(super) name: String,
+    /// Five cron fields.
+    pub(super) cron: &'a str,
+    /// The region's zone.
+    pub(super) time_zone: &'a str,
+    /// How long all attempts of a run may take together, in seconds.
+    pub(super) deadline: i64,
+    /// Whether it starts nothing.
+    pub(super) suspend: bool,
+}
+
+impl Schedule<'_> {
+    /// The CronJob.
+    pub(super) fn cron_job(&self, template: &PodTemplateSpec) -> CronJob {
+        CronJob {
+            metadata: self.role.meta(self.namespace, &self.name),
+            spec: Some(CronJobSpec {
+                schedule: self.cron.to_owned(),
+                time_zone: Some(self.time_zone.to_owned()),
+                concurrency_policy: Some("Forbid".to_owned()),
+                starting_deadline_seconds: Some(STARTING_DEADLINE),
+                successful_jobs_history_limit: Some(HISTORY),
+                failed_jobs_history_limit: Some(HISTORY),
+                suspend: Some(self.suspend),
+                job_template: JobTemplateSpec {
+                    metadata: Some(ObjectMeta {
+                        labels: Some(self.role.labels()),
+                        ..ObjectMeta::default()
+                    }),
+                    spec: Some(self.job_spec(template)),
+                },
+            }),
+            ..CronJob::default()
+        }
+    }
+
+    /// The Job for a value of the run-at annotation. Its name follows from the value: a second create answers 409.
+    pub(super) fn run_now(&self, template: &PodTemplateSpec, requested: &str) -> Job {
+        let mut spec = self.job_spec(template);
+        spec.ttl_seconds_after_finished = Some(TTL);
+        Job {
+            metadata: self
+                .role
+                .meta(self.namespace, &names::run_job(&self.name, requested)),
+            spec: Some(spec),
+            ..Job::default()
+        }
+    }
+
+    fn job_spec(&self, template: &PodTemplateSpec) -> JobSpec {
+        let mut template = template.clone();
+        if let Some(pod) = template.spec.as_mut() {
+            // A pod failure policy reads exit codes of pods that are not restarted in place.
+            pod.restart_policy = Some("Never".to_owned());
+        }
+        JobSpec {
+            backoff_limit: Some(RETRIES),
+            active_deadline_seconds: Some(self.deadline),
+            pod_failure_policy: Some(failure_policy()),
+            template,
+            ..JobSpec::default()
+        }
+    }
+}
+
+/// What the agent refuses is not tried again; what the cluster takes away (a drain, say) doesn't count as an attempt.
+fn failure_policy() -> PodFailurePolicy {
+    PodFailurePolicy {
+        rules: vec![
+            PodFailurePolicyRule {
+                action: "FailJob".to_owned(),
+                on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+                    container_name: Some(CONTAINER.to_owned()),
+                    operator: "In".to_owned(),
+                    values: vec![i32::from(exit::REFUSED)],
+                }),
+                on_pod_conditions: None,
+            },
+            PodFailurePolicyRule {
+                action: "Ignore".to_owned(),
+                on_exit_codes: None,
+                on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+                    type_: "DisruptionTarget".to_owned(),
+                    status: "True".to_owned(),
+                }]),
+            },
+        ],
+    }
+}

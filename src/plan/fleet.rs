@@ -1,0 +1,158 @@
+//! A Region's own verdict: is its spec sound, does its cluster answer, and may it go.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::reason::Word;
+use super::{FleetFacts, FleetPlan, Reach, Reason, RegionFacts, Verdict, gates, suspension};
+use crate::api::{InventoryEntry, Region};
+
+/// What a Region's status says of itself, and whether it may go.
+#[must_use]
+pub fn region(facts: &FleetFacts, now: Timestamp) -> FleetPlan {
+    let name = facts.region.name_any();
+    let pause = suspension::in_force(facts.region.spec.suspend.as_ref(), now);
+    let mut found: Vec<Reason> = shared_cluster(&name, &facts.regions).into_iter().collect();
+    found.extend(problems(&facts.region));
+    found.extend(
+        pause
+            .as_ref()
+            .and_then(suspension::Suspension::problem)
+            .map(|finding| finding.reason),
+    );
+    let verdict = match (found.into_iter().next(), &pause) {
+        (Some(problem), _) => Verdict::Invalid(problem),
+        (None, Some(pause)) => Verdict::Suspended(pause.reason(Word::Suspended)),
+        (None, None) => Verdict::Accepted,
+    };
+    let reach = facts.regions.get(&name).map_or_else(
+        || Reach::Unreachable {
+            since: now,
+            reason: "Connecting".to_owned(),
+            message: "it isn't connected yet".to_owned(),
+        },
+        |own| own.reach.clone(),
+    );
+    let channels = holders(facts, &name, Kind::Channel);
+    let policies = holders(facts, &name, Kind::Policy);
+    let count = |list: &[String]| i32::try_from(list.len()).unwrap_or(i32::MAX);
+    FleetPlan {
+        verdict,
+        reach,
+        channels: count(&channels),
+        policies: count(&policies),
+        left: channels.into_iter().chain(policies).collect(),
+        wake_at: pause.and_then(|pause| pause.until),
+        deleting: facts
+            .region
+            .metadata
+            .deletion_timestamp
+            .as_ref()
+            .map(|_| facts.region.spec.deletion_policy.unwrap_or_default()),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Channel,
+    Policy,
+}
+
+/// The resources that have objects in a region, by what their status says of them: never by asking a cluster that
+/// may be silent.
+fn holders(facts: &FleetFacts, region: &str, kind: Kind) -> Vec<String> {
+    let told = |kind: &str, name: String, inventory: &[InventoryEntry]| {
+        let objects = match inventory.len() {
+            1 => "1 object".to_owned(),
+            more => format!("{more} objects"),
+        };
+        format!("{kind} {name} ({objects})")
+    };
+    let mut list: Vec<String> = match kind {
+        Kind::Channel => facts
+            .channels
+            .iter()
+            .filter_map(|channel| {
+                let regions = &channel.status.as_ref()?.regions;
+                let entry = regions.iter().find(|entry| entry.name == region)?;
+                let name = format!(
+                    "{}/{}",
+                    channel.namespace().unwrap_or_default(),
+                    channel.name_any()
+                );
+                (!entry.inventory.is_empty()).then(|| told("SocialChannel", name, &entry.inventory))
+            })
+            .collect(),
+        Kind::Policy => facts
+            .policies
+            .iter()
+            .filter_map(|policy| {
+                let regions = &policy.status.as_ref()?.regions;
+                let entry = regions.iter().find(|entry| entry.name == region)?;
+                (!entry.inventory.is_empty())
+                    .then(|| told("DataPolicy", policy.name_any(), &entry.inventory))
+            })
+            .collect(),
+    };
+    list.sort();
+    list
+}
+
+/// What somebody must mend in a Region's spec: rules that CEL cannot state.
+pub(super) fn problems(region: &Region) -> Vec<Reason> {
+    let spec = &region.spec;
+    let mut problems = Vec::new();
+    problems.extend(gates::codes("spec.jurisdictions", &spec.jurisdictions).err());
+    if jiff::tz::TimeZone::get(&spec.locale.time_zone).is_err() {
+        problems.push(Word::TimeZoneUnknown.because(format!(
+            "spec.locale.timeZone: {} is no zone of the IANA database; write one such as Europe/Berlin",
+            spec.locale.time_zone
+        )));
+    }
+    if let Some(grace) = spec.enforcement.as_ref().and_then(|e| e.grace.as_deref())
+        && grace.parse::<jiff::Span>().is_err()
+    {
+        problems.push(Word::GraceInvalid.because(format!(
+            "spec.enforcement.grace: {grace} is no duration; write one such as PT24H or P2D"
+        )));
+    }
+    if spec
+        .tenants
+        .iter()
+        .any(|tenant| tenant.namespace == spec.run_namespace)
+    {
+        problems.push(Word::TenantIsRunNamespace.because(format!(
+            "spec.tenants: {} is the runNamespace, beside whose Secrets no tenant may run; give the tenant a \
+             namespace of its own",
+            spec.run_namespace
+        )));
+    }
+    problems
+}
+
+/// Two Regions of one cluster would make and remove the same objects: the older one keeps it.
+pub(super) fn shared_cluster(
+    name: &str,
+    regions: &BTreeMap<String, RegionFacts>,
+) -> Option<Reason> {
+    let own = regions.get(name)?;
+    let id = cluster_id(&own.region)?;
+    let rank = |facts: &RegionFacts, name: &str| {
+        let born = facts.region.metadata.creation_timestamp.as_ref();
+        (born.map(|time| time.0), name.to_owned())
+    };
+    let mine = rank(own, name);
+    let older = regions.iter().find(|(other, facts)| {
+        other.as_str() != name && cluster_id(&facts.region) == Some(id) && rank(facts, other) < mine
+    })?;
+    Some(Word::SharedCluster.because(format!(
+        "Region {} is the same cluster as the older Region {}; delete one of them",
+        name, older.0
+    )))
+}
+
+fn cluster_id(region: &Region) -> Option<&str> {
+    region.status.as_ref()?.cluster_id.as_deref()
+}

@@ -1,0 +1,282 @@
+//! Where a resource is to be: which regions it chooses, which it has left, and what a region says to both.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::reason::Word;
+use super::suspension::{self, Suspension};
+use super::{Finding, Plan, Reach, Reason, RegionFacts, RegionNote, RegionPlan, fleet, gates};
+use crate::api::condition::ConditionType;
+use crate::api::{DataPolicy, DeletionPolicy, InventoryEntry, Region, SocialChannel};
+use crate::packs::Jurisdiction;
+
+/// Whether a channel chooses a Region.
+#[must_use]
+pub fn channel_chooses(channel: &SocialChannel, region: &Region) -> bool {
+    let regions = &channel.spec.regions;
+    let by_name = regions
+        .names
+        .iter()
+        .flatten()
+        .any(|name| *name == region.name_any());
+    let by_label = regions
+        .selector
+        .as_ref()
+        .is_some_and(|selector| has_labels(region.labels(), &selector.match_labels));
+    by_name || by_label
+}
+
+/// Whether a policy is for a Region. `namespaces` alone means their tenancy: retention goes on when a tenant's last
+/// channel is gone. With `channelLabels` there must be such a channel that chooses the Region.
+#[must_use]
+pub fn policy_chooses(
+    policy: &DataPolicy,
+    region: &Region,
+    channels: &[std::sync::Arc<SocialChannel>],
+) -> bool {
+    let selector = &policy.spec.selector;
+    if selector.channel_labels.is_some() {
+        return channels.iter().any(|channel| {
+            gates::selects(policy, channel, region) && channel_chooses(channel, region)
+        });
+    }
+    let all = |member: Option<bool>| member.unwrap_or(true);
+    let any = selector.jurisdictions.is_some()
+        || selector.regions.is_some()
+        || selector.namespaces.is_some();
+    any && all(selector
+        .regions
+        .as_ref()
+        .map(|names| names.contains(&region.name_any())))
+        && all(selector
+            .jurisdictions
+            .as_ref()
+            .map(|codes| in_jurisdiction(codes, region)))
+        && all(selector
+            .namespaces
+            .as_ref()
+            .map(|names| has_tenant(names, region)))
+}
+
+fn has_tenant(namespaces: &[String], region: &Region) -> bool {
+    let tenants = region.spec.tenants.iter().map(|tenant| &tenant.namespace);
+    let users = region.spec.data_stores.iter().flat_map(|s| &s.namespaces);
+    tenants.chain(users).any(|name| namespaces.contains(name))
+}
+
+fn in_jurisdiction(codes: &[String], region: &Region) -> bool {
+    let wanted: Vec<_> = codes
+        .iter()
+        .filter_map(|c| Jurisdiction::parse(c))
+        .collect();
+    region
+        .spec
+        .jurisdictions
+        .iter()
+        .filter_map(|code| Jurisdiction::parse(code))
+        .any(|code| wanted.iter().any(|wanted| wanted.holds(&code)))
+}
+
+fn has_labels(labels: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
+    !wanted.is_empty()
+        && wanted
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
+}
+
+/// A region that a resource chooses, or in which something of it may be left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) name: &'a str,
+    /// Absent: no such Region is on the hub.
+    pub(super) facts: Option<&'a RegionFacts>,
+    pub(super) chosen: bool,
+    /// Something was made there: the old status says so, or it was seen.
+    pub(super) had: bool,
+}
+
+/// Every place that matters: the chosen ones by their names, and those where something is or was.
+pub(super) fn places<'a>(
+    regions: &'a BTreeMap<String, RegionFacts>,
+    chosen: &BTreeSet<&'a str>,
+    old: impl Iterator<Item = (&'a str, &'a [InventoryEntry])>,
+) -> Vec<Place<'a>> {
+    let had: BTreeSet<&str> = old
+        .filter(|(_, inventory)| !inventory.is_empty())
+        .map(|(name, _)| name)
+        .chain(
+            regions
+                .iter()
+                .filter(|(_, facts)| facts.remains)
+                .map(|(name, _)| name.as_str()),
+        )
+        .collect();
+    chosen
+        .union(&had)
+        .map(|name| Place {
+            name,
+            facts: regions.get(*name),
+            chosen: chosen.contains(name),
+            had: had.contains(name),
+        })
+        .collect()
+}
+
+/// What was decided for a place, and what goes with it.
+pub(super) struct Decision<W> {
+    pub(super) plan: RegionPlan<W>,
+    /// What the spec names, and isn't there.
+    pub(super) missing: Option<Reason>,
+    /// When it may change by itself.
+    pub(super) wake_at: Option<Timestamp>,
+}
+
+impl<W> From<RegionPlan<W>> for Decision<W> {
+    fn from(plan: RegionPlan<W>) -> Self {
+        Self {
+            plan,
+            missing: None,
+            wake_at: None,
+        }
+    }
+}
+
+impl<W> Plan<W> {
+    /// Enters what was decided for a place.
+    pub(super) fn enter(&mut self, place: &Place<'_>, note: RegionNote, decision: Decision<W>) {
+        self.findings.extend(decision.missing.map(|reason| Finding {
+            condition: ConditionType::ReferencesResolved,
+            region: Some(place.name.to_owned()),
+            holds: Some(false),
+            reason,
+        }));
+        self.wake_at = earlier(self.wake_at, decision.wake_at);
+        self.regions.insert(place.name.to_owned(), decision.plan);
+        self.notes.insert(place.name.to_owned(), note);
+    }
+}
+
+/// What a region says before the resource's own spec is looked at.
+pub(super) enum Ground<'a, W> {
+    /// It is decided.
+    Decided(Decision<W>),
+    /// The Region is suspended: a channel is held, a policy paused.
+    Suspended(&'a RegionFacts, Reason, Option<Timestamp>),
+    /// The resource decides.
+    Open(&'a RegionFacts),
+}
+
+impl<W> Ground<'_, W> {
+    fn decided(plan: RegionPlan<W>) -> Self {
+        Self::Decided(plan.into())
+    }
+}
+
+/// Deletion comes before suspension of the resource, and the region's word before the resource's.
+pub(super) fn ground<'a, W>(
+    place: &Place<'a>,
+    regions: &BTreeMap<String, RegionFacts>,
+    deleting: Option<DeletionPolicy>,
+    now: Timestamp,
+) -> Ground<'a, W> {
+    if deleting == Some(DeletionPolicy::Orphan) {
+        return Ground::decided(RegionPlan::Leave(Word::Orphaned.because(
+            "deletionPolicy is Orphan: what runs here stays, and is nobody's from now on",
+        )));
+    }
+    let Some(facts) = place.facts else {
+        return Ground::Decided(Decision {
+            missing: place.chosen.then(|| absent(place)),
+            ..RegionPlan::Hold(absent(place)).into()
+        });
+    };
+    let going = facts.region.metadata.deletion_timestamp.is_some();
+    let orphaning = facts.region.spec.deletion_policy == Some(DeletionPolicy::Orphan);
+    if going && orphaning {
+        return Ground::decided(RegionPlan::Leave(Word::RegionOrphaned.because(format!(
+            "Region {} is being deleted with deletionPolicy Orphan: what runs there stays",
+            place.name
+        ))));
+    }
+    if let Some(reason) = fleet::shared_cluster(place.name, regions) {
+        return Ground::decided(RegionPlan::Hold(reason));
+    }
+    if let Reach::Unreachable { message, .. } = &facts.reach {
+        return Ground::decided(RegionPlan::Hold(
+            Word::RegionUnreachable
+                .because(format!("Region {} does not answer: {message}", place.name)),
+        ));
+    }
+    if going {
+        return Ground::decided(RegionPlan::Withdraw(
+            Word::RegionDeleting.because(format!("Region {} is being deleted", place.name)),
+        ));
+    }
+    if let Some(pause) = suspension::in_force(facts.region.spec.suspend.as_ref(), now) {
+        return suspended(place, facts, deleting.is_some(), &pause);
+    }
+    if deleting.is_some() {
+        return Ground::decided(RegionPlan::Withdraw(
+            Word::Deleted.because("the resource is being deleted"),
+        ));
+    }
+    Ground::Open(facts)
+}
+
+fn suspended<'a, W>(
+    place: &Place<'_>,
+    facts: &'a RegionFacts,
+    deleting: bool,
+    pause: &Suspension,
+) -> Ground<'a, W> {
+    let reason = Word::RegionSuspended.because(format!("Region {} is {}", place.name, pause.told));
+    if deleting {
+        return Ground::decided(RegionPlan::Hold(reason));
+    }
+    Ground::Suspended(facts, reason, pause.until)
+}
+
+/// The reason of a place without a Region.
+fn absent(place: &Place<'_>) -> Reason {
+    if place.had {
+        return Word::RegionGone.because(format!(
+            "Region {0} is no longer on the hub, but objects were made there; create Region {0} again for the same \
+             cluster so that they can be removed, or set deletionPolicy: Orphan to forget them",
+            place.name
+        ));
+    }
+    Word::RegionNotFound.because(format!(
+        "there is no Region {}; create it, or choose another",
+        place.name
+    ))
+}
+
+/// Why nothing new may be made in a region that the resource chose, if so: the Region is wrong, or a namespace is missing.
+pub(super) fn unready(facts: &RegionFacts, name: &str, namespace: &str) -> Option<Reason> {
+    if let Some(problem) = fleet::problems(&facts.region).into_iter().next() {
+        return Some(Word::RegionNotAccepted.because(format!(
+            "Region {name} is not accepted: {}",
+            problem.message
+        )));
+    }
+    let there = facts
+        .namespaces
+        .as_ref()
+        .is_none_or(|names| names.contains(namespace));
+    (!there).then(|| {
+        Word::NamespaceMissing.because(format!(
+            "namespace {namespace} is not in the cluster of Region {name}; make it there with: \
+             kubectl create namespace {namespace}"
+        ))
+    })
+}
+
+/// The earlier of two times, either of which may be none.
+pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, None) | (None, one) => one,
+    }
+}

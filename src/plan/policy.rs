@@ -1,0 +1,419 @@
+//! What a DataPolicy should have in each region.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, Timestamp};
+use kube::ResourceExt;
+
+use super::placement::{self, Decision, Ground, Place};
+use super::reason::Word;
+use super::retention::{self, Ground as Retention, spec_hash};
+use super::suspension::{self, Suspension};
+use super::{
+    Finding, Plan, PolicyFacts, PolicyWorkloads, Reason, RegionFacts, RegionNote, RegionPlan,
+    Verdict, gated, gates,
+};
+use crate::api::condition::ConditionType;
+use crate::api::{
+    ApprovalSpec, DataPolicy, DataPolicySpec, DeletionPolicy, PolicyRegionStatus, Uncovered, names,
+};
+use crate::contract::{Approval, Preview};
+use crate::packs::Packs;
+
+/// What the policy itself says, whatever the region.
+struct Own {
+    deleting: Option<DeletionPolicy>,
+    pause: Option<Suspension>,
+    /// What somebody must mend.
+    problems: Vec<Reason>,
+    /// How long a run may last, when that can be read.
+    window: Option<SignedDuration>,
+    hash: String,
+}
+
+/// What should be where.
+#[must_use]
+pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
+    let own = own(facts, now);
+    let deleting = own.deleting;
+    let chosen = chosen(facts);
+    let old = facts.policy.status.iter().flat_map(|s| &s.regions);
+    let places = placement::places(
+        &facts.regions,
+        &chosen,
+        old.map(|entry| (entry.name.as_str(), entry.inventory.as_slice())),
+    );
+    let mut plan = Plan {
+        verdict: verdict(&own),
+        regions: BTreeMap::new(),
+        notes: BTreeMap::new(),
+        findings: findings(facts, &own, &chosen),
+        uncovered: uncovered(facts, &chosen),
+        wake_at: own.pause.as_ref().and_then(|pause| pause.until),
+        deleting,
+    };
+    for place in &places {
+        if deleting.is_some() && !place.had {
+            continue;
+        }
+        let approved = approved(facts, place.name);
+        plan.findings.extend(clocks(facts, place, now));
+        let decision = decide(facts, &own, place, approved.as_ref(), now);
+        let note = RegionNote {
+            chosen: place.chosen && deleting.is_none(),
+            uncovered_since: None,
+            approved: approved.map(|(_, preview)| preview.clone()),
+        };
+        plan.enter(place, note, decision);
+    }
+    plan.findings.sort();
+    plan
+}
+
+/// A named Region that isn't there is a place too: its absence is to be told.
+fn chosen(facts: &PolicyFacts) -> BTreeSet<&str> {
+    let named = facts.policy.spec.selector.regions.iter().flatten();
+    let absent = named
+        .map(String::as_str)
+        .filter(|name| !facts.regions.contains_key(*name));
+    facts
+        .regions
+        .iter()
+        .filter(|(_, region)| {
+            placement::policy_chooses(&facts.policy, &region.region, &facts.channels)
+        })
+        .map(|(name, _)| name.as_str())
+        .chain(absent)
+        .collect()
+}
+
+fn own(facts: &PolicyFacts, now: Timestamp) -> Own {
+    let spec = &facts.policy.spec;
+    let going = facts.policy.metadata.deletion_timestamp.as_ref();
+    Own {
+        deleting: going.map(|_| spec.deletion_policy.unwrap_or_default()),
+        pause: suspension::in_force(spec.suspend.as_ref(), now),
+        problems: problems(spec, &facts.packs, now),
+        window: window(spec),
+        hash: spec_hash(spec),
+    }
+}
+
+/// Why a policy isn't accepted, when it isn't: it then covers nothing.
+pub(super) fn refused(policy: &DataPolicy, packs: &Packs, now: Timestamp) -> Option<Reason> {
+    problems(&policy.spec, packs, now).into_iter().next()
+}
+
+/// What somebody must mend in the spec, in the order of its fields.
+fn problems(spec: &DataPolicySpec, packs: &Packs, now: Timestamp) -> Vec<Reason> {
+    let mut problems = regimes(spec, packs);
+    let codes = spec.selector.jurisdictions.as_deref().unwrap_or_default();
+    problems.extend(gates::codes("spec.selector.jurisdictions", codes).err());
+    problems.extend(periods(spec));
+    problems.extend(gated::retention_schedule(spec, &TimeZone::UTC, now).err());
+    if window(spec).is_none() {
+        problems.push(Word::WindowInvalid.because(format!(
+            "spec.retention.window: {} is no time to work in; write one such as PT4H",
+            spec.retention.window.as_deref().unwrap_or_default()
+        )));
+    }
+    problems
+}
+
+fn window(spec: &DataPolicySpec) -> Option<SignedDuration> {
+    let text = spec.retention.window.as_deref();
+    text.unwrap_or(retention::WINDOW)
+        .parse()
+        .ok()
+        .filter(SignedDuration::is_positive)
+}
+
+fn regimes(spec: &DataPolicySpec, packs: &Packs) -> Vec<Reason> {
+    let unknown = |id: &&String| packs.regime(id).is_none();
+    let mut unknown: Vec<&String> = spec.regimes.iter().filter(unknown).collect();
+    unknown.sort();
+    let there: Vec<&str> = packs.regimes.regimes.keys().map(String::as_str).collect();
+    unknown
+        .into_iter()
+        .map(|id| {
+            Word::UnknownRegime.because(format!(
+                "spec.regimes: no installed pack knows {id}; there are {}",
+                there.join(", ")
+            ))
+        })
+        .collect()
+}
+
+/// A period of nothing would erase a table at once, and is always a slip.
+fn periods(spec: &DataPolicySpec) -> Vec<Reason> {
+    spec.rules
+        .iter()
+        .filter(|rule| {
+            !rule
+                .erase
+                .after
+                .parse::<Span>()
+                .is_ok_and(Span::is_positive)
+        })
+        .map(|rule| {
+            Word::PeriodInvalid.because(format!(
+                "spec.rules[{}].erase.after: {} is no period longer than nothing; write one such as P90D or P8Y",
+                rule.name, rule.erase.after
+            ))
+        })
+        .collect()
+}
+
+fn verdict(own: &Own) -> Verdict {
+    if let Some(problem) = own.problems.first() {
+        return Verdict::Invalid(problem.clone());
+    }
+    own.pause.as_ref().map_or(Verdict::Accepted, |pause| {
+        Verdict::Suspended(pause.reason(Word::Suspended))
+    })
+}
+
+fn finding(condition: ConditionType, region: Option<&str>, reason: Reason) -> Finding {
+    Finding {
+        condition,
+        region: region.map(str::to_owned),
+        holds: Some(false),
+        reason,
+    }
+}
+
+fn findings(facts: &PolicyFacts, own: &Own, chosen: &BTreeSet<&str>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = own
+        .problems
+        .iter()
+        .map(|problem| finding(ConditionType::Accepted, None, problem.clone()))
+        .collect();
+    findings.extend(own.pause.as_ref().and_then(Suspension::problem));
+    if chosen.is_empty() {
+        let reason = Word::NoRegion.because(
+            "spec.selector: it chooses no Region; widen it, or add the Region that it means",
+        );
+        findings.push(finding(ConditionType::ReferencesResolved, None, reason));
+    }
+    findings.extend(facts.policy.spec.approvals.iter().filter_map(|approval| {
+        let reason = approval_problem(facts, own, approval, chosen)?;
+        Some(finding(
+            ConditionType::ReferencesResolved,
+            Some(&approval.region),
+            reason,
+        ))
+    }));
+    findings
+}
+
+fn approval_problem(
+    facts: &PolicyFacts,
+    own: &Own,
+    approval: &ApprovalSpec,
+    chosen: &BTreeSet<&str>,
+) -> Option<Reason> {
+    let region = approval.region.as_str();
+    if !chosen.contains(region) {
+        return Some(Word::ApprovalUnmatched.because(format!(
+            "spec.approvals: the policy is not for Region {region}; remove the approval, or widen the selector"
+        )));
+    }
+    let current = old_entry(facts, region).and_then(|entry| entry.preview.as_ref());
+    let now = current.map_or_else(
+        || "there is no preview yet".to_owned(),
+        |preview| format!("the present one is {}", preview.hash()),
+    );
+    match approved(facts, region) {
+        None => Some(Word::ApprovalUnknown.because(format!(
+            "spec.approvals: no preview of Region {region} has the hash {}; {now}",
+            approval.preview_hash
+        ))),
+        Some((_, preview)) if preview.spec_hash != own.hash => {
+            Some(Word::ApprovalOutdated.because(format!(
+                "spec.approvals: the rules were changed since the preview that {} approved for Region {region}; {now}",
+                approval.by
+            )))
+        }
+        Some(_) => None,
+    }
+}
+
+fn old_entry<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a PolicyRegionStatus> {
+    let entries = &facts.policy.status.as_ref()?.regions;
+    entries.iter().find(|entry| entry.name == region)
+}
+
+/// The approval of a region with the preview that it names: the one that was kept, or the present one.
+fn approved<'a>(facts: &'a PolicyFacts, region: &str) -> Option<(&'a ApprovalSpec, &'a Preview)> {
+    let approvals = &facts.policy.spec.approvals;
+    let approval = approvals
+        .iter()
+        .find(|approval| approval.region == region)?;
+    let entry = old_entry(facts, region)?;
+    let named = [entry.approved.as_ref(), entry.preview.as_ref()]
+        .into_iter()
+        .flatten()
+        .find(|preview| preview.hash() == approval.preview_hash)?;
+    Some((approval, named))
+}
+
+fn decide(
+    facts: &PolicyFacts,
+    own: &Own,
+    place: &Place<'_>,
+    approved: Option<&(&ApprovalSpec, &Preview)>,
+    now: Timestamp,
+) -> Decision<PolicyWorkloads> {
+    let (region, pause, until) = match placement::ground(place, &facts.regions, own.deleting, now) {
+        Ground::Decided(decision) => return decision,
+        Ground::Suspended(region, reason, until) => (region, Some(reason), until),
+        Ground::Open(region) => {
+            let pause = own.pause.as_ref();
+            (
+                region,
+                pause.map(|pause| pause.reason(Word::Suspended)),
+                None,
+            )
+        }
+    };
+    let built = build(facts, own, (place.name, region), approved, pause.is_some());
+    let mut missing = None;
+    let plan = match (built, pause) {
+        (Ok(workloads), Some(pause)) => RegionPlan::Pause(workloads, pause),
+        // A pause that cannot be put into effect must not look like one.
+        (Err(stop), Some(pause)) => RegionPlan::Keep(Reason {
+            word: stop.reason.word,
+            message: format!(
+                "{}; until then the pause has no effect on what runs here ({})",
+                stop.reason.message, pause.message
+            ),
+        }),
+        (_, None) if !place.chosen && own.problems.is_empty() => RegionPlan::Withdraw(
+            Word::Deselected.because("spec.selector no longer chooses this region"),
+        ),
+        (Ok(workloads), None) => RegionPlan::Run(workloads),
+        (Err(stop), None) => {
+            missing = stop.missing.then(|| stop.reason.clone());
+            RegionPlan::Keep(stop.reason)
+        }
+    };
+    Decision {
+        plan,
+        missing,
+        wake_at: until,
+    }
+}
+
+/// Why nothing new can be made in a region.
+struct Stop {
+    reason: Reason,
+    /// Something that the spec names isn't there.
+    missing: bool,
+}
+
+fn build(
+    facts: &PolicyFacts,
+    own: &Own,
+    (name, region): (&str, &RegionFacts),
+    approved: Option<&(&ApprovalSpec, &Preview)>,
+    suspend: bool,
+) -> Result<Box<PolicyWorkloads>, Stop> {
+    let missing = |reason| Stop {
+        reason,
+        missing: true,
+    };
+    let (Some(window), None) = (own.window, own.problems.first()) else {
+        let reason = own.problems.first().cloned();
+        return Err(Stop {
+            reason: reason.unwrap_or_else(|| Word::WindowInvalid.because("spec.retention.window")),
+            missing: false,
+        });
+    };
+    let spec = &region.region.spec;
+    if let Some(reason) = placement::unready(region, name, &spec.run_namespace) {
+        return Err(missing(reason));
+    }
+    let rules = facts
+        .policy
+        .spec
+        .rules
+        .iter()
+        .map(|rule| {
+            let wanted = &rule.dataset.store;
+            let store = spec.data_stores.iter().find(|store| store.name == *wanted);
+            store.map(|store| (rule, store)).ok_or_else(|| {
+                missing(Word::StoreNotFound.because(format!(
+                    "spec.rules[{}].dataset.store: Region {name} has no data store {wanted}; add it to the Region, or \
+                     choose regions that have it",
+                    rule.name
+                )))
+            })
+        })
+        .collect::<Result<Vec<_>, Stop>>()?;
+    Ok(Box::new(retention::workloads(&Retention {
+        facts,
+        region: name,
+        spec,
+        rules,
+        window,
+        approval: approved.map(|(approval, preview)| Approval {
+            hash: approval.preview_hash.clone(),
+            by: approval.by.clone(),
+            preview: (*preview).clone(),
+        }),
+        run_at: run_at(facts, name),
+        suspend,
+    })))
+}
+
+/// Runs that a change of clocks in the region's zone skips or doubles.
+fn clocks(facts: &PolicyFacts, place: &Place<'_>, now: Timestamp) -> Vec<Finding> {
+    let zone = place
+        .facts
+        .filter(|_| place.chosen)
+        .and_then(|region| TimeZone::get(&region.region.spec.locale.time_zone).ok());
+    zone.and_then(|zone| gated::retention_schedule(&facts.policy.spec, &zone, now).ok())
+        .unwrap_or_default()
+        .into_iter()
+        .map(|reason| Finding {
+            holds: Some(true),
+            ..finding(ConditionType::Accepted, Some(place.name), reason)
+        })
+        .collect()
+}
+
+/// The value of the run-at annotation, unless its Job was made here before.
+fn run_at<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a str> {
+    let requested = facts.policy.annotations().get(names::ANNOTATION_RUN_AT)?;
+    let handled = old_entry(facts, region).and_then(|entry| entry.last_handled_run_at.as_ref());
+    (handled != Some(requested)).then_some(requested.as_str())
+}
+
+/// Tables of the matched regions' stores that no rule names.
+fn uncovered(facts: &PolicyFacts, chosen: &BTreeSet<&str>) -> Vec<Uncovered> {
+    let spec = &facts.policy.spec;
+    let mut list: Vec<Uncovered> = chosen
+        .iter()
+        .filter_map(|name| Some((*name, &facts.regions.get(*name)?.region)))
+        .flat_map(|(name, region)| region.spec.data_stores.iter().map(move |s| (name, s)))
+        .flat_map(|(name, store)| store.datasets.iter().map(move |table| (name, store, table)))
+        .filter(|(_, store, table)| {
+            !spec
+                .rules
+                .iter()
+                .any(|rule| rule.dataset.store == store.name && rule.dataset.table == **table)
+        })
+        .map(|(name, store, table)| Uncovered {
+            region: name.to_owned(),
+            store: store.name.clone(),
+            table: table.clone(),
+            reason: format!(
+                "no rule of this policy names it; add one for store {} and table {table}",
+                store.name
+            ),
+        })
+        .collect();
+    list.sort();
+    list
+}

@@ -1,0 +1,120 @@
+//! The words that a plan gives as reasons; the gates have words of their own beside their questions.
+
+/// An enum of words with their spelling and a list of all of them.
+macro_rules! words {
+    ($about:literal: $($(#[doc = $doc:literal])* $word:ident,)*) => {
+        #[doc = $about]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Word {
+            $($(#[doc = $doc])* $word,)*
+        }
+
+        impl Word {
+            /// Every word, for tests that look for one that no case reaches.
+            pub const ALL: &'static [Self] = &[$(Self::$word,)*];
+
+            /// The word in a condition's `reason`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$word => stringify!($word),)*
+                }
+            }
+
+            /// The word with its sentence.
+            #[must_use]
+            pub fn because(self, message: impl Into<String>) -> $crate::plan::Reason {
+                $crate::plan::Reason {
+                    word: self.as_str().to_owned(),
+                    message: message.into(),
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use words;
+
+words! {
+    "Why a resource or a region is planned as it is.":
+
+    // What an edit of the resource must mend
+    /// No pack knows the platform.
+    UnknownPlatform,
+    /// The platform has no such setting.
+    UnknownSetting,
+    /// The platform needs a setting that isn't there.
+    SettingMissing,
+    /// A setting's value is of another form.
+    SettingInvalid,
+    /// A connector for a platform that sends no webhooks.
+    WebhooksUnsupported,
+    /// An event that the platform never sends.
+    EventUnsupported,
+    /// A feed for a platform that reads no files, or a mode that it doesn't have.
+    FeedUnsupported,
+    /// Two feeds would write the same file.
+    FeedsShareFile,
+    /// No pack knows the regime.
+    UnknownRegime,
+    /// A rule's period isn't longer than nothing.
+    PeriodInvalid,
+    /// `retention.window` isn't longer than nothing.
+    WindowInvalid,
+    /// `suspend.until` is no moment: the pause has no end until it is mended.
+    SuspensionInvalid,
+    /// No such time zone.
+    TimeZoneUnknown,
+    /// `enforcement.grace` is no duration.
+    GraceInvalid,
+    /// A tenant's namespace is the region's `runNamespace`.
+    TenantIsRunNamespace,
+    /// Another Region is the same cluster.
+    SharedCluster,
+
+    // What the resource names, and isn't there
+    /// No Region of that name.
+    RegionNotFound,
+    /// No Region is chosen.
+    NoRegion,
+    /// The Secret of the platform's credentials isn't there.
+    SecretNotFound,
+    /// The Secret could not be read.
+    SecretUnreadable,
+    /// The Secret lacks keys.
+    SecretKeysMissing,
+    /// The Region has no data store of that name.
+    StoreNotFound,
+    /// The Region has no `ingress`.
+    IngressNotConfigured,
+    /// The namespace isn't in the regional cluster.
+    NamespaceMissing,
+    /// The Region itself isn't accepted.
+    RegionNotAccepted,
+    /// No preview has the hash that an approval names.
+    ApprovalUnknown,
+    /// An approval for a region that the policy isn't for.
+    ApprovalUnmatched,
+    /// The approved preview is of another spec.
+    ApprovalOutdated,
+
+    // What is so, and will end
+    /// `spec.suspend` of the resource.
+    Suspended,
+    /// `spec.suspend` of the Region.
+    RegionSuspended,
+    /// The regional cluster does not answer.
+    RegionUnreachable,
+    /// The Region was taken from the hub while objects were there.
+    RegionGone,
+    /// The Region is being deleted.
+    RegionDeleting,
+    /// The Region is being deleted with `Orphan`.
+    RegionOrphaned,
+    /// The spec no longer chooses the region.
+    Deselected,
+    /// The resource is being deleted.
+    Deleted,
+    /// The resource is being deleted with `Orphan`.
+    Orphaned,
+}

@@ -1,0 +1,217 @@
+//! What erases a policy's due rows in a region: facts in, Kubernetes objects out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::cron::Schedule;
+use super::meta::{self, Identity, Role};
+use super::pod::{Agent, Mount, Size};
+use super::{PolicyFacts, PolicyWorkloads};
+use crate::api::{DataPolicySpec, DataStore, PolicyRule, RegionSpec, names};
+use crate::contract::{Approval, Retain, RetentionRule};
+
+/// The command, and the component label.
+const COMMAND: &str = "retain";
+const COMPONENT: &str = "retention";
+/// Batches are keys and counts: the rows stay in the database.
+const SIZE: Size = Size {
+    cpu: "50m",
+    memory: "64Mi",
+    memory_limit: "256Mi",
+    scratch: "16Mi",
+};
+/// Seconds to finish the batch under way.
+const GRACE: i64 = 60;
+/// How long a run may last when the policy doesn't say.
+pub(super) const WINDOW: &str = "PT4H";
+/// What a Job may take beyond its window, over all attempts: to start, to count, to report. In seconds.
+const MARGIN: i64 = 900;
+/// Most rows in one transaction.
+const BATCH_ROWS: u32 = 5000;
+/// The share of a table that goes without an approval.
+const MAX_PERCENT: u32 = 5;
+
+/// A policy in one region, all of whose stores are there.
+pub(super) struct Ground<'a> {
+    pub(super) facts: &'a PolicyFacts,
+    pub(super) region: &'a str,
+    pub(super) spec: &'a RegionSpec,
+    /// Each rule with its store.
+    pub(super) rules: Vec<(&'a PolicyRule, &'a DataStore)>,
+    pub(super) window: SignedDuration,
+    pub(super) approval: Option<Approval>,
+    pub(super) run_at: Option<&'a str>,
+    pub(super) suspend: bool,
+}
+
+/// The policy's objects.
+pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
+    let policy = &ground.facts.policy;
+    let policy_name = policy.metadata.name.as_deref().unwrap_or_default();
+    let role = Role {
+        identity: Identity {
+            fleet: &ground.facts.settings.fleet,
+            kind: "DataPolicy",
+            namespace: "",
+            name: policy_name,
+        },
+        component: COMPONENT,
+        feed: None,
+    };
+    let name = names::retention(policy_name);
+    let namespace = ground.spec.run_namespace.as_str();
+    let task = meta::task(COMMAND, ground.region, task(ground, policy_name));
+    let agent = Agent {
+        command: COMMAND,
+        role: role.clone(),
+        config_map: &name,
+        hash: meta::config_hash(&task, &BTreeMap::new()),
+        service_account: name.clone(),
+        mounts: mounts(&ground.rules),
+        size: SIZE,
+        grace: GRACE,
+    };
+    let template = agent.template(&ground.facts.settings, ground.spec);
+    let schedule = Schedule {
+        role: role.clone(),
+        namespace,
+        name: name.clone(),
+        cron: &policy.spec.retention.schedule,
+        time_zone: &ground.spec.locale.time_zone,
+        deadline: ground.window.as_secs().saturating_add(MARGIN),
+        suspend: ground.suspend,
+    };
+    PolicyWorkloads {
+        service_account: meta::service_account(&role, namespace, &name),
+        config_map: meta::config_map(&role, namespace, &name, task),
+        cron_job: schedule.cron_job(&template),
+        run_now: ground
+            .run_at
+            .filter(|_| !ground.suspend)
+            .map(|requested| schedule.run_now(&template, requested)),
+    }
+}
+
+fn task(ground: &Ground<'_>, policy: &str) -> Retain {
+    let spec = &ground.facts.policy.spec;
+    let bounded = |value: Option<i32>, default| {
+        value
+            .and_then(|value| u32::try_from(value).ok())
+            .unwrap_or(default)
+    };
+    Retain {
+        policy: policy.to_owned(),
+        mode: spec.mode(),
+        spec_hash: spec_hash(spec),
+        time_zone: ground.spec.locale.time_zone.clone(),
+        window: spec
+            .retention
+            .window
+            .clone()
+            .unwrap_or_else(|| WINDOW.to_owned()),
+        batch_rows: bounded(spec.retention.batch_rows, BATCH_ROWS),
+        max_percent: bounded(spec.retention.max_percent, MAX_PERCENT),
+        approval: ground.approval.clone(),
+        rules: ground
+            .rules
+            .iter()
+            .map(|(rule, store)| one(rule, store))
+            .collect(),
+    }
+}
+
+fn one(rule: &PolicyRule, store: &DataStore) -> RetentionRule {
+    RetentionRule {
+        name: rule.name.clone(),
+        store: store.name.clone(),
+        url: meta::secret_file(&mount(store), &store.postgres.secret_ref.key),
+        table: rule.dataset.table.clone(),
+        clock: rule.dataset.clock.clone(),
+        after: rule.erase.after.clone(),
+    }
+}
+
+fn mount(store: &DataStore) -> String {
+    format!("store-{}", store.name)
+}
+
+/// One per store, in the stores' order: a store's URL is mounted once, however many rules read it.
+fn mounts(rules: &[(&PolicyRule, &DataStore)]) -> Vec<Mount> {
+    let mut seen = BTreeSet::new();
+    let mut mounts: Vec<Mount> = rules
+        .iter()
+        .filter(|(_, store)| seen.insert(store.name.as_str()))
+        .map(|(_, store)| {
+            let secret = &store.postgres.secret_ref;
+            Mount::key(mount(store), &secret.name, &secret.key)
+        })
+        .collect();
+    mounts.sort_by(|a, b| a.name.cmp(&b.name));
+    mounts
+}
+
+/// `sha256-<hex>` over the canonical JSON of the spec without `approvals`, `mode` and `suspend`: what a preview
+/// was of. Going from `DryRun` to `Enforce`, or approving, changes nothing of it.
+#[must_use]
+pub fn spec_hash(spec: &DataPolicySpec) -> String {
+    let mut value = serde_json::to_value(spec).unwrap_or_default();
+    if let Value::Object(fields) = &mut value {
+        for outside in ["approvals", "mode", "suspend"] {
+            fields.remove(outside);
+        }
+    }
+    let mut text = String::new();
+    canonical(&value, &mut text);
+    format!("sha256-{}", hex::encode(Sha256::digest(text)))
+}
+
+/// JSON with sorted keys and no white space, whatever order the map type keeps.
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let sorted: BTreeMap<&String, &Value> = fields.iter().collect();
+            out.push('{');
+            for (index, (key, value)) in sorted.into_iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(key.as_str()).to_string());
+                out.push(':');
+                canonical(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                canonical(item, out);
+            }
+            out.push(']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            out.push_str(&value.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_json_does_not_depend_on_order() {
+        let read = |text| serde_json::from_str::<Value>(text).unwrap();
+        let mut out = String::new();
+        canonical(
+            &read(r#"{"b": [1, {"d": "x\"", "c": null}], "a": true}"#),
+            &mut out,
+        );
+        assert_eq!(out, r#"{"a":true,"b":[1,{"c":null,"d":"x\""}]}"#);
+    }
+}

@@ -1,0 +1,135 @@
+//! Pure: what a resource's status should say. `(plan, observed, old status) -> new status`.
+//!
+//! In: the plan, what was observed in each region, the old status, the time. Out: the new status.
+//! It must never do I/O, never let a counter fall to zero because a line broke, and never speak of a wish as a fact.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+mod channel;
+mod feeds;
+mod fleet;
+mod policy;
+pub mod reason;
+mod resource;
+mod run;
+mod said;
+mod sight;
+mod timing;
+
+pub use channel::channel;
+pub use fleet::region;
+pub use policy::policy;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::api::InventoryEntry;
+use crate::contract::{FeedReport, Report, RetainReport};
+
+/// A new status, and what the driver does with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written<S> {
+    /// The status to write, if it differs from the old one.
+    pub status: S,
+    /// When it will change by itself (a run becomes overdue, values of a lost region turn unknown), at the latest.
+    /// The driver wakes at the earlier of this and the plan's.
+    pub wake_at: Option<Timestamp>,
+    /// The resource is being deleted and nothing of it is left (or all of it was orphaned): its finalizer may go.
+    pub finished: bool,
+}
+
+/// What is known of a Region's own cluster while it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClusterObserved {
+    /// UID of its `kube-system` namespace.
+    pub cluster_id: Option<String>,
+    /// Its Kubernetes version.
+    pub version: Option<String>,
+}
+
+/// What was seen in one region after the plan was applied.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen<O> {
+    /// The region answered.
+    Known {
+        /// What the children report.
+        children: O,
+        /// Everything of ours that is there now.
+        inventory: Vec<InventoryEntry>,
+        /// What could not be applied or removed, with its reason; empty when all was.
+        troubles: Vec<Trouble>,
+    },
+    /// The region did not answer: the last status stands.
+    Unknown {
+        /// Since when.
+        since: Timestamp,
+        /// Why, CamelCase.
+        reason: String,
+        /// Why, for a person.
+        message: String,
+    },
+}
+
+/// Something that could not be applied or removed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Trouble {
+    /// The object, `Deployment.apps aurora/aurora-instagram-connector`.
+    pub object: String,
+    /// CamelCase: `Conflict`, `Forbidden`, `Invalid`, `Timeout`.
+    pub reason: String,
+    /// For a person: what is wrong, whose the object is, what would mend it.
+    pub message: String,
+}
+
+/// What a channel's children report in one region.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChannelObserved {
+    /// The connector's pods: (desired, ready with the present template); absent when there is no Deployment.
+    pub connector: Option<(i32, i32)>,
+    /// Why the connector's pods are not ready, when Kubernetes says (a waiting container's reason).
+    pub connector_waits: Option<String>,
+    /// Each feed's newest finished run, and whether one is under way.
+    pub feeds: BTreeMap<String, RunObserved<FeedReport>>,
+}
+
+/// What a policy's children report in one region.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PolicyObserved {
+    /// The newest run.
+    pub run: RunObserved<RetainReport>,
+}
+
+/// Runs of one CronJob (and of Jobs made of its template).
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunObserved<B> {
+    /// Name of the Job that is under way.
+    pub running: Option<(String, Timestamp)>,
+    /// The newest Job that ended.
+    pub last: Option<RunEnd<B>>,
+    /// Names of all its Jobs that are there, whatever their state: the run that an annotation asked for was made once
+    /// its Job is among them.
+    pub jobs: BTreeSet<String>,
+}
+
+impl<B> Default for RunObserved<B> {
+    fn default() -> Self {
+        Self {
+            running: None,
+            last: None,
+            jobs: BTreeSet::new(),
+        }
+    }
+}
+
+/// A Job that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunEnd<B> {
+    /// The Job's name.
+    pub job: String,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Whether Kubernetes calls it complete.
+    pub succeeded: bool,
+    /// The agent's report; absent when its pod vanished unseen.
+    pub report: Option<Report<B>>,
+}

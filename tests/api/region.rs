@@ -1,0 +1,261 @@
+//! Every field of a Region.
+
+use serde_json::json;
+
+use crate::case::{Kind, PATTERN, label, list, ruled, text};
+
+/// The Region kind.
+pub(crate) fn kind() -> Kind {
+    let least = json!({
+        "jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs",
+        "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"},
+    });
+    let local = json!({
+        "jurisdictions": ["DE", "FR", "NO"],
+        "cluster": {"local": {}},
+        "tenants": [{"namespace": "aurora"}],
+        "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"},
+        "tax": {"display": "Inclusive", "rates": [{"country": "DE", "class": "Standard", "percent": "19"}]},
+        "ingress": {"className": "nginx", "domain": "eu.hooks.example", "tlsSecretName": "hooks"},
+        "dataStores": [{
+            "name": "orders", "namespaces": ["aurora"], "datasets": ["orders", "shop.invoices"],
+            "postgres": {"secretRef": {"name": "orders-db", "key": "url"}},
+        }],
+        "runNamespace": "tradewind-runs",
+        "workloads": {
+            "registry": "registry.eu.aurora.example", "imagePullSecrets": ["pull"],
+            "tolerations": [{"key": "dedicated", "value": "shop", "effect": "NoSchedule"}],
+        },
+        "enforcement": {"mode": "Enforce", "grace": "PT24H"},
+        "suspend": {"reason": "moving", "by": "ops", "until": "2026-12-01T08:00:00Z"},
+        "deletionPolicy": "Delete",
+    });
+    let mut remote = least.clone();
+    remote["cluster"] = json!({"kubeconfigSecretRef": {"name": "eu-west", "key": "value"}});
+    Kind {
+        name: "Region",
+        plural: "regions",
+        namespace: None,
+        least,
+        specs: vec![local, remote],
+        cases: [place(), locale(), stores(), workloads()]
+            .into_iter()
+            .flatten()
+            .collect(),
+        long_name: "metadata.name: at most 40 characters",
+    }
+}
+
+fn place() -> Vec<crate::case::Case> {
+    let one = "cluster: set exactly one of local";
+    let both = json!({"local": {}, "kubeconfigSecretRef": {"name": "a"}});
+    vec![
+        list("jurisdictions", |i| json!(format!("US-{i:03}"))),
+        text(
+            "jurisdictions[]",
+            "US-CA",
+            "US-CAL",
+            &[
+                ("de", PATTERN),
+                ("DEU", PATTERN),
+                ("DE-", PATTERN),
+                ("-CA", PATTERN),
+            ],
+        ),
+        ruled("cluster", vec![(json!({}), one), (both, one)]),
+        // Without its one member the union is empty.
+        ruled("cluster.local", vec![]).kept(one),
+        ruled("cluster.kubeconfigSecretRef", vec![]).kept(one),
+        text(
+            "cluster.kubeconfigSecretRef.name",
+            "us-east",
+            label(253),
+            &[("Upper", PATTERN), ("-a", PATTERN), ("a_b", PATTERN)],
+        ),
+        text(
+            "cluster.kubeconfigSecretRef.key",
+            "kubeconfig",
+            "k".repeat(253),
+            &[("a b", PATTERN), ("a/b", PATTERN)],
+        ),
+        list("tenants", |i| json!({"namespace": format!("brand-{i}")})),
+        text(
+            "tenants[].namespace",
+            "borealis",
+            label(63),
+            &[
+                ("kube-system", "kube-* namespaces belong to Kubernetes"),
+                ("Aurora", PATTERN),
+                ("a.b", PATTERN),
+                ("a-", PATTERN),
+            ],
+        ),
+        text(
+            "runNamespace",
+            "runs",
+            label(63),
+            &[
+                ("default", "use a namespace of its own"),
+                ("kube-public", "use a namespace of its own"),
+                ("a_b", PATTERN),
+            ],
+        )
+        .fixed("runNamespace cannot be changed"),
+    ]
+}
+
+fn locale() -> Vec<crate::case::Case> {
+    vec![
+        text(
+            "locale.default",
+            "fr-FR",
+            "zho-Hant-TW",
+            &[("german", PATTERN), ("de_DE", PATTERN), ("de-de", PATTERN)],
+        ),
+        text(
+            "locale.currency",
+            "USD",
+            "XOF",
+            &[("eur", PATTERN), ("E1R", PATTERN)],
+        ),
+        text(
+            "locale.timeZone",
+            "America/Argentina/Buenos_Aires",
+            format!("A{}", "/b".repeat(31)),
+            &[
+                ("Europe Berlin", PATTERN),
+                ("/Berlin", PATTERN),
+                ("Europe/", PATTERN),
+                ("../etc", PATTERN),
+            ],
+        ),
+        list(
+            "tax.rates",
+            |i| json!({"country": "DE", "class": format!("Class{i}"), "percent": "7"}),
+        ),
+        text(
+            "tax.rates[].country",
+            "FR",
+            "ZZ",
+            &[("de", PATTERN), ("D1", PATTERN)],
+        ),
+        text(
+            "tax.rates[].class",
+            "Reduced",
+            format!("A{}", "9".repeat(31)),
+            &[("9a", PATTERN), ("a-b", PATTERN)],
+        ),
+        text(
+            "tax.rates[].percent",
+            "7.7",
+            "100.1234",
+            &[
+                ("19%", PATTERN),
+                ("-1", PATTERN),
+                ("1,5", PATTERN),
+                ("1e2", PATTERN),
+            ],
+        ),
+        text("ingress.className", "traefik", "c".repeat(253), &[]),
+        text(
+            "ingress.domain",
+            "hooks.example",
+            format!("{}.{}.{}", label(63), label(63), label(52)),
+            &[
+                ("localhost", PATTERN),
+                ("Hooks.example", PATTERN),
+                ("a..b", PATTERN),
+                ("-a.example", PATTERN),
+                ("a.example/x", PATTERN),
+            ],
+        ),
+        text("ingress.tlsSecretName", "wildcard", "t".repeat(253), &[]),
+    ]
+}
+
+fn stores() -> Vec<crate::case::Case> {
+    vec![
+        list(
+            "dataStores",
+            |i| json!({"name": format!("store-{i}"), "datasets": ["orders"], "postgres": {"secretRef": {"name": "db", "key": "url"}}}),
+        ),
+        text(
+            "dataStores[].name",
+            "inbox",
+            label(40),
+            &[("Orders", PATTERN), ("a.b", PATTERN)],
+        ),
+        list("dataStores[].namespaces", |i| json!(format!("brand-{i}"))),
+        text("dataStores[].namespaces[]", "borealis", label(63), &[]),
+        list("dataStores[].datasets", |i| json!(format!("table_{i}"))),
+        text("dataStores[].datasets[]", "messages", "t".repeat(127), &[]),
+        text(
+            "dataStores[].postgres.secretRef.name",
+            "db",
+            label(253),
+            &[("a/b", PATTERN)],
+        ),
+        text(
+            "dataStores[].postgres.secretRef.key",
+            "uri",
+            "k".repeat(253),
+            &[("a/b", PATTERN)],
+        ),
+    ]
+}
+
+fn workloads() -> Vec<crate::case::Case> {
+    let mut cases = vec![
+        text("workloads.registry", "localhost:5000", "r".repeat(253), &[]),
+        list("workloads.imagePullSecrets", |i| json!(format!("pull-{i}"))),
+        text(
+            "workloads.imagePullSecrets[]",
+            "other",
+            "p".repeat(253),
+            &[],
+        ),
+        list(
+            "workloads.tolerations",
+            |i| json!({"key": format!("key-{i}")}),
+        ),
+        text("workloads.tolerations[].key", "tier", "k".repeat(317), &[]),
+        text(
+            "workloads.tolerations[].value",
+            "feeds",
+            "v".repeat(63),
+            &[],
+        ),
+        text(
+            "workloads.tolerations[].effect",
+            "NoExecute",
+            "PreferNoSchedule",
+            &[("Never", PATTERN)],
+        ),
+        text(
+            "enforcement.grace",
+            "P2DT30M",
+            "P999DT9999H99999M",
+            &[("24h", PATTERN), ("P1Y", PATTERN), ("PT1.5H", PATTERN)],
+        ),
+    ];
+    cases.extend(suspend());
+    cases
+}
+
+/// The pause that every kind has.
+pub(crate) fn suspend() -> Vec<crate::case::Case> {
+    vec![
+        text("suspend.reason", "INC-7", "r".repeat(256), &[]),
+        text("suspend.by", "dpo@aurora.example", "b".repeat(128), &[]),
+        text(
+            "suspend.until",
+            "2027-01-01T00:00:00+01:00",
+            "2027-01-01T00:00:00.12345678901234+01:00",
+            &[
+                ("tomorrow", PATTERN),
+                ("2026-12-01", PATTERN),
+                ("2026-12-01T08:00:00", PATTERN),
+            ],
+        ),
+    ]
+}

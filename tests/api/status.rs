@@ -1,0 +1,122 @@
+//! Every field of each kind's status: what the operator writes is kept whole.
+
+use kube::core::object::HasStatus;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tradewind::api::{DataPolicy, Region, SocialChannel};
+
+use crate::case::Kind;
+use crate::schema;
+use crate::server::Server;
+
+/// Writes a whole status for each kind, and another in its place.
+pub(crate) async fn walk(server: &Server, faults: &mut Vec<String>) {
+    one::<Region>(server, &crate::region::kind(), &region(), faults).await;
+    one::<SocialChannel>(server, &crate::social_channel::kind(), &channel(), faults).await;
+    one::<DataPolicy>(server, &crate::data_policy::kind(), &policy(), faults).await;
+}
+
+async fn one<K>(server: &Server, kind: &Kind, status: &Value, faults: &mut Vec<String>)
+where
+    K: HasStatus,
+    K::Status: Serialize + DeserializeOwned,
+{
+    for field in schema::fields(&server.crd(kind).await, "status") {
+        if schema::pointer(&field.path, status).is_none() {
+            faults.push(format!(
+                "{}.status.{}: the test's status lacks it",
+                kind.name, field.path
+            ));
+        }
+    }
+    // The types know every field as well, and write it as it was.
+    let typed: K::Status = serde_json::from_value(status.clone()).unwrap();
+    assert_eq!(
+        serde_json::to_value(&typed).unwrap(),
+        *status,
+        "{}",
+        kind.name
+    );
+    let kept = server.apply_status(kind, "least", status).await;
+    if kept.as_ref() != Ok(status) {
+        faults.push(format!("{}.status: {kept:?}", kind.name));
+    }
+    let object = server.get(kind, "least").await;
+    assert_eq!(
+        object["spec"], kind.least,
+        "{}: a status changed the spec",
+        kind.name
+    );
+    assert_eq!(object["metadata"]["generation"], 1, "{}", kind.name);
+    let next = json!({"observedGeneration": 2});
+    let kept = server.apply_status(kind, "least", &next).await;
+    let told = kept.map(|status| status["observedGeneration"].clone());
+    assert_eq!(told, Ok(json!(2)), "{}", kind.name);
+}
+
+fn condition() -> Value {
+    json!({
+        "type": "Ready", "status": "True", "reason": "Running", "message": "all runs", "observedGeneration": 1,
+        "lastTransitionTime": "2026-11-22T12:00:00Z",
+    })
+}
+
+fn inventory() -> Value {
+    json!([{"kind": "Deployment.apps", "namespace": "aurora", "name": "a-connector", "uid": "u"}])
+}
+
+fn region() -> Value {
+    json!({
+        "observedGeneration": 1, "conditions": [condition()], "clusterId": "u", "clusterVersion": "v1.37.1",
+        "unreachableSince": "2026-11-22T12:00:00Z", "channels": 2, "policies": 1, "lastHandledReconcileAt": "1",
+    })
+}
+
+fn channel() -> Value {
+    json!({
+        "observedGeneration": 1, "conditions": [condition()], "regionsReady": "1/1",
+        "lastFeed": "2026-11-22T12:00:00Z", "lastHandledReconcileAt": "1",
+        "regions": [{
+            "name": "eu-west", "state": "Run", "reason": "Running", "message": "m", "ready": true,
+            "unreachableSince": "2026-11-22T12:00:00Z", "uncoveredSince": "2026-11-22T12:00:00Z",
+            "callbackUrl": "https://a.example/webhooks/aurora/a", "connector": {"desired": 2, "ready": 1},
+            "feeds": [{
+                "name": "full", "lastRun": "2026-11-22T12:00:00Z", "lastSuccess": "2026-11-22T12:00:00Z",
+                "reason": "Done", "message": "m", "items": 9, "rejected": 1, "hash": "sha256-0",
+            }],
+            "lastHandledRunAt": "1", "inventory": inventory(),
+        }],
+    })
+}
+
+fn policy() -> Value {
+    let totals = json!({"due": 9, "erased": 3, "blocked": 1, "failed": 1, "remaining": 4});
+    let preview = json!({
+        "region": "eu-west", "asOf": "2026-11-22T12:00:00Z", "specHash": "sha256-0",
+        "rules": [{"name": "orders", "rows": 100, "due": 9}],
+    });
+    json!({
+        "observedGeneration": 1, "conditions": [condition()], "totals": totals, "lastRun": "2026-11-22T12:00:00Z",
+        "nextRun": "2026-11-23T12:00:00Z", "lastHandledReconcileAt": "1",
+        "uncovered": [{"region": "eu-west", "store": "orders", "table": "messages", "reason": "r"}],
+        "regions": [{
+            "name": "eu-west", "state": "Run", "reason": "Running", "message": "m",
+            "unreachableSince": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z", "totals": totals,
+            "preview": preview, "previewHash": "sha256-0", "approved": preview, "lastHandledRunAt": "1",
+            "inventory": inventory(),
+            "lastRun": {
+                "job": "j", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
+                "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z", "rules": [retained()],
+            },
+        }],
+    })
+}
+
+fn retained() -> Value {
+    let rule = tradewind::contract::RetainedRule::default();
+    let mut rule = serde_json::to_value(rule).unwrap();
+    rule["name"] = json!("orders");
+    rule["oldestKept"] = json!("2018-11-22");
+    rule
+}

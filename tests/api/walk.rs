@@ -1,0 +1,285 @@
+//! Walks every field of a kind's spec through the API server.
+
+use serde_json::{Value, json};
+
+use crate::case::{Case, Form, Kind};
+use crate::schema::{self, Field};
+use crate::server::{Refusal, Server};
+
+const NAME: &str = "walked";
+
+/// One field at its place in one object.
+struct Step<'a> {
+    server: &'a Server,
+    kind: &'a Kind,
+    field: &'a Field,
+    case: Option<&'a Case>,
+    spec: &'a Value,
+    pointer: String,
+    faults: &'a mut Vec<String>,
+}
+
+/// Walks them all; every fault is collected, so that one run shows all.
+pub(crate) async fn walk(server: &Server, kind: &Kind, faults: &mut Vec<String>) -> usize {
+    let fields = schema::fields(&server.crd(kind).await, "spec");
+    for case in &kind.cases {
+        if !fields.iter().any(|field| field.path == case.path) {
+            faults.push(format!("{}.{}: a case for no field", kind.name, case.path));
+        }
+    }
+    names(server, kind, faults).await;
+    for (place, spec) in kind.specs.iter().enumerate() {
+        let made = server.apply(kind, &format!("{NAME}-{place}"), spec).await;
+        assert_eq!(
+            made.as_ref(),
+            Ok(spec),
+            "{}: the whole spec {place}",
+            kind.name
+        );
+    }
+    for field in &fields {
+        let found = kind
+            .specs
+            .iter()
+            .enumerate()
+            .find_map(|(place, spec)| Some((place, spec, schema::pointer(&field.path, spec)?)));
+        let Some((place, spec, pointer)) = found else {
+            faults.push(format!(
+                "{}.{}: no spec of the test has it",
+                kind.name, field.path
+            ));
+            continue;
+        };
+        let mut step = Step {
+            server,
+            kind,
+            field,
+            case: kind.cases.iter().find(|case| case.path == field.path),
+            spec,
+            pointer,
+            faults,
+        };
+        step.walk(&format!("{NAME}-{place}")).await;
+    }
+    fields.len()
+}
+
+/// The least object is legal; a long name is not.
+async fn names(server: &Server, kind: &Kind, faults: &mut Vec<String>) {
+    let least = server.apply(kind, "least", &kind.least).await;
+    assert_eq!(
+        least.as_ref(),
+        Ok(&kind.least),
+        "{}: the least spec",
+        kind.name
+    );
+    let status = &server.get(kind, "least").await["status"];
+    assert_eq!(
+        status["observedGeneration"], -1,
+        "{}: nothing is observed yet",
+        kind.name
+    );
+    assert!(status["conditions"].is_null(), "{}", kind.name);
+    let longest = server
+        .could_create(kind, &"a".repeat(40), &kind.least)
+        .await;
+    assert!(longest.is_ok(), "{}: {longest:?}", kind.name);
+    let longer = server
+        .could_create(kind, &"a".repeat(41), &kind.least)
+        .await;
+    if !longer
+        .as_ref()
+        .is_err_and(|told| told.contains(kind.long_name))
+    {
+        faults.push(format!(
+            "{}: a name of 41 characters: {longer:?}",
+            kind.name
+        ));
+    }
+}
+
+impl Step<'_> {
+    async fn walk(&mut self, name: &str) {
+        let (changes, worst, illegal) = self.values();
+        for change in changes {
+            let changed = schema::with(self.spec, &self.pointer, Some(change));
+            let done = self.server.apply(self.kind, name, &changed).await;
+            match self.case.and_then(|case| case.fixed) {
+                Some(message) => self.refused("change", done, message),
+                None => self.taken("change", done, &changed),
+            }
+            let reverted = self.server.apply(self.kind, name, self.spec).await;
+            self.taken("revert", reverted, self.spec);
+        }
+        for value in worst {
+            let spec = schema::with(self.spec, &self.pointer, Some(value));
+            let done = self.server.could_create(self.kind, "worst", &spec).await;
+            self.taken("worst legal value", done, &spec);
+        }
+        for (value, message) in illegal {
+            let spec = schema::with(self.spec, &self.pointer, Some(value.clone()));
+            let done = self.server.could_create(self.kind, "illegal", &spec).await;
+            self.refused(&format!("illegal value {}", short(&value)), done, message);
+        }
+        self.unknown_member().await;
+        self.remove(name).await;
+    }
+
+    /// What to try: changes, worst legal values, illegal values with their messages.
+    fn values(&mut self) -> (Vec<Value>, Vec<Value>, Vec<(Value, &'static str)>) {
+        let schema = &self.field.schema;
+        let case = self.case.map(|case| &case.form);
+        let (mut changes, mut worst, mut illegal) = (Vec::new(), Vec::new(), Vec::new());
+        let wrong_type = if self.field.type_of() == "string" {
+            json!(7)
+        } else {
+            json!("x")
+        };
+        illegal.push((wrong_type, "must be of type"));
+        match (self.field.type_of(), case) {
+            ("string", form) if schema.enum_.is_some() => {
+                let refused = match form {
+                    Some(Form::Ruled(refused)) => refused.clone(),
+                    _ => Vec::new(),
+                };
+                let legal = |value: &Value| !refused.iter().any(|(no, _)| no == value);
+                changes.extend(self.field.choices().into_iter().filter(legal));
+                illegal.push((json!("Nonsense"), "Unsupported value"));
+                illegal.extend(refused);
+            }
+            (
+                "string",
+                Some(Form::Text {
+                    change,
+                    worst: longest,
+                    illegal: wrong,
+                }),
+            ) => {
+                changes.push(json!(change));
+                worst.push(json!(longest));
+                illegal.extend(
+                    wrong
+                        .iter()
+                        .map(|(value, message)| (json!(value), *message)),
+                );
+                let most = usize::try_from(schema.max_length.unwrap_or(0)).unwrap();
+                illegal.push((json!("a".repeat(most + 1)), "Too long"));
+                if schema.min_length.unwrap_or(0) > 0 {
+                    illegal.push((json!(""), "should be at least"));
+                }
+            }
+            ("integer", _) => {
+                let (least, most) = (schema.minimum.unwrap(), schema.maximum.unwrap());
+                #[allow(clippy::cast_possible_truncation, reason = "bounds of an i32")]
+                let (least, most) = (least as i64, most as i64);
+                changes.push(json!(least + 1));
+                worst.extend([json!(least), json!(most)]);
+                illegal.push((json!(least - 1), "should be greater than or equal to"));
+                illegal.push((json!(most + 1), "should be less than or equal to"));
+            }
+            ("array", Some(Form::List(item))) => {
+                let most = usize::try_from(schema.max_items.unwrap()).unwrap();
+                let items = |count| Value::Array((0..count).map(item).collect());
+                changes.push(items(1.max(most.min(2))));
+                worst.push(items(most));
+                illegal.push((items(most + 1), "must have at most"));
+                if schema
+                    .x_kubernetes_list_type
+                    .as_deref()
+                    .is_some_and(|merge| merge != "atomic")
+                {
+                    illegal.push((json!([item(0), item(0)]), "Duplicate value"));
+                }
+                if schema.min_items.unwrap_or(0) > 0 {
+                    illegal.push((json!([]), "should have at least"));
+                }
+            }
+            ("object", Some(Form::Map(entry))) => {
+                let most = usize::try_from(schema.max_properties.unwrap()).unwrap();
+                let entries = |count| Value::Object((0..count).map(entry).collect());
+                changes.push(entries(2));
+                worst.push(entries(most));
+                illegal.push((entries(most + 1), "must have at most"));
+                illegal.push((json!({}), "name at least one label"));
+                illegal.push((json!({"k".repeat(318): "v"}), "1 to 317 characters"));
+            }
+            ("object", Some(Form::Ruled(refused))) => illegal.extend(refused.iter().cloned()),
+            ("object", None) if !self.field.is_map() && !self.field.has_rules() => {}
+            _ => self.fault("add a case: what is legal, what is not, and how that is told"),
+        }
+        (changes, worst, illegal)
+    }
+
+    /// Strict validation names a member that isn't there: a typing error is no silent loss.
+    async fn unknown_member(&mut self) {
+        if self.field.type_of() != "object" || self.field.is_map() {
+            return;
+        }
+        let mut value = self.spec.pointer(&self.pointer).unwrap().clone();
+        value["bogus"] = json!(1);
+        let spec = schema::with(self.spec, &self.pointer, Some(value));
+        let done = self.server.could_create(self.kind, "unknown", &spec).await;
+        self.refused("an unknown member", done, "bogus");
+    }
+
+    /// Without it, and with null, which the API server takes for nothing. What may not go is refused to a new object
+    /// with its reason; an apply that would take the last member away is refused in the words of the merge.
+    async fn remove(&mut self, name: &str) {
+        if self.field.is_item() {
+            return;
+        }
+        let without = schema::with(self.spec, &self.pointer, None);
+        let null = schema::with(self.spec, &self.pointer, Some(Value::Null));
+        let kept = self.case.and_then(|case| case.kept);
+        let kept = kept.or(self.field.required.then_some("Required value"));
+        let applied = self.server.apply(self.kind, name, &without).await;
+        match kept {
+            Some(_) if applied.is_err() => {}
+            Some(_) => self.fault("remove: must be refused"),
+            None => self.taken("remove", applied, &without),
+        }
+        for (what, spec) in [("without", &without), ("null", &null)] {
+            let done = self.server.could_create(self.kind, "without", spec).await;
+            match kept {
+                Some(message) => self.refused(what, done, message),
+                None => self.taken(what, done, &without),
+            }
+        }
+        let back = self.server.apply(self.kind, name, self.spec).await;
+        self.taken("set", back, self.spec);
+    }
+
+    fn taken(&mut self, what: &str, done: Result<Value, Refusal>, wanted: &Value) {
+        if done.as_ref() != Ok(wanted) {
+            self.fault(&format!(
+                "{what}: must be taken as it is: {}",
+                outcome(&done)
+            ));
+        }
+    }
+
+    fn refused(&mut self, what: &str, done: Result<Value, Refusal>, message: &str) {
+        if !done.as_ref().is_err_and(|told| told.contains(message)) {
+            self.fault(&format!(
+                "{what}: must be refused with '{message}': {}",
+                outcome(&done)
+            ));
+        }
+    }
+
+    fn fault(&mut self, what: &str) {
+        self.faults
+            .push(format!("{}.{}: {what}", self.kind.name, self.field.path));
+    }
+}
+
+fn outcome(done: &Result<Value, Refusal>) -> String {
+    match done {
+        Ok(spec) => format!("taken as {}", short(spec)),
+        Err(told) => format!("refused: {}", told.chars().take(400).collect::<String>()),
+    }
+}
+
+fn short(value: &Value) -> String {
+    value.to_string().chars().take(200).collect()
+}

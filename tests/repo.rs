@@ -1,0 +1,284 @@
+//! The repository itself: sizes, rooms, orphans, words, links. Each test names the file and what would be right.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every file that git knows or would take, so that build output is never looked at.
+fn files() -> Vec<PathBuf> {
+    let out = std::process::Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .expect("git is needed: apt-get install git");
+    assert!(
+        out.status.success(),
+        "git ls-files failed in {}",
+        root().display()
+    );
+    let text = String::from_utf8(out.stdout).unwrap();
+    let files: Vec<PathBuf> = text
+        .lines()
+        .map(PathBuf::from)
+        .filter(|f| root().join(f).is_file())
+        .collect();
+    assert!(files.len() > 20, "git lists only {} files", files.len());
+    files
+}
+
+fn rust_files() -> Vec<PathBuf> {
+    files()
+        .into_iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "rs"))
+        .collect()
+}
+
+fn read(file: &Path) -> String {
+    fs::read_to_string(root().join(file)).unwrap_or_default()
+}
+
+fn under(file: &Path, folder: &str) -> bool {
+    file.starts_with(folder)
+}
+
+#[test]
+fn files_stay_below_four_hundred_code_lines() {
+    let long: Vec<String> = rust_files()
+        .iter()
+        .filter(|f| !under(f, "tests") && !under(f, "dev/tests"))
+        .filter_map(|file| {
+            let text = read(file);
+            let lines = text
+                .lines()
+                .take_while(|l| !l.starts_with("#[cfg(test)]"))
+                .filter(|l| !l.trim().is_empty() && !l.trim_start().starts_with("//"))
+                .count();
+            (lines > 400).then(|| format!("{} ({lines})", file.display()))
+        })
+        .collect();
+    assert!(long.is_empty(), "split by concept: {}", long.join(", "));
+}
+
+#[test]
+fn every_rust_file_is_named_by_a_module() {
+    let files = rust_files();
+    let orphans: Vec<String> = files
+        .iter()
+        .filter(|f| {
+            under(f, "src") || under(f, "dev/src") || under(f, "tests") || under(f, "dev/tests")
+        })
+        .filter(|f| !is_crate_root(f))
+        .filter(|file| {
+            let stem = file.file_stem().unwrap().to_string_lossy();
+            let name = file.file_name().unwrap().to_string_lossy();
+            let declared = format!("mod {stem};");
+            !files.iter().any(|other| {
+                let text = read(other);
+                other != *file
+                    && (declares(&text, &declared) || text.contains(&format!("{name}\"]")))
+            })
+        })
+        .map(|f| f.display().to_string())
+        .collect();
+    assert!(
+        orphans.is_empty(),
+        "never compiled, no `mod` names them: {}",
+        orphans.join(", ")
+    );
+}
+
+fn declares(text: &str, declared: &str) -> bool {
+    text.lines().any(|line| {
+        let line = line.trim();
+        line == declared || (line.starts_with("pub") && line.ends_with(&format!(" {declared}")))
+    })
+}
+
+fn is_crate_root(file: &Path) -> bool {
+    let text = file.to_string_lossy();
+    let depth = file.components().count();
+    text.ends_with("src/lib.rs")
+        || text.ends_with("src/main.rs")
+        || text.contains("src/bin/")
+        || (under(file, "tests") && depth == 2)
+        || (under(file, "dev/tests") && depth == 3)
+}
+
+/// The rooms that may not see a client or a clock, and what they may not import.
+const PURE: [&str; 6] = ["contract", "api", "packs", "plan", "status", "watch"];
+const IMPURE: [&str; 7] = [
+    "resolve", "apply", "observe", "clusters", "control", "lease", "agent",
+];
+
+#[test]
+fn pure_rooms_carry_the_wall_and_import_no_impure_room() {
+    for room in PURE {
+        let file = PathBuf::from(format!("src/{room}.rs"));
+        assert!(
+            read(&file).contains("#![deny(clippy::disallowed_types, clippy::disallowed_methods)]"),
+            "{} must begin with the purity wall",
+            file.display()
+        );
+    }
+    for file in rust_files() {
+        let room = file.to_string_lossy().into_owned();
+        let Some(room) = PURE
+            .iter()
+            .find(|r| room == format!("src/{r}.rs") || room.starts_with(&format!("src/{r}/")))
+        else {
+            continue;
+        };
+        let text = read(&file);
+        for impure in IMPURE {
+            assert!(
+                !text.contains(&format!("crate::{impure}::"))
+                    && !text.contains(&format!("use crate::{impure}")),
+                "{}: `{room}` is pure and must not see `{impure}`",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_agent_sees_only_the_contract() {
+    for file in rust_files()
+        .iter()
+        .filter(|f| under(f, "src/agent") || f.ends_with("src/agent.rs"))
+    {
+        for (number, line) in read(file).lines().enumerate() {
+            let Some(rest) = line.split("crate::").nth(1) else {
+                continue;
+            };
+            assert!(
+                rest.starts_with("contract") || rest.starts_with("agent") || rest.starts_with('{'),
+                "{}:{}: the agent may import contract and agent only",
+                file.display(),
+                number + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn every_allow_says_why() {
+    for file in rust_files()
+        .iter()
+        .filter(|f| under(f, "src") || under(f, "dev"))
+    {
+        let text = read(file);
+        let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for found in flat.match_indices("[allow(").map(|(at, _)| &flat[at..]) {
+            let attribute = found.split(")]").next().unwrap_or(found);
+            assert!(
+                attribute.contains("reason ="),
+                "{}: {attribute}) has no reason",
+                file.display()
+            );
+        }
+    }
+}
+
+/// Words that have no place in what is committed. Assembled here, so that this file may be looked at as well.
+fn forbidden() -> Vec<String> {
+    vec![
+        ["crates", ".io"].concat(),
+        ["proxy.golang", ".org"].concat(),
+        ["registry.npmjs", ".org"].concat(),
+        ["/work", "/"].concat(),
+        ["TO", "DO"].concat(),
+        ["FIX", "ME"].concat(),
+        ["unimplemented", "!"].concat(),
+        ["todo", "!("].concat(),
+    ]
+}
+
+#[test]
+fn nothing_names_a_registry_host_a_foreign_path_or_unfinished_work() {
+    let generated = ["Cargo.lock", "go.sum", "deny.toml", "LICENSE"];
+    for file in files() {
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        if generated.contains(&name.as_str()) {
+            continue;
+        }
+        let text = read(&file);
+        for word in forbidden() {
+            assert!(
+                !text.contains(&word),
+                "{}: contains `{word}`",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_chart_installs_the_crds_of_this_tree() {
+    let listed = |folder: &str| -> BTreeSet<(String, String)> {
+        fs::read_dir(root().join(folder))
+            .unwrap_or_else(|error| panic!("{folder}: {error}"))
+            .map(|entry| entry.unwrap().path())
+            .map(|path| {
+                (
+                    path.file_name().unwrap().to_string_lossy().into_owned(),
+                    fs::read_to_string(path).unwrap(),
+                )
+            })
+            .collect()
+    };
+    let crds = listed("crds");
+    assert_eq!(crds.len(), 3, "one file per kind in crds/");
+    assert_eq!(crds, listed("charts/tradewind/files/crds"));
+}
+
+#[test]
+fn relative_links_in_the_docs_lead_somewhere() {
+    for file in files()
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "md"))
+    {
+        let text = read(file);
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let path = link.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains("://") || path.starts_with("mailto:") {
+                continue;
+            }
+            let target = root().join(file).parent().unwrap().join(path);
+            assert!(
+                target.exists(),
+                "{}: link to `{path}` leads nowhere",
+                file.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_make_target_that_the_docs_name_exists() {
+    let makefile = read(Path::new("Makefile"));
+    for file in files()
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "md"))
+    {
+        for target in read(file)
+            .split("`make ")
+            .skip(1)
+            .filter_map(|rest| rest.split('`').next())
+        {
+            let name = target.split_whitespace().next().unwrap_or_default();
+            assert!(
+                makefile.contains(&format!("\n{name}:")),
+                "{}: no target `{name}`",
+                file.display()
+            );
+        }
+    }
+}
