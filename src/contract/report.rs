@@ -68,7 +68,7 @@ pub struct FeedReport {
     /// Items whose text fell back to another language.
     #[serde(default)]
     pub fallbacks: i64,
-    /// The object that was written; empty when none was.
+    /// The object that holds the file, written now or already there; empty when the run did not get so far.
     #[serde(default)]
     pub object: String,
     /// `sha256-<hex>` of the file.

@@ -165,7 +165,7 @@ fn csv_line<T: AsRef<[u8]>>(values: impl IntoIterator<Item = T>) -> io::Result<V
         .buffer_capacity(LINE_BYTES)
         .from_writer(Vec::with_capacity(LINE_BYTES));
     line.write_record(values).map_err(io::Error::other)?;
-    line.into_inner().map_err(|error| error.into_error())
+    line.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
 #[cfg(test)]

@@ -310,22 +310,24 @@ fn integer(given: &str) -> Result<String, Reason> {
 
 /// The platform's word for the item's; `In Stock` and `in-stock` are `in_stock`.
 fn choice(given: &str, column: &Column) -> Result<String, Reason> {
-    let canonical = given.trim().to_lowercase().replace([' ', '-'], "_");
-    column
-        .values
-        .get(given.trim())
-        .or_else(|| column.values.get(&canonical))
-        .cloned()
-        .ok_or_else(|| {
-            let mut choices: Vec<&str> = column.values.keys().map(String::as_str).collect();
-            if choices.len() > CHOICES {
-                choices.truncate(CHOICES);
-                choices.push("…");
-            }
-            Reason::NotAChoice {
-                choices: choices.join(", "),
-            }
-        })
+    let given = given.trim();
+    // Most items spell it as the pack does.
+    if let Some(word) = column.values.get(given) {
+        return Ok(word.clone());
+    }
+    let plain = |word: &str| word.to_lowercase().replace([' ', '-'], "_");
+    let wanted = plain(given);
+    let found = column.values.iter().find(|(ours, _)| plain(ours) == wanted);
+    found.map(|(_, word)| word.clone()).ok_or_else(|| {
+        let mut choices: Vec<&str> = column.values.keys().map(String::as_str).collect();
+        if choices.len() > CHOICES {
+            choices.truncate(CHOICES);
+            choices.push("…");
+        }
+        Reason::NotAChoice {
+            choices: choices.join(", "),
+        }
+    })
 }
 
 /// `<base>?products=<id>:1`, beside what the base's query has already.
@@ -381,12 +383,62 @@ pub(super) mod tests {
         }
     }
 
-    /// A small file of every kind of column, in the manner of Meta's.
-    pub(in crate::agent::feed) fn feed() -> Feed {
+    fn columns() -> Vec<Column> {
         let words = [
             ("in_stock", "in stock"),
-            ("backorder", "available for order"),
+            ("back order", "available for order"),
         ];
+        vec![
+            Column {
+                required: true,
+                max_chars: Some(8),
+                ..column("id", ColumnKind::Id)
+            },
+            Column {
+                required: true,
+                max_chars: Some(10),
+                truncate: true,
+                ..column("title", ColumnKind::Text)
+            },
+            Column {
+                max_chars: Some(4),
+                ..column("brand", ColumnKind::Text)
+            },
+            Column {
+                required: true,
+                values: words
+                    .map(|(ours, theirs)| (ours.into(), theirs.into()))
+                    .into(),
+                delta: true,
+                ..column("availability", ColumnKind::Choice)
+            },
+            Column {
+                required: true,
+                delta: true,
+                ..column("price", ColumnKind::Price)
+            },
+            column("sale_price", ColumnKind::Price),
+            Column {
+                max_chars: Some(40),
+                ..column("link", ColumnKind::Url)
+            },
+            Column {
+                field: "additional_image_links".into(),
+                max_values: Some(2),
+                max_chars: Some(40),
+                truncate: true,
+                ..column("additional_image_link", ColumnKind::Urls)
+            },
+            Column {
+                delta: true,
+                ..column("quantity", ColumnKind::Integer)
+            },
+            column("checkout_url", ColumnKind::Checkout),
+        ]
+    }
+
+    /// A small file of every kind of column, in the manner of Meta's.
+    pub(in crate::agent::feed) fn feed() -> Feed {
         Feed {
             channel: Channel {
                 namespace: "aurora".into(),
@@ -412,53 +464,7 @@ pub(super) mod tests {
                     }],
                 },
             },
-            columns: vec![
-                Column {
-                    required: true,
-                    max_chars: Some(8),
-                    ..column("id", ColumnKind::Id)
-                },
-                Column {
-                    required: true,
-                    max_chars: Some(10),
-                    truncate: true,
-                    ..column("title", ColumnKind::Text)
-                },
-                Column {
-                    max_chars: Some(4),
-                    ..column("brand", ColumnKind::Text)
-                },
-                Column {
-                    required: true,
-                    values: words
-                        .map(|(ours, theirs)| (ours.into(), theirs.into()))
-                        .into(),
-                    delta: true,
-                    ..column("availability", ColumnKind::Choice)
-                },
-                Column {
-                    required: true,
-                    delta: true,
-                    ..column("price", ColumnKind::Price)
-                },
-                column("sale_price", ColumnKind::Price),
-                Column {
-                    max_chars: Some(40),
-                    ..column("link", ColumnKind::Url)
-                },
-                Column {
-                    field: "additional_image_links".into(),
-                    max_values: Some(2),
-                    max_chars: Some(40),
-                    truncate: true,
-                    ..column("additional_image_link", ColumnKind::Urls)
-                },
-                Column {
-                    delta: true,
-                    ..column("quantity", ColumnKind::Integer)
-                },
-                column("checkout_url", ColumnKind::Checkout),
-            ],
+            columns: columns(),
             destination: FeedDestination {
                 url: "s3://feeds".into(),
                 object: "eu/full.csv".into(),
@@ -536,7 +542,7 @@ pub(super) mod tests {
             ),
             (
                 json!({"availability": "gone"}),
-                "a 1&2: availability must be one of backorder, in_stock",
+                "a 1&2: availability must be one of back order, in_stock",
             ),
             (json!({"price": null}), "a 1&2: price is not given in EUR"),
             (
@@ -585,6 +591,19 @@ pub(super) mod tests {
             ),
         ] {
             assert_eq!(row_of(changes.clone()).unwrap_err(), said, "{changes}");
+        }
+    }
+
+    #[test]
+    fn words_are_known_in_every_spelling() {
+        for (given, written) in [
+            ("in_stock", "in stock"),
+            ("In-Stock ", "in stock"),
+            ("back order", "available for order"),
+            ("BACK_ORDER", "available for order"),
+        ] {
+            let row = row_of(json!({"availability": given})).unwrap();
+            assert_eq!(row["availability"], written, "{given}");
         }
     }
 

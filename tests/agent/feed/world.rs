@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) bucket: String,
     pub(crate) merchant: Merchant,
+    /// The program that is run.
+    pub(crate) agent: PathBuf,
     pub(crate) task: Value,
 }
 
@@ -115,6 +117,7 @@ impl World {
             dir,
             bucket: bucket.to_owned(),
             merchant,
+            agent: env!("CARGO_BIN_EXE_tradewind-agent").into(),
             task,
         }
     }
@@ -141,7 +144,7 @@ impl World {
         let task = self.dir.path().join("task.json");
         std::fs::write(&task, self.task.to_string()).unwrap();
         let _ = std::fs::remove_file(self.report_path());
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tradewind-agent"));
+        let mut command = Command::new(&self.agent);
         command.arg("feed").arg("--task").arg(task);
         command.arg("--report-path").arg(self.report_path());
         command.stdin(Stdio::null()).stdout(Stdio::null());

@@ -15,7 +15,7 @@ use crate::contract::SourceAuth;
 /// A shop that does not take a connection within this is down.
 const CONNECT: Duration = Duration::from_secs(10);
 /// The longest silence: a large catalogue may take its time before the first byte, and between bytes none.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// A document whose status and headers are good.
 pub(in crate::agent::feed) struct Document(Response);
