@@ -169,7 +169,8 @@ pub struct Plan<W> {
     pub regions: BTreeMap<String, RegionPlan<W>>,
     /// What status shows of a region beside the decision.
     pub notes: BTreeMap<String, RegionNote>,
-    /// What the gates found, for the typed conditions: one entry per question that was asked.
+    /// What was found, for the typed conditions: the resource's own in the order of its fields, then the regions' in the
+    /// order of their names.
     pub findings: Vec<Finding>,
     /// Data sets of the matched regions that no rule names (policies only).
     pub uncovered: Vec<crate::api::Uncovered>,
@@ -184,6 +185,8 @@ pub struct Plan<W> {
 pub struct RegionNote {
     /// Whether the spec chooses the region now; others are only being cleaned.
     pub chosen: bool,
+    /// Whether the regional cluster answers; absent when there is no such Region.
+    pub reach: Option<Reach>,
     /// Since when no lawful policy has covered the channel here.
     pub uncovered_since: Option<Timestamp>,
     /// The preview that the approval of this region names, kept while the approval stands (policies only).

@@ -283,6 +283,9 @@ pub struct PolicyRegionStatus {
     /// Why, in one sentence, with what would change it.
     #[serde(default)]
     pub message: String,
+    /// Whether everything that should run there does. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
     /// Since when the region has not answered; the rest of the entry is what was last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreachable_since: Option<String>,

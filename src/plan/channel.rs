@@ -105,15 +105,13 @@ pub fn channel(facts: &ChannelFacts, now: Timestamp) -> Plan<ChannelWorkloads> {
         }
         let gated = gated::ask(facts, own.platform, place, now);
         let note = RegionNote {
-            chosen: place.chosen && deleting.is_none(),
             uncovered_since: gated.uncovered_since,
-            approved: None,
+            ..RegionNote::default()
         };
         plan.enter(place, note, decide(facts, &own, place, &gated, now));
         plan.wake_at = earlier(plan.wake_at, gated.wake_at);
         plan.findings.extend(gated.findings);
     }
-    plan.findings.sort();
     plan
 }
 

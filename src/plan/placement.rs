@@ -145,7 +145,9 @@ impl<W> From<RegionPlan<W>> for Decision<W> {
 
 impl<W> Plan<W> {
     /// Enters what was decided for a place.
-    pub(super) fn enter(&mut self, place: &Place<'_>, note: RegionNote, decision: Decision<W>) {
+    pub(super) fn enter(&mut self, place: &Place<'_>, mut note: RegionNote, decision: Decision<W>) {
+        note.chosen = place.chosen && self.deleting.is_none();
+        note.reach = place.facts.map(|facts| facts.reach.clone());
         self.findings.extend(decision.missing.map(|reason| Finding {
             condition: ConditionType::ReferencesResolved,
             region: Some(place.name.to_owned()),

@@ -61,13 +61,11 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
         plan.findings.extend(clocks(facts, place, now));
         let decision = decide(facts, &own, place, approved.as_ref(), now);
         let note = RegionNote {
-            chosen: place.chosen && deleting.is_none(),
-            uncovered_since: None,
             approved: approved.map(|(_, preview)| preview.clone()),
+            ..RegionNote::default()
         };
         plan.enter(place, note, decision);
     }
-    plan.findings.sort();
     plan
 }
 

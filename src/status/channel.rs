@@ -12,9 +12,7 @@ use super::said::{self, Said};
 use super::timing::earliest;
 use super::{ChannelObserved, Seen, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
-use crate::api::{
-    ChannelRegionStatus, ConnectorStatus, RegionState, SocialChannel, SocialChannelStatus, names,
-};
+use crate::api::{ChannelRegionStatus, ConnectorStatus, SocialChannel, SocialChannelStatus, names};
 use crate::plan::{ChannelWorkloads, Plan, Reason};
 
 /// How long pods may take to become ready before their not being so is a failure: a Deployment's own deadline.
@@ -122,8 +120,8 @@ fn region<'a>(
     let standing = Standing::of((name, decision), plan.notes.get(name), seen, memory, now);
     let workloads = decision.workloads();
     let known = standing.sight.known.map(|known| known.children);
-    let is_gone = standing.state == RegionState::Withdraw && standing.inventory.is_empty();
-    let before = old.filter(|_| !is_gone);
+    // What is gone, or nobody's any more, has no last values.
+    let before = old.filter(|_| !standing.is_settled);
     let feeds = feeds::feeds(
         workloads.map(|workloads| &workloads.feeds),
         known.map(|children| &children.feeds),
@@ -137,13 +135,17 @@ fn region<'a>(
     let connector = connector(&standing, before, channel, rollout);
     let mut wake_at = feeds.wake_at.clone();
     wake_at.push(standing.sight.wake_at());
-    let feed_lines = feed_lines(&standing, &feeds);
+    let feed_lines = if channel.spec.feeds.is_empty() {
+        Vec::new()
+    } else {
+        feed_lines(&standing, &feeds)
+    };
     let entry = ChannelRegionStatus {
         name: name.clone(),
         state: standing.state,
         reason: why.word.clone(),
         message: why.message.clone(),
-        ready: known_truth(truth),
+        ready: resource::ready_field(truth),
         unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
         uncovered_since: standing.note.uncovered_since.map(|since| since.to_string()),
         callback_url: callback(workloads, before),
@@ -164,14 +166,6 @@ fn region<'a>(
         feeds: feed_lines,
         wake_at,
     })
-}
-
-fn known_truth(truth: Truth) -> Option<bool> {
-    match truth {
-        Truth::True => Some(true),
-        Truth::False => Some(false),
-        Truth::Unknown => None,
-    }
 }
 
 fn callback(
@@ -233,17 +227,28 @@ fn works(
     })
 }
 
+/// Whether all pods serve, when nothing else is known.
+fn served((desired, ready): (i32, i32)) -> (Truth, Reason) {
+    let told = format!("{ready} of {desired} connector pods are ready");
+    if ready >= desired {
+        (Truth::True, Word::Available.because(told))
+    } else {
+        (Truth::False, Word::ConnectorUnavailable.because(told))
+    }
+}
+
 fn pods(children: &ChannelObserved, rollout: &Rollout) -> (Truth, Reason) {
-    let Some((desired, ready)) = children.connector else {
+    let Some(pods) = children.connector else {
         return (
             Truth::Unknown,
             Word::Progressing.because("the connector is being made"),
         );
     };
-    let told = format!("{ready} of {desired} connector pods are ready");
-    if ready >= desired {
-        return (Truth::True, Word::Available.because(told));
+    let (truth, reason) = served(pods);
+    if truth == Truth::True {
+        return (truth, reason);
     }
+    let told = reason.message;
     if let Some(waits) = &children.connector_waits {
         let message = format!("{told}; the others wait: {waits}");
         return (Truth::False, Word::ConnectorUnavailable.because(message));
@@ -265,12 +270,10 @@ fn connector(
     channel.spec.connector.as_ref()?;
     let say = |(truth, reason)| Some(Said::of(standing.name, truth, reason));
     if let Some(silence) = standing.sight.silence() {
-        let pods = before.and_then(|entry| entry.connector.as_ref());
-        let truth = match pods {
-            Some(pods) if !standing.sight.is_stale => Truth::from(pods.ready >= pods.desired),
-            _ => Truth::Unknown,
+        return match before.and_then(|entry| entry.connector.as_ref()) {
+            Some(pods) if !standing.sight.is_stale => say(served((pods.desired, pods.ready))),
+            _ => say((Truth::Unknown, silence)),
         };
-        return say((truth, silence));
     }
     match (standing.sight.known, standing.planned) {
         // What was there before is still there, and serves.
@@ -284,10 +287,13 @@ fn connector(
             };
             say((truth, reason))
         }
-        (_, Some(reason)) => say((
-            Truth::False,
-            Word::ConnectorMissing.because(format!("there is none: {}", reason.message)),
-        )),
+        (_, Some(reason)) => match standing.planned_truth() {
+            Some((Truth::False, _)) => say((
+                Truth::False,
+                Word::ConnectorMissing.because(format!("there is none: {}", reason.message)),
+            )),
+            _ => say((Truth::Unknown, reason.clone())),
+        },
         (Some(_), None) => say((
             Truth::False,
             Word::Progressing.because("the connector is being made"),
@@ -303,6 +309,11 @@ fn feed_lines(standing: &Standing<'_, ChannelObserved>, feeds: &Feeds) -> Vec<Sa
     if let (Some(silence), true) = (standing.sight.silence(), standing.sight.is_stale) {
         return vec![Said::of(standing.name, Truth::Unknown, silence)];
     }
+    if let Some((truth, reason)) = standing.planned_truth()
+        && feeds.said.is_empty()
+    {
+        return vec![Said::of(standing.name, truth, reason)];
+    }
     feeds
         .said
         .iter()
@@ -317,7 +328,7 @@ fn kinds(
     regions: &[Region<'_>],
 ) -> Vec<Wanted> {
     let of = |kind| said::findings(&plan.findings, kind);
-    let none = || Word::NotAsked.because("no region is chosen");
+    let none = || resource::not_asked(plan);
     let connectors: Vec<Said> = chosen(regions)
         .filter_map(|r| r.connector.clone())
         .collect();

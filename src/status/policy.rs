@@ -15,7 +15,7 @@ use crate::api::{
     DataPolicy, DataPolicyStatus, PolicyRegionStatus, RegionState, RunPhase, Uncovered, names,
 };
 use crate::contract::{Preview, RetainMode};
-use crate::plan::{Plan, PolicyWorkloads, Reason};
+use crate::plan::{Plan, PolicyWorkloads, Reason, Verdict};
 
 /// Data sets that a message names before it only counts them.
 const NAMED: usize = 3;
@@ -44,7 +44,7 @@ pub fn policy(
         .keys()
         .filter_map(|name| region(plan, name, seen.get(name), policy, now))
         .collect();
-    let mut wanted = vec![enforced(plan, policy, &regions, now), coverage(plan)];
+    let mut wanted = vec![enforced(plan, policy, &regions), coverage(plan)];
     let ready: Vec<Said> = chosen(&regions)
         .map(|region| region.ready.clone())
         .collect();
@@ -121,7 +121,7 @@ fn region<'a>(
     let next = workloads
         .and_then(|workloads| Firing::of(&workloads.cron_job))
         .map_or_else(Next::default, |firing| firing.next(told, runs.newest, now));
-    let was = old.and_then(was_ready);
+    let was = old.and_then(|entry| entry.ready);
     let (truth, why) = standing.ready(was, |_| works(&runs, &next));
     let enforced = enforced_here(&standing, policy.spec.mode(), &runs, &next);
     let entry = PolicyRegionStatus {
@@ -129,6 +129,7 @@ fn region<'a>(
         state: standing.state,
         reason: why.word.clone(),
         message: why.message.clone(),
+        ready: resource::ready_field(truth),
         unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
         last_run: runs.last,
         next_run: match standing.state {
@@ -161,16 +162,10 @@ fn upcoming(told: Option<&str>, now: Timestamp) -> Option<String> {
     is_ahead.then(|| told.to_owned())
 }
 
-/// An entry says by its words whether all was well.
-fn was_ready(entry: &PolicyRegionStatus) -> Option<bool> {
-    let good = [Word::Running, Word::AwaitingFirstRun];
-    (entry.state == RegionState::Run).then(|| good.iter().any(|word| word.as_str() == entry.reason))
-}
-
 /// Whether what should run there works. A run that is still to come holds nothing back; one that failed, or that
 /// somebody must approve, does.
 fn works(runs: &Runs, next: &Next) -> (Truth, Reason) {
-    match run::say(runs.last.as_ref(), next) {
+    match run::say(runs, next) {
         (Truth::Unknown, reason) => (Truth::True, reason),
         other => other,
     }
@@ -202,20 +197,14 @@ fn enforced_here(
     runs: &Runs,
     next: &Next,
 ) -> (Truth, Reason) {
-    let (truth, reason) = run::say(runs.last.as_ref(), next);
-    if let Some(silence) = standing.sight.silence() {
-        let truth = if standing.sight.is_stale {
-            Truth::Unknown
-        } else {
-            truth
-        };
-        return (truth, silence);
+    let (truth, reason) = run::say(runs, next);
+    match (standing.sight.silence(), standing.planned) {
+        (Some(silence), _) if standing.sight.is_stale => return (Truth::Unknown, silence),
+        (None, Some(planned)) => return (Truth::False, planned.clone()),
+        // Silent for a moment: the last values still count.
+        (Some(_), _) | (None, None) => {}
     }
-    if let Some(planned) = standing.planned {
-        return (Truth::False, planned.clone());
-    }
-    let last = runs.last.as_ref();
-    let only_counted = last.is_some_and(|run| {
+    let only_counted = runs.ended.as_ref().is_some_and(|run| {
         run.phase == RunPhase::Succeeded && run.mode == Some(RetainMode::DryRun)
     });
     if mode == RetainMode::Enforce && truth == Truth::True && only_counted {
@@ -225,19 +214,14 @@ fn enforced_here(
     (truth, reason)
 }
 
-fn enforced(
-    plan: &Plan<PolicyWorkloads>,
-    policy: &DataPolicy,
-    regions: &[Region<'_>],
-    now: Timestamp,
-) -> Wanted {
+fn enforced(plan: &Plan<PolicyWorkloads>, policy: &DataPolicy, regions: &[Region<'_>]) -> Wanted {
     let kind = ConditionType::Enforced;
     if policy.spec.mode() == RetainMode::DryRun {
         let message = "the policy only counts; set mode: Enforce once its previews are approved";
         return wanted(kind, Truth::False, Word::DryRun.because(message));
     }
-    if let Some(pause) = crate::plan::paused(policy.spec.suspend.as_ref(), now) {
-        return wanted(kind, Truth::False, pause);
+    if let Verdict::Suspended(pause) = &plan.verdict {
+        return wanted(kind, Truth::False, pause.clone());
     }
     let said: Vec<Said> = chosen(regions)
         .map(|region| region.enforced.clone())
@@ -248,9 +232,8 @@ fn enforced(
     );
     let mut told = said::condition(kind, &said, none);
     if told.status == Truth::True {
-        let names: Vec<&str> = plan.regions.keys().map(String::as_str).collect();
         Word::Enforced.as_str().clone_into(&mut told.reason);
-        told.message = format!("erases in {}: {}", names.join(", "), told.message);
+        told.message = format!("it erases; {}", told.message);
     }
     told
 }
@@ -262,10 +245,7 @@ fn coverage(plan: &Plan<PolicyWorkloads>) -> Wanted {
             let message = "every data set of the chosen regions' stores has a rule";
             (Truth::True, Word::Complete.because(message))
         } else {
-            (
-                Truth::Unknown,
-                Word::NotAsked.because("no region is chosen"),
-            )
+            (Truth::Unknown, resource::not_asked(plan))
         };
         return wanted(kind, truth, reason);
     }

@@ -35,13 +35,18 @@ impl<'a, O> Standing<'a, O> {
     /// From the plan, what was seen, and the old entry's memory: since when it is silent, and what was there.
     pub(super) fn of<W>(
         (name, decision): (&'a str, &'a RegionPlan<W>),
-        note: Option<&RegionNote>,
+        note: Option<&'a RegionNote>,
         seen: Option<&'a Seen<O>>,
         (old_since, old_inventory): (Option<&str>, &[InventoryEntry]),
         now: Timestamp,
     ) -> Self {
         let planned = decision.reason();
-        let sight = Sight::of(seen, planned, old_since, now);
+        let sight = Sight::of(
+            seen,
+            note.and_then(|note| note.reach.as_ref()),
+            old_since,
+            now,
+        );
         let is_left = matches!(decision, RegionPlan::Leave(_));
         let inventory = match &sight.known {
             _ if is_left => Vec::new(),
@@ -83,13 +88,8 @@ impl<'a, O> Standing<'a, O> {
             };
             return (truth, silence);
         }
-        if let Some(reason) = self.planned {
-            let truth = match self.state {
-                RegionState::Keep | RegionState::Withdraw => Truth::False,
-                RegionState::Hold if is_wrong(reason) => Truth::False,
-                RegionState::Hold | RegionState::Run => Truth::Unknown,
-            };
-            return (truth, reason.clone());
+        if let Some(planned) = self.planned_truth() {
+            return planned;
         }
         let Some(known) = &self.sight.known else {
             return (
@@ -101,6 +101,17 @@ impl<'a, O> Standing<'a, O> {
             || children(known.children),
             |trouble| (Truth::False, told(trouble)),
         )
+    }
+
+    /// What the plan's word means for whoever asks whether all is well.
+    pub(super) fn planned_truth(&self) -> Option<(Truth, Reason)> {
+        let reason = self.planned?;
+        let truth = match self.state {
+            RegionState::Keep | RegionState::Withdraw => Truth::False,
+            RegionState::Hold if is_wrong(reason) => Truth::False,
+            RegionState::Hold | RegionState::Run => Truth::Unknown,
+        };
+        Some((truth, reason.clone()))
     }
 
     /// What is on its way here.
@@ -115,7 +126,7 @@ impl<'a, O> Standing<'a, O> {
                 format!("removing {}", objects(&self.inventory)),
             );
         }
-        if !self.note.chosen && !self.is_settled {
+        if !self.note.chosen && !self.is_settled && !self.is_lost() {
             let why = self.planned.map_or("", |reason| reason.message.as_str());
             return say(
                 Word::Removing,
@@ -130,7 +141,15 @@ impl<'a, O> Standing<'a, O> {
             .then(|| Said::of(self.name, Truth::True, ready.reason.clone()))
     }
 
+    /// Something is left where nobody can reach any more.
+    fn is_lost(&self) -> bool {
+        self.state == RegionState::Hold && self.planned.is_some_and(is_wrong)
+    }
+
     fn stuck(&self) -> Option<Said> {
+        if let Some(reason) = self.planned.filter(|_| !self.note.chosen && self.is_lost()) {
+            return Some(Said::of(self.name, Truth::True, reason.clone()));
+        }
         let troubles = self.sight.known.map_or(&[][..], |known| known.troubles);
         let trouble = troubles.iter().find(|trouble| is_stuck(trouble))?;
         Some(Said::of(self.name, Truth::True, told(trouble)))
@@ -280,14 +299,28 @@ fn overall<W, O>(
         let (truth, reason) = deleting(left);
         return wanted(kind, truth, reason);
     }
+    let mut ready = ready.to_vec();
     match &plan.verdict {
-        Verdict::Invalid(reason) | Verdict::Waiting(reason) => {
-            return wanted(kind, Truth::False, reason.clone());
+        Verdict::Invalid(reason) => return wanted(kind, Truth::False, reason.clone()),
+        Verdict::Waiting(reason) => {
+            // What could not be read isn't known to be missing.
+            let found = plan.findings.iter().find(|found| found.reason == *reason);
+            let truth = found.and_then(|found| found.holds);
+            let truth = truth.map_or(Truth::Unknown, Truth::from);
+            return wanted(kind, truth, reason.clone());
         }
-        Verdict::Suspended(reason) => return wanted(kind, Truth::Unknown, reason.clone()),
+        // Told once, and after what is worse: a region that took the tenancy back, say.
+        Verdict::Suspended(reason) => {
+            ready.retain(|said| said.reason.word != reason.word);
+            ready.push(Said {
+                region: None,
+                truth: Truth::Unknown,
+                reason: reason.clone(),
+            });
+        }
         Verdict::Accepted => {}
     }
-    match said::worst(ready) {
+    match said::worst(&ready) {
         Some((Truth::True, _)) => {
             let chosen = standings.iter().filter(|standing| standing.note.chosen);
             let names: Vec<&str> = chosen.map(|standing| standing.name).collect();
@@ -300,10 +333,7 @@ fn overall<W, O>(
                 finding.condition == ConditionType::ReferencesResolved
                     && finding.holds == Some(false)
             });
-            let reason = found.map_or_else(
-                || Word::NotAsked.because("no region is chosen"),
-                |finding| finding.reason.clone(),
-            );
+            let reason = found.map_or_else(|| not_asked(plan), |finding| finding.reason.clone());
             wanted(kind, Truth::False, reason)
         }
     }
@@ -340,6 +370,24 @@ fn stalled<W, O>(plan: &Plan<W>, standings: &[Standing<'_, O>]) -> Option<Wanted
 /// Whether a resource that is being deleted may go.
 pub(super) fn is_finished<W, O>(plan: &Plan<W>, standings: &[Standing<'_, O>]) -> bool {
     plan.deleting.is_some() && standings.iter().all(|standing| standing.is_settled)
+}
+
+/// Why a question was put to no region.
+pub(super) fn not_asked<W>(plan: &Plan<W>) -> Reason {
+    Word::NotAsked.because(if plan.deleting.is_some() {
+        "the resource is being deleted"
+    } else {
+        "no region is chosen"
+    })
+}
+
+/// As an entry shows it.
+pub(super) fn ready_field(truth: Truth) -> Option<bool> {
+    match truth {
+        Truth::True => Some(true),
+        Truth::False => Some(false),
+        Truth::Unknown => None,
+    }
 }
 
 /// The value of an annotation.

@@ -16,14 +16,18 @@ const AWAITING_APPROVAL: &str = "AwaitingApproval";
 /// What status keeps of a region's runs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Runs {
+    /// The one that is shown: under way, or the last that ended.
     pub(super) last: Option<RunStatus>,
+    /// The last that ended, as far as is known.
+    pub(super) ended: Option<RunStatus>,
     pub(super) totals: Option<CategoryTotals>,
     pub(super) preview: Option<Preview>,
     /// The newest start or end.
     pub(super) newest: Option<Timestamp>,
 }
 
-/// The old entry with what the newest runs add; `spec_hash` is that of the present spec. Numbers stay those of the last run that told any.
+/// The old entry with what the newest runs add; `spec_hash` is that of the present spec. Numbers stay those of the last
+/// run that told any.
 pub(super) fn runs(
     run: Option<&RunObserved<RetainReport>>,
     old: Option<&PolicyRegionStatus>,
@@ -32,6 +36,7 @@ pub(super) fn runs(
     let before = old.and_then(|entry| entry.last_run.as_ref());
     let mut runs = Runs {
         last: before.cloned(),
+        ended: before.filter(|run| run.phase != RunPhase::Running).cloned(),
         totals: old.and_then(|entry| entry.totals.clone()),
         preview: old.and_then(|entry| entry.preview.clone()),
         newest: before.and_then(moment),
@@ -39,31 +44,58 @@ pub(super) fn runs(
     let Some(run) = run else {
         return runs;
     };
-    if let Some(end) = &run.last
-        && runs.newest.is_none_or(|known| known <= end.at)
+    let known = runs.ended.as_ref().and_then(moment);
+    if let Some(end) = run
+        .last
+        .as_ref()
+        .filter(|end| known.is_none_or(|at| at <= end.at))
     {
-        runs.newest = Some(end.at);
-        runs.last = Some(ended(end, before));
+        runs.newest = runs.newest.max(Some(end.at));
+        runs.ended = Some(ended(end, before));
         if let Some(body) = end.report.as_ref().and_then(|report| report.body.as_ref()) {
             runs.totals = Some(totals(&body.rules));
             runs.preview = body.preview(region, spec_hash).or(runs.preview);
         }
     }
     if let Some((job, started)) = &run.running {
-        let rules = runs.last.take().map(|last| last.rules).unwrap_or_default();
         runs.newest = runs.newest.max(Some(*started));
-        runs.last = Some(RunStatus {
-            job: job.clone(),
-            phase: RunPhase::Running,
-            mode: None,
-            reason: None,
-            message: None,
-            started_at: Some(started.to_string()),
-            finished_at: None,
-            rules,
-        });
+        let shown = runs.ended.as_ref().or(runs.last.as_ref());
+        runs.last = Some(under_way(job, *started, shown));
+        return runs;
     }
+    if let Some(lost) = before.filter(|run| run.phase == RunPhase::Running) {
+        let seen = runs.ended.as_ref().and_then(moment);
+        if seen.is_none_or(|at| moment(lost).is_some_and(|started| at < started)) {
+            runs.ended = Some(vanished(lost));
+        }
+    }
+    runs.last = runs.ended.clone();
     runs
+}
+
+fn under_way(job: &str, started: Timestamp, shown: Option<&RunStatus>) -> RunStatus {
+    RunStatus {
+        job: job.to_owned(),
+        phase: RunPhase::Running,
+        mode: None,
+        reason: None,
+        message: None,
+        started_at: Some(started.to_string()),
+        finished_at: None,
+        rules: shown.map(|run| run.rules.clone()).unwrap_or_default(),
+    }
+}
+
+/// A run that was under way, and whose Job is there no more.
+fn vanished(run: &RunStatus) -> RunStatus {
+    let why = Word::RunFailed.because(format!("Job {} went away before its end was seen", run.job));
+    RunStatus {
+        phase: RunPhase::Failed,
+        reason: Some(why.word),
+        message: Some(why.message),
+        finished_at: run.started_at.clone(),
+        ..run.clone()
+    }
 }
 
 fn moment(run: &RunStatus) -> Option<Timestamp> {
@@ -141,9 +173,10 @@ pub(super) fn sum<'a>(regions: impl Iterator<Item = &'a CategoryTotals>) -> Opti
     })
 }
 
-/// What the runs say: the last one's end, or that one is missing.
-pub(super) fn say(last: Option<&RunStatus>, next: &Next) -> (Truth, Reason) {
-    if let Some(run) = last.filter(|run| run.phase == RunPhase::Failed) {
+/// What the runs say: how the last one ended, whatever is under way, or that one is missing.
+pub(super) fn say(runs: &Runs, next: &Next) -> (Truth, Reason) {
+    let ended = runs.ended.as_ref();
+    if let Some(run) = ended.filter(|run| run.phase == RunPhase::Failed) {
         let at = run.finished_at.as_deref().unwrap_or_default();
         let why = run.message.as_deref().unwrap_or_default();
         let reason = Reason {
@@ -164,25 +197,18 @@ pub(super) fn say(last: Option<&RunStatus>, next: &Next) -> (Truth, Reason) {
             )),
         );
     }
-    match last {
-        None => {
-            let first = next
-                .at
-                .map_or_else(String::new, |at| format!("; the first is due at {at}"));
-            let message = format!("no run has been made yet{first}");
-            (Truth::Unknown, Word::AwaitingFirstRun.because(message))
-        }
-        Some(run) if run.phase == RunPhase::Running => {
-            let since = run.started_at.as_deref().unwrap_or_default();
-            let message = format!("a run has been under way since {since}");
-            (Truth::True, Word::Running.because(message))
-        }
-        Some(run) => {
-            let at = run.finished_at.as_deref().unwrap_or_default();
-            (
-                Truth::True,
-                Word::Running.because(format!("the last run ended well at {at}")),
-            )
-        }
-    }
+    let Some(run) = ended else {
+        let message = match (&runs.last, next.at) {
+            (Some(run), _) => format!(
+                "the first run has been under way since {}",
+                run.started_at.as_deref().unwrap_or_default()
+            ),
+            (None, Some(at)) => format!("no run has been made yet; the first is due at {at}"),
+            (None, None) => "no run has been made yet".to_owned(),
+        };
+        return (Truth::Unknown, Word::AwaitingFirstRun.because(message));
+    };
+    let at = run.finished_at.as_deref().unwrap_or_default();
+    let message = format!("the last run ended well at {at}");
+    (Truth::True, Word::Running.because(message))
 }

@@ -5,8 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::reason::Word;
 use super::{Seen, Trouble};
 use crate::api::InventoryEntry;
-use crate::plan::Reason;
-use crate::plan::reason::Word as PlanWord;
+use crate::plan::{Reach, Reason};
 
 /// How long the last values of a silent region still count: a restart of an API server is not an outage.
 pub(super) const UNKNOWN_AFTER: SignedDuration = SignedDuration::from_mins(5);
@@ -41,42 +40,41 @@ impl<O> Clone for Known<'_, O> {
 impl<O> Copy for Known<'_, O> {}
 
 impl<'a, O> Sight<'a, O> {
-    /// From what was seen, what the plan says, and since when the old status calls it silent.
+    /// From what was seen and, when nobody looked, what the plan knew. `old_since` is what the old status says: a silence has one beginning.
     pub(super) fn of(
         seen: Option<&'a Seen<O>>,
-        plan: Option<&Reason>,
+        reach: Option<&'a Reach>,
         old_since: Option<&str>,
         now: Timestamp,
     ) -> Self {
-        let remembered = old_since.and_then(|since| since.parse::<Timestamp>().ok());
-        let planned_as_silent =
-            plan.is_some_and(|reason| reason.word == PlanWord::RegionUnreachable.as_str());
-        let (known, lost_since, lost_because) = match seen {
+        let (known, silence) = match seen {
             Some(Seen::Known {
                 children,
                 inventory,
                 troubles,
-            }) => (
-                Some(Known {
+            }) => {
+                let known = Known {
                     children,
                     inventory,
                     troubles,
-                }),
-                None,
-                None,
-            ),
-            Some(Seen::Unknown { since, message, .. }) => {
-                let since = remembered.map_or(*since, |old| old.min(*since));
-                (None, Some(since), Some(message.as_str()))
+                };
+                (Some(known), None)
             }
-            // Nobody looked: silent if the plan says so, else as it was.
-            None if planned_as_silent => (None, Some(remembered.unwrap_or(now)), None),
-            None => (None, None, None),
+            Some(Seen::Unknown { since, message, .. }) => (None, Some((*since, message.as_str()))),
+            None => match reach {
+                Some(Reach::Unreachable { since, message, .. }) => {
+                    (None, Some((*since, message.as_str())))
+                }
+                Some(Reach::Ready) | None => (None, None),
+            },
         };
+        let remembered = old_since.and_then(|since| since.parse::<Timestamp>().ok());
+        let lost_since =
+            silence.map(|(since, _)| remembered.map_or(since, |remembered| remembered.min(since)));
         Self {
             known,
             lost_since,
-            lost_because,
+            lost_because: silence.map(|(_, why)| why),
             is_stale: lost_since.is_some_and(|since| now.duration_since(since) >= UNKNOWN_AFTER),
         }
     }
@@ -90,12 +88,9 @@ impl<'a, O> Sight<'a, O> {
     /// Why nothing is known, while that is so.
     pub(super) fn silence(&self) -> Option<Reason> {
         let since = self.lost_since?;
-        let because = self
-            .lost_because
-            .map(|why| format!(" ({why})"))
-            .unwrap_or_default();
+        let because = self.lost_because.unwrap_or_default();
         Some(Word::RegionUnreachable.because(format!(
-            "it has not answered since {since}{because}; what is shown was seen before"
+            "it has not answered since {since} ({because}); what is shown was seen before"
         )))
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -145,9 +145,15 @@ impl World {
     }
 
     pub(crate) fn packs(&self) -> Arc<Packs> {
-        let platforms = self.platforms.as_deref().unwrap_or(BUILTIN_PLATFORMS);
-        let packs = Packs::load(platforms, BUILTIN_REGIMES);
-        Arc::new(packs.unwrap_or_else(|error| panic!("{error:?}")))
+        static BUILTIN: OnceLock<Arc<Packs>> = OnceLock::new();
+        let load = |platforms: &str| {
+            let packs = Packs::load(platforms, BUILTIN_REGIMES);
+            Arc::new(packs.unwrap_or_else(|error| panic!("{error:?}")))
+        };
+        match &self.platforms {
+            Some(platforms) => load(platforms),
+            None => BUILTIN.get_or_init(|| load(BUILTIN_PLATFORMS)).clone(),
+        }
     }
 
     fn settings() -> Arc<Settings> {
