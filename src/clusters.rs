@@ -32,6 +32,7 @@ pub mod transport;
 mod wake;
 
 pub use children::{Child, NotKnown};
+pub(crate) use follow::{Sink, follow};
 pub use wake::{Identity, OwnerKind, Wake, Wakes};
 
 /// How a region's cluster is reached.
@@ -112,6 +113,12 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether nothing is known of the cluster yet, only because it was not asked before.
+    #[must_use]
+    pub fn is_first_contact(self) -> bool {
+        matches!(self, Self::Connecting | Self::NoSuchRegion)
+    }
+
     /// The word in a condition's reason.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -357,7 +364,7 @@ impl RegionClient {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// The names of all namespaces there; none when they are not known.
+    /// The names of all namespaces there that are not being deleted; none when they are not known.
     #[must_use]
     pub fn namespaces(&self) -> Option<BTreeSet<String>> {
         self.children.namespaces()

@@ -16,6 +16,13 @@ pub const RETAIN: &str = "tradewind_retain";
 
 const TABLES: &str = include_str!("shop.sql");
 
+/// Roles belong to the server: several shops share them, and may be made at the same time.
+const ROLE: &str = "BEGIN;
+SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended('sample shop', 0))) AS locked;
+SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', :'role', :'word')
+WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \\gexec
+COMMIT;";
+
 /// How a shop is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Shop {
@@ -51,11 +58,9 @@ impl Shop {
     /// Makes the database, its roles, tables and rows.
     pub async fn load(&self, access: &Access, database: &str) -> Result<()> {
         for role in [OWNER, RETAIN] {
-            let exists = r#"SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', :'role', :'word')
-                WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \gexec"#;
             let word = password(access, role);
             access
-                .script(SUPERUSER, exists, &[("role", role), ("word", &word)])
+                .script(SUPERUSER, ROLE, &[("role", role), ("word", &word)])
                 .await?;
         }
         access.create_database(database, OWNER).await?;

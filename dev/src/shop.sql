@@ -104,9 +104,12 @@ ALTER TABLE orders OWNER TO :"owner";
 ALTER TABLE invoices OWNER TO :"owner";
 ALTER TABLE messages OWNER TO :"owner";
 
--- What retention needs, and nothing else: see and delete rows, and a schema for its own books.
+-- What retention needs, and nothing else: see keys and clocks, delete rows, and a schema for its own books.
 GRANT USAGE ON SCHEMA public TO :"retain";
-GRANT SELECT, DELETE ON customers, orders, invoices, messages TO :"retain";
+GRANT SELECT (id, last_seen_at), DELETE ON customers TO :"retain";
+GRANT SELECT (id, customer_id, placed_at), DELETE ON orders TO :"retain";
+GRANT SELECT (year, number, order_id, issued_on), DELETE ON invoices TO :"retain";
+GRANT SELECT (id, customer_id, order_id, sent_at), DELETE ON messages TO :"retain";
 CREATE SCHEMA tradewind AUTHORIZATION :"retain";
 COMMIT;
 

@@ -138,7 +138,7 @@ pub async fn run(task: Task<Connect>, options: Options, stop: Stop) -> Report<()
             .map(|count| {
                 (
                     "Replayed",
-                    format!("{count} dead letters are to be delivered again"),
+                    format!("dead letters to be delivered again: {count}"),
                 )
             })
     } else {

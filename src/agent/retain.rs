@@ -1,30 +1,139 @@
-//! `retain`: erase what is due.
+//! `retain`: erase what is due, and be able to say so.
+//!
+//! In: a task with rules over tables of PostgreSQL stores. Out: a report with a count for every due row, read
+//! back from a ledger in the store's own database. It never decides from a task what now is, never erases a
+//! row that another row needs, and takes no identity out of the database.
+//!
+//! ```text
+//! settings -> store -> preflight -> begin (count, bound, pin) -> erase (batch by batch) -> close -> answer
+//! ```
 
+mod answer;
+mod batch;
+mod begin;
+mod books;
 mod bound;
+mod catalog;
+mod close;
+mod count;
 mod cutoff;
+mod enforce;
+mod erase;
+mod error;
+mod fault;
+mod grants;
 mod order;
 mod pace;
+mod pins;
+mod predicate;
+mod preflight;
+mod refusal;
 mod settings;
+mod site;
+mod statement;
+mod store;
+
+use jiff::Timestamp;
 
 use super::{Begun, Stop};
-use crate::contract::{Outcome, Report, Retain, RetainReport, Task};
+use crate::contract::{Report, Retain, RetainMode, RetainReport, Task};
+use answer::Answer;
+use enforce::{Job, stoppable};
+use error::Error;
+use preflight::Plan;
+use settings::Settings;
+use site::Site;
+use store::{Purpose, Store};
 
-/// Runs one retention.
-pub async fn run(_task: Task<Retain>, _stop: Stop) -> Report<RetainReport> {
-    Begun::now("retain").ended(
-        Outcome::Refused,
-        "NotBuilt",
-        "this build has no retention",
-        None,
-    )
+/// Runs one retention: counts only, or erases, as the task's mode says.
+pub async fn run(task: Task<Retain>, stop: Stop) -> Report<RetainReport> {
+    let begun = Begun::now("retain");
+    let answer = match task.spec.mode {
+        RetainMode::DryRun => preview(&task, &stop).await,
+        RetainMode::Enforce => erase(&task, &stop).await,
+    };
+    answer
+        .unwrap_or_else(|error| Answer::error(&error))
+        .report(begun)
 }
 
 /// Reads what the last run did back from the ledger, and writes nothing.
-pub async fn report(_task: Task<Retain>, _stop: Stop) -> Report<RetainReport> {
-    Begun::now("retain").ended(
-        Outcome::Refused,
-        "NotBuilt",
-        "this build has no retention",
-        None,
-    )
+pub async fn report(task: Task<Retain>, stop: Stop) -> Report<RetainReport> {
+    let begun = Begun::now("retain");
+    let answer = stoppable(&stop, last(&task)).await;
+    answer
+        .unwrap_or_else(|error| Answer::error(&error))
+        .report(begun)
+}
+
+/// Counts in one snapshot for each store, in which the server refuses to write.
+async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
+    let settings = Settings::parse(&task.spec)?;
+    let job = Job {
+        task,
+        settings: &settings,
+        stop,
+    };
+    let counting = async {
+        let mut sites = sites(&settings, Purpose::Read).await?;
+        let mut now: Option<Timestamp> = None;
+        for site in &mut sites {
+            let clock = site.store.now().await?;
+            now = Some(now.map_or(clock, |now| now.min(clock)));
+        }
+        let now = now.unwrap_or_default();
+        let mut snapshots = Vec::new();
+        for site in &mut sites {
+            snapshots.push(begin::snapshot(site, &settings.zone, now, Purpose::Read).await?);
+        }
+        Answer::forecast(job, now, snapshots, None).await
+    };
+    stoppable(stop, counting).await
+}
+
+async fn erase(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
+    let settings = Settings::parse(&task.spec)?;
+    let job = Job {
+        task,
+        settings: &settings,
+        stop,
+    };
+    let mut sites = stoppable(stop, sites(&settings, Purpose::Write)).await?;
+    enforce::run(job, &mut sites).await
+}
+
+async fn last(task: &Task<Retain>) -> Result<Answer, Error> {
+    let settings = Settings::parse(&task.spec)?;
+    let mut sites = Vec::new();
+    for (name, rules) in &settings.stores {
+        let store = Store::open(name, &rules.url, Purpose::Read).await?;
+        sites.push(Site {
+            store,
+            plan: Plan { steps: Vec::new() },
+            work: None,
+        });
+    }
+    Answer::last(&mut sites, &task.spec.policy).await
+}
+
+/// Opens every store and looks at every table: nothing is erased anywhere while anything is wrong somewhere.
+async fn sites(settings: &Settings, purpose: Purpose) -> Result<Vec<Site>, Error> {
+    let mut sites = Vec::new();
+    let mut refusals = Vec::new();
+    for (name, rules) in &settings.stores {
+        let mut store = Store::open(name, &rules.url, purpose).await?;
+        match preflight::plan(&mut store, rules, purpose).await? {
+            Ok(plan) => sites.push(Site {
+                store,
+                plan,
+                work: None,
+            }),
+            Err(found) => refusals.extend(found),
+        }
+    }
+    if refusals.is_empty() {
+        Ok(sites)
+    } else {
+        Err(Error::Refused(refusals))
+    }
 }

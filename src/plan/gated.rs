@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::gates::{self, Answer, Candidate, Rule, Sanction, Word as GateWord};
+use super::gates::{self, Candidate, Rule, Sanction, Word as GateWord};
 use super::placement::{Place, earlier};
 use super::reason::Word;
 use super::{ChannelFacts, Finding, Reason, RegionFacts, policy};
@@ -37,6 +37,13 @@ impl Gated {
             reason: why,
         });
     }
+
+    /// A warning speaks against nothing: it stands beside the answer, and is told with it.
+    fn warn(&mut self, condition: ConditionType, region: &str, warnings: Vec<Reason>) {
+        for warning in warnings {
+            self.find(condition, region, Some(true), warning);
+        }
+    }
 }
 
 /// Asks every gate, in the order of what follows: no tenant, no market, no policy.
@@ -53,9 +60,8 @@ pub(super) fn ask(
     tenant(facts, place.name, region, &mut gated);
     market(facts, platform, place.name, region, &mut gated);
     coverage(facts, place, region, now, &mut gated);
-    for warning in clocks(facts, platform, region, now) {
-        gated.find(ConditionType::Accepted, place.name, Some(true), warning);
-    }
+    let clocks = clocks(facts, platform, region, now);
+    gated.warn(ConditionType::Accepted, place.name, clocks);
     if !place.chosen {
         gated.findings.clear();
     }
@@ -85,13 +91,9 @@ fn market(
     };
     let mode = spec.checkout.as_ref().map(|checkout| checkout.mode);
     let answer = gates::market(&spec.platform.name, platform, mode, &region.region);
-    let told = with_warnings(&answer);
-    gated.find(
-        ConditionType::MarketSupported,
-        name,
-        Some(answer.holds),
-        told,
-    );
+    let kind = ConditionType::MarketSupported;
+    gated.find(kind, name, Some(answer.holds), answer.reason.clone());
+    gated.warn(kind, name, answer.warnings);
     if answer.holds {
         return;
     }
@@ -138,7 +140,8 @@ fn coverage(
     );
     gated.uncovered_since = enforced.since;
     gated.wake_at = earlier(coverage.wake_at, enforced.wake_at);
-    let mut told = with_warnings(&coverage.answer());
+    let answer = coverage.answer();
+    let mut told = answer.reason;
     match enforced.sanction {
         Sanction::None => {}
         Sanction::Warn => told.message += "; it runs all the same (enforcement.mode: Warn)",
@@ -152,12 +155,9 @@ fn coverage(
             gated.withdraw.get_or_insert(told.clone());
         }
     }
-    gated.find(
-        ConditionType::PolicyCovered,
-        place.name,
-        Some(coverage.is_covered()),
-        told,
-    );
+    let kind = ConditionType::PolicyCovered;
+    gated.find(kind, place.name, Some(answer.holds), told);
+    gated.warn(kind, place.name, answer.warnings);
 }
 
 fn remembered(facts: &ChannelFacts, region: &str) -> Option<Timestamp> {
@@ -234,14 +234,4 @@ pub(super) fn retention_schedule(
         now,
     };
     gates::schedule(&spec.retention.schedule, rule).map(|scheduled| scheduled.warnings)
-}
-
-/// The answer with its warnings in the sentence: a warning is no condition of its own.
-fn with_warnings(answer: &Answer) -> Reason {
-    let mut told = answer.reason.clone();
-    for warning in &answer.warnings {
-        told.message += "; warning: ";
-        told.message += &warning.message;
-    }
-    told
 }

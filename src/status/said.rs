@@ -22,13 +22,6 @@ impl Said {
             reason,
         }
     }
-
-    fn text(&self) -> String {
-        match &self.region {
-            Some(region) => format!("{region}: {}", self.reason.message),
-            None => self.reason.message.clone(),
-        }
-    }
 }
 
 impl From<&Finding> for Said {
@@ -76,23 +69,47 @@ pub(super) fn worst(said: &[Said]) -> Option<(Truth, Reason)> {
     let truth = [Truth::False, Truth::Unknown, Truth::True]
         .into_iter()
         .find(|truth| said.iter().any(|one| one.truth == *truth))?;
-    let mut same: Vec<&Said> = Vec::new();
+    let mut same: Vec<(&Reason, Vec<&str>)> = Vec::new();
     for one in said.iter().filter(|one| one.truth == truth) {
-        if !same.contains(&one) {
-            same.push(one);
+        let region = one.region.as_deref();
+        // What is so in many regions in the same words is told once.
+        match same.iter_mut().find(|(reason, _)| **reason == one.reason) {
+            Some((_, regions)) => regions.extend(region),
+            None => same.push((&one.reason, region.into_iter().collect())),
         }
     }
-    let mut message: Vec<String> = same.iter().take(NAMED).map(|one| one.text()).collect();
+    let (first, _) = same.first()?;
+    let mut told: Vec<String> = same
+        .iter()
+        .take(NAMED)
+        .map(|(reason, regions)| sentence(reason, regions))
+        .collect();
     if same.len() > NAMED {
-        message.push(format!("and {} more", same.len() - NAMED));
+        told.push(format!("and {} more", same.len() - NAMED));
     }
     Some((
         truth,
         Reason {
-            word: same.first()?.reason.word.clone(),
-            message: message.join("; "),
+            word: first.word.clone(),
+            message: told.join("; "),
         },
     ))
+}
+
+fn sentence(reason: &Reason, regions: &[&str]) -> String {
+    let named = regions
+        .iter()
+        .take(NAMED)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match regions.len() {
+        0 => reason.message.clone(),
+        count if count > NAMED => {
+            format!("{named} and {} more: {}", count - NAMED, reason.message)
+        }
+        _ => format!("{named}: {}", reason.message),
+    }
 }
 
 /// What the plan's findings say of a condition.
@@ -145,10 +162,15 @@ mod tests {
 
     #[test]
     fn many_regions_are_counted() {
-        let all: Vec<Said> = (0..5)
+        let alike: Vec<Said> = (0..5)
             .map(|n| said(&format!("r{n}"), Truth::False, "Broken"))
             .collect();
-        let message = worst(&all).unwrap().1.message;
-        assert!(message.ends_with("and 2 more"), "{message}");
+        let message = worst(&alike).unwrap().1.message;
+        assert_eq!(message, "r0, r1, r2 and 2 more: it is Broken");
+        let unlike: Vec<Said> = (0..5)
+            .map(|n| said("r", Truth::False, &format!("Broken{n}")))
+            .collect();
+        let message = worst(&unlike).unwrap().1.message;
+        assert!(message.ends_with("; and 2 more"), "{message}");
     }
 }

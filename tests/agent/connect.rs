@@ -6,5 +6,7 @@ mod delivery;
 mod door;
 #[path = "connect/load.rs"]
 mod load;
+#[path = "connect/start.rs"]
+mod start;
 #[path = "connect/world.rs"]
 mod world;

@@ -27,6 +27,9 @@ use super::{Error, read};
 /// What is generated before it is sent.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// What has been generated needs this long to leave: a break would take it along.
+const BEFORE_BREAK: Duration = Duration::from_millis(100);
+
 /// How a merchant is set up.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
@@ -333,6 +336,7 @@ impl Pages {
             if self.now.faults.break_after == Some(self.place) {
                 // What was generated goes out first: the break comes in the midst of the document.
                 if chunk.is_empty() {
+                    tokio::time::sleep(BEFORE_BREAK).await;
                     return Some(Err("told to break"));
                 }
                 break;

@@ -17,7 +17,7 @@ use super::{Error, Result, install::write_private};
 use crate::{
     fleet::{Fleet, HUB},
     objectstore,
-    postgres::Server,
+    postgres::{Access, Server},
     process::{Daemon, Launch},
     serve::{merchant, sink},
     shop::{self, Shop},
@@ -75,8 +75,8 @@ pub struct Databases {
     pub orders_owner: String,
     /// The connectors' inbox.
     pub inbox: String,
-    /// The superuser, for looking.
-    pub superuser: String,
+    /// The server, for looking.
+    pub access: Access,
 }
 
 /// All peers of a fleet.
@@ -220,6 +220,10 @@ async fn database(host: IpAddr) -> Result<(Server, Databases)> {
     Shop::full(Zoned::now().date())
         .load(&access, "orders")
         .await?;
+    // What it was like before anything was erased, to go back to.
+    access
+        .query("postgres", "CREATE DATABASE orders_seed TEMPLATE orders")
+        .await?;
     let inbox_password = word();
     server.create_role("inbox", &inbox_password).await?;
     server.create_database("inbox", "inbox").await?;
@@ -227,7 +231,7 @@ async fn database(host: IpAddr) -> Result<(Server, Databases)> {
         orders: shop::url(&access, shop::RETAIN, "orders"),
         orders_owner: shop::url(&access, shop::OWNER, "orders"),
         inbox: access.url_as("inbox", &inbox_password, "inbox"),
-        superuser: access.url("orders"),
+        access,
     };
     Ok((server, databases))
 }
@@ -242,11 +246,11 @@ fn platform_secrets() -> BTreeMap<String, BTreeMap<String, String>> {
     BTreeMap::from([
         (
             "aurora-meta".to_owned(),
-            of(&[("appSecret", word()), ("verifyToken", word())]),
+            of(&[("app_secret", word()), ("verify_token", word())]),
         ),
         (
             "aurora-partner".to_owned(),
-            of(&[("signingSecret", whsec())]),
+            of(&[("signing_secret", whsec())]),
         ),
     ])
 }

@@ -96,30 +96,43 @@ pub async fn ready(fleet: &Fleet, limit: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Asks for a run of a resource's feeds or retention in every region, and returns the annotation's value.
-pub async fn run_now(
+/// Asks for a run of a resource's feeds or retention in every region, under this request's name.
+pub async fn run_as(
     hub: &Cluster,
-    kind: &str,
-    namespace: Option<&str>,
-    name: &str,
-) -> Result<String> {
-    let nanos = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_nanos();
-    let value = format!("{nanos}");
-    let annotation = format!("tradewind.dev/run-at={value}");
+    (kind, namespace, name): (&str, Option<&str>, &str),
+    asked: &str,
+) -> Result<()> {
+    let annotation = format!("tradewind.dev/run-at={asked}");
     let mut args = vec!["annotate", "--overwrite", kind, name, &annotation];
     if let Some(namespace) = namespace {
         args.extend(["-n", namespace]);
     }
     hub.kubectl(&args).await?;
-    Ok(value)
+    Ok(())
+}
+
+/// A request's name that was never used before.
+#[must_use]
+pub fn fresh_request() -> String {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    since.as_nanos().to_string()
 }
 
 /// Asks for a retention run and waits until each region of the policy has reported it.
 pub async fn retention_run(hub: &Cluster, policy: &str, limit: Duration) -> Result<Value> {
-    let asked = run_now(hub, "datapolicy", None, policy).await?;
+    retention_run_as(hub, policy, &fresh_request(), limit).await
+}
+
+/// The same under a request's name.
+pub async fn retention_run_as(
+    hub: &Cluster,
+    policy: &str,
+    asked: &str,
+    limit: Duration,
+) -> Result<Value> {
+    run_as(hub, ("datapolicy", None, policy), asked).await?;
     settle::until(&format!("retention run of {policy}"), limit, || async {
         let Some(object) = settle::get(hub, "datapolicy", None, policy).await? else {
             return Ok(Err("the policy is not there".into()));
@@ -133,14 +146,14 @@ pub async fn retention_run(hub: &Cluster, policy: &str, limit: Duration) -> Resu
             .iter()
             .filter(|region| region["state"] == "Run")
             .filter(|region| {
-                region["lastHandledRunAt"] != asked.as_str()
+                region["lastHandledRunAt"] != asked
                     || region
                         .pointer("/lastRun/phase")
                         .is_none_or(|phase| phase == "Running")
                     || !region
                         .pointer("/lastRun/job")
                         .and_then(Value::as_str)
-                        .is_some_and(|job| job_is_of(job, policy, &asked))
+                        .is_some_and(|job| job_is_of(job, policy, asked))
             })
             .map(|region| format!("{}: {}", region["name"], region["lastRun"]))
             .collect();

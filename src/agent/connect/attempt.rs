@@ -181,7 +181,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         first_retry: Duration::from_secs(1),
-        longest_retry: Duration::from_secs(300),
+        longest_retry: Duration::from_mins(5),
         attempts: 20,
         refused_attempts: 5,
     };

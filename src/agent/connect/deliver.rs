@@ -59,6 +59,7 @@ impl Courier {
         while !stop.is_requested() {
             // Before the claim: what comes in during it is looked at right after.
             news.mark_unchanged();
+            let asked = Instant::now();
             match self
                 .store
                 .claim(&self.sink, LANES - busy.len(), self.pace.lease)
@@ -67,7 +68,7 @@ impl Courier {
                 Ok(lanes) => {
                     store_is_away = false;
                     for lane in lanes {
-                        busy.spawn(self.clone().work(lane, stop.clone()));
+                        busy.spawn(self.clone().work(lane, asked, stop.clone()));
                     }
                 }
                 Err(error) => {
@@ -89,8 +90,8 @@ impl Courier {
         while busy.join_next().await.is_some() {}
     }
 
-    /// Works on one lane for a turn.
-    async fn work(self, mut lane: Lane, stop: Stop) {
+    /// Works on one lane for a turn; its lease runs since `leased`.
+    async fn work(self, mut lane: Lane, mut leased: Instant, stop: Stop) {
         let begun = Instant::now();
         loop {
             if stop.is_requested() {
@@ -98,7 +99,7 @@ impl Courier {
                 return;
             }
             let hold = lane.pending > 1 && begun.elapsed() < TURN && !stop.is_requested();
-            match self.deliver(&lane, hold).await {
+            match self.deliver(&lane, hold, &mut leased).await {
                 Ok(true) if hold => lane.pending -= 1,
                 Ok(_) => return,
                 Err(error) => {
@@ -111,12 +112,17 @@ impl Courier {
     }
 
     /// Sends the head of `lane` and writes what became of it. `true`: it is out of the way and, if we were
-    /// to hold it, the lane is still ours.
-    async fn deliver(&self, lane: &Lane, hold: bool) -> sqlx::Result<bool> {
+    /// to hold it, the lane is ours again from `leased` on.
+    async fn deliver(&self, lane: &Lane, hold: bool, leased: &mut Instant) -> sqlx::Result<bool> {
         let Some(head) = self.store.head(&self.sink, &lane.subject).await? else {
             tracing::error!(sink = self.sink, "a lane counts events that are not there");
             return Ok(false);
         };
+        // An attempt that could outlast the lease would run beside another replica's.
+        if leased.elapsed() + attempt::TIMEOUT > self.pace.lease {
+            self.store.release(&self.sink, lane).await?;
+            return Ok(false);
+        }
         let position = head.position;
         let failed = u32::try_from(head.attempts).unwrap_or(0);
         let begun = Instant::now();

@@ -154,21 +154,16 @@ fn handshake(intake: &Intake, tokens: &Secret<Tokens>, uri: &Uri) -> Response {
                 && tokens.current().accept(&question.verify_token)
                 && question.challenge.len() <= CHALLENGE_BYTES
         });
-    match accepted {
-        // Plain text that no browser takes for a page, whatever was asked.
-        Some(Query(question)) => (
-            [
-                (CONTENT_TYPE, "text/plain; charset=utf-8"),
-                (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-            ],
-            question.challenge,
-        )
-            .into_response(),
-        None => {
-            intake.metrics.rejected(Rejection::WrongToken);
-            StatusCode::FORBIDDEN.into_response()
-        }
-    }
+    let Some(Query(question)) = accepted else {
+        intake.metrics.rejected(Rejection::WrongToken);
+        return StatusCode::FORBIDDEN.into_response();
+    };
+    // Plain text that no browser takes for a page, whatever was asked.
+    let headers = [
+        (CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, question.challenge).into_response()
 }
 
 async fn webhook(
@@ -185,7 +180,6 @@ async fn webhook(
         }
         Err(rejection) => {
             intake.metrics.rejected(rejection);
-            tracing::warn!(reason = rejection.as_str(), "webhook rejected");
             refuse(rejection)
         }
     }

@@ -9,7 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 use super::store::Backlog;
 use crate::contract::EventKind;
@@ -136,71 +136,62 @@ impl Families {
         }
     }
 
-    fn register(&self, r: &mut Registry) {
-        let Self {
-            received,
-            rejected,
-            accepted,
-            duplicates,
-            dropped,
-            acknowledged,
-            delivered,
-            retried,
-            dead,
-            attempts,
-            pending,
-            oldest,
-            letters,
-        } = self.clone();
-        r.register(
+    fn register(&self, registry: &mut Registry) {
+        let f = self.clone();
+        let mut add = Adder(registry);
+        add.metric(
             "received",
             "Webhooks that arrived, whatever became of them",
-            received,
+            f.received,
         );
-        r.register(
+        add.metric(
             "rejected",
-            "Webhooks and handshakes that were not taken, by reason",
-            rejected,
+            "Webhooks and handshakes not taken, by reason",
+            f.rejected,
         );
-        r.register("accepted", "Events stored, by kind", accepted);
-        r.register(
+        add.metric("accepted", "Events stored, by kind", f.accepted);
+        add.metric(
             "duplicates",
-            "Events that were stored before, by kind",
-            duplicates,
+            "Events that had been stored before, by kind",
+            f.duplicates,
         );
-        r.register(
-            "dropped",
-            "Events acknowledged but not wanted, by kind; unmatched: no rule knows them",
-            dropped,
-        );
-        r.register(
+        let dropped = "Events acknowledged but not wanted, by kind; unmatched: no rule knows them";
+        add.metric("dropped", dropped, f.dropped);
+        add.metric(
             "acknowledge_seconds",
             "Time to an acknowledgement",
-            acknowledged,
+            f.acknowledged,
         );
-        r.register("delivered", "Events that a sink took", delivered);
-        r.register(
+        add.metric("delivered", "Events that a sink took", f.delivered);
+        add.metric(
             "retried",
             "Attempts that failed and will be repeated",
-            retried,
+            f.retried,
         );
-        r.register("dead", "Events that were given up", dead);
-        r.register("attempt_seconds", "Time of an attempt to deliver", attempts);
-        r.register(
-            "outbox_pending",
-            "Events in the store that wait for a sink, over all replicas",
-            pending,
+        add.metric("dead", "Events that were given up", f.dead);
+        add.metric(
+            "attempt_seconds",
+            "Time of an attempt to deliver",
+            f.attempts,
         );
-        r.register(
+        let pending = "Events in the store that wait for a sink, over all replicas";
+        add.metric("outbox_pending", pending, f.pending);
+        add.metric(
             "outbox_oldest_seconds",
             "Age of the first event that waits for a sink",
-            oldest,
+            f.oldest,
         );
-        r.register(
-            "dead_letters",
-            "Events in the store that were given up and can be replayed",
-            letters,
-        );
+        let letters = "Events in the store that were given up and can be replayed";
+        add.metric("dead_letters", letters, f.letters);
+    }
+}
+
+/// One line a metric.
+struct Adder<'a>(&'a mut Registry);
+
+impl Adder<'_> {
+    fn metric(&mut self, name: &str, help: &str, metric: impl Metric) {
+        self.0.register(name, help, metric);
     }
 }
 
@@ -246,14 +237,17 @@ impl Metrics {
         self.families.received.inc();
     }
 
-    /// A webhook was not taken.
+    /// A webhook was not taken. The first of its kind is told: strangers must not fill the log.
     pub(super) fn rejected(&self, rejection: Rejection) {
-        self.families
-            .rejected
-            .get_or_create(&ByReason {
-                reason: rejection.as_str(),
-            })
-            .inc();
+        let label = ByReason {
+            reason: rejection.as_str(),
+        };
+        if self.families.rejected.get_or_create(&label).inc() == 0 {
+            tracing::warn!(
+                reason = rejection.as_str(),
+                "webhook rejected; more of this reason are only counted"
+            );
+        }
     }
 
     /// A webhook was acknowledged.

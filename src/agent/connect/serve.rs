@@ -30,6 +30,9 @@ const LONGEST_RETRY: Duration = Duration::from_mins(5);
 /// How often a courier looks for what another replica took in, or what became due.
 const POLL: Duration = Duration::from_secs(1);
 
+/// Below this an attempt could outlast its lease.
+const SHORTEST_LEASE: Duration = Duration::from_secs(15);
+
 /// All is over within this time after the door closed: less than Kubernetes' 30 seconds, more than an
 /// attempt to deliver takes.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -49,15 +52,13 @@ pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) ->
     let metrics = Metrics::new(&sinks);
     let readiness = Readiness::new();
     let couriers = couriers(&task, options, &store, &metrics)?;
-    let (door, inside) = (
-        listen(options, options.webhook_port).await?,
-        listen(options, options.admin_port).await?,
-    );
+    let door = listen(options, options.webhook_port).await?;
+    let inside = listen(options, options.admin_port).await?;
 
-    let (news, listen_for_news) = watch::channel(0);
+    let (news, news_for_couriers) = watch::channel(0);
     let mut crew = JoinSet::new();
     for courier in couriers {
-        crew.spawn(courier.run(listen_for_news.clone(), stop.clone()));
+        crew.spawn(courier.run(news_for_couriers.clone(), stop.clone()));
     }
     let upkeep = Upkeep {
         store: store.clone(),
@@ -68,37 +69,28 @@ pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) ->
         metrics: metrics.clone(),
     };
     crew.spawn(upkeep.run(stop.clone()));
-
-    // The door closes after the replica was seen to be not ready; probes are answered until the very end.
-    let (close_door, door_closed) = Stop::new();
-    let (close_inside, inside_closed) = Stop::new();
     let wanted = task.spec.events.iter().copied().collect();
+    let admin = Server::start(inside, admin::router(readiness.clone(), metrics.clone()));
     let intake = Intake {
         task,
         wanted,
         scheme,
         store: store.clone(),
         sinks,
-        metrics: metrics.clone(),
+        metrics,
         news,
     };
-    let mut webhooks = http(door, intake::router(Arc::new(intake)), door_closed);
-    let admin = http(
-        inside,
-        admin::router(readiness.clone(), metrics),
-        inside_closed,
-    );
+    let mut webhooks = Server::start(door, intake::router(Arc::new(intake)));
 
     tokio::select! {
         () = stop.requested() => {}
-        // By itself a server ends only when something is wrong with it.
-        ended = &mut webhooks => return Err(Error::Serve { source: server_error(ended) }),
+        source = webhooks.ended() => return Err(Error::Serve { source }),
     }
+    // The door closes after the replica was seen to be not ready; probes are answered until the very end.
     readiness.set(Waiting::Stop);
     tokio::time::sleep(options.linger).await;
-    close_door.send_replace(true);
     let drained = tokio::time::timeout(DRAIN, async {
-        let _ = webhooks.await;
+        webhooks.close().await;
         while crew.join_next().await.is_some() {}
         store.close().await;
     })
@@ -106,8 +98,7 @@ pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) ->
     if drained.is_err() {
         tracing::warn!("not everything ended in time: claims end by themselves, nothing is lost");
     }
-    close_inside.send_replace(true);
-    admin.abort();
+    drop(admin);
     Ok(())
 }
 
@@ -173,7 +164,7 @@ fn couriers(
     };
     let pace = Pace {
         limits,
-        lease: options.lease,
+        lease: options.lease.max(SHORTEST_LEASE),
         poll: POLL,
     };
     task.spec
@@ -232,18 +223,42 @@ async fn listen(options: &Options, port: u16) -> Result<TcpListener, Error> {
     listener.map_err(|source| Error::Listen { port, source })
 }
 
-fn http(listener: TcpListener, router: Router, closed: Stop) -> JoinHandle<std::io::Result<()>> {
-    tokio::spawn(async move {
-        axum::serve(listener, router)
-            .with_graceful_shutdown(async move { closed.requested().await })
-            .await
-    })
+/// A running HTTP server. Ends at once when dropped.
+struct Server {
+    running: JoinHandle<std::io::Result<()>>,
+    closed: watch::Sender<bool>,
 }
 
-fn server_error(ended: Result<std::io::Result<()>, tokio::task::JoinError>) -> std::io::Error {
-    match ended {
-        Ok(Err(error)) => error,
-        Ok(Ok(())) => std::io::Error::other("it ended without being asked"),
-        Err(error) => std::io::Error::other(error),
+impl Server {
+    fn start(listener: TcpListener, router: Router) -> Self {
+        let (closed, close) = Stop::new();
+        let running = tokio::spawn(async move {
+            axum::serve(listener, router)
+                .with_graceful_shutdown(async move { close.requested().await })
+                .await
+        });
+        Self { running, closed }
+    }
+
+    /// Waits for its end, which nobody asked for.
+    async fn ended(&mut self) -> std::io::Error {
+        match (&mut self.running).await {
+            Ok(Err(error)) => error,
+            Ok(Ok(())) => std::io::Error::other("it ended without being asked"),
+            Err(error) => std::io::Error::other(error),
+        }
+    }
+
+    /// Takes no new requests and ends those that are in work.
+    async fn close(&mut self) {
+        self.closed.send_replace(true);
+        // However it ended: there is nothing left to do about it.
+        let _ = (&mut self.running).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.running.abort();
     }
 }

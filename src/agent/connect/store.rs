@@ -13,6 +13,7 @@ mod upkeep;
 
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::secret::Malformed;
@@ -21,11 +22,21 @@ use crate::contract::Channel;
 pub(super) use outbox::{Head, Lane, Settlement, State};
 pub(super) use upkeep::Backlog;
 
-/// Connections of one replica. A webhook holds one for a few milliseconds, and so does a delivery's result.
-const CONNECTIONS: u32 = 8;
+/// Connections for webhooks, each held for a few milliseconds.
+const FOR_INTAKE: u32 = 8;
+
+/// Connections for deliveries and upkeep: of their own, so that a rush of webhooks holds no result up.
+const FOR_DELIVERY: u32 = 4;
 
 /// How long a webhook waits for a connection: platforms wait five seconds for their answer.
-const ACQUIRE: Duration = Duration::from_secs(3);
+const INTAKE_WAITS: Duration = Duration::from_secs(3);
+
+/// How long a result waits to be written: without it the sink gets the event again.
+const DELIVERY_WAITS: Duration = Duration::from_secs(10);
+
+/// A connection that was used just now is used again without asking whether it is still there: a webhook
+/// would pay a round trip for each of its looks.
+const TRUSTED: Duration = Duration::from_secs(1);
 
 /// What every connection is told. A database may be set up for speed (`synchronous_commit = off` loses what
 /// was acknowledged) or with an isolation that our statements are not written for; a replica that died
@@ -39,7 +50,10 @@ const SETTINGS: &str = "SELECT set_config('statement_timeout', '10s', false),
 /// One channel's part of the store.
 #[derive(Clone, Debug)]
 pub(super) struct Store {
-    pool: PgPool,
+    /// For webhooks.
+    intake: PgPool,
+    /// For everything else.
+    delivery: PgPool,
     /// `<namespace>/<name>`: what every row is marked with.
     channel: String,
 }
@@ -47,31 +61,46 @@ pub(super) struct Store {
 impl Store {
     /// A store that connects when it is first needed.
     pub(super) fn new(options: &PgConnectOptions, channel: &Channel) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(ACQUIRE)
-            .after_connect(|connection, _| {
-                Box::pin(async move {
-                    sqlx::query(SETTINGS).execute(connection).await?;
-                    Ok(())
-                })
-            })
-            .connect_lazy_with(options.clone());
         Self {
-            pool,
+            intake: pool(options, FOR_INTAKE, INTAKE_WAITS),
+            delivery: pool(options, FOR_DELIVERY, DELIVERY_WAITS),
             channel: format!("{}/{}", channel.namespace, channel.name),
         }
     }
 
     /// Uses other credentials for connections from now on.
     pub(super) fn reconfigure(&self, options: &PgConnectOptions) {
-        self.pool.set_connect_options(options.clone());
+        self.intake.set_connect_options(options.clone());
+        self.delivery.set_connect_options(options.clone());
     }
 
     /// Waits for what is under way and closes.
     pub(super) async fn close(&self) {
-        self.pool.close().await;
+        self.intake.close().await;
+        self.delivery.close().await;
     }
+}
+
+fn pool(options: &PgConnectOptions, connections: u32, wait: Duration) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(wait)
+        .test_before_acquire(false)
+        .before_acquire(|connection, metadata| {
+            Box::pin(async move {
+                if metadata.idle_for > TRUSTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                sqlx::query(SETTINGS).execute(connection).await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options.clone())
 }
 
 /// Reads a store's URL from its secret.

@@ -86,15 +86,36 @@ pub(super) struct Previous {
     pub(super) is_described: bool,
 }
 
-/// What an object store's error means. Its text holds addresses and keys, never what to do: only its kind counts.
+/// What an object store's error means. Its text holds addresses and keys: only its kind and code count.
 fn failed(error: &object_store::Error) -> Error {
     use object_store::Error as E;
+    let text = error.to_string();
+    let credentials = |what: &str| Error::Credentials {
+        what: what.to_owned(),
+    };
+    match code(&text) {
+        Some("RequestTimeTooSkewed") => {
+            return Error::Unavailable {
+                what: "this machine's clock is not the store's",
+            };
+        }
+        // Stores answer an unknown key with 403 or 404, so the code decides; the last is versitygw's own.
+        Some(
+            "InvalidAccessKeyId"
+            | "SignatureDoesNotMatch"
+            | "InvalidToken"
+            | "ExpiredToken"
+            | "XAdminUserNotFound",
+        ) => {
+            return credentials("it does not know the key, or its secret is another");
+        }
+        _ => {}
+    }
     match error {
-        E::PermissionDenied { .. } | E::Unauthenticated { .. } => Error::Credentials {
-            what: "it answered 401 or 403; reading, writing and listing must be allowed, \
-                   for without listing a missing object looks like a forbidden one"
-                .to_owned(),
-        },
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } => credentials(
+            "it answered 401 or 403; reading, writing and listing must be allowed, for without \
+             listing a missing object looks like a forbidden one",
+        ),
         E::NotFound { .. } => Error::Invalid {
             what: "there is no such bucket".to_owned(),
         },
@@ -104,8 +125,21 @@ fn failed(error: &object_store::Error) -> Error {
         | E::UnknownConfigurationKey { .. } => Error::Invalid {
             what: "the store does not support what a feed needs".to_owned(),
         },
-        _ => generic(&error.to_string()),
+        _ => generic(&text),
     }
+}
+
+/// S3's own word for what is wrong, from the XML that the library puts into its text.
+fn code(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("<Code>")?;
+    rest.split_once("</Code>").map(|(code, _)| code)
+}
+
+/// Whether the object is not there: of all that is answered with 404, only that.
+fn is_absent(error: &object_store::Error) -> bool {
+    // An answer to HEAD has no body, and so no code.
+    matches!(error, object_store::Error::NotFound { .. })
+        && code(&error.to_string()).is_none_or(|code| code == "NoSuchKey")
 }
 
 /// The library hides the status of other answers in its text.
@@ -222,7 +256,7 @@ impl Destination {
         };
         let found = match self.store.get(&self.manifest).await {
             Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) if is_absent(&error) => return Ok(None),
             Err(error) => return Err(failed(&error)),
         };
         if found.meta.size > MANIFEST_BYTES {
@@ -236,7 +270,7 @@ impl Destination {
     async fn head(&self, object: &Path) -> Result<Option<Option<String>>, Error> {
         match self.store.head(object).await {
             Ok(meta) => Ok(Some(tag(meta.e_tag.as_deref()))),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(failed(&error)),
         }
     }
@@ -408,6 +442,22 @@ mod tests {
         assert!(matches!(error, Error::Stopped));
         let found = destination.store.get(&destination.object).await.unwrap();
         assert_eq!(found.bytes().await.unwrap(), "id\nold\n");
+    }
+
+    #[test]
+    fn a_missing_object_is_no_missing_bucket_and_no_unknown_key() {
+        let answered = |code: &str| object_store::Error::NotFound {
+            path: "a".into(),
+            source: format!("404: <Error><Code>{code}</Code></Error>").into(),
+        };
+        assert!(is_absent(&answered("NoSuchKey")));
+        assert!(!is_absent(&answered("NoSuchBucket")));
+        let unknown = failed(&answered("InvalidAccessKeyId"));
+        assert!(matches!(unknown, Error::Credentials { .. }));
+        assert!(matches!(
+            failed(&answered("NoSuchBucket")),
+            Error::Invalid { .. }
+        ));
     }
 
     #[test]

@@ -25,7 +25,6 @@ pub(super) fn document(bytes: &[u8]) -> Result<Value, Refused> {
             max_anchors: 0,
             max_aliases: 0,
             max_merge_keys: 0,
-            max_documents: 1,
             max_depth: 12,
             max_nodes: 4_096,
         },

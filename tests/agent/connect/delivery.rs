@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tradewind_dev::serve::sink::Faults;
 
-use super::world::{World, event, load, message, orders, until};
+use super::world::{World, event, load, message, messenger, orders, until};
 
 #[tokio::test]
 async fn order_holds_per_subject_over_two_replicas_and_a_failing_sink() {
@@ -24,7 +24,7 @@ async fn order_holds_per_subject_over_two_replicas_and_a_failing_sink() {
         ..Faults::default()
     });
     let (one, two) = (world.start(&[]).await, world.start(&[]).await);
-    let sent = world.sender(&[&one, &two]).send(&load(400, 400, 8)).await;
+    let sent = messenger(&[&one, &two]).send(&load(400, 400, 8)).await;
     assert_eq!((sent.acknowledged.len(), sent.given_up), (400, 0));
     for (name, sink) in &world.sinks {
         until("all arrived", async || sink.taken().len() >= 400).await;
@@ -79,7 +79,7 @@ async fn one_sink_that_is_away_holds_no_other_up() {
         .await;
     let connector = world.start(&["--upkeep", "200"]).await;
     let begun = Instant::now();
-    let sent = world.sender(&[&connector]).send(&load(50, 500, 5)).await;
+    let sent = messenger(&[&connector]).send(&load(50, 500, 5)).await;
     assert_eq!(sent.acknowledged.len(), 50);
     assert_eq!(world.taken(50).await.len(), 50);
     assert!(
@@ -118,7 +118,7 @@ async fn a_refused_event_is_given_up_kept_and_replayed() {
         ..Faults::default()
     };
     world.sink().set_faults(refuse);
-    let sender = world.sender(&[&connector]);
+    let sender = messenger(&[&connector]);
     for (mid, text) in [("m1", "fine"), ("m2", "poison"), ("m3", "fine too")] {
         let body = message("ann", mid, text);
         assert_eq!(
@@ -126,9 +126,8 @@ async fn a_refused_event_is_given_up_kept_and_replayed() {
             200
         );
     }
-    let mids = |taken: &[_]| orders(taken)["ann"].clone();
     assert_eq!(
-        mids(&world.taken(2).await),
+        orders(&world.taken(2).await)["ann"],
         ["m1", "m3"],
         "successors wait and then pass"
     );
@@ -151,20 +150,7 @@ async fn a_refused_event_is_given_up_kept_and_replayed() {
         "400|3"
     );
 
-    world.sink().set_faults(Faults::default());
-    let (code, report) = world.finish(&["--replay-dead", "--sink", "erp"]);
-    assert_eq!(
-        (code, report["reason"].as_str()),
-        (0, Some("Replayed")),
-        "{report}"
-    );
-    assert_eq!(
-        report["message"],
-        "1 dead letters are to be delivered again"
-    );
-    assert_eq!(mids(&world.taken(3).await), ["m1", "m3", "m2"]);
-    let (_, again) = world.finish(&["--replay-dead"]);
-    assert_eq!(again["message"], "0 dead letters are to be delivered again");
+    replay(&world).await;
     until("no letter is left", async || {
         connector
             .metric("tradewind_connect_dead_letters{sink=\"erp\"}")
@@ -172,6 +158,21 @@ async fn a_refused_event_is_given_up_kept_and_replayed() {
             < 0.5
     })
     .await;
+}
+
+/// The sink is mended and its dead letters are replayed: behind what came after them.
+async fn replay(world: &World) {
+    world.sink().set_faults(Faults::default());
+    let (code, report) = world.finish(&["--replay-dead", "--sink", "erp"]);
+    assert_eq!(
+        (code, report["reason"].as_str()),
+        (0, Some("Replayed")),
+        "{report}"
+    );
+    assert_eq!(report["message"], "dead letters to be delivered again: 1");
+    assert_eq!(orders(&world.taken(3).await)["ann"], ["m1", "m3", "m2"]);
+    let (_, again) = world.finish(&["--replay-dead"]);
+    assert_eq!(again["message"], "dead letters to be delivered again: 0");
 }
 
 #[tokio::test]
@@ -184,8 +185,7 @@ async fn an_absent_sink_is_tried_up_to_the_bound_and_no_further() {
     });
     let body = message("ann", "m1", "hello");
     assert_eq!(
-        world
-            .sender(&[&connector])
+        messenger(&[&connector])
             .post(connector.webhook, "", &body)
             .await
             .unwrap(),
@@ -229,7 +229,7 @@ async fn delivered_events_are_purged_and_still_known() {
         )
         .await;
     let connector = world.start(&["--upkeep", "100"]).await;
-    let sender = world.sender(&[&connector]);
+    let sender = messenger(&[&connector]);
     let (gone, kept) = (message("ann", "m1", "goes"), message("bob", "m2", "kept"));
     for body in [&gone, &kept] {
         assert_eq!(sender.post(connector.webhook, "", body).await.unwrap(), 200);
@@ -277,7 +277,7 @@ async fn sigterm_ends_what_is_in_flight_and_gives_the_rest_back() {
         latency_ms: 1500,
         ..Faults::default()
     });
-    let sent = world.sender(&[&connector]).send(&load(60, 200, 30)).await;
+    let sent = messenger(&[&connector]).send(&load(60, 200, 30)).await;
     assert_eq!(sent.acknowledged.len(), 60);
     until("something is in flight", async || {
         world.sink().requests() > 0

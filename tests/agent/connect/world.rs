@@ -19,7 +19,7 @@ pub(crate) const SINK_SECRET: &str = "whsec_c2luay1zZWNyZXQtb2YtdGhlLXRlc3QtMDE=
 pub(crate) const PATH: &str = "/webhooks/aurora/shop";
 
 /// Nothing in these tests takes longer on a busy machine of two cores.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One server for all tests of this binary; its watchdog stops it when the binary ends.
 static SERVER: OnceCell<Server> = OnceCell::const_new();
@@ -196,20 +196,6 @@ impl World {
         )
     }
 
-    pub(crate) fn sender(&self, connectors: &[&Connector]) -> Sender {
-        self.sender_to(
-            connectors
-                .iter()
-                .map(|connector| connector.webhook)
-                .collect(),
-        )
-    }
-
-    pub(crate) fn sender_to(&self, targets: Vec<SocketAddr>) -> Sender {
-        let (_, targets) = watch::channel(targets);
-        Sender::new(Scheme::Messenger, META_SECRET, PATH, targets).unwrap()
-    }
-
     pub(crate) async fn taken(&self, count: usize) -> Vec<Taken> {
         until("the sink took the events", async || {
             self.sink().taken().len() >= count
@@ -217,6 +203,16 @@ impl World {
         .await;
         self.sink().taken()
     }
+}
+
+/// A Messenger that knows the channel's app secret and these pods.
+pub(crate) fn messenger(connectors: &[&Connector]) -> Sender {
+    let addresses = connectors
+        .iter()
+        .map(|connector| connector.webhook)
+        .collect();
+    let (_, targets) = watch::channel(addresses);
+    Sender::new(Scheme::Messenger, META_SECRET, PATH, targets).unwrap()
 }
 
 /// A connector's process; killed when dropped.

@@ -19,12 +19,12 @@ fn rule(
     }
 }
 
-fn when(pointer: &str, equals: Option<&str>, prefix: Option<&str>) -> Option<Match> {
-    Some(Match {
+fn when(pointer: &str, equals: Option<&str>, prefix: Option<&str>) -> Match {
+    Match {
         pointer: pointer.into(),
         equals: equals.map(str::to_owned),
         prefix: prefix.map(str::to_owned),
-    })
+    }
 }
 
 fn messenger() -> Vec<EventRule> {
@@ -33,14 +33,14 @@ fn messenger() -> Vec<EventRule> {
         rule(
             each,
             EventKind::Orders,
-            when("/order", None, None),
+            Some(when("/order", None, None)),
             &["/order/id"],
             &["/sender/id"],
         ),
         rule(
             each,
             EventKind::Messages,
-            when("/message", None, None),
+            Some(when("/message", None, None)),
             &["/message/mid"],
             &["/sender/id"],
         ),
@@ -146,7 +146,13 @@ fn conditions_test_presence_equality_and_prefix() {
         (when("/type", Some("order/paid"), Some("product/")), false),
         (when("/n", Some("5"), None), true),
     ] {
-        let rules = [rule("", EventKind::Orders, condition.clone(), &[], &[])];
+        let rules = [rule(
+            "",
+            EventKind::Orders,
+            Some(condition.clone()),
+            &[],
+            &[],
+        )];
         assert_eq!(
             read(&rules, body, None).events.len(),
             usize::from(expected),

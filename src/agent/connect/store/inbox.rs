@@ -14,7 +14,7 @@ impl Store {
         events: &[Sealed],
         sinks: &[String],
     ) -> sqlx::Result<HashSet<Name>> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.intake.begin().await?;
         let keys: Vec<&[u8]> = events.iter().map(|event| event.key.as_slice()).collect();
         // A webhook that is being stored by another replica right now is waited for here: it counts as
         // seen only once it is safe. Sorted, so that two bodies never wait for each other.

@@ -38,7 +38,7 @@ impl Store {
     pub(in crate::agent::connect) async fn migrate(&self) -> Result<(), Error> {
         let connect = |source| Error::Connect { source };
         // A connection of its own: waiting for another replica must not run into the pool's time limits.
-        let mut connection = PgConnection::connect_with(&self.pool.connect_options())
+        let mut connection = PgConnection::connect_with(&self.delivery.connect_options())
             .await
             .map_err(connect)?;
         let (present, permitted, role): (bool, bool, String) = sqlx::query_as(

@@ -87,7 +87,7 @@ impl Store {
         .bind(sink)
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .bind(milliseconds(lease))
-        .fetch_all(&self.pool)
+        .fetch_all(&self.delivery)
         .await
     }
 
@@ -108,7 +108,7 @@ impl Store {
         .bind(&self.channel)
         .bind(sink)
         .bind(subject)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.delivery)
         .await
     }
 
@@ -147,7 +147,7 @@ impl Store {
         .bind(settlement.hold)
         .bind(settlement.state.as_str())
         .bind(&settlement.answer)
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.delivery)
         .await?;
         if left == Some(0) {
             self.drop_lane(sink, &lane.subject).await?;
@@ -169,7 +169,7 @@ impl Store {
         .bind(sink)
         .bind(&lane.subject)
         .bind(lane.lease)
-        .execute(&self.pool)
+        .execute(&self.delivery)
         .await?;
         Ok(())
     }
@@ -183,7 +183,7 @@ impl Store {
         .bind(&self.channel)
         .bind(sink)
         .bind(subject)
-        .execute(&self.pool)
+        .execute(&self.delivery)
         .await?;
         Ok(())
     }

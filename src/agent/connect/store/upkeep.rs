@@ -38,14 +38,14 @@ impl Store {
              GROUP BY sink",
         )
         .bind(&self.channel)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.delivery)
         .await
     }
 
     /// Deletes one batch of what was delivered longer than `keep` ago (an ISO 8601 duration). `true`: there
     /// may be more. One replica at a time; another's turn is no work for us.
     pub(in crate::agent::connect) async fn purge(&self, keep: &str) -> sqlx::Result<bool> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.delivery.begin().await?;
         let mine: bool = sqlx::query_scalar(
             "SELECT pg_try_advisory_xact_lock(hashtextextended('tradewind_connect ' || $1, 0))",
         )
@@ -96,7 +96,7 @@ impl Store {
     /// Puts one batch of dead letters, of one sink or of all, behind what their subjects wait for. Returns
     /// how many; 0 when none is left.
     pub(in crate::agent::connect) async fn replay(&self, sink: Option<&str>) -> sqlx::Result<u64> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.delivery.begin().await?;
         // Locked, so that two replays do not count the same letters into the lanes twice.
         let letters: Vec<i64> = sqlx::query_scalar(
             "SELECT position FROM tradewind_connect.outbox

@@ -44,7 +44,7 @@ pub(super) async fn open(url: &str, auth: Option<&SourceAuth>) -> Result<Documen
 impl Document {
     /// Sends the document's bytes into `body`.
     pub(super) async fn pump(mut self, body: mpsc::Sender<Bytes>) -> Result<(), Error> {
-        while let Some(chunk) = self.0.chunk().await.map_err(|error| unavailable(&error))? {
+        while let Some(chunk) = self.0.chunk().await.map_err(|error| broken(&error))? {
             if body.send(chunk).await.is_err() {
                 return Ok(());
             }
@@ -123,10 +123,20 @@ fn unavailable(error: &reqwest::Error) -> Error {
         "it did not answer in time"
     } else if error.is_connect() {
         "no connection"
-    } else if error.is_body() || error.is_decode() {
-        "the connection broke before the document's end"
     } else {
-        "the request failed"
+        "the connection broke before an answer"
+    };
+    Error::Unavailable {
+        what: what.to_owned(),
+    }
+}
+
+/// What went wrong after the first byte.
+fn broken(error: &reqwest::Error) -> Error {
+    let what = if error.is_timeout() {
+        "it fell silent before the document's end"
+    } else {
+        "the connection broke before the document's end"
     };
     Error::Unavailable {
         what: what.to_owned(),

@@ -123,7 +123,12 @@ async fn connect(file: &Path) -> Result<PgConnection, Error> {
         what: format!("`{}` {what}", file.display()),
     };
     let url = std::fs::read_to_string(file).map_err(|_| credentials("cannot be read"))?;
-    let options = PgConnectOptions::from_str(url.trim())
+    let url = url.trim();
+    // The driver takes any scheme.
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(credentials("holds no PostgreSQL URL"));
+    }
+    let options = PgConnectOptions::from_str(url)
         .map_err(|_| credentials("holds no PostgreSQL URL"))?
         .application_name("tradewind-agent feed")
         .disable_statement_logging();

@@ -1,0 +1,298 @@
+//! How a run begins: one snapshot is counted, judged against the bound, and pinned key by key.
+//!
+//! In: stores without a run, the clock. Out: either a run in each of them, or a preview that somebody must
+//! approve. Counting, judging and pinning see the same snapshot, so what is pinned is what was counted; rows
+//! that arrive later with old dates are the next run's.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use sqlx::{Connection, PgConnection, Postgres, Row, Transaction};
+
+use super::batch;
+use super::books::{Pinned, Run};
+use super::bound::{self, Counted, Terms, Verdict};
+use super::count::{self, Counts};
+use super::cutoff::{self, Due};
+use super::error::Error;
+use super::fault::Fault;
+use super::pace;
+use super::pins::Place;
+use super::predicate::{self, Target};
+use super::preflight::{Plan, Step};
+use super::site::{Site, Work};
+use super::statement::{Statement, Value};
+use super::store::{Purpose, Store};
+use crate::contract::RetainedRule;
+
+/// Counting and pinning read whole tables: they take as long as they take, and lock nobody out meanwhile.
+const PATIENCE: &str = "SELECT set_config('statement_timeout', '0', true),
+  set_config('idle_in_transaction_session_timeout', '0', true)";
+
+/// A store's snapshot with its figures; everything in the order of erasing.
+pub(super) struct Snapshot<'a> {
+    store: String,
+    transaction: Transaction<'a, Postgres>,
+    plan: &'a Plan,
+    dues: Vec<Due>,
+    counts: Vec<Counts>,
+    work: &'a mut Option<Work>,
+}
+
+/// Opens a snapshot of a store and counts. The server refuses every write in a snapshot to read.
+pub(super) async fn snapshot<'a>(
+    site: &'a mut Site,
+    zone: &TimeZone,
+    now: Timestamp,
+    purpose: Purpose,
+) -> Result<Snapshot<'a>, Error> {
+    let Site { store, plan, work } = site;
+    let dues = plan
+        .steps
+        .iter()
+        .map(|step| due(step, zone, now))
+        .collect::<Result<Vec<_>, _>>()?;
+    let Store { name, connection } = store;
+    let failed = |fault| Error::Statement {
+        store: name.clone(),
+        fault,
+    };
+    let begin = match purpose {
+        Purpose::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        Purpose::Write => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+    };
+    let fault = Fault::of("open a snapshot");
+    let mut transaction = connection
+        .begin_with(begin)
+        .await
+        .map_err(&fault)
+        .map_err(failed)?;
+    let patience = sqlx::query(PATIENCE).execute(&mut *transaction).await;
+    patience.map_err(fault).map_err(failed)?;
+    let mut counts = Vec::new();
+    for (step, due) in plan.steps.iter().zip(&dues) {
+        let target = Target {
+            table: &step.table,
+            due,
+        };
+        counts.push(
+            count::counts(&mut transaction, target, zone)
+                .await
+                .map_err(failed)?,
+        );
+    }
+    Ok(Snapshot {
+        store: name.clone(),
+        transaction,
+        plan,
+        dues,
+        counts,
+        work,
+    })
+}
+
+fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Due, Error> {
+    cutoff::due(step.table.kind, step.rule.after, zone, now).map_err(|source| Error::Cutoff {
+        rule: step.rule.name.clone(),
+        source,
+    })
+}
+
+impl Snapshot<'_> {
+    /// The store's name.
+    pub(super) fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// What a run would do, with each rule's place in the policy. Ends the snapshot.
+    pub(super) async fn forecast(mut self) -> Result<Vec<(usize, RetainedRule)>, Error> {
+        let steps: Vec<(&Step, &Due)> = self.plan.steps.iter().zip(&self.dues).collect();
+        let forecasts = count::forecast(&mut self.transaction, &steps).await;
+        let forecasts = forecasts.map_err(|fault| self.failed(fault))?;
+        let rules = steps.iter().zip(&self.counts).zip(forecasts);
+        let rules = rules.map(|(((step, _), counts), forecast)| {
+            let rule = RetainedRule {
+                name: step.rule.name.clone(),
+                rows: counts.rows,
+                due: counts.due,
+                blocked: forecast.blocked,
+                remaining: forecast.free,
+                null_clock: counts.null_clock,
+                oldest_kept: counts.oldest.clone(),
+                ..RetainedRule::default()
+            };
+            (step.rule.position, rule)
+        });
+        Ok(rules.collect())
+    }
+
+    /// The figures that the bound is about. `used` says what earlier runs under the same approval took.
+    fn counted(&self, used: impl Fn(&str) -> i64) -> Vec<Counted<'_>> {
+        let rules = self.plan.steps.iter().zip(&self.counts);
+        let rules = rules.map(|(step, counts)| Counted {
+            rule: &step.rule.name,
+            rows: counts.rows,
+            due: counts.due,
+            used: used(&step.rule.name),
+        });
+        rules.collect()
+    }
+
+    /// Writes the run and pins its rows, all or nothing.
+    pub(super) async fn pin(mut self, run: &Run, policy: &str, chunk: u32) -> Result<(), Error> {
+        let failed = |fault| Error::Statement {
+            store: self.store.clone(),
+            fault,
+        };
+        let mut work = Work {
+            run: run.clone(),
+            pinned: std::collections::BTreeMap::new(),
+        };
+        work.run.token = 1;
+        let transaction = &mut *self.transaction;
+        write_run(transaction, &self.store, run, policy)
+            .await
+            .map_err(failed)?;
+        for ((step, due), counts) in self.plan.steps.iter().zip(&self.dues).zip(&self.counts) {
+            let place = Place::new(&run.id, &self.store, &step.rule.name);
+            write_rule(transaction, &place, step, due, counts)
+                .await
+                .map_err(failed)?;
+            let target = Target {
+                table: &step.table,
+                due,
+            };
+            let pinned = pin_rule(transaction, &place, target, chunk).await;
+            if pinned.map_err(failed)? != counts.due {
+                let (store, rule) = (self.store.clone(), step.rule.name.clone());
+                return Err(Error::Unbalanced { store, rule });
+            }
+            let pinned = Pinned {
+                due: due.clone(),
+                shape: step.table.shape.clone(),
+            };
+            work.pinned.insert(step.rule.name.clone(), pinned);
+        }
+        let committed = self.transaction.commit().await;
+        committed
+            .map_err(Fault::of("begin the run"))
+            .map_err(failed)?;
+        *self.work = Some(work);
+        Ok(())
+    }
+
+    fn failed(&self, fault: Fault) -> Error {
+        Error::Statement {
+            store: self.store.clone(),
+            fault,
+        }
+    }
+}
+
+/// Judges all snapshots together. `used` answers for a store and a rule.
+pub(super) fn judge(
+    snapshots: &[Snapshot<'_>],
+    terms: Terms<'_>,
+    used: impl Fn(&str, &str) -> i64,
+) -> Verdict {
+    let counted = snapshots
+        .iter()
+        .flat_map(|snapshot| snapshot.counted(|rule| used(&snapshot.store, rule)));
+    bound::judge(terms, &counted.collect::<Vec<_>>())
+}
+
+async fn write_run(
+    connection: &mut PgConnection,
+    store: &str,
+    run: &Run,
+    policy: &str,
+) -> Result<(), Fault> {
+    let sql = "INSERT INTO tradewind.run (id, store, policy, region, spec_hash, approval, now, window_ends)
+        VALUES ($1, $2, $3, $4, $5, $6, $7::text::timestamptz, $8::text::timestamptz)";
+    let query = sqlx::query(sql)
+        .bind(&run.id)
+        .bind(store)
+        .bind(policy)
+        .bind(&run.region);
+    let query = query.bind(&run.spec_hash).bind(&run.approval);
+    let query = query
+        .bind(run.now.to_string())
+        .bind(run.window_ends.to_string());
+    query
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(Fault::of("write the run"))
+}
+
+async fn write_rule(
+    connection: &mut PgConnection,
+    place: &Place,
+    step: &Step,
+    due: &Due,
+    counts: &Counts,
+) -> Result<(), Fault> {
+    let sql = "INSERT INTO tradewind.rule
+          (run, store, name, position, due_set, shape, rows, due, null_clock, oldest_kept)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let position = i32::try_from(step.rule.position).unwrap_or(i32::MAX);
+    let query = sqlx::query(sql)
+        .bind(&place.run)
+        .bind(&place.store)
+        .bind(&place.rule)
+        .bind(position);
+    let query = query
+        .bind(sqlx::types::Json(due))
+        .bind(&step.table.shape)
+        .bind(counts.rows);
+    let query = query
+        .bind(counts.due)
+        .bind(counts.null_clock)
+        .bind(&counts.oldest);
+    query
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(Fault::of("write the run"))
+}
+
+/// Pins a rule's due rows, oldest first; answers how many. Where rows refer to each other the newest come
+/// first: a reply is younger than what it replies to.
+async fn pin_rule(
+    connection: &mut PgConnection,
+    place: &Place,
+    target: Target<'_>,
+    chunk: u32,
+) -> Result<i64, Fault> {
+    let sql = pin_sql(place, target, chunk.min(pace::STEP));
+    let fault = Fault::of("pin the due rows");
+    let row = sql.query().map_err(&fault)?.fetch_one(connection).await;
+    row.and_then(|row| row.try_get(0)).map_err(fault)
+}
+
+fn pin_sql(place: &Place, target: Target<'_>, chunk: u32) -> Statement {
+    let mut sql = Statement::default();
+    let [run, store, rule] = place.bind(&mut sql);
+    let chunk = sql.bind(Value::Number(i64::from(chunk)));
+    let due = predicate::due(&mut sql, "t", target);
+    let order = if target.table.refers_to_itself() {
+        "DESC"
+    } else {
+        "ASC"
+    };
+    let texts = target.table.key.iter().zip(1..);
+    let texts = texts.map(|(column, place)| format!("t.{}::text AS c{place}", column.name));
+    sql.push(&format!(
+        "WITH pinned AS (
+  INSERT INTO tradewind.pin (run, store, rule, first, rows, keys)
+  SELECT {run}::text, {store}::text, {rule}::text, min(n), count(*), jsonb_build_array({})
+  FROM (SELECT row_number() OVER (ORDER BY t.{} {order}, {}) - 1 AS n, {} FROM {} AS t WHERE {due}) AS d
+  GROUP BY n / {chunk}::bigint RETURNING rows
+) SELECT coalesce(sum(rows), 0)::bigint FROM pinned",
+        batch::each_key(target, |_, place| format!("jsonb_agg(c{place} ORDER BY n)")),
+        target.table.clock,
+        predicate::key_of("t", target.table),
+        texts.collect::<Vec<_>>().join(", "),
+        target.table.name,
+    ));
+    sql
+}

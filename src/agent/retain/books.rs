@@ -1,0 +1,284 @@
+//! The run rows and the ledger, in the schema `tradewind` of the store's own database.
+//!
+//! In: what a run pins, and what it asks. Out: rows and totals. Every total is a count that some transaction
+//! wrote down together with its work; none is a difference.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{AssertSqlSafe, Row};
+
+use super::cutoff::Due;
+use super::error::Error;
+use super::fault::{Fault, Trouble};
+use super::store::{MOMENT, Store};
+use crate::contract::RetainedRule;
+
+/// A run of a policy over one store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    /// One id for all stores.
+    pub(super) id: String,
+    /// The region that ran it.
+    pub(super) region: String,
+    /// The spec that ran.
+    pub(super) spec_hash: String,
+    /// The approval it needed.
+    pub(super) approval: Option<String>,
+    /// The clock that its cut-offs count from.
+    pub(super) now: Timestamp,
+    /// When it has to end.
+    pub(super) window_ends: Timestamp,
+    /// Who may write.
+    pub(super) token: i64,
+    /// How it ended, if it did.
+    pub(super) reason: Option<String>,
+}
+
+/// What a run pinned of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pinned {
+    /// The due clocks.
+    pub(super) due: Due,
+    /// The table's identity.
+    pub(super) shape: String,
+}
+
+/// Makes the schema and its tables, or brings them up to date.
+pub(super) async fn prepare(store: &mut Store) -> Result<(), Error> {
+    // `IF NOT EXISTS` alone would need the right to create schemas even where there is one.
+    let exists = "SELECT FROM pg_namespace WHERE nspname = 'tradewind'";
+    let found = sqlx::query(exists)
+        .fetch_optional(&mut store.connection)
+        .await;
+    let found = found.map_err(Fault::of("look for the schema of the books"));
+    if found.map_err(|fault| store.failed(fault))?.is_none() {
+        let make = sqlx::query("CREATE SCHEMA IF NOT EXISTS tradewind");
+        let made = make.execute(&mut store.connection).await;
+        made.map_err(Fault::of("create the schema of the books"))
+            .map_err(|f| store.failed(f))?;
+    }
+    let mut migrator: Migrator = sqlx::migrate!("migrations/retain");
+    migrator.dangerous_set_table_name("tradewind.retain_migration");
+    store.set("client_min_messages", "warning").await?;
+    migrator
+        .run(&mut store.connection)
+        .await
+        .map_err(|error| match error {
+            sqlx::migrate::MigrateError::Execute(error)
+            | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
+                store.failed(Fault::of("set up the books")(error))
+            }
+            _ => Error::Books {
+                store: store.name.clone(),
+            },
+        })
+}
+
+/// The run that has not ended, if any.
+pub(super) async fn open_run(store: &mut Store, policy: &str) -> Result<Option<Run>, Error> {
+    find(store, policy, "AND ended_at IS NULL").await
+}
+
+/// The run that began last, if any. None, too, where no run has ever been.
+pub(super) async fn last_run(store: &mut Store, policy: &str) -> Result<Option<Run>, Error> {
+    match find(store, policy, "").await {
+        Err(Error::Statement { fault, .. }) if fault.trouble() == Trouble::Drifted => Ok(None),
+        other => other,
+    }
+}
+
+async fn find(store: &mut Store, policy: &str, which: &'static str) -> Result<Option<Run>, Error> {
+    let sql = format!(
+        "SELECT id, region, spec_hash, approval, to_char(now AT TIME ZONE 'UTC', {MOMENT}),
+          to_char(window_ends AT TIME ZONE 'UTC', {MOMENT}), token, reason
+        FROM tradewind.run WHERE policy = $1 AND store = $2 {which} ORDER BY began_at DESC LIMIT 1"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql))
+        .bind(policy)
+        .bind(&store.name);
+    let found = query.fetch_optional(&mut store.connection).await;
+    let run = found.and_then(|row| row.map(|row| run(&row)).transpose());
+    run.map_err(Fault::of("read the run"))
+        .map_err(|fault| store.failed(fault))
+}
+
+fn run(row: &PgRow) -> Result<Run, sqlx::Error> {
+    let moment = |place: usize| -> Result<Timestamp, sqlx::Error> {
+        let text: String = row.try_get(place)?;
+        text.parse()
+            .map_err(|error: jiff::Error| sqlx::Error::Decode(Box::new(error)))
+    };
+    Ok(Run {
+        id: row.try_get(0)?,
+        region: row.try_get(1)?,
+        spec_hash: row.try_get(2)?,
+        approval: row.try_get(3)?,
+        now: moment(4)?,
+        window_ends: moment(5)?,
+        token: row.try_get(6)?,
+        reason: row.try_get(7)?,
+    })
+}
+
+/// Whether the run was begun here, ended or not.
+pub(super) async fn has_run(store: &mut Store, run: &str) -> Result<bool, Error> {
+    let sql = "SELECT FROM tradewind.run WHERE id = $1 AND store = $2";
+    let query = sqlx::query(sql).bind(run).bind(&store.name);
+    let found = query.fetch_optional(&mut store.connection).await;
+    let found = found
+        .map_err(Fault::of("read the run"))
+        .map_err(|fault| store.failed(fault))?;
+    Ok(found.is_some())
+}
+
+/// What a run pinned, by rule.
+pub(super) async fn pinned(
+    store: &mut Store,
+    run: &Run,
+) -> Result<BTreeMap<String, Pinned>, Error> {
+    let sql = "SELECT name, due_set, shape FROM tradewind.rule WHERE run = $1 AND store = $2";
+    let rows = sqlx::query(sql).bind(&run.id).bind(&store.name);
+    let rows = rows.fetch_all(&mut store.connection).await;
+    let read = |row: &PgRow| {
+        let due: sqlx::types::Json<Due> = row.try_get(1)?;
+        Ok((
+            row.try_get(0)?,
+            Pinned {
+                due: due.0,
+                shape: row.try_get(2)?,
+            },
+        ))
+    };
+    let pinned = rows.and_then(|rows| rows.iter().map(read).collect());
+    pinned
+        .map_err(Fault::of("read what the run pinned"))
+        .map_err(|fault| store.failed(fault))
+}
+
+/// Rows that earlier runs under an approval erased or found gone, by rule.
+pub(super) async fn used(
+    store: &mut Store,
+    policy: &str,
+    approval: &str,
+) -> Result<BTreeMap<String, i64>, Error> {
+    let sql = "SELECT l.rule, (sum(l.erased) + sum(l.gone))::bigint
+        FROM tradewind.ledger AS l JOIN tradewind.run AS r ON r.id = l.run AND r.store = l.store
+        WHERE r.policy = $1 AND r.store = $2 AND r.approval = $3 GROUP BY l.rule";
+    let rows = sqlx::query(sql)
+        .bind(policy)
+        .bind(&store.name)
+        .bind(approval);
+    let rows = rows.fetch_all(&mut store.connection).await;
+    let read = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
+    let used = rows.and_then(|rows| rows.iter().map(read).collect());
+    used.map_err(Fault::of("read what the approval covered"))
+        .map_err(|fault| store.failed(fault))
+}
+
+/// Takes the run over from whoever had it: from here on nobody else's batch commits.
+pub(super) async fn take_over(store: &mut Store, run: &mut Run) -> Result<(), Error> {
+    let sql =
+        "UPDATE tradewind.run SET token = token + 1 WHERE id = $1 AND store = $2 RETURNING token";
+    let row = sqlx::query(sql).bind(&run.id).bind(&store.name);
+    let token = row
+        .fetch_one(&mut store.connection)
+        .await
+        .and_then(|row| row.try_get(0));
+    run.token = token
+        .map_err(Fault::of("take the run over"))
+        .map_err(|fault| store.failed(fault))?;
+    Ok(())
+}
+
+/// Whether this process may still write in the run's books. Holds the answer true until the transaction ends.
+pub(super) async fn is_ours(
+    connection: &mut PgConnection,
+    store: &str,
+    run: &Run,
+) -> Result<bool, Fault> {
+    let sql = "SELECT FROM tradewind.run
+        WHERE id = $1 AND store = $2 AND token = $3 AND ended_at IS NULL FOR SHARE";
+    let row = sqlx::query(sql).bind(&run.id).bind(store).bind(run.token);
+    let row = row.fetch_optional(connection).await;
+    row.map(|row| row.is_some())
+        .map_err(Fault::of("check whose run it is"))
+}
+
+/// Writes that the run has ended, and how. Pins that are left go with it.
+pub(super) async fn end(store: &mut Store, run: &Run, reason: &str) -> Result<(), Error> {
+    let sql = "WITH ended AS (UPDATE tradewind.run SET ended_at = clock_timestamp(), reason = $4
+          WHERE id = $1 AND store = $2 AND token = $3 AND ended_at IS NULL RETURNING id)
+        DELETE FROM tradewind.pin WHERE run IN (SELECT id FROM ended) AND store = $2";
+    let query = sqlx::query(sql)
+        .bind(&run.id)
+        .bind(&store.name)
+        .bind(run.token)
+        .bind(reason);
+    let done = query.execute(&mut store.connection).await;
+    done.map(drop)
+        .map_err(Fault::of("end the run"))
+        .map_err(|fault| store.failed(fault))
+}
+
+/// A run's figures, with each rule's place in the policy. Rows whose pins are still open are `remaining`.
+pub(super) async fn totals(
+    store: &mut Store,
+    run: &str,
+) -> Result<Vec<(i32, RetainedRule)>, Error> {
+    let sql = "SELECT r.position, r.name, r.rows, r.due, coalesce(l.erased, 0), coalesce(l.gone, 0),
+          coalesce(l.blocked, 0), coalesce(l.failed, 0), coalesce(l.remaining, 0) + coalesce(p.rows, 0),
+          r.null_clock, r.oldest_kept
+        FROM tradewind.rule AS r
+        LEFT JOIN LATERAL (SELECT sum(erased)::bigint AS erased, sum(gone)::bigint AS gone,
+            sum(blocked)::bigint AS blocked, sum(failed)::bigint AS failed, sum(remaining)::bigint AS remaining
+          FROM tradewind.ledger WHERE run = r.run AND store = r.store AND rule = r.name) AS l ON true
+        LEFT JOIN LATERAL (SELECT sum(rows)::bigint AS rows
+          FROM tradewind.pin WHERE run = r.run AND store = r.store AND rule = r.name AND NOT erased) AS p ON true
+        WHERE r.run = $1 AND r.store = $2 ORDER BY r.position";
+    let rows = sqlx::query(sql)
+        .bind(run)
+        .bind(&store.name)
+        .fetch_all(&mut store.connection)
+        .await;
+    let totals = rows.and_then(|rows| rows.iter().map(total).collect::<Result<Vec<_>, _>>());
+    let totals = totals
+        .map_err(Fault::of("add up the ledger"))
+        .map_err(|fault| store.failed(fault))?;
+    for (_, rule) in &totals {
+        let terms = [
+            rule.erased,
+            rule.gone,
+            rule.blocked,
+            rule.failed,
+            rule.remaining,
+        ];
+        if terms.iter().sum::<i64>() != rule.due {
+            return Err(Error::Unbalanced {
+                store: store.name.clone(),
+                rule: rule.name.clone(),
+            });
+        }
+    }
+    Ok(totals)
+}
+
+fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
+    let rule = RetainedRule {
+        name: row.try_get(1)?,
+        rows: row.try_get(2)?,
+        due: row.try_get(3)?,
+        erased: row.try_get(4)?,
+        held: 0,
+        restricted: 0,
+        gone: row.try_get(5)?,
+        blocked: row.try_get(6)?,
+        failed: row.try_get(7)?,
+        remaining: row.try_get(8)?,
+        null_clock: row.try_get(9)?,
+        oldest_kept: row.try_get(10)?,
+    };
+    Ok((row.try_get(0)?, rule))
+}

@@ -1,0 +1,300 @@
+//! What the server's catalogue says about the rules' tables.
+//!
+//! In: names as the task wrote them, bound as values. Out: [`Table`]s, whose every identifier comes from the
+//! catalogue and was quoted by the server; or why a rule cannot run. Reads only.
+
+use sqlx::{PgConnection, Row};
+
+use super::cutoff::ClockKind;
+use super::fault::Fault;
+use super::grants::Grants;
+use super::refusal::Refusal;
+use super::settings::Rule;
+
+/// A table that a rule erases from.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    /// Its identity.
+    pub(super) oid: i64,
+    /// `schema.table`, quoted.
+    pub(super) name: String,
+    /// The clock column, quoted.
+    pub(super) clock: String,
+    /// The clock's type.
+    pub(super) kind: ClockKind,
+    /// The primary key's columns, in its order.
+    pub(super) key: Vec<Column>,
+    /// Who refers to its rows.
+    pub(super) references: Vec<Reference>,
+    /// All of the above in one text, for comparison: see [`shape`].
+    pub(super) shape: String,
+}
+
+/// A column of a primary key.
+#[derive(Clone, Debug)]
+pub(super) struct Column {
+    /// Its name, quoted.
+    pub(super) name: String,
+    /// Its type as SQL writes it.
+    pub(super) kind: String,
+}
+
+/// A foreign key that leads to the table.
+#[derive(Clone, Debug)]
+pub(super) struct Reference {
+    /// The table that refers.
+    pub(super) oid: i64,
+    /// Its name, quoted.
+    pub(super) name: String,
+    /// Its columns and those they refer to, quoted.
+    pub(super) columns: Vec<(String, String)>,
+}
+
+impl Table {
+    /// Whether its rows refer to each other.
+    pub(super) fn refers_to_itself(&self) -> bool {
+        self.references
+            .iter()
+            .any(|reference| reference.oid == self.oid)
+    }
+}
+
+const FIND: &str = "
+SELECT c.oid::bigint, format('%I.%I', n.nspname, c.relname), c.relkind::text,
+  n.nspname = 'tradewind' OR n.nspname = 'information_schema' OR n.nspname LIKE 'pg\\_%',
+  row_security_active(c.oid), quote_ident(current_user),
+  c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND (n.nspname || '.' || c.relname = $1
+    OR c.relname = $1 AND (pg_table_is_visible(c.oid)
+      OR NOT has_schema_privilege(n.oid, 'USAGE')
+        AND n.nspname = ANY (string_to_array(replace(current_setting('search_path'), ' ', ''), ','))))";
+
+const CLOCK: &str = "
+SELECT quote_ident(a.attname), a.atttypid::bigint, format_type(a.atttypid, a.atttypmod)
+FROM pg_attribute a
+WHERE a.attrelid = $1::bigint::oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
+
+const KEY: &str = "
+SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod)
+FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+JOIN pg_attribute a ON a.attnum = k.attnum
+WHERE i.indrelid = $1::bigint::oid AND i.indisprimary AND i.indisvalid AND a.attrelid = i.indrelid
+  AND k.place <= i.indnkeyatts
+ORDER BY k.place";
+
+/// A constraint of a partition that only repeats its parent's is left out; one that leads to a partition of
+/// the table leads to the table.
+const REFERENCES: &str = "
+WITH family AS (SELECT $1::bigint::oid AS oid UNION SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass))
+SELECT con.conrelid::bigint, format('%I.%I', n.nspname, c.relname), row_security_active(con.conrelid),
+  (SELECT array_agg(quote_ident(a.attname) ORDER BY k.place)
+    FROM unnest(con.conkey) WITH ORDINALITY AS k (attnum, place)
+    JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum),
+  (SELECT array_agg(quote_ident(a.attname) ORDER BY k.place)
+    FROM unnest(con.confkey) WITH ORDINALITY AS k (attnum, place)
+    JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.attnum),
+  EXISTS (SELECT FROM pg_index i WHERE i.indrelid = con.conrelid AND i.indkey[0] = ANY (con.conkey))
+FROM pg_constraint con
+JOIN pg_class c ON c.oid = con.conrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE con.contype = 'f' AND con.confrelid IN (SELECT oid FROM family)
+  AND NOT EXISTS (SELECT FROM pg_constraint p
+    WHERE p.oid = con.conparentid AND p.confrelid IN (SELECT oid FROM family))
+ORDER BY con.conrelid, con.oid";
+
+/// One text for all that a run relies on: the table behind the name, its clock, key and security, and every
+/// foreign key that leads to it. Anything else may change under a run.
+const SHAPE: &str = "
+SELECT concat_ws(' ', c.oid, c.relkind, row_security_active(c.oid),
+  (SELECT string_agg(concat_ws(':', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod), ',' ORDER BY a.attnum)
+    FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
+      AND (quote_ident(a.attname) = $2 OR a.attnum = ANY (i.indkey))),
+  i.indexrelid,
+  (SELECT string_agg(concat_ws(':', k.oid, k.conrelid, k.conkey, k.confkey, row_security_active(k.conrelid)), ',' ORDER BY k.oid)
+    FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid IN
+      (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid::regclass))))
+FROM pg_class c JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+WHERE c.oid = to_regclass($1)::oid";
+
+/// The text of [`Table::shape`] as it is now; `None` when the name or the key is gone.
+pub(super) async fn shape(
+    connection: &mut PgConnection,
+    name: &str,
+    clock: &str,
+) -> Result<Option<String>, Fault> {
+    let found = sqlx::query(SHAPE)
+        .bind(name)
+        .bind(clock)
+        .fetch_optional(connection)
+        .await;
+    let shape = found.and_then(|row| row.map(|row| row.try_get(0)).transpose());
+    shape.map_err(Fault::of("look at the table again"))
+}
+
+/// Looks up a rule's table. What is wrong with it goes into the refusals, what the role lacks into the grants.
+pub(super) async fn table(
+    connection: &mut PgConnection,
+    rule: &Rule,
+    grants: &mut Grants,
+) -> Result<Result<Table, Refusal>, Fault> {
+    let fault = Fault::of("read the catalogue");
+    let found = sqlx::query(FIND)
+        .bind(&rule.table)
+        .fetch_all(&mut *connection)
+        .await;
+    let found = found.map_err(&fault)?;
+    let (name, table) = (rule.name.clone(), rule.table.clone());
+    let row = match found.as_slice() {
+        [] => return Ok(Err(Refusal::TableMissing { rule: name, table })),
+        [row] => row,
+        _ => return Ok(Err(Refusal::TableAmbiguous { rule: name, table })),
+    };
+    let oid: i64 = row.try_get(0).map_err(&fault)?;
+    if let Some(refusal) = unfit(row, &rule.name).map_err(&fault)? {
+        return Ok(Err(refusal));
+    }
+    let table: String = row.try_get(1).map_err(&fault)?;
+    let role: String = row.try_get(5).map_err(&fault)?;
+    let (clock, kind) = match clock(connection, oid, &table, rule).await? {
+        Ok(clock) => clock,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let key = key(connection, oid).await?;
+    if key.is_empty() {
+        return Ok(Err(Refusal::NoPrimaryKey { rule: name, table }));
+    }
+    let references = match references(connection, oid, &rule.name, &role).await? {
+        Ok(references) => references,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let shape = shape(connection, &table, &clock).await?.unwrap_or_default();
+    let table = Table {
+        oid,
+        name: table,
+        clock,
+        kind,
+        key,
+        references,
+        shape,
+    };
+    grants.check(connection, &table).await?;
+    Ok(Ok(table))
+}
+
+/// What is wrong with the thing of that name, before any column is looked at.
+fn unfit(row: &sqlx::postgres::PgRow, rule: &str) -> Result<Option<Refusal>, sqlx::Error> {
+    let (table, kind): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+    let (system, secured, inherited) = (row.try_get(3)?, row.try_get(4)?, row.try_get(6)?);
+    let rule = rule.to_owned();
+    Ok(match kind.as_str() {
+        _ if system => Some(Refusal::SystemTable { rule, table }),
+        "v" | "m" => Some(Refusal::View { rule, table }),
+        "f" => Some(Refusal::ForeignTable { rule, table }),
+        _ if secured => Some(Refusal::RowSecurityActive {
+            rule,
+            table,
+            role: row.try_get(5)?,
+        }),
+        _ if inherited => Some(Refusal::Inherited { rule, table }),
+        _ => None,
+    })
+}
+
+async fn clock(
+    connection: &mut PgConnection,
+    oid: i64,
+    table: &str,
+    rule: &Rule,
+) -> Result<Result<(String, ClockKind), Refusal>, Fault> {
+    let fault = Fault::of("read the catalogue");
+    let row = sqlx::query(CLOCK)
+        .bind(oid)
+        .bind(&rule.clock)
+        .fetch_optional(connection)
+        .await;
+    let Some(row) = row.map_err(&fault)? else {
+        return Ok(Err(Refusal::ClockMissing {
+            rule: rule.name.clone(),
+            table: table.to_owned(),
+            clock: rule.clock.clone(),
+        }));
+    };
+    let clock: String = row.try_get(0).map_err(&fault)?;
+    // The types' numbers are the same in every PostgreSQL.
+    let kind = match row.try_get::<i64, _>(1).map_err(&fault)? {
+        1082 => ClockKind::Date,
+        1114 => ClockKind::Timestamp,
+        1184 => ClockKind::Timestamptz,
+        _ => {
+            return Ok(Err(Refusal::ClockWrongType {
+                rule: rule.name.clone(),
+                table: table.to_owned(),
+                clock,
+                found: row.try_get(2).map_err(&fault)?,
+            }));
+        }
+    };
+    Ok(Ok((clock, kind)))
+}
+
+async fn key(connection: &mut PgConnection, oid: i64) -> Result<Vec<Column>, Fault> {
+    let fault = Fault::of("read the catalogue");
+    let rows = sqlx::query(KEY)
+        .bind(oid)
+        .fetch_all(connection)
+        .await
+        .map_err(&fault)?;
+    let column = |row: &sqlx::postgres::PgRow| {
+        Ok(Column {
+            name: row.try_get(0)?,
+            kind: row.try_get(1)?,
+        })
+    };
+    rows.iter()
+        .map(column)
+        .collect::<Result<_, _>>()
+        .map_err(&fault)
+}
+
+async fn references(
+    connection: &mut PgConnection,
+    oid: i64,
+    rule: &str,
+    role: &str,
+) -> Result<Result<Vec<Reference>, Refusal>, Fault> {
+    let fault = Fault::of("read the catalogue");
+    let rows = sqlx::query(REFERENCES)
+        .bind(oid)
+        .fetch_all(connection)
+        .await
+        .map_err(&fault)?;
+    let mut references = Vec::new();
+    for row in &rows {
+        let name: String = row.try_get(1).map_err(&fault)?;
+        if row.try_get(2).map_err(&fault)? {
+            let (rule, role) = (rule.to_owned(), role.to_owned());
+            return Ok(Err(Refusal::RowSecurityActive {
+                rule,
+                table: name,
+                role,
+            }));
+        }
+        let children: Vec<String> = row.try_get(3).map_err(&fault)?;
+        let parents: Vec<String> = row.try_get(4).map_err(&fault)?;
+        if !row.try_get::<bool, _>(5).map_err(&fault)? {
+            let columns = children.join(", ");
+            tracing::warn!(
+                mend = format!("CREATE INDEX CONCURRENTLY ON {name} ({columns});"),
+                "no index on a foreign key: each batch reads the whole table that refers"
+            );
+        }
+        references.push(Reference {
+            oid: row.try_get(0).map_err(&fault)?,
+            name,
+            columns: children.into_iter().zip(parents).collect(),
+        });
+    }
+    Ok(Ok(references))
+}

@@ -1,0 +1,294 @@
+//! The erasing itself: batch after batch, children before parents, until all pins are judged, the window ends,
+//! or somebody says stop.
+//!
+//! In: a store with a pinned run. Out: how it ended; what was done stands in the ledger, whatever happens here.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection, Row};
+
+use super::batch::{self, Batch, Judged};
+use super::error::Error;
+use super::fault::{Fault, Trouble};
+use super::pace::Pace;
+use super::pins::{self, Place};
+use super::predicate::Target;
+use super::preflight::Step;
+use super::site::{Site, Work};
+use super::{books, catalog};
+use crate::agent::Stop;
+
+/// How often a single row that is locked or fought over is tried before it is called failed.
+const ROW_TRIES: u32 = 3;
+
+/// How often the whole table is found locked before the run gives up for now.
+const TABLE_TRIES: u32 = 20;
+
+/// A wait between two tries: another transaction's usual length, and a locked table's patience.
+const PAUSE: Duration = Duration::from_millis(100);
+const TABLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// So many rows refused by a trigger or constraint are a fault of the table, not of the rows: the rule stops.
+const MOST_REFUSED: u32 = 100;
+
+/// What bounds the work.
+#[derive(Clone, Debug)]
+pub(super) struct Limits {
+    /// When to leave the rest to the next run.
+    pub(super) until: Instant,
+    /// Most rows in one transaction.
+    pub(super) batch_rows: u32,
+    /// Whether to leave the rest to the next pod.
+    pub(super) stop: Stop,
+}
+
+/// How the erasing ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// All pins are judged.
+    Finished,
+    /// The window is over; pins are left.
+    WindowElapsed,
+}
+
+/// Erases a store's pinned rows.
+pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Error> {
+    let Some(work) = site.work.clone() else {
+        return Ok(Ended::Finished);
+    };
+    let steps = site.plan.steps.clone();
+    for step in &steps {
+        let target = work.target(step).ok_or_else(|| Error::Drift {
+            rule: step.rule.name.clone(),
+        })?;
+        let mut rule = Rule {
+            place: Place::new(&work.run.id, &site.store.name, &step.rule.name),
+            pace: Pace::new(limits.batch_rows),
+            troubles: Troubles::default(),
+            site,
+            work: &work,
+            step,
+            target,
+            limits,
+        };
+        if rule.erase().await? == Ended::WindowElapsed {
+            return Ok(Ended::WindowElapsed);
+        }
+    }
+    Ok(Ended::Finished)
+}
+
+/// A rule at work.
+struct Rule<'a> {
+    place: Place,
+    site: &'a mut Site,
+    work: &'a Work,
+    step: &'a Step,
+    target: Target<'a>,
+    limits: &'a Limits,
+    pace: Pace,
+    troubles: Troubles,
+}
+
+/// What went wrong lately.
+#[derive(Debug, Default)]
+struct Troubles {
+    row_tries: u32,
+    table_tries: u32,
+    refused: u32,
+}
+
+/// Why a batch did not commit.
+enum Obstacle {
+    /// The whole table is locked.
+    Table,
+    /// The batch's statement failed.
+    Batch(Fault),
+    /// The run cannot go on.
+    Fatal(Error),
+}
+
+impl Rule<'_> {
+    /// One pass is enough unless rows of the table refer to each other: then each pass erases what nothing
+    /// refers to any more, until a pass erases nothing; a last one calls the rest blocked.
+    async fn erase(&mut self) -> Result<Ended, Error> {
+        let place = self.place.clone();
+        let token = self.work.run.token;
+        let mut pass = pins::last_pass(&mut self.site.store, &place).await? + 1;
+        let mut last = !self.step.table.refers_to_itself();
+        loop {
+            let mut erased = 0;
+            loop {
+                if self.limits.stop.is_requested() {
+                    return Err(Error::Stopped);
+                }
+                if Instant::now() >= self.limits.until {
+                    return Ok(Ended::WindowElapsed);
+                }
+                let pins = pins::open(&mut self.site.store, &place, pass, self.pace.rows()).await?;
+                let Some(first) = pins.first() else { break };
+                if first.rows > i64::from(self.pace.rows()) {
+                    pins::split(&mut self.site.store, first.id).await?;
+                    continue;
+                }
+                let single = pins.len() == 1 && first.rows == 1;
+                let pins = pins.iter().map(|pin| pin.id).collect();
+                let batch = Batch {
+                    place: &place,
+                    token,
+                    pins,
+                    pass,
+                    last,
+                };
+                match self.attempt(&batch, single).await? {
+                    Some(judged) => erased += judged.erased,
+                    None if self.troubles.refused >= MOST_REFUSED => return Ok(Ended::Finished),
+                    None => {}
+                }
+            }
+            if last {
+                return Ok(Ended::Finished);
+            }
+            last = erased == 0;
+            pass += 1;
+        }
+    }
+
+    /// Tries a batch; `None` when it did not commit and something is to be done differently.
+    async fn attempt(&mut self, batch: &Batch<'_>, single: bool) -> Result<Option<Judged>, Error> {
+        let started = Instant::now();
+        match self.commit(batch).await {
+            Ok(judged) => {
+                self.pace.went(started.elapsed());
+                self.troubles.row_tries = 0;
+                self.troubles.table_tries = 0;
+                tracing::debug!(rule = self.place.rule, ?judged, "batch");
+                Ok(Some(judged))
+            }
+            Err(Obstacle::Fatal(error)) => Err(error),
+            Err(Obstacle::Table) => {
+                self.troubles.table_tries += 1;
+                if self.troubles.table_tries >= TABLE_TRIES {
+                    return Err(Error::TableBusy {
+                        rule: self.place.rule.clone(),
+                    });
+                }
+                self.pause(TABLE_PAUSE).await;
+                Ok(None)
+            }
+            Err(Obstacle::Batch(fault)) => {
+                tracing::debug!(rule = self.place.rule, %fault, "a batch gave way");
+                self.gave_way(batch, fault, single).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Takes fewer rows next time; a single row that still will not go is judged by itself.
+    async fn gave_way(
+        &mut self,
+        batch: &Batch<'_>,
+        fault: Fault,
+        single: bool,
+    ) -> Result<(), Error> {
+        let trouble = fault.trouble();
+        let again = match trouble {
+            Trouble::Conflict | Trouble::Busy | Trouble::Referenced => true,
+            Trouble::Other => false,
+            Trouble::Drifted => {
+                return Err(Error::Drift {
+                    rule: self.place.rule.clone(),
+                });
+            }
+            Trouble::Lost | Trouble::Login | Trouble::Denied => {
+                return Err(self.site.store.failed(fault));
+            }
+        };
+        if again {
+            self.troubles.row_tries += 1;
+            self.pause(PAUSE * self.troubles.row_tries.min(10)).await;
+        }
+        if !single {
+            self.pace.failed();
+        } else if !again || self.troubles.row_tries >= ROW_TRIES {
+            tracing::warn!(rule = self.place.rule, %fault, "the database refuses to delete a row");
+            let blocked = trouble == Trouble::Referenced;
+            pins::refuse(&mut self.site.store, &self.work.run, batch, blocked).await?;
+            self.troubles.row_tries = 0;
+            self.troubles.refused += u32::from(!blocked);
+        }
+        Ok(())
+    }
+
+    /// One transaction: the run is ours, the table is the same, the rows go, the books say so.
+    async fn commit(&mut self, batch: &Batch<'_>) -> Result<Judged, Obstacle> {
+        let store = &mut self.site.store;
+        let name = store.name.clone();
+        let failed = |fault: Fault| match fault.trouble() {
+            Trouble::Conflict | Trouble::Busy => Obstacle::Batch(fault),
+            _ => Obstacle::Fatal(Error::Statement {
+                store: name.clone(),
+                fault,
+            }),
+        };
+        let begin = store
+            .connection
+            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ");
+        let mut transaction = begin
+            .await
+            .map_err(Fault::of("begin a batch"))
+            .map_err(failed)?;
+        pins::lock_table(&mut transaction, &self.step.table.name)
+            .await
+            .map_err(|fault| match fault.trouble() {
+                Trouble::Busy => Obstacle::Table,
+                Trouble::Drifted => Obstacle::Fatal(Error::Drift {
+                    rule: self.place.rule.clone(),
+                }),
+                _ => failed(fault),
+            })?;
+        let ours = books::is_ours(&mut transaction, &name, &self.work.run)
+            .await
+            .map_err(failed)?;
+        if !ours {
+            return Err(Obstacle::Fatal(Error::AnotherRun { store: name }));
+        }
+        let table = &self.step.table;
+        let shape = catalog::shape(&mut transaction, &table.name, &table.clock).await;
+        if shape.map_err(failed)?.as_deref() != Some(&table.shape) {
+            return Err(Obstacle::Fatal(Error::Drift {
+                rule: self.place.rule.clone(),
+            }));
+        }
+        let fault = Fault::of("erase a batch");
+        let query = batch::erase(self.target, batch).query();
+        let row = query
+            .map_err(&fault)
+            .map_err(Obstacle::Batch)?
+            .fetch_one(&mut *transaction)
+            .await;
+        let judged = row.and_then(|row| {
+            Ok(Judged {
+                erased: row.try_get(0)?,
+                gone: row.try_get(1)?,
+                blocked: row.try_get(2)?,
+                failed: row.try_get(3)?,
+                waiting: row.try_get(4)?,
+            })
+        });
+        let judged = judged.map_err(&fault).map_err(Obstacle::Batch)?;
+        transaction
+            .commit()
+            .await
+            .map_err(fault)
+            .map_err(Obstacle::Batch)?;
+        Ok(judged)
+    }
+
+    async fn pause(&self, length: Duration) {
+        tokio::select! {
+            () = self.limits.stop.requested() => {}
+            () = tokio::time::sleep(length) => {}
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Why a run ended without an answer, and what the Job should make of it.
+
+use super::fault::{Fault, Trouble};
+use super::refusal::Refusal;
+use super::{cutoff, settings};
+use crate::contract::Outcome;
+
+/// Why a run ended without an answer. What it had done until then stands in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// The task's words are wrong.
+    #[error("the task is wrong")]
+    Settings(#[from] settings::Error),
+    /// The file with the URL is not there.
+    #[error("store `{store}`: cannot read its URL: mount the Secret that the Region names")]
+    UrlUnreadable {
+        /// The store.
+        store: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file holds no URL.
+    #[error(
+        "store `{store}`: its Secret holds no URL such as postgres://role:password@host/database?sslmode=verify-full"
+    )]
+    UrlInvalid {
+        /// The store.
+        store: String,
+    },
+    /// Nobody answers.
+    #[error("store `{store}` does not answer")]
+    Silent {
+        /// The store.
+        store: String,
+    },
+    /// No connection.
+    #[error("store `{store}` cannot be reached")]
+    Unreachable {
+        /// The store.
+        store: String,
+        /// What happened.
+        #[source]
+        fault: Fault,
+    },
+    /// The login in the URL is no good.
+    #[error("store `{store}` refuses the role, password or database of its URL")]
+    Login {
+        /// The store.
+        store: String,
+        /// What the server said.
+        #[source]
+        fault: Fault,
+    },
+    /// The database's clock says something that is no time.
+    #[error("store `{store}`: the database's clock makes no sense")]
+    Clock {
+        /// The store.
+        store: String,
+    },
+    /// Somebody else works on it.
+    #[error("another run of this policy works on store `{store}`")]
+    AnotherRun {
+        /// The store.
+        store: String,
+    },
+    /// Rules that cannot run; at least one.
+    #[error("{}", first(.0))]
+    Refused(Vec<Refusal>),
+    /// No cut-off for a rule.
+    #[error("rule `{rule}`")]
+    Cutoff {
+        /// The rule.
+        rule: String,
+        /// Why.
+        #[source]
+        source: cutoff::Error,
+    },
+    /// The books could not be set up.
+    #[error("store `{store}`: its schema `tradewind` holds books that this release cannot use")]
+    Books {
+        /// The store.
+        store: String,
+    },
+    /// The books do not add up, which no crash can cause: somebody wrote in them.
+    #[error(
+        "store `{store}`: the books of rule `{rule}` do not add up: somebody else wrote in schema `tradewind`"
+    )]
+    Unbalanced {
+        /// The store.
+        store: String,
+        /// The rule.
+        rule: String,
+    },
+    /// The table is not the one that the run began with.
+    #[error(
+        "rule `{rule}`: its table, key, clock or foreign keys changed during the run: nothing was erased since; the next run begins anew"
+    )]
+    Drift {
+        /// The rule.
+        rule: String,
+    },
+    /// Somebody keeps the whole table locked.
+    #[error("rule `{rule}`: another transaction keeps its whole table locked")]
+    TableBusy {
+        /// The rule.
+        rule: String,
+    },
+    /// Asked to stop.
+    #[error("asked to stop: the run continues with the next pod")]
+    Stopped,
+    /// A statement failed.
+    #[error("store `{store}`")]
+    Statement {
+        /// The store.
+        store: String,
+        /// What happened.
+        #[source]
+        fault: Fault,
+    },
+}
+
+impl Error {
+    /// How the Job should take it.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Silent { .. }
+            | Self::Unreachable { .. }
+            | Self::AnotherRun { .. }
+            | Self::TableBusy { .. }
+            | Self::Stopped => Outcome::Retry,
+            Self::Settings(_)
+            | Self::UrlUnreadable { .. }
+            | Self::UrlInvalid { .. }
+            | Self::Login { .. }
+            | Self::Clock { .. }
+            | Self::Refused(_)
+            | Self::Cutoff { .. }
+            | Self::Books { .. }
+            | Self::Unbalanced { .. }
+            | Self::Drift { .. } => Outcome::Refused,
+            Self::Statement { fault, .. } => match fault.trouble() {
+                Trouble::Lost | Trouble::Conflict | Trouble::Busy => Outcome::Retry,
+                Trouble::Login
+                | Trouble::Referenced
+                | Trouble::Denied
+                | Trouble::Drifted
+                | Trouble::Other => Outcome::Refused,
+            },
+        }
+    }
+
+    /// The word for a condition.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Settings(_) => "TaskInvalid",
+            Self::UrlUnreadable { .. } | Self::UrlInvalid { .. } => "StoreUrlInvalid",
+            Self::Silent { .. } | Self::Unreachable { .. } => "StoreUnavailable",
+            Self::Login { .. } => "StoreLoginRefused",
+            Self::Clock { .. } => "StoreClockInvalid",
+            Self::AnotherRun { .. } => "AnotherRunActive",
+            Self::Refused(refusals) => refusals.first().map_or("Refused", Refusal::reason),
+            Self::Cutoff { .. } => "PeriodTooLong",
+            Self::Books { .. } => "BooksUnusable",
+            Self::Unbalanced { .. } => "BooksUnbalanced",
+            Self::Drift { .. } => "SchemaDrift",
+            Self::TableBusy { .. } => "TableBusy",
+            Self::Stopped => "Stopped",
+            Self::Statement { fault, .. } => match fault.trouble() {
+                Trouble::Lost => "StoreUnavailable",
+                Trouble::Conflict | Trouble::Busy => "StoreBusy",
+                Trouble::Login | Trouble::Denied => "GrantsMissing",
+                Trouble::Drifted => "SchemaDrift",
+                Trouble::Referenced | Trouble::Other => "StoreFailed",
+            },
+        }
+    }
+}
+
+/// The first refusal; the log has them all.
+fn first(refusals: &[Refusal]) -> String {
+    let mut text = refusals
+        .first()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    if refusals.len() > 1 {
+        text.push_str(&format!(" ({} more in the log)", refusals.len() - 1));
+    }
+    text
+}

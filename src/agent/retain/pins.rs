@@ -1,0 +1,205 @@
+//! The pinned keys of a run: which are open, cutting them smaller, and single rows that will not go.
+//!
+//! In: a place in the books. Out: pins, by number: keys never leave the database.
+
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+use super::batch::Batch;
+use super::books::{self, Run};
+use super::error::Error;
+use super::fault::Fault;
+use super::statement::{Statement, Value};
+use super::store::Store;
+
+/// A batch never takes more pins than this, however small they were cut.
+const MOST_PINS: i64 = 100;
+
+/// A rule of a run in a store's books.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// The run.
+    pub(super) run: String,
+    /// The store.
+    pub(super) store: String,
+    /// The rule.
+    pub(super) rule: String,
+}
+
+impl Place {
+    /// The place of a rule.
+    pub(super) fn new(run: &str, store: &str, rule: &str) -> Self {
+        Self {
+            run: run.to_owned(),
+            store: store.to_owned(),
+            rule: rule.to_owned(),
+        }
+    }
+
+    /// Binds the three names.
+    pub(super) fn bind(&self, sql: &mut Statement) -> [String; 3] {
+        [&self.run, &self.store, &self.rule].map(|name| sql.bind(Value::Text(name.clone())))
+    }
+}
+
+/// A few hundred keys at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pin {
+    /// Its number.
+    pub(super) id: i64,
+    /// How many keys.
+    pub(super) rows: i64,
+}
+
+/// The next open pins that `pass` has not tried, of `rows` keys together at most, one at least.
+pub(super) async fn open(
+    store: &mut Store,
+    place: &Place,
+    pass: i32,
+    rows: u32,
+) -> Result<Vec<Pin>, Error> {
+    let sql = "SELECT id, rows::bigint FROM tradewind.pin
+        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND pass < $4
+        ORDER BY first, id LIMIT $5";
+    let query = sqlx::query(sql)
+        .bind(&place.run)
+        .bind(&place.store)
+        .bind(&place.rule);
+    let query = query.bind(pass).bind(MOST_PINS);
+    let found = query.fetch_all(&mut store.connection).await;
+    let read = |row: &PgRow| {
+        Ok(Pin {
+            id: row.try_get(0)?,
+            rows: row.try_get(1)?,
+        })
+    };
+    let found = found.and_then(|rows| rows.iter().map(read).collect::<Result<Vec<_>, _>>());
+    let found = found
+        .map_err(Fault::of("read the pins"))
+        .map_err(|fault| store.failed(fault))?;
+    Ok(fitting(found, i64::from(rows)))
+}
+
+/// The first pins of `rows` keys together, one pin at least.
+fn fitting(pins: Vec<Pin>, rows: i64) -> Vec<Pin> {
+    let mut sum = 0;
+    let fits = pins.into_iter().enumerate().take_while(|(at, pin)| {
+        sum += pin.rows;
+        *at == 0 || sum <= rows
+    });
+    fits.map(|(_, pin)| pin).collect()
+}
+
+/// The pass that was begun last.
+pub(super) async fn last_pass(store: &mut Store, place: &Place) -> Result<i32, Error> {
+    let sql = "SELECT coalesce(max(pass), 0) FROM tradewind.pin
+        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased";
+    let query = sqlx::query(sql)
+        .bind(&place.run)
+        .bind(&place.store)
+        .bind(&place.rule);
+    let pass = query
+        .fetch_one(&mut store.connection)
+        .await
+        .and_then(|row| row.try_get(0));
+    pass.map_err(Fault::of("read the pins"))
+        .map_err(|fault| store.failed(fault))
+}
+
+/// Cuts a pin in two.
+pub(super) async fn split(store: &mut Store, pin: i64) -> Result<(), Error> {
+    let half = |range: &str| {
+        format!(
+            "(SELECT jsonb_agg(jsonb_path_query_array(k.keys, '{range}', jsonb_build_object('half', whole.rows / 2))
+              ORDER BY k.place) FROM jsonb_array_elements(whole.keys) WITH ORDINALITY AS k (keys, place))"
+        )
+    };
+    let sql = format!(
+        "WITH whole AS (DELETE FROM tradewind.pin WHERE id = $1 AND rows > 1 RETURNING *)
+        INSERT INTO tradewind.pin (run, store, rule, first, rows, pass, keys)
+        SELECT run, store, rule, first, rows / 2, pass, {} FROM whole
+        UNION ALL SELECT run, store, rule, first + rows / 2, rows - rows / 2, pass, {} FROM whole",
+        half("$[0 to $half - 1]"),
+        half("$[$half to last]"),
+    );
+    let done = sqlx::query(AssertSqlSafe(sql))
+        .bind(pin)
+        .execute(&mut store.connection)
+        .await;
+    done.map(drop)
+        .map_err(Fault::of("cut a pin in two"))
+        .map_err(|fault| store.failed(fault))
+}
+
+/// Writes down that a single row does not go: `blocked` by another row, or failed.
+pub(super) async fn refuse(
+    store: &mut Store,
+    run: &Run,
+    batch: &Batch<'_>,
+    blocked: bool,
+) -> Result<(), Error> {
+    let name = store.name.clone();
+    let failed = |fault| Error::Statement {
+        store: name.clone(),
+        fault,
+    };
+    let fault = Fault::of("write down a row that does not go");
+    let transaction = store.connection.begin().await;
+    let mut transaction = transaction.map_err(&fault).map_err(failed)?;
+    if !books::is_ours(&mut transaction, &name, run)
+        .await
+        .map_err(failed)?
+    {
+        return Err(Error::AnotherRun { store: name });
+    }
+    let column = if blocked { "blocked" } else { "failed" };
+    let sql = format!(
+        "WITH pin AS (DELETE FROM tradewind.pin WHERE id = ANY ($1) AND NOT erased RETURNING *)
+        INSERT INTO tradewind.ledger (run, store, rule, token, entry, {column})
+        SELECT run, store, rule, $2, 'Row', rows FROM pin"
+    );
+    let query = sqlx::query(AssertSqlSafe(sql))
+        .bind(&batch.pins)
+        .bind(run.token);
+    query
+        .execute(&mut *transaction)
+        .await
+        .map_err(&fault)
+        .map_err(failed)?;
+    transaction.commit().await.map_err(fault).map_err(failed)
+}
+
+/// Keeps the table's shape as it is until the transaction ends. Other programs read and write on.
+pub(super) async fn lock_table(connection: &mut PgConnection, table: &str) -> Result<(), Fault> {
+    let fault = Fault::of("lock the table against changes of its shape");
+    let immediate = sqlx::query("SET CONSTRAINTS ALL IMMEDIATE")
+        .execute(&mut *connection)
+        .await;
+    immediate.map_err(&fault)?;
+    let lock = format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE");
+    sqlx::query(AssertSqlSafe(lock))
+        .execute(connection)
+        .await
+        .map(drop)
+        .map_err(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_takes_what_fits_and_never_nothing() {
+        let pins = |rows: &[i64]| {
+            let pin = |(id, rows): (usize, &i64)| Pin {
+                id: i64::try_from(id).unwrap(),
+                rows: *rows,
+            };
+            rows.iter().enumerate().map(pin).collect::<Vec<_>>()
+        };
+        assert_eq!(fitting(pins(&[500, 500, 500]), 1000).len(), 2);
+        assert_eq!(fitting(pins(&[500, 500]), 999).len(), 1);
+        assert_eq!(fitting(pins(&[500]), 1).len(), 1);
+        assert_eq!(fitting(pins(&[]), 10).len(), 0);
+    }
+}

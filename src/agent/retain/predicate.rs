@@ -1,0 +1,182 @@
+//! The conditions under which a row goes, as SQL.
+//!
+//! In: a table as the catalogue has it, and the set of due clocks. Out: text for a statement, with the values
+//! bound to it. Pure.
+
+use super::catalog::{Column, Table};
+use super::cutoff::Due;
+use super::statement::{Statement, Value};
+
+/// A rule's table, and which of its rows are due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target<'a> {
+    /// The table.
+    pub(super) table: &'a Table,
+    /// Its due clocks.
+    pub(super) due: &'a Due,
+}
+
+/// Whether `alias`'s row is due: never null, so that its negation is safe. A clock that is null or infinite is
+/// no clock, and never due.
+pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
+    let kind = target.table.kind.as_sql();
+    let clock = format!("{alias}.{}", target.table.clock);
+    let latest = statement.bind(Value::Text(target.due.latest.clone()));
+    let mut text =
+        format!("({clock} IS NOT NULL AND {clock} <= {latest}::text::{kind} AND isfinite({clock})");
+    if !target.due.gaps.is_empty() {
+        let (from, to) = target.due.gaps.iter().cloned().unzip();
+        let from = statement.bind(Value::Texts(from));
+        let to = statement.bind(Value::Texts(to));
+        text.push_str(&format!(
+            " AND NOT EXISTS (SELECT FROM unnest({from}::text[]::{kind}[], {to}::text[]::{kind}[]) AS gap (a, b)
+              WHERE {clock} BETWEEN gap.a AND gap.b)"
+        ));
+    }
+    text.push(')');
+    text
+}
+
+/// Whether `alias`'s row has no clock.
+pub(super) fn clockless(alias: &str, table: &Table) -> String {
+    let clock = format!("{alias}.{}", table.clock);
+    format!("({clock} IS NULL OR NOT isfinite({clock}))")
+}
+
+/// Whether any row at all refers to `alias`'s row: of a table with a rule or without, of the same table or
+/// another. A row that refers to itself does not hold itself back.
+pub(super) fn referenced(alias: &str, table: &Table) -> String {
+    if table.references.is_empty() {
+        return "false".to_owned();
+    }
+    let exists = table.references.iter().map(|reference| {
+        let on = reference.columns.iter();
+        let on = on.map(|(child, parent)| format!("r.{child} = {alias}.{parent}"));
+        let mut on: Vec<String> = on.collect();
+        if reference.oid == table.oid {
+            on.push(format!("NOT ({})", same_key("r", alias, table)));
+        }
+        format!(
+            "EXISTS (SELECT FROM {} AS r WHERE {})",
+            reference.name,
+            on.join(" AND ")
+        )
+    });
+    format!("({})", exists.collect::<Vec<_>>().join(" OR "))
+}
+
+/// Whether two aliases of one table stand for the same row.
+pub(super) fn same_key(one: &str, other: &str, table: &Table) -> String {
+    let same = table
+        .key
+        .iter()
+        .map(|Column { name, .. }| format!("{one}.{name} = {other}.{name}"));
+    same.collect::<Vec<_>>().join(" AND ")
+}
+
+/// Whether `alias`'s row is the one that a list of keys calls `keys` (columns `k1`, `k2`, ...).
+pub(super) fn is_key(alias: &str, keys: &str, table: &Table) -> String {
+    let names = table.key.iter().zip(1..);
+    let same = names.map(|(column, place)| format!("{alias}.{} = {keys}.k{place}", column.name));
+    same.collect::<Vec<_>>().join(" AND ")
+}
+
+/// The key's columns of `alias`, joined by commas.
+pub(super) fn key_of(alias: &str, table: &Table) -> String {
+    let names = table
+        .key
+        .iter()
+        .map(|column| format!("{alias}.{}", column.name));
+    names.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::catalog::Reference;
+    use super::super::cutoff::ClockKind;
+    use super::*;
+
+    pub(in super::super) fn table() -> Table {
+        Table {
+            oid: 1,
+            name: r#"public."Or""ders""#.into(),
+            clock: "placed_at".into(),
+            kind: ClockKind::Timestamptz,
+            key: vec![
+                Column {
+                    name: "year".into(),
+                    kind: "integer".into(),
+                },
+                Column {
+                    name: "no".into(),
+                    kind: "character varying(9)".into(),
+                },
+            ],
+            references: vec![
+                Reference {
+                    oid: 2,
+                    name: "public.invoices".into(),
+                    columns: vec![
+                        ("o_year".into(), "year".into()),
+                        ("o_no".into(), "no".into()),
+                    ],
+                },
+                Reference {
+                    oid: 1,
+                    name: r#"public."Or""ders""#.into(),
+                    columns: vec![("repeats_no".into(), "no".into())],
+                },
+            ],
+            shape: String::new(),
+        }
+    }
+
+    #[test]
+    fn every_reference_holds_a_row_back_but_not_its_own() {
+        assert_eq!(
+            referenced("t", &table()),
+            r#"(EXISTS (SELECT FROM public.invoices AS r WHERE r.o_year = t.year AND r.o_no = t.no) OR EXISTS (SELECT FROM public."Or""ders" AS r WHERE r.repeats_no = t.no AND NOT (r.year = t.year AND r.no = t.no)))"#
+        );
+        let alone = Table {
+            references: vec![],
+            ..table()
+        };
+        assert_eq!(referenced("t", &alone), "false");
+    }
+
+    #[test]
+    fn a_cut_off_is_bound_and_its_gaps_only_when_it_has_some() {
+        let table = table();
+        let mut set = Due {
+            latest: "2026-01-31T12:00:00Z".into(),
+            gaps: vec![],
+        };
+        let mut statement = Statement::default();
+        let text = due(
+            &mut statement,
+            "t",
+            Target {
+                table: &table,
+                due: &set,
+            },
+        );
+        assert_eq!(
+            text,
+            "(t.placed_at IS NOT NULL AND t.placed_at <= $1::text::timestamptz AND isfinite(t.placed_at))"
+        );
+        set.gaps
+            .push(("2026-01-30T12:00:01Z".into(), "2026-01-30T23:59:59Z".into()));
+        let text = due(
+            &mut statement,
+            "t",
+            Target {
+                table: &table,
+                due: &set,
+            },
+        );
+        assert!(
+            text.contains("unnest($3::text[]::timestamptz[], $4::text[]::timestamptz[])"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+//! Before anything is counted: are all tables there, fit, and open to the role?
+//!
+//! In: a store's rules. Out: a [`Plan`] for it, or everything that is wrong at once. Reads only.
+
+use super::catalog::{self, Table};
+use super::error::Error;
+use super::grants::Grants;
+use super::order;
+use super::refusal::Refusal;
+use super::settings::{Rule, StoreRules};
+use super::store::{Purpose, Store};
+
+/// A rule and its table.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    /// The rule.
+    pub(super) rule: Rule,
+    /// Its table.
+    pub(super) table: Table,
+}
+
+/// A store's rules with their tables, children before parents.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// In the order of erasing.
+    pub(super) steps: Vec<Step>,
+}
+
+/// Looks at all tables of a store. To erase, the role must be granted it; to count, a log line says what will
+/// be missing.
+pub(super) async fn plan(
+    store: &mut Store,
+    rules: &StoreRules,
+    purpose: Purpose,
+) -> Result<Result<Plan, Vec<Refusal>>, Error> {
+    let mut refusals = Vec::new();
+    let mut steps: Vec<Step> = Vec::new();
+    let mut grants = Grants::default();
+    for rule in &rules.rules {
+        let found = catalog::table(&mut store.connection, rule, &mut grants).await;
+        match found.map_err(|fault| store.failed(fault))? {
+            Ok(table) => match steps.iter().find(|step| step.table.oid == table.oid) {
+                Some(other) => refusals.push(Refusal::SameTable {
+                    rule: rule.name.clone(),
+                    other: other.rule.name.clone(),
+                    table: table.name,
+                }),
+                None => steps.push(Step {
+                    rule: rule.clone(),
+                    table,
+                }),
+            },
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    let books = grants.check_books(&mut store.connection).await;
+    let role = books.map_err(|fault| store.failed(fault))?;
+    let Grants {
+        mut reading,
+        erasing,
+    } = grants;
+    if purpose == Purpose::Write {
+        reading.extend(erasing);
+    } else if !erasing.is_empty() {
+        tracing::warn!(
+            store = store.name,
+            mend = erasing.join(" "),
+            "grants that erasing will need"
+        );
+    }
+    if !reading.is_empty() {
+        let (store, statements) = (store.name.clone(), reading);
+        refusals.push(Refusal::GrantsMissing {
+            store,
+            role,
+            statements,
+        });
+    }
+    match sorted(steps) {
+        Ok(steps) if refusals.is_empty() => return Ok(Ok(Plan { steps })),
+        Ok(_) => {}
+        Err(circle) => refusals.push(circle),
+    }
+    for refusal in &refusals {
+        tracing::error!(store = store.name, reason = refusal.reason(), "{refusal}");
+    }
+    Ok(Err(refusals))
+}
+
+/// Children before parents.
+fn sorted(steps: Vec<Step>) -> Result<Vec<Step>, Refusal> {
+    let place = |oid| steps.iter().position(|step| step.table.oid == oid);
+    let edges: Vec<(usize, usize)> = steps
+        .iter()
+        .enumerate()
+        .flat_map(|(parent, step)| step.table.references.iter().map(move |r| (r.oid, parent)))
+        .filter_map(|(oid, parent)| Some((place(oid)?, parent)))
+        .collect();
+    let name = |at: &usize| {
+        steps
+            .get(*at)
+            .map(|step| step.rule.name.clone())
+            .unwrap_or_default()
+    };
+    match order::children_first(steps.len(), &edges) {
+        Ok(order) => Ok(order
+            .iter()
+            .filter_map(|at| steps.get(*at).cloned())
+            .collect()),
+        Err(circle) => Err(Refusal::Circle {
+            rules: circle.iter().map(name).collect(),
+        }),
+    }
+}

@@ -1,0 +1,151 @@
+//! What is wrong with a rule's table, and what would be right.
+
+/// Why a rule cannot run. Somebody must change the policy, the table or the role's grants.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refusal {
+    /// No such table, or the role cannot see it.
+    #[error(
+        "rule `{rule}`: no table `{table}` (case counts): name one that exists, or `schema.table`"
+    )]
+    TableMissing {
+        /// The rule.
+        rule: String,
+        /// As it was written.
+        table: String,
+    },
+    /// The name stands for two tables.
+    #[error("rule `{rule}`: `{table}` names more than one table: write `schema.table`")]
+    TableAmbiguous {
+        /// The rule.
+        rule: String,
+        /// As it was written.
+        table: String,
+    },
+    /// The server's own tables, or Tradewind's.
+    #[error(
+        "rule `{rule}`: {table} belongs to the server or to Tradewind: name a table of the merchant's"
+    )]
+    SystemTable {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+    },
+    /// A view has no rows of its own.
+    #[error("rule `{rule}`: {table} is a view: name the table that holds its rows")]
+    View {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+    },
+    /// Rows on another server: no snapshot, no lock of ours reaches them.
+    #[error(
+        "rule `{rule}`: {table} is a foreign table: make the store that holds its rows a data store"
+    )]
+    ForeignTable {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+    },
+    /// A primary key does not reach into tables that inherit.
+    #[error("rule `{rule}`: other tables inherit from {table}: write a rule for each of them")]
+    Inherited {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+    },
+    /// Row security hides rows: what is hidden would be neither counted nor erased, or would be cascaded into.
+    #[error(
+        "rule `{rule}`: row security hides rows of {table} from role {role}: ALTER ROLE {role} BYPASSRLS"
+    )]
+    RowSecurityActive {
+        /// The rule.
+        rule: String,
+        /// The table, or one that refers to it.
+        table: String,
+        /// The role, quoted.
+        role: String,
+    },
+    /// Without a key no row can be named.
+    #[error("rule `{rule}`: {table} has no primary key: ALTER TABLE {table} ADD PRIMARY KEY (...)")]
+    NoPrimaryKey {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+    },
+    /// No such column.
+    #[error("rule `{rule}`: {table} has no column `{clock}` (case counts): name its clock column")]
+    ClockMissing {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+        /// As it was written.
+        clock: String,
+    },
+    /// Not a clock.
+    #[error(
+        "rule `{rule}`: column {clock} of {table} is {found}: a clock is date, timestamp or timestamptz"
+    )]
+    ClockWrongType {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+        /// The column, quoted.
+        clock: String,
+        /// Its type.
+        found: String,
+    },
+    /// Two rules over one table: no row would have one erase-by date.
+    #[error("rules `{rule}` and `{other}` name the same table {table}: keep one of them")]
+    SameTable {
+        /// The rule.
+        rule: String,
+        /// The other.
+        other: String,
+        /// The table.
+        table: String,
+    },
+    /// No order erases children first.
+    #[error("rules {} refer to each other in a circle: take one out", rules.join(" -> "))]
+    Circle {
+        /// The rules, in order.
+        rules: Vec<String>,
+    },
+    /// The role lacks rights.
+    #[error("store `{store}`: role {role} lacks {} grants: {}", statements.len(), statements.join(" "))]
+    GrantsMissing {
+        /// The store.
+        store: String,
+        /// The role, quoted.
+        role: String,
+        /// What mends it.
+        statements: Vec<String>,
+    },
+}
+
+impl Refusal {
+    /// The word for a condition.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::TableMissing { .. } => "TableMissing",
+            Self::TableAmbiguous { .. } => "TableAmbiguous",
+            Self::SystemTable { .. } => "SystemTable",
+            Self::View { .. } => "View",
+            Self::ForeignTable { .. } => "ForeignTable",
+            Self::Inherited { .. } => "Inherited",
+            Self::RowSecurityActive { .. } => "RowSecurityActive",
+            Self::NoPrimaryKey { .. } => "NoPrimaryKey",
+            Self::ClockMissing { .. } => "ClockMissing",
+            Self::ClockWrongType { .. } => "ClockWrongType",
+            Self::SameTable { .. } => "SameTable",
+            Self::Circle { .. } => "Circle",
+            Self::GrantsMissing { .. } => "GrantsMissing",
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! A store at work: its session, its rules with their tables, its run.
+
+use std::collections::BTreeMap;
+
+use super::books::{Pinned, Run};
+use super::cutoff::Due;
+use super::predicate::Target;
+use super::preflight::{Plan, Step};
+use super::store::Store;
+
+/// A store at work.
+#[derive(Debug)]
+pub(super) struct Site {
+    /// The session.
+    pub(super) store: Store,
+    /// The rules.
+    pub(super) plan: Plan,
+    /// The run and what it pinned; absent before it began.
+    pub(super) work: Option<Work>,
+}
+
+/// A run under way.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    /// The run.
+    pub(super) run: Run,
+    /// What it pinned, by rule.
+    pub(super) pinned: BTreeMap<String, Pinned>,
+}
+
+impl Work {
+    /// What was pinned for a step, if its table is still the same.
+    pub(super) fn due(&self, step: &Step) -> Option<&Due> {
+        let pinned = self.pinned.get(&step.rule.name)?;
+        (pinned.shape == step.table.shape).then_some(&pinned.due)
+    }
+
+    /// The step's table and due rows, if its table is still the same.
+    pub(super) fn target<'a>(&'a self, step: &'a Step) -> Option<Target<'a>> {
+        self.due(step).map(|due| Target {
+            table: &step.table,
+            due,
+        })
+    }
+}

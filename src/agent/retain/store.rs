@@ -1,0 +1,158 @@
+//! One session with one store's database.
+//!
+//! In: a file with a URL. Out: a [`Store`] whose session waits for nobody long, and writes nothing when it was
+//! opened to read.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection, Row};
+
+use super::error::Error;
+use super::fault::{Fault, Trouble};
+
+/// A server that does not answer by then is down.
+const CONNECT_WITHIN: Duration = Duration::from_secs(15);
+
+/// How long a run waits for another run's end before it gives up: the session of a killed pod ends within it.
+const LOCK_WITHIN: &str = "5s";
+
+/// What a moment looks like on its way here.
+pub(super) const MOMENT: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"#;
+
+/// Settings of the session, as far as the server knows them: a batch that waits for a lock gives way within
+/// 200 ms, and one that takes seconds takes fewer rows; the session of a pod that vanished ends within a
+/// minute, and its lock with it. Custom plans: a plan for any list of keys may be one for a large list.
+const SESSION: &str = "
+SELECT set_config(s.name, v.value, false) FROM pg_settings AS s JOIN (VALUES
+  ('lock_timeout', '200ms'), ('statement_timeout', '5s'), ('idle_in_transaction_session_timeout', '5min'),
+  ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'),
+  ('client_connection_check_interval', '1s'), ('plan_cache_mode', 'force_custom_plan'),
+  ('intervalstyle', 'postgres'), ('bytea_output', 'hex'), ('default_transaction_read_only', $1)
+) AS v (name, value) ON lower(s.name) = v.name";
+
+/// What the session is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The server itself refuses every write.
+    Read,
+    /// Erase, and keep books.
+    Write,
+}
+
+/// A session with a store.
+#[derive(Debug)]
+pub(super) struct Store {
+    /// The store's name in the Region.
+    pub(super) name: String,
+    /// The session.
+    pub(super) connection: PgConnection,
+}
+
+impl Store {
+    /// Opens a session. The URL is never part of an error.
+    pub(super) async fn open(name: &str, url: &Path, purpose: Purpose) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(url).map_err(|source| Error::UrlUnreadable {
+            store: name.to_owned(),
+            source,
+        })?;
+        let options = PgConnectOptions::from_str(text.trim())
+            .map_err(|_| Error::UrlInvalid {
+                store: name.to_owned(),
+            })?
+            .application_name("tradewind-agent retain")
+            .disable_statement_logging();
+        let unreachable = |fault| Error::Unreachable {
+            store: name.to_owned(),
+            fault,
+        };
+        let connecting = tokio::time::timeout(CONNECT_WITHIN, PgConnection::connect_with(&options));
+        let connected = connecting.await.map_err(|_| Error::Silent {
+            store: name.to_owned(),
+        })?;
+        let connected = connected.map_err(|error| {
+            let fault = Fault::of("connect")(error);
+            match fault.trouble() {
+                Trouble::Login | Trouble::Denied => Error::Login {
+                    store: name.to_owned(),
+                    fault,
+                },
+                _ => unreachable(fault),
+            }
+        });
+        let mut store = Self {
+            name: name.to_owned(),
+            connection: connected?,
+        };
+        let read_only = if purpose == Purpose::Read {
+            "on"
+        } else {
+            "off"
+        };
+        let set = sqlx::query(SESSION)
+            .bind(read_only)
+            .fetch_all(&mut store.connection)
+            .await;
+        set.map_err(Fault::of("set up the session"))
+            .map_err(unreachable)?;
+        Ok(store)
+    }
+
+    /// Takes the lock that keeps two runs of a policy over one store apart; held until the session ends.
+    pub(super) async fn lock(&mut self, policy: &str) -> Result<(), Error> {
+        self.set("lock_timeout", LOCK_WITHIN).await?;
+        self.set("statement_timeout", "10s").await?;
+        let lock = "SELECT pg_advisory_lock(hashtextextended($1, 0))";
+        let key = format!("tradewind retain {policy} {}", self.name);
+        let locked = sqlx::query(lock)
+            .bind(key)
+            .execute(&mut self.connection)
+            .await;
+        match locked.map_err(Fault::of("take the run's lock")) {
+            Err(fault) if fault.trouble() == Trouble::Busy => {
+                return Err(Error::AnotherRun {
+                    store: self.name.clone(),
+                });
+            }
+            other => other.map_err(|fault| self.failed(fault))?,
+        };
+        self.set("lock_timeout", "200ms").await?;
+        self.set("statement_timeout", "5s").await
+    }
+
+    /// The database's clock.
+    pub(super) async fn now(&mut self) -> Result<Timestamp, Error> {
+        let fault = Fault::of("read the database's clock");
+        let sql = r#"SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"#;
+        let row = sqlx::query(sql).fetch_one(&mut self.connection).await;
+        let text: String = row
+            .and_then(|row| row.try_get(0))
+            .map_err(fault)
+            .map_err(|f| self.failed(f))?;
+        text.parse().map_err(|_| Error::Clock {
+            store: self.name.clone(),
+        })
+    }
+
+    /// Sets a setting of the session.
+    pub(super) async fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        let set = sqlx::query("SELECT set_config($1, $2, false)")
+            .bind(name)
+            .bind(value);
+        let done = set.execute(&mut self.connection).await;
+        done.map(drop)
+            .map_err(Fault::of("set up the session"))
+            .map_err(|fault| self.failed(fault))
+    }
+
+    /// The error for a failed statement.
+    pub(super) fn failed(&self, fault: Fault) -> Error {
+        Error::Statement {
+            store: self.name.clone(),
+            fault,
+        }
+    }
+}

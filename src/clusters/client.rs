@@ -1,0 +1,92 @@
+//! What callers hold while a region answers.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kube::{Api, Client, Resource};
+
+use super::cache::NotKnown;
+use super::children::{Child, Children};
+use super::wake::Identity;
+
+/// A region that answers: its API within our limits, and what it is known to hold.
+///
+/// It stays usable when the region goes down in the meantime: calls then fail at once.
+#[derive(Clone)]
+pub struct RegionClient {
+    pub(super) region: Arc<str>,
+    pub(super) cluster_id: Arc<str>,
+    pub(super) version: Arc<str>,
+    pub(super) client: Client,
+    pub(super) children: Arc<Children>,
+}
+
+impl RegionClient {
+    /// The region's name.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The UID of the cluster's `kube-system` namespace.
+    #[must_use]
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// The cluster's version, `v1.37.1`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The cluster's API: every call has a deadline, a bound on its answer, and one of few places. Not for watches.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The API of a kind in a namespace.
+    #[must_use]
+    pub fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// The names of all namespaces there; none when they are not known.
+    #[must_use]
+    pub fn namespaces(&self) -> Option<BTreeSet<String>> {
+        self.children.namespaces()
+    }
+
+    /// What is known of one object of ours. `None`: it is known not to be there (an object without our labels is
+    /// never known).
+    pub fn cached<K: Child>(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<K>>, NotKnown> {
+        self.children.get(namespace, name)
+    }
+
+    /// Everything of ours of a kind in a namespace.
+    pub fn all<K: Child>(&self, namespace: &str) -> Result<Vec<Arc<K>>, NotKnown> {
+        self.children.all(namespace)
+    }
+
+    /// Everything in a namespace that was made for one resource, by its labels.
+    pub fn owned<K: Child>(
+        &self,
+        namespace: &str,
+        owner: &Identity,
+    ) -> Result<Vec<Arc<K>>, NotKnown> {
+        let all = self.children.all::<K>(namespace)?;
+        let is_owned = |object: &Arc<K>| {
+            let labels = object.meta().labels.as_ref();
+            labels.and_then(Identity::from_labels).as_ref() == Some(owner)
+        };
+        Ok(all.into_iter().filter(is_owned).collect())
+    }
+}

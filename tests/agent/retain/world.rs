@@ -1,0 +1,267 @@
+//! A store's world: a database with some tables, a role that retention logs in as, a task, and the real binary.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use tradewind::contract::{Preview, Report, RetainReport, RetainedRule};
+use tradewind_dev::postgres::{Access, Server};
+
+/// Nothing in these tests takes longer on a busy machine of two cores.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) const SPEC_HASH: &str =
+    "sha256-1111111111111111111111111111111111111111111111111111111111111111";
+
+/// One server for all tests of this binary; its watchdog stops it when the binary ends.
+static SERVER: OnceCell<Server> = OnceCell::const_new();
+
+pub(crate) async fn access() -> &'static Access {
+    let start = async || {
+        Server::start(IpAddr::V4(Ipv4Addr::LOCALHOST))
+            .await
+            .unwrap()
+    };
+    SERVER.get_or_init(start).await.access()
+}
+
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) database: String,
+    pub(crate) role: String,
+    pub(crate) task: Value,
+}
+
+/// What one run of the binary left behind.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) log: String,
+    pub(crate) report: Report<RetainReport>,
+}
+
+impl Ran {
+    pub(crate) fn body(&self) -> &RetainReport {
+        self.report
+            .body
+            .as_ref()
+            .unwrap_or_else(|| panic!("no body: {:?}\n{}", self.report, self.log))
+    }
+
+    pub(crate) fn rule(&self, name: &str) -> &RetainedRule {
+        self.body()
+            .rules
+            .iter()
+            .find(|rule| rule.name == name)
+            .unwrap()
+    }
+
+    /// The preview that the report names.
+    pub(crate) fn preview(&self) -> Preview {
+        self.body().preview("eu-west", SPEC_HASH).unwrap()
+    }
+
+    /// Outcome and books agree: the exit code, and every rule's sum.
+    pub(crate) fn expect(&self, reason: &str) -> &Self {
+        assert_eq!(
+            self.report.reason, reason,
+            "{:?}\n{}",
+            self.report, self.log
+        );
+        assert_eq!(self.code, i32::from(self.report.outcome.exit_code()));
+        if let Some(body) = &self.report.body {
+            assert_balanced(&body.rules);
+        }
+        self
+    }
+}
+
+/// `due = erased + held + restricted + gone + blocked + failed + remaining`
+pub(crate) fn assert_balanced(rules: &[RetainedRule]) {
+    for rule in rules {
+        let terms = [
+            rule.erased,
+            rule.held,
+            rule.restricted,
+            rule.gone,
+            rule.blocked,
+            rule.failed,
+            rule.remaining,
+        ];
+        assert_eq!(rule.due, terms.iter().sum::<i64>(), "{rule:?}");
+    }
+}
+
+impl World {
+    /// A database made by `sql` as the superuser; the role may see and delete everything in `public`.
+    pub(crate) async fn new(database: &str, sql: &str) -> Self {
+        let role = format!("{database}_retain");
+        let access = access().await;
+        access.create_role(&role, "secret").await.unwrap();
+        access.create_database(database, "postgres").await.unwrap();
+        access.query(database, sql).await.unwrap();
+        let grants = format!(
+            "GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO {role};
+            CREATE SCHEMA tradewind AUTHORIZATION {role}"
+        );
+        access.query(database, &grants).await.unwrap();
+        let url = access.url_as(&role, "secret", database);
+        Self::of(database, &role, &url)
+    }
+
+    /// A database that is there already.
+    pub(crate) fn of(database: &str, role: &str, url: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("url"), url).unwrap();
+        let task = json!({
+            "version": 1, "command": "retain", "region": "eu-west",
+            "spec": {
+                "policy": "eu-customers", "mode": "Enforce", "specHash": SPEC_HASH,
+                "timeZone": "Europe/Berlin", "window": "PT1H", "batchRows": 1000, "maxPercent": 100,
+                "rules": [],
+            },
+        });
+        Self {
+            dir,
+            database: database.to_owned(),
+            role: role.to_owned(),
+            task,
+        }
+    }
+
+    /// Adds a rule whose name is its table's.
+    pub(crate) fn rule(mut self, table: &str, clock: &str, after: &str) -> Self {
+        let url = self.dir.path().join("url");
+        let rule = json!({"name": table, "store": "orders", "url": url, "table": table, "clock": clock, "after": after});
+        self.task["spec"]["rules"]
+            .as_array_mut()
+            .unwrap()
+            .push(rule);
+        self
+    }
+
+    /// Changes a field of the task's spec.
+    pub(crate) fn set(&mut self, field: &str, value: impl Into<Value>) {
+        self.task["spec"][field] = value.into();
+    }
+
+    /// Runs SQL as the superuser.
+    pub(crate) async fn sql(&self, sql: &str) -> String {
+        access().await.query(&self.database, sql).await.unwrap()
+    }
+
+    /// Runs SQL as retention's role.
+    pub(crate) async fn as_role(
+        &self,
+        sql: &str,
+    ) -> Result<String, tradewind_dev::postgres::Error> {
+        let sql = format!("SET ROLE {}; {sql}", self.role);
+        access().await.query(&self.database, &sql).await
+    }
+
+    /// Runs the binary to its end.
+    pub(crate) async fn run(&self) -> Ran {
+        self.run_with(&[]).await
+    }
+
+    pub(crate) async fn run_with(&self, flags: &[&str]) -> Ran {
+        self.start_with("report", flags).finish().await
+    }
+
+    /// Starts the binary; several may run at once, each with a report of its own.
+    pub(crate) fn start(&self, name: &str) -> Running {
+        self.start_with(name, &[])
+    }
+
+    fn start_with(&self, name: &str, flags: &[&str]) -> Running {
+        let file = |suffix: &str| self.dir.path().join(format!("{name}.{suffix}"));
+        let (task, report, log) = (file("task"), file("json"), file("log"));
+        std::fs::write(&task, self.task.to_string()).unwrap();
+        let _ = std::fs::remove_file(&report);
+        let child = Command::new(env!("CARGO_BIN_EXE_tradewind-agent"))
+            .arg("retain")
+            .arg("--task")
+            .arg(&task)
+            .arg("--report-path")
+            .arg(&report)
+            .args(["--log", "debug"])
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Running { child, report, log }
+    }
+
+    /// How often the ledger was written.
+    pub(crate) async fn ledger_rows(&self) -> i64 {
+        let sql = "SELECT CASE WHEN to_regclass('tradewind.ledger') IS NULL THEN 0 ELSE
+            (xpath('/row/c/text()', query_to_xml('SELECT count(*) AS c FROM tradewind.ledger', true, true, '')))[1]::text::bigint END";
+        self.sql(sql).await.parse().unwrap()
+    }
+}
+
+pub(crate) struct Running {
+    child: Child,
+    report: std::path::PathBuf,
+    log: std::path::PathBuf,
+}
+
+impl Running {
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, as Kubernetes says it.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn finish(mut self) -> Ran {
+        let limit = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(
+                Instant::now() < limit,
+                "{}",
+                std::fs::read_to_string(&self.log).unwrap()
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let log = std::fs::read_to_string(&self.log).unwrap();
+        let report = std::fs::read(&self.report).unwrap_or_else(|_| panic!("no report:\n{log}"));
+        assert!(report.len() <= 4096);
+        let report = serde_json::from_slice(&report).unwrap();
+        Ran {
+            code: status.code().unwrap(),
+            log,
+            report,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

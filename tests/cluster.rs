@@ -1,0 +1,72 @@
+//! End to end: real clusters with real nodes and pods, real PostgreSQL, a real S3 server, the real operator binary.
+//!
+//! One fleet for all tests, one after the other: each leaves the quickstart running and ready for the next.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests as well"
+)]
+
+#[path = "cluster/audit.rs"]
+mod audit;
+#[path = "cluster/changes.rs"]
+mod changes;
+#[path = "cluster/deletion.rs"]
+mod deletion;
+#[path = "cluster/kill.rs"]
+mod kill;
+#[path = "cluster/quickstart.rs"]
+mod quickstart;
+#[path = "cluster/regions.rs"]
+mod regions;
+#[path = "cluster/world.rs"]
+mod world;
+
+use std::time::{Duration, Instant};
+
+use tradewind_dev::fleet::{Fleet, FleetSpec};
+use tradewind_dev::story::Stage;
+
+/// The operator's lease in tests: short, so that a successor need not wait long.
+pub(crate) const LEASE: [&str; 3] =
+    ["--lease-duration=3s", "--lease-renew-deadline=2s", "--lease-retry-period=500ms"];
+
+/// How long anything may take that should take seconds.
+pub(crate) const SOON: Duration = Duration::from_secs(120);
+
+/// A chapter's name and the chapter.
+macro_rules! chapters {
+    ($stage:ident: $($name:path),* $(,)?) => {
+        $(
+            let begun = Instant::now();
+            eprintln!("chapter {} ...", stringify!($name));
+            $name(&mut $stage).await;
+            eprintln!("chapter {} ok in {:.1} s", stringify!($name), begun.elapsed().as_secs_f64());
+        )*
+    };
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_quickstart_lives_changes_survives_and_dies_cleanly() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let fleet = Fleet::start(FleetSpec::for_test("e2e", &["eu-west", "us-east"])).await.unwrap();
+    let mut stage = Stage::on(fleet, &LEASE).await.unwrap();
+    chapters!(stage:
+        quickstart::everything_becomes_ready,
+        quickstart::a_webhook_reaches_the_sink,
+        quickstart::feeds_are_written,
+        quickstart::a_preview_is_approved_and_rows_go,
+        quickstart::a_converged_fleet_is_left_alone,
+        changes::fields_change_revert_and_go,
+        changes::drift_is_repaired_without_a_resync,
+        changes::a_strangers_object_is_named_and_left_alone,
+        regions::a_region_is_cut_off_and_comes_back,
+        regions::a_rotated_kubeconfig_reconnects,
+        kill::killed_after_any_write_the_world_is_the_same,
+        kill::a_killed_retention_pod_loses_nothing,
+        audit::the_verbs_used_are_the_chart_s_rules,
+        deletion::nothing_is_left_behind,
+    );
+    stage.fleet.stop().await.unwrap();
+}

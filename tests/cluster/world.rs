@@ -1,0 +1,146 @@
+//! The world as a text that two runs can be compared by: every object of ours in every cluster and every table, without
+//! what differs between undisturbed runs (uids, versions, times, addresses).
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use tradewind_dev::fleet::{Cluster, HUB};
+use tradewind_dev::postgres::Access;
+use tradewind_dev::story::Stage;
+use tradewind_dev::story::install::{RUNS, TENANT};
+
+/// Kinds of ours in the regions. Pods and the Jobs of schedules come and go by themselves.
+const CHILDREN: &str = "deployments,services,configmaps,serviceaccounts,secrets,cronjobs,jobs,poddisruptionbudgets,ingresses";
+
+/// The whole world, a line per object or table.
+pub(crate) async fn dump(stage: &Stage) -> BTreeMap<String, String> {
+    let mut world = BTreeMap::new();
+    let hub = stage.fleet.cluster(HUB).unwrap();
+    objects(&hub, &["get", "tradewind", "-A", "-o", "json"], &mut world).await;
+    for region in stage.fleet.clusters().filter(|cluster| cluster.name() != HUB) {
+        for namespace in [TENANT, RUNS] {
+            let mine = "app.kubernetes.io/managed-by=tradewind";
+            objects(&region, &["get", CHILDREN, "-n", namespace, "-l", mine, "-o", "json"], &mut world).await;
+        }
+        for (table, digest) in tables(stage, region.name()).await {
+            world.insert(format!("{} table {table}", region.name()), digest);
+        }
+    }
+    world
+}
+
+async fn objects(cluster: &Cluster, args: &[&str], world: &mut BTreeMap<String, String>) {
+    let list: Value = serde_json::from_str(&cluster.kubectl(args).await.unwrap()).unwrap();
+    for item in list["items"].as_array().unwrap() {
+        let name = format!(
+            "{} {} {}/{}",
+            cluster.name(),
+            item["kind"].as_str().unwrap(),
+            item.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("-"),
+            item.pointer("/metadata/name").and_then(Value::as_str).unwrap()
+        );
+        // A schedule's own Jobs are Kubernetes' doing; those that were asked for are ours.
+        let scheduled = item["kind"] == "Job" && item.pointer("/metadata/ownerReferences").is_some();
+        if !scheduled {
+            world.insert(name, serde_json::to_string_pretty(&normal(item)).unwrap());
+        }
+    }
+}
+
+/// An object without what differs between undisturbed runs.
+fn normal(object: &Value) -> Value {
+    let mut object = object.clone();
+    scrub(&mut object, &[]);
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.retain(|key, _| matches!(key.as_str(), "name" | "namespace" | "labels" | "annotations" | "finalizers" | "deletionTimestamp"));
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.retain(|key, _| key.starts_with("tradewind.dev/"));
+        }
+    }
+    let kind = object["kind"].as_str().unwrap_or_default().to_owned();
+    if !matches!(kind.as_str(), "Region" | "SocialChannel" | "DataPolicy") {
+        object.as_object_mut().unwrap().remove("status");
+    }
+    object
+}
+
+/// Removes times, uids, versions, generations and run ids wherever they stand.
+fn scrub(value: &mut Value, path: &[&str]) {
+    const VARIES: [&str; 19] = [
+        "uid", "resourceVersion", "generation", "observedGeneration", "creationTimestamp", "managedFields",
+        "lastTransitionTime", "startedAt", "finishedAt", "lastRun_at", "lastFeed", "lastSuccess", "nextRun", "asOf",
+        "clusterId", "clusterIP", "clusterIPs", "run", "controller-uid",
+    ];
+    match value {
+        Value::Object(members) => {
+            members.retain(|key, _| {
+                !VARIES.contains(&key.as_str()) && !key.contains("controller-uid") && !key.contains("config-hash") && !key.contains("Hash")
+            });
+            // In the status of kinds, `lastRun` is a time in one place and a run in another.
+            if members.get("lastRun").is_some_and(Value::is_string) {
+                members.remove("lastRun");
+            }
+            for (key, member) in members.iter_mut() {
+                scrub(member, &[path, &[key.as_str()]].concat());
+            }
+        }
+        Value::Array(members) => {
+            for member in members.iter_mut() {
+                scrub(member, path);
+            }
+            // Lists with names are sets.
+            members.sort_by_key(|member| member.get("name").map(ToString::to_string).unwrap_or_default());
+        }
+        Value::String(text) => {
+            // A task is JSON inside a string; the preview in it has a time.
+            if path.last() == Some(&"task.json")
+                && let Ok(mut inner) = serde_json::from_str::<Value>(text)
+            {
+                scrub(&mut inner, &[]);
+                *text = inner.to_string();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Row count and a digest of the keys of each table of the shop.
+async fn tables(stage: &Stage, region: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (table, key) in
+        [("customers", "id::text"), ("orders", "id::text"), ("invoices", "year || '/' || number"), ("messages", "id::text")]
+    {
+        let sql = format!("SELECT count(*) || ' ' || md5(string_agg({key}, ',' ORDER BY {key})) FROM {table}");
+        found.insert(table.to_owned(), sql_of(stage, region, &sql).await);
+    }
+    found
+}
+
+/// One query's answer from a region's shop.
+pub(crate) async fn sql_of(stage: &Stage, region: &str, sql: &str) -> String {
+    let access: &Access = &stage.info.databases[region].access;
+    access.query("orders", sql).await.unwrap()
+}
+
+/// What differs, in few words.
+pub(crate) fn difference(reference: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> Vec<String> {
+    let mut out = Vec::new();
+    for (name, before) in reference {
+        match other.get(name) {
+            None => out.push(format!("missing: {name}")),
+            Some(after) if after != before => {
+                let lines: Vec<String> = before
+                    .lines()
+                    .zip(after.lines())
+                    .filter(|(a, b)| a != b)
+                    .take(6)
+                    .map(|(a, b)| format!("    - {a}\n    + {b}"))
+                    .collect();
+                out.push(format!("differs: {name}\n{}", lines.join("\n")));
+            }
+            Some(_) => {}
+        }
+    }
+    out.extend(other.keys().filter(|name| !reference.contains_key(*name)).map(|name| format!("new: {name}")));
+    out
+}

@@ -1,0 +1,365 @@
+//! Plans and statuses as text.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use tradewind::api::InventoryEntry;
+use tradewind::api::condition::ConditionType;
+use tradewind::contract::{FeedReport, Report, RetainReport};
+use tradewind::plan::{
+    self, ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, Plan, PolicyWorkloads, Reason,
+    RegionPlan, Verdict,
+};
+use tradewind::status::{
+    self, ChannelObserved, ClusterObserved, PolicyObserved, RunEnd, RunObserved, Seen, Trouble,
+    Written,
+};
+
+use super::world::{Look, World};
+
+/// The shown resources with their text.
+pub(crate) fn shown(world: &World) -> Vec<(String, String)> {
+    all(world)
+        .into_iter()
+        .map(|(name, value)| (name, serde_yaml::to_string(&value).unwrap()))
+        .collect()
+}
+
+/// Every word that the shown resources give as a reason.
+pub(crate) fn reasons(world: &World) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    for (_, value) in all(world) {
+        collect(&value, &mut words);
+    }
+    words
+}
+
+fn collect(value: &Value, words: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value.as_str() {
+                    Some(word) if key == "reason" => {
+                        words.insert(word.to_owned());
+                    }
+                    _ => collect(value, words),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, words)),
+        _ => {}
+    }
+}
+
+fn all(world: &World) -> Vec<(String, Value)> {
+    let mut out = Vec::new();
+    for (key, region) in world.regions() {
+        let plan = plan::region(&world.fleet_facts(&key, &region), world.now);
+        let seen = ClusterObserved {
+            cluster_id: Some(format!(
+                "uid-of-{}",
+                region.metadata.name.as_deref().unwrap()
+            )),
+            version: Some("v1.37.1".into()),
+        };
+        let written = status::region(&plan, &seen, &region, world.now);
+        let told = json!({
+            "verdict": verdict(&plan.verdict),
+            "left": plan.left,
+            "wakeAt": time(plan.wake_at),
+        });
+        out.push((key, json!({"plan": told, "status": whole(&written)})));
+    }
+    for (key, channel) in world.channels() {
+        let plan = plan::channel(&world.channel_facts(&key, &channel), world.now);
+        let seen = looks(world, &key, &plan, channel_children, channel_objects);
+        let written = status::channel(&plan, &seen, &channel, world.now);
+        let told = told(world, &plan, channel_objects);
+        out.push((key, json!({"plan": told, "status": whole(&written)})));
+    }
+    for (key, policy) in world.policies() {
+        let plan = plan::policy(&world.policy_facts(&key, &policy), world.now);
+        let seen = looks(world, &key, &plan, policy_children, policy_objects);
+        let written = status::policy(&plan, &seen, &policy, world.now);
+        let told = told(world, &plan, policy_objects);
+        out.push((key, json!({"plan": told, "status": whole(&written)})));
+    }
+    out.retain(|(key, _)| world.objects || world.show.contains(key));
+    for key in &world.show {
+        assert!(out.iter().any(|(shown, _)| shown == key), "no {key}");
+    }
+    out
+}
+
+fn time(at: Option<Timestamp>) -> Value {
+    at.map_or(Value::Null, |at| at.to_string().into())
+}
+
+fn whole<S: Serialize>(written: &Written<S>) -> Value {
+    json!({
+        "written": written.status,
+        "wakeAt": time(written.wake_at),
+        "finished": written.finished,
+    })
+}
+
+fn verdict(verdict: &Verdict) -> Value {
+    let (word, why) = match verdict {
+        Verdict::Accepted => return "Accepted".into(),
+        Verdict::Invalid(why) => ("Invalid", why),
+        Verdict::Waiting(why) => ("Waiting", why),
+        Verdict::Suspended(why) => ("Suspended", why),
+    };
+    json!({"is": word, "reason": why.word, "message": why.message})
+}
+
+fn told<W>(world: &World, plan: &Plan<W>, objects: fn(&W) -> Vec<Value>) -> Value {
+    let show = |workloads: &W| -> Value {
+        if world.objects {
+            return objects(workloads).into();
+        }
+        let names = objects(workloads);
+        let names: Vec<String> = names.iter().map(|object| named(object)).collect();
+        names.into()
+    };
+    let because =
+        |is: &str, why: &Reason| json!({"is": is, "reason": why.word, "message": why.message});
+    let regions: BTreeMap<&String, Value> = plan
+        .regions
+        .iter()
+        .map(|(name, decided)| {
+            let mut told = match decided {
+                RegionPlan::Run(workloads) => json!({"is": "Run", "objects": show(workloads)}),
+                RegionPlan::Pause(workloads, why) => {
+                    let mut told = because("Pause", why);
+                    told["objects"] = show(workloads);
+                    told
+                }
+                RegionPlan::Keep(why) => because("Keep", why),
+                RegionPlan::Hold(why) => because("Hold", why),
+                RegionPlan::Withdraw(why) => because("Withdraw", why),
+                RegionPlan::Leave(why) => because("Leave", why),
+            };
+            let note = &plan.notes[name];
+            told["chosen"] = note.chosen.into();
+            (name, told)
+        })
+        .collect();
+    let findings: Vec<Value> = plan
+        .findings
+        .iter()
+        .map(|found| {
+            json!({
+                "condition": ConditionType::as_str(found.condition),
+                "region": found.region,
+                "holds": found.holds,
+                "reason": found.reason.word,
+                "message": found.reason.message,
+            })
+        })
+        .collect();
+    json!({
+        "verdict": verdict(&plan.verdict),
+        "deleting": plan.deleting.map(|policy| format!("{policy:?}")),
+        "regions": regions,
+        "findings": findings,
+        "wakeAt": time(plan.wake_at),
+    })
+}
+
+/// An object as it is applied; a task is shown as the file that it is.
+fn object<K: Serialize>(object: &K) -> Value {
+    let mut value = serde_json::to_value(object).unwrap();
+    if let Some(task) = value.pointer("/data/task.json").and_then(Value::as_str) {
+        let task: Value = serde_json::from_str(task).unwrap();
+        value["data"]["task.json"] = task;
+    }
+    value
+}
+
+fn named(object: &Value) -> String {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    format!(
+        "{} {}/{}",
+        text("/kind").unwrap(),
+        text("/metadata/namespace").unwrap(),
+        text("/metadata/name").unwrap()
+    )
+}
+
+fn channel_objects(workloads: &ChannelWorkloads) -> Vec<Value> {
+    let ChannelWorkloads {
+        service_account,
+        credentials,
+        connector,
+        feeds,
+    } = workloads;
+    let mut out = vec![object(service_account)];
+    out.extend(credentials.as_ref().map(|copy| {
+        json!({
+            "kind": "Secret",
+            "metadata": {"namespace": copy.namespace, "name": copy.name, "labels": copy.labels},
+            "copied from": copy.from,
+            "keys with hashes": copy.keys,
+        })
+    }));
+    if let Some(connector) = connector {
+        let ConnectorWorkloads {
+            config_map,
+            deployment,
+            service,
+            ingress,
+            disruption_budget,
+            callback_url: _, // in status
+        } = connector;
+        out.extend([object(config_map), object(deployment), object(service)]);
+        out.extend(ingress.as_ref().map(object));
+        out.push(object(disruption_budget));
+    }
+    for feed in feeds.values() {
+        let FeedWorkloads {
+            config_map,
+            cron_job,
+            run_now,
+        } = feed;
+        out.extend([object(config_map), object(cron_job)]);
+        out.extend(run_now.as_ref().map(object));
+    }
+    out
+}
+
+fn policy_objects(workloads: &PolicyWorkloads) -> Vec<Value> {
+    let PolicyWorkloads {
+        service_account,
+        config_map,
+        cron_job,
+        run_now,
+    } = workloads;
+    let mut out = vec![
+        object(service_account),
+        object(config_map),
+        object(cron_job),
+    ];
+    out.extend(run_now.as_ref().map(object));
+    out
+}
+
+fn looks<W, O: Default>(
+    world: &World,
+    key: &str,
+    plan: &Plan<W>,
+    children: fn(&Look, Option<&W>) -> O,
+    objects: fn(&W) -> Vec<Value>,
+) -> BTreeMap<String, Seen<O>> {
+    let given = world.seen.get(key);
+    plan.regions
+        .iter()
+        .filter_map(|(region, decided)| {
+            let workloads = decided.workloads();
+            let look = match given.and_then(|given| given.get(region)) {
+                Some(look) => look.clone(),
+                None if world.well && !matches!(decided, RegionPlan::Hold(_)) => Look::default(),
+                None => return None,
+            };
+            if let Some(silence) = &look.unknown {
+                let seen = Seen::Unknown {
+                    since: silence.since,
+                    reason: silence.reason.clone(),
+                    message: silence.message.clone(),
+                };
+                return Some((region.clone(), seen));
+            }
+            let planned = workloads.map(objects).unwrap_or_default();
+            let seen = Seen::Known {
+                children: children(&look, workloads),
+                inventory: look.inventory.clone().unwrap_or_else(|| entries(&planned)),
+                troubles: look
+                    .troubles
+                    .iter()
+                    .map(|(object, reason, message)| Trouble {
+                        object: object.clone(),
+                        reason: reason.clone(),
+                        message: message.clone(),
+                    })
+                    .collect(),
+            };
+            Some((region.clone(), seen))
+        })
+        .collect()
+}
+
+fn entries(planned: &[Value]) -> Vec<InventoryEntry> {
+    planned
+        .iter()
+        .map(|object| {
+            let text = |pointer: &str| {
+                object
+                    .pointer(pointer)
+                    .unwrap()
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            };
+            InventoryEntry {
+                kind: text("/kind"),
+                namespace: text("/metadata/namespace"),
+                name: text("/metadata/name"),
+                uid: format!("uid-{}", text("/metadata/name")),
+            }
+        })
+        .collect()
+}
+
+fn channel_children(look: &Look, workloads: Option<&ChannelWorkloads>) -> ChannelObserved {
+    let planned = workloads.and_then(|workloads| workloads.connector.as_ref());
+    let replicas = planned.and_then(|c| c.deployment.spec.as_ref()?.replicas);
+    ChannelObserved {
+        connector: look.connector.or(replicas.map(|all| (all, all))),
+        connector_waits: look.waits.clone(),
+        feeds: look
+            .feeds
+            .iter()
+            .map(|(name, value)| (name.clone(), run::<FeedReport>(value)))
+            .collect(),
+    }
+}
+
+fn policy_children(look: &Look, _: Option<&PolicyWorkloads>) -> PolicyObserved {
+    PolicyObserved {
+        run: look
+            .run
+            .as_ref()
+            .map(run::<RetainReport>)
+            .unwrap_or_default(),
+    }
+}
+
+/// `{running: [job, at], last: {job, at, succeeded, report}, jobs: [...]}`.
+fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B> {
+    let at = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    RunObserved {
+        running: value
+            .get("running")
+            .map(|running| (text(&running[0]), at(&running[1]))),
+        last: value.get("last").map(|last| RunEnd {
+            job: text(&last["job"]),
+            at: at(&last["at"]),
+            succeeded: last["succeeded"].as_bool().unwrap(),
+            report: last.get("report").map(|report| {
+                serde_json::from_value::<Report<B>>(report.clone())
+                    .unwrap_or_else(|error| panic!("{report}: {error}"))
+            }),
+        }),
+        jobs: value
+            .get("jobs")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(text)
+            .collect(),
+    }
+}
