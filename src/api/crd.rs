@@ -17,8 +17,8 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     ]
 }
 
-/// What stands above each file.
-const HEAD: &str = "# Made from the types in src/api by `make crds`; never edited.\n";
+/// What stands above each file, so that all of them can be read as one stream; `tradewind crds` writes the same.
+const HEAD: &str = "---\n";
 
 /// The CustomResourceDefinitions as files: name and content, in the order in which they are installed.
 pub fn files() -> Result<Vec<(String, String)>, serde_yaml::Error> {

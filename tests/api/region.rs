@@ -38,7 +38,7 @@ pub(crate) fn kind() -> Kind {
         namespace: None,
         least,
         specs: vec![local, remote],
-        cases: [place(), locale(), stores(), workloads()]
+        cases: [place(), locale(), ingress(), stores(), workloads()]
             .into_iter()
             .flatten()
             .collect(),
@@ -156,6 +156,11 @@ fn locale() -> Vec<crate::case::Case> {
                 ("1e2", PATTERN),
             ],
         ),
+    ]
+}
+
+fn ingress() -> Vec<crate::case::Case> {
+    vec![
         text("ingress.className", "traefik", "c".repeat(253), &[]),
         text(
             "ingress.domain",

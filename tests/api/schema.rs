@@ -68,23 +68,23 @@ fn below(path: &str, schema: &JSONSchemaProps, out: &mut Vec<Field>) {
         } else {
             format!("{path}.{name}")
         };
-        add(path, property, required.contains(name), out);
+        add(&path, property, required.contains(name), out);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
-        add(format!("{path}[]"), items, false, out);
+        add(&format!("{path}[]"), items, false, out);
     }
     if let Some(JSONSchemaPropsOrBool::Schema(values)) = &schema.additional_properties {
-        add(format!("{path}{{}}"), values, false, out);
+        add(&format!("{path}{{}}"), values, false, out);
     }
 }
 
-fn add(path: String, schema: &JSONSchemaProps, required: bool, out: &mut Vec<Field>) {
+fn add(path: &str, schema: &JSONSchemaProps, required: bool, out: &mut Vec<Field>) {
     out.push(Field {
-        path: path.clone(),
+        path: path.to_owned(),
         schema: schema.clone(),
         required,
     });
-    below(&path, schema, out);
+    below(path, schema, out);
 }
 
 /// Where a field stands in an object: its first item, its first key. None when the object hasn't got it.

@@ -1,5 +1,6 @@
 //! Walks every field of a kind's spec through the API server.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use serde_json::{Value, json};
 
 use crate::case::{Case, Form, Kind};
@@ -98,116 +99,148 @@ async fn names(server: &Server, kind: &Kind, faults: &mut Vec<String>) {
     }
 }
 
+/// Values to try, illegal ones with what must be said of them.
+#[derive(Default)]
+struct Trials {
+    changes: Vec<Value>,
+    worst: Vec<Value>,
+    illegal: Vec<(Value, &'static str)>,
+}
+
+impl Trials {
+    fn choice(&mut self, field: &Field, form: Option<&Form>) {
+        let refused = match form {
+            Some(Form::Ruled(refused)) => refused.clone(),
+            _ => Vec::new(),
+        };
+        let legal = |value: &Value| !refused.iter().any(|(no, _)| no == value);
+        self.changes
+            .extend(field.choices().into_iter().filter(legal));
+        self.illegal.push((json!("Nonsense"), "Unsupported value"));
+        self.illegal.extend(refused);
+    }
+
+    fn too_long(&mut self, schema: &JSONSchemaProps) {
+        let most = usize::try_from(schema.max_length.unwrap_or(0)).unwrap();
+        self.illegal.push((json!("a".repeat(most + 1)), "Too long"));
+        if schema.min_length.unwrap_or(0) > 0 {
+            self.illegal.push((json!(""), "should be at least"));
+        }
+    }
+
+    fn number(&mut self, schema: &JSONSchemaProps) {
+        let (least, most) = (schema.minimum.unwrap(), schema.maximum.unwrap());
+        #[allow(clippy::cast_possible_truncation, reason = "bounds of an i32")]
+        let (least, most) = (least as i64, most as i64);
+        self.changes.push(json!(least + 1));
+        self.worst.extend([json!(least), json!(most)]);
+        self.illegal
+            .push((json!(least - 1), "should be greater than or equal to"));
+        self.illegal
+            .push((json!(most + 1), "should be less than or equal to"));
+    }
+
+    fn list(&mut self, schema: &JSONSchemaProps, item: fn(usize) -> Value) {
+        let most = usize::try_from(schema.max_items.unwrap()).unwrap();
+        let items = |count| Value::Array((0..count).map(item).collect());
+        self.changes.push(items(1.max(most.min(2))));
+        self.worst.push(items(most));
+        self.illegal.push((items(most + 1), "must have at most"));
+        if schema
+            .x_kubernetes_list_type
+            .as_deref()
+            .is_some_and(|merge| merge != "atomic")
+        {
+            self.illegal
+                .push((json!([item(0), item(0)]), "Duplicate value"));
+        }
+        if schema.min_items.unwrap_or(0) > 0 {
+            self.illegal.push((json!([]), "should have at least"));
+        }
+    }
+
+    fn map(&mut self, schema: &JSONSchemaProps, entry: fn(usize) -> (String, Value)) {
+        let most = usize::try_from(schema.max_properties.unwrap()).unwrap();
+        let entries = |count| Value::Object((0..count).map(entry).collect());
+        self.changes.push(entries(2));
+        self.worst.push(entries(most));
+        self.illegal.push((entries(most + 1), "must have at most"));
+        self.illegal.push((json!({}), "name at least one label"));
+        self.illegal
+            .push((json!({"k".repeat(318): "v"}), "1 to 317 characters"));
+    }
+}
+
 impl Step<'_> {
     async fn walk(&mut self, name: &str) {
-        let (changes, worst, illegal) = self.values();
+        let Trials {
+            changes,
+            worst,
+            illegal,
+        } = self.values();
         for change in changes {
             let changed = schema::with(self.spec, &self.pointer, Some(change));
             let done = self.server.apply(self.kind, name, &changed).await;
             match self.case.and_then(|case| case.fixed) {
-                Some(message) => self.refused("change", done, message),
-                None => self.taken("change", done, &changed),
+                Some(message) => self.refused("change", &done, message),
+                None => self.taken("change", &done, &changed),
             }
             let reverted = self.server.apply(self.kind, name, self.spec).await;
-            self.taken("revert", reverted, self.spec);
+            self.taken("revert", &reverted, self.spec);
         }
         for value in worst {
             let spec = schema::with(self.spec, &self.pointer, Some(value));
             let done = self.server.could_create(self.kind, "worst", &spec).await;
-            self.taken("worst legal value", done, &spec);
+            self.taken("worst legal value", &done, &spec);
         }
         for (value, message) in illegal {
             let spec = schema::with(self.spec, &self.pointer, Some(value.clone()));
             let done = self.server.could_create(self.kind, "illegal", &spec).await;
-            self.refused(&format!("illegal value {}", short(&value)), done, message);
+            self.refused(&format!("illegal value {}", short(&value)), &done, message);
         }
         self.unknown_member().await;
         self.remove(name).await;
     }
 
-    /// What to try: changes, worst legal values, illegal values with their messages.
-    fn values(&mut self) -> (Vec<Value>, Vec<Value>, Vec<(Value, &'static str)>) {
-        let schema = &self.field.schema;
-        let case = self.case.map(|case| &case.form);
-        let (mut changes, mut worst, mut illegal) = (Vec::new(), Vec::new(), Vec::new());
+    /// What to try: by the case where there is one, else by the schema.
+    fn values(&mut self) -> Trials {
+        let mut trials = Trials::default();
         let wrong_type = if self.field.type_of() == "string" {
             json!(7)
         } else {
             json!("x")
         };
-        illegal.push((wrong_type, "must be of type"));
-        match (self.field.type_of(), case) {
-            ("string", form) if schema.enum_.is_some() => {
-                let refused = match form {
-                    Some(Form::Ruled(refused)) => refused.clone(),
-                    _ => Vec::new(),
-                };
-                let legal = |value: &Value| !refused.iter().any(|(no, _)| no == value);
-                changes.extend(self.field.choices().into_iter().filter(legal));
-                illegal.push((json!("Nonsense"), "Unsupported value"));
-                illegal.extend(refused);
-            }
+        trials.illegal.push((wrong_type, "must be of type"));
+        let schema = &self.field.schema;
+        match (self.field.type_of(), self.case.map(|case| &case.form)) {
+            ("string", form) if schema.enum_.is_some() => trials.choice(self.field, form),
             (
                 "string",
                 Some(Form::Text {
                     change,
-                    worst: longest,
-                    illegal: wrong,
+                    worst,
+                    illegal,
                 }),
             ) => {
-                changes.push(json!(change));
-                worst.push(json!(longest));
-                illegal.extend(
-                    wrong
+                trials.changes.push(json!(change));
+                trials.worst.push(json!(worst));
+                trials.illegal.extend(
+                    illegal
                         .iter()
                         .map(|(value, message)| (json!(value), *message)),
                 );
-                let most = usize::try_from(schema.max_length.unwrap_or(0)).unwrap();
-                illegal.push((json!("a".repeat(most + 1)), "Too long"));
-                if schema.min_length.unwrap_or(0) > 0 {
-                    illegal.push((json!(""), "should be at least"));
-                }
+                trials.too_long(schema);
             }
-            ("integer", _) => {
-                let (least, most) = (schema.minimum.unwrap(), schema.maximum.unwrap());
-                #[allow(clippy::cast_possible_truncation, reason = "bounds of an i32")]
-                let (least, most) = (least as i64, most as i64);
-                changes.push(json!(least + 1));
-                worst.extend([json!(least), json!(most)]);
-                illegal.push((json!(least - 1), "should be greater than or equal to"));
-                illegal.push((json!(most + 1), "should be less than or equal to"));
+            ("integer", _) => trials.number(schema),
+            ("array", Some(Form::List(item))) => trials.list(schema, *item),
+            ("object", Some(Form::Map(entry))) => trials.map(schema, *entry),
+            ("object", Some(Form::Ruled(refused))) => {
+                trials.illegal.extend(refused.iter().cloned());
             }
-            ("array", Some(Form::List(item))) => {
-                let most = usize::try_from(schema.max_items.unwrap()).unwrap();
-                let items = |count| Value::Array((0..count).map(item).collect());
-                changes.push(items(1.max(most.min(2))));
-                worst.push(items(most));
-                illegal.push((items(most + 1), "must have at most"));
-                if schema
-                    .x_kubernetes_list_type
-                    .as_deref()
-                    .is_some_and(|merge| merge != "atomic")
-                {
-                    illegal.push((json!([item(0), item(0)]), "Duplicate value"));
-                }
-                if schema.min_items.unwrap_or(0) > 0 {
-                    illegal.push((json!([]), "should have at least"));
-                }
-            }
-            ("object", Some(Form::Map(entry))) => {
-                let most = usize::try_from(schema.max_properties.unwrap()).unwrap();
-                let entries = |count| Value::Object((0..count).map(entry).collect());
-                changes.push(entries(2));
-                worst.push(entries(most));
-                illegal.push((entries(most + 1), "must have at most"));
-                illegal.push((json!({}), "name at least one label"));
-                illegal.push((json!({"k".repeat(318): "v"}), "1 to 317 characters"));
-            }
-            ("object", Some(Form::Ruled(refused))) => illegal.extend(refused.iter().cloned()),
             ("object", None) if !self.field.is_map() && !self.field.has_rules() => {}
             _ => self.fault("add a case: what is legal, what is not, and how that is told"),
         }
-        (changes, worst, illegal)
+        trials
     }
 
     /// Strict validation names a member that isn't there: a typing error is no silent loss.
@@ -219,7 +252,7 @@ impl Step<'_> {
         value["bogus"] = json!(1);
         let spec = schema::with(self.spec, &self.pointer, Some(value));
         let done = self.server.could_create(self.kind, "unknown", &spec).await;
-        self.refused("an unknown member", done, "bogus");
+        self.refused("an unknown member", &done, "bogus");
     }
 
     /// Without it, and with null, which the API server takes for nothing. What may not go is refused to a new object
@@ -236,33 +269,33 @@ impl Step<'_> {
         match kept {
             Some(_) if applied.is_err() => {}
             Some(_) => self.fault("remove: must be refused"),
-            None => self.taken("remove", applied, &without),
+            None => self.taken("remove", &applied, &without),
         }
         for (what, spec) in [("without", &without), ("null", &null)] {
             let done = self.server.could_create(self.kind, "without", spec).await;
             match kept {
-                Some(message) => self.refused(what, done, message),
-                None => self.taken(what, done, &without),
+                Some(message) => self.refused(what, &done, message),
+                None => self.taken(what, &done, &without),
             }
         }
         let back = self.server.apply(self.kind, name, self.spec).await;
-        self.taken("set", back, self.spec);
+        self.taken("set", &back, self.spec);
     }
 
-    fn taken(&mut self, what: &str, done: Result<Value, Refusal>, wanted: &Value) {
+    fn taken(&mut self, what: &str, done: &Result<Value, Refusal>, wanted: &Value) {
         if done.as_ref() != Ok(wanted) {
             self.fault(&format!(
                 "{what}: must be taken as it is: {}",
-                outcome(&done)
+                outcome(done)
             ));
         }
     }
 
-    fn refused(&mut self, what: &str, done: Result<Value, Refusal>, message: &str) {
+    fn refused(&mut self, what: &str, done: &Result<Value, Refusal>, message: &str) {
         if !done.as_ref().is_err_and(|told| told.contains(message)) {
             self.fault(&format!(
                 "{what}: must be refused with '{message}': {}",
-                outcome(&done)
+                outcome(done)
             ));
         }
     }
