@@ -1,0 +1,427 @@
+//! The fleet, the operator, and what a test does with them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::runtime::Runtime;
+use tradewind_dev::fleet::{Cluster, Fleet, FleetSpec, HUB};
+use tradewind_dev::story::install;
+use tradewind_dev::story::programs::{Operator, OperatorSpec, launch_operator};
+
+use crate::audit::Mark;
+use crate::given::{self, REGIONS, RUNS, TENANT};
+
+/// Kinds of children, as `kubectl` calls them.
+pub(crate) const KINDS: [&str; 9] = [
+    "configmaps",
+    "cronjobs.batch",
+    "deployments.apps",
+    "ingresses.networking.k8s.io",
+    "jobs.batch",
+    "poddisruptionbudgets.policy",
+    "secrets",
+    "serviceaccounts",
+    "services",
+];
+
+/// A machine that does other things too may be slow; a world that stands still is seen earlier.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+const LOOK_AGAIN: Duration = Duration::from_millis(400);
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+static FLEET: LazyLock<Fleet> = LazyLock::new(|| RUNTIME.block_on(found()));
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+async fn found() -> Fleet {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // While a test is being written, a fleet that runs already saves its start.
+    let fleet = match std::env::var("TRADEWIND_TEST_FLEET") {
+        Ok(name) => Fleet::attach(&name).unwrap(),
+        Err(_) => Fleet::start(FleetSpec::for_test("operator", &REGIONS).without_nodes())
+            .await
+            .unwrap(),
+    };
+    install::install(&fleet, checkout).await.unwrap();
+    fleet
+}
+
+/// Runs a test in a world in which nothing of Tradewind's is left, with an operator, and cleans up after it.
+pub(crate) fn with_operator<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
+    run(async {
+        let mut world = World {
+            fleet: &FLEET,
+            operator: None,
+        };
+        world.start().await;
+        world.clean().await;
+        let handle = World {
+            fleet: world.fleet,
+            operator: world.operator.take(),
+        };
+        test(handle).await;
+        let mut after = World {
+            fleet: &FLEET,
+            operator: None,
+        };
+        after.stop_any().await;
+    });
+}
+
+fn run(test: impl Future<Output = ()>) {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    LazyLock::force(&FLEET);
+    RUNTIME.block_on(test);
+}
+
+pub(crate) struct World {
+    fleet: &'static Fleet,
+    operator: Option<Operator>,
+}
+
+impl World {
+    pub(crate) fn hub(&self) -> Cluster {
+        self.fleet.cluster(HUB).unwrap()
+    }
+
+    pub(crate) fn cluster(&self, region: &str) -> Cluster {
+        self.fleet.cluster(region).unwrap()
+    }
+
+    fn spec() -> OperatorSpec {
+        OperatorSpec {
+            name: "operator".to_owned(),
+            program: PathBuf::from(env!("CARGO_BIN_EXE_tradewind")),
+            image: "tradewind:test".to_owned(),
+            args: [
+                "--lease-duration=3s",
+                "--lease-renew-deadline=2s",
+                "--lease-retry-period=500ms",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        }
+    }
+
+    /// Starts the operator and waits until it is ready.
+    pub(crate) async fn start(&mut self) {
+        self.launch().await;
+        self.until("the operator is ready", async || {
+            match self.asks("/readyz").await {
+                Ok(answer) if answer.starts_with("HTTP/1.0 200") => Ok(()),
+                Ok(answer) => Err(answer),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await;
+    }
+
+    /// Starts the operator without waiting for anything.
+    pub(crate) async fn launch(&mut self) {
+        self.stop_any().await;
+        self.operator = Some(launch_operator(self.fleet, &Self::spec()).unwrap());
+    }
+
+    /// Asks it to stop, as Kubernetes would.
+    pub(crate) async fn stop(&mut self) {
+        if let Some(operator) = self.operator.take() {
+            operator.daemon.stop(Duration::from_secs(25)).await.unwrap();
+        }
+    }
+
+    /// Kills it, as a node that fails would.
+    pub(crate) async fn kill(&mut self) {
+        if let Some(operator) = self.operator.take() {
+            operator.daemon.stop(Duration::ZERO).await.unwrap();
+        }
+    }
+
+    async fn stop_any(&mut self) {
+        self.operator = None;
+        let daemon = tradewind_dev::process::Daemon::named("operator", self.fleet.dir());
+        daemon.stop(Duration::from_secs(25)).await.unwrap();
+    }
+
+    /// Whether the operator runs.
+    pub(crate) fn is_running(&self) -> bool {
+        self.operator
+            .as_ref()
+            .is_some_and(|o| o.daemon.identity().is_some())
+    }
+
+    /// What the operator logged.
+    pub(crate) fn log(&self) -> String {
+        let daemon = tradewind_dev::process::Daemon::named("operator", self.fleet.dir());
+        std::fs::read_to_string(daemon.log_path()).unwrap_or_default()
+    }
+
+    /// What the operator answers at a path.
+    pub(crate) async fn asks(&self, path: &str) -> std::io::Result<String> {
+        let address = &self.operator.as_ref().unwrap().address;
+        let mut stream = tokio::net::TcpStream::connect(address).await?;
+        let request = format!("GET {path} HTTP/1.0\r\nHost: operator\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        let clusters = self.fleet.clusters();
+        let logs: Vec<_> = clusters
+            .map(|c| (c.name().to_owned(), c.audit_log()))
+            .collect();
+        Mark::now(&logs)
+    }
+
+    /// Applies on the hub as a platform engineer.
+    pub(crate) async fn apply(&self, objects: &[Value]) {
+        for object in objects {
+            install::apply(&self.hub(), &object.to_string())
+                .await
+                .unwrap();
+        }
+    }
+
+    /// Takes everything away, with an operator that runs, and waits until nothing is left anywhere.
+    pub(crate) async fn clean(&self) {
+        for cluster in self.fleet.clusters() {
+            // A test that failed may have left it frozen.
+            let _ = cluster.thaw();
+        }
+        for region in REGIONS {
+            self.give_kubeconfig(region).await;
+        }
+        let kinds = "socialchannels.tradewind.dev,datapolicies.tradewind.dev,regions.tradewind.dev";
+        let all = [
+            "delete",
+            kinds,
+            "--all",
+            "-A",
+            "--wait=false",
+            "--ignore-not-found",
+        ];
+        self.hub().kubectl(&all).await.unwrap();
+        self.hub()
+            .kubectl(&[
+                "delete",
+                "secret",
+                "aurora-meta",
+                "-n",
+                TENANT,
+                "--ignore-not-found",
+            ])
+            .await
+            .unwrap();
+        self.until("everything is gone", async || {
+            let left = self.left().await;
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(left.join(", "))
+            }
+        })
+        .await;
+    }
+
+    /// What of Tradewind's is left anywhere.
+    pub(crate) async fn left(&self) -> Vec<String> {
+        let mut left = Vec::new();
+        let kinds = "socialchannels.tradewind.dev,datapolicies.tradewind.dev,regions.tradewind.dev";
+        let names = self
+            .hub()
+            .kubectl(&["get", kinds, "-A", "-o", "name"])
+            .await
+            .unwrap();
+        left.extend(names.lines().map(str::to_owned));
+        for region in REGIONS {
+            let children = self.children(region).await;
+            left.extend(
+                children
+                    .into_iter()
+                    .map(|child| format!("{region}: {child}")),
+            );
+        }
+        left
+    }
+
+    /// Children of any kind in a region, as `kind namespace/name`.
+    pub(crate) async fn children(&self, region: &str) -> Vec<String> {
+        self.objects(region).await.into_keys().collect()
+    }
+
+    /// Children in a region by `kind namespace/name`.
+    pub(crate) async fn objects(&self, region: &str) -> BTreeMap<String, Value> {
+        let cluster = self.cluster(region);
+        let mut all = BTreeMap::new();
+        for namespace in [TENANT, RUNS] {
+            let kinds = KINDS.join(",");
+            let label = "app.kubernetes.io/managed-by=tradewind";
+            let args = ["get", &kinds, "-n", namespace, "-l", label, "-o", "json"];
+            let list: Value = serde_json::from_str(&cluster.kubectl(&args).await.unwrap()).unwrap();
+            for object in list["items"].as_array().unwrap() {
+                all.insert(name_of(object), object.clone());
+            }
+        }
+        all
+    }
+
+    pub(crate) async fn get(
+        &self,
+        cluster: &Cluster,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Value> {
+        let mut args = vec!["get", kind, name, "-o", "json", "--ignore-not-found"];
+        if !namespace.is_empty() {
+            args.extend(["-n", namespace]);
+        }
+        let text = cluster.kubectl(&args).await.unwrap();
+        (!text.trim().is_empty()).then(|| serde_json::from_str(&text).unwrap())
+    }
+
+    pub(crate) async fn channel(&self, name: &str) -> Value {
+        self.get(&self.hub(), "socialchannels.tradewind.dev", TENANT, name)
+            .await
+            .unwrap_or_default()
+    }
+
+    pub(crate) async fn region(&self, name: &str) -> Value {
+        self.get(&self.hub(), "regions.tradewind.dev", "", name)
+            .await
+            .unwrap_or_default()
+    }
+
+    /// A fresh kubeconfig for the operator's ServiceAccount in a region, in its Secret on the hub.
+    pub(crate) async fn give_kubeconfig(&self, region: &str) {
+        let account = (install::SYSTEM, install::ACCOUNT);
+        let kubeconfig = self
+            .cluster(region)
+            .service_account_kubeconfig(account.0, account.1)
+            .await
+            .unwrap();
+        self.put_kubeconfig(region, &kubeconfig).await;
+    }
+
+    pub(crate) async fn put_kubeconfig(&self, region: &str, kubeconfig: &str) {
+        let name = install::kubeconfig_secret(region);
+        let secret = install::secret(install::SYSTEM, &name, &[("value", kubeconfig)]);
+        install::apply(&self.hub(), &secret).await.unwrap();
+    }
+
+    /// Waits until the check finds what it looks for; its `Err` says what is missing.
+    pub(crate) async fn until<T>(
+        &self,
+        what: &str,
+        check: impl AsyncFn() -> Result<T, String>,
+    ) -> T {
+        let begun = Instant::now();
+        loop {
+            match check().await {
+                Ok(found) => return found,
+                Err(missing) if begun.elapsed() > PATIENCE => {
+                    let log = self.log();
+                    let lines: Vec<&str> = log.lines().collect();
+                    let tail = lines[lines.len().saturating_sub(15)..].join("\n");
+                    panic!("{what}: still {missing}\nthe operator's log ends with:\n{tail}");
+                }
+                Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Waits until a region has exactly these children, and none is on its way out.
+    pub(crate) async fn until_children(&self, region: &str, wanted: &[String]) {
+        self.until(&format!("the children in {region}"), async || {
+            let there = self.children(region).await;
+            if there == wanted {
+                return Ok(());
+            }
+            let missing: Vec<_> = wanted.iter().filter(|w| !there.contains(w)).collect();
+            let spare: Vec<_> = there.iter().filter(|t| !wanted.contains(t)).collect();
+            Err(format!("missing {missing:?}, spare {spare:?}"))
+        })
+        .await;
+    }
+
+    /// Applies everything and waits until it is there and said.
+    pub(crate) async fn converged(&self) {
+        self.apply(&given::all()).await;
+        self.until_converged().await;
+    }
+
+    pub(crate) async fn until_converged(&self) {
+        for region in REGIONS {
+            self.until_children(region, &given::children(region)).await;
+        }
+        self.quiet().await;
+    }
+
+    /// Waits until the operator has written nothing for some seconds.
+    pub(crate) async fn quiet(&self) {
+        let begun = Instant::now();
+        loop {
+            let mark = self.mark();
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            let writes = mark.writes();
+            if writes.is_empty() {
+                return;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "the operator does not come to rest: {writes:?}"
+            );
+        }
+    }
+}
+
+/// `kind namespace/name`.
+pub(crate) fn name_of(object: &Value) -> String {
+    let text = |pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let kind = text("/kind").to_lowercase();
+    let listed = KINDS.iter().find(|k| {
+        let singular = k.split('.').next().unwrap_or_default();
+        singular.strip_suffix('s') == Some(&kind) || singular.strip_suffix("es") == Some(&kind)
+    });
+    format!(
+        "{} {}/{}",
+        listed.unwrap_or(&kind.as_str()),
+        text("/metadata/namespace"),
+        text("/metadata/name")
+    )
+}
+
+/// A condition's status, reason and message.
+pub(crate) fn condition(object: &Value, kind: &str) -> (String, String, String) {
+    let conditions = object
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
+    let found = conditions
+        .into_iter()
+        .flatten()
+        .find(|c| c["type"] == kind)
+        .cloned()
+        .unwrap_or_default();
+    let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
+    (text("status"), text("reason"), text("message"))
+}
+
+/// A region's entry in a status.
+pub(crate) fn entry(object: &Value, region: &str) -> Value {
+    let regions = object.pointer("/status/regions").and_then(Value::as_array);
+    regions
+        .into_iter()
+        .flatten()
+        .find(|r| r["name"] == region)
+        .cloned()
+        .unwrap_or_default()
+}
