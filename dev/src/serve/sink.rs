@@ -59,7 +59,12 @@ pub struct Faults {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { fail_first: 0, fail_status: 503, latency_ms: 0, refuse: None }
+        Self {
+            fail_first: 0,
+            fail_status: 503,
+            latency_ms: 0,
+            refuse: None,
+        }
     }
 }
 

@@ -31,23 +31,37 @@ async fn nothing_acknowledged_is_lost_when_a_connector_is_killed() {
     assert_eq!((sent.acknowledged.len(), sent.given_up), (5_000, 0));
 
     until("everything owed was delivered", async || {
-        world.sql("SELECT count(*) FROM tradewind_connect.outbox WHERE state <> 'Delivered'").await == "0"
+        world
+            .sql("SELECT count(*) FROM tradewind_connect.outbox WHERE state <> 'Delivered'")
+            .await
+            == "0"
     })
     .await;
     let taken = world.sink().taken();
     let arrived = orders(&taken);
     let at_sink: BTreeSet<&String> = arrived.values().flatten().collect();
-    let missing = sent.acknowledged.iter().filter(|one| !at_sink.contains(&one.id)).count();
+    let missing = sent
+        .acknowledged
+        .iter()
+        .filter(|one| !at_sink.contains(&one.id))
+        .count();
     assert_eq!(missing, 0, "acknowledged and lost");
 
     let mut expected = sent.acknowledged.clone();
     expected.sort();
     for (person, ids) in &arrived {
-        let wanted: Vec<&String> =
-            expected.iter().filter(|one| one.person == *person).map(|one| &one.id).collect();
+        let wanted: Vec<&String> = expected
+            .iter()
+            .filter(|one| one.person == *person)
+            .map(|one| &one.id)
+            .collect();
         assert_eq!(ids.iter().collect::<Vec<_>>(), wanted, "{person}");
     }
-    assert_eq!(world.sink().overlaps(), 0, "two in flight about one subject");
+    assert_eq!(
+        world.sink().overlaps(),
+        0,
+        "two in flight about one subject"
+    );
     // Only what was in flight at the kill may come twice: a replica has 16 in flight at most.
     let repeated = taken.len() - at_sink.len();
     assert!(repeated <= 16, "{repeated} repeated");

@@ -28,7 +28,9 @@ pub(crate) async fn server() -> &'static Server {
     SERVER
         .get_or_init(async || {
             let _ = rustls::crypto::ring::default_provider().install_default();
-            Server::start(IpAddr::V4(Ipv4Addr::LOCALHOST)).await.unwrap()
+            Server::start(IpAddr::V4(Ipv4Addr::LOCALHOST))
+                .await
+                .unwrap()
         })
         .await
 }
@@ -107,7 +109,10 @@ impl World {
         };
         let sink = Sink::start(&options).await.unwrap();
         let entry = json!({"name": name, "url": sink.url(), "secret": options.secret_file});
-        self.task["spec"]["sinks"].as_array_mut().unwrap().push(entry);
+        self.task["spec"]["sinks"]
+            .as_array_mut()
+            .unwrap()
+            .push(entry);
         self.sinks.insert(name.to_owned(), sink);
     }
 
@@ -117,7 +122,14 @@ impl World {
 
     /// Runs SQL as the superuser in the channel's database.
     pub(crate) async fn sql(&self, sql: &str) -> String {
-        server().await.access().query(&self.database, sql).await.unwrap().trim().to_owned()
+        server()
+            .await
+            .access()
+            .query(&self.database, sql)
+            .await
+            .unwrap()
+            .trim()
+            .to_owned()
     }
 
     fn command(&self, flags: &[&str]) -> Command {
@@ -125,16 +137,29 @@ impl World {
         std::fs::write(&task, self.task.to_string()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tradewind-agent"));
         command.arg("connect").arg("--task").arg(task);
-        command.arg("--report-path").arg(self.dir.path().join("report.json")).args(flags);
+        command
+            .arg("--report-path")
+            .arg(self.dir.path().join("report.json"))
+            .args(flags);
         command
     }
 
     /// Starts a connector and does not wait for it.
     pub(crate) fn start_unready(&self, flags: &[&str]) -> Connector {
         let (webhook, admin) = (free_port(), free_port());
-        let log = self.dir.path().join(format!("connector-{}.log", webhook.port()));
+        let log = self
+            .dir
+            .path()
+            .join(format!("connector-{}.log", webhook.port()));
         let child = self
-            .command(&["--listen", "127.0.0.1", "--linger", "100", "--first-retry", "50"])
+            .command(&[
+                "--listen",
+                "127.0.0.1",
+                "--linger",
+                "100",
+                "--first-retry",
+                "50",
+            ])
             .args(["--webhook-port", &webhook.port().to_string()])
             .args(["--admin-port", &admin.port().to_string()])
             .args(flags)
@@ -143,13 +168,21 @@ impl World {
             .stderr(std::fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        Connector { child, webhook, admin, log }
+        Connector {
+            child,
+            webhook,
+            admin,
+            log,
+        }
     }
 
     /// Starts a connector and waits until it is ready.
     pub(crate) async fn start(&self, flags: &[&str]) -> Connector {
         let connector = self.start_unready(flags);
-        until("the connector is ready", async || connector.get("/readyz").await.0 == 200).await;
+        until("the connector is ready", async || {
+            connector.get("/readyz").await.0 == 200
+        })
+        .await;
         connector
     }
 
@@ -157,11 +190,19 @@ impl World {
     pub(crate) fn finish(&self, flags: &[&str]) -> (i32, Value) {
         let output = self.command(flags).output().unwrap();
         let report = std::fs::read_to_string(self.dir.path().join("report.json")).unwrap();
-        (output.status.code().unwrap(), serde_json::from_str(&report).unwrap())
+        (
+            output.status.code().unwrap(),
+            serde_json::from_str(&report).unwrap(),
+        )
     }
 
     pub(crate) fn sender(&self, connectors: &[&Connector]) -> Sender {
-        self.sender_to(connectors.iter().map(|connector| connector.webhook).collect())
+        self.sender_to(
+            connectors
+                .iter()
+                .map(|connector| connector.webhook)
+                .collect(),
+        )
     }
 
     pub(crate) fn sender_to(&self, targets: Vec<SocketAddr>) -> Sender {
@@ -170,7 +211,10 @@ impl World {
     }
 
     pub(crate) async fn taken(&self, count: usize) -> Vec<Taken> {
-        until("the sink took the events", async || self.sink().taken().len() >= count).await;
+        until("the sink took the events", async || {
+            self.sink().taken().len() >= count
+        })
+        .await;
         self.sink().taken()
     }
 }
@@ -186,7 +230,10 @@ pub(crate) struct Connector {
 impl Connector {
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         match reqwest::get(format!("http://{}{path}", self.admin)).await {
-            Ok(response) => (response.status().as_u16(), response.text().await.unwrap_or_default()),
+            Ok(response) => (
+                response.status().as_u16(),
+                response.text().await.unwrap_or_default(),
+            ),
             Err(_) => (0, String::new()),
         }
     }
@@ -196,7 +243,9 @@ impl Connector {
         let (status, text) = self.get("/metrics").await;
         assert_eq!(status, 200);
         assert!(text.ends_with("# EOF\n"), "an exposition ends with # EOF");
-        let value = text.lines().find_map(|line| line.strip_prefix(&format!("{series} ")));
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{series} ")));
         value.map_or(0.0, |value| value.parse().unwrap())
     }
 
@@ -212,7 +261,13 @@ impl Connector {
 
     pub(crate) fn ask_to_stop(&self) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     pub(crate) async fn ended(&mut self) -> ExitStatus {
@@ -221,7 +276,11 @@ impl Connector {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < limit, "the connector did not end: {}", self.log());
+            assert!(
+                Instant::now() < limit,
+                "the connector did not end: {}",
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -235,7 +294,10 @@ impl Drop for Connector {
 }
 
 fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// Waits until `condition` holds; panics with `what` when patience ends.
@@ -260,17 +322,30 @@ pub(crate) fn event(taken: &Taken) -> Value {
 }
 
 pub(crate) fn load(count: u32, rate: u32, subjects: u32) -> Load {
-    Load { count, rate, subjects, repeat_every: 0, give_up_after: 90, run: "run".to_owned() }
+    Load {
+        count,
+        rate,
+        subjects,
+        repeat_every: 0,
+        give_up_after: 90,
+        run: "run".to_owned(),
+    }
 }
 
 /// Each person's events in the order in which the sink first took them.
 pub(crate) fn orders(taken: &[Taken]) -> BTreeMap<String, Vec<String>> {
     let mut seen = std::collections::BTreeSet::new();
     let mut orders: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for one in taken.iter().filter(|one| seen.insert(one.webhook_id.clone())) {
+    for one in taken
+        .iter()
+        .filter(|one| seen.insert(one.webhook_id.clone()))
+    {
         let event = event(one);
         let person = event["sender"]["id"].as_str().unwrap().to_owned();
-        orders.entry(person).or_default().push(event["message"]["mid"].as_str().unwrap().to_owned());
+        orders
+            .entry(person)
+            .or_default()
+            .push(event["message"]["mid"].as_str().unwrap().to_owned());
     }
     orders
 }
