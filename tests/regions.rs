@@ -35,9 +35,10 @@ async fn regions_are_reached_lost_and_found_again() {
     sight::a_missing_right_is_told_and_its_return_noticed(&mut world).await;
     rotation::a_dead_token_is_noticed_and_a_new_one_taken_without_restart(&mut world).await;
     rotation::another_cluster_is_refused(&mut world).await;
+    // Before the outages: an API server that has just started forbids for a moment what it will allow.
+    sight::the_audit_logs_show_nothing_but_what_was_allowed(&world);
     outage::a_frozen_region_costs_the_others_nothing(&mut world).await;
     outage::a_stopped_api_server_is_refused_and_found_again(&mut world).await;
-    sight::the_audit_logs_show_nothing_but_what_was_allowed(&world);
     world.clusters.shutdown().await;
 
     election::of_three_one_leads_through_death_hang_and_goodbye(&fleet).await;
