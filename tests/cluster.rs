@@ -29,8 +29,11 @@ use tradewind_dev::fleet::{Fleet, FleetSpec};
 use tradewind_dev::story::Stage;
 
 /// The operator's lease in tests: short, so that a successor need not wait long.
-pub(crate) const LEASE: [&str; 3] =
-    ["--lease-duration=3s", "--lease-renew-deadline=2s", "--lease-retry-period=500ms"];
+pub(crate) const LEASE: [&str; 3] = [
+    "--lease-duration=3s",
+    "--lease-renew-deadline=2s",
+    "--lease-retry-period=500ms",
+];
 
 /// How long anything may take that should take seconds.
 pub(crate) const SOON: Duration = Duration::from_secs(120);
@@ -50,7 +53,9 @@ macro_rules! chapters {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_quickstart_lives_changes_survives_and_dies_cleanly() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let fleet = Fleet::start(FleetSpec::for_test("e2e", &["eu-west", "us-east"])).await.unwrap();
+    let fleet = Fleet::start(FleetSpec::for_test("e2e", &["eu-west", "us-east"]))
+        .await
+        .unwrap();
     let mut stage = Stage::on(fleet, &LEASE).await.unwrap();
     chapters!(stage:
         quickstart::everything_becomes_ready,

@@ -17,11 +17,23 @@ pub(crate) struct Offsets(BTreeMap<String, u64>);
 
 impl Offsets {
     pub(crate) fn now(stage: &Stage) -> Self {
-        Self(stage.fleet.clusters().map(|cluster| (cluster.name().to_owned(), length(&cluster))).collect())
+        Self(
+            stage
+                .fleet
+                .clusters()
+                .map(|cluster| (cluster.name().to_owned(), length(&cluster)))
+                .collect(),
+        )
     }
 
     pub(crate) fn start(stage: &Stage) -> Self {
-        Self(stage.fleet.clusters().map(|cluster| (cluster.name().to_owned(), 0)).collect())
+        Self(
+            stage
+                .fleet
+                .clusters()
+                .map(|cluster| (cluster.name().to_owned(), 0))
+                .collect(),
+        )
     }
 }
 
@@ -34,11 +46,18 @@ pub(crate) fn requests_since(stage: &Stage, offsets: &Offsets) -> Vec<(String, V
     let mut found = Vec::new();
     for cluster in stage.fleet.clusters() {
         let mut file = File::open(cluster.audit_log()).unwrap();
-        file.seek(SeekFrom::Start(offsets.0[cluster.name()])).unwrap();
+        file.seek(SeekFrom::Start(offsets.0[cluster.name()]))
+            .unwrap();
         for line in BufReader::new(file).lines() {
             // The last line may be half written.
-            let Ok(event) = serde_json::from_str::<Value>(&line.unwrap()) else { continue };
-            if event.pointer("/user/username").is_some_and(|user| user == OPERATOR) && event["stage"] == "ResponseComplete" {
+            let Ok(event) = serde_json::from_str::<Value>(&line.unwrap()) else {
+                continue;
+            };
+            if event
+                .pointer("/user/username")
+                .is_some_and(|user| user == OPERATOR)
+                && event["stage"] == "ResponseComplete"
+            {
                 found.push((cluster.name().to_owned(), event));
             }
         }
@@ -50,16 +69,43 @@ pub(crate) fn requests_since(stage: &Stage, offsets: &Offsets) -> Vec<(String, V
 pub(crate) fn writes_since(stage: &Stage, offsets: &Offsets) -> Vec<String> {
     requests_since(stage, offsets)
         .into_iter()
-        .filter(|(_, event)| matches!(event["verb"].as_str(), Some("create" | "update" | "patch" | "delete")))
-        .filter(|(_, event)| event.pointer("/responseStatus/code").and_then(Value::as_i64).is_some_and(|code| code < 300))
-        .filter(|(_, event)| !matches!(event.pointer("/objectRef/resource").and_then(Value::as_str), Some("leases" | "events")))
+        .filter(|(_, event)| {
+            matches!(
+                event["verb"].as_str(),
+                Some("create" | "update" | "patch" | "delete")
+            )
+        })
+        .filter(|(_, event)| {
+            event
+                .pointer("/responseStatus/code")
+                .and_then(Value::as_i64)
+                .is_some_and(|code| code < 300)
+        })
+        .filter(|(_, event)| {
+            !matches!(
+                event.pointer("/objectRef/resource").and_then(Value::as_str),
+                Some("leases" | "events")
+            )
+        })
         .map(|(cluster, event)| short(&cluster, &event))
         .collect()
 }
 
 fn short(cluster: &str, event: &Value) -> String {
-    let part = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
-    format!("{cluster} {} {} {}/{}", part("/verb"), part("/objectRef/resource"), part("/objectRef/namespace"), part("/objectRef/name"))
+    let part = |pointer: &str| {
+        event
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or("-")
+            .to_owned()
+    };
+    format!(
+        "{cluster} {} {} {}/{}",
+        part("/verb"),
+        part("/objectRef/resource"),
+        part("/objectRef/namespace"),
+        part("/objectRef/name")
+    )
 }
 
 /// One right: API group, resource with its subresource, verb.
@@ -68,15 +114,28 @@ type Right = (String, String, String);
 /// The operator used every right of the chart's rules and no other: what is refused shows as a 403, what is unused here.
 pub(crate) async fn the_verbs_used_are_the_chart_s_rules(stage: &mut Stage) {
     let all = requests_since(stage, &Offsets::start(stage));
-    assert!(all.len() > 100, "the audit logs hold only {} requests of the operator", all.len());
+    assert!(
+        all.len() > 100,
+        "the audit logs hold only {} requests of the operator",
+        all.len()
+    );
     let mut used: BTreeMap<bool, BTreeSet<Right>> = BTreeMap::new();
     for (cluster, event) in &all {
-        let code = event.pointer("/responseStatus/code").and_then(Value::as_i64).unwrap_or_default();
+        let code = event
+            .pointer("/responseStatus/code")
+            .and_then(Value::as_i64)
+            .unwrap_or_default();
         assert_ne!(code, 403, "refused in {cluster}: {event}");
-        let Some(reference) = event.get("objectRef") else { continue };
+        let Some(reference) = event.get("objectRef") else {
+            continue;
+        };
         let of = |key: &str| reference[key].as_str().unwrap_or_default().to_owned();
         let sub = of("subresource");
-        let resource = if sub.is_empty() { of("resource") } else { format!("{}/{sub}", of("resource")) };
+        let resource = if sub.is_empty() {
+            of("resource")
+        } else {
+            format!("{}/{sub}", of("resource"))
+        };
         let verb = event["verb"].as_str().unwrap().to_owned();
         let rights = used.entry(cluster == HUB).or_default();
         rights.insert((of("apiGroup"), resource.clone(), verb));
@@ -85,10 +144,17 @@ pub(crate) async fn the_verbs_used_are_the_chart_s_rules(stage: &mut Stage) {
             rights.insert((of("apiGroup"), resource, "create".into()));
         }
     }
-    for (hub, files) in [(true, ["hub", "hub-namespace", "hub-tenant"]), (false, ["region", "region-tenant", "region-runs"])] {
+    for (hub, files) in [
+        (true, ["hub", "hub-namespace", "hub-tenant"]),
+        (false, ["region", "region-tenant", "region-runs"]),
+    ] {
         let granted: BTreeSet<Right> = files.iter().flat_map(|file| rules(file)).collect();
         let spare: Vec<&Right> = granted.difference(&used[&hub]).collect();
-        assert!(spare.is_empty(), "granted and never used ({}): {spare:?}", files.join(", "));
+        assert!(
+            spare.is_empty(),
+            "granted and never used ({}): {spare:?}",
+            files.join(", ")
+        );
     }
 }
 
@@ -97,7 +163,12 @@ fn rules(file: &str) -> BTreeSet<Right> {
     let rules: Vec<Value> = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let mut found = BTreeSet::new();
     let list = |rule: &Value, key: &str| -> Vec<String> {
-        rule[key].as_array().unwrap().iter().map(|v| v.as_str().unwrap().to_owned()).collect()
+        rule[key]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_str().unwrap().to_owned())
+            .collect()
     };
     for rule in &rules {
         for group in list(rule, "apiGroups") {

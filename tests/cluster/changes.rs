@@ -12,17 +12,35 @@ const CHANNEL: &str = "aurora-instagram";
 const CONNECTOR: &str = "aurora-instagram-connector";
 
 async fn patch_channel(hub: &Cluster, patch: &str) {
-    hub.kubectl(&["patch", "socialchannel", "-n", TENANT, CHANNEL, "--type=merge", "-p", patch]).await.unwrap();
+    hub.kubectl(&[
+        "patch",
+        "socialchannel",
+        "-n",
+        TENANT,
+        CHANNEL,
+        "--type=merge",
+        "-p",
+        patch,
+    ])
+    .await
+    .unwrap();
 }
 
 async fn deployment(region: &Cluster) -> Value {
-    settle::get(region, "deployment", Some(TENANT), CONNECTOR).await.unwrap().unwrap_or_default()
+    settle::get(region, "deployment", Some(TENANT), CONNECTOR)
+        .await
+        .unwrap()
+        .unwrap_or_default()
 }
 
 async fn until_deployment(region: &Cluster, what: &str, good: impl Fn(&Value) -> bool) {
     settle::until(what, SOON, || async {
         let object = deployment(region).await;
-        Ok(if good(&object) { Ok(()) } else { Err(object["spec"].to_string().chars().take(600).collect()) })
+        Ok(if good(&object) {
+            Ok(())
+        } else {
+            Err(object["spec"].to_string().chars().take(600).collect())
+        })
     })
     .await
     .unwrap();
@@ -33,14 +51,39 @@ pub(crate) async fn fields_change_revert_and_go(stage: &mut Stage) {
     let hub = stage.fleet.cluster(HUB).unwrap();
     let region = stage.fleet.cluster("eu-west").unwrap();
     let before = dump(stage).await;
-    let mut channel = settle::get(&hub, "socialchannel", Some(TENANT), CHANNEL).await.unwrap().unwrap();
+    let mut channel = settle::get(&hub, "socialchannel", Some(TENANT), CHANNEL)
+        .await
+        .unwrap()
+        .unwrap();
     let spec = channel["spec"].take();
-    patch_channel(&hub, r#"{"spec":{"connector":{"replicas":{"min":1},"ingress":{}}}}"#).await;
-    until_deployment(&region, "one replica", |d| d.pointer("/spec/replicas").is_some_and(|r| r == 1)).await;
+    patch_channel(
+        &hub,
+        r#"{"spec":{"connector":{"replicas":{"min":1},"ingress":{}}}}"#,
+    )
+    .await;
+    until_deployment(&region, "one replica", |d| {
+        d.pointer("/spec/replicas").is_some_and(|r| r == 1)
+    })
+    .await;
     patch_channel(&hub, r#"{"spec":{"feeds":null}}"#).await;
     settle::until("feeds are gone", SOON, || async {
-        let left = region.kubectl(&["get", "cronjobs,configmaps", "-n", TENANT, "-l", "tradewind.dev/feed", "-o", "name"]).await?;
-        Ok(if left.trim().is_empty() { Ok(()) } else { Err(left) })
+        let left = region
+            .kubectl(&[
+                "get",
+                "cronjobs,configmaps",
+                "-n",
+                TENANT,
+                "-l",
+                "tradewind.dev/feed",
+                "-o",
+                "name",
+            ])
+            .await?;
+        Ok(if left.trim().is_empty() {
+            Ok(())
+        } else {
+            Err(left)
+        })
     })
     .await
     .unwrap();
@@ -49,8 +92,15 @@ pub(crate) async fn fields_change_revert_and_go(stage: &mut Stage) {
     settle::until("the same world", SOON, || async {
         let differs = difference(&before, &dump(stage).await);
         // Feeds that were removed have forgotten their last run.
-        let differs: Vec<String> = differs.into_iter().filter(|line| !line.contains("SocialChannel") && !line.contains("Job ")).collect();
-        Ok(if differs.is_empty() { Ok(()) } else { Err(differs.join("\n")) })
+        let differs: Vec<String> = differs
+            .into_iter()
+            .filter(|line| !line.contains("SocialChannel") && !line.contains("Job "))
+            .collect();
+        Ok(if differs.is_empty() {
+            Ok(())
+        } else {
+            Err(differs.join("\n"))
+        })
     })
     .await
     .unwrap();
@@ -59,25 +109,46 @@ pub(crate) async fn fields_change_revert_and_go(stage: &mut Stage) {
 /// Somebody edits our objects: fields that we declare come back, foreign containers and ports go.
 pub(crate) async fn drift_is_repaired_without_a_resync(stage: &mut Stage) {
     let region = stage.fleet.cluster("eu-west").unwrap();
-    let image = deployment(&region).await.pointer("/spec/template/spec/containers/0/image").cloned().unwrap();
+    let image = deployment(&region)
+        .await
+        .pointer("/spec/template/spec/containers/0/image")
+        .cloned()
+        .unwrap();
     let vandal = serde_json::json!([
         {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "tradewind-agent:vandal"},
         {"op": "add", "path": "/spec/template/spec/containers/0/env", "value": [{"name": "EVIL", "value": "1"}]},
     ]);
     let patch = vandal.to_string();
     region
-        .kubectl(&["patch", "deployment", CONNECTOR, "-n", TENANT, "--type=json", "-p", &patch, "--field-manager=vandal"])
+        .kubectl(&[
+            "patch",
+            "deployment",
+            CONNECTOR,
+            "-n",
+            TENANT,
+            "--type=json",
+            "-p",
+            &patch,
+            "--field-manager=vandal",
+        ])
         .await
         .unwrap();
     until_deployment(&region, "the image and env are ours again", |d| {
         d.pointer("/spec/template/spec/containers/0/image") == Some(&image)
-            && !d.pointer("/spec/template/spec/containers/0").is_some_and(|c| c.to_string().contains("EVIL"))
+            && !d
+                .pointer("/spec/template/spec/containers/0")
+                .is_some_and(|c| c.to_string().contains("EVIL"))
     })
     .await;
-    region.kubectl(&["delete", "service", CONNECTOR, "-n", TENANT]).await.unwrap();
+    region
+        .kubectl(&["delete", "service", CONNECTOR, "-n", TENANT])
+        .await
+        .unwrap();
     settle::until("the Service is back", SOON, || async {
         let found = settle::get(&region, "service", Some(TENANT), CONNECTOR).await?;
-        Ok(found.map(|_| ()).ok_or_else(|| "it is not there".to_owned()))
+        Ok(found
+            .map(|_| ())
+            .ok_or_else(|| "it is not there".to_owned()))
     })
     .await
     .unwrap();
@@ -89,34 +160,108 @@ pub(crate) async fn a_strangers_object_is_named_and_left_alone(stage: &mut Stage
     let hub = stage.fleet.cluster(HUB).unwrap();
     let region = stage.fleet.cluster("eu-west").unwrap();
     let name = "newcomer-connector";
-    region.kubectl(&["create", "configmap", name, "-n", TENANT, "--from-literal=owner=somebody"]).await.unwrap();
-    region.kubectl(&["create", "service", "clusterip", name, "-n", TENANT, "--tcp=9999"]).await.unwrap();
+    region
+        .kubectl(&[
+            "create",
+            "configmap",
+            name,
+            "-n",
+            TENANT,
+            "--from-literal=owner=somebody",
+        ])
+        .await
+        .unwrap();
+    region
+        .kubectl(&[
+            "create",
+            "service",
+            "clusterip",
+            name,
+            "-n",
+            TENANT,
+            "--tcp=9999",
+        ])
+        .await
+        .unwrap();
     let channel = newcomer(&hub).await;
     install::apply(&hub, &channel).await.unwrap();
     settle::until("the conflict in status", SOON, || async {
-        let object = settle::get(&hub, "socialchannel", Some(TENANT), "newcomer").await?.unwrap_or_default();
+        let object = settle::get(&hub, "socialchannel", Some(TENANT), "newcomer")
+            .await?
+            .unwrap_or_default();
         let text = object["status"].to_string();
-        Ok(if text.contains("Conflict") && text.contains(name) { Ok(()) } else { Err(text) })
+        Ok(if text.contains("Conflict") && text.contains(name) {
+            Ok(())
+        } else {
+            Err(text)
+        })
     })
     .await
     .unwrap();
-    let service = settle::get(&region, "service", Some(TENANT), name).await.unwrap().unwrap();
-    assert_eq!(service.pointer("/spec/ports/0/port").unwrap(), 9999, "the stranger's Service was changed");
-    let theirs = settle::get(&region, "configmap", Some(TENANT), name).await.unwrap().unwrap();
+    let service = settle::get(&region, "service", Some(TENANT), name)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        service.pointer("/spec/ports/0/port").unwrap(),
+        9999,
+        "the stranger's Service was changed"
+    );
+    let theirs = settle::get(&region, "configmap", Some(TENANT), name)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(theirs["data"], serde_json::json!({"owner": "somebody"}));
-    region.kubectl(&["delete", "service,configmap", name, "-n", TENANT]).await.unwrap();
-    settle::condition_true(&hub, ("socialchannel", Some(TENANT), "newcomer"), "Ready", SOON).await.unwrap();
-    hub.kubectl(&["delete", "socialchannel", "-n", TENANT, "newcomer", "--timeout=60s"]).await.unwrap();
-    let left = region
-        .kubectl(&["get", "all,configmaps,serviceaccounts,secrets", "-n", TENANT, "-l", "tradewind.dev/name=newcomer", "-o", "name"])
+    region
+        .kubectl(&["delete", "service,configmap", name, "-n", TENANT])
         .await
         .unwrap();
-    assert_eq!(left.lines().filter(|line| !line.starts_with("pod/")).count(), 0, "{left}");
+    settle::condition_true(
+        &hub,
+        ("socialchannel", Some(TENANT), "newcomer"),
+        "Ready",
+        SOON,
+    )
+    .await
+    .unwrap();
+    hub.kubectl(&[
+        "delete",
+        "socialchannel",
+        "-n",
+        TENANT,
+        "newcomer",
+        "--timeout=60s",
+    ])
+    .await
+    .unwrap();
+    let left = region
+        .kubectl(&[
+            "get",
+            "all,configmaps,serviceaccounts,secrets",
+            "-n",
+            TENANT,
+            "-l",
+            "tradewind.dev/name=newcomer",
+            "-o",
+            "name",
+        ])
+        .await
+        .unwrap();
+    assert_eq!(
+        left.lines()
+            .filter(|line| !line.starts_with("pod/"))
+            .count(),
+        0,
+        "{left}"
+    );
 }
 
 /// A copy of the partner's channel under another name.
 async fn newcomer(hub: &Cluster) -> String {
-    let mut channel = settle::get(hub, "socialchannel", Some(TENANT), "aurora-partner").await.unwrap().unwrap();
+    let mut channel = settle::get(hub, "socialchannel", Some(TENANT), "aurora-partner")
+        .await
+        .unwrap()
+        .unwrap();
     let spec = channel["spec"].take();
     serde_json::json!({
         "apiVersion": "tradewind.dev/v1alpha1", "kind": "SocialChannel",

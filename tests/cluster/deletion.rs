@@ -8,23 +8,66 @@ use crate::SOON;
 
 pub(crate) async fn nothing_is_left_behind(stage: &mut Stage) {
     let hub = stage.fleet.cluster(HUB).unwrap();
-    let saved = hub.kubectl(&["get", "secret", "-n", SYSTEM, &install::kubeconfig_secret("us-east"), "-o", "json"]).await.unwrap();
+    let saved = hub
+        .kubectl(&[
+            "get",
+            "secret",
+            "-n",
+            SYSTEM,
+            &install::kubeconfig_secret("us-east"),
+            "-o",
+            "json",
+        ])
+        .await
+        .unwrap();
     // The kubeconfig first: what it led to cannot be cleaned, and that is said.
-    hub.kubectl(&["delete", "secret", "-n", SYSTEM, &install::kubeconfig_secret("us-east")]).await.unwrap();
-    hub.kubectl(&["delete", "region", "--all", "--wait=false"]).await.unwrap();
-    hub.kubectl(&["delete", "socialchannel", "-n", TENANT, "aurora-partner", "--wait=false"]).await.unwrap();
+    hub.kubectl(&[
+        "delete",
+        "secret",
+        "-n",
+        SYSTEM,
+        &install::kubeconfig_secret("us-east"),
+    ])
+    .await
+    .unwrap();
+    hub.kubectl(&["delete", "region", "--all", "--wait=false"])
+        .await
+        .unwrap();
+    hub.kubectl(&[
+        "delete",
+        "socialchannel",
+        "-n",
+        TENANT,
+        "aurora-partner",
+        "--wait=false",
+    ])
+    .await
+    .unwrap();
     settle::until("us-east says what it waits for", SOON, || async {
-        let object = settle::get(&hub, "region", None, "us-east").await?.unwrap_or_default();
-        let text = settle::condition(&object, "Deleting").map(|(s, r, m)| format!("{s} {r} {m}")).unwrap_or_default();
-        Ok(if text.starts_with("True") && text.contains("kubeconfig") { Ok(()) } else { Err(object["status"].to_string()) })
+        let object = settle::get(&hub, "region", None, "us-east")
+            .await?
+            .unwrap_or_default();
+        let text = settle::condition(&object, "Deleting")
+            .map(|(s, r, m)| format!("{s} {r} {m}"))
+            .unwrap_or_default();
+        Ok(if text.starts_with("True") && text.contains("kubeconfig") {
+            Ok(())
+        } else {
+            Err(object["status"].to_string())
+        })
     })
     .await
     .unwrap();
     let mut secret: serde_json::Value = serde_json::from_str(&saved).unwrap();
-    secret["metadata"] = serde_json::json!({"name": install::kubeconfig_secret("us-east"), "namespace": SYSTEM});
+    secret["metadata"] =
+        serde_json::json!({"name": install::kubeconfig_secret("us-east"), "namespace": SYSTEM});
     install::apply(&hub, &secret.to_string()).await.unwrap();
-    hub.kubectl(&["delete", "namespace", TENANT, "--wait=false"]).await.unwrap();
-    hub.kubectl(&["delete", "datapolicy", "--all", "--wait=false"]).await.unwrap();
+    hub.kubectl(&["delete", "namespace", TENANT, "--wait=false"])
+        .await
+        .unwrap();
+    hub.kubectl(&["delete", "datapolicy", "--all", "--wait=false"])
+        .await
+        .unwrap();
     settle::until("the hub is empty", SOON * 2, || async {
         let left = hub.kubectl(&["get", "tradewind", "-A", "-o", "name"]).await?;
         let namespace = hub.kubectl(&["get", "namespace", TENANT, "--ignore-not-found", "-o", "name"]).await?;
@@ -37,7 +80,11 @@ pub(crate) async fn nothing_is_left_behind(stage: &mut Stage) {
     })
     .await
     .unwrap();
-    for region in stage.fleet.clusters().filter(|cluster| cluster.name() != HUB) {
+    for region in stage
+        .fleet
+        .clusters()
+        .filter(|cluster| cluster.name() != HUB)
+    {
         settle::until(&format!("{} is empty", region.name()), SOON, || async {
             let kinds = "deployments,services,configmaps,serviceaccounts,secrets,cronjobs,jobs,poddisruptionbudgets,ingresses,pods";
             let mut left = String::new();

@@ -22,16 +22,35 @@ async fn restore_shops(stage: &Stage) {
         let access = &stage.info.databases[region].access;
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname IN ('orders', 'orders_seed')";
         access.query("postgres", end).await.unwrap();
-        access.query("postgres", "DROP DATABASE IF EXISTS orders WITH (FORCE)").await.unwrap();
-        access.query("postgres", "CREATE DATABASE orders TEMPLATE orders_seed").await.unwrap();
+        access
+            .query("postgres", "DROP DATABASE IF EXISTS orders WITH (FORCE)")
+            .await
+            .unwrap();
+        access
+            .query("postgres", "CREATE DATABASE orders TEMPLATE orders_seed")
+            .await
+            .unwrap();
     }
 }
 
 async fn remove_everything(stage: &Stage) {
     let hub = stage.fleet.cluster(HUB).unwrap();
-    hub.kubectl(&["delete", "socialchannel", "-n", TENANT, "--all", "--timeout=90s"]).await.unwrap();
-    hub.kubectl(&["delete", "datapolicy", "--all", "--timeout=90s"]).await.unwrap();
-    hub.kubectl(&["delete", "region", "--all", "--timeout=90s"]).await.unwrap();
+    hub.kubectl(&[
+        "delete",
+        "socialchannel",
+        "-n",
+        TENANT,
+        "--all",
+        "--timeout=90s",
+    ])
+    .await
+    .unwrap();
+    hub.kubectl(&["delete", "datapolicy", "--all", "--timeout=90s"])
+        .await
+        .unwrap();
+    hub.kubectl(&["delete", "region", "--all", "--timeout=90s"])
+        .await
+        .unwrap();
 }
 
 /// The story that every round tells: apply, run feeds, preview, approve, erase.
@@ -40,9 +59,15 @@ async fn story(stage: &Stage) {
     chapter::run_feeds(stage, "feeds-kill").await;
     let hub = stage.fleet.cluster(HUB).unwrap();
     for (policy, _) in quickstart::POLICIES {
-        let preview = quickstart::retention_run_as(&hub, policy, "preview", SOON).await.unwrap();
-        quickstart::approve(&hub, policy, &quickstart::previews(&preview)).await.unwrap();
-        let done = quickstart::retention_run_as(&hub, policy, "erase", SOON).await.unwrap();
+        let preview = quickstart::retention_run_as(&hub, policy, "preview", SOON)
+            .await
+            .unwrap();
+        quickstart::approve(&hub, policy, &quickstart::previews(&preview))
+            .await
+            .unwrap();
+        let done = quickstart::retention_run_as(&hub, policy, "erase", SOON)
+            .await
+            .unwrap();
         chapter::adds_up(&done);
     }
     quickstart::ready(&stage.fleet, SOON).await.unwrap();
@@ -55,19 +80,31 @@ pub(crate) async fn killed_after_any_write_the_world_is_the_same(stage: &mut Sta
     story(stage).await;
     let total = writes_since(stage, &offsets).len();
     let reference = settled(stage).await;
-    assert!(total > 2 * ROUNDS * KILLS, "the story has only {total} writes");
+    assert!(
+        total > 2 * ROUNDS * KILLS,
+        "the story has only {total} writes"
+    );
     let mut seen = Vec::new();
     for round in 0..ROUNDS {
         remove_everything(stage).await;
         restore_shops(stage).await;
         // 20 values of k, spread over the story; each round takes every fifth.
-        let values: Vec<usize> = (0..KILLS).map(|kill| 1 + (kill * ROUNDS + round) * (total - 1) / (ROUNDS * KILLS)).collect();
+        let values: Vec<usize> = (0..KILLS)
+            .map(|kill| 1 + (kill * ROUNDS + round) * (total - 1) / (ROUNDS * KILLS))
+            .collect();
         let killed = tell_with_kills(stage, &values).await;
-        assert!(killed > 0, "round {round}: the story ended before its first kill");
+        assert!(
+            killed > 0,
+            "round {round}: the story ended before its first kill"
+        );
         seen.extend(values.into_iter().take(killed));
         settle::until(&format!("round {round}: the same world"), SOON, || async {
             let differs = difference(&reference, &dump(stage).await);
-            Ok(if differs.is_empty() { Ok(()) } else { Err(differs.join("\n")) })
+            Ok(if differs.is_empty() {
+                Ok(())
+            } else {
+                Err(differs.join("\n"))
+            })
         })
         .await
         .unwrap();
@@ -82,7 +119,11 @@ async fn settled(stage: &Stage) -> BTreeMap<String, String> {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let second = dump(stage).await;
         let differs = difference(&first, &second);
-        Ok(if differs.is_empty() { Ok(second) } else { Err(differs.join("\n")) })
+        Ok(if differs.is_empty() {
+            Ok(second)
+        } else {
+            Err(differs.join("\n"))
+        })
     })
     .await
     .unwrap()
@@ -118,20 +159,45 @@ async fn tell_with_kills(stage: &mut Stage, values: &[usize]) -> usize {
 pub(crate) async fn a_killed_retention_pod_loses_nothing(stage: &mut Stage) {
     let hub = stage.fleet.cluster(HUB).unwrap();
     let region = stage.fleet.cluster("eu-west").unwrap();
-    let reference = sql_of(stage, "eu-west", "SELECT count(*) || md5(string_agg(id::text, ',' ORDER BY id)) FROM orders").await;
+    let reference = sql_of(
+        stage,
+        "eu-west",
+        "SELECT count(*) || md5(string_agg(id::text, ',' ORDER BY id)) FROM orders",
+    )
+    .await;
     remove_policies_and_restore(stage).await;
-    let preview = quickstart::retention_run_as(&hub, "eu-customers", "preview-2", SOON).await.unwrap();
+    let preview = quickstart::retention_run_as(&hub, "eu-customers", "preview-2", SOON)
+        .await
+        .unwrap();
     // Each delete waits a little, so that there is a middle to die in.
     let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END$$; \
                 CREATE TRIGGER slow AFTER DELETE ON messages FOR EACH STATEMENT EXECUTE FUNCTION slow()";
-    stage.info.databases["eu-west"].access.query("orders", slow).await.unwrap();
-    quickstart::approve(&hub, "eu-customers", &quickstart::previews(&preview)).await.unwrap();
-    let before: i64 = sql_of(stage, "eu-west", "SELECT count(*) FROM messages").await.trim().parse().unwrap();
+    stage.info.databases["eu-west"]
+        .access
+        .query("orders", slow)
+        .await
+        .unwrap();
+    quickstart::approve(&hub, "eu-customers", &quickstart::previews(&preview))
+        .await
+        .unwrap();
+    let before: i64 = sql_of(stage, "eu-west", "SELECT count(*) FROM messages")
+        .await
+        .trim()
+        .parse()
+        .unwrap();
     let run = quickstart::retention_run_as(&hub, "eu-customers", "erase-2", SOON * 2);
     let kill = async {
         settle::until("rows are going", SOON, || async {
-            let now: i64 = sql_of(stage, "eu-west", "SELECT count(*) FROM messages").await.trim().parse().unwrap();
-            Ok(if now < before { Ok(()) } else { Err(format!("{now} messages")) })
+            let now: i64 = sql_of(stage, "eu-west", "SELECT count(*) FROM messages")
+                .await
+                .trim()
+                .parse()
+                .unwrap();
+            Ok(if now < before {
+                Ok(())
+            } else {
+                Err(format!("{now} messages"))
+            })
         })
         .await
         .unwrap();
@@ -143,15 +209,28 @@ pub(crate) async fn a_killed_retention_pod_loses_nothing(stage: &mut Stage) {
     };
     let (done, ()) = tokio::join!(run, kill);
     chapter::adds_up(&done.unwrap());
-    let after = sql_of(stage, "eu-west", "SELECT count(*) || md5(string_agg(id::text, ',' ORDER BY id)) FROM orders").await;
+    let after = sql_of(
+        stage,
+        "eu-west",
+        "SELECT count(*) || md5(string_agg(id::text, ',' ORDER BY id)) FROM orders",
+    )
+    .await;
     assert_eq!(reference, after, "the orders that are left");
-    let pods = region.kubectl(&["get", "pods", "-n", RUNS, "-o", "name"]).await.unwrap();
-    assert!(pods.lines().count() >= 2, "the killed pod and its successor: {pods}");
+    let pods = region
+        .kubectl(&["get", "pods", "-n", RUNS, "-o", "name"])
+        .await
+        .unwrap();
+    assert!(
+        pods.lines().count() >= 2,
+        "the killed pod and its successor: {pods}"
+    );
 }
 
 async fn remove_policies_and_restore(stage: &Stage) {
     let hub = stage.fleet.cluster(HUB).unwrap();
-    hub.kubectl(&["delete", "datapolicy", "--all", "--timeout=90s"]).await.unwrap();
+    hub.kubectl(&["delete", "datapolicy", "--all", "--timeout=90s"])
+        .await
+        .unwrap();
     restore_shops(stage).await;
     stage.apply_quickstart().await.unwrap();
 }
@@ -160,10 +239,16 @@ async fn remove_policies_and_restore(stage: &Stage) {
 fn agents(command: &str) -> Vec<i32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-        if words.first().is_some_and(|word| word.ends_with(b"/tradewind-agent")) && words.get(1) == Some(&command.as_bytes()) {
+        if words
+            .first()
+            .is_some_and(|word| word.ends_with(b"/tradewind-agent"))
+            && words.get(1) == Some(&command.as_bytes())
+        {
             found.push(pid);
         }
     }

@@ -17,10 +17,19 @@ pub(crate) async fn dump(stage: &Stage) -> BTreeMap<String, String> {
     let mut world = BTreeMap::new();
     let hub = stage.fleet.cluster(HUB).unwrap();
     objects(&hub, &["get", "tradewind", "-A", "-o", "json"], &mut world).await;
-    for region in stage.fleet.clusters().filter(|cluster| cluster.name() != HUB) {
+    for region in stage
+        .fleet
+        .clusters()
+        .filter(|cluster| cluster.name() != HUB)
+    {
         for namespace in [TENANT, RUNS] {
             let mine = "app.kubernetes.io/managed-by=tradewind";
-            objects(&region, &["get", CHILDREN, "-n", namespace, "-l", mine, "-o", "json"], &mut world).await;
+            objects(
+                &region,
+                &["get", CHILDREN, "-n", namespace, "-l", mine, "-o", "json"],
+                &mut world,
+            )
+            .await;
         }
         for (table, digest) in tables(stage, region.name()).await {
             world.insert(format!("{} table {table}", region.name()), digest);
@@ -36,11 +45,16 @@ async fn objects(cluster: &Cluster, args: &[&str], world: &mut BTreeMap<String, 
             "{} {} {}/{}",
             cluster.name(),
             item["kind"].as_str().unwrap(),
-            item.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("-"),
-            item.pointer("/metadata/name").and_then(Value::as_str).unwrap()
+            item.pointer("/metadata/namespace")
+                .and_then(Value::as_str)
+                .unwrap_or("-"),
+            item.pointer("/metadata/name")
+                .and_then(Value::as_str)
+                .unwrap()
         );
         // A schedule's own Jobs are Kubernetes' doing; those that were asked for are ours.
-        let scheduled = item["kind"] == "Job" && item.pointer("/metadata/ownerReferences").is_some();
+        let scheduled =
+            item["kind"] == "Job" && item.pointer("/metadata/ownerReferences").is_some();
         if !scheduled {
             world.insert(name, serde_json::to_string_pretty(&normal(item)).unwrap());
         }
@@ -52,8 +66,21 @@ fn normal(object: &Value) -> Value {
     let mut object = object.clone();
     scrub(&mut object, &[]);
     if let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.retain(|key, _| matches!(key.as_str(), "name" | "namespace" | "labels" | "annotations" | "finalizers" | "deletionTimestamp"));
-        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        metadata.retain(|key, _| {
+            matches!(
+                key.as_str(),
+                "name"
+                    | "namespace"
+                    | "labels"
+                    | "annotations"
+                    | "finalizers"
+                    | "deletionTimestamp"
+            )
+        });
+        if let Some(annotations) = metadata
+            .get_mut("annotations")
+            .and_then(Value::as_object_mut)
+        {
             annotations.retain(|key, _| key.starts_with("tradewind.dev/"));
         }
     }
@@ -67,14 +94,33 @@ fn normal(object: &Value) -> Value {
 /// Removes times, uids, versions, generations and run ids wherever they stand.
 fn scrub(value: &mut Value, path: &[&str]) {
     const VARIES: [&str; 19] = [
-        "uid", "resourceVersion", "generation", "observedGeneration", "creationTimestamp", "managedFields",
-        "lastTransitionTime", "startedAt", "finishedAt", "lastRun_at", "lastFeed", "lastSuccess", "nextRun", "asOf",
-        "clusterId", "clusterIP", "clusterIPs", "run", "controller-uid",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "observedGeneration",
+        "creationTimestamp",
+        "managedFields",
+        "lastTransitionTime",
+        "startedAt",
+        "finishedAt",
+        "lastRun_at",
+        "lastFeed",
+        "lastSuccess",
+        "nextRun",
+        "asOf",
+        "clusterId",
+        "clusterIP",
+        "clusterIPs",
+        "run",
+        "controller-uid",
     ];
     match value {
         Value::Object(members) => {
             members.retain(|key, _| {
-                !VARIES.contains(&key.as_str()) && !key.contains("controller-uid") && !key.contains("config-hash") && !key.contains("Hash")
+                !VARIES.contains(&key.as_str())
+                    && !key.contains("controller-uid")
+                    && !key.contains("config-hash")
+                    && !key.contains("Hash")
             });
             // In the status of kinds, `lastRun` is a time in one place and a run in another.
             if members.get("lastRun").is_some_and(Value::is_string) {
@@ -89,7 +135,12 @@ fn scrub(value: &mut Value, path: &[&str]) {
                 scrub(member, path);
             }
             // Lists with names are sets.
-            members.sort_by_key(|member| member.get("name").map(ToString::to_string).unwrap_or_default());
+            members.sort_by_key(|member| {
+                member
+                    .get("name")
+                    .map(ToString::to_string)
+                    .unwrap_or_default()
+            });
         }
         Value::String(text) => {
             // A task is JSON inside a string; the preview in it has a time.
@@ -107,10 +158,15 @@ fn scrub(value: &mut Value, path: &[&str]) {
 /// Row count and a digest of the keys of each table of the shop.
 async fn tables(stage: &Stage, region: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    for (table, key) in
-        [("customers", "id::text"), ("orders", "id::text"), ("invoices", "year || '/' || number"), ("messages", "id::text")]
-    {
-        let sql = format!("SELECT count(*) || ' ' || md5(string_agg({key}, ',' ORDER BY {key})) FROM {table}");
+    for (table, key) in [
+        ("customers", "id::text"),
+        ("orders", "id::text"),
+        ("invoices", "year || '/' || number"),
+        ("messages", "id::text"),
+    ] {
+        let sql = format!(
+            "SELECT count(*) || ' ' || md5(string_agg({key}, ',' ORDER BY {key})) FROM {table}"
+        );
         found.insert(table.to_owned(), sql_of(stage, region, &sql).await);
     }
     found
@@ -123,7 +179,10 @@ pub(crate) async fn sql_of(stage: &Stage, region: &str, sql: &str) -> String {
 }
 
 /// What differs, in few words.
-pub(crate) fn difference(reference: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn difference(
+    reference: &BTreeMap<String, String>,
+    other: &BTreeMap<String, String>,
+) -> Vec<String> {
     let mut out = Vec::new();
     for (name, before) in reference {
         match other.get(name) {
@@ -141,6 +200,11 @@ pub(crate) fn difference(reference: &BTreeMap<String, String>, other: &BTreeMap<
             Some(_) => {}
         }
     }
-    out.extend(other.keys().filter(|name| !reference.contains_key(*name)).map(|name| format!("new: {name}")));
+    out.extend(
+        other
+            .keys()
+            .filter(|name| !reference.contains_key(*name))
+            .map(|name| format!("new: {name}")),
+    );
     out
 }
