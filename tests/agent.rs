@@ -3,7 +3,10 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "the helpers of tests are tests as well"
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
 
 #[path = "agent/connect.rs"]

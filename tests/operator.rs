@@ -1,12 +1,15 @@
 //! The operator on real API servers: a hub and two regions without nodes, the real binary, and nothing but `kubectl` to
 //! see and to meddle with. One fleet serves all tests, one after the other.
-#![cfg(feature = "operator")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test ends where its world is not as it should be"
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
+#![cfg(feature = "operator")]
 
 #[path = "operator/audit.rs"]
 mod audit;

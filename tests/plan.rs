@@ -2,6 +2,15 @@
 //!
 //! A case is `tests/plan/<case>/given.yaml` (its form: `tests/plan/world.rs`); beside it stand the plans and statuses
 //! that follow. After a change that is meant: `INSTA_UPDATE=always cargo test --test plan`, and read the diff.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
+)]
 #![cfg(feature = "operator")]
 
 #[path = "plan/chance.rs"]

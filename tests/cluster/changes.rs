@@ -58,7 +58,7 @@ pub(crate) async fn fields_change_revert_and_go(stage: &mut Stage) {
     let spec = channel["spec"].take();
     patch_channel(
         &hub,
-        r#"{"spec":{"connector":{"replicas":{"min":1},"ingress":{}}}}"#,
+        r#"{"spec":{"connector":{"replicas":{"min":1}}}}"#,
     )
     .await;
     until_deployment(&region, "one replica", |d| {
@@ -87,7 +87,6 @@ pub(crate) async fn fields_change_revert_and_go(stage: &mut Stage) {
     })
     .await
     .unwrap();
-    patch_channel(&hub, r#"{"spec":{"connector":{"ingress":null}}}"#).await;
     patch_channel(&hub, &serde_json::json!({"spec": spec}).to_string()).await;
     settle::until("the same world", SOON, || async {
         let differs = difference(&before, &dump(stage).await);

@@ -100,7 +100,7 @@ proptest! {
         let plan = plan::channel(&facts, now());
         let channel = &facts.channel;
         let namespace = channel.namespace().unwrap();
-        for (name, decided) in plan.regions.iter().filter(|(_, decided)| makes(decided)) {
+        for (name, _decided) in plan.regions.iter().filter(|(_, decided)| makes(decided)) {
             let region = &facts.regions[name];
             prop_assert!(plan::channel_chooses(channel, &region.region), "{name} isn't chosen");
             prop_assert!(!is_silent(region), "{name} is silent");

@@ -122,7 +122,7 @@ fn told<W>(world: &World, plan: &Plan<W>, objects: fn(&W) -> Vec<Value>) -> Valu
             return objects(workloads).into();
         }
         let names = objects(workloads);
-        let names: Vec<String> = names.iter().map(|object| named(object)).collect();
+        let names: Vec<String> = names.iter().map(named).collect();
         names.into()
     };
     let because =

@@ -198,7 +198,7 @@ impl Peers {
                 url: object_store.endpoint(),
                 access_key: object_store.access_key().to_owned(),
                 secret_key: object_store.secret_key().to_owned(),
-                folder: object_store.folder().to_owned(),
+                folder: object_store.folder().clone(),
             },
             databases: regions.into_iter().zip(urls).collect(),
             platform_secrets: platform_secrets(),
