@@ -237,7 +237,7 @@ impl Process {
         let (tell, stopping) = watch::channel(false);
         let mut work = tokio::spawn(self.work(leadership, stopping));
         tokio::select! {
-            ended = &mut election => Err(lost(ended)),
+            ended = &mut election => Err(lost(&ended)),
             ended = &mut work => {
                 // Never by itself, unless the packs are unsound.
                 ended.unwrap_or(Err(Error::Ended))
@@ -315,11 +315,11 @@ async fn drain(
             let _ = work.await;
             Ok(())
         }
-        ended = &mut *election => Err(lost(ended)),
+        ended = &mut *election => Err(lost(&ended)),
     }
 }
 
-fn lost(ended: Result<Ended, tokio::task::JoinError>) -> Error {
+fn lost(ended: &Result<Ended, tokio::task::JoinError>) -> Error {
     Error::Lost(match ended {
         Ok(Ended::Lost(Loss::RenewDeadline)) => "it could not be renewed in time",
         Ok(Ended::Lost(Loss::Taken)) => "another process holds it",

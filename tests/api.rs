@@ -1,12 +1,15 @@
 //! The API on a real API server: the CRDs install within its cost budget, and every field is walked: set, change,
 //! revert, remove, worst legal value, illegal value with its message. A new field without a case fails.
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test ends where its world is not as it should be"
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
+
 
 #[path = "api/case.rs"]
 mod case;

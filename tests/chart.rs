@@ -1,10 +1,15 @@
 //! The chart, with real Helm and real API servers: what it renders, what it refuses, what an API server takes, and
 //! that the commands of docs/install.md do what they say.
-
 #![allow(
     clippy::unwrap_used,
-    reason = "a test ends where its world is not as it should be"
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
+
 
 #[path = "chart/helm.rs"]
 mod helm;

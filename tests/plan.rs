@@ -9,6 +9,7 @@
     clippy::print_stdout,
     clippy::too_many_lines,
     clippy::needless_pass_by_value,
+    clippy::case_sensitive_file_extension_comparisons,
     reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
 #![cfg(feature = "operator")]

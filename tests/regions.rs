@@ -1,11 +1,15 @@
 //! Regional clusters for real: connections, credentials, outages and election against real API servers.
-
-#![cfg(feature = "operator")]
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
-    reason = "a test ends where its world is not as it should be"
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
+
+#![cfg(feature = "operator")]
 
 #[path = "regions/election.rs"]
 mod election;

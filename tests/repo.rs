@@ -1,4 +1,13 @@
 //! The repository itself: sizes, rooms, orphans, words, links. Each test names the file and what would be right.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::needless_pass_by_value,
+    reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -53,11 +53,7 @@ async fn main() -> ExitCode {
         Command::Down(down) => down.run().await,
         Command::Status => cli::status(),
         Command::Kubectl(kubectl) => kubectl.run().await,
-        Command::Serve(serve) => serve
-            .run()
-            .await
-            .map(|()| ExitCode::SUCCESS)
-            .map_err(Into::into),
+        Command::Serve(serve) => cli::serve(serve).await,
         Command::Peers(peers) => peers
             .run()
             .await

@@ -30,7 +30,7 @@ enum Command {
       --listen=127.0.0.1:8080 --log-format=human
 
 Exit codes: 0 stopped as asked; 1 could not start, or lost the lease (start it again).")]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Prints the CustomResourceDefinitions, or writes them into a folder.
     #[command(after_help = "Examples:
   tradewind crds | kubectl apply --server-side -f -
@@ -83,7 +83,7 @@ struct RunArgs {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run(args) => operate(args),
+        Command::Run(args) => operate(*args),
         Command::Crds { dir } => crds(dir.as_deref()),
         Command::Version => print(concat!("tradewind ", env!("CARGO_PKG_VERSION"), "\n")),
     };

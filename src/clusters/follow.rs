@@ -205,10 +205,10 @@ impl<K: Child> Cache<K> {
         Self::owner(object).into_iter().chain(before).collect()
     }
 
-    fn tell(&self, known: Known) {
+    fn tell(&self, known: &Known) {
         let before = self.filler.tell.send_replace(known.clone());
         // A list that is read again may differ from the one before in anything.
-        if before != known || known == Known::Read {
+        if before != *known || *known == Known::Read {
             self.context.settled.notify_one();
         }
     }
@@ -224,12 +224,12 @@ impl<K: Child> Sink<K> for Cache<K> {
             self.context.waker.object(&self.context.region, owner);
         }
         if matches!(event, Event::InitDone) {
-            self.tell(Known::Read);
+            self.tell(&Known::Read);
         }
     }
 
     fn forbidden(&mut self, message: String) {
-        self.tell(Known::Forbidden(message));
+        self.tell(&Known::Forbidden(message));
     }
 }
 
@@ -240,12 +240,12 @@ fn is_expired(error: &watcher::Error) -> bool {
 
 /// What the server said when it forbade the watch.
 fn forbidden(error: &watcher::Error) -> Option<String> {
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status,
-        _ => return None,
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchFailed(kube::Error::Api(status))
+    | watcher::Error::WatchError(status)) = error
+    else {
+        return None;
     };
     (status.code == 403).then(|| status.message.chars().take(300).collect())
 }

@@ -55,7 +55,7 @@ pub(super) async fn own(owner: Owner) {
             return;
         }
         tracing::error!(region = %life.owner.name, "the region's owner panicked and begins again");
-        life.down(Failure::new(
+        life.down(&Failure::new(
             Cause::ConnectionFailed,
             "the connection ended by a bug in Tradewind; it is made anew",
         ));
@@ -105,7 +105,7 @@ impl Life {
                 End::Failed(failure) => {
                     let again_at_once =
                         failure.cause == Cause::Unauthorized && begun.elapsed() >= YOUNG;
-                    self.down(failure);
+                    self.down(&failure);
                     if !again_at_once && !self.rest().await {
                         return;
                     }
@@ -115,6 +115,10 @@ impl Life {
     }
 
     /// Watches over a connection until it ends.
+    #[allow(
+        clippy::too_many_lines,
+        reason = "one select over all that can end a connection: its arms share its state"
+    )]
     async fn serve(&mut self, connected: Connected, desired: &Desired) -> End {
         let Connected {
             line,
@@ -207,7 +211,7 @@ impl Life {
     }
 
     /// Says that the region can't be talked to, and wakes whom it concerns when that is news.
-    fn down(&mut self, failure: Failure) {
+    fn down(&mut self, failure: &Failure) {
         if self.say(failure.cause, &failure.message) {
             let cause = failure.cause.as_str();
             tracing::warn!(region = %self.owner.name, cause, message = failure.message, "region is down");

@@ -29,6 +29,10 @@ pub struct View {
 
 /// What is known of a region.
 #[derive(Clone)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one per region and reconcile; nearly always the large one"
+)]
 pub enum Look {
     /// It answers, and its caches may be believed.
     Known(View),

@@ -125,7 +125,7 @@ pub(crate) async fn a_region_is_known_with_no_more_rights_than_the_chart_gives(w
         region: EU.into(),
         identity: owner("insta"),
     };
-    assert_eq!(world.woken().await, [wake.clone()]);
+    assert_eq!(world.woken().await, std::slice::from_ref(&wake));
     eu.kubectl(&["delete", "configmap", "after", "-n", TENANT])
         .await
         .unwrap();

@@ -137,8 +137,9 @@ async fn feed(stage: &Stage, hub: &Cluster) -> Result<String> {
     Ok(text
         .lines()
         .take(3)
-        .map(|line| format!("{}\n", line.chars().take(160).collect::<String>()))
-        .collect())
+        .map(|line| line.chars().take(160).collect::<String>())
+        .collect::<Vec<_>>()
+        .join("\n"))
 }
 
 /// Preview, approval, run.

@@ -298,6 +298,7 @@ impl Destination {
 }
 
 #[cfg(test)]
+#[allow(clippy::unnecessary_wraps, reason = "tables of tests")]
 mod tests {
     use super::*;
     use crate::contract::FeedMode;

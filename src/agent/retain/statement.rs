@@ -37,12 +37,6 @@ impl Statement {
         self.text.push_str(text);
     }
 
-    /// The text.
-    #[cfg(test)]
-    pub(super) fn text(&self) -> &str {
-        &self.text
-    }
-
     /// Ready to run.
     pub(super) fn query(self) -> Result<Query<'static, Postgres, PgArguments>, sqlx::Error> {
         let mut arguments = PgArguments::default();
