@@ -5,62 +5,83 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CACHE ?= $(HOME)/.cache/tradewind
 export TRADEWIND_CACHE ?= $(CACHE)
-DEV := cargo run -q -p tradewind-dev --bin dev --
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DEV := $(TARGET)/debug/dev
+TOOLS := $(TRADEWIND_CACHE)/tools
 NAME ?= tradewind
 FEATURES := operator agent
+# What the tests start; helm only here, for the chart.
+PROGRAMS := control-plane,node,object-store,helm
 
-.PHONY: help up down status check test unit e2e fmt clippy features docs crds crds-fresh deny mutants bench tools
+.PHONY: help up down status check test build setup programs fmt clippy features docs crds deny mutants unit tools
+# Each step has the machine's cores to itself, and the first that fails is the last.
+.NOTPARALLEL:
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: ## The whole story on real local clusters: hub, eu-west, us-east, and examples/quickstart
-	$(DEV) up --name $(NAME)
+up: build ## The whole story on real local clusters: hub, eu-west, us-east, and examples/quickstart
+	@$(DEV) up --name $(NAME)
 
-down: ## Stops everything that `make up` started and leaves nothing behind
-	$(DEV) down --name $(NAME)
+down: build ## Stops everything that `make up` started and leaves nothing behind
+	@$(DEV) down --name $(NAME)
 
-status: ## What `make up` left running, and how to reach it
-	$(DEV) status --name $(NAME)
+status: build ## What `make up` left running, and how to reach it
+	@$(DEV) status
 
-check: fmt clippy features docs crds-fresh deny unit ## The quick gate
+check: fmt clippy features docs deny unit ## The quick gate
+	@echo "check: all good"
 
-test: ## Everything: unit, agent on real PostgreSQL, operator on real clusters, the quickstart with real pods
-	$(DEV) test
+test: setup programs ## Everything: unit, agent on real PostgreSQL, operator on real clusters, the quickstart with real pods
+	@echo "test: compiling"
+	@cargo test -q --workspace --no-run
+	@cargo test --workspace
+
+# All of the workspace at once, as `cargo test` has it: the same features, so nothing is compiled twice.
+build:
+	@echo "build: the programs of this checkout"
+	@cargo build -q --workspace --bins
+
+setup: build ## Installs what the machine lacks
+	@$(DEV) setup
+
+programs: build ## Builds the clusters' programs from their Go modules, once
+	@$(DEV) build --what $(PROGRAMS)
 
 fmt: ## Formatting
-	cargo fmt --all --check
+	@echo "fmt"
+	@cargo fmt --all --check
 
 clippy: ## Lints, warnings denied
-	cargo clippy --workspace --all-targets -q -- -D warnings
+	@echo "clippy"
+	@cargo clippy -q --workspace --all-targets -- -D warnings
 
 features: ## Each feature alone, so that neither half leans on the other
-	@for f in $(FEATURES); do echo "feature $$f alone"; \
+	@for f in $(FEATURES); do echo "clippy: feature $$f alone"; \
 	  cargo clippy -q --no-default-features --features $$f --lib --bins -- -D warnings; done
 
 docs: ## Rustdoc, warnings denied
-	RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps --document-private-items
+	@echo "docs"
+	@RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps --document-private-items
 
-crds: ## Writes crds/ from the types
-	cargo run -q --bin tradewind -- crds --dir crds
+crds: build ## Writes crds/ from the types; unit tests fail when it is stale
+	@$(TARGET)/debug/tradewind crds --dir crds
 
-crds-fresh: ## crds/ is what the types say
-	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; cargo run -q --bin tradewind -- crds --dir "$$tmp" >/dev/null; \
-	  diff -ru crds "$$tmp" || { echo "crds/ is stale: run 'make crds' and commit the result" >&2; exit 1; }
+tools: $(TOOLS)/bin/cargo-deny
 
-tools: $(CACHE)/tools/bin/cargo-deny
-
-$(CACHE)/tools/bin/cargo-deny:
-	@echo "installing cargo-deny into $(CACHE)/tools (once, some minutes)"
-	cargo install -q cargo-deny --locked --root $(CACHE)/tools
+$(TOOLS)/bin/cargo-deny:
+	@echo "installing cargo-deny into $(TOOLS) (once, some minutes)"
+	@cargo install -q cargo-deny --locked --root $(TOOLS)
 
 deny: tools ## Licences, bans and sources of every dependency
-	$(CACHE)/tools/bin/cargo-deny --workspace check --hide-inclusion-graph bans licenses sources
+	@echo "deny"
+	@$(TOOLS)/bin/cargo-deny --workspace check --hide-inclusion-graph bans licenses sources
 
-unit: ## Unit tests, golden plans and the repository's own rules
-	cargo test -q --workspace --lib --bins --test plan --test repo
+unit: setup ## Unit tests and the repository's own rules
+	@echo "unit"
+	@cargo test -q --workspace --lib --bins --test repo
 
 mutants: ## Mutation tests of the pure rooms (long); survivors are explained in docs/mutants.md
-	@command -v $(CACHE)/tools/bin/cargo-mutants >/dev/null || cargo install -q cargo-mutants --locked --root $(CACHE)/tools
-	PATH="$(CACHE)/tools/bin:$$PATH" cargo mutants --in-place=false -f 'src/plan/**' -f src/plan.rs -f 'src/status/**' -f src/status.rs -f src/watch.rs -f 'src/contract/**' \
+	@command -v $(TOOLS)/bin/cargo-mutants >/dev/null || cargo install -q cargo-mutants --locked --root $(TOOLS)
+	PATH="$(TOOLS)/bin:$$PATH" cargo mutants --in-place=false -f 'src/plan/**' -f src/plan.rs -f 'src/status/**' -f src/status.rs -f src/watch.rs -f 'src/contract/**' \
 	  -- --lib --test plan
