@@ -10,7 +10,6 @@
     reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
 
-
 #[path = "api/case.rs"]
 mod case;
 #[path = "api/data_policy.rs"]

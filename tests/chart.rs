@@ -10,7 +10,6 @@
     reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
 
-
 #[path = "chart/helm.rs"]
 mod helm;
 #[path = "chart/install.rs"]

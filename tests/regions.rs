@@ -8,7 +8,6 @@
     clippy::needless_pass_by_value,
     reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
-
 #![cfg(feature = "operator")]
 
 #[path = "regions/election.rs"]

@@ -1,4 +1,7 @@
-#![allow(clippy::needless_pass_by_value, reason = "fixtures read best with literals")]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "fixtures read best with literals"
+)]
 
 use super::*;
 use serde_json::{Value, json};

@@ -56,11 +56,7 @@ pub(crate) async fn fields_change_revert_and_go(stage: &mut Stage) {
         .unwrap()
         .unwrap();
     let spec = channel["spec"].take();
-    patch_channel(
-        &hub,
-        r#"{"spec":{"connector":{"replicas":{"min":1}}}}"#,
-    )
-    .await;
+    patch_channel(&hub, r#"{"spec":{"connector":{"replicas":{"min":1}}}}"#).await;
     until_deployment(&region, "one replica", |d| {
         d.pointer("/spec/replicas").is_some_and(|r| r == 1)
     })

@@ -32,7 +32,7 @@ pub fn checkout() -> PathBuf {
 pub async fn build(checkout: &Path) -> Result<Programs> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = tokio::process::Command::new(cargo)
-        .args(["build", "-q", "-p", "tradewind", "--bins"])
+        .args(["build", "-q", "--workspace", "--bins"])
         .current_dir(checkout)
         .status()
         .await

@@ -371,7 +371,13 @@ fn names_must_lead_somewhere() {
     let twice = with(|d| d.entries = "- name: op\n  user: {token: x}".into()).parse();
     assert!(twice.unwrap_err().to_string().contains("twice"));
     let many: String = (0..65)
-        .flat_map(|n| ["- name: u".to_owned(), n.to_string(), "\n  user: {token: x}\n".to_owned()])
+        .flat_map(|n| {
+            [
+                "- name: u".to_owned(),
+                n.to_string(),
+                "\n  user: {token: x}\n".to_owned(),
+            ]
+        })
         .collect();
     let many = with(|d| d.entries = many).parse();
     assert!(many.unwrap_err().to_string().contains("64"));
