@@ -65,7 +65,7 @@ docs: ## Rustdoc, warnings denied
 	@RUSTDOCFLAGS="-D warnings" cargo doc -q --workspace --no-deps --document-private-items
 
 crds: build ## Writes crds/ from the types; unit tests fail when it is stale
-	@$(TARGET)/debug/tradewind crds --dir crds
+	@$(TARGET)/debug/tradewind crds --dir crds --reference docs/reference.md
 
 tools: $(TOOLS)/bin/cargo-deny
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tradewind::api::crd;
+use tradewind::api::{crd, docs};
 use tradewind::plan::Settings;
 use tradewind::run::{self, Options};
 use tradewind::telemetry::{self, LogFormat};
@@ -34,11 +34,14 @@ Exit codes: 0 stopped as asked; 1 could not start, or lost the lease (start it a
     /// Prints the CustomResourceDefinitions, or writes them into a folder.
     #[command(after_help = "Examples:
   tradewind crds | kubectl apply --server-side -f -
-  tradewind crds --dir crds")]
+  tradewind crds --dir crds --reference docs/reference.md")]
     Crds {
         /// The folder: one file per kind. Printed when absent.
         #[arg(long)]
         dir: Option<PathBuf>,
+        /// A file for the API reference as Markdown, made from the same schemas.
+        #[arg(long)]
+        reference: Option<PathBuf>,
     },
     /// Prints the version.
     Version,
@@ -84,7 +87,7 @@ struct RunArgs {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => operate(*args),
-        Command::Crds { dir } => crds(dir.as_deref()),
+        Command::Crds { dir, reference } => crds(dir.as_deref(), reference.as_deref()),
         Command::Version => print(concat!("tradewind ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     match done {
@@ -130,7 +133,10 @@ fn operate(args: RunArgs) -> Result<(), Failure> {
     Ok(ended?)
 }
 
-fn crds(dir: Option<&Path>) -> Result<(), Failure> {
+fn crds(dir: Option<&Path>, reference: Option<&Path>) -> Result<(), Failure> {
+    if let Some(reference) = reference {
+        std::fs::write(reference, docs::markdown())?;
+    }
     for crd in crd::all() {
         let text = format!("---\n{}", serde_yaml::to_string(&crd)?);
         match dir {
@@ -138,7 +144,8 @@ fn crds(dir: Option<&Path>) -> Result<(), Failure> {
                 std::fs::create_dir_all(dir)?;
                 std::fs::write(dir.join(format!("{}.yaml", crd.spec.names.plural)), text)?;
             }
-            None => print(&text)?,
+            None if reference.is_none() => print(&text)?,
+            None => {}
         }
     }
     Ok(())
