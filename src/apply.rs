@@ -67,6 +67,8 @@ pub struct Site<'a> {
 pub struct Applied {
     /// What is there as declared, seen or just made.
     pub made: Vec<InventoryEntry>,
+    /// Names of the runs that were asked for and are there.
+    pub started: BTreeSet<String>,
     /// UIDs of what status remembered and is gone for certain.
     pub gone: BTreeSet<String>,
     /// What could not be done.
@@ -177,8 +179,12 @@ impl Pass<'_> {
                     if !live.is_owned() {
                         applied.made.push(live.entry());
                     }
-                    if child.id.kind == ChildKind::CronJob {
-                        schedule = Some(live);
+                    match child.id.kind {
+                        ChildKind::CronJob => schedule = Some(live),
+                        ChildKind::Job => {
+                            applied.started.insert(live.id.name);
+                        }
+                        _ => {}
                     }
                 }
                 Err(fault) => {
@@ -289,6 +295,14 @@ impl Pass<'_> {
             if self.unknown(&id).is_some() {
                 continue;
             }
+            if self
+                .applier
+                .memory
+                .was_deleted(self.site.region, &entry.uid)
+            {
+                applied.gone.insert(entry.uid.clone());
+                continue;
+            }
             match self.writer.look(&id).await {
                 Ok(Some(live)) if live.uid == entry.uid => {
                     if !live.is_owned() && !live.is_going() {
@@ -304,9 +318,9 @@ impl Pass<'_> {
     }
 
     async fn remove(&self, id: &ChildRef, uid: &str, applied: &mut Applied) {
-        self.applier.memory.forget(self.site.region, id);
-        if let Err(fault) = self.writer.delete(id, uid).await {
-            applied.fault(id, &fault);
+        match self.writer.delete(id, uid).await {
+            Ok(()) => self.applier.memory.deleted(self.site.region, id, uid),
+            Err(fault) => applied.fault(id, &fault),
         }
     }
 }

@@ -36,6 +36,7 @@ mod wake;
 pub use cache::NotKnown;
 pub use children::Child;
 pub use client::RegionClient;
+pub(crate) use follow::{Sink, follow};
 pub use unreachable::{Cause, Unreachable};
 pub use wake::{Identity, OwnerKind, Wake, Wakes};
 

@@ -10,9 +10,13 @@ pub mod apply;
 pub mod clusters;
 pub mod contract;
 #[cfg(feature = "operator")]
+pub mod control;
+#[cfg(feature = "operator")]
 pub mod lease;
 #[cfg(feature = "operator")]
 pub mod metrics;
+#[cfg(feature = "operator")]
+pub mod observe;
 #[cfg(feature = "operator")]
 pub mod packs;
 #[cfg(feature = "operator")]
@@ -20,8 +24,12 @@ pub mod plan;
 #[cfg(feature = "operator")]
 pub mod resolve;
 #[cfg(feature = "operator")]
+pub mod run;
+#[cfg(feature = "operator")]
 pub mod serve;
 #[cfg(feature = "operator")]
 pub mod status;
 #[cfg(feature = "operator")]
 pub mod telemetry;
+#[cfg(feature = "operator")]
+pub mod watch;

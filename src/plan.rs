@@ -26,6 +26,7 @@ pub use meta::Identity;
 pub use placement::{channel_chooses, policy_chooses};
 pub use policy::policy;
 pub use retention::spec_hash;
+pub use suspension::paused;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

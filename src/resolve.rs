@@ -1,3 +1,219 @@
-//! Reads all that a resource refers to, once.
+//! Reads all that a resource refers to, once: from the hub's caches, from Secrets that changed, from the regions' caches.
+//!
+//! In: a resource. Out: its facts for the plan, and the [`View`] of each region for apply. It must never read a Secret
+//! in a namespace that did not opt in, never say 'absent' of what it could not read, and never write.
+
+mod packs;
 mod secrets;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::reflector::Store;
+use tokio::sync::watch;
+
+pub use packs::{InForce, builtin, follow};
 pub use secrets::{SecretChanged, SecretWatch, Secrets, SecretsError, Value};
+pub use view::{Look, Scope, View};
+
+use crate::api::{CredentialsLocation, DataPolicy, InventoryEntry, Region, SocialChannel};
+use crate::clusters::{Clusters, Identity, OwnerKind};
+use crate::plan::{
+    ChannelFacts, FleetFacts, PolicyFacts, Reach, RegionFacts, SecretFact, Settings,
+};
+
+/// The hub's caches and the regions', behind one door.
+pub struct Reader {
+    /// Every Region of the hub.
+    pub regions: Store<Region>,
+    /// Every SocialChannel of the hub.
+    pub channels: Store<SocialChannel>,
+    /// Every DataPolicy of the hub.
+    pub policies: Store<DataPolicy>,
+    /// The packs in force.
+    pub packs: watch::Receiver<InForce>,
+    /// Secrets on the hub.
+    pub secrets: SecretWatch,
+    /// The regional clusters.
+    pub clusters: Clusters,
+    /// The operator's configuration.
+    pub settings: Arc<Settings>,
+}
+
+/// What a region looked like when the facts were read, by name.
+pub type Looks = BTreeMap<String, Look>;
+
+impl Reader {
+    /// Whom a channel's children are made for.
+    #[must_use]
+    pub fn channel_identity(channel: &SocialChannel) -> Identity {
+        Identity {
+            kind: OwnerKind::SocialChannel,
+            namespace: channel.namespace(),
+            name: channel.name_any(),
+        }
+    }
+
+    /// Whom a policy's children are made for.
+    #[must_use]
+    pub fn policy_identity(policy: &DataPolicy) -> Identity {
+        Identity {
+            kind: OwnerKind::DataPolicy,
+            namespace: None,
+            name: policy.name_any(),
+        }
+    }
+
+    /// All that a channel refers to.
+    pub async fn channel(&self, channel: &Arc<SocialChannel>) -> (ChannelFacts, Looks) {
+        let namespace = channel.namespace().unwrap_or_default();
+        let status = channel.status.iter().flat_map(|s| &s.regions);
+        let had: Vec<(&str, &[InventoryEntry])> = status
+            .map(|e| (e.name.as_str(), e.inventory.as_slice()))
+            .collect();
+        let looks = self.looks(&Self::channel_identity(channel), &had, |_| {
+            namespace.clone()
+        });
+        let facts = ChannelFacts {
+            channel: channel.clone(),
+            regions: self.region_facts(&looks),
+            policies: self
+                .policies
+                .state()
+                .into_iter()
+                .map(|p| (p.name_any(), p))
+                .collect(),
+            credentials: self.credentials(channel).await,
+            packs: self.packs.borrow().packs.clone(),
+            settings: self.settings.clone(),
+        };
+        (facts, looks)
+    }
+
+    async fn credentials(&self, channel: &SocialChannel) -> SecretFact {
+        let credentials = &channel.spec.credentials_ref;
+        let namespace = channel.namespace().unwrap_or_default();
+        // Of a resource that is going nothing is written any more: its namespace may have no readable Secret left.
+        if channel.metadata.deletion_timestamp.is_some() {
+            return SecretFact::Absent;
+        }
+        match credentials.location.unwrap_or_default() {
+            CredentialsLocation::Region => SecretFact::InRegion,
+            CredentialsLocation::Hub => self.secrets.fact(&namespace, &credentials.name).await,
+        }
+    }
+
+    /// All that a policy refers to.
+    #[must_use]
+    pub fn policy(&self, policy: &Arc<DataPolicy>) -> (PolicyFacts, Looks) {
+        let status = policy.status.iter().flat_map(|s| &s.regions);
+        let had: Vec<(&str, &[InventoryEntry])> = status
+            .map(|e| (e.name.as_str(), e.inventory.as_slice()))
+            .collect();
+        let looks = self.looks(&Self::policy_identity(policy), &had, |region| {
+            region.spec.run_namespace.clone()
+        });
+        let facts = PolicyFacts {
+            policy: policy.clone(),
+            regions: self.region_facts(&looks),
+            channels: self.sorted_channels(),
+            packs: self.packs.borrow().packs.clone(),
+            settings: self.settings.clone(),
+        };
+        (facts, looks)
+    }
+
+    /// All that a Region's own verdict needs.
+    #[must_use]
+    pub fn fleet(&self, region: &Arc<Region>) -> FleetFacts {
+        let mut policies = self.policies.state();
+        policies.sort_by_key(|p| p.name_any());
+        let regions = self.regions.state().into_iter().map(|region| {
+            let reach = match self.clusters.get(&region.name_any()) {
+                Ok(_) => Reach::Ready,
+                Err(unreachable) => unreachable.into(),
+            };
+            let facts = RegionFacts {
+                region: region.clone(),
+                reach,
+                namespaces: None,
+                remains: false,
+            };
+            (region.name_any(), facts)
+        });
+        FleetFacts {
+            region: region.clone(),
+            regions: regions.collect(),
+            channels: self.sorted_channels(),
+            policies,
+        }
+    }
+
+    fn sorted_channels(&self) -> Vec<Arc<SocialChannel>> {
+        let mut channels = self.channels.state();
+        channels.sort_by_key(|c| (c.namespace(), c.name_any()));
+        channels
+    }
+
+    /// Looks at each region, for one resource. `home` is the namespace in which its children live.
+    fn looks(
+        &self,
+        identity: &Identity,
+        had: &[(&str, &[InventoryEntry])],
+        home: impl Fn(&Region) -> String,
+    ) -> Looks {
+        let look = |region: Arc<Region>| {
+            let name = region.name_any();
+            let old = had.iter().find(|(of, _)| *of == name);
+            let old = old.iter().flat_map(|(_, entries)| *entries);
+            let mut namespaces: BTreeSet<String> = old.map(|e| e.namespace.clone()).collect();
+            let tenants = region.spec.tenants.iter().map(|t| t.namespace.clone());
+            let mut followed: BTreeSet<String> =
+                tenants.chain(namespaces.iter().cloned()).collect();
+            followed.insert(region.spec.run_namespace.clone());
+            namespaces.insert(home(&region));
+            let scope = Scope {
+                identity: identity.clone(),
+                namespaces,
+                followed,
+            };
+            (name.clone(), view::look(&self.clusters, &name, scope))
+        };
+        self.regions.state().into_iter().map(look).collect()
+    }
+
+    fn region_facts(&self, looks: &Looks) -> BTreeMap<String, RegionFacts> {
+        let facts = |region: Arc<Region>| {
+            let name = region.name_any();
+            let (reach, namespaces, remains) = match looks.get(&name) {
+                Some(Look::Known(view)) => (
+                    Reach::Ready,
+                    view.client.namespaces(),
+                    !view.ours.is_empty(),
+                ),
+                Some(Look::Unknown(unreachable)) => (unreachable.clone().into(), None, false),
+                // It came between two looks at the same cache.
+                None => (connecting(), None, false),
+            };
+            let facts = RegionFacts {
+                region,
+                reach,
+                namespaces,
+                remains,
+            };
+            (name, facts)
+        };
+        self.regions.state().into_iter().map(facts).collect()
+    }
+}
+
+fn connecting() -> Reach {
+    Reach::Unreachable {
+        since: Timestamp::now(),
+        reason: "Connecting".to_owned(),
+        message: "it isn't connected yet".to_owned(),
+    }
+}

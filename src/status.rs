@@ -4,7 +4,22 @@
 //! It must never do I/O, never let a counter fall to zero because a line broke, and never speak of a wish as a fact.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
+mod channel;
+mod feeds;
+mod fleet;
+mod policy;
+pub mod reason;
+mod resource;
+mod run;
+mod said;
+mod sight;
+mod timing;
+
+pub use channel::channel;
+pub use fleet::region;
+pub use policy::policy;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -91,6 +106,9 @@ pub struct RunObserved<B> {
     pub running: Option<(String, Timestamp)>,
     /// The newest Job that ended.
     pub last: Option<RunEnd<B>>,
+    /// Names of all its Jobs that are there, whatever their state: the run that an annotation asked for was made once
+    /// its Job is among them.
+    pub jobs: BTreeSet<String>,
 }
 
 impl<B> Default for RunObserved<B> {
@@ -98,6 +116,7 @@ impl<B> Default for RunObserved<B> {
         Self {
             running: None,
             last: None,
+            jobs: BTreeSet::new(),
         }
     }
 }

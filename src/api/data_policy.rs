@@ -287,7 +287,7 @@ pub struct PolicyRegionStatus {
     /// The last run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<RunStatus>,
-    /// When the next run starts, RFC 3339.
+    /// When the next run starts, RFC 3339; in the past while a run that was due has not been seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_run: Option<String>,
     /// Sums of the last run over its rules, in rows.
@@ -333,7 +333,7 @@ pub struct RunStatus {
     /// When it ended, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<String>,
-    /// One entry per rule.
+    /// One entry per rule; while a run is under way, those of the run before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RetainedRule>,
 }

@@ -430,6 +430,9 @@ pub struct FeedStatus {
     /// When the last run that succeeded ended, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_success: Option<String>,
+    /// When the next run starts, RFC 3339; in the past while a run that was due has not been seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_run: Option<String>,
     /// How the last run ended: `Done`, or the agent's reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -4,7 +4,7 @@
 //! hard upon another from writing all again, and an admission plug-in that rewrites our fields from making us write for
 //! ever.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,9 +28,16 @@ struct Written {
     at: Instant,
 }
 
+#[derive(Debug, Default)]
+struct Held {
+    written: HashMap<(String, ChildRef), Written>,
+    /// UIDs of what was deleted, by region: once the watch shows such an object no more, it is gone.
+    deleted: HashMap<String, HashSet<String>>,
+}
+
 /// The last write to each object.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<HashMap<(String, ChildRef), Written>>);
+pub(crate) struct Memory(Mutex<Held>);
 
 /// What memory says of an object.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +51,7 @@ pub(crate) enum Recall {
 }
 
 impl Memory {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, ChildRef), Written>> {
+    fn lock(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -57,13 +64,14 @@ impl Memory {
             at: Instant::now(),
         };
         self.lock()
+            .written
             .insert((region.to_owned(), child.id.clone()), written);
     }
 
     /// What is known beyond the watch.
     pub(crate) fn recall(&self, region: &str, child: &Child, seen: Option<&Live>) -> Recall {
         let all = self.lock();
-        let Some(written) = all.get(&(region.to_owned(), child.id.clone())) else {
+        let Some(written) = all.written.get(&(region.to_owned(), child.id.clone())) else {
             return Recall::Nothing;
         };
         if written.declared != declared(child) {
@@ -80,14 +88,26 @@ impl Memory {
         }
     }
 
-    /// Forgets an object.
-    pub(crate) fn forget(&self, region: &str, id: &ChildRef) {
-        self.lock().remove(&(region.to_owned(), id.clone()));
+    /// Keeps that an object was deleted.
+    pub(crate) fn deleted(&self, region: &str, id: &ChildRef, uid: &str) {
+        let mut held = self.lock();
+        held.written.remove(&(region.to_owned(), id.clone()));
+        let of_region = held.deleted.entry(region.to_owned()).or_default();
+        of_region.insert(uid.to_owned());
+    }
+
+    /// Whether an object was deleted by us; forgets it, since whoever asks sees it no more.
+    pub(crate) fn was_deleted(&self, region: &str, uid: &str) -> bool {
+        let mut held = self.lock();
+        let of_region = held.deleted.get_mut(region);
+        of_region.is_some_and(|uids| uids.remove(uid))
     }
 
     /// Forgets a region.
     pub(crate) fn forget_region(&self, region: &str) {
-        self.lock().retain(|(of, _), _| of != region);
+        let mut held = self.lock();
+        held.written.retain(|(of, _), _| of != region);
+        held.deleted.remove(region);
     }
 }
 
@@ -139,7 +159,8 @@ mod tests {
             Recall::Underway(_)
         ));
         assert_eq!(memory.recall("us", &child("v"), None), Recall::Nothing);
-        memory.forget("eu", &child("v").id);
+        memory.deleted("eu", &child("v").id, "u");
         assert_eq!(memory.recall("eu", &child("v"), None), Recall::Nothing);
+        assert!(memory.was_deleted("eu", "u") && !memory.was_deleted("eu", "u"));
     }
 }

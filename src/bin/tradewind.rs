@@ -1,1 +1,177 @@
-fn main() {}
+//! `tradewind`: the operator and what belongs to it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use tradewind::api::crd;
+use tradewind::plan::Settings;
+use tradewind::run::{self, Options};
+use tradewind::telemetry::{self, LogFormat};
+
+/// Keeps connectors, feeds and retention true to three kinds of YAML, in every regional cluster.
+#[derive(Parser)]
+#[command(name = "tradewind", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the operator until SIGTERM.
+    #[command(after_help = "Examples:
+  In a cluster, as the chart does:
+    tradewind run --fleet=aurora --namespace=tradewind-system --image=ghcr.io/aurora/tradewind:0.1.0
+  On your machine, against a hub:
+    tradewind run --fleet=try --namespace=tradewind-system --image=tradewind:dev --kubeconfig=hub.kubeconfig \\
+      --listen=127.0.0.1:8080 --log-format=human
+
+Exit codes: 0 stopped as asked; 1 could not start, or lost the lease (start it again).")]
+    Run(RunArgs),
+    /// Prints the CustomResourceDefinitions, or writes them into a folder.
+    #[command(after_help = "Examples:
+  tradewind crds | kubectl apply --server-side -f -
+  tradewind crds --dir crds")]
+    Crds {
+        /// The folder: one file per kind. Printed when absent.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+    },
+    /// Prints the version.
+    Version,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// The fleet's id, in the labels of everything that is made; never change it.
+    #[arg(long, env = "TRADEWIND_FLEET_ID", value_parser = fleet)]
+    fleet: String,
+    /// Tradewind's own namespace on the hub: the Lease, the packs, the kubeconfig Secrets of Regions.
+    #[arg(long, env = "TRADEWIND_NAMESPACE")]
+    namespace: String,
+    /// The agent's image, which pods in the regions run.
+    #[arg(long, env = "TRADEWIND_IMAGE")]
+    image: String,
+    /// `Always`, `IfNotPresent` or `Never`, for the agent's image; Kubernetes' own default when absent.
+    #[arg(long, value_parser = ["Always", "IfNotPresent", "Never"])]
+    image_pull_policy: Option<String>,
+    /// A ConfigMap in the namespace with platforms.yaml or regimes.yaml that replaces the built-in pack.
+    #[arg(long)]
+    packs_configmap: Option<String>,
+    /// A kubeconfig for the hub, with its data inline; inside a cluster the pod's own ServiceAccount is used.
+    #[arg(long)]
+    kubeconfig: Option<PathBuf>,
+    /// Where /healthz, /readyz and /metrics are answered.
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// How log lines look; what is logged is said by RUST_LOG.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// How long other replicas wait for a leader that went silent.
+    #[arg(long, default_value = "15s", value_parser = duration)]
+    lease_duration: Duration,
+    /// How long a leader goes on without a renewal.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    lease_renew_deadline: Duration,
+    /// Between tries to renew or to take the lease.
+    #[arg(long, default_value = "2s", value_parser = duration)]
+    lease_retry_period: Duration,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Run(args) => operate(args),
+        Command::Crds { dir } => crds(dir.as_deref()),
+        Command::Version => print(concat!("tradewind ", env!("CARGO_PKG_VERSION"), "\n")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tradewind: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                eprintln!("  caused by: {error}");
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn operate(args: RunArgs) -> Result<(), Failure> {
+    telemetry::start(args.log_format, std::env::var("RUST_LOG").ok().as_deref())?;
+    let options = Options {
+        namespace: args.namespace,
+        settings: Settings {
+            fleet: args.fleet,
+            image: args.image,
+            image_pull_policy: args.image_pull_policy,
+        },
+        packs: args.packs_configmap.filter(|name| !name.is_empty()),
+        kubeconfig: args.kubeconfig,
+        listen: args.listen,
+        lease: (
+            args.lease_duration,
+            args.lease_renew_deadline,
+            args.lease_retry_period,
+        ),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(run::run(options));
+    // A task that hangs must not keep a process alive that may no longer write.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(ended?)
+}
+
+fn crds(dir: Option<&Path>) -> Result<(), Failure> {
+    for crd in crd::all() {
+        let text = format!("---\n{}", serde_yaml::to_string(&crd)?);
+        match dir {
+            Some(dir) => {
+                std::fs::create_dir_all(dir)?;
+                std::fs::write(dir.join(format!("{}.yaml", crd.spec.names.plural)), text)?;
+            }
+            None => print(&text)?,
+        }
+    }
+    Ok(())
+}
+
+/// To standard output; a reader that has seen enough is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::{ErrorKind, Write};
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// A label's value.
+fn fleet(text: &str) -> Result<String, String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let good = (1..=40).contains(&text.len())
+        && text.chars().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-');
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("1 to 40 of a-z, 0-9 and -, neither first nor last a -".to_owned())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<jiff::SignedDuration>();
+    let positive = parsed
+        .ok()
+        .and_then(|d| Duration::try_from(d).ok())
+        .filter(|d| !d.is_zero());
+    positive.ok_or_else(|| "a positive time such as `15s` or `1m30s`".to_owned())
+}

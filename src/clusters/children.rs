@@ -10,6 +10,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::Resource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -17,6 +18,8 @@ use serde::de::DeserializeOwned;
 
 use super::Namespaces;
 use super::cache::{Filler, NotKnown, Slot};
+use super::wake::Identity;
+use crate::api::names::FIELD_MANAGER;
 
 /// A kind of object that Tradewind makes in regions.
 pub trait Child:
@@ -79,7 +82,23 @@ children! {
     ServiceAccount, "ServiceAccount", service_accounts, runs: true;
     Ingress, "Ingress", ingresses, runs: false;
     PodDisruptionBudget, "PodDisruptionBudget", disruption_budgets, runs: false;
-    PartialObjectMeta<Secret>, "Secret", secrets, runs: false;
+}
+
+impl Child for PartialObjectMeta<Secret> {
+    const KIND: &'static str = "Secret";
+    const RUNS: bool = false;
+
+    fn slot(scope: &Scope) -> &Slot<Self> {
+        &scope.secrets
+    }
+
+    fn prune(&mut self) {
+        // Its values are never read: which of them we wrote last is told by our own managed fields alone.
+        let ours = |field: &ManagedFieldsEntry| field.manager.as_deref() == Some(FIELD_MANAGER);
+        if let Some(fields) = self.meta_mut().managed_fields.as_mut() {
+            fields.retain(ours);
+        }
+    }
 }
 
 impl Child for Pod {
@@ -165,6 +184,8 @@ pub(super) struct Children {
 struct Holdings {
     /// Name and UID of every namespace there; absent until the first list is complete.
     namespaces: Option<BTreeMap<String, String>>,
+    /// Those of them that are being deleted.
+    going: BTreeSet<String>,
     wanted: Namespaces,
     scopes: BTreeMap<String, Arc<Scope>>,
 }
@@ -178,9 +199,15 @@ impl Children {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The namespaces that are there now, each with its UID.
-    pub(super) fn set_namespaces(&self, namespaces: BTreeMap<String, String>) {
-        self.write().namespaces = Some(namespaces);
+    /// The namespaces that are there now, each with its UID, and those of them that are being deleted.
+    pub(super) fn set_namespaces(
+        &self,
+        namespaces: BTreeMap<String, String>,
+        going: BTreeSet<String>,
+    ) {
+        let mut held = self.write();
+        held.namespaces = Some(namespaces);
+        held.going = going;
     }
 
     /// The UID of a namespace that is there.
@@ -188,11 +215,13 @@ impl Children {
         self.read().namespaces.as_ref()?.get(namespace).cloned()
     }
 
+    /// The names of the namespaces in which something may be made.
     pub(super) fn namespaces(&self) -> Option<BTreeSet<String>> {
         let held = self.read();
+        let stays = |name: &&String| !held.going.contains(*name);
         held.namespaces
             .as_ref()
-            .map(|names| names.keys().cloned().collect())
+            .map(|names| names.keys().filter(stays).cloned().collect())
     }
 
     /// Drops the caches of namespaces that are gone or no longer ours, and names those that have none yet, with
@@ -283,5 +312,17 @@ impl Children {
 
     pub(super) fn all<K: Child>(&self, namespace: &str) -> Result<Vec<Arc<K>>, NotKnown> {
         self.with(namespace, Store::state)
+    }
+
+    pub(super) fn owned<K: Child>(
+        &self,
+        namespace: &str,
+        owner: &Identity,
+    ) -> Result<Vec<Arc<K>>, NotKnown> {
+        let is_owned = |object: &K| {
+            let labels = object.meta().labels.as_ref();
+            labels.is_some_and(|labels| owner.is_in(labels))
+        };
+        self.with(namespace, |store| store.state_filter(is_owned))
     }
 }

@@ -81,7 +81,7 @@ impl Context {
 }
 
 /// Where a watch's events go.
-pub(super) trait Sink<K>: Send {
+pub(crate) trait Sink<K>: Send {
     /// Takes an event.
     fn take(&mut self, event: Event<K>);
     /// The server forbids the watch.
@@ -102,7 +102,7 @@ enum Rebuild {
 }
 
 /// Follows one kind until it is dropped.
-pub(super) async fn follow<K, S>(
+pub(crate) async fn follow<K, S>(
     api: Api<K>,
     config: watcher::Config,
     silence: Duration,

@@ -1,6 +1,6 @@
 //! What is followed while a connection lives: the namespaces of the cluster, and our children in those that are ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -39,6 +39,7 @@ impl Session {
         let (forbidden, namespaces_forbidden) = watch::channel(None);
         let sink = NamespaceNames {
             names: BTreeMap::new(),
+            going: BTreeSet::new(),
             listing: false,
             children: children.clone(),
             changed: namespaces_changed.clone(),
@@ -129,6 +130,8 @@ async fn follow_namespaces(context: Context, sink: NamespaceNames) {
 /// Keeps name and UID of every namespace: nothing else of theirs is read.
 struct NamespaceNames {
     names: BTreeMap<String, String>,
+    /// Those that are being deleted: nothing may be made in them.
+    going: BTreeSet<String>,
     /// While the list is incomplete what is known stands.
     listing: bool,
     children: Arc<Children>,
@@ -142,16 +145,24 @@ impl Sink<PartialObjectMeta<Namespace>> for NamespaceNames {
             Event::Init => {
                 self.listing = true;
                 self.names.clear();
+                self.going.clear();
             }
             Event::InitApply(namespace) | Event::Apply(namespace) => {
                 let uid = namespace.uid().unwrap_or_default();
                 let before = self.names.insert(namespace.name_any(), uid.clone());
-                if before.as_ref() == Some(&uid) {
+                let is_going = namespace.metadata.deletion_timestamp.is_some();
+                let was_going = if is_going {
+                    !self.going.insert(namespace.name_any())
+                } else {
+                    self.going.remove(&namespace.name_any())
+                };
+                if before.as_ref() == Some(&uid) && is_going == was_going {
                     return;
                 }
             }
             Event::Delete(namespace) => {
                 self.names.remove(&namespace.name_any());
+                self.going.remove(&namespace.name_any());
             }
             Event::InitDone => {
                 self.listing = false;
@@ -159,7 +170,8 @@ impl Sink<PartialObjectMeta<Namespace>> for NamespaceNames {
             }
         }
         if !self.listing {
-            self.children.set_namespaces(self.names.clone());
+            self.children
+                .set_namespaces(self.names.clone(), self.going.clone());
             self.changed.notify_one();
         }
     }

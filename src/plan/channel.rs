@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use super::gated::{self, Gated};
 use super::meta::{self, Identity, Role};
-use super::placement::{self, Ground, Place, earlier};
+use super::placement::{self, Decision, Ground, Place, earlier};
 use super::reason::Word;
 use super::suspension::{self, Suspension};
 use super::{
@@ -15,7 +15,7 @@ use super::{
     SecretFact, Verdict, connector, feed, platform,
 };
 use crate::api::condition::ConditionType;
-use crate::api::{Region, SocialChannel, names};
+use crate::api::{DeletionPolicy, Region, SocialChannel, names};
 use crate::contract::Channel;
 use crate::packs::Platform;
 
@@ -66,6 +66,7 @@ fn identity(facts: &ChannelFacts) -> Identity<'_> {
 
 /// What the channel itself says, whatever the region.
 struct Own<'a> {
+    deleting: Option<DeletionPolicy>,
     platform: Option<&'a Platform>,
     pause: Option<Suspension>,
     /// What somebody must mend.
@@ -79,13 +80,8 @@ struct Own<'a> {
 /// What should be where.
 #[must_use]
 pub fn channel(facts: &ChannelFacts, now: Timestamp) -> Plan<ChannelWorkloads> {
-    let deleting = facts
-        .channel
-        .metadata
-        .deletion_timestamp
-        .as_ref()
-        .map(|_| facts.channel.spec.deletion_policy.unwrap_or_default());
     let own = own(facts, now);
+    let deleting = own.deleting;
     let chosen = chosen(facts);
     let old = facts.channel.status.iter().flat_map(|s| &s.regions);
     let places = placement::places(
@@ -108,16 +104,12 @@ pub fn channel(facts: &ChannelFacts, now: Timestamp) -> Plan<ChannelWorkloads> {
             continue;
         }
         let gated = gated::ask(facts, own.platform, place, now);
-        let decided = decide(facts, &own, place, &gated, now, &mut plan);
-        plan.regions.insert(place.name.to_owned(), decided);
-        plan.notes.insert(
-            place.name.to_owned(),
-            RegionNote {
-                chosen: place.chosen && deleting.is_none(),
-                uncovered_since: gated.uncovered_since,
-                approved: None,
-            },
-        );
+        let note = RegionNote {
+            chosen: place.chosen && deleting.is_none(),
+            uncovered_since: gated.uncovered_since,
+            approved: None,
+        };
+        plan.enter(place, note, decide(facts, &own, place, &gated, now));
         plan.wake_at = earlier(plan.wake_at, gated.wake_at);
         plan.findings.extend(gated.findings);
     }
@@ -138,8 +130,11 @@ fn chosen(facts: &ChannelFacts) -> BTreeSet<&str> {
 fn own(facts: &ChannelFacts, now: Timestamp) -> Own<'_> {
     let spec = &facts.channel.spec;
     let pause = suspension::in_force(spec.suspend.as_ref(), now);
+    let going = facts.channel.metadata.deletion_timestamp.as_ref();
+    let deleting = going.map(|_| spec.deletion_policy.unwrap_or_default());
     match platform::known(spec, &facts.packs) {
         Err(problem) => Own {
+            deleting,
             platform: None,
             pause,
             problems: vec![problem],
@@ -151,6 +146,7 @@ fn own(facts: &ChannelFacts, now: Timestamp) -> Own<'_> {
             let (wrong, warnings) = gated::schedules(spec, platform, now);
             problems.extend(wrong);
             Own {
+                deleting,
                 platform: Some(platform),
                 pause,
                 problems,
@@ -243,69 +239,67 @@ fn decide(
     place: &Place<'_>,
     gated: &Gated,
     now: Timestamp,
-    plan: &mut Plan<ChannelWorkloads>,
-) -> RegionPlan<ChannelWorkloads> {
-    let region = match placement::ground(place, &facts.regions, plan.deleting, now) {
-        Ground::Decided(decided) => {
-            if place.facts.is_none() && place.chosen {
-                plan.findings.push(missing(place));
-            }
-            return decided;
-        }
+) -> Decision<ChannelWorkloads> {
+    let region = match placement::ground(place, &facts.regions, own.deleting, now) {
+        Ground::Decided(decision) => return decision,
         Ground::Suspended(_, reason, until) => {
-            plan.wake_at = earlier(plan.wake_at, until);
-            return RegionPlan::Hold(reason);
+            return Decision {
+                wake_at: until,
+                ..RegionPlan::Hold(reason).into()
+            };
         }
         Ground::Open(region) => region,
     };
-    if let Some(reason) = &gated.withdraw {
-        return RegionPlan::Withdraw(reason.clone());
-    }
-    if let Some(problem) = own.problems.first() {
-        return RegionPlan::Keep(problem.clone());
-    }
-    if let Some(pause) = &own.pause {
-        return RegionPlan::Hold(pause.reason(Word::Suspended));
-    }
-    if !place.chosen {
-        return RegionPlan::Withdraw(
-            Word::Deselected.because("spec.regions no longer chooses this region"),
-        );
-    }
-    if let Some(reason) = &gated.keep {
-        return RegionPlan::Keep(reason.clone());
-    }
-    if let Some(reason) = &own.waiting {
-        return match &facts.credentials {
-            SecretFact::Unreadable(_) => RegionPlan::Hold(reason.clone()),
-            SecretFact::Absent | SecretFact::Present(_) | SecretFact::InRegion => {
-                RegionPlan::Keep(reason.clone())
-            }
-        };
+    if let Some(decided) = settled(facts, own, place, gated) {
+        return decided.into();
     }
     if let Some(reason) = unready(facts, region, place.name) {
-        plan.findings.push(Finding {
-            condition: ConditionType::ReferencesResolved,
-            region: Some(place.name.to_owned()),
-            holds: Some(false),
-            reason: reason.clone(),
-        });
-        return RegionPlan::Keep(reason);
+        return Decision {
+            missing: Some(reason.clone()),
+            ..RegionPlan::Keep(reason).into()
+        };
     }
     match own.platform {
-        Some(platform) => RegionPlan::Run(Box::new(workloads(facts, platform, place.name, region))),
-        // Not reached: an unknown platform is a problem, and kept above.
-        None => RegionPlan::Keep(Word::UnknownPlatform.because("no installed pack knows it")),
+        Some(platform) => {
+            RegionPlan::Run(Box::new(workloads(facts, platform, place.name, region))).into()
+        }
+        // Not reached: an unknown platform is a problem, and settled above.
+        None => {
+            RegionPlan::Keep(Word::UnknownPlatform.because("no installed pack knows it")).into()
+        }
     }
 }
 
-fn missing(place: &Place<'_>) -> Finding {
-    Finding {
-        condition: ConditionType::ReferencesResolved,
-        region: Some(place.name.to_owned()),
-        holds: Some(false),
-        reason: placement::absent(place),
+/// What is decided before the region's own state is looked at.
+fn settled(
+    facts: &ChannelFacts,
+    own: &Own<'_>,
+    place: &Place<'_>,
+    gated: &Gated,
+) -> Option<RegionPlan<ChannelWorkloads>> {
+    if let Some(reason) = &gated.withdraw {
+        return Some(RegionPlan::Withdraw(reason.clone()));
     }
+    if let Some(problem) = own.problems.first() {
+        return Some(RegionPlan::Keep(problem.clone()));
+    }
+    if let Some(pause) = &own.pause {
+        return Some(RegionPlan::Hold(pause.reason(Word::Suspended)));
+    }
+    if !place.chosen {
+        let reason = Word::Deselected.because("spec.regions no longer chooses this region");
+        return Some(RegionPlan::Withdraw(reason));
+    }
+    if let Some(reason) = &gated.keep {
+        return Some(RegionPlan::Keep(reason.clone()));
+    }
+    let reason = own.waiting.clone()?;
+    Some(match &facts.credentials {
+        SecretFact::Unreadable(_) => RegionPlan::Hold(reason),
+        SecretFact::Absent | SecretFact::Present(_) | SecretFact::InRegion => {
+            RegionPlan::Keep(reason)
+        }
+    })
 }
 
 fn unready(facts: &ChannelFacts, region: &RegionFacts, name: &str) -> Option<Reason> {

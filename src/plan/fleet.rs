@@ -19,7 +19,7 @@ pub fn region(facts: &FleetFacts, now: Timestamp) -> FleetPlan {
     found.extend(
         pause
             .as_ref()
-            .and_then(|pause| pause.problem())
+            .and_then(suspension::Suspension::problem)
             .map(|finding| finding.reason),
     );
     let verdict = match (found.into_iter().next(), &pause) {

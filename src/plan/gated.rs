@@ -53,8 +53,8 @@ pub(super) fn ask(
     tenant(facts, place.name, region, &mut gated);
     market(facts, platform, place.name, region, &mut gated);
     coverage(facts, place, region, now, &mut gated);
-    if let Some(platform) = platform {
-        clocks(facts, platform, place.name, region, now, &mut gated);
+    for warning in clocks(facts, platform, region, now) {
+        gated.find(ConditionType::Accepted, place.name, Some(true), warning);
     }
     if !place.chosen {
         gated.findings.clear();
@@ -143,7 +143,8 @@ fn coverage(
         Sanction::None => {}
         Sanction::Warn => told.message += "; it runs all the same (enforcement.mode: Warn)",
         Sanction::Grace(end) => {
-            told.message += &format!("; nothing new starts, and what runs is taken away at {end}");
+            let countdown = format!("; nothing new starts, and what runs is taken away at {end}");
+            told.message += &countdown;
             gated.keep = Some(told.clone());
         }
         Sanction::Withdraw => {
@@ -168,23 +169,20 @@ fn remembered(facts: &ChannelFacts, region: &str) -> Option<Timestamp> {
 /// Runs that a change of clocks in the region's zone skips or doubles.
 fn clocks(
     facts: &ChannelFacts,
-    platform: &Platform,
-    name: &str,
+    platform: Option<&Platform>,
     region: &RegionFacts,
     now: Timestamp,
-    gated: &mut Gated,
-) {
-    let Ok(zone) = TimeZone::get(&region.region.spec.locale.time_zone) else {
-        return;
+) -> Vec<Reason> {
+    let zone = TimeZone::get(&region.region.spec.locale.time_zone).ok();
+    let (Some(zone), Some(platform)) = (zone, platform) else {
+        return Vec::new();
     };
-    for feed in &facts.channel.spec.feeds {
-        let (_, warnings) = feed_schedule(feed, (&facts.channel.spec, platform), &zone, now);
-        for warning in warnings {
-            if warning.word == GateWord::ClockChange.as_str() {
-                gated.find(ConditionType::Accepted, name, Some(true), warning);
-            }
-        }
-    }
+    let spec = &facts.channel.spec;
+    spec.feeds
+        .iter()
+        .flat_map(|feed| feed_schedule(feed, (spec, platform), &zone, now).1)
+        .filter(|warning| warning.word == GateWord::ClockChange.as_str())
+        .collect()
 }
 
 /// What is wrong with the feeds' schedules, and what would be if somebody confirmed the fact.

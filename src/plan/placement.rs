@@ -7,7 +7,8 @@ use kube::ResourceExt;
 
 use super::reason::Word;
 use super::suspension::{self, Suspension};
-use super::{Reach, Reason, RegionFacts, RegionPlan, fleet, gates};
+use super::{Finding, Plan, Reach, Reason, RegionFacts, RegionNote, RegionPlan, fleet, gates};
+use crate::api::condition::ConditionType;
 use crate::api::{DataPolicy, DeletionPolicy, InventoryEntry, Region, SocialChannel};
 use crate::packs::Jurisdiction;
 
@@ -123,14 +124,54 @@ pub(super) fn places<'a>(
         .collect()
 }
 
+/// What was decided for a place, and what goes with it.
+pub(super) struct Decision<W> {
+    pub(super) plan: RegionPlan<W>,
+    /// What the spec names, and isn't there.
+    pub(super) missing: Option<Reason>,
+    /// When it may change by itself.
+    pub(super) wake_at: Option<Timestamp>,
+}
+
+impl<W> From<RegionPlan<W>> for Decision<W> {
+    fn from(plan: RegionPlan<W>) -> Self {
+        Self {
+            plan,
+            missing: None,
+            wake_at: None,
+        }
+    }
+}
+
+impl<W> Plan<W> {
+    /// Enters what was decided for a place.
+    pub(super) fn enter(&mut self, place: &Place<'_>, note: RegionNote, decision: Decision<W>) {
+        self.findings.extend(decision.missing.map(|reason| Finding {
+            condition: ConditionType::ReferencesResolved,
+            region: Some(place.name.to_owned()),
+            holds: Some(false),
+            reason,
+        }));
+        self.wake_at = earlier(self.wake_at, decision.wake_at);
+        self.regions.insert(place.name.to_owned(), decision.plan);
+        self.notes.insert(place.name.to_owned(), note);
+    }
+}
+
 /// What a region says before the resource's own spec is looked at.
 pub(super) enum Ground<'a, W> {
     /// It is decided.
-    Decided(RegionPlan<W>),
+    Decided(Decision<W>),
     /// The Region is suspended: a channel is held, a policy paused.
     Suspended(&'a RegionFacts, Reason, Option<Timestamp>),
     /// The resource decides.
     Open(&'a RegionFacts),
+}
+
+impl<W> Ground<'_, W> {
+    fn decided(plan: RegionPlan<W>) -> Self {
+        Self::Decided(plan.into())
+    }
 }
 
 /// Deletion comes before suspension of the resource, and the region's word before the resource's.
@@ -141,32 +182,35 @@ pub(super) fn ground<'a, W>(
     now: Timestamp,
 ) -> Ground<'a, W> {
     if deleting == Some(DeletionPolicy::Orphan) {
-        return Ground::Decided(RegionPlan::Leave(Word::Orphaned.because(
+        return Ground::decided(RegionPlan::Leave(Word::Orphaned.because(
             "deletionPolicy is Orphan: what runs here stays, and is nobody's from now on",
         )));
     }
     let Some(facts) = place.facts else {
-        return Ground::Decided(RegionPlan::Hold(absent(place)));
+        return Ground::Decided(Decision {
+            missing: place.chosen.then(|| absent(place)),
+            ..RegionPlan::Hold(absent(place)).into()
+        });
     };
     let going = facts.region.metadata.deletion_timestamp.is_some();
     let orphaning = facts.region.spec.deletion_policy == Some(DeletionPolicy::Orphan);
     if going && orphaning {
-        return Ground::Decided(RegionPlan::Leave(Word::RegionOrphaned.because(format!(
+        return Ground::decided(RegionPlan::Leave(Word::RegionOrphaned.because(format!(
             "Region {} is being deleted with deletionPolicy Orphan: what runs there stays",
             place.name
         ))));
     }
     if let Some(reason) = fleet::shared_cluster(place.name, regions) {
-        return Ground::Decided(RegionPlan::Hold(reason));
+        return Ground::decided(RegionPlan::Hold(reason));
     }
     if let Reach::Unreachable { message, .. } = &facts.reach {
-        return Ground::Decided(RegionPlan::Hold(
+        return Ground::decided(RegionPlan::Hold(
             Word::RegionUnreachable
                 .because(format!("Region {} does not answer: {message}", place.name)),
         ));
     }
     if going {
-        return Ground::Decided(RegionPlan::Withdraw(
+        return Ground::decided(RegionPlan::Withdraw(
             Word::RegionDeleting.because(format!("Region {} is being deleted", place.name)),
         ));
     }
@@ -174,7 +218,7 @@ pub(super) fn ground<'a, W>(
         return suspended(place, facts, deleting.is_some(), &pause);
     }
     if deleting.is_some() {
-        return Ground::Decided(RegionPlan::Withdraw(
+        return Ground::decided(RegionPlan::Withdraw(
             Word::Deleted.because("the resource is being deleted"),
         ));
     }
@@ -189,13 +233,13 @@ fn suspended<'a, W>(
 ) -> Ground<'a, W> {
     let reason = Word::RegionSuspended.because(format!("Region {} is {}", place.name, pause.told));
     if deleting {
-        return Ground::Decided(RegionPlan::Hold(reason));
+        return Ground::decided(RegionPlan::Hold(reason));
     }
     Ground::Suspended(facts, reason, pause.until)
 }
 
 /// The reason of a place without a Region.
-pub(super) fn absent(place: &Place<'_>) -> Reason {
+fn absent(place: &Place<'_>) -> Reason {
     if place.had {
         return Word::RegionGone.because(format!(
             "Region {0} is no longer on the hub, but objects were made there; create Region {0} again for the same \

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 use kube::ResourceExt;
 
-use super::placement::{self, Ground, Place, earlier};
+use super::placement::{self, Decision, Ground, Place};
 use super::reason::Word;
 use super::retention::{self, Ground as Retention, spec_hash};
 use super::suspension::{self, Suspension};
@@ -15,12 +15,15 @@ use super::{
     Verdict, gated, gates,
 };
 use crate::api::condition::ConditionType;
-use crate::api::{ApprovalSpec, DataPolicy, DataPolicySpec, PolicyRegionStatus, Uncovered, names};
+use crate::api::{
+    ApprovalSpec, DataPolicy, DataPolicySpec, DeletionPolicy, PolicyRegionStatus, Uncovered, names,
+};
 use crate::contract::{Approval, Preview};
 use crate::packs::Packs;
 
 /// What the policy itself says, whatever the region.
 struct Own {
+    deleting: Option<DeletionPolicy>,
     pause: Option<Suspension>,
     /// What somebody must mend.
     problems: Vec<Reason>,
@@ -32,14 +35,8 @@ struct Own {
 /// What should be where.
 #[must_use]
 pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
-    let spec = &facts.policy.spec;
-    let deleting = facts
-        .policy
-        .metadata
-        .deletion_timestamp
-        .as_ref()
-        .map(|_| spec.deletion_policy.unwrap_or_default());
     let own = own(facts, now);
+    let deleting = own.deleting;
     let chosen = chosen(facts);
     let old = facts.policy.status.iter().flat_map(|s| &s.regions);
     let places = placement::places(
@@ -62,16 +59,13 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
         }
         let approved = approved(facts, place.name);
         plan.findings.extend(clocks(facts, place, now));
-        let decided = decide(facts, &own, place, approved.as_ref(), now, &mut plan);
-        plan.regions.insert(place.name.to_owned(), decided);
-        plan.notes.insert(
-            place.name.to_owned(),
-            RegionNote {
-                chosen: place.chosen && deleting.is_none(),
-                uncovered_since: None,
-                approved: approved.map(|(_, preview)| preview.clone()),
-            },
-        );
+        let decision = decide(facts, &own, place, approved.as_ref(), now);
+        let note = RegionNote {
+            chosen: place.chosen && deleting.is_none(),
+            uncovered_since: None,
+            approved: approved.map(|(_, preview)| preview.clone()),
+        };
+        plan.enter(place, note, decision);
     }
     plan.findings.sort();
     plan
@@ -96,7 +90,9 @@ fn chosen(facts: &PolicyFacts) -> BTreeSet<&str> {
 
 fn own(facts: &PolicyFacts, now: Timestamp) -> Own {
     let spec = &facts.policy.spec;
+    let going = facts.policy.metadata.deletion_timestamp.as_ref();
     Own {
+        deleting: going.map(|_| spec.deletion_policy.unwrap_or_default()),
         pause: suspension::in_force(spec.suspend.as_ref(), now),
         problems: problems(spec, &facts.packs, now),
         window: window(spec),
@@ -158,7 +154,7 @@ fn periods(spec: &DataPolicySpec) -> Vec<Reason> {
                 .erase
                 .after
                 .parse::<Span>()
-                .is_ok_and(|span| span.is_positive())
+                .is_ok_and(Span::is_positive)
         })
         .map(|rule| {
             Word::PeriodInvalid.because(format!(
@@ -268,28 +264,22 @@ fn decide(
     place: &Place<'_>,
     approved: Option<&(&ApprovalSpec, &Preview)>,
     now: Timestamp,
-    plan: &mut Plan<PolicyWorkloads>,
-) -> RegionPlan<PolicyWorkloads> {
-    let (region, pause) = match placement::ground(place, &facts.regions, plan.deleting, now) {
-        Ground::Decided(decided) => {
-            if place.facts.is_none() && place.chosen {
-                let reason = placement::absent(place);
-                let found = finding(ConditionType::ReferencesResolved, Some(place.name), reason);
-                plan.findings.push(found);
-            }
-            return decided;
-        }
-        Ground::Suspended(region, reason, until) => {
-            plan.wake_at = earlier(plan.wake_at, until);
-            (region, Some(reason))
-        }
+) -> Decision<PolicyWorkloads> {
+    let (region, pause, until) = match placement::ground(place, &facts.regions, own.deleting, now) {
+        Ground::Decided(decision) => return decision,
+        Ground::Suspended(region, reason, until) => (region, Some(reason), until),
         Ground::Open(region) => {
             let pause = own.pause.as_ref();
-            (region, pause.map(|pause| pause.reason(Word::Suspended)))
+            (
+                region,
+                pause.map(|pause| pause.reason(Word::Suspended)),
+                None,
+            )
         }
     };
-    let built = build(facts, own, place, region, approved, pause.is_some());
-    match (built, pause) {
+    let built = build(facts, own, (place.name, region), approved, pause.is_some());
+    let mut missing = None;
+    let plan = match (built, pause) {
         (Ok(workloads), Some(pause)) => RegionPlan::Pause(workloads, pause),
         // A pause that cannot be put into effect must not look like one.
         (Err(stop), Some(pause)) => RegionPlan::Keep(Reason {
@@ -304,15 +294,14 @@ fn decide(
         ),
         (Ok(workloads), None) => RegionPlan::Run(workloads),
         (Err(stop), None) => {
-            if stop.missing {
-                plan.findings.push(finding(
-                    ConditionType::ReferencesResolved,
-                    Some(place.name),
-                    stop.reason.clone(),
-                ));
-            }
+            missing = stop.missing.then(|| stop.reason.clone());
             RegionPlan::Keep(stop.reason)
         }
+    };
+    Decision {
+        plan,
+        missing,
+        wake_at: until,
     }
 }
 
@@ -326,8 +315,7 @@ struct Stop {
 fn build(
     facts: &PolicyFacts,
     own: &Own,
-    place: &Place<'_>,
-    region: &RegionFacts,
+    (name, region): (&str, &RegionFacts),
     approved: Option<&(&ApprovalSpec, &Preview)>,
     suspend: bool,
 ) -> Result<Box<PolicyWorkloads>, Stop> {
@@ -343,7 +331,7 @@ fn build(
         });
     };
     let spec = &region.region.spec;
-    if let Some(reason) = placement::unready(region, place.name, &spec.run_namespace) {
+    if let Some(reason) = placement::unready(region, name, &spec.run_namespace) {
         return Err(missing(reason));
     }
     let rules = facts
@@ -352,20 +340,20 @@ fn build(
         .rules
         .iter()
         .map(|rule| {
-            let name = &rule.dataset.store;
-            let store = spec.data_stores.iter().find(|store| store.name == *name);
+            let wanted = &rule.dataset.store;
+            let store = spec.data_stores.iter().find(|store| store.name == *wanted);
             store.map(|store| (rule, store)).ok_or_else(|| {
                 missing(Word::StoreNotFound.because(format!(
-                    "spec.rules[{}].dataset.store: Region {} has no data store {name}; add it to the Region, or \
+                    "spec.rules[{}].dataset.store: Region {name} has no data store {wanted}; add it to the Region, or \
                      choose regions that have it",
-                    rule.name, place.name
+                    rule.name
                 )))
             })
         })
         .collect::<Result<Vec<_>, Stop>>()?;
     Ok(Box::new(retention::workloads(&Retention {
         facts,
-        region: place.name,
+        region: name,
         spec,
         rules,
         window,
@@ -374,7 +362,7 @@ fn build(
             by: approval.by.clone(),
             preview: (*preview).clone(),
         }),
-        run_at: run_at(facts, place.name),
+        run_at: run_at(facts, name),
         suspend,
     })))
 }

@@ -1,13 +1,12 @@
 //! The words that a plan gives as reasons; the gates have words of their own beside their questions.
 
-use super::Reason;
-
+/// An enum of words with their spelling and a list of all of them.
 macro_rules! words {
-    ($($(#[$doc:meta])* $word:ident,)*) => {
-        /// Why a resource or a region is planned as it is.
+    ($about:literal: $($(#[doc = $doc:literal])* $word:ident,)*) => {
+        #[doc = $about]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Word {
-            $($(#[$doc])* $word,)*
+            $($(#[doc = $doc])* $word,)*
         }
 
         impl Word {
@@ -21,11 +20,24 @@ macro_rules! words {
                     $(Self::$word => stringify!($word),)*
                 }
             }
+
+            /// The word with its sentence.
+            #[must_use]
+            pub fn because(self, message: impl Into<String>) -> $crate::plan::Reason {
+                $crate::plan::Reason {
+                    word: self.as_str().to_owned(),
+                    message: message.into(),
+                }
+            }
         }
     };
 }
 
+pub(crate) use words;
+
 words! {
+    "Why a resource or a region is planned as it is.":
+
     // What an edit of the resource must mend
     /// No pack knows the platform.
     UnknownPlatform,
@@ -105,17 +117,4 @@ words! {
     Deleted,
     /// The resource is being deleted with `Orphan`.
     Orphaned,
-    /// A table of a matched store that no rule names.
-    NoRule,
-}
-
-impl Word {
-    /// The word with its sentence.
-    #[must_use]
-    pub fn because(self, message: impl Into<String>) -> Reason {
-        Reason {
-            word: self.as_str().to_owned(),
-            message: message.into(),
-        }
-    }
 }

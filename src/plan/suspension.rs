@@ -40,6 +40,12 @@ pub(super) fn in_force(suspend: Option<&Suspend>, now: Timestamp) -> Option<Susp
     })
 }
 
+/// Why something is paused now, for status; nothing when it isn't.
+#[must_use]
+pub fn paused(suspend: Option<&Suspend>, now: Timestamp) -> Option<Reason> {
+    in_force(suspend, now).map(|pause| pause.reason(Word::Suspended))
+}
+
 impl Suspension {
     /// What is wrong with it, if anything.
     pub(super) fn problem(&self) -> Option<Finding> {

@@ -9,9 +9,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use tokio::sync::watch;
 
-use crate::packs::{
-    BUILTIN_PLATFORMS, BUILTIN_REGIMES, Error, PLATFORMS_KEY, Packs, REGIMES_KEY,
-};
+use crate::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Error, PLATFORMS_KEY, Packs, REGIMES_KEY};
 
 /// The packs in force, and what is wrong with those that were to replace them.
 #[derive(Clone, Debug)]
@@ -36,7 +34,11 @@ pub fn builtin() -> Result<watch::Receiver<InForce>, Error> {
 
 /// Follows the ConfigMap `namespace/name`. The built-in packs are in force while it isn't there; while it is unsound,
 /// those that were in force stay.
-pub fn follow(client: Client, namespace: &str, name: &str) -> Result<watch::Receiver<InForce>, Error> {
+pub fn follow(
+    client: Client,
+    namespace: &str,
+    name: &str,
+) -> Result<watch::Receiver<InForce>, Error> {
     let builtin = Arc::new(Packs::builtin()?);
     let (tell, packs) = watch::channel(InForce {
         packs: builtin.clone(),
@@ -96,7 +98,10 @@ fn load(data: Option<&BTreeMap<String, String>>) -> Result<Packs, Error> {
         let found = data.and_then(|d| d.get(key));
         found.map_or(builtin, String::as_str).to_owned()
     };
-    Packs::load(&text(PLATFORMS_KEY, BUILTIN_PLATFORMS), &text(REGIMES_KEY, BUILTIN_REGIMES))
+    Packs::load(
+        &text(PLATFORMS_KEY, BUILTIN_PLATFORMS),
+        &text(REGIMES_KEY, BUILTIN_REGIMES),
+    )
 }
 
 /// An error and its causes on one line.
@@ -117,7 +122,10 @@ mod tests {
 
     fn map(platforms: &str) -> ConfigMap {
         ConfigMap {
-            data: Some(BTreeMap::from([(PLATFORMS_KEY.to_owned(), platforms.to_owned())])),
+            data: Some(BTreeMap::from([(
+                PLATFORMS_KEY.to_owned(),
+                platforms.to_owned(),
+            )])),
             ..ConfigMap::default()
         }
     }
@@ -133,7 +141,10 @@ mod tests {
         let broken = next(&now, Some(&map("platforms: [")), &builtin);
         assert_eq!(broken.packs, builtin);
         let problem = broken.problem.clone().unwrap();
-        assert!(problem.contains("platforms.yaml") && problem.contains("line"), "{problem}");
+        assert!(
+            problem.contains("platforms.yaml") && problem.contains("line"),
+            "{problem}"
+        );
         let mended = next(&broken, Some(&map(BUILTIN_PLATFORMS)), &builtin);
         assert!(mended.problem.is_none());
         let gone = next(&broken, None, &builtin);

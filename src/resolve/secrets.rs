@@ -23,8 +23,9 @@ use crate::plan::{SecretCopy, SecretFact};
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How long a first list may take before what it would say counts as unreadable for now; its end wakes us.
 const FIRST_LIST: Duration = Duration::from_secs(3);
-/// How long a watch lives. A namespace that opts out is noticed when it is renewed.
-const WATCH_SECONDS: u32 = 120;
+/// How long a watch lives: shorter than a connection without a sign of life. A namespace that opts out is noticed when
+/// it is renewed.
+const WATCH_SECONDS: u32 = 60;
 
 /// A Secret came, changed or went, or a namespace became readable or unreadable (then without a name).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,386 @@
+//! The drivers: what wakes a resource, in which order the rooms are called for it, and when it is looked at again.
+//!
+//! In: the hub's watches, the regions' wakes. Out: finalizers and statuses on the hub; everything else is the rooms'.
+//! It must never decide what should run where, never let one resource's trouble reach another, and never write what
+//! says the same as before.
+
+mod data_policy;
+mod everywhere;
+mod finalizer;
+mod guard;
+mod hub;
+mod publish;
+mod region;
+mod report;
+mod retry;
+mod social_channel;
+mod triggers;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::{FutureExt, Stream, StreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::controller::{self, Controller};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, ResourceExt};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+pub use retry::{Attempts, Error, Retry, retry};
+
+use crate::api::{DataPolicy, Region, SocialChannel};
+use crate::apply::{Applier, Fence};
+use crate::clusters::{Clusters, Limits, Wakes};
+use crate::metrics::Metrics;
+use crate::plan::Settings;
+use crate::resolve::{InForce, Reader, SecretChanged, SecretWatch, Value};
+use crate::watch::Key;
+use hub::{Change, Kind};
+use report::Report;
+use triggers::{Known, Queues, Triggers};
+
+/// A write to the hub that takes longer has failed.
+const HUB_DEADLINE: Duration = Duration::from_secs(10);
+/// Resources of one kind that are worked on at a time: most of a reconcile is waiting for regions.
+const CONCURRENCY: u16 = 16;
+/// Changes come in bursts: what follows within this time is one look.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// How long a resource may be left alone because a region's first connection is still being made.
+const FIRST_CONTACT: Duration = Duration::from_secs(15);
+
+/// What the operator is made of.
+pub struct Parts {
+    /// The hub.
+    pub hub: Client,
+    /// Tradewind's own namespace on it.
+    pub namespace: String,
+    /// Which process this is, for Events.
+    pub instance: String,
+    /// The fleet and the agent's image.
+    pub settings: Settings,
+    /// How patient the watches are.
+    pub limits: Limits,
+    /// The regional clusters, and what happens in them.
+    pub clusters: (Clusters, Wakes),
+    /// The packs in force, and the ConfigMap that they come from.
+    pub packs: (watch::Receiver<InForce>, Option<String>),
+    /// The right to write.
+    pub fence: Fence,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The time.
+    pub clock: fn() -> Timestamp,
+}
+
+/// What every reconcile has.
+struct Context {
+    reader: Reader,
+    applier: Applier,
+    report: Report,
+    clock: fn() -> Timestamp,
+    hub: Client,
+    namespace: String,
+    attempts: Attempts,
+    /// Resources that wait for a region's first connection, and since when.
+    waiting: Mutex<HashMap<String, Instant>>,
+    /// Each Region's kubeconfig as it was last read.
+    kubeconfigs: Mutex<BTreeMap<String, Value>>,
+}
+
+/// The operator, ready to run.
+pub struct Operator {
+    context: Arc<Context>,
+    known: Known,
+    triggers: Triggers,
+    queues: Queues,
+    wakes: Wakes,
+    secrets: mpsc::UnboundedReceiver<SecretChanged>,
+    packs_map: Option<String>,
+    ready: Vec<(&'static str, watch::Receiver<bool>)>,
+}
+
+impl Kind for Region {
+    const KIND: &'static str = "Region";
+
+    fn told(&self) -> u64 {
+        let id = self.status.as_ref().and_then(|s| s.cluster_id.as_ref());
+        hub::hash(&id)
+    }
+}
+
+impl Kind for SocialChannel {
+    const KIND: &'static str = "SocialChannel";
+
+    fn told(&self) -> u64 {
+        let regions = self.status.iter().flat_map(|s| &s.regions);
+        let held: Vec<_> = regions
+            .filter(|r| !r.inventory.is_empty())
+            .map(|r| &r.name)
+            .collect();
+        hub::hash(&held)
+    }
+}
+
+impl Kind for DataPolicy {
+    const KIND: &'static str = "DataPolicy";
+
+    fn told(&self) -> u64 {
+        let regions = self.status.iter().flat_map(|s| &s.regions);
+        let held: Vec<_> = regions
+            .filter(|r| !r.inventory.is_empty())
+            .map(|r| &r.name)
+            .collect();
+        hub::hash(&held)
+    }
+}
+
+impl Operator {
+    /// Starts the watches of the hub; nothing is reconciled before [`Operator::run`].
+    #[must_use]
+    pub fn start(parts: Parts) -> Self {
+        let (triggers, queues) = Triggers::new();
+        let (secret_watch, secrets) = SecretWatch::new(parts.hub.clone());
+        let (clusters, wakes) = parts.clusters;
+        let report = Report::new(parts.hub.clone(), &parts.instance, parts.metrics.clone());
+        let watches = Watches {
+            hub: &parts.hub,
+            limits: &parts.limits,
+            metrics: &parts.metrics,
+            triggers: &triggers,
+            clusters: &clusters,
+        };
+        let (known, ready) = watches.start();
+        let (packs, packs_map) = parts.packs;
+        let values = secret_watch.values();
+        let context = Context {
+            reader: Reader {
+                regions: known.regions.clone(),
+                channels: known.channels.clone(),
+                policies: known.policies.clone(),
+                packs,
+                secrets: secret_watch,
+                clusters,
+                settings: Arc::new(parts.settings),
+            },
+            applier: Applier::new(parts.fence, parts.metrics, values),
+            report,
+            clock: parts.clock,
+            hub: parts.hub,
+            namespace: parts.namespace,
+            attempts: Attempts::default(),
+            waiting: Mutex::default(),
+            kubeconfigs: Mutex::default(),
+        };
+        Self {
+            context: Arc::new(context),
+            known,
+            triggers,
+            queues,
+            wakes,
+            secrets,
+            packs_map,
+            ready,
+        }
+    }
+
+    /// What isn't known of the hub yet, for `/readyz`: empty once all is.
+    #[must_use]
+    pub fn readiness(&self) -> Vec<(&'static str, watch::Receiver<bool>)> {
+        self.ready.clone()
+    }
+
+    /// Reconciles until `stop` says so; what is under way is finished first.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let mut packs = self.context.reader.packs.clone();
+        // Verdicts by packs that are about to be replaced, or from half a list, would be undone a moment later.
+        for (_, mut ready) in self.ready {
+            let _ = ready.wait_for(|ready| *ready).await;
+        }
+        let _ = packs.wait_for(|packs| packs.known).await;
+        let context = self.context;
+        let stopped = || {
+            let mut stop = stop.clone();
+            async move {
+                // Whoever could say so is gone: that says it too.
+                let _ = stop.wait_for(|stop| *stop).await;
+            }
+            .shared()
+        };
+        let news = News {
+            context: &context,
+            known: &self.known,
+            triggers: &self.triggers,
+        };
+        let turning = news.turn(self.wakes, self.secrets, self.packs_map);
+        let regions = drive(
+            &context,
+            &self.known.regions,
+            self.queues.regions,
+            stopped(),
+            region::reconcile,
+        );
+        let channels = drive(
+            &context,
+            &self.known.channels,
+            self.queues.channels,
+            stopped(),
+            social_channel::reconcile,
+        );
+        let policies = drive(
+            &context,
+            &self.known.policies,
+            self.queues.policies,
+            stopped(),
+            data_policy::reconcile,
+        );
+        tokio::select! {
+            () = turning => {}
+            _ = async { tokio::join!(regions, channels, policies) } => {}
+        }
+        context.reader.clusters.shutdown().await;
+    }
+}
+
+/// Turns what happens elsewhere into looks.
+struct News<'a> {
+    context: &'a Context,
+    known: &'a Known,
+    triggers: &'a Triggers,
+}
+
+impl News<'_> {
+    /// Until the process ends.
+    async fn turn(
+        &self,
+        mut wakes: Wakes,
+        mut secrets: mpsc::UnboundedReceiver<SecretChanged>,
+        packs_map: Option<String>,
+    ) {
+        let mut packs = self.context.reader.packs.clone();
+        loop {
+            tokio::select! {
+                wake = wakes.next() => self.triggers.send(self.known.of_wake(&wake)),
+                Some(changed) = secrets.recv() => {
+                    self.triggers.send(self.known.of_secret(&changed, &self.context.namespace));
+                }
+                Ok(()) = packs.changed() => {
+                    let problem = packs.borrow_and_update().problem.clone();
+                    if let (Some(problem), Some(name)) = (problem, &packs_map) {
+                        self.refused(name, &problem);
+                    }
+                    self.triggers.send(self.known.all());
+                }
+                else => std::future::pending().await,
+            }
+        }
+    }
+
+    fn refused(&self, name: &str, problem: &str) {
+        tracing::error!(
+            config_map = name,
+            problem,
+            "the packs are not sound: those that were in force stay"
+        );
+        let map = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("ConfigMap".to_owned()),
+            name: Some(name.to_owned()),
+            namespace: Some(self.context.namespace.clone()),
+            ..ObjectReference::default()
+        };
+        self.context.report.warn_of(map, "PacksRefused", problem);
+    }
+}
+
+/// One kind's controller. kube's own backoff and predicates are not used: the watches have theirs, the queue is fed only
+/// with what matters.
+async fn drive<K, F>(
+    context: &Arc<Context>,
+    store: &Store<K>,
+    queue: impl Stream<Item = ObjectRef<K>> + Send + 'static,
+    stopped: impl Future<Output = ()> + Send + Sync + 'static,
+    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F + Clone + Send + Sync + 'static,
+) where
+    K: guard::Guarded,
+    F: Future<Output = Result<guard::Next, Error>> + Send + 'static,
+{
+    let config = controller::Config::default()
+        .concurrency(CONCURRENCY)
+        .debounce(DEBOUNCE);
+    Controller::for_stream(futures::stream::pending(), store.clone())
+        .with_config(config)
+        .reconcile_on(queue)
+        .graceful_shutdown_on(stopped)
+        .run(
+            move |object, context| guard::guarded(object, context, reconcile.clone()),
+            guard::error_policy,
+            context.clone(),
+        )
+        // How a reconcile ended is said where it ended; that an object went meanwhile is no news.
+        .for_each(|_| std::future::ready(()))
+        .await;
+}
+
+struct Watches<'a> {
+    hub: &'a Client,
+    limits: &'a Limits,
+    metrics: &'a Metrics,
+    triggers: &'a Triggers,
+    clusters: &'a Clusters,
+}
+
+impl Watches<'_> {
+    /// Starts all three. What a change of one kind means for the others is found in all three caches.
+    fn start(&self) -> (Known, Vec<(&'static str, watch::Receiver<bool>)>) {
+        let (regions, channels, policies) =
+            (Writer::default(), Writer::default(), Writer::default());
+        let known = Known {
+            channels: channels.as_reader(),
+            policies: policies.as_reader(),
+            regions: regions.as_reader(),
+        };
+        let ready = vec![
+            ("regions", self.regions(&known, regions)),
+            (
+                "socialchannels",
+                self.fill(&known, channels, Known::of_channel),
+            ),
+            (
+                "datapolicies",
+                self.fill(&known, policies, Known::of_policy),
+            ),
+        ];
+        (known, ready)
+    }
+
+    fn regions(&self, known: &Known, writer: Writer<Region>) -> watch::Receiver<bool> {
+        let clusters = self.clusters.clone();
+        self.fill(known, writer, move |known, change| {
+            if let Change::Gone(region) = change {
+                // Somebody took the finalizer off: nobody is left to speak for that cluster.
+                clusters.remove(&region.name_any());
+            }
+            known.of_region(change)
+        })
+    }
+
+    fn fill<K: guard::Guarded>(
+        &self,
+        known: &Known,
+        writer: Writer<K>,
+        concerned: impl Fn(&Known, &Change<'_, K>) -> BTreeSet<Key> + Send + 'static,
+    ) -> watch::Receiver<bool> {
+        let (triggers, known, metrics) =
+            (self.triggers.clone(), known.clone(), self.metrics.clone());
+        hub::fill(self.hub, self.limits, self.metrics, writer, move |change| {
+            if let Change::Gone(object) = &change {
+                metrics.forget(K::METRIC, object.namespace().as_deref(), &object.name_any());
+            }
+            triggers.send(concerned(&known, &change));
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! One look at a DataPolicy.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+
+use super::everywhere::everywhere;
+use super::guard::{self, Next};
+use super::publish::publish;
+use super::retry::Error;
+use super::{Context, finalizer};
+use crate::api::{DataPolicy, DataPolicyStatus};
+use crate::metrics;
+use crate::{observe, plan, status};
+
+/// Facts, plan, apply, observe, status.
+pub(super) async fn reconcile(
+    policy: Arc<DataPolicy>,
+    context: Arc<Context>,
+) -> Result<Next, Error> {
+    let going = policy.metadata.deletion_timestamp.is_some();
+    if !finalizer::is_on(policy.as_ref()) {
+        if going {
+            return Ok(forget(&policy, &context));
+        }
+        finalizer::add(&context.hub, policy.as_ref()).await?;
+    }
+    let (facts, looks) = context.reader.policy(&policy);
+    let now = (context.clock)();
+    let plan = plan::policy(&facts, now);
+    let uid = policy.uid().unwrap_or_default();
+    if guard::is_early(&context, &uid, &looks, plan.regions.keys()) {
+        return Ok(guard::later(&context));
+    }
+    let old = policy.status.iter().flat_map(|s| &s.regions);
+    let old: BTreeMap<_, _> = old
+        .map(|r| (r.name.as_str(), r.inventory.as_slice()))
+        .collect();
+    let outcome = everywhere(&context.applier, &plan, &looks, &old, observe::policy).await;
+    let written = status::policy(&plan, &outcome.seen, &policy, now);
+    if written.finished {
+        finish(&policy, &context).await?;
+        return Ok(forget(&policy, &context));
+    }
+    tell(&policy, &written.status, &context).await?;
+    Ok(Next {
+        again: outcome.again,
+        wake_at: guard::earlier(plan.wake_at, written.wake_at),
+    })
+}
+
+async fn tell(policy: &DataPolicy, new: &DataPolicyStatus, context: &Context) -> Result<(), Error> {
+    let metrics = context.report.metrics();
+    metrics.conditions(
+        metrics::Kind::DataPolicy,
+        None,
+        &policy.name_any(),
+        &new.conditions,
+    );
+    let old = policy.status.as_ref();
+    if publish(&context.hub, &context.reader.policies, policy, (old, new)).await? {
+        let before = old.map(|s| s.conditions.as_slice()).unwrap_or_default();
+        context.report.turned(policy, before, &new.conditions);
+    }
+    Ok(())
+}
+
+async fn finish(policy: &DataPolicy, context: &Context) -> Result<(), Error> {
+    let seen = context.reader.policies.get(&ObjectRef::from_obj(policy));
+    let latest = seen.filter(|now| now.uid() == policy.uid());
+    finalizer::remove(&context.hub, latest.as_deref().unwrap_or(policy)).await
+}
+
+fn forget(policy: &DataPolicy, context: &Context) -> Next {
+    context.attempts.reset(&policy.uid().unwrap_or_default());
+    Next::default()
+}

@@ -1,0 +1,146 @@
+//! What a plan says, done in every region at once: apply, then observe. One region's trouble, slowness or absence is
+//! that region's alone.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use crate::api::InventoryEntry;
+use crate::apply::{Again, Applied, Applier, Site, Workloads};
+use crate::observe;
+use crate::plan::{Plan, RegionPlan};
+use crate::resolve::{Look, Looks, View};
+use crate::status::{Seen, Trouble};
+
+/// A region in which more than this is to be done is left for the next time, so that the others' status is not late.
+const REGION_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What came of a plan.
+pub(super) struct Outcome<O> {
+    pub(super) seen: BTreeMap<String, Seen<O>>,
+    pub(super) again: Option<Again>,
+}
+
+/// A region's plan and all that is needed to do it.
+struct Task<'a, W> {
+    region: &'a str,
+    plan: &'a RegionPlan<W>,
+    view: &'a View,
+    old: &'a [InventoryEntry],
+}
+
+/// Does what the plan says. `old` is what status remembers of each region.
+pub(super) async fn everywhere<W, O>(
+    applier: &Applier,
+    plan: &Plan<W>,
+    looks: &Looks,
+    old: &BTreeMap<&str, &[InventoryEntry]>,
+    observe: impl Fn(&View, &Applied) -> O,
+) -> Outcome<O>
+where
+    W: Workloads,
+{
+    let mut outcome = Outcome {
+        seen: BTreeMap::new(),
+        again: None,
+    };
+    let mut tasks = Vec::new();
+    for (region, plan) in &plan.regions {
+        match looks.get(region) {
+            Some(Look::Known(view)) => tasks.push(Task {
+                region,
+                plan,
+                view,
+                old: old.get(region.as_str()).copied().unwrap_or_default(),
+            }),
+            Some(Look::Unknown(unreachable)) => {
+                let seen = Seen::Unknown {
+                    since: unreachable.since,
+                    reason: unreachable.cause.as_str().to_owned(),
+                    message: unreachable.message.clone(),
+                };
+                outcome.seen.insert(region.clone(), seen);
+            }
+            // There is no such Region: the plan says so itself.
+            None => {}
+        }
+    }
+    let done = join_all(tasks.iter().map(|task| one(applier, task, &observe))).await;
+    for (task, (seen, again)) in tasks.iter().zip(done) {
+        outcome.seen.insert(task.region.to_owned(), seen);
+        outcome.again = outcome.again.max(again);
+    }
+    outcome
+}
+
+async fn one<W, O>(
+    applier: &Applier,
+    task: &Task<'_, W>,
+    observe: impl Fn(&View, &Applied) -> O,
+) -> (Seen<O>, Option<Again>)
+where
+    W: Workloads,
+{
+    let applied = match tokio::time::timeout(REGION_DEADLINE, apply(applier, task)).await {
+        Ok(applied) => applied,
+        Err(_) => Some(overdue(task.region)),
+    };
+    let view = match task.view.again() {
+        Ok(view) => view,
+        Err(reading) => {
+            let seen = Seen::Unknown {
+                since: reading.since,
+                reason: reading.cause.as_str().to_owned(),
+                message: reading.message,
+            };
+            return (seen, applied.and_then(|a| a.again));
+        }
+    };
+    let withdrawing = matches!(task.plan, RegionPlan::Withdraw(_));
+    let inventory = match task.plan {
+        RegionPlan::Leave(_) => Vec::new(),
+        _ => observe::inventory(&view.ours, applied.as_ref(), task.old, withdrawing),
+    };
+    let applied = applied.unwrap_or_default();
+    let seen = Seen::Known {
+        children: observe(&view, &applied),
+        inventory,
+        troubles: applied.troubles,
+    };
+    (seen, applied.again)
+}
+
+/// None where nothing is to be touched.
+async fn apply<W: Workloads>(applier: &Applier, task: &Task<'_, W>) -> Option<Applied> {
+    let site = Site {
+        region: task.region,
+        client: task.view.client.client(),
+        ours: &task.view.ours,
+        unknown: &task.view.unknown,
+        inventory: task.old,
+    };
+    match task.plan {
+        RegionPlan::Run(workloads) | RegionPlan::Pause(workloads, _) => {
+            Some(applier.run(&site, workloads.as_ref()).await)
+        }
+        RegionPlan::Withdraw(_) => Some(applier.withdraw(&site).await),
+        RegionPlan::Keep(_) | RegionPlan::Hold(_) | RegionPlan::Leave(_) => None,
+    }
+}
+
+/// What was written before the deadline is in the caches; what was not is done next time.
+fn overdue(region: &str) -> Applied {
+    Applied {
+        troubles: vec![Trouble {
+            object: format!("Region {region}"),
+            reason: "Timeout".to_owned(),
+            message: format!(
+                "not everything was written within {} s; it goes on",
+                REGION_DEADLINE.as_secs()
+            ),
+        }],
+        again: Some(Again::Soon),
+        ..Applied::default()
+    }
+}

@@ -1,0 +1,255 @@
+//! The hub's own caches: one robust watch per kind, which says what changed in a way that matters.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use kube::api::{Api, DynamicObject};
+use kube::core::ApiResource;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::{self, Event};
+use kube::{Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+use crate::clusters::{Limits, Sink, follow};
+use crate::metrics::Metrics;
+
+/// What a kind of the hub must be.
+pub(super) trait Kind:
+    Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static
+{
+    /// The kind's name.
+    const KIND: &'static str;
+
+    /// What of its status matters to other resources: a change of the rest wakes nobody.
+    fn told(&self) -> u64;
+}
+
+/// What happened to a resource.
+pub(super) enum Change<'a, K> {
+    /// It came, or changed in what its own controller acts on.
+    Meant(&'a K),
+    /// Its status changed in what others act on.
+    Told(&'a K),
+    /// It is gone.
+    Gone(&'a K),
+}
+
+/// The dynamic API of a resource, in its namespace when it has one.
+pub(super) fn api<K: Resource<DynamicType = ()>>(
+    client: &Client,
+    object: &K,
+) -> Api<DynamicObject> {
+    let resource = ApiResource::erase::<K>(&());
+    match object.namespace() {
+        Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    }
+}
+
+/// Fills a kind's cache for as long as the process lives, and says whether its first list is complete. `on_change` is
+/// called after the cache knows.
+pub(super) fn fill<K: Kind>(
+    client: &Client,
+    limits: &Limits,
+    metrics: &Metrics,
+    writer: Writer<K>,
+    on_change: impl FnMut(Change<'_, K>) + Send + 'static,
+) -> watch::Receiver<bool> {
+    let (tell, ready) = watch::channel(false);
+    let pulse = Arc::new(metrics.watch("hub", K::KIND, None));
+    let seconds = u32::try_from(limits.watch_timeout.as_secs())
+        .unwrap_or(60)
+        .max(1);
+    let config = watcher::Config::default().timeout(seconds);
+    let silence = limits.watch_timeout * 2 + std::time::Duration::from_secs(35);
+    let sink = Changes {
+        writer,
+        tell,
+        seen: HashMap::new(),
+        on_change,
+    };
+    tokio::spawn(follow(
+        Api::<K>::all(client.clone()),
+        config,
+        silence,
+        pulse,
+        sink,
+    ));
+    ready
+}
+
+struct Changes<K: Kind, F> {
+    writer: Writer<K>,
+    tell: watch::Sender<bool>,
+    seen: HashMap<ObjectRef<K>, (u64, u64)>,
+    on_change: F,
+}
+
+impl<K: Kind, F: FnMut(Change<'_, K>) + Send> Changes<K, F> {
+    fn came(&mut self, object: &K) {
+        let now = (meant(object), object.told());
+        let before = self.seen.insert(ObjectRef::from_obj(object), now);
+        match before {
+            Some(before) if before.0 == now.0 && before.1 == now.1 => {}
+            Some(before) if before.0 == now.0 => (self.on_change)(Change::Told(object)),
+            _ => (self.on_change)(Change::Meant(object)),
+        }
+    }
+
+    fn went(&mut self, object: &K) {
+        self.seen.remove(&ObjectRef::from_obj(object));
+        (self.on_change)(Change::Gone(object));
+    }
+}
+
+impl<K: Kind, F: FnMut(Change<'_, K>) + Send> Sink<K> for Changes<K, F> {
+    fn take(&mut self, event: Event<K>) {
+        let event = event.modify(|object| object.meta_mut().managed_fields = None);
+        // A list is taken over as a whole: what it doesn't name any more went while nobody watched.
+        let before = matches!(event, Event::InitDone).then(|| self.writer.as_reader().state());
+        self.writer.apply_watcher_event(&event);
+        match event {
+            Event::Apply(object) => self.came(&object),
+            Event::Delete(object) => self.went(&object),
+            Event::Init | Event::InitApply(_) => {}
+            Event::InitDone => {
+                let store = self.writer.as_reader();
+                for object in store.state() {
+                    self.came(&object);
+                }
+                for old in before.into_iter().flatten() {
+                    if store.get(&ObjectRef::from_obj(old.as_ref())).is_none() {
+                        self.went(&old);
+                    }
+                }
+                self.tell.send_replace(true);
+            }
+        }
+    }
+
+    fn forbidden(&mut self, message: String) {
+        tracing::error!(kind = K::KIND, message, "the hub forbids the watch");
+        self.tell.send_replace(false);
+    }
+}
+
+/// A number that differs when the value does.
+pub(super) fn hash(value: &impl Hash) -> u64 {
+    let mut hash = DefaultHasher::new();
+    value.hash(&mut hash);
+    hash.finish()
+}
+
+/// What a controller acts on: all but the status, and what the API server notes beside.
+fn meant<K: Resource>(object: &K) -> u64 {
+    let meta = object.meta();
+    let mut hash = DefaultHasher::new();
+    meta.uid.hash(&mut hash);
+    meta.generation.hash(&mut hash);
+    meta.deletion_timestamp
+        .as_ref()
+        .map(|t| t.0)
+        .hash(&mut hash);
+    meta.labels.hash(&mut hash);
+    meta.annotations.hash(&mut hash);
+    meta.finalizers.hash(&mut hash);
+    hash.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Region;
+
+    impl Kind for k8s_openapi::api::core::v1::ConfigMap {
+        const KIND: &'static str = "ConfigMap";
+
+        fn told(&self) -> u64 {
+            self.data.as_ref().map_or(0, |d| d.len() as u64)
+        }
+    }
+
+    type Map = k8s_openapi::api::core::v1::ConfigMap;
+
+    fn map(name: &str, label: &str, keys: usize) -> Map {
+        serde_json::from_value(serde_json::json!({
+            "metadata": {"name": name, "namespace": "a", "uid": name, "labels": {"l": label}, "resourceVersion": "1"},
+            "data": (0..keys).map(|k| (k.to_string(), String::new())).collect::<std::collections::BTreeMap<_, _>>(),
+        }))
+        .unwrap()
+    }
+
+    fn told(events: Vec<Event<Map>>) -> Vec<String> {
+        let (tx, rx) = std::sync::mpsc::channel();
+        let mut sink = Changes {
+            writer: Writer::default(),
+            tell: watch::channel(false).0,
+            seen: HashMap::new(),
+            on_change: move |change: Change<'_, Map>| {
+                let (word, object) = match change {
+                    Change::Meant(o) => ("meant", o),
+                    Change::Told(o) => ("told", o),
+                    Change::Gone(o) => ("gone", o),
+                };
+                tx.send(format!("{word} {}", object.name_any())).unwrap();
+            },
+        };
+        for event in events {
+            sink.take(event);
+        }
+        drop(sink);
+        rx.into_iter().collect()
+    }
+
+    #[test]
+    fn only_what_matters_is_said() {
+        let said = told(vec![
+            Event::Init,
+            Event::InitApply(map("x", "1", 0)),
+            Event::InitDone,
+            Event::Apply(map("x", "1", 0)),
+            Event::Apply(map("x", "1", 1)),
+            Event::Apply(map("x", "2", 1)),
+            Event::Delete(map("x", "2", 1)),
+        ]);
+        assert_eq!(said, ["meant x", "told x", "meant x", "gone x"]);
+    }
+
+    #[test]
+    fn a_new_list_tells_only_the_difference() {
+        let said = told(vec![
+            Event::Init,
+            Event::InitApply(map("x", "1", 0)),
+            Event::InitApply(map("y", "1", 0)),
+            Event::InitDone,
+            Event::Init,
+            Event::InitApply(map("y", "1", 0)),
+            Event::InitApply(map("z", "1", 0)),
+            Event::InitDone,
+        ]);
+        let mut first = said[..2].to_vec();
+        first.sort();
+        assert_eq!(first, ["meant x", "meant y"]);
+        assert_eq!(said[2..], ["meant z", "gone x"]);
+    }
+
+    #[test]
+    fn a_region_is_told_by_its_version_of_the_truth() {
+        // A Region's own controller writes only its status: nothing of that may wake it again.
+        let region = |status: &str| -> Region {
+            serde_json::from_value(serde_json::json!({
+                "metadata": {"name": "r", "uid": "u", "generation": 1},
+                "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs",
+                    "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+                "status": {"unreachableSince": status},
+            }))
+            .unwrap()
+        };
+        assert_eq!(meant(&region("a")), meant(&region("b")));
+        assert_eq!(region("a").told(), region("b").told());
+    }
+}

@@ -1,0 +1,98 @@
+//! One look at a SocialChannel.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+
+use super::everywhere::everywhere;
+use super::guard::{self, Next};
+use super::publish::publish;
+use super::retry::Error;
+use super::{Context, finalizer};
+use crate::api::{CredentialsLocation, SocialChannel};
+use crate::metrics;
+use crate::{observe, plan, status};
+
+/// Facts, plan, apply, observe, status.
+pub(super) async fn reconcile(
+    channel: Arc<SocialChannel>,
+    context: Arc<Context>,
+) -> Result<Next, Error> {
+    let going = channel.metadata.deletion_timestamp.is_some();
+    if !finalizer::is_on(channel.as_ref()) {
+        if going {
+            return Ok(forget(&channel, &context));
+        }
+        finalizer::add(&context.hub, channel.as_ref()).await?;
+    }
+    let (facts, looks) = context.reader.channel(&channel).await;
+    let now = (context.clock)();
+    let plan = plan::channel(&facts, now);
+    let uid = channel.uid().unwrap_or_default();
+    if guard::is_early(&context, &uid, &looks, plan.regions.keys()) {
+        return Ok(guard::later(&context));
+    }
+    let old = channel.status.iter().flat_map(|s| &s.regions);
+    let old: BTreeMap<_, _> = old
+        .map(|r| (r.name.as_str(), r.inventory.as_slice()))
+        .collect();
+    let feeds: Vec<&str> = channel.spec.feeds.iter().map(|f| f.name.as_str()).collect();
+    let outcome = everywhere(&context.applier, &plan, &looks, &old, |view, applied| {
+        observe::channel(view, &feeds, applied)
+    })
+    .await;
+    let written = status::channel(&plan, &outcome.seen, &channel, now);
+    if written.finished {
+        finish(&channel, &context).await?;
+        return Ok(forget(&channel, &context));
+    }
+    tell(&channel, &written.status, &context).await?;
+    Ok(Next {
+        again: outcome.again,
+        wake_at: guard::earlier(plan.wake_at, written.wake_at),
+    })
+}
+
+async fn tell(
+    channel: &SocialChannel,
+    new: &crate::api::SocialChannelStatus,
+    context: &Context,
+) -> Result<(), Error> {
+    let metrics = context.report.metrics();
+    let namespace = channel.namespace();
+    metrics.conditions(
+        metrics::Kind::SocialChannel,
+        namespace.as_deref(),
+        &channel.name_any(),
+        &new.conditions,
+    );
+    let old = channel.status.as_ref();
+    if publish(&context.hub, &context.reader.channels, channel, (old, new)).await? {
+        let before = old.map(|s| s.conditions.as_slice()).unwrap_or_default();
+        context.report.turned(channel, before, &new.conditions);
+    }
+    Ok(())
+}
+
+async fn finish(channel: &SocialChannel, context: &Context) -> Result<(), Error> {
+    let seen = context.reader.channels.get(&ObjectRef::from_obj(channel));
+    let latest = seen.filter(|now| now.uid() == channel.uid());
+    finalizer::remove(&context.hub, latest.as_deref().unwrap_or(channel)).await
+}
+
+/// Nothing is left of it: nor in memory. A namespace in which no channel needs a Secret any more is no longer followed.
+fn forget(channel: &SocialChannel, context: &Context) -> Next {
+    context.attempts.reset(&channel.uid().unwrap_or_default());
+    let others = context.reader.channels.state();
+    context.reader.secrets.retain(|namespace| {
+        let needs = |c: &Arc<SocialChannel>| {
+            c.uid() != channel.uid()
+                && c.namespace().as_deref() == Some(namespace)
+                && c.spec.credentials_ref.location.unwrap_or_default() == CredentialsLocation::Hub
+        };
+        namespace == context.namespace || others.iter().any(needs)
+    });
+    Next::default()
+}

@@ -1,0 +1,191 @@
+//! The controllers' queues, and who puts into them: what a change means for others is `watch`'s to say.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use kube::ResourceExt;
+use kube::runtime::reflector::{ObjectRef, Store};
+
+use super::hub::Change;
+use crate::api::{DataPolicy, Region, SocialChannel};
+use crate::clusters::{OwnerKind, Wake};
+use crate::resolve::SecretChanged;
+use crate::watch::{self, Key};
+
+/// The queues' ends that put in. Nobody waits here: the controllers keep each object once.
+#[derive(Clone)]
+pub(super) struct Triggers {
+    channels: UnboundedSender<ObjectRef<SocialChannel>>,
+    policies: UnboundedSender<ObjectRef<DataPolicy>>,
+    regions: UnboundedSender<ObjectRef<Region>>,
+}
+
+/// The queues' ends that take out.
+pub(super) struct Queues {
+    pub(super) channels: UnboundedReceiver<ObjectRef<SocialChannel>>,
+    pub(super) policies: UnboundedReceiver<ObjectRef<DataPolicy>>,
+    pub(super) regions: UnboundedReceiver<ObjectRef<Region>>,
+}
+
+impl Triggers {
+    /// Three queues.
+    pub(super) fn new() -> (Self, Queues) {
+        let (channels, of_channels) = unbounded();
+        let (policies, of_policies) = unbounded();
+        let (regions, of_regions) = unbounded();
+        let triggers = Self {
+            channels,
+            policies,
+            regions,
+        };
+        let queues = Queues {
+            channels: of_channels,
+            policies: of_policies,
+            regions: of_regions,
+        };
+        (triggers, queues)
+    }
+
+    /// Has each looked at.
+    pub(super) fn send(&self, keys: impl IntoIterator<Item = Key>) {
+        for key in keys {
+            // A queue is gone only when the process ends: then nobody needs waking.
+            let _ = match key {
+                Key::Region(name) => self.regions.unbounded_send(ObjectRef::new(&name)).is_ok(),
+                Key::Policy(name) => self.policies.unbounded_send(ObjectRef::new(&name)).is_ok(),
+                Key::Channel { namespace, name } => {
+                    let channel = ObjectRef::new(&name).within(&namespace);
+                    self.channels.unbounded_send(channel).is_ok()
+                }
+            };
+        }
+    }
+}
+
+/// What is known of the hub when somebody is to be found.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) channels: Store<SocialChannel>,
+    pub(super) policies: Store<DataPolicy>,
+    pub(super) regions: Store<Region>,
+}
+
+impl Known {
+    fn region_names(&self) -> Vec<String> {
+        self.regions.state().iter().map(|r| r.name_any()).collect()
+    }
+
+    /// Everything: the packs changed, and every verdict may.
+    pub(super) fn all(&self) -> BTreeSet<Key> {
+        let channels = self.channels.state();
+        let channels = channels.iter().map(|c| Key::channel(c));
+        let policies = self.policies.state();
+        let policies = policies.iter().map(|p| Key::Policy(p.name_any()));
+        let regions = self.region_names().into_iter().map(Key::Region);
+        channels.chain(policies).chain(regions).collect()
+    }
+
+    /// Whom a change of a Region concerns.
+    pub(super) fn of_region(&self, change: &Change<'_, Region>) -> BTreeSet<Key> {
+        let (region, is_there) = match change {
+            Change::Meant(region) | Change::Told(region) => (region, true),
+            Change::Gone(region) => (region, false),
+        };
+        let now = is_there.then_some(*region);
+        let (channels, policies) = (self.channels.state(), self.policies.state());
+        let mut keys = watch::region_changed(
+            &region.name_any(),
+            now,
+            &channels,
+            &policies,
+            &self.region_names(),
+        );
+        if matches!(change, Change::Told(_)) {
+            // Its own controller wrote that.
+            keys.remove(&Key::Region(region.name_any()));
+        }
+        keys
+    }
+
+    /// Whom a change of a policy concerns.
+    pub(super) fn of_policy(&self, change: &Change<'_, DataPolicy>) -> BTreeSet<Key> {
+        match change {
+            Change::Told(policy) => watch::policy_counted(policy),
+            Change::Meant(policy) | Change::Gone(policy) => {
+                let mut keys = watch::policy_changed(&policy.name_any(), &self.channels.state());
+                keys.extend(watch::policy_counted(policy));
+                keys
+            }
+        }
+    }
+
+    /// Whom a change of a channel concerns.
+    pub(super) fn of_channel(&self, change: &Change<'_, SocialChannel>) -> BTreeSet<Key> {
+        let (Change::Meant(channel) | Change::Told(channel) | Change::Gone(channel)) = change;
+        let mut keys = watch::channel_changed(channel, &self.policies.state());
+        if matches!(change, Change::Told(_)) {
+            // Its own controller wrote that, and only Regions count what channels hold.
+            keys.retain(|key| matches!(key, Key::Region(_)));
+        }
+        keys
+    }
+
+    /// Whom a change of a Secret concerns; one of our own namespace may be a kubeconfig.
+    pub(super) fn of_secret(&self, changed: &SecretChanged, own_namespace: &str) -> BTreeSet<Key> {
+        let channels = self.channels.state();
+        let regions = self.regions.state();
+        let of_name = |name: &str| {
+            let mut keys = watch::secret_changed(&changed.namespace, name, &channels);
+            if changed.namespace == own_namespace {
+                keys.extend(watch::kubeconfig_changed(name, &regions));
+            }
+            keys
+        };
+        match &changed.name {
+            Some(name) => of_name(name),
+            None => self
+                .secret_names()
+                .iter()
+                .flat_map(|name| of_name(name))
+                .collect(),
+        }
+    }
+
+    /// Every Secret's name that somebody refers to.
+    fn secret_names(&self) -> BTreeSet<String> {
+        let channels = self.channels.state();
+        let channels = channels.iter().map(|c| c.spec.credentials_ref.name.clone());
+        let regions = self.regions.state();
+        let of_region =
+            |r: &Arc<Region>| Some(r.spec.cluster.kubeconfig_secret_ref.as_ref()?.name.clone());
+        channels
+            .chain(regions.iter().filter_map(of_region))
+            .collect()
+    }
+
+    /// Whom something in a regional cluster concerns. A region writes its objects' labels itself: whom they name is only
+    /// looked at, never believed.
+    pub(super) fn of_wake(&self, wake: &Wake) -> BTreeSet<Key> {
+        match wake {
+            Wake::Region(name) => {
+                let Some(region) = self.regions.get(&ObjectRef::new(name)) else {
+                    return BTreeSet::new();
+                };
+                watch::reach_changed(&region, &self.channels.state(), &self.policies.state())
+            }
+            Wake::Object { identity, .. } => {
+                let name = identity.name.clone();
+                let key = match (identity.kind, &identity.namespace) {
+                    (OwnerKind::SocialChannel, Some(namespace)) => Some(Key::Channel {
+                        namespace: namespace.clone(),
+                        name,
+                    }),
+                    (OwnerKind::DataPolicy, None) => Some(Key::Policy(name)),
+                    (OwnerKind::SocialChannel, None) | (OwnerKind::DataPolicy, Some(_)) => None,
+                };
+                key.into_iter().collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! From a termination message to a report. A region's pods write it, so nothing in it is believed that doesn't fit.
+
+use serde::de::DeserializeOwned;
+
+use crate::contract::{self, FeedReport, REPORT_BYTES, Report, RetainReport};
+
+/// A sentence that status takes; the rest is cut.
+const MESSAGE_CHARS: usize = 512;
+/// More rows or items than any store holds; a number beyond it is nonsense, and sums of such would overflow.
+const MOST: i64 = 1_000_000_000_000_000;
+
+/// What a command reports beside how it ended.
+pub(super) trait Body: DeserializeOwned + Default {
+    /// Whether all its numbers can be counts.
+    fn is_plausible(&self) -> bool;
+}
+
+fn all_counts(counts: &[i64]) -> bool {
+    counts.iter().all(|count| (0..=MOST).contains(count))
+}
+
+impl Body for FeedReport {
+    fn is_plausible(&self) -> bool {
+        let Self {
+            items,
+            rejected,
+            rejections: _,
+            fallbacks,
+            object: _,
+            hash: _,
+            bytes,
+            written: _,
+        } = self;
+        all_counts(&[*items, *rejected, *fallbacks, *bytes])
+    }
+}
+
+impl Body for RetainReport {
+    fn is_plausible(&self) -> bool {
+        self.rules.iter().all(|r| {
+            all_counts(&[
+                r.rows,
+                r.due,
+                r.erased,
+                r.held,
+                r.restricted,
+                r.gone,
+                r.blocked,
+                r.failed,
+                r.remaining,
+                r.null_clock,
+            ])
+        })
+    }
+}
+
+/// Reads a report of this command; none when the message is none.
+pub(super) fn parse<B: Body>(message: &str, command: &str) -> Option<Report<B>> {
+    if message.len() > REPORT_BYTES {
+        return None;
+    }
+    let mut report: Report<B> = serde_json::from_str(message).ok()?;
+    let is_ours = report.version == contract::VERSION
+        && report.command == command
+        && is_word(&report.reason)
+        && report.started_at.parse::<jiff::Timestamp>().is_ok()
+        && report.finished_at.parse::<jiff::Timestamp>().is_ok()
+        && report.body.as_ref().is_none_or(Body::is_plausible);
+    let printable = report.message.chars().filter(|c| !c.is_control());
+    report.message = printable.take(MESSAGE_CHARS).collect();
+    is_ours.then_some(report)
+}
+
+/// Whether it can be a condition's reason.
+pub(super) fn is_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.len() <= 64
+        && text.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"version":1,"command":"feed","outcome":"Done","reason":"Done","message":"a\u001b[31m","startedAt":"2026-01-01T00:00:00Z","finishedAt":"2026-01-01T00:00:01Z","body":{"items":3,"rejected":0}}"#;
+
+    #[test]
+    fn a_report_is_read_without_its_control_characters() {
+        let report = parse::<FeedReport>(GOOD, "feed").unwrap();
+        assert_eq!(report.message, "a[31m");
+        assert_eq!(report.body.unwrap().items, 3);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_no_report() {
+        let long = GOOD.replace("a\\u001b", &"a".repeat(REPORT_BYTES));
+        for (message, why) in [
+            (
+                GOOD.replace("\"version\":1", "\"version\":2"),
+                "another version",
+            ),
+            (
+                GOOD.replace("\"reason\":\"Done\"", "\"reason\":\"<b>\""),
+                "no word",
+            ),
+            (GOOD.replace("\"items\":3", "\"items\":-3"), "no count"),
+            (
+                GOOD.replace("\"items\":3", "\"items\":9223372036854775807"),
+                "nonsense",
+            ),
+            (GOOD.replace("2026-01-01T00:00:01Z", "yesterday"), "no time"),
+            (GOOD[..100].to_owned(), "cut"),
+            (String::new(), "nothing"),
+            (long, "too long"),
+        ] {
+            assert!(parse::<FeedReport>(&message, "feed").is_none(), "{why}");
+        }
+        assert!(
+            parse::<RetainReport>(GOOD, "retain").is_none(),
+            "another command"
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! The runs of a CronJob: which is under way, how the newest ended, and what its pod said.
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+
+use super::report::{self, Body};
+use crate::contract::Report;
+use crate::status::{RunEnd, RunObserved};
+
+/// What these Jobs and their pods say.
+pub(super) fn observe<B: Body>(jobs: &[&Job], pods: &[Pod], command: &str) -> RunObserved<B> {
+    let running = jobs
+        .iter()
+        .filter(|job| end(job).is_none())
+        .filter_map(|job| Some((job.metadata.name.clone()?, begun(job)?)))
+        .max_by_key(|(name, at)| (*at, name.clone()));
+    let ended = jobs.iter().filter_map(|job| Some((end(job)?, *job)));
+    let newest = ended.max_by_key(|((at, _), job)| (*at, job.metadata.name.clone()));
+    let last = newest.and_then(|((at, succeeded), job)| {
+        Some(RunEnd {
+            job: job.metadata.name.clone()?,
+            at,
+            succeeded,
+            report: said(job, pods, command),
+        })
+    });
+    let jobs = jobs
+        .iter()
+        .filter_map(|job| job.metadata.name.clone())
+        .collect();
+    RunObserved {
+        running,
+        last,
+        jobs,
+    }
+}
+
+fn begun(job: &Job) -> Option<Timestamp> {
+    let started = job.status.as_ref().and_then(|s| s.start_time.as_ref());
+    started
+        .or(job.metadata.creation_timestamp.as_ref())
+        .map(|t| t.0)
+}
+
+/// When a Job ended, and whether well. A Job that fails for good has no completion time, only a condition.
+fn end(job: &Job) -> Option<(Timestamp, bool)> {
+    let status = job.status.as_ref()?;
+    let condition = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|c| c.status == "True" && (c.type_ == "Complete" || c.type_ == "Failed"))?;
+    let succeeded = condition.type_ == "Complete";
+    let completed = status.completion_time.as_ref().filter(|_| succeeded);
+    let at = completed.or(condition.last_transition_time.as_ref())?.0;
+    Some((at, succeeded))
+}
+
+/// The newest report among the Job's pods: of several attempts the last one's counts are cumulative.
+fn said<B: Body>(job: &Job, pods: &[Pod], command: &str) -> Option<Report<B>> {
+    let uid = job.metadata.uid.as_deref()?;
+    let of_job = pods.iter().filter(|pod| {
+        let owners = pod.metadata.owner_references.iter().flatten();
+        owners.into_iter().any(|o| o.uid == uid)
+    });
+    let terminated = of_job.flat_map(|pod| {
+        let statuses = pod
+            .status
+            .iter()
+            .flat_map(|s| s.container_statuses.iter().flatten());
+        statuses.filter_map(|c| c.state.as_ref()?.terminated.as_ref())
+    });
+    terminated
+        .filter_map(|t| {
+            let report = report::parse(t.message.as_deref()?, command)?;
+            Some((t.finished_at.as_ref().map(|t| t.0), report))
+        })
+        .max_by_key(|(at, _)| *at)
+        .map(|(_, report)| report)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::contract::FeedReport;
+
+    fn job(name: &str, status: &Value) -> Job {
+        serde_json::from_value(json!({
+            "metadata": {"name": name, "uid": format!("u-{name}"), "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn ended(name: &str, kind: &str, at: &str) -> Job {
+        job(
+            name,
+            &json!({
+                "startTime": "2026-01-01T00:00:00Z",
+                "completionTime": (kind == "Complete").then_some(at),
+                "conditions": [
+                    {"type": "FailureTarget", "status": "True", "lastTransitionTime": "2026-01-01T00:00:01Z"},
+                    {"type": kind, "status": "True", "lastTransitionTime": at},
+                ],
+            }),
+        )
+    }
+
+    fn pod(job: &str, at: &str, items: i64) -> Pod {
+        let report = json!({
+            "version": 1, "command": "feed", "outcome": "Done", "reason": "Done", "message": "",
+            "startedAt": at, "finishedAt": at, "body": {"items": items, "rejected": 0},
+        });
+        serde_json::from_value(json!({
+            "metadata": {"ownerReferences": [
+                {"apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": format!("u-{job}")}]},
+            "status": {"containerStatuses": [
+                {"name": "a", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                 "state": {"terminated": {"exitCode": 0, "finishedAt": at, "message": report.to_string()}}}]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_newest_end_and_its_last_attempt_are_told() {
+        let jobs = [
+            ended("old", "Complete", "2026-01-01T01:00:00Z"),
+            ended("new", "Failed", "2026-01-01T02:00:00Z"),
+            job("now", &json!({"startTime": "2026-01-01T03:00:00Z"})),
+        ];
+        let jobs: Vec<&Job> = jobs.iter().collect();
+        let pods = [
+            pod("old", "2026-01-01T01:00:00Z", 1),
+            pod("new", "2026-01-01T02:00:00Z", 3),
+            pod("new", "2026-01-01T01:30:00Z", 2),
+        ];
+        let seen = observe::<FeedReport>(&jobs, &pods, "feed");
+        assert_eq!(seen.running.unwrap().0, "now");
+        let last = seen.last.unwrap();
+        assert_eq!((last.job.as_str(), last.succeeded), ("new", false));
+        assert_eq!(last.report.unwrap().body.unwrap().items, 3);
+    }
+
+    #[test]
+    fn a_vanished_pod_leaves_no_report() {
+        let jobs = [ended("new", "Complete", "2026-01-01T02:00:00Z")];
+        let jobs: Vec<&Job> = jobs.iter().collect();
+        let seen = observe::<FeedReport>(&jobs, &[pod("other", "2026-01-01T02:00:00Z", 9)], "feed");
+        assert!(seen.running.is_none());
+        assert_eq!(seen.last.unwrap().report, None);
+    }
+
+    #[test]
+    fn a_job_without_a_start_time_runs_since_it_was_made() {
+        let made = job("new", &json!({}));
+        let seen = observe::<FeedReport>(&[&made], &[], "feed");
+        assert!(seen.running.is_some());
+    }
+}

@@ -1,0 +1,282 @@
+//! What a DataPolicy's status should say.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::reason::Word;
+use super::resource::{self, Standing};
+use super::run::{self, Runs};
+use super::said::{self, Said, wanted};
+use super::timing::{Firing, Next, earliest};
+use super::{PolicyObserved, Seen, Written};
+use crate::api::condition::{self, ConditionType, Truth, Wanted};
+use crate::api::{
+    DataPolicy, DataPolicyStatus, PolicyRegionStatus, RegionState, RunPhase, Uncovered, names,
+};
+use crate::contract::{Preview, RetainMode};
+use crate::plan::{Plan, PolicyWorkloads, Reason};
+
+/// Data sets that a message names before it only counts them.
+const NAMED: usize = 3;
+
+/// One region: its entry, and what it says for the conditions.
+struct Region<'a> {
+    standing: Standing<'a, PolicyObserved>,
+    entry: PolicyRegionStatus,
+    ready: Said,
+    enforced: Said,
+    wake_at: Vec<Option<Timestamp>>,
+}
+
+/// The new status.
+#[must_use]
+pub fn policy(
+    plan: &Plan<PolicyWorkloads>,
+    seen: &BTreeMap<String, Seen<PolicyObserved>>,
+    policy: &DataPolicy,
+    now: Timestamp,
+) -> Written<DataPolicyStatus> {
+    let none = DataPolicyStatus::default();
+    let old = policy.status.as_ref().unwrap_or(&none);
+    let regions: Vec<Region<'_>> = plan
+        .regions
+        .keys()
+        .filter_map(|name| region(plan, name, seen.get(name), policy, now))
+        .collect();
+    let mut wanted = vec![enforced(plan, policy, &regions, now), coverage(plan)];
+    let ready: Vec<Said> = chosen(&regions)
+        .map(|region| region.ready.clone())
+        .collect();
+    let wake_at = earliest(regions.iter().flat_map(|r| r.wake_at.iter().copied()), now);
+    let (standings, entries): (Vec<_>, Vec<_>) = regions
+        .into_iter()
+        .map(|region| (region.standing, region.entry))
+        .unzip();
+    wanted.extend(resource::conditions(
+        plan,
+        policy.spec.suspend.as_ref(),
+        &standings,
+        &ready,
+        now,
+    ));
+    let entries: Vec<PolicyRegionStatus> = entries
+        .into_iter()
+        .zip(standings.iter().map(Standing::is_shown))
+        .filter_map(|(entry, shown)| shown.then_some(entry))
+        .collect();
+    let ends = entries.iter().filter_map(|entry| {
+        let run = entry.last_run.as_ref()?;
+        run.finished_at.as_ref()?.parse::<Timestamp>().ok()
+    });
+    // Also of a region that has gone, or whose next run is under way.
+    let ends = ends.chain(old.last_run.as_deref().and_then(|at| at.parse().ok()));
+    let nexts = entries
+        .iter()
+        .filter_map(|entry| entry.next_run.as_ref()?.parse::<Timestamp>().ok());
+    let generation = policy.metadata.generation.unwrap_or_default();
+    Written {
+        status: DataPolicyStatus {
+            observed_generation: generation,
+            conditions: condition::merge(&old.conditions, wanted, generation, now),
+            totals: run::sum(entries.iter().filter_map(|entry| entry.totals.as_ref())),
+            last_run: ends
+                .max()
+                .map(|at| at.to_string())
+                .max(old.last_run.clone()),
+            next_run: nexts.min().map(|at| at.to_string()),
+            regions: entries,
+            uncovered: plan.uncovered.clone(),
+            last_handled_reconcile_at: resource::handled_reconcile(&policy.metadata),
+        },
+        wake_at,
+        finished: resource::is_finished(plan, &standings),
+    }
+}
+
+fn chosen<'r, 'a>(regions: &'r [Region<'a>]) -> impl Iterator<Item = &'r Region<'a>> {
+    regions.iter().filter(|region| region.standing.note.chosen)
+}
+
+fn region<'a>(
+    plan: &'a Plan<PolicyWorkloads>,
+    name: &'a str,
+    seen: Option<&'a Seen<PolicyObserved>>,
+    policy: &DataPolicy,
+    now: Timestamp,
+) -> Option<Region<'a>> {
+    let (name, decision) = plan.regions.get_key_value(name)?;
+    let entries = policy.status.iter().flat_map(|status| &status.regions);
+    let old = entries.into_iter().find(|entry| entry.name == *name);
+    let memory = (
+        old.and_then(|entry| entry.unreachable_since.as_deref()),
+        old.map_or(&[][..], |entry| entry.inventory.as_slice()),
+    );
+    let standing = Standing::of((name, decision), plan.notes.get(name), seen, memory, now);
+    let workloads = decision.workloads();
+    let known = standing.sight.known.map(|known| known.children);
+    let hash = crate::plan::spec_hash(&policy.spec);
+    let runs = run::runs(known.map(|children| &children.run), old, (name, &hash));
+    let told = old.and_then(|entry| entry.next_run.as_deref());
+    let next = workloads
+        .and_then(|workloads| Firing::of(&workloads.cron_job))
+        .map_or_else(Next::default, |firing| firing.next(told, runs.newest, now));
+    let was = old.and_then(was_ready);
+    let (truth, why) = standing.ready(was, |_| works(&runs, &next));
+    let enforced = enforced_here(&standing, policy.spec.mode(), &runs, &next);
+    let entry = PolicyRegionStatus {
+        name: name.clone(),
+        state: standing.state,
+        reason: why.word.clone(),
+        message: why.message.clone(),
+        unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
+        last_run: runs.last,
+        next_run: match standing.state {
+            RegionState::Run => next.at.map(|at| at.to_string()),
+            // What is there goes on as it was told, but for a pause and a withdrawal.
+            RegionState::Hold if workloads.is_some() => None,
+            RegionState::Keep | RegionState::Hold => upcoming(told, now),
+            RegionState::Withdraw => None,
+        },
+        totals: runs.totals,
+        preview_hash: runs.preview.as_ref().map(Preview::hash),
+        preview: runs.preview,
+        approved: standing.note.approved.clone(),
+        last_handled_run_at: handled_run(workloads, known, policy)
+            .or_else(|| old.and_then(|entry| entry.last_handled_run_at.clone())),
+        inventory: standing.inventory.clone(),
+    };
+    Some(Region {
+        wake_at: vec![next.wake_at, standing.sight.wake_at()],
+        ready: Said::of(name, truth, why),
+        enforced: Said::of(name, enforced.0, enforced.1),
+        standing,
+        entry,
+    })
+}
+
+fn upcoming(told: Option<&str>, now: Timestamp) -> Option<String> {
+    let told = told?;
+    let is_ahead = told.parse::<Timestamp>().is_ok_and(|at| at > now);
+    is_ahead.then(|| told.to_owned())
+}
+
+/// An entry says by its words whether all was well.
+fn was_ready(entry: &PolicyRegionStatus) -> Option<bool> {
+    let good = [Word::Running, Word::AwaitingFirstRun];
+    (entry.state == RegionState::Run).then(|| good.iter().any(|word| word.as_str() == entry.reason))
+}
+
+/// Whether what should run there works. A run that is still to come holds nothing back; one that failed, or that
+/// somebody must approve, does.
+fn works(runs: &Runs, next: &Next) -> (Truth, Reason) {
+    match run::say(runs.last.as_ref(), next) {
+        (Truth::Unknown, reason) => (Truth::True, reason),
+        other => other,
+    }
+}
+
+/// The run-at annotation's value, once the Job that it asked for is there.
+fn handled_run(
+    workloads: Option<&PolicyWorkloads>,
+    known: Option<&PolicyObserved>,
+    policy: &DataPolicy,
+) -> Option<String> {
+    let (workloads, known) = (workloads?, known?);
+    if workloads.cron_job.spec.as_ref()?.suspend == Some(true) {
+        return None;
+    }
+    let job = workloads.run_now.as_ref();
+    let is_made = job
+        .and_then(|job| job.metadata.name.as_ref())
+        .is_none_or(|name| known.run.jobs.contains(name));
+    is_made
+        .then(|| resource::annotation(&policy.metadata, names::ANNOTATION_RUN_AT))
+        .flatten()
+}
+
+/// Whether the policy erases in one region.
+fn enforced_here(
+    standing: &Standing<'_, PolicyObserved>,
+    mode: RetainMode,
+    runs: &Runs,
+    next: &Next,
+) -> (Truth, Reason) {
+    let (truth, reason) = run::say(runs.last.as_ref(), next);
+    if let Some(silence) = standing.sight.silence() {
+        let truth = if standing.sight.is_stale {
+            Truth::Unknown
+        } else {
+            truth
+        };
+        return (truth, silence);
+    }
+    if let Some(planned) = standing.planned {
+        return (Truth::False, planned.clone());
+    }
+    let last = runs.last.as_ref();
+    let only_counted = last.is_some_and(|run| {
+        run.phase == RunPhase::Succeeded && run.mode == Some(RetainMode::DryRun)
+    });
+    if mode == RetainMode::Enforce && truth == Truth::True && only_counted {
+        let message = "the last run only counted; the first that erases is still to come";
+        return (Truth::Unknown, Word::AwaitingFirstRun.because(message));
+    }
+    (truth, reason)
+}
+
+fn enforced(
+    plan: &Plan<PolicyWorkloads>,
+    policy: &DataPolicy,
+    regions: &[Region<'_>],
+    now: Timestamp,
+) -> Wanted {
+    let kind = ConditionType::Enforced;
+    if policy.spec.mode() == RetainMode::DryRun {
+        let message = "the policy only counts; set mode: Enforce once its previews are approved";
+        return wanted(kind, Truth::False, Word::DryRun.because(message));
+    }
+    if let Some(pause) = crate::plan::paused(policy.spec.suspend.as_ref(), now) {
+        return wanted(kind, Truth::False, pause);
+    }
+    let said: Vec<Said> = chosen(regions)
+        .map(|region| region.enforced.clone())
+        .collect();
+    let none = (
+        Truth::Unknown,
+        Word::NotAsked.because("no region is chosen"),
+    );
+    let mut told = said::condition(kind, &said, none);
+    if told.status == Truth::True {
+        let names: Vec<&str> = plan.regions.keys().map(String::as_str).collect();
+        Word::Enforced.as_str().clone_into(&mut told.reason);
+        told.message = format!("erases in {}: {}", names.join(", "), told.message);
+    }
+    told
+}
+
+fn coverage(plan: &Plan<PolicyWorkloads>) -> Wanted {
+    let kind = ConditionType::CoverageComplete;
+    if plan.uncovered.is_empty() {
+        let (truth, reason) = if plan.notes.values().any(|note| note.chosen) {
+            let message = "every data set of the chosen regions' stores has a rule";
+            (Truth::True, Word::Complete.because(message))
+        } else {
+            (
+                Truth::Unknown,
+                Word::NotAsked.because("no region is chosen"),
+            )
+        };
+        return wanted(kind, truth, reason);
+    }
+    let told = |one: &Uncovered| format!("{} {}/{}", one.region, one.store, one.table);
+    let mut named: Vec<String> = plan.uncovered.iter().take(NAMED).map(told).collect();
+    if plan.uncovered.len() > NAMED {
+        named.push(format!("and {} more", plan.uncovered.len() - NAMED));
+    }
+    let message = format!(
+        "no rule of this policy names {}; see status.uncovered",
+        named.join(", ")
+    );
+    wanted(kind, Truth::False, Word::NoRule.because(message))
+}

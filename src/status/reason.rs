@@ -1,0 +1,64 @@
+//! The words that status gives as reasons beside those of the plan, the gates, apply and the agents.
+
+use crate::plan::reason::words;
+
+words! {
+    "Why a condition is as it is.":
+
+    /// Everything is there and works.
+    Running,
+    /// Something is on its way.
+    Progressing,
+    /// Something could not be applied; it is tried again.
+    Retrying,
+    /// What must not be there any more is being taken away.
+    Removing,
+    /// The resource is being deleted, and something is left.
+    Deleting,
+    /// The resource is being deleted, and nothing is left.
+    Deleted,
+    /// The spec is sound.
+    Valid,
+    /// Everything that the spec names is there.
+    Resolved,
+    /// No pause is in force.
+    NotSuspended,
+    /// No region was chosen, so nothing was asked.
+    NotAsked,
+    /// The channel has no connector.
+    NoConnector,
+    /// The connectors serve.
+    Available,
+    /// Connector pods are not ready, and won't be by themselves.
+    ConnectorUnavailable,
+    /// There is no connector where one should be.
+    ConnectorMissing,
+    /// The channel has no feeds.
+    NoFeeds,
+    /// Every feed's last run succeeded, in time.
+    Current,
+    /// A feed's run ended badly and left no word of its own.
+    FeedFailed,
+    /// A feed has not run for two intervals of its schedule.
+    FeedOverdue,
+    /// The first run is still to come.
+    AwaitingFirstRun,
+    /// A retention run ended badly and left no word of its own.
+    RunFailed,
+    /// A retention run did not start for two intervals of its schedule.
+    RunOverdue,
+    /// The policy only counts.
+    DryRun,
+    /// The policy erases.
+    Enforced,
+    /// Every data set has a rule.
+    Complete,
+    /// A data set has none.
+    NoRule,
+    /// The regional cluster answers.
+    Connected,
+    /// The regional cluster is being connected for the first time.
+    Connecting,
+    /// The region has not answered for so long that its last values no longer count.
+    RegionUnreachable,
+}

@@ -1,0 +1,184 @@
+use super::*;
+use serde_json::{Value, json};
+
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> Arc<T> {
+    Arc::new(serde_json::from_value(value).unwrap())
+}
+
+fn region(name: &str, labels: Value) -> Arc<Region> {
+    read(json!({
+        "apiVersion": "tradewind.dev/v1alpha1", "kind": "Region",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "jurisdictions": ["DE"], "cluster": {"kubeconfigSecretRef": {"name": format!("{name}-kubeconfig")}},
+            "runNamespace": "runs",
+            "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"},
+        },
+    }))
+}
+
+fn channel(namespace: &str, name: &str, regions: Value, told: &[&str]) -> Arc<SocialChannel> {
+    let told: Vec<Value> = told
+        .iter()
+        .map(|name| json!({"name": name, "state": "Run", "reason": "Running"}))
+        .collect();
+    read(json!({
+        "apiVersion": "tradewind.dev/v1alpha1", "kind": "SocialChannel",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {
+            "platform": {"name": "Generic"}, "credentialsRef": {"name": "keys"}, "regions": regions,
+        },
+        "status": {"regions": told},
+    }))
+}
+
+fn policy(name: &str, selector: Value, told: &[&str]) -> Arc<DataPolicy> {
+    let told: Vec<Value> = told
+        .iter()
+        .map(|name| json!({"name": name, "state": "Run", "reason": "Running"}))
+        .collect();
+    read(json!({
+        "apiVersion": "tradewind.dev/v1alpha1", "kind": "DataPolicy", "metadata": {"name": name},
+        "spec": {
+            "regimes": ["eu-gdpr"], "selector": selector, "rules": [],
+            "retention": {"schedule": "0 2 * * *"},
+        },
+        "status": {"regions": told},
+    }))
+}
+
+fn key(namespace: &str, name: &str) -> Key {
+    Key::Channel {
+        namespace: namespace.into(),
+        name: name.into(),
+    }
+}
+
+#[test]
+fn a_region_wakes_whoever_chooses_or_remembers_it() {
+    let channels = [
+        channel("a", "by-name", json!({"names": ["eu"]}), &[]),
+        channel(
+            "a",
+            "by-label",
+            json!({"selector": {"matchLabels": {"tier": "one"}}}),
+            &[],
+        ),
+        channel(
+            "a",
+            "by-memory",
+            json!({"selector": {"matchLabels": {"tier": "two"}}}),
+            &["eu"],
+        ),
+        channel("a", "elsewhere", json!({"names": ["us"]}), &["us"]),
+    ];
+    let policies = [policy("p", json!({"regions": ["us"]}), &[])];
+    let eu = region("eu", json!({"tier": "one"}));
+    let woken = region_changed("eu", Some(&eu), &channels, &policies, &["us".into()]);
+    let wanted = BTreeSet::from([
+        Key::Region("eu".into()),
+        Key::Region("us".into()),
+        Key::Policy("p".into()),
+        key("a", "by-name"),
+        key("a", "by-label"),
+        key("a", "by-memory"),
+    ]);
+    assert_eq!(woken, wanted);
+    let gone = region_changed("eu", None, &channels, &policies, &[]);
+    assert!(gone.contains(&key("a", "by-name")) && gone.contains(&key("a", "by-memory")));
+    assert!(!gone.contains(&key("a", "by-label")));
+    assert!(reach_changed(&eu, &channels, &policies).contains(&key("a", "by-label")));
+}
+
+#[test]
+fn a_policy_wakes_every_channel_that_it_may_cover() {
+    let channels = [channel("a", "one", json!({"names": ["eu"]}), &[])];
+    let woken = policy_changed("p", &channels);
+    assert_eq!(
+        woken,
+        BTreeSet::from([key("a", "one"), Key::Policy("p".into())])
+    );
+}
+
+#[test]
+fn a_channel_wakes_policies_that_speak_of_channels_and_the_regions_that_count_it() {
+    let policies = [
+        policy("labels", json!({"channelLabels": {"brand": "a"}}), &[]),
+        policy("regions", json!({"regions": ["eu"]}), &[]),
+    ];
+    let woken = channel_changed(
+        &channel("a", "one", json!({"names": ["eu"]}), &["eu"]),
+        &policies,
+    );
+    let wanted = BTreeSet::from([
+        key("a", "one"),
+        Key::Policy("labels".into()),
+        Key::Region("eu".into()),
+    ]);
+    assert_eq!(woken, wanted);
+    let counted = policy_counted(&policy("p", json!({"regions": ["eu"]}), &["eu"]));
+    assert_eq!(counted, BTreeSet::from([Key::Region("eu".into())]));
+}
+
+#[test]
+fn a_secret_wakes_the_channels_of_its_namespace_that_name_it() {
+    let channels = [
+        channel("a", "one", json!({"names": ["eu"]}), &[]),
+        channel("b", "other-namespace", json!({"names": ["eu"]}), &[]),
+    ];
+    assert_eq!(
+        secret_changed("a", "keys", &channels),
+        BTreeSet::from([key("a", "one")])
+    );
+    assert_eq!(secret_changed("a", "other", &channels), BTreeSet::new());
+    let mut regional = (*channels[0]).clone();
+    regional.spec.credentials_ref.location = Some(CredentialsLocation::Region);
+    assert_eq!(
+        secret_changed("a", "keys", &[Arc::new(regional)]),
+        BTreeSet::new()
+    );
+}
+
+#[test]
+fn a_kubeconfig_wakes_its_region() {
+    let regions = [region("eu", json!({})), region("us", json!({}))];
+    assert_eq!(
+        kubeconfig_changed("us-kubeconfig", &regions),
+        BTreeSet::from([Key::Region("us".into())])
+    );
+}
+
+#[test]
+fn a_child_is_whose_its_labels_say_and_of_this_fleet() {
+    let labels = |fleet: &str, kind: &str, namespace: &str, name: &str| {
+        crate::plan::Identity {
+            fleet,
+            kind,
+            namespace,
+            name,
+        }
+        .labels()
+    };
+    for (given, wanted) in [
+        (
+            labels("f", "SocialChannel", "a", "one"),
+            Some(key("a", "one")),
+        ),
+        (
+            labels("f", "DataPolicy", "", "p"),
+            Some(Key::Policy("p".into())),
+        ),
+        (labels("g", "SocialChannel", "a", "one"), None),
+        (labels("f", "SocialChannel", "", "one"), None),
+        (labels("f", "DataPolicy", "a", "p"), None),
+        (labels("f", "Deployment", "a", "one"), None),
+        (labels("f", "SocialChannel", "a", ""), None),
+        (BTreeMap::new(), None),
+    ] {
+        assert_eq!(child_changed("f", &given), wanted, "{given:?}");
+    }
+    assert_eq!(
+        child_changed("", &labels("", "SocialChannel", "a", "one")),
+        None
+    );
+}
