@@ -14,14 +14,15 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::{Api, Client, Resource};
+use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::metrics::Metrics;
-use crate::plan::Reach;
 
+mod cache;
 mod children;
+mod client;
 mod connect;
 mod follow;
 pub mod kubeconfig;
@@ -29,10 +30,14 @@ mod probe;
 mod region;
 mod session;
 pub mod transport;
+mod unreachable;
 mod wake;
 
-pub use children::{Child, NotKnown};
+pub use cache::NotKnown;
+pub use children::Child;
+pub use client::RegionClient;
 pub(crate) use follow::{Sink, follow};
+pub use unreachable::{Cause, Unreachable};
 pub use wake::{Identity, OwnerKind, Wake, Wakes};
 
 /// How a region's cluster is reached.
@@ -83,84 +88,6 @@ pub struct Desired {
     pub expected_id: Option<String>,
 }
 
-/// Why a region can't be talked to now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// The first connection is being made, or what runs there is being read.
-    Connecting,
-    /// Nobody listens at the address.
-    ConnectionRefused,
-    /// The connection failed in another way.
-    ConnectionFailed,
-    /// The certificates don't fit.
-    TlsFailed,
-    /// No answer within the time.
-    Timeout,
-    /// It answers with errors.
-    ServerError,
-    /// It doesn't know the credentials (401).
-    Unauthorized,
-    /// The credentials lack a right that Tradewind needs to know the cluster at all (403).
-    Forbidden,
-    /// The kubeconfig is refused; the message says for what.
-    KubeconfigRefused,
-    /// The kubeconfig's Secret or key is missing or unreadable.
-    KubeconfigMissing,
-    /// It is another cluster than before.
-    IdentityChanged,
-    /// No Region of this name.
-    NoSuchRegion,
-}
-
-impl Cause {
-    /// Whether nothing is known of the cluster yet, only because it was not asked before.
-    #[must_use]
-    pub fn is_first_contact(self) -> bool {
-        matches!(self, Self::Connecting | Self::NoSuchRegion)
-    }
-
-    /// The word in a condition's reason.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connecting => "Connecting",
-            Self::ConnectionRefused => "ConnectionRefused",
-            Self::ConnectionFailed => "ConnectionFailed",
-            Self::TlsFailed => "TlsFailed",
-            Self::Timeout => "Timeout",
-            Self::ServerError => "ServerError",
-            Self::Unauthorized => "Unauthorized",
-            Self::Forbidden => "Forbidden",
-            Self::KubeconfigRefused => "KubeconfigRefused",
-            Self::KubeconfigMissing => "KubeconfigMissing",
-            Self::IdentityChanged => "IdentityChanged",
-            Self::NoSuchRegion => "NoSuchRegion",
-        }
-    }
-}
-
-/// A region that can't be talked to now. Its return wakes everything that targets it: don't poll.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("region unreachable: {message}")]
-pub struct Unreachable {
-    /// When it last answered; when it never did, when Tradewind began to try.
-    pub since: Timestamp,
-    /// Why.
-    pub cause: Cause,
-    /// Why, for a person, with what would mend it.
-    pub message: String,
-}
-
-impl From<Unreachable> for Reach {
-    fn from(from: Unreachable) -> Self {
-        Self::Unreachable {
-            since: from.since,
-            reason: from.cause.as_str().to_owned(),
-            message: from.message,
-        }
-    }
-}
-
 /// How patient and how greedy each region's owner is.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -197,7 +124,7 @@ impl Default for Limits {
             call_deadline: Duration::from_secs(10),
             in_flight: 8,
             answer_bytes: 64 << 20,
-            watch_timeout: Duration::from_secs(60),
+            watch_timeout: Duration::from_mins(1),
             settle: Duration::from_secs(30),
         }
     }
@@ -228,7 +155,7 @@ impl Clusters {
     /// No regions yet. `fleet` is the id in the labels of all that is followed.
     #[must_use]
     pub fn new(fleet: &str, limits: Limits, metrics: Metrics) -> (Self, Wakes) {
-        let (waker, wakes) = wake::Waker::new();
+        let (waker, queue) = wake::Waker::new();
         let inner = Inner {
             fleet: fleet.to_owned(),
             limits,
@@ -236,7 +163,7 @@ impl Clusters {
             waker,
             regions: RwLock::default(),
         };
-        (Self(Arc::new(inner)), wakes)
+        (Self(Arc::new(inner)), queue)
     }
 
     fn regions(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Entry>> {
@@ -318,84 +245,5 @@ impl Clusters {
     }
 }
 
-/// A region that answers: its API within our limits, and what it is known to hold.
-///
-/// It stays usable when the region goes down in the meantime: calls then fail at once.
-#[derive(Clone)]
-pub struct RegionClient {
-    region: Arc<str>,
-    cluster_id: Arc<str>,
-    version: Arc<str>,
-    client: Client,
-    children: Arc<children::Children>,
-}
-
-impl RegionClient {
-    /// The region's name.
-    #[must_use]
-    pub fn region(&self) -> &str {
-        &self.region
-    }
-
-    /// The UID of the cluster's `kube-system` namespace.
-    #[must_use]
-    pub fn cluster_id(&self) -> &str {
-        &self.cluster_id
-    }
-
-    /// The cluster's version, `v1.37.1`.
-    #[must_use]
-    pub fn version(&self) -> &str {
-        &self.version
-    }
-
-    /// The cluster's API: every call has a deadline, a bound on its answer, and one of few places. Not for watches.
-    #[must_use]
-    pub fn client(&self) -> Client {
-        self.client.clone()
-    }
-
-    /// The API of a kind in a namespace.
-    #[must_use]
-    pub fn api<K>(&self, namespace: &str) -> Api<K>
-    where
-        K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
-    {
-        Api::namespaced(self.client.clone(), namespace)
-    }
-
-    /// The names of all namespaces there that are not being deleted; none when they are not known.
-    #[must_use]
-    pub fn namespaces(&self) -> Option<BTreeSet<String>> {
-        self.children.namespaces()
-    }
-
-    /// What is known of one object of ours. `None`: it is known not to be there (an object without our labels is
-    /// never known).
-    pub fn cached<K: Child>(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Option<Arc<K>>, NotKnown> {
-        self.children.get(namespace, name)
-    }
-
-    /// Everything of ours of a kind in a namespace.
-    pub fn all<K: Child>(&self, namespace: &str) -> Result<Vec<Arc<K>>, NotKnown> {
-        self.children.all(namespace)
-    }
-
-    /// Everything in a namespace that was made for one resource, by its labels.
-    pub fn owned<K: Child>(
-        &self,
-        namespace: &str,
-        owner: &Identity,
-    ) -> Result<Vec<Arc<K>>, NotKnown> {
-        let all = self.children.all::<K>(namespace)?;
-        let is_owned = |object: &Arc<K>| {
-            let labels = object.meta().labels.as_ref();
-            labels.and_then(Identity::from_labels).as_ref() == Some(owner)
-        };
-        Ok(all.into_iter().filter(is_owned).collect())
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -13,107 +13,13 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::Resource;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
 
 use super::Namespaces;
+use super::cache::{Filler, NotKnown, Slot};
+use super::wake::Identity;
 use crate::api::names::FIELD_MANAGER;
-
-/// Why a cache can't be read. Never the same as empty.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotKnown {
-    /// The first list is not complete. Its end wakes the region.
-    #[error("{kind} in {namespace} have not been read yet")]
-    NotRead {
-        /// The kind.
-        kind: &'static str,
-        /// The namespace.
-        namespace: String,
-    },
-    /// The region's RBAC forbids the watch.
-    #[error("{kind} in {namespace} may not be read: {message}")]
-    Forbidden {
-        /// The kind.
-        kind: &'static str,
-        /// The namespace.
-        namespace: String,
-        /// What the API server said.
-        message: String,
-    },
-    /// Nobody asked for this namespace, or for this kind in it.
-    #[error("{kind} in {namespace} are not followed")]
-    NotFollowed {
-        /// The kind.
-        kind: &'static str,
-        /// The namespace.
-        namespace: String,
-    },
-}
-
-/// Whether a cache may be believed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    /// Its kind is not followed in its namespace.
-    NotFollowed,
-    /// The first list is not complete.
-    NotRead,
-    /// It may.
-    Read,
-    /// The watch is forbidden.
-    Forbidden(String),
-}
-
-/// A cache and whether it may be believed.
-#[derive(Debug)]
-pub struct Slot<K: Child> {
-    store: Store<K>,
-    known: watch::Receiver<Known>,
-}
-
-impl<K: Child> Slot<K> {
-    /// A cache with the ends that fill it.
-    fn open() -> (Self, Filler<K>) {
-        let writer = Writer::default();
-        let (tell, known) = watch::channel(Known::NotRead);
-        let slot = Self {
-            store: writer.as_reader(),
-            known,
-        };
-        (slot, Filler { writer, tell })
-    }
-
-    fn not_followed() -> Self {
-        let (slot, filler) = Self::open();
-        filler.tell.send_replace(Known::NotFollowed);
-        slot
-    }
-
-    fn check(&self, namespace: &str) -> Result<(), NotKnown> {
-        let (kind, namespace) = (K::KIND, namespace.to_owned());
-        match &*self.known.borrow() {
-            Known::Read => Ok(()),
-            Known::NotRead => Err(NotKnown::NotRead { kind, namespace }),
-            Known::NotFollowed => Err(NotKnown::NotFollowed { kind, namespace }),
-            Known::Forbidden(message) => Err(NotKnown::Forbidden {
-                kind,
-                namespace,
-                message: message.clone(),
-            }),
-        }
-    }
-
-    fn is_settled(&self) -> bool {
-        *self.known.borrow() != Known::NotRead
-    }
-}
-
-/// What fills a cache: its watch owns it.
-pub(super) struct Filler<K: Child> {
-    pub(super) writer: Writer<K>,
-    pub(super) tell: watch::Sender<Known>,
-}
 
 /// A kind of object that Tradewind makes in regions.
 pub trait Child:
@@ -406,5 +312,17 @@ impl Children {
 
     pub(super) fn all<K: Child>(&self, namespace: &str) -> Result<Vec<Arc<K>>, NotKnown> {
         self.with(namespace, Store::state)
+    }
+
+    pub(super) fn owned<K: Child>(
+        &self,
+        namespace: &str,
+        owner: &Identity,
+    ) -> Result<Vec<Arc<K>>, NotKnown> {
+        let is_owned = |object: &K| {
+            let labels = object.meta().labels.as_ref();
+            labels.is_some_and(|labels| owner.is_in(labels))
+        };
+        self.with(namespace, |store| store.state_filter(is_owned))
     }
 }

@@ -55,7 +55,7 @@ impl RegionClient {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// The names of all namespaces there; none when they are not known.
+    /// The names of all namespaces there that are not being deleted; none when they are not known.
     #[must_use]
     pub fn namespaces(&self) -> Option<BTreeSet<String>> {
         self.children.namespaces()
@@ -82,11 +82,6 @@ impl RegionClient {
         namespace: &str,
         owner: &Identity,
     ) -> Result<Vec<Arc<K>>, NotKnown> {
-        let all = self.children.all::<K>(namespace)?;
-        let is_owned = |object: &Arc<K>| {
-            let labels = object.meta().labels.as_ref();
-            labels.and_then(Identity::from_labels).as_ref() == Some(owner)
-        };
-        Ok(all.into_iter().filter(is_owned).collect())
+        self.children.owned(namespace, owner)
     }
 }

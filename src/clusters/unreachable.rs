@@ -34,6 +34,12 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether nothing is known of the cluster yet, only because it was not asked before.
+    #[must_use]
+    pub fn is_first_contact(self) -> bool {
+        matches!(self, Self::Connecting | Self::NoSuchRegion)
+    }
+
     /// The word in a condition's reason.
     #[must_use]
     pub fn as_str(self) -> &'static str {

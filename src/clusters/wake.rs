@@ -59,6 +59,15 @@ impl Identity {
             name: name.clone(),
         })
     }
+
+    /// Whether labels say the same. As [`Identity::from_labels`] would, without copying: it is asked for every object.
+    #[must_use]
+    pub fn is_in(&self, labels: &BTreeMap<String, String>) -> bool {
+        let says = |key: &str| labels.get(key).map(String::as_str).unwrap_or_default();
+        says(LABEL_NAME) == self.name
+            && says(LABEL_KIND) == self.kind.as_str()
+            && says(LABEL_NAMESPACE) == self.namespace.as_deref().unwrap_or_default()
+    }
 }
 
 /// What is to be looked at again.
@@ -241,9 +250,13 @@ mod tests {
         };
         let policy = Identity::from_labels(&labels("DataPolicy", "eu")).unwrap();
         assert_eq!(
-            (policy.kind, policy.namespace),
-            (OwnerKind::DataPolicy, None)
+            (policy.kind, &policy.namespace),
+            (OwnerKind::DataPolicy, &None)
         );
+        assert!(policy.is_in(&labels("DataPolicy", "eu")));
+        assert!(!policy.is_in(&labels("DataPolicy", "us")));
+        assert!(!policy.is_in(&labels("SocialChannel", "eu")));
+        assert!(!policy.is_in(&BTreeMap::new()));
         assert_eq!(Identity::from_labels(&labels("Pod", "eu")), None);
         assert_eq!(Identity::from_labels(&labels("DataPolicy", "")), None);
     }
