@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::children::{Child, Filler, Known};
+use super::cache::{Filler, Known};
+use super::children::Child;
 use super::transport::Line;
 use super::wake::{Identity, Waker};
 use super::{Inner, Limits};

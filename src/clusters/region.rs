@@ -93,7 +93,7 @@ impl Life {
             };
             let begun = Instant::now();
             let end = match attempt {
-                Ok(connected) => self.serve(connected, &desired).await,
+                Ok(connected) => self.serve(connected, desired).await,
                 Err(failure) => End::Failed(failure),
             };
             match end {
@@ -115,11 +115,7 @@ impl Life {
     }
 
     /// Watches over a connection until it ends.
-    #[allow(
-        clippy::too_many_lines,
-        reason = "one select over all that can end a connection: its arms share its state"
-    )]
-    async fn serve(&mut self, connected: Connected, desired: &Desired) -> End {
+    async fn serve(&mut self, connected: Connected, desired: Desired) -> End {
         let Connected {
             line,
             alive: _alive,
@@ -129,74 +125,88 @@ impl Life {
         } = connected;
         self.pinned = Some(cluster_id.clone());
         let inner = self.owner.inner.clone();
+        let region = self.owner.name.clone();
         let signals = line.signals.clone();
         let answered = AtomicI64::new(Timestamp::now().as_millisecond());
         let client = line.calls(&inner.limits);
-        let context = Context::new(self.owner.name.clone(), &inner, line.clone());
-        let mut session = Session::open(context, cluster_id.clone());
-        let ready = RegionClient {
-            region: self.owner.name.clone(),
+        let mut session = Session::open(
+            Context::new(region.clone(), &inner, line),
+            cluster_id.clone(),
+        );
+        let client = RegionClient {
+            region: region.clone(),
             cluster_id: cluster_id.as_str().into(),
             version: version.into(),
             client,
             children: session.children(),
         };
         let watched = Watched {
-            region: &self.owner.name.clone(),
+            region: &region,
             inner: &inner,
             probes: &probes,
             cluster_id: &cluster_id,
             answered: &answered,
         };
-        let mut probing = pin!(watched.until_lost(&signals.doubt));
-        let mut settle = pin!(sleep(inner.limits.settle));
-        let mut desired = desired.clone();
+        let end = tokio::select! {
+            failure = watched.until_lost(&signals.doubt) => End::Failed(failure),
+            () = signals.unauthorized.notified() => End::Failed(unauthorized()),
+            end = self.attend(&mut session, &client, desired) => end,
+        };
+        if self.owner.state.borrow().is_ok() {
+            let last = answered.load(Ordering::Relaxed);
+            self.since = Timestamp::from_millisecond(last).unwrap_or(self.since);
+            self.lost = matches!(&end, End::Failed(failure) if failure.is_outage());
+        }
+        end
+    }
+
+    /// Follows what is wanted and what is there, and says Ready once all that is wanted is read.
+    async fn attend(
+        &mut self,
+        session: &mut Session,
+        client: &RegionClient,
+        mut desired: Desired,
+    ) -> End {
+        let mut settle = pin!(sleep(self.owner.inner.limits.settle));
         let mut is_ready = false;
-        let end = loop {
+        loop {
             let is_due = tokio::select! {
-                failure = &mut probing => break End::Failed(failure),
-                () = signals.unauthorized.notified() => break End::Failed(unauthorized()),
                 changed = self.owner.desired.changed() => {
                     if changed.is_err() {
-                        break End::Removed;
+                        return End::Removed;
                     }
                     let new = self.owner.desired.borrow_and_update().clone();
                     if !new.target.same(&desired.target) {
-                        break End::Redirected;
+                        return End::Redirected;
                     }
-                    if let Err(failure) = check_identity(&cluster_id, new.expected_id.as_deref()) {
-                        break End::Failed(failure);
+                    let expected = new.expected_id.as_deref();
+                    if let Err(failure) = check_identity(client.cluster_id(), expected) {
+                        return End::Failed(failure);
                     }
                     desired = new;
                     session.rescope(&desired.namespaces)
                 }
                 () = session.namespaces_changed() => {
                     if let Some(failure) = session.objection() {
-                        break End::Failed(failure);
+                        return End::Failed(failure);
                     }
                     session.rescope(&desired.namespaces)
                 }
                 () = session.settled() => true,
                 () = &mut settle, if !is_ready => {
-                    tracing::warn!(region = %self.owner.name, "what runs there is not all read yet");
+                    tracing::warn!(region = %self.owner.name, "not all that runs there could be read");
                     is_ready = true;
-                    self.ready(&ready);
+                    self.ready(client);
                     false
                 }
             };
             if !is_ready && session.is_settled() {
                 is_ready = true;
-                self.ready(&ready);
+                self.ready(client);
             } else if is_ready && is_due {
-                inner.waker.region(&self.owner.name);
+                self.owner.inner.waker.region(&self.owner.name);
             }
-        };
-        if is_ready {
-            let last = answered.load(Ordering::Relaxed);
-            self.since = Timestamp::from_millisecond(last).unwrap_or(self.since);
-            self.lost = matches!(end, End::Failed(_));
         }
-        end
     }
 
     fn ready(&mut self, client: &RegionClient) {
@@ -240,6 +250,7 @@ impl Life {
         tokio::select! {
             changed = self.owner.desired.changed() => {
                 self.backoff.reset();
+                self.lost = false;
                 // Seen by the next attempt, which reads it anew.
                 self.owner.desired.mark_changed();
                 changed.is_ok()

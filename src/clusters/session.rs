@@ -10,7 +10,8 @@ use kube::{Api, ResourceExt};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use super::children::{Child, Children, Filler, Follow, Scope};
+use super::cache::Filler;
+use super::children::{Child, Children, Follow, Scope};
 use super::connect::check_identity;
 use super::follow::{self, Context, Sink};
 use super::probe::Failure;

@@ -114,8 +114,8 @@ impl Waker {
     /// A queue with both its ends.
     pub(super) fn new() -> (Self, Wakes) {
         let waker = Self::default();
-        let wakes = Wakes(waker.0.clone());
-        (waker, wakes)
+        let out = Wakes(waker.0.clone());
+        (waker, out)
     }
 
     /// A child changed.
@@ -195,48 +195,48 @@ mod tests {
 
     #[tokio::test]
     async fn the_same_object_waits_once() {
-        let (waker, mut wakes) = Waker::new();
+        let (waker, mut queue) = Waker::new();
         for _ in 0..100 {
             waker.object("eu-west", channel("a"));
         }
         waker.object("eu-west", channel("b"));
         assert!(
-            matches!(wakes.next().await, Wake::Object { identity, .. } if identity.name == "a")
+            matches!(queue.next().await, Wake::Object { identity, .. } if identity.name == "a")
         );
         assert!(
-            matches!(wakes.next().await, Wake::Object { identity, .. } if identity.name == "b")
+            matches!(queue.next().await, Wake::Object { identity, .. } if identity.name == "b")
         );
-        assert_eq!(wakes.take(), None);
+        assert_eq!(queue.take(), None);
     }
 
     #[tokio::test]
     async fn a_whole_region_stands_for_its_objects() {
-        let (waker, mut wakes) = Waker::new();
+        let (waker, mut queue) = Waker::new();
         waker.object("eu-west", channel("a"));
         waker.region("eu-west");
         waker.object("eu-west", channel("b"));
-        assert_eq!(wakes.next().await, Wake::Region("eu-west".into()));
-        assert_eq!(wakes.take(), None);
+        assert_eq!(queue.next().await, Wake::Region("eu-west".into()));
+        assert_eq!(queue.take(), None);
     }
 
     #[tokio::test]
     async fn a_flood_of_labels_ends_as_one_region() {
-        let (waker, mut wakes) = Waker::new();
+        let (waker, mut queue) = Waker::new();
         for n in 0..=MOST_PER_REGION {
             waker.object("hostile", channel(&format!("c{n}")));
         }
-        assert_eq!(wakes.next().await, Wake::Region("hostile".into()));
-        assert_eq!(wakes.take(), None);
+        assert_eq!(queue.next().await, Wake::Region("hostile".into()));
+        assert_eq!(queue.take(), None);
     }
 
     #[tokio::test]
     async fn a_noisy_region_does_not_keep_a_quiet_one_waiting() {
-        let (waker, mut wakes) = Waker::new();
+        let (waker, mut queue) = Waker::new();
         for n in 0..500 {
             waker.object("a-noisy", channel(&format!("c{n}")));
         }
         waker.object("z-quiet", channel("one"));
-        assert!(matches!(wakes.next().await, Wake::Object { region, .. } if region == "z-quiet"));
+        assert!(matches!(queue.next().await, Wake::Object { region, .. } if region == "z-quiet"));
     }
 
     #[test]

@@ -370,15 +370,18 @@ fn names_must_lead_somewhere() {
     says("current-context: main", "", "`current-context` is missing");
     let twice = with(|d| d.entries = "- name: op\n  user: {token: x}".into()).parse();
     assert!(twice.unwrap_err().to_string().contains("twice"));
-    let many: String = (0..65)
-        .flat_map(|n| {
-            [
-                "- name: u".to_owned(),
-                n.to_string(),
-                "\n  user: {token: x}\n".to_owned(),
-            ]
+    let many: Vec<_> = (0..65)
+        .map(|n| {
+            format!(
+                "- name: u{n}
+  user: {{token: x}}"
+            )
         })
         .collect();
+    let many = many.join(
+        "
+",
+    );
     let many = with(|d| d.entries = many).parse();
     assert!(many.unwrap_err().to_string().contains("64"));
 }
