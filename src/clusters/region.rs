@@ -20,6 +20,9 @@ use super::probe::{Doubt, Failure};
 use super::session::Session;
 use super::{Cause, Desired, Inner, RegionClient, State, Unreachable};
 
+/// The longest pause between two attempts to connect.
+const LONGEST_REST: Duration = Duration::from_secs(30);
+
 /// A connection that was refused (401) younger than this is not made again at once: the new one would fare no better.
 const YOUNG: Duration = Duration::from_secs(30);
 
@@ -246,7 +249,8 @@ impl Life {
 
     /// Waits before the next attempt; a change ends the wait. Says whether the region is still wanted.
     async fn rest(&mut self) -> bool {
-        let pause = self.backoff.next().unwrap_or(Duration::from_secs(30));
+        // The jitter may double the backoff's own bound; a region that is back should not wait longer than this.
+        let pause = self.backoff.next().map_or(LONGEST_REST, |pause| pause.min(LONGEST_REST));
         tokio::select! {
             changed = self.owner.desired.changed() => {
                 self.backoff.reset();
