@@ -372,10 +372,10 @@ pub(crate) fn policy(name: &'static str) -> impl Strategy<Value = Value> {
 
 fn credentials() -> impl Strategy<Value = SecretFact> {
     let keys = btree_set(
-        select(vec!["appSecret", "verifyToken", "signingSecret", "other"]),
+        select(vec!["app_secret", "verify_token", "signing_secret", "other"]),
         0..=4,
     );
-    let full = BTreeSet::from(["appSecret", "verifyToken", "signingSecret"]);
+    let full = BTreeSet::from(["app_secret", "verify_token", "signing_secret"]);
     let keys = prop_oneof![2 => Just(full), 1 => keys];
     let present = keys.prop_map(|keys: BTreeSet<&str>| {
         let keys = keys.into_iter();
