@@ -83,8 +83,8 @@ mod tests {
             from: "aurora-meta".into(),
             name: "shop-credentials".into(),
             keys: BTreeMap::from([
-                ("appSecret".into(), "00ff".into()),
-                ("verifyToken".into(), "11ee".into()),
+                ("app_secret".into(), "00ff".into()),
+                ("verify_token".into(), "11ee".into()),
             ]),
             labels: BTreeMap::from([(names::LABEL_NAME.into(), "shop".into())]),
         }
@@ -102,13 +102,13 @@ mod tests {
 
     #[test]
     fn a_key_that_somebody_else_wrote_is_drift() {
-        let whole = json!({".": {}, "f:appSecret": {}, "f:verifyToken": {}});
+        let whole = json!({".": {}, "f:app_secret": {}, "f:verify_token": {}});
         assert!(is_ours_whole(&child(&copy()), &live(&whole)));
         assert!(!is_ours_whole(
             &child(&copy()),
-            &live(&json!({"f:appSecret": {}}))
+            &live(&json!({"f:app_secret": {}}))
         ));
-        let more = json!({"f:appSecret": {}, "f:verifyToken": {}, "f:old": {}});
+        let more = json!({"f:app_secret": {}, "f:verify_token": {}, "f:old": {}});
         assert!(!is_ours_whole(&child(&copy()), &live(&more)));
     }
 
@@ -116,7 +116,7 @@ mod tests {
     fn the_hash_changes_with_a_value_and_with_the_owner() {
         let hash = content_hash(&copy());
         let mut rotated = copy();
-        rotated.keys.insert("appSecret".into(), "00fe".into());
+        rotated.keys.insert("app_secret".into(), "00fe".into());
         assert_ne!(content_hash(&rotated), hash);
         let mut other = copy();
         other.name = "other".into();

@@ -250,7 +250,10 @@ impl Life {
     /// Waits before the next attempt; a change ends the wait. Says whether the region is still wanted.
     async fn rest(&mut self) -> bool {
         // The jitter may double the backoff's own bound; a region that is back should not wait longer than this.
-        let pause = self.backoff.next().map_or(LONGEST_REST, |pause| pause.min(LONGEST_REST));
+        let pause = self
+            .backoff
+            .next()
+            .map_or(LONGEST_REST, |pause| pause.min(LONGEST_REST));
         tokio::select! {
             changed = self.owner.desired.changed() => {
                 self.backoff.reset();

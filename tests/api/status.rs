@@ -101,7 +101,7 @@ fn policy() -> Value {
         "nextRun": "2026-11-23T12:00:00Z", "lastHandledReconcileAt": "1",
         "uncovered": [{"region": "eu-west", "store": "orders", "table": "messages", "reason": "r"}],
         "regions": [{
-            "name": "eu-west", "state": "Run", "reason": "Running", "message": "m",
+            "name": "eu-west", "state": "Run", "reason": "Running", "message": "m", "ready": true,
             "unreachableSince": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z", "totals": totals,
             "preview": preview, "previewHash": "sha256-0", "approved": preview, "lastHandledRunAt": "1",
             "inventory": inventory(),

@@ -6,7 +6,7 @@ use tradewind_dev::story::install::{self, TENANT};
 use tradewind_dev::story::{Stage, quickstart, settle};
 
 use crate::SOON;
-use crate::world::{difference, dump};
+use crate::world::{difference, dump, settled};
 
 const CHANNEL: &str = "aurora-instagram";
 const CONNECTOR: &str = "aurora-instagram-connector";
@@ -50,7 +50,7 @@ async fn until_deployment(region: &Cluster, what: &str, good: impl Fn(&Value) ->
 pub(crate) async fn fields_change_revert_and_go(stage: &mut Stage) {
     let hub = stage.fleet.cluster(HUB).unwrap();
     let region = stage.fleet.cluster("eu-west").unwrap();
-    let before = dump(stage).await;
+    let before = settled(stage).await;
     let mut channel = settle::get(&hub, "socialchannel", Some(TENANT), CHANNEL)
         .await
         .unwrap()

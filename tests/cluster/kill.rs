@@ -1,6 +1,5 @@
 //! SIGKILL at any write: the world is the same as if nothing had happened.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -9,7 +8,7 @@ use tradewind_dev::story::install::{RUNS, TENANT};
 use tradewind_dev::story::{Stage, programs, quickstart, settle};
 
 use crate::audit::{Offsets, writes_since};
-use crate::world::{difference, dump, sql_of};
+use crate::world::{difference, dump, settled, sql_of};
 use crate::{SOON, quickstart as chapter};
 
 /// Rounds of the story, and kills in each: 20 values of k in all.
@@ -110,23 +109,6 @@ pub(crate) async fn killed_after_any_write_the_world_is_the_same(stage: &mut Sta
         .unwrap();
     }
     eprintln!("{total} writes in the story; killed after write {seen:?}: the same world each time");
-}
-
-/// The dump once it has stopped changing.
-async fn settled(stage: &Stage) -> BTreeMap<String, String> {
-    settle::until("a settled world", SOON, || async {
-        let first = dump(stage).await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let second = dump(stage).await;
-        let differs = difference(&first, &second);
-        Ok(if differs.is_empty() {
-            Ok(second)
-        } else {
-            Err(differs.join("\n"))
-        })
-    })
-    .await
-    .unwrap()
 }
 
 /// Tells the story while the operator is killed after each of these writes and started again at once.

@@ -8,7 +8,7 @@ use tradewind_dev::story::install::{self, ACCOUNT, SYSTEM, TENANT};
 use tradewind_dev::story::{Stage, quickstart, settle};
 
 use crate::SOON;
-use crate::world::{difference, dump};
+use crate::world::{difference, dump, settled};
 
 async fn region_condition(hub: &Cluster, name: &str, wanted: &str, status: &str) {
     settle::until(&format!("{name} {wanted}={status}"), SOON, || async {
@@ -47,7 +47,7 @@ pub(crate) async fn a_region_is_cut_off_and_comes_back(stage: &mut Stage) {
         stage.fleet.cluster("eu-west").unwrap(),
         stage.fleet.cluster("us-east").unwrap(),
     );
-    let before = dump(stage).await;
+    let before = settled(stage).await;
     far.freeze().unwrap();
     region_condition(&hub, "us-east", "Reachable", "False").await;
     let channel = settle::get(&hub, "socialchannel", Some(TENANT), "aurora-instagram")

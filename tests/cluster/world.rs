@@ -208,3 +208,20 @@ pub(crate) fn difference(
     );
     out
 }
+
+/// The dump once it has stopped changing.
+pub(crate) async fn settled(stage: &Stage) -> BTreeMap<String, String> {
+    tradewind_dev::story::settle::until("a settled world", crate::SOON, || async {
+        let first = dump(stage).await;
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        let second = dump(stage).await;
+        let differs = difference(&first, &second);
+        Ok(if differs.is_empty() {
+            Ok(second)
+        } else {
+            Err(differs.join("\n"))
+        })
+    })
+    .await
+    .unwrap()
+}

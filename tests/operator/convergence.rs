@@ -50,7 +50,7 @@ fn everything_is_made_once_and_then_nothing_is_written_or_read() {
         let keys: Vec<&String> = copy["data"].as_object().unwrap().keys().collect();
         assert_eq!(
             keys,
-            ["appSecret", "verifyToken"],
+            ["app_secret", "verify_token"],
             "only the platform's keys are copied"
         );
         assert!(
@@ -126,7 +126,7 @@ fn rotated_credentials_are_copied_and_roll_the_pods() {
         };
         let before = hash().await;
         let mut rotated = given::credentials();
-        rotated["stringData"]["appSecret"] = json!("fedcba9876543210fedcba9876543210");
+        rotated["stringData"]["app_secret"] = json!("fedcba9876543210fedcba9876543210");
         world.apply(&[rotated]).await;
         world
             .until("the pods are rolled", async || {
@@ -147,11 +147,11 @@ fn rotated_credentials_are_copied_and_roll_the_pods() {
             .await
             .unwrap();
         assert_eq!(
-            copy["data"]["appSecret"],
+            copy["data"]["app_secret"],
             "ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA="
         );
 
-        let without = r#"[{"op": "remove", "path": "/data/verifyToken"}]"#;
+        let without = r#"[{"op": "remove", "path": "/data/verify_token"}]"#;
         let patch = [
             "patch",
             "secret",
@@ -166,7 +166,7 @@ fn rotated_credentials_are_copied_and_roll_the_pods() {
         world
             .until("the missing key is said", async || {
                 let said = condition(&world.channel("instagram").await, "ReferencesResolved");
-                if said.0 == "False" && said.2.contains("verifyToken") {
+                if said.0 == "False" && said.2.contains("verify_token") {
                     Ok(())
                 } else {
                     Err(format!("{said:?}"))

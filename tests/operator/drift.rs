@@ -17,7 +17,7 @@ const DEEDS: [&[&str]; 8] = [
         "secret",
         "instagram-credentials",
         "-p",
-        r#"{"stringData":{"appSecret":"stolen"}}"#,
+        r#"{"stringData":{"app_secret":"stolen"}}"#,
     ],
     &[
         "label",

@@ -111,7 +111,7 @@ pub(crate) fn credentials() -> Value {
     json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "aurora-meta", "namespace": TENANT},
         "stringData": {
-            "appSecret": "0123456789abcdef0123456789abcdef", "verifyToken": "verify-me-please", "unrelated": "keep out",
+            "app_secret": "0123456789abcdef0123456789abcdef", "verify_token": "verify-me-please", "unrelated": "keep out",
         },
     })
 }

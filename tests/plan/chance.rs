@@ -372,7 +372,12 @@ pub(crate) fn policy(name: &'static str) -> impl Strategy<Value = Value> {
 
 fn credentials() -> impl Strategy<Value = SecretFact> {
     let keys = btree_set(
-        select(vec!["app_secret", "verify_token", "signing_secret", "other"]),
+        select(vec![
+            "app_secret",
+            "verify_token",
+            "signing_secret",
+            "other",
+        ]),
         0..=4,
     );
     let full = BTreeSet::from(["app_secret", "verify_token", "signing_secret"]);
