@@ -81,7 +81,7 @@ unit: setup ## Unit tests and the repository's own rules
 	@echo "unit"
 	@cargo test -q --workspace --lib --bins --test repo
 
-mutants: ## Mutation tests of the pure rooms (long); survivors are explained in docs/mutants.md
+mutants: ## Mutation tests of the pure rooms (hours)
 	@command -v $(TOOLS)/bin/cargo-mutants >/dev/null || cargo install -q cargo-mutants --locked --root $(TOOLS)
 	PATH="$(TOOLS)/bin:$$PATH" cargo mutants --in-place=false -f 'src/plan/**' -f src/plan.rs -f 'src/status/**' -f src/status.rs -f src/watch.rs -f 'src/contract/**' \
 	  -- --lib --test plan
