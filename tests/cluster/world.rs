@@ -120,7 +120,7 @@ fn scrub(value: &mut Value, path: &[&str]) {
                 !VARIES.contains(&key.as_str())
                     && !key.contains("controller-uid")
                     && !key.contains("config-hash")
-                    && !key.contains("Hash")
+                    && !key.to_lowercase().contains("hash")
             });
             // In the status of kinds, `lastRun` is a time in one place and a run in another.
             if members.get("lastRun").is_some_and(Value::is_string) {

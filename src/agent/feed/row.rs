@@ -360,6 +360,11 @@ fn limited(value: String, column: &Column) -> Result<String, Reason> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::needless_pass_by_value,
+    clippy::too_many_lines,
+    reason = "tables of tests"
+)]
 pub(super) mod tests {
     use super::super::item::item;
     use super::*;

@@ -26,7 +26,7 @@ pub struct Called {
 }
 
 /// Every regime that the Region's jurisdictions call for, today or later. Codes that are no codes call for nothing:
-/// [`crate::plan::gates::codes`] refuses them.
+/// [`codes`](fn@crate::plan::gates::codes) refuses them.
 #[must_use]
 pub fn called_for(region: &Region, packs: &Packs, now: Timestamp) -> Vec<Called> {
     let zone = TimeZone::get(&region.spec.locale.time_zone).unwrap_or(TimeZone::UTC);
