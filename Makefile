@@ -79,7 +79,7 @@ deny: tools ## Licences, bans and sources of every dependency
 
 unit: setup ## Unit tests and the repository's own rules
 	@echo "unit"
-	@cargo test -q --workspace --lib --bins --test repo
+	@cargo test -q --workspace --lib --bins --test repo --test plan
 
 mutants: ## Mutation tests of the pure rooms (hours)
 	@command -v $(TOOLS)/bin/cargo-mutants >/dev/null || cargo install -q cargo-mutants --locked --root $(TOOLS)

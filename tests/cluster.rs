@@ -53,13 +53,17 @@ macro_rules! chapters {
     };
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_quickstart_lives_changes_survives_and_dies_cleanly() {
+async fn stage(name: &str) -> Stage {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let fleet = Fleet::start(FleetSpec::for_test("e2e", &["eu-west", "us-east"]))
+    let fleet = Fleet::start(FleetSpec::for_test(name, &["eu-west", "us-east"]))
         .await
         .unwrap();
-    let mut stage = Stage::on(fleet, &LEASE).await.unwrap();
+    Stage::on(fleet, &LEASE).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_quickstart_lives_changes_and_dies_cleanly() {
+    let mut stage = stage("e2e").await;
     chapters!(stage:
         quickstart::everything_becomes_ready,
         quickstart::a_webhook_reaches_the_sink,
@@ -71,10 +75,18 @@ async fn the_quickstart_lives_changes_survives_and_dies_cleanly() {
         changes::a_strangers_object_is_named_and_left_alone,
         regions::a_region_is_cut_off_and_comes_back,
         regions::a_rotated_kubeconfig_reconnects,
+        deletion::nothing_is_left_behind,
+        audit::the_verbs_used_are_the_chart_s_rules,
+    );
+    stage.fleet.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_quickstart_survives_sigkill() {
+    let mut stage = stage("kill").await;
+    chapters!(stage:
         kill::killed_after_any_write_the_world_is_the_same,
         kill::a_killed_retention_pod_loses_nothing,
-        audit::the_verbs_used_are_the_chart_s_rules,
-        deletion::nothing_is_left_behind,
     );
     stage.fleet.stop().await.unwrap();
 }
