@@ -15,15 +15,9 @@
 mod audit;
 #[path = "operator/convergence.rs"]
 mod convergence;
-#[path = "operator/crash.rs"]
-mod crash;
-#[path = "operator/deletion.rs"]
-mod deletion;
 #[path = "operator/drift.rs"]
 mod drift;
 #[path = "operator/given.rs"]
 mod given;
-#[path = "operator/outage.rs"]
-mod outage;
 #[path = "operator/world.rs"]
 mod world;

@@ -132,24 +132,10 @@ impl World {
         }
     }
 
-    /// Kills it, as a node that fails would.
-    pub(crate) async fn kill(&mut self) {
-        if let Some(operator) = self.operator.take() {
-            operator.daemon.stop(Duration::ZERO).await.unwrap();
-        }
-    }
-
     async fn stop_any(&mut self) {
         self.operator = None;
         let daemon = tradewind_dev::process::Daemon::named("operator", self.fleet.dir());
         daemon.stop(Duration::from_secs(25)).await.unwrap();
-    }
-
-    /// Whether the operator runs.
-    pub(crate) fn is_running(&self) -> bool {
-        self.operator
-            .as_ref()
-            .is_some_and(|o| o.daemon.identity().is_some())
     }
 
     /// What the operator logged.
