@@ -75,8 +75,9 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
         changes::a_strangers_object_is_named_and_left_alone,
         regions::a_region_is_cut_off_and_comes_back,
         regions::a_rotated_kubeconfig_reconnects,
+        audit::nothing_was_refused,
         deletion::nothing_is_left_behind,
-        audit::the_verbs_used_are_the_chart_s_rules,
+        audit::every_right_was_used,
     );
     stage.fleet.stop().await.unwrap();
 }
