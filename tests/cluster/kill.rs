@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tradewind_dev::fleet::HUB;
-use tradewind_dev::story::install::{RUNS, TENANT};
+use tradewind_dev::story::install::TENANT;
 use tradewind_dev::story::{Stage, programs, quickstart, settle};
 
 use crate::audit::{Offsets, writes_since};
-use crate::world::{difference, dump, settled, sql_of};
+use crate::world::{difference, dump, settled};
 use crate::{SOON, quickstart as chapter};
 
 /// Rounds of the story, and kills in each: 20 values of k in all.
@@ -135,104 +135,4 @@ async fn tell_with_kills(stage: &mut Stage, values: &[usize]) -> usize {
     }
     stage.operator = operator;
     killed
-}
-
-/// A retention pod dies mid-run: the next one goes on with the same cut-off, and the numbers add up.
-pub(crate) async fn a_killed_retention_pod_loses_nothing(stage: &mut Stage) {
-    let hub = stage.fleet.cluster(HUB).unwrap();
-    let region = stage.fleet.cluster("eu-west").unwrap();
-    let reference = sql_of(
-        stage,
-        "eu-west",
-        "SELECT count(*) || md5(string_agg(id::text, ',' ORDER BY id)) FROM orders",
-    )
-    .await;
-    remove_policies_and_restore(stage).await;
-    let preview = quickstart::retention_run_as(&hub, "eu-customers", "preview-2", SOON)
-        .await
-        .unwrap();
-    // Each delete waits a little, so that there is a middle to die in.
-    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END$$; \
-                CREATE TRIGGER slow AFTER DELETE ON messages FOR EACH STATEMENT EXECUTE FUNCTION slow()";
-    stage.info.databases["eu-west"]
-        .access
-        .query("orders", slow)
-        .await
-        .unwrap();
-    quickstart::approve(&hub, "eu-customers", &quickstart::previews(&preview))
-        .await
-        .unwrap();
-    let before: i64 = sql_of(stage, "eu-west", "SELECT count(*) FROM messages")
-        .await
-        .trim()
-        .parse()
-        .unwrap();
-    let run = quickstart::retention_run_as(&hub, "eu-customers", "erase-2", SOON * 2);
-    let kill = async {
-        settle::until("rows are going", SOON, || async {
-            let now: i64 = sql_of(stage, "eu-west", "SELECT count(*) FROM messages")
-                .await
-                .trim()
-                .parse()
-                .unwrap();
-            Ok(if now < before {
-                Ok(())
-            } else {
-                Err(format!("{now} messages"))
-            })
-        })
-        .await
-        .unwrap();
-        let pids = agents("retain");
-        assert!(!pids.is_empty(), "no retention process is running");
-        for pid in pids {
-            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-        }
-    };
-    let (done, ()) = tokio::join!(run, kill);
-    chapter::adds_up(&done.unwrap());
-    let after = sql_of(
-        stage,
-        "eu-west",
-        "SELECT count(*) || md5(string_agg(id::text, ',' ORDER BY id)) FROM orders",
-    )
-    .await;
-    assert_eq!(reference, after, "the orders that are left");
-    let pods = region
-        .kubectl(&["get", "pods", "-n", RUNS, "-o", "name"])
-        .await
-        .unwrap();
-    assert!(
-        pods.lines().count() >= 2,
-        "the killed pod and its successor: {pods}"
-    );
-}
-
-async fn remove_policies_and_restore(stage: &Stage) {
-    let hub = stage.fleet.cluster(HUB).unwrap();
-    hub.kubectl(&["delete", "datapolicy", "--all", "--timeout=90s"])
-        .await
-        .unwrap();
-    restore_shops(stage).await;
-    stage.apply_quickstart().await.unwrap();
-}
-
-/// Processes of the agent with this command.
-fn agents(command: &str) -> Vec<i32> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
-            continue;
-        };
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-        if words
-            .first()
-            .is_some_and(|word| word.ends_with(b"/tradewind-agent"))
-            && words.get(1) == Some(&command.as_bytes())
-        {
-            found.push(pid);
-        }
-    }
-    found
 }
