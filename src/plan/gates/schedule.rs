@@ -115,7 +115,7 @@ impl Schedule {
         None
     }
 
-    /// The least time between two runs by the clock on the wall; none when it fires at most once in five years.
+    /// The least time between two runs by the clock on the wall; none when it never fires twice.
     #[must_use]
     pub fn shortest_gap(&self) -> Option<SignedDuration> {
         let minutes: Vec<i64> = (0..1440)
@@ -132,17 +132,28 @@ impl Schedule {
 
     /// The least number of days between two days that match.
     fn shortest_days(&self) -> Option<i64> {
-        let days: Vec<i64> = self.days().collect();
-        days.windows(2).map(|pair| pair[1] - pair[0]).min()
+        let mut least = None;
+        let mut before = None;
+        for day in self.days() {
+            if let Some(gap) = before.map(|before| day - before) {
+                least = Some(least.map_or(gap, |least: i64| least.min(gap)));
+            }
+            if least == Some(1) {
+                break; // nothing is less
+            }
+            before = Some(day);
+        }
+        least
     }
 
     fn has_day(&self) -> bool {
         self.days().next().is_some()
     }
 
-    /// Days that match, counted from one in five years that have every kind of day: 2024 to 2028.
+    /// Days that match, counted from the first of twenty-nine years: in twenty-eight every date has fallen on every day
+    /// of the week, and one more has the gap over their end.
     fn days(&self) -> impl Iterator<Item = i64> {
-        let start = jiff::civil::date(2024, 1, 1);
+        let start = jiff::civil::date(2000, 1, 1);
         let days = start
             .series(Span::new().days(1))
             .take_while(|d| d.year() < 2029);

@@ -199,6 +199,8 @@ fn gaps_are_the_shortest_there_are() {
         ("0 0 31 2 *", None),
         ("0 0 29 2 *", Some(1461 * 1440)),
         ("0 12 1 1 *", Some(365 * 1440)),
+        // The 26th or a Tuesday: one day apart in the years in which the 26th of September is a Monday or a Wednesday.
+        ("0 0 26 9 2", Some(1440)),
     ] {
         let gap = Schedule::parse(text).unwrap().shortest_gap();
         assert_eq!(gap, minutes.map(SignedDuration::from_mins), "{text}");
