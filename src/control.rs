@@ -116,12 +116,13 @@ impl Kind for SocialChannel {
     const KIND: &'static str = "SocialChannel";
 
     fn told(&self) -> u64 {
+        hub::hash(&self.held_in())
+    }
+
+    fn held_in(&self) -> BTreeSet<String> {
         let regions = self.status.iter().flat_map(|s| &s.regions);
-        let held: Vec<_> = regions
-            .filter(|r| !r.inventory.is_empty())
-            .map(|r| &r.name)
-            .collect();
-        hub::hash(&held)
+        let held = regions.filter(|r| !r.inventory.is_empty());
+        held.map(|r| r.name.clone()).collect()
     }
 }
 
@@ -129,12 +130,13 @@ impl Kind for DataPolicy {
     const KIND: &'static str = "DataPolicy";
 
     fn told(&self) -> u64 {
+        hub::hash(&self.held_in())
+    }
+
+    fn held_in(&self) -> BTreeSet<String> {
         let regions = self.status.iter().flat_map(|s| &s.regions);
-        let held: Vec<_> = regions
-            .filter(|r| !r.inventory.is_empty())
-            .map(|r| &r.name)
-            .collect();
-        hub::hash(&held)
+        let held = regions.filter(|r| !r.inventory.is_empty());
+        held.map(|r| r.name.clone()).collect()
     }
 }
 
@@ -359,7 +361,7 @@ impl Watches<'_> {
 
     fn regions(&self, known: &Known, writer: Writer<Region>) -> watch::Receiver<bool> {
         let clusters = self.clusters.clone();
-        self.fill(known, writer, move |known, change| {
+        self.fill(known, writer, move |known, change, _| {
             if let Change::Gone(region) = change {
                 // Somebody took the finalizer off: nobody is left to speak for that cluster.
                 clusters.remove(&region.name_any());
@@ -372,15 +374,16 @@ impl Watches<'_> {
         &self,
         known: &Known,
         writer: Writer<K>,
-        concerned: impl Fn(&Known, &Change<'_, K>) -> BTreeSet<Key> + Send + 'static,
+        concerned: impl Fn(&Known, &Change<'_, K>, BTreeSet<String>) -> BTreeSet<Key> + Send + 'static,
     ) -> watch::Receiver<bool> {
         let (triggers, known, metrics) =
             (self.triggers.clone(), known.clone(), self.metrics.clone());
-        hub::fill(self.hub, self.limits, self.metrics, writer, move |change| {
+        let on_change = move |change: Change<'_, K>, held_in| {
             if let Change::Gone(object) = &change {
                 metrics.forget(K::METRIC, object.namespace().as_deref(), &object.name_any());
             }
-            triggers.send(concerned(&known, &change));
-        })
+            triggers.send(concerned(&known, &change, held_in));
+        };
+        hub::fill(self.hub, self.limits, self.metrics, writer, on_change)
     }
 }

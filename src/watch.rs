@@ -95,8 +95,7 @@ pub fn policy_changed(name: &str, channels: &[Arc<SocialChannel>]) -> BTreeSet<K
     keys
 }
 
-/// A SocialChannel changed, came or went: itself, the policies whose selector may speak of channels, and the Regions
-/// that count it.
+/// A SocialChannel changed, came or went: itself, and the policies whose selector may speak of channels.
 #[must_use]
 pub fn channel_changed(channel: &SocialChannel, policies: &[Arc<DataPolicy>]) -> BTreeSet<Key> {
     let mut keys = BTreeSet::from([Key::channel(channel)]);
@@ -106,16 +105,7 @@ pub fn channel_changed(channel: &SocialChannel, policies: &[Arc<DataPolicy>]) ->
             .filter(|policy| policy.spec.selector.channel_labels.is_some())
             .map(|policy| Key::Policy(policy.name_any())),
     );
-    let told = channel.status.iter().flat_map(|status| &status.regions);
-    keys.extend(told.map(|entry| Key::Region(entry.name.clone())));
     keys
-}
-
-/// The Regions that count a policy.
-#[must_use]
-pub fn policy_counted(policy: &DataPolicy) -> BTreeSet<Key> {
-    let told = policy.status.iter().flat_map(|status| &status.regions);
-    told.map(|entry| Key::Region(entry.name.clone())).collect()
 }
 
 /// A Secret of the hub changed, came or went: the channels of its namespace whose platform credentials it holds.

@@ -1,6 +1,6 @@
 //! The hub's own caches: one robust watch per kind, which says what changed in a way that matters.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -26,6 +26,11 @@ pub(super) trait Kind:
 
     /// What of its status matters to other resources: a change of the rest wakes nobody.
     fn told(&self) -> u64;
+
+    /// The Regions in which its status says that something of it is.
+    fn held_in(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
 }
 
 /// What happened to a resource.
@@ -51,13 +56,14 @@ pub(super) fn api<K: Resource<DynamicType = ()>>(
 }
 
 /// Fills a kind's cache for as long as the process lives, and says whether its first list is complete. `on_change` is
-/// called after the cache knows.
+/// called after the cache knows, with the Regions that the status named before the change or names after it: one that has
+/// just lost an entry no longer says where it was.
 pub(super) fn fill<K: Kind>(
     client: &Client,
     limits: &Limits,
     metrics: &Metrics,
     writer: Writer<K>,
-    on_change: impl FnMut(Change<'_, K>) + Send + 'static,
+    on_change: impl FnMut(Change<'_, K>, BTreeSet<String>) + Send + 'static,
 ) -> watch::Receiver<bool> {
     let (tell, ready) = watch::channel(false);
     let pulse = Arc::new(metrics.watch("hub", K::KIND, None));
@@ -85,28 +91,45 @@ pub(super) fn fill<K: Kind>(
 struct Changes<K: Kind, F> {
     writer: Writer<K>,
     tell: watch::Sender<bool>,
-    seen: HashMap<ObjectRef<K>, (u64, u64)>,
+    seen: HashMap<ObjectRef<K>, Seen>,
     on_change: F,
 }
 
-impl<K: Kind, F: FnMut(Change<'_, K>) + Send> Changes<K, F> {
+/// What was known of an object.
+struct Seen {
+    meant: u64,
+    told: u64,
+    held_in: BTreeSet<String>,
+}
+
+impl<K: Kind, F: FnMut(Change<'_, K>, BTreeSet<String>) + Send> Changes<K, F> {
     fn came(&mut self, object: &K) {
-        let now = (meant(object), object.told());
+        let held_in = object.held_in();
+        let now = Seen {
+            meant: meant(object),
+            told: object.told(),
+            held_in: held_in.clone(),
+        };
+        let (is_meant, is_told) = (now.meant, now.told);
         let before = self.seen.insert(ObjectRef::from_obj(object), now);
-        match before {
-            Some(before) if before.0 == now.0 && before.1 == now.1 => {}
-            Some(before) if before.0 == now.0 => (self.on_change)(Change::Told(object)),
-            _ => (self.on_change)(Change::Meant(object)),
-        }
+        let change = match &before {
+            Some(before) if before.meant == is_meant && before.told == is_told => return,
+            Some(before) if before.meant == is_meant => Change::Told(object),
+            _ => Change::Meant(object),
+        };
+        let before = before.map(|before| before.held_in).unwrap_or_default();
+        (self.on_change)(change, before.into_iter().chain(held_in).collect());
     }
 
     fn went(&mut self, object: &K) {
-        self.seen.remove(&ObjectRef::from_obj(object));
-        (self.on_change)(Change::Gone(object));
+        let before = self.seen.remove(&ObjectRef::from_obj(object));
+        let before = before.map(|before| before.held_in).unwrap_or_default();
+        let held_in = before.into_iter().chain(object.held_in()).collect();
+        (self.on_change)(Change::Gone(object), held_in);
     }
 }
 
-impl<K: Kind, F: FnMut(Change<'_, K>) + Send> Sink<K> for Changes<K, F> {
+impl<K: Kind, F: FnMut(Change<'_, K>, BTreeSet<String>) + Send> Sink<K> for Changes<K, F> {
     fn take(&mut self, event: Event<K>) {
         let event = event.modify(|object| object.meta_mut().managed_fields = None);
         // A list is taken over as a whole: what it doesn't name any more went while nobody watched.
@@ -171,6 +194,10 @@ mod tests {
         fn told(&self) -> u64 {
             self.data.as_ref().map_or(0, |d| d.len() as u64)
         }
+
+        fn held_in(&self) -> BTreeSet<String> {
+            self.data.iter().flat_map(|d| d.keys().cloned()).collect()
+        }
     }
 
     type Map = k8s_openapi::api::core::v1::ConfigMap;
@@ -189,13 +216,15 @@ mod tests {
             writer: Writer::default(),
             tell: watch::channel(false).0,
             seen: HashMap::new(),
-            on_change: move |change: Change<'_, Map>| {
+            on_change: move |change: Change<'_, Map>, held_in: BTreeSet<String>| {
                 let (word, object) = match change {
                     Change::Meant(o) => ("meant", o),
                     Change::Told(o) => ("told", o),
                     Change::Gone(o) => ("gone", o),
                 };
-                tx.send(format!("{word} {}", object.name_any())).unwrap();
+                let held_in: Vec<_> = held_in.into_iter().collect();
+                let line = format!("{word} {} {}", object.name_any(), held_in.join(","));
+                tx.send(line.trim_end().to_owned()).unwrap();
             },
         };
         for event in events {
@@ -216,7 +245,20 @@ mod tests {
             Event::Apply(map("x", "2", 1)),
             Event::Delete(map("x", "2", 1)),
         ]);
-        assert_eq!(said, ["meant x", "told x", "meant x", "gone x"]);
+        assert_eq!(said, ["meant x", "told x 0", "meant x 0", "gone x 0"]);
+    }
+
+    #[test]
+    fn a_region_that_the_status_no_longer_names_is_said_once_more() {
+        let said = told(vec![
+            Event::Init,
+            Event::InitDone,
+            Event::Apply(map("x", "1", 2)),
+            Event::Apply(map("x", "1", 1)),
+            Event::Apply(map("x", "2", 1)),
+            Event::Delete(map("x", "2", 0)),
+        ]);
+        assert_eq!(said, ["meant x 0,1", "told x 0,1", "meant x 0", "gone x 0"]);
     }
 
     #[test]

@@ -76,11 +76,6 @@ impl Known {
         self.regions.state().iter().map(|r| r.name_any()).collect()
     }
 
-    /// Every Region counts what runs there, and a status that has just lost an entry no longer says where it was.
-    fn every_region(&self) -> BTreeSet<Key> {
-        self.region_names().into_iter().map(Key::Region).collect()
-    }
-
     /// Everything: the packs changed, and every verdict may.
     pub(super) fn all(&self) -> BTreeSet<Key> {
         let channels = self.channels.state();
@@ -113,26 +108,32 @@ impl Known {
         keys
     }
 
-    /// Whom a change of a policy concerns.
-    pub(super) fn of_policy(&self, change: &Change<'_, DataPolicy>) -> BTreeSet<Key> {
-        match change {
-            Change::Told(_) => self.every_region(),
-            Change::Meant(policy) | Change::Gone(policy) => {
-                let mut keys = watch::policy_changed(&policy.name_any(), &self.channels.state());
-                keys.extend(self.every_region());
-                keys
-            }
+    /// Whom a change of a policy concerns, beside the Regions in which it holds or held something: they count it.
+    pub(super) fn of_policy(
+        &self,
+        change: &Change<'_, DataPolicy>,
+        held_in: BTreeSet<String>,
+    ) -> BTreeSet<Key> {
+        let mut keys: BTreeSet<Key> = held_in.into_iter().map(Key::Region).collect();
+        if let Change::Meant(policy) | Change::Gone(policy) = change {
+            keys.extend(watch::policy_changed(
+                &policy.name_any(),
+                &self.channels.state(),
+            ));
         }
+        keys
     }
 
-    /// Whom a change of a channel concerns.
-    pub(super) fn of_channel(&self, change: &Change<'_, SocialChannel>) -> BTreeSet<Key> {
-        let (Change::Meant(channel) | Change::Told(channel) | Change::Gone(channel)) = change;
-        let mut keys = watch::channel_changed(channel, &self.policies.state());
-        keys.extend(self.every_region());
-        if matches!(change, Change::Told(_)) {
-            // Its own controller wrote that, and only Regions count what channels hold.
-            keys.retain(|key| matches!(key, Key::Region(_)));
+    /// Whom a change of a channel concerns, beside the Regions in which it holds or held something: they count it.
+    pub(super) fn of_channel(
+        &self,
+        change: &Change<'_, SocialChannel>,
+        held_in: BTreeSet<String>,
+    ) -> BTreeSet<Key> {
+        let mut keys: BTreeSet<Key> = held_in.into_iter().map(Key::Region).collect();
+        // Its own controller wrote what was told, and only Regions count what channels hold.
+        if let Change::Meant(channel) | Change::Gone(channel) = change {
+            keys.extend(watch::channel_changed(channel, &self.policies.state()));
         }
         keys
     }
