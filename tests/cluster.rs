@@ -17,8 +17,12 @@ mod audit;
 mod changes;
 #[path = "cluster/deletion.rs"]
 mod deletion;
+#[path = "cluster/ingress.rs"]
+mod ingress;
 #[path = "cluster/kill.rs"]
 mod kill;
+#[path = "cluster/packs.rs"]
+mod packs;
 #[path = "cluster/quickstart.rs"]
 mod quickstart;
 #[path = "cluster/regions.rs"]
@@ -26,17 +30,22 @@ mod regions;
 #[path = "cluster/world.rs"]
 mod world;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tradewind_dev::fleet::{Fleet, FleetSpec};
 use tradewind_dev::story::Stage;
 
-/// The operator's lease in tests: short, so that a successor need not wait long.
-pub(crate) const LEASE: [&str; 3] = [
+/// The operator's flags in tests: a short lease, so that a successor need not wait long, and a ConfigMap of packs.
+const OPERATOR: [&str; 4] = [
     "--lease-duration=3s",
     "--lease-renew-deadline=2s",
     "--lease-retry-period=500ms",
+    "--packs-configmap=tradewind-packs",
 ];
+
+/// That ConfigMap; it isn't there unless a chapter makes it.
+pub(crate) const PACKS: &str = "tradewind-packs";
 
 /// How long anything may take that should take seconds.
 pub(crate) const SOON: Duration = Duration::from_secs(120);
@@ -58,7 +67,31 @@ async fn stage(name: &str) -> Stage {
     let fleet = Fleet::start(FleetSpec::for_test(name, &["eu-west", "us-east"]))
         .await
         .unwrap();
-    Stage::on(fleet, &LEASE).await.unwrap()
+    Stage::on(fleet, &OPERATOR).await.unwrap()
+}
+
+/// Stops everything; nothing of it is left, not even in folders that it kept elsewhere.
+async fn stopped(stage: Stage) {
+    let mut folders = vec![
+        stage.info.object_store.folder.clone(),
+        stage.fleet.dir().to_owned(),
+    ];
+    for database in stage.info.databases.values() {
+        let data = database.access.query("postgres", "SHOW data_directory");
+        folders.push(PathBuf::from(data.await.unwrap().trim()));
+    }
+    for folder in &folders {
+        assert!(folder.is_dir(), "{} is not there", folder.display());
+    }
+    stage.fleet.stop().await.unwrap();
+    for folder in &folders {
+        assert!(!folder.exists(), "{} is left", folder.display());
+    }
+    for database in stage.info.databases.values() {
+        let address = database.access.address();
+        let found = std::net::TcpStream::connect(address);
+        assert!(found.is_err(), "PostgreSQL still answers at {address}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,12 +106,15 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
         changes::fields_change_revert_and_go,
         changes::drift_is_repaired_without_a_resync,
         changes::a_strangers_object_is_named_and_left_alone,
+        ingress::an_ingress_comes_and_goes,
+        packs::packs_are_replaced_by_a_config_map,
         regions::a_region_is_cut_off_and_comes_back,
         regions::a_rotated_kubeconfig_reconnects,
         audit::nothing_was_refused,
         deletion::nothing_is_left_behind,
+        audit::every_right_was_used,
     );
-    stage.fleet.stop().await.unwrap();
+    stopped(stage).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,6 +122,7 @@ async fn the_quickstart_survives_sigkill() {
     let mut stage = stage("kill").await;
     chapters!(stage:
         kill::killed_after_any_write_the_world_is_the_same,
+        kill::a_killed_retention_pod_loses_nothing,
     );
-    stage.fleet.stop().await.unwrap();
+    stopped(stage).await;
 }

@@ -15,9 +15,15 @@
 mod audit;
 #[path = "operator/convergence.rs"]
 mod convergence;
+#[path = "operator/deletion.rs"]
+mod deletion;
 #[path = "operator/drift.rs"]
 mod drift;
 #[path = "operator/given.rs"]
 mod given;
+#[path = "operator/local.rs"]
+mod local;
+#[path = "operator/outage.rs"]
+mod outage;
 #[path = "operator/world.rs"]
 mod world;

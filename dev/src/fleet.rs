@@ -47,6 +47,18 @@ pub const HUB: &str = "hub";
 pub const HOST_ADDRESS: &str = "TRADEWIND_HOST_ADDRESS";
 /// The environment variable that marks every process of a fleet with its run directory.
 const MARK: &str = "TRADEWIND_FLEET";
+/// The same for what cleans up by itself once a process of the fleet is gone: its end is waited for.
+const TIDIES: &str = "TRADEWIND_TIDIES";
+
+/// Has a command of ours, a watchdog, outlive the processes of the fleet that we belong to, if we do, so that it can clean
+/// up after them. The fleet's end waits for it.
+pub(crate) fn outlive(command: &mut std::process::Command) -> &mut std::process::Command {
+    command.env_remove(MARK);
+    if let Some(run) = std::env::var_os(MARK) {
+        command.env(TIDIES, run);
+    }
+    command
+}
 
 /// A running fleet.
 #[derive(Debug)]

@@ -7,12 +7,14 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::build::{self, What};
+use crate::fleet::outlive;
 
 /// A start takes tenths of a second; a busy machine makes it more.
 const START_WITHIN: Duration = Duration::from_secs(30);
@@ -26,7 +28,8 @@ const PORT_TRIES: u32 = 5;
 const WATCHDOG: &str = r#"trap '' INT HUP TERM
 cat >/dev/null
 kill -KILL "$1" 2>/dev/null
-sleep 0.1
+tries=100
+while kill -0 "$1" 2>/dev/null && [ $tries -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
 rm -rf -- "$2""#;
 
 /// Why there is no server.
@@ -109,7 +112,9 @@ impl Server {
             .stderr(log)
             .spawn()
             .map_err(Error::Spawn)?;
-        let mut watchdog = Command::new("sh")
+        let mut watchdog = Command::new("sh");
+        let mut watchdog = outlive(&mut watchdog)
+            .process_group(0)
             .args(["-c", WATCHDOG, "watchdog", &server.id().to_string()])
             .arg(folder.path())
             .stdin(Stdio::piped())

@@ -2,7 +2,7 @@
 //!
 //! In: the address to listen on. Out: a [`Server`] with URLs for its databases. It never touches a server that
 //! it did not start, and it leaves nothing behind: not when it is stopped, not when it is dropped, and not when
-//! the process that started it is killed (a watchdog waits for that) unless [`Server::keep`] was called.
+//! the process that started it is killed: a watchdog waits for that.
 
 mod access;
 mod install;
@@ -10,15 +10,16 @@ mod install;
 use std::fs;
 use std::net::IpAddr;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 pub use access::Access;
 use install::Owner;
+
+use crate::fleet::outlive;
 
 /// The role that owns the server.
 pub const SUPERUSER: &str = "postgres";
@@ -112,14 +113,6 @@ pub struct Server {
     wanted: Option<ChildStdin>,
 }
 
-/// A server that outlives the process which started it; write it down to find it again.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Kept {
-    /// How to get in.
-    pub access: Access,
-    folder: PathBuf,
-}
-
 impl Server {
     /// Starts a server that listens on `listen`, at a free port, without waiting for the disk.
     pub async fn start(listen: IpAddr) -> Result<Self> {
@@ -186,19 +179,6 @@ impl Server {
     /// Stops the server at once and removes its files.
     pub fn stop(mut self) {
         self.end();
-    }
-
-    /// Lets the server outlive this process.
-    pub fn keep(mut self) -> Result<Kept> {
-        self.watchdog
-            .kill()
-            .and_then(|()| self.watchdog.wait())
-            .map_err(Error::Folder)?;
-        let folder = self.folder.take().map(TempDir::keep).unwrap_or_default();
-        Ok(Kept {
-            access: self.access.clone(),
-            folder,
-        })
     }
 
     fn spawn(access: Access, owner: Owner, folder: TempDir, fsync: bool) -> Result<Self> {
@@ -287,7 +267,7 @@ impl Server {
     /// until we have waited for it.
     fn end(&mut self) {
         if self.folder.is_none() {
-            return; // kept
+            return; // ended before
         }
         drop(self.wanted.take());
         let limit = Instant::now() + STOP_WITHIN;
@@ -308,34 +288,10 @@ impl Drop for Server {
     }
 }
 
-impl Kept {
-    /// Whether the server still runs.
-    pub async fn is_running(&self) -> bool {
-        self.access.query(SUPERUSER, "SELECT 1").await.is_ok()
-    }
-
-    /// Stops the server at once and removes its files. A server that is gone already is no error.
-    pub async fn stop(self) -> Result<()> {
-        if self.folder.join("data/postmaster.pid").exists() {
-            let mut command = Owner::find()?.command(&self.access.programs.join("pg_ctl"));
-            command
-                .args(["stop", "-m", "immediate", "-D"])
-                .arg(self.folder.join("data"));
-            let stopped = install::finish(command).await;
-            if self.is_running().await {
-                stopped?;
-            }
-        }
-        match fs::remove_dir_all(&self.folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::Folder(error)),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// Starts the watchdog, in a process group of its own: a Ctrl-C must not end it before the server.
 fn watch(postmaster: &Child, folder: &Path) -> std::io::Result<Child> {
-    Command::new("/bin/sh")
+    let mut watchdog = Command::new("/bin/sh");
+    outlive(&mut watchdog)
         .process_group(0)
         .args([
             "-c",

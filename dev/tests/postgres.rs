@@ -19,21 +19,3 @@ async fn a_dropped_server_leaves_nothing() {
     assert!(!std::path::Path::new(&folder).exists());
     assert!(std::net::TcpStream::connect(access.address()).is_err());
 }
-
-#[tokio::test]
-async fn a_kept_server_outlives_its_starter_until_it_is_stopped() {
-    let server = Server::start(LOOPBACK).await.unwrap();
-    let kept = server.keep().unwrap();
-    let note = serde_json::to_string(&kept).unwrap();
-    let found: tradewind_dev::postgres::Kept = serde_json::from_str(&note).unwrap();
-    assert!(found.is_running().await);
-    let folder = found
-        .access
-        .query("postgres", "SHOW data_directory")
-        .await
-        .unwrap();
-    found.clone().stop().await.unwrap();
-    assert!(!found.is_running().await);
-    assert!(!std::path::Path::new(&folder).exists());
-    found.stop().await.unwrap();
-}

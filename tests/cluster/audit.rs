@@ -1,12 +1,13 @@
-//! The API servers' audit logs: what the operator did, as whom, and that its rights suffice.
+//! The API servers' audit logs: what the operator did, as whom, and that its rights are exactly what it uses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 
 use serde_json::Value;
-use tradewind_dev::fleet::Cluster;
+use tradewind_dev::fleet::{Cluster, HUB};
 use tradewind_dev::story::Stage;
+use tradewind_dev::story::programs::checkout;
 
 /// The operator's user in every cluster.
 const OPERATOR: &str = "system:serviceaccount:tradewind-system:tradewind";
@@ -122,4 +123,72 @@ pub(crate) async fn nothing_was_refused(stage: &mut Stage) {
             "refused in {cluster}: {event}"
         );
     }
+}
+
+/// One right: API group, resource with its subresource, verb.
+type Right = (String, String, String);
+
+/// No rule was spare: the whole story used every right of the chart.
+pub(crate) async fn every_right_was_used(stage: &mut Stage) {
+    let all = requests_since(stage, &Offsets::start(stage));
+    let mut used: BTreeMap<bool, BTreeSet<Right>> = BTreeMap::new();
+    for (cluster, event) in &all {
+        let code = event
+            .pointer("/responseStatus/code")
+            .and_then(Value::as_i64)
+            .unwrap_or_default();
+        let Some(reference) = event.get("objectRef") else {
+            continue;
+        };
+        let of = |key: &str| reference[key].as_str().unwrap_or_default().to_owned();
+        let sub = of("subresource");
+        let resource = if sub.is_empty() {
+            of("resource")
+        } else {
+            format!("{}/{sub}", of("resource"))
+        };
+        let verb = event["verb"].as_str().unwrap().to_owned();
+        let rights = used.entry(cluster == HUB).or_default();
+        rights.insert((of("apiGroup"), resource.clone(), verb));
+        // A server-side apply that made the object used `create` too.
+        if code == 201 {
+            rights.insert((of("apiGroup"), resource, "create".into()));
+        }
+    }
+    for (hub, files) in [
+        (true, ["hub", "hub-namespace", "hub-tenant"]),
+        (false, ["region", "region-tenant", "region-runs"]),
+    ] {
+        let granted: BTreeSet<Right> = files.iter().flat_map(|file| rules(file)).collect();
+        let spare: Vec<&Right> = granted.difference(&used[&hub]).collect();
+        assert!(
+            spare.is_empty(),
+            "granted and never used ({}): {spare:?}",
+            files.join(", ")
+        );
+    }
+}
+
+fn rules(file: &str) -> BTreeSet<Right> {
+    let path = checkout().join(format!("charts/tradewind/rules/{file}.yaml"));
+    let rules: Vec<Value> = serde_yaml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut found = BTreeSet::new();
+    let list = |rule: &Value, key: &str| -> Vec<String> {
+        rule[key]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_str().unwrap().to_owned())
+            .collect()
+    };
+    for rule in &rules {
+        for group in list(rule, "apiGroups") {
+            for resource in list(rule, "resources") {
+                for verb in list(rule, "verbs") {
+                    found.insert((group.clone(), resource.clone(), verb));
+                }
+            }
+        }
+    }
+    found
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use tradewind_dev::fleet::HUB;
-use tradewind_dev::story::install::TENANT;
+use tradewind_dev::story::install::{RUNS, TENANT};
 use tradewind_dev::story::{Stage, programs, quickstart, settle};
 
 use crate::audit::{Offsets, writes_since};
-use crate::world::{difference, dump, settled};
+use crate::world::{difference, dump, settled, sql_of, tables};
 use crate::{SOON, quickstart as chapter};
 
 /// Rounds of the story, and kills in each: 20 values of k in all.
@@ -108,6 +109,11 @@ pub(crate) async fn killed_after_any_write_the_world_is_the_same(stage: &mut Sta
         .await
         .unwrap();
     }
+    assert_eq!(
+        seen.len(),
+        ROUNDS * KILLS,
+        "the operator was killed at {seen:?} only"
+    );
     eprintln!("{total} writes in the story; killed after write {seen:?}: the same world each time");
 }
 
@@ -135,4 +141,92 @@ async fn tell_with_kills(stage: &mut Stage, values: &[usize]) -> usize {
     }
     stage.operator = operator;
     killed
+}
+
+/// A retention pod dies mid-run: the next one goes on with the same cut-off, the numbers add up, and the same rows are left.
+pub(crate) async fn a_killed_retention_pod_loses_nothing(stage: &mut Stage) {
+    let hub = stage.fleet.cluster(HUB).unwrap();
+    let region = stage.fleet.cluster("eu-west").unwrap();
+    // The chapter before has erased, undisturbed in the end.
+    let reference = tables(stage, "eu-west").await;
+    hub.kubectl(&["delete", "datapolicy", "--all", "--timeout=90s"])
+        .await
+        .unwrap();
+    restore_shops(stage).await;
+    stage.apply_quickstart().await.unwrap();
+    let preview = quickstart::retention_run_as(&hub, "eu-customers", "preview-pod", SOON)
+        .await
+        .unwrap();
+    // Each delete waits a little, so that there is a middle to die in.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END$$; \
+                CREATE TRIGGER slow AFTER DELETE ON messages FOR EACH STATEMENT EXECUTE FUNCTION slow()";
+    let access = stage.info.databases["eu-west"].access.clone();
+    access.query("orders", slow).await.unwrap();
+    quickstart::approve(&hub, "eu-customers", &quickstart::previews(&preview))
+        .await
+        .unwrap();
+    let before = messages(stage).await;
+    let run = quickstart::retention_run_as(&hub, "eu-customers", "erase-pod", SOON * 2);
+    let kill = async {
+        settle::until("rows are going", SOON, || async {
+            let now = messages(stage).await;
+            Ok(if now < before {
+                Ok(())
+            } else {
+                Err(format!("{now} messages"))
+            })
+        })
+        .await
+        .unwrap();
+        let pids = agents("retain");
+        assert!(!pids.is_empty(), "no retention process is running");
+        for pid in pids {
+            nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+        }
+        access
+            .query("orders", "DROP TRIGGER slow ON messages")
+            .await
+            .unwrap();
+        messages(stage).await
+    };
+    let (done, left) = tokio::join!(run, kill);
+    assert!(left > 0, "nothing was left to go on with");
+    chapter::adds_up(&done.unwrap());
+    assert_eq!(
+        reference,
+        tables(stage, "eu-west").await,
+        "the rows that are left"
+    );
+    let pods = ["get", "pods", "-n", RUNS, "-o", "json"];
+    let pods: Value = serde_json::from_str(&region.kubectl(&pods).await.unwrap()).unwrap();
+    let killed = pods["items"].as_array().unwrap().iter().filter(|pod| {
+        let code = "/status/containerStatuses/0/state/terminated/exitCode";
+        pod.pointer(code).is_some_and(|code| code == 137)
+    });
+    assert_eq!(killed.count(), 1, "one pod was killed: {pods}");
+}
+
+async fn messages(stage: &Stage) -> i64 {
+    let count = sql_of(stage, "eu-west", "SELECT count(*) FROM messages").await;
+    count.trim().parse().unwrap()
+}
+
+/// Processes of the agent with this command.
+fn agents(command: &str) -> Vec<i32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+        if words
+            .first()
+            .is_some_and(|word| word.ends_with(b"/tradewind-agent"))
+            && words.get(1) == Some(&command.as_bytes())
+        {
+            found.push(pid);
+        }
+    }
+    found
 }

@@ -158,7 +158,7 @@ fn scrub(value: &mut Value, path: &[&str]) {
 }
 
 /// Row count and a digest of the keys of each table of the shop.
-async fn tables(stage: &Stage, region: &str) -> BTreeMap<String, String> {
+pub(crate) async fn tables(stage: &Stage, region: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for (table, key) in [
         ("customers", "id::text"),

@@ -138,6 +138,13 @@ impl World {
         daemon.stop(Duration::from_secs(25)).await.unwrap();
     }
 
+    /// Whether the operator runs.
+    pub(crate) fn is_running(&self) -> bool {
+        self.operator
+            .as_ref()
+            .is_some_and(|o| o.daemon.identity().is_some())
+    }
+
     /// What the operator logged.
     pub(crate) fn log(&self) -> String {
         let daemon = tradewind_dev::process::Daemon::named("operator", self.fleet.dir());

@@ -33,6 +33,14 @@ for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 [ -z "$alive" ] || { echo "still running: $alive" >&2; exit 1; }
 
+# Watchdogs stop servers and remove files whose owners were just killed. What they watch is theirs: it has no mark.
+for _ in $(seq 150); do
+    tidying=$(grep -lzxsF "TRADEWIND_TIDIES=$run" /proc/[0-9]*/environ)
+    [ -n "$tidying" ] || break
+    sleep 0.1
+done
+[ -z "$tidying" ] || { echo "still cleaning up: $tidying" >&2; exit 1; }
+
 if [ -e "$run/nodes" ]; then
     # Mounts, network namespaces and veths lived in the nodes' mount namespaces and are gone with their processes.
     # A cgroup can be removed once its last process is reaped: a moment after it was killed.

@@ -1,0 +1,64 @@
+//! The platforms' facts are data: a ConfigMap replaces them, an unsound one changes nothing and is named with its line.
+
+use tradewind::packs::{BUILTIN_PLATFORMS, PLATFORMS_KEY};
+use tradewind_dev::fleet::{Cluster, HUB};
+use tradewind_dev::story::install::{self, SYSTEM, TENANT};
+use tradewind_dev::story::{Stage, settle};
+
+use crate::{PACKS, SOON};
+
+async fn put(hub: &Cluster, platforms: &str) {
+    let map = serde_json::json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": PACKS, "namespace": SYSTEM},
+        "data": {PLATFORMS_KEY: platforms},
+    });
+    install::apply(hub, &map.to_string()).await.unwrap();
+}
+
+async fn accepted(hub: &Cluster, wanted: &str) {
+    settle::until(&format!("Accepted={wanted}"), SOON, || async {
+        let object = settle::get(hub, "socialchannel", Some(TENANT), "aurora-partner")
+            .await?
+            .unwrap_or_default();
+        let said = settle::condition(&object, "Accepted")
+            .map(|(truth, reason, message)| format!("{truth} {reason}: {message}"))
+            .unwrap_or_default();
+        Ok(if said.starts_with(wanted) {
+            Ok(())
+        } else {
+            Err(said)
+        })
+    })
+    .await
+    .unwrap();
+}
+
+pub(crate) async fn packs_are_replaced_by_a_config_map(stage: &mut Stage) {
+    let hub = stage.fleet.cluster(HUB).unwrap();
+    let region = stage.fleet.cluster("eu-west").unwrap();
+    let without = BUILTIN_PLATFORMS.replace("\n  Generic:\n", "\n  Homegrown:\n");
+    assert_ne!(without, BUILTIN_PLATFORMS);
+
+    put(&hub, &without).await;
+    accepted(&hub, "False UnknownPlatform").await;
+    let connector = ("deployment", Some(TENANT), "aurora-partner-connector");
+    let runs = settle::get(&region, connector.0, connector.1, connector.2).await;
+    assert!(runs.unwrap().is_some(), "what runs stays as it is");
+
+    put(&hub, "platforms:\n  Generic: [").await;
+    settle::until("the refused pack's Event", SOON, || async {
+        let events = hub
+            .kubectl(&["get", "events.events.k8s.io", "-n", SYSTEM, "-o", "json"])
+            .await?;
+        let named = events.contains("PacksRefused") && events.contains("line");
+        Ok(if named { Ok(()) } else { Err(events) })
+    })
+    .await
+    .unwrap();
+    accepted(&hub, "False UnknownPlatform").await;
+
+    hub.kubectl(&["delete", "configmap", PACKS, "-n", SYSTEM])
+        .await
+        .unwrap();
+    accepted(&hub, "True").await;
+}

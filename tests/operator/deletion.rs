@@ -1,0 +1,290 @@
+//! Deleting anything in any order leaves nothing behind, or waits and says for what.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tradewind_dev::story::install;
+
+use crate::given::{self, REGIONS, TENANT};
+use crate::world::{World, condition, entry, with_operator};
+
+async fn delete(world: &World, kind: &str, name: &str) {
+    let mut args = vec!["delete", kind, name, "--wait=false"];
+    if kind == "socialchannel" {
+        args.extend(["-n", TENANT]);
+    }
+    world.hub().kubectl(&args).await.unwrap();
+}
+
+async fn nothing_left(world: &World) {
+    world
+        .until("nothing is left", async || {
+            let left = world.left().await;
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(left.join(", "))
+            }
+        })
+        .await;
+}
+
+#[test]
+fn every_order_of_deletion_leaves_nothing() {
+    with_operator(|world| async move {
+        let kinds = ["socialchannel", "datapolicy", "region"];
+        for order in [
+            [0, 1, 2],
+            [0, 2, 1],
+            [1, 0, 2],
+            [1, 2, 0],
+            [2, 0, 1],
+            [2, 1, 0],
+        ] {
+            world.converged().await;
+            for kind in order {
+                let names = match kinds[kind] {
+                    "socialchannel" => vec!["instagram".to_owned(), "partner".to_owned()],
+                    "datapolicy" => REGIONS.map(|r| format!("{r}-customers")).to_vec(),
+                    _ => REGIONS.map(str::to_owned).to_vec(),
+                };
+                for name in names {
+                    delete(&world, kinds[kind], &name).await;
+                }
+            }
+            nothing_left(&world).await;
+        }
+    });
+}
+
+#[test]
+fn a_region_waits_for_what_is_in_it_and_says_so() {
+    with_operator(|world| async move {
+        world.converged().await;
+        let hub = world.hub();
+        let secret = install::kubeconfig_secret("eu-west");
+        hub.kubectl(&["delete", "secret", &secret, "-n", install::SYSTEM])
+            .await
+            .unwrap();
+        world
+            .until("the Region says that its kubeconfig is gone", async || {
+                let said = condition(&world.region("eu-west").await, "Reachable");
+                if said.1 == "KubeconfigMissing" {
+                    Ok(())
+                } else {
+                    Err(format!("{said:?}"))
+                }
+            })
+            .await;
+        delete(&world, "region", "eu-west").await;
+        world
+            .until("the Region says what it can no longer clean", async || {
+                let said = condition(&world.region("eu-west").await, "Deleting");
+                let all =
+                    said.2.contains("aurora/instagram") && said.2.contains("eu-west-customers");
+                if said.0 == "True" && all {
+                    Ok(())
+                } else {
+                    Err(format!("{said:?}"))
+                }
+            })
+            .await;
+        world.quiet().await;
+        assert_eq!(
+            world.children("eu-west").await,
+            given::children("eu-west"),
+            "nothing is touched meanwhile"
+        );
+
+        world.give_kubeconfig("eu-west").await;
+        world
+            .until("the Region goes", async || {
+                let region = world.region("eu-west").await;
+                if region.is_null() {
+                    Ok(())
+                } else {
+                    Err(format!("{:?}", condition(&region, "Deleting")))
+                }
+            })
+            .await;
+        assert_eq!(world.children("eu-west").await, Vec::<String>::new());
+        world
+            .until_children("us-east", &given::children("us-east"))
+            .await;
+    });
+}
+
+#[test]
+fn orphans_are_left_and_forgotten() {
+    with_operator(|world| async move {
+        world.converged().await;
+        let hub = world.hub();
+        let orphan = r#"{"spec":{"deletionPolicy":"Orphan"}}"#;
+        let patch = [
+            "patch",
+            "socialchannel",
+            "partner",
+            "-n",
+            TENANT,
+            "--type=merge",
+            "-p",
+            orphan,
+        ];
+        hub.kubectl(&patch).await.unwrap();
+        world.quiet().await;
+        delete(&world, "socialchannel", "partner").await;
+        world
+            .until("the channel goes", async || {
+                let left = world.channel("partner").await;
+                if left.is_null() {
+                    Ok(())
+                } else {
+                    Err(left["status"].to_string())
+                }
+            })
+            .await;
+        assert_eq!(
+            world.children("eu-west").await,
+            given::children("eu-west"),
+            "what ran stays"
+        );
+        assert!(world.is_running());
+
+        // The same resource again is the same identity: what is there is its own.
+        let mark = world.mark();
+        world.apply(&[given::partner()]).await;
+        world.until_converged().await;
+        let children = mark.writes().into_iter().filter(|r| r.cluster != "hub");
+        assert_eq!(children.collect::<Vec<_>>(), []);
+    });
+}
+
+#[test]
+fn a_region_that_is_orphaned_needs_no_answer_of_its_cluster() {
+    with_operator(|world| async move {
+        world.converged().await;
+        let hub = world.hub();
+        let secret = install::kubeconfig_secret("us-east");
+        hub.kubectl(&["delete", "secret", &secret, "-n", install::SYSTEM])
+            .await
+            .unwrap();
+        let orphan = r#"{"spec":{"deletionPolicy":"Orphan"}}"#;
+        hub.kubectl(&["patch", "region", "us-east", "--type=merge", "-p", orphan])
+            .await
+            .unwrap();
+        delete(&world, "region", "us-east").await;
+        world
+            .until("the Region goes", async || {
+                let region = world.region("us-east").await;
+                if region.is_null() {
+                    Ok(())
+                } else {
+                    Err(format!("{:?}", condition(&region, "Deleting")))
+                }
+            })
+            .await;
+        assert_eq!(
+            world.children("us-east").await,
+            given::children("us-east"),
+            "what ran stays"
+        );
+        let inventory = entry(&world.channel("instagram").await, "us-east")["inventory"].clone();
+        assert!(
+            inventory.as_array().is_none_or(Vec::is_empty),
+            "{inventory}"
+        );
+        // For the next test: the Region comes back and everything in it is taken away properly.
+        world.give_kubeconfig("us-east").await;
+        world.apply(&[given::region("us-east")]).await;
+        world.until_converged().await;
+    });
+}
+
+#[test]
+fn a_namespace_that_is_going_gets_nothing_new() {
+    with_operator(|world| async move {
+        world.converged().await;
+        let cluster = world.cluster("us-east");
+        // A finalizer of somebody else's keeps the namespace in its last state.
+        let keep = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "keeper", "namespace": TENANT, "finalizers": ["example.org/keep"]},
+        });
+        install::apply(&cluster, &keep.to_string()).await.unwrap();
+        cluster
+            .kubectl(&["delete", "namespace", TENANT, "--wait=false"])
+            .await
+            .unwrap();
+        world
+            .until("the channel says what is the matter", async || {
+                let said = entry(&world.channel("instagram").await, "us-east").to_string();
+                if said.contains("Namespace") {
+                    Ok(())
+                } else {
+                    Err(said)
+                }
+            })
+            .await;
+        world.quiet().await;
+        let mark = world.mark();
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let creates = mark.writes().into_iter().filter(|r| r.cluster == "us-east");
+        assert_eq!(creates.collect::<Vec<_>>(), [], "nothing is tried in it");
+        assert_eq!(
+            entry(&world.channel("instagram").await, "eu-west")["state"],
+            "Run"
+        );
+
+        let free = [
+            "patch",
+            "configmap",
+            "keeper",
+            "-n",
+            TENANT,
+            "--type=merge",
+            "-p",
+            r#"{"metadata":{"finalizers":null}}"#,
+        ];
+        cluster.kubectl(&free).await.unwrap();
+        world
+            .until("the namespace is gone", async || {
+                let there = world.get(&cluster, "namespace", "", TENANT).await;
+                if there.is_none() {
+                    Ok(())
+                } else {
+                    Err("it is there".into())
+                }
+            })
+            .await;
+        let rights =
+            install::region_rights(std::path::Path::new(env!("CARGO_MANIFEST_DIR")), &[TENANT])
+                .unwrap();
+        install::apply(&cluster, &rights).await.unwrap();
+        world.until_converged().await;
+    });
+}
+
+#[test]
+fn a_hub_namespace_that_goes_takes_its_channels_children_with_it() {
+    with_operator(|world| async move {
+        world.converged().await;
+        world
+            .hub()
+            .kubectl(&["delete", "namespace", TENANT, "--wait=false"])
+            .await
+            .unwrap();
+        let mut policies: Vec<String> = given::children("eu-west");
+        policies.retain(|c| c.contains("retention"));
+        world.until_children("eu-west", &policies).await;
+        world
+            .until("the namespace is gone", async || {
+                let there = world.get(&world.hub(), "namespace", "", TENANT).await;
+                there.map_or(Ok(()), |n| Err(n["status"].to_string()))
+            })
+            .await;
+        let rights =
+            install::hub_rights(std::path::Path::new(env!("CARGO_MANIFEST_DIR")), &[TENANT])
+                .unwrap();
+        install::apply(&world.hub(), &rights).await.unwrap();
+    });
+}
