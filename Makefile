@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEV := $(TARGET)/debug/dev
 TOOLS := $(TRADEWIND_CACHE)/tools
 NAME ?= tradewind
-FEATURES := operator agent
+FEATURES := plan operator agent
 # What the tests start; helm only here, for the chart.
 PROGRAMS := control-plane,node,object-store,helm
 

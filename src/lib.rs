@@ -2,7 +2,7 @@
 
 #[cfg(feature = "agent")]
 pub mod agent;
-#[cfg(feature = "operator")]
+#[cfg(feature = "plan")]
 pub mod api;
 #[cfg(feature = "operator")]
 pub mod apply;
@@ -17,9 +17,9 @@ pub mod lease;
 pub mod metrics;
 #[cfg(feature = "operator")]
 pub mod observe;
-#[cfg(feature = "operator")]
+#[cfg(feature = "plan")]
 pub mod packs;
-#[cfg(feature = "operator")]
+#[cfg(feature = "plan")]
 pub mod plan;
 #[cfg(feature = "operator")]
 pub mod resolve;
@@ -27,9 +27,9 @@ pub mod resolve;
 pub mod run;
 #[cfg(feature = "operator")]
 pub mod serve;
-#[cfg(feature = "operator")]
+#[cfg(feature = "plan")]
 pub mod status;
 #[cfg(feature = "operator")]
 pub mod telemetry;
-#[cfg(feature = "operator")]
+#[cfg(feature = "plan")]
 pub mod watch;

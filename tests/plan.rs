@@ -12,7 +12,7 @@
     clippy::case_sensitive_file_extension_comparisons,
     reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
-#![cfg(feature = "operator")]
+#![cfg(feature = "plan")]
 
 #[path = "plan/chance.rs"]
 mod chance;
@@ -108,9 +108,28 @@ fn every_reason_is_reached_by_a_case() {
     for case in folders("tests/plan") {
         reached.extend(render::reasons(&World::read(&case.join("given.yaml"))));
     }
+    let missing: BTreeSet<&str> = words().filter(|word| !reached.contains(*word)).collect();
+    assert!(missing.is_empty(), "no case reaches {missing:?}");
+}
+
+/// Every reason that a plan or a status gives.
+fn words() -> impl Iterator<Item = &'static str> {
     let words = GateWord::ALL.iter().map(|word| word.as_str());
     let words = words.chain(PlanWord::ALL.iter().map(|word| word.as_str()));
-    let words = words.chain(StatusWord::ALL.iter().map(|word| word.as_str()));
-    let missing: BTreeSet<&str> = words.filter(|word| !reached.contains(*word)).collect();
-    assert!(missing.is_empty(), "no case reaches {missing:?}");
+    words.chain(StatusWord::ALL.iter().map(|word| word.as_str()))
+}
+
+#[test]
+fn every_reason_is_explained() {
+    let page = fs::read_to_string(folder("docs/conditions.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    let told = |word: &str| {
+        let word = format!("`{word}`");
+        rows.iter().any(|row| row.contains(&word))
+    };
+    let missing: BTreeSet<&str> = words().filter(|word| !told(word)).collect();
+    assert!(
+        missing.is_empty(),
+        "docs/conditions.md has no row for {missing:?}"
+    );
 }

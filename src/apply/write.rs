@@ -241,6 +241,11 @@ pub(crate) fn is_same_identity(child: &Child, live: &Live) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use kube::client::Body;
+
     use super::*;
 
     fn labels(name: &str) -> Value {
@@ -258,6 +263,59 @@ mod tests {
     fn live(labels: &Value) -> Live {
         let metadata = json!({"namespace": "aurora", "name": "x", "uid": "u", "labels": labels});
         Live::new(ChildKind::ConfigMap, json!({"metadata": metadata})).unwrap()
+    }
+
+    /// A server that refuses everything, and how often it was asked.
+    fn server() -> (Client, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = asked.clone();
+        let service = tower::service_fn(move |_: axum::http::Request<Body>| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 500, "message": "no"});
+            let answer = axum::http::Response::builder()
+                .status(500)
+                .body(Body::from(status.to_string().into_bytes()));
+            std::future::ready(answer)
+        });
+        (Client::new(service, "default"), asked)
+    }
+
+    #[tokio::test]
+    async fn who_does_not_lead_writes_nothing() {
+        let (client, asked) = server();
+        let secrets = crate::resolve::SecretWatch::new(client.clone()).0.values();
+        let (child, live) = (child(&labels("shop")), live(&labels("shop")));
+        for leads in [false, true] {
+            let fence: Fence = Arc::new(move || leads);
+            let writer = Writer {
+                client: client.clone(),
+                fence: &fence,
+                metrics: &Metrics::new(),
+                secrets: &secrets,
+                copy: None,
+            };
+            let foreign = Drift {
+                foreign: vec!["/data/x".into()],
+                ..Drift::default()
+            };
+            let changed = Drift {
+                changed: vec!["/data/x".into()],
+                ..Drift::default()
+            };
+            let ends = [
+                writer.create(&child).await.err(),
+                writer.mend(&child, &live, &changed).await.err(),
+                writer.mend(&child, &live, &foreign).await.err(),
+                writer.start(&child).await.err(),
+                writer.delete(&child.id, "u").await.err(),
+            ];
+            for end in ends {
+                let fault = end.unwrap();
+                assert_eq!(matches!(fault, Fault::NotLeading), !leads, "{fault}");
+            }
+            // kube tries a 500 again, so how often is its own affair.
+            assert_eq!(asked.swap(0, Ordering::SeqCst) > 0, leads);
+        }
     }
 
     #[test]

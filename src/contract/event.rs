@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an event is about, in Tradewind's vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 pub enum EventKind {
     /// An order was placed, changed or cancelled.
     Orders,

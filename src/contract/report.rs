@@ -32,7 +32,7 @@ pub struct Report<B> {
 
 /// How it ended; each maps to one exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 pub enum Outcome {
     /// All that could be done is done.
     Done,
@@ -145,7 +145,7 @@ fn is_zero(number: &i64) -> bool {
 
 /// One rule's numbers, in rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RetainedRule {
     /// The rule's name.

@@ -113,7 +113,7 @@ pub struct Feed {
 
 /// What the platform does with items that a file does not name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 pub enum FeedMode {
     /// It removes them: the file is the whole catalogue.
     Replace,
@@ -150,7 +150,7 @@ pub enum FeedSource {
 
 /// A document's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 pub enum SourceFormat {
     /// An array of items, `{"items": [...]}`, or one item a line.
     Json,
@@ -195,7 +195,7 @@ pub struct Tax {
 
 /// Whether shown prices include tax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 pub enum TaxDisplay {
     /// Shown prices include tax: a net price of the source has tax added.
     Inclusive,
@@ -247,7 +247,7 @@ pub struct Column {
 
 /// What a column's value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 pub enum ColumnKind {
     /// An identifier: taken as it is, unique in the file.
     Id,
@@ -306,7 +306,7 @@ pub struct Retain {
 
 /// Count only, or erase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 pub enum RetainMode {
     /// Counts what would go and writes nothing.
     DryRun,
@@ -346,7 +346,7 @@ pub struct Approval {
 
 /// What a run would erase, as of one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Preview {
     /// The region's name.
@@ -361,7 +361,7 @@ pub struct Preview {
 
 /// One rule's counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "operator", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PreviewedRule {
     /// The rule's name.

@@ -60,8 +60,7 @@ where
 {
     let begun = Instant::now();
     let uid = object.uid().unwrap_or_default();
-    let run = AssertUnwindSafe(reconcile(object.clone(), context.clone())).catch_unwind();
-    let result = run.await.unwrap_or(Err(Error::Panicked));
+    let result = contained(reconcile(object.clone(), context.clone())).await;
     let outcome = match &result {
         Ok(_) => Outcome::Done,
         Err(Error::Panicked) => Outcome::Panicked,
@@ -72,6 +71,12 @@ where
         .reconciled(K::METRIC, begun.elapsed(), outcome);
     let next = result?;
     Ok(action(&context, &uid, next))
+}
+
+/// A panic ends this reconcile and nothing else.
+async fn contained(reconcile: impl Future<Output = Result<Next, Error>>) -> Result<Next, Error> {
+    let end = AssertUnwindSafe(reconcile).catch_unwind().await;
+    end.unwrap_or(Err(Error::Panicked))
 }
 
 fn action(context: &Context, uid: &str, next: Next) -> Action {
@@ -156,5 +161,22 @@ pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Time
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (one, None) | (None, one) => one,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_one_reconcile_only() {
+        let end = contained(async {
+            tokio::task::yield_now().await;
+            panic!("a bug")
+        })
+        .await;
+        assert!(matches!(end, Err(Error::Panicked)), "{end:?}");
+        let next = contained(async { Ok(Next::default()) }).await;
+        assert_eq!(next.unwrap(), Next::default());
     }
 }

@@ -1,7 +1,7 @@
 //! Conditions that channels and policies have in common.
 
 use jiff::Timestamp;
-use kube::api::ObjectMeta;
+use kube::core::ObjectMeta;
 
 use super::reason::Word;
 use super::said::{self, Said, wanted};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tradewind_dev::story::install;
 
 use crate::given;
@@ -127,12 +127,14 @@ fn a_region_that_is_cut_off_costs_the_others_nothing() {
 fn a_rotated_kubeconfig_reconnects_without_a_restart() {
     with_operator(|world| async move {
         world.converged().await;
-        let hostile = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "c",
-            "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1", "certificate-authority-data": "eA=="}}],
-            "users": [{"name": "u", "user": {"exec": {"apiVersion": "v1", "command": "/usr/bin/touch", "args": ["/tmp/x"]}}}],
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        });
+        let own = world
+            .cluster("eu-west")
+            .service_account_kubeconfig(install::SYSTEM, install::ACCOUNT)
+            .await
+            .unwrap();
+        let mut hostile: Value = serde_yaml::from_str(&own).unwrap();
+        hostile["users"][0]["user"] = json!({"exec": {
+            "apiVersion": "client.authentication.k8s.io/v1", "command": "/usr/bin/touch", "args": ["/tmp/x"]}});
         world.put_kubeconfig("eu-west", &hostile.to_string()).await;
         world
             .until("the kubeconfig is refused with its reason", async || {
