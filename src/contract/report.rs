@@ -182,3 +182,54 @@ pub struct RetainedRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_kept: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn outcome() -> impl Strategy<Value = Outcome> {
+        prop_oneof![
+            Just(Outcome::Done),
+            Just(Outcome::Retry),
+            Just(Outcome::Refused)
+        ]
+    }
+
+    fn round_trip<B>(report: &Report<B>) -> Result<(), TestCaseError>
+    where
+        B: Serialize + serde::de::DeserializeOwned + PartialEq + Default + std::fmt::Debug,
+    {
+        let text = serde_json::to_string(report).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Report<B>>(&text).unwrap(), report);
+        Ok(())
+    }
+
+    fn report<B>(command: &str, outcome: Outcome, message: String, body: B) -> Report<B> {
+        Report {
+            version: super::super::VERSION,
+            command: command.into(),
+            outcome,
+            reason: "Done".into(),
+            message,
+            started_at: "2026-01-01T00:00:00Z".into(),
+            finished_at: "2026-01-01T00:00:01Z".into(),
+            body: Some(body),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_operator_reads_what_the_agent_wrote(
+            outcome in outcome(), message in ".{0,40}", numbers in prop::array::uniform8(any::<i64>()), hash in prop::option::of("[a-f0-9]{8}"),
+        ) {
+            let [items, rejected, fallbacks, bytes, due, erased, blocked, gone] = numbers;
+            let rejections = vec![RejectedItem { id: message.clone(), column: "price".into(), reason: "none".into() }];
+            let feed = FeedReport { items, rejected, rejections, fallbacks, bytes, written: items > 0, ..FeedReport::default() };
+            round_trip(&report("feed", outcome, message.clone(), feed))?;
+            let rule = RetainedRule { name: "r".into(), due, erased, blocked, gone, ..RetainedRule::default() };
+            let body = RetainReport { run: "1".into(), preview_as_of: None, preview_hash: hash, rules: vec![rule] };
+            round_trip(&report("retain", outcome, message, body))?;
+        }
+    }
+}

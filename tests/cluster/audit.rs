@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use serde_json::Value;
 use tradewind_dev::fleet::{Cluster, HUB};
 use tradewind_dev::story::Stage;
+use tradewind_dev::story::install::{RUNS, SYSTEM, TENANT};
 use tradewind_dev::story::programs::checkout;
 
 /// The operator's user in every cluster.
@@ -128,45 +129,61 @@ pub(crate) async fn nothing_was_refused(stage: &mut Stage) {
 /// One right: API group, resource with its subresource, verb.
 type Right = (String, String, String);
 
-/// No rule was spare: the whole story used every right of the chart.
+/// No rule was spare: the whole story used every right of the chart, in each place where it is bound.
 pub(crate) async fn every_right_was_used(stage: &mut Stage) {
     let all = requests_since(stage, &Offsets::start(stage));
-    let mut used: BTreeMap<bool, BTreeSet<Right>> = BTreeMap::new();
-    for (cluster, event) in &all {
-        let code = event
-            .pointer("/responseStatus/code")
-            .and_then(Value::as_i64)
-            .unwrap_or_default();
-        let Some(reference) = event.get("objectRef") else {
-            continue;
-        };
-        let of = |key: &str| reference[key].as_str().unwrap_or_default().to_owned();
-        let sub = of("subresource");
-        let resource = if sub.is_empty() {
-            of("resource")
-        } else {
-            format!("{}/{sub}", of("resource"))
-        };
-        let verb = event["verb"].as_str().unwrap().to_owned();
-        let rights = used.entry(cluster == HUB).or_default();
-        rights.insert((of("apiGroup"), resource.clone(), verb));
-        // A server-side apply that made the object used `create` too.
-        if code == 201 {
-            rights.insert((of("apiGroup"), resource, "create".into()));
-        }
-    }
-    for (hub, files) in [
-        (true, ["hub", "hub-namespace", "hub-tenant"]),
-        (false, ["region", "region-tenant", "region-runs"]),
+    let mut spare = Vec::new();
+    for (file, at_hub, namespace) in [
+        ("hub", true, None),
+        ("hub-namespace", true, Some(SYSTEM)),
+        ("hub-tenant", true, Some(TENANT)),
+        ("region", false, None),
+        ("region-tenant", false, Some(TENANT)),
+        ("region-runs", false, Some(RUNS)),
     ] {
-        let granted: BTreeSet<Right> = files.iter().flat_map(|file| rules(file)).collect();
-        let spare: Vec<&Right> = granted.difference(&used[&hub]).collect();
-        assert!(
-            spare.is_empty(),
-            "granted and never used ({}): {spare:?}",
-            files.join(", ")
+        let there = all.iter().filter(|(cluster, event)| {
+            let at = event.pointer("/objectRef/namespace");
+            (cluster == HUB) == at_hub
+                && namespace.is_none_or(|namespace| at.is_some_and(|at| at == namespace))
+        });
+        let used: BTreeSet<Right> = there.flat_map(|(_, event)| used(event)).collect();
+        let granted = rules(file);
+        assert!(!granted.is_empty(), "{file} grants nothing");
+        spare.extend(
+            granted
+                .difference(&used)
+                .map(|right| format!("{file}: {right:?}")),
         );
     }
+    assert!(
+        spare.is_empty(),
+        "granted and never used:\n{}",
+        spare.join("\n")
+    );
+}
+
+/// The rights that a request needed.
+fn used(event: &Value) -> Vec<Right> {
+    let Some(reference) = event.get("objectRef") else {
+        return Vec::new();
+    };
+    let of = |key: &str| reference[key].as_str().unwrap_or_default().to_owned();
+    let sub = of("subresource");
+    let resource = if sub.is_empty() {
+        of("resource")
+    } else {
+        format!("{}/{sub}", of("resource"))
+    };
+    let verb = event["verb"].as_str().unwrap().to_owned();
+    let mut rights = vec![(of("apiGroup"), resource.clone(), verb)];
+    // A server-side apply that made the object used `create` too.
+    if event
+        .pointer("/responseStatus/code")
+        .is_some_and(|code| code == 201)
+    {
+        rights.push((of("apiGroup"), resource, "create".into()));
+    }
+    rights
 }
 
 fn rules(file: &str) -> BTreeSet<Right> {

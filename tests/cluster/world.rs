@@ -2,14 +2,16 @@
 //! what differs between undisturbed runs (uids, versions, times, addresses).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tradewind_dev::fleet::{Cluster, HUB};
 use tradewind_dev::postgres::Access;
 use tradewind_dev::story::Stage;
 use tradewind_dev::story::install::{RUNS, TENANT};
 
-/// Kinds of ours in the regions. Pods and the Jobs of schedules come and go by themselves.
+/// Kinds of children. Every object of these in the namespaces is compared, whoever's it seems to be; pods come and go.
 const CHILDREN: &str = "deployments,services,configmaps,serviceaccounts,secrets,cronjobs,jobs,poddisruptionbudgets,ingresses";
 
 /// The whole world, a line per object or table.
@@ -23,10 +25,9 @@ pub(crate) async fn dump(stage: &Stage) -> BTreeMap<String, String> {
         .filter(|cluster| cluster.name() != HUB)
     {
         for namespace in [TENANT, RUNS] {
-            let mine = "app.kubernetes.io/managed-by=tradewind";
             objects(
                 &region,
-                &["get", CHILDREN, "-n", namespace, "-l", mine, "-o", "json"],
+                &["get", CHILDREN, "-n", namespace, "-o", "json"],
                 &mut world,
             )
             .await;
@@ -34,7 +35,10 @@ pub(crate) async fn dump(stage: &Stage) -> BTreeMap<String, String> {
         for (table, digest) in tables(stage, region.name()).await {
             world.insert(format!("{} table {table}", region.name()), digest);
         }
+        let inbox = inbox(stage, region.name()).await;
+        world.insert(format!("{} inbox", region.name()), inbox);
     }
+    files(&stage.info.object_store.folder, &mut world);
     world
 }
 
@@ -53,8 +57,8 @@ async fn objects(cluster: &Cluster, args: &[&str], world: &mut BTreeMap<String, 
                 .unwrap()
         );
         // A schedule's own Jobs are Kubernetes' doing; those that were asked for are ours.
-        let scheduled =
-            item["kind"] == "Job" && item.pointer("/metadata/ownerReferences").is_some();
+        let at = "/metadata/annotations/batch.kubernetes.io~1cronjob-scheduled-timestamp";
+        let scheduled = item["kind"] == "Job" && item.pointer(at).is_some();
         if !scheduled {
             world.insert(name, serde_json::to_string_pretty(&normal(item)).unwrap());
         }
@@ -93,7 +97,7 @@ fn normal(object: &Value) -> Value {
 
 /// Removes times, uids, versions, generations and run ids wherever they stand.
 fn scrub(value: &mut Value, path: &[&str]) {
-    const VARIES: [&str; 19] = [
+    const VARIES: [&str; 22] = [
         "uid",
         "resourceVersion",
         "generation",
@@ -112,7 +116,11 @@ fn scrub(value: &mut Value, path: &[&str]) {
         "clusterIP",
         "clusterIPs",
         "run",
-        "controller-uid",
+        // A preview counts from a moment, and a pod's configuration holds the preview that was approved.
+        "previewHash",
+        "hash",
+        "tradewind.dev/config-hash",
+        "cutoff",
     ];
     match value {
         Value::Object(members) => {
@@ -121,8 +129,6 @@ fn scrub(value: &mut Value, path: &[&str]) {
                 key != "message"
                     && !VARIES.contains(&key.as_str())
                     && !key.contains("controller-uid")
-                    && !key.contains("config-hash")
-                    && !key.to_lowercase().contains("hash")
             });
             // In the status of kinds, `lastRun` is a time in one place and a run in another.
             if members.get("lastRun").is_some_and(Value::is_string) {
@@ -171,7 +177,60 @@ pub(crate) async fn tables(stage: &Stage, region: &str) -> BTreeMap<String, Stri
         );
         found.insert(table.to_owned(), sql_of(stage, region, &sql).await);
     }
+    // The books without their clocks, ids and tokens: a successor of a killed process takes the next token.
+    for (table, sql) in [
+        (
+            "tradewind.run",
+            "SELECT policy || ' ' || reason || ' ' || spec_hash || ' ' || (approval IS NOT NULL) AS line FROM tradewind.run",
+        ),
+        (
+            "tradewind.rule",
+            "SELECT name || ' of ' || rows || ' due ' || due || ' null ' || null_clock || ' ' || shape AS line FROM tradewind.rule",
+        ),
+        (
+            "tradewind.ledger",
+            "SELECT rule || ' erased ' || sum(erased) || ' blocked ' || sum(blocked) || ' gone ' || sum(gone) || ' failed ' || sum(failed) \
+             || ' remaining ' || sum(remaining) AS line FROM tradewind.ledger GROUP BY run, rule",
+        ),
+        ("tradewind.pin", "SELECT rule AS line FROM tradewind.pin"),
+    ] {
+        let there = format!("SELECT to_regclass('{table}') IS NOT NULL");
+        if sql_of(stage, region, &there).await.trim() == "t" {
+            let sql =
+                format!("SELECT string_agg(line, E'\\n' ORDER BY line) FROM ({sql}) AS lines");
+            found.insert(table.to_owned(), sql_of(stage, region, &sql).await);
+        }
+    }
     found
+}
+
+/// What the connectors of a region keep, counted.
+async fn inbox(stage: &Stage, region: &str) -> String {
+    let access = &stage.info.databases[region].access;
+    let mut counts = Vec::new();
+    for table in ["seen", "event", "lane", "outbox"] {
+        let sql = format!("SELECT '{table} ' || count(*) FROM tradewind_connect.{table}");
+        counts.push(access.query("inbox", &sql).await.unwrap());
+    }
+    counts.join(", ")
+}
+
+/// Every file of the object store with its digest; a manifest names the moment of its file and is only counted.
+fn files(folder: &Path, world: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, world);
+            continue;
+        }
+        let is_manifest = path.to_string_lossy().ends_with(".manifest.json");
+        let digest = if is_manifest {
+            String::new()
+        } else {
+            hex::encode(Sha256::digest(std::fs::read(&path).unwrap()))
+        };
+        world.insert(format!("file {}", path.display()), digest);
+    }
 }
 
 /// One query's answer from a region's shop.

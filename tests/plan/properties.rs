@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use tradewind::api::{DataPolicy, DeletionPolicy, EnforcementMode, InventoryEntry, SocialChannel};
-use tradewind::contract::{Retain, Task};
+use tradewind::contract::{Connect, Feed, Retain, Task};
 use tradewind::plan::{
     self, ChannelFacts, ChannelWorkloads, Plan, PolicyFacts, PolicyWorkloads, Reach, RegionFacts,
     RegionPlan, Verdict, gates,
@@ -31,6 +34,14 @@ fn is_paused(suspend: Option<&tradewind::api::Suspend>) -> bool {
         let until = suspend.until.as_deref();
         until.is_none_or(|until| until.parse().map_or(true, |at: jiff::Timestamp| at > now()))
     })
+}
+
+/// A task goes through the agent's types unchanged, byte for byte: no field is unknown to either side, none is lost.
+fn round_trip<S: Serialize + DeserializeOwned>(map: &ConfigMap) -> Result<(), TestCaseError> {
+    let text = &map.data.as_ref().unwrap()["task.json"];
+    let task: Task<S> = serde_json::from_str(text).unwrap();
+    prop_assert_eq!(&serde_json::to_string_pretty(&task).unwrap(), text);
+    Ok(())
 }
 
 fn had(inventories: impl Iterator<Item = (String, bool)>) -> BTreeSet<String> {
@@ -140,6 +151,23 @@ proptest! {
                 let waits = matches!(decided, RegionPlan::Withdraw(_) | RegionPlan::Hold(_) | RegionPlan::Leave(_));
                 prop_assert!(waits, "{name}: {decided:?}");
             }
+        }
+    }
+
+    #[test]
+    fn an_agent_reads_every_task_as_it_was_written(facts in chance::channel_facts(), policy in chance::policy_facts()) {
+        for decided in plan::channel(&facts, now()).regions.values() {
+            let Some(workloads) = decided.workloads() else { continue };
+            if let Some(connector) = &workloads.connector {
+                round_trip::<Connect>(&connector.config_map)?;
+            }
+            for feed in workloads.feeds.values() {
+                round_trip::<Feed>(&feed.config_map)?;
+            }
+        }
+        for decided in plan::policy(&policy, now()).regions.values() {
+            let Some(workloads) = decided.workloads() else { continue };
+            round_trip::<Retain>(&workloads.config_map)?;
         }
     }
 

@@ -71,6 +71,12 @@ impl Cluster {
         self.dir.join("audit.log")
     }
 
+    /// The control group under which its pods run, as `/proc/<pid>/cgroup` names it.
+    #[must_use]
+    pub fn cgroup(&self) -> String {
+        node::cgroup(self)
+    }
+
     /// The host's address for servers that this cluster's pods call, reachable from the host as well.
     #[must_use]
     pub fn host_address(&self) -> Ipv4Addr {

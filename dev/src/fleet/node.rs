@@ -137,7 +137,7 @@ fn socket(cluster: &Cluster) -> PathBuf {
     cluster.dir().join("containerd.sock")
 }
 
-fn cgroup(cluster: &Cluster) -> String {
+pub(super) fn cgroup(cluster: &Cluster) -> String {
     format!("/{}/{}", cluster.record().slot.cgroup(), cluster.name())
 }
 
