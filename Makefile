@@ -86,4 +86,4 @@ mutants: ## Mutation tests of the pure rooms (hours); docs/mutants.md explains t
 	@command -v $(TOOLS)/bin/cargo-mutants >/dev/null || { echo "installing cargo-mutants into $(TOOLS) (once, some minutes)"; \
 	  cargo install -q cargo-mutants --locked --root $(TOOLS); }
 	PATH="$(TOOLS)/bin:$$PATH" PROPTEST_CASES=64 CARGO_PROFILE_DEV_DEBUG=0 cargo mutants --no-default-features --features plan --timeout 90 \
-	  $(foreach room,$(PURE_ROOMS),-f 'src/$(room).rs' -f 'src/$(room)/**') -o target/mutants $(MUTANTS) -- --lib --test plan
+	  $(foreach room,$(PURE_ROOMS),-f 'src/$(room).rs' -f 'src/$(room)/**') -o target/mutants $(MUTANTS)

@@ -105,6 +105,7 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
         quickstart::a_converged_fleet_is_left_alone,
         changes::fields_change_revert_and_go,
         changes::drift_is_repaired_without_a_resync,
+        changes::orphaned_jobs_are_taken_away,
         changes::a_strangers_object_is_named_and_left_alone,
         ingress::an_ingress_comes_and_goes,
         packs::packs_are_replaced_by_a_config_map,

@@ -292,3 +292,56 @@ fn every_make_target_that_the_docs_name_exists() {
         }
     }
 }
+
+/// What a program of this package prints, and its exit code.
+fn run(program: &str, args: &[&str]) -> (Option<i32>, String, String) {
+    let out = std::process::Command::new(program)
+        .args(args)
+        .env_clear()
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (out.status.code(), text(out.stdout), text(out.stderr))
+}
+
+#[test]
+fn every_command_helps_with_examples_and_refuses_what_it_does_not_know() {
+    let operator = env!("CARGO_BIN_EXE_tradewind");
+    let agent = env!("CARGO_BIN_EXE_tradewind-agent");
+    for (program, commands, misused) in [
+        (operator, ["", "run", "crds", "version"], 2),
+        (agent, ["", "connect", "feed", "retain"], 64),
+    ] {
+        for command in commands {
+            let args: Vec<&str> = [command, "--help"]
+                .into_iter()
+                .filter(|arg| !arg.is_empty())
+                .collect();
+            let (code, help, _) = run(program, &args);
+            assert_eq!(code, Some(0), "{args:?}");
+            assert!(help.contains("Example"), "{args:?} has no examples: {help}");
+            let wrong: Vec<&str> = [command, "--no-such-flag"]
+                .into_iter()
+                .filter(|arg| !arg.is_empty())
+                .collect();
+            let (code, _, said) = run(program, &wrong);
+            assert_eq!(code, Some(misused), "{wrong:?}: {said}");
+            assert!(said.contains("--no-such-flag"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn the_programs_print_their_version_and_the_crds() {
+    let operator = env!("CARGO_BIN_EXE_tradewind");
+    let version = format!("tradewind {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(operator, &["version"]).1, version);
+    assert_eq!(run(operator, &["--version"]).1, version);
+    let printed = run(operator, &["crds"]).1;
+    for kind in ["regions", "socialchannels", "datapolicies"] {
+        let file = read(Path::new(&format!("crds/{kind}.yaml")));
+        assert!(!file.is_empty(), "crds/{kind}.yaml is missing");
+        let (_, body) = file.split_once("apiVersion:").unwrap();
+        assert!(printed.contains(body.trim_end()), "{kind} is not printed");
+    }
+}

@@ -26,6 +26,10 @@ const EXAMPLES: &str = "Examples:
 #[derive(Subcommand)]
 enum Command {
     /// Take webhooks, keep them in PostgreSQL, deliver them to the sinks; runs until SIGTERM.
+    #[command(after_help = "Examples:
+  tradewind-agent connect                           serve the channel of the mounted task
+  tradewind-agent connect --task ./task.json        serve another one, on this machine
+  tradewind-agent connect --replay-dead --sink erp  deliver the dead letters of one sink again, then end")]
     Connect {
         #[command(flatten)]
         common: Common,
@@ -33,11 +37,17 @@ enum Command {
         options: connect::Options,
     },
     /// Read the catalogue and write the platform's file once.
+    #[command(after_help = "Examples:
+  tradewind-agent feed                                                   write the file of the mounted task
+  tradewind-agent feed --task ./task.json --report-path ./report.json    try a task on this machine")]
     Feed {
         #[command(flatten)]
         common: Common,
     },
     /// Erase what is due once, or count it when the policy is a dry run.
+    #[command(after_help = "Examples:
+  tradewind-agent retain             do what the mounted task says; a task of mode DryRun only counts
+  tradewind-agent retain --report    what the last run did, from its ledger; erases nothing")]
     Retain {
         #[command(flatten)]
         common: Common,

@@ -13,7 +13,14 @@ use tradewind::telemetry::{self, LogFormat};
 
 /// Keeps connectors, feeds and retention true to three kinds of YAML, in every regional cluster.
 #[derive(Parser)]
-#[command(name = "tradewind", version, arg_required_else_help = true)]
+#[command(
+    name = "tradewind",
+    version,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  tradewind crds | kubectl apply --server-side -f -
+  tradewind run --help    what the operator needs; charts/tradewind gives it all of that"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -44,6 +51,8 @@ Exit codes: 0 stopped as asked; 1 could not start, or lost the lease (start it a
         reference: Option<PathBuf>,
     },
     /// Prints the version.
+    #[command(after_help = "Example:
+  tradewind version")]
     Version,
 }
 

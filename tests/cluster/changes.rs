@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tradewind_dev::fleet::{Cluster, HUB};
-use tradewind_dev::story::install::{self, TENANT};
+use tradewind_dev::story::install::{self, RUNS, TENANT};
 use tradewind_dev::story::{Stage, quickstart, settle};
 
 use crate::SOON;
@@ -153,6 +153,54 @@ pub(crate) async fn drift_is_repaired_without_a_resync(stage: &mut Stage) {
     .await
     .unwrap();
     quickstart::ready(&stage.fleet, SOON).await.unwrap();
+}
+
+/// A CronJob is deleted and its Jobs are left: it comes back, and the Jobs that nobody asked for any more go.
+pub(crate) async fn orphaned_jobs_are_taken_away(stage: &mut Stage) {
+    let region = stage.fleet.cluster("eu-west").unwrap();
+    crate::quickstart::run_feeds(stage, "feeds-2").await;
+    for (namespace, schedule) in [
+        (TENANT, "aurora-instagram-feed-full"),
+        (RUNS, "eu-customers-retention"),
+    ] {
+        let jobs = jobs_of(&region, namespace, schedule).await;
+        assert!(jobs.len() >= 2, "{schedule} has {jobs:?}");
+        let orphan = [
+            "delete",
+            "cronjob",
+            schedule,
+            "-n",
+            namespace,
+            "--cascade=orphan",
+        ];
+        region.kubectl(&orphan).await.unwrap();
+        settle::until(
+            "the schedule is back, its old Jobs are gone",
+            SOON,
+            || async {
+                let there = settle::get(&region, "cronjob", Some(namespace), schedule).await?;
+                let left = jobs_of(&region, namespace, schedule).await;
+                // The one that was asked for last is still declared.
+                Ok(if there.is_some() && left.len() <= 1 {
+                    Ok(())
+                } else {
+                    Err(format!("{schedule} there: {}, {left:?}", there.is_some()))
+                })
+            },
+        )
+        .await
+        .unwrap();
+    }
+}
+
+async fn jobs_of(region: &Cluster, namespace: &str, schedule: &str) -> Vec<String> {
+    let names = region
+        .kubectl(&["get", "jobs", "-n", namespace, "-o", "name"])
+        .await
+        .unwrap();
+    let prefix = format!("job.batch/{schedule}-");
+    let mine = names.lines().filter(|name| name.starts_with(&prefix));
+    mine.map(str::to_owned).collect()
 }
 
 /// An object of somebody else under a name that we need: named in status, not touched, and taken up once it is gone.
