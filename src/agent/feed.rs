@@ -148,6 +148,7 @@ async fn publish(
         version: Manifest::VERSION,
         object: destination.object().to_owned(),
         region: task.region.clone(),
+        settings: task.spec.settings.clone(),
         mode: task.spec.mode,
         items: feed_tally.items,
         bytes: feed_tally.bytes,

@@ -28,7 +28,7 @@ use crate::contract::{Preview, RetainMode, RetainedRule};
     selectable = ".spec.mode",
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: at most 40 characters, because names in the regions are made from it"),
     printcolumn(name = "Regimes", type_ = "string", json_path = ".spec.regimes"),
-    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", description = "Empty means DryRun"),
     printcolumn(name = "Enforced", type_ = "string", json_path = r#".status.conditions[?(@.type=="Enforced")].status"#),
     printcolumn(name = "Due", type_ = "integer", json_path = ".status.totals.due", description = "Rows due at the last runs, over all regions"),
     printcolumn(name = "Erased", type_ = "integer", json_path = ".status.totals.erased", description = "Rows erased by the last runs, over all regions"),

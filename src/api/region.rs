@@ -88,7 +88,8 @@ pub struct RegionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforcement: Option<Enforcement>,
 
-    /// Pauses everything in this region.
+    /// Leaves this region as it is: nothing is changed, started or removed. Retention runs are suspended; connectors and
+    /// feeds that are there go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
 

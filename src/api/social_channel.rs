@@ -27,6 +27,7 @@ use crate::contract::{EventKind, FeedMode, SourceFormat};
     derive = "PartialEq",
     doc = "One sales channel on one social platform: connectors that take its webhooks and feeds that bring its catalogue, in every chosen region.",
     selectable = ".spec.platform.name",
+    validation = Rule::new("!self.metadata.name.contains('.')").message("metadata.name: no dots, because a Service is named after it; write a hyphen"),
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: at most 40 characters, because names in the regions are made from it"),
     printcolumn(name = "Platform", type_ = "string", json_path = ".spec.platform.name"),
     printcolumn(name = "Regions", type_ = "string", json_path = ".status.regionsReady", description = "Regions in which it is ready, of those chosen"),
@@ -43,14 +44,15 @@ pub struct SocialChannelSpec {
     /// The platform and what it needs to know.
     pub platform: Platform,
 
-    /// The platform's credentials. Which keys must be there is the platform's fact; the condition names those missing.
+    /// The platform's credentials, which a connector needs. Which keys must be there is the platform's fact; the condition
+    /// names those missing.
     pub credentials_ref: Credentials,
 
     /// Where the channel runs: exactly one of `selector` and `names`.
     #[x_kube(validation = Rule::new("has(self.selector) != has(self.names)").message("regions: set exactly one of selector and names"))]
     pub regions: ChannelSelector,
 
-    /// Where items come from.
+    /// Where the feeds' items come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalog: Option<Catalog>,
 
@@ -69,13 +71,14 @@ pub struct SocialChannelSpec {
     #[x_kube(validation = Rule::new("self.mode != 'Redirect' || has(self.url)").message("checkout.url: Redirect needs the https address of the shop's own checkout"))]
     pub checkout: Option<Checkout>,
 
-    /// Where events go; each sink gets each event.
+    /// Where the connector sends events; each sink gets each event. Without a connector nothing is sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub sinks: Vec<SinkSpec>,
 
-    /// Pauses the channel in all regions.
+    /// Leaves the channel as it is in all regions: nothing is changed, started or removed. Connectors and feeds that are
+    /// there go on; to stop a feed, remove it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
 
@@ -92,7 +95,8 @@ pub struct Platform {
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[A-Za-z][A-Za-z0-9]*$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("platform.name cannot be changed: make a new channel for the other platform and delete this one"))]
     pub name: String,
-    /// What the platform needs to know and is no secret, `catalogId` for example.
+    /// What the platform knows the channel by and is no secret, `catalogId` for example. Checked against the platform's
+    /// pack, written into each feed's manifest and sent with each event.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

@@ -39,6 +39,9 @@ pub struct Connect {
     pub channel: Channel,
     /// The platform's name, for metrics and for the sinks.
     pub platform: String,
+    /// The platform's settings of the SocialChannel, such as `catalogId`: told to whoever takes the events.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
     /// The URL path that takes webhooks, `/webhooks/<namespace>/<channel>`.
     pub path: String,
     /// How a webhook proves where it comes from.
@@ -94,6 +97,9 @@ pub struct Feed {
     pub channel: Channel,
     /// The feed's name in the SocialChannel.
     pub feed: String,
+    /// The platform's settings of the SocialChannel, such as `catalogId`: told to whoever takes the file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
     /// Whether the file replaces the catalogue or only updates what it names.
     pub mode: FeedMode,
     /// Where items come from.

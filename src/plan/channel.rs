@@ -42,6 +42,14 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// The platform's settings as a task has them.
+    pub(super) fn settings(&self) -> BTreeMap<String, String> {
+        let settings = self.facts.channel.spec.platform.settings.iter();
+        settings
+            .map(|setting| (setting.name.clone(), setting.value.clone()))
+            .collect()
+    }
+
     pub(super) fn channel(&self) -> Channel {
         Channel {
             namespace: self.namespace.to_owned(),

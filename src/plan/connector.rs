@@ -94,6 +94,7 @@ fn task(site: &Site<'_>, spec: &Connector, webhook: &Webhook) -> Connect {
     Connect {
         channel: site.channel(),
         platform: site.facts.channel.spec.platform.name.clone(),
+        settings: site.settings(),
         path: path(site),
         webhook: webhook.clone(),
         rules: site.platform.event_rules(),

@@ -77,6 +77,7 @@ fn task(site: &Site<'_>, spec: &FeedSpec, source: FeedSource) -> Feed {
     Feed {
         channel: site.channel(),
         feed: spec.name.clone(),
+        settings: site.settings(),
         mode: spec.mode,
         source,
         locale: locale(&site.place.spec),

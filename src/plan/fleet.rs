@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use iso_currency::Currency;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -105,10 +106,11 @@ pub(super) fn problems(region: &Region) -> Vec<Reason> {
     let spec = &region.spec;
     let mut problems = Vec::new();
     problems.extend(gates::codes("spec.jurisdictions", &spec.jurisdictions).err());
-    if jiff::tz::TimeZone::get(&spec.locale.time_zone).is_err() {
-        problems.push(Word::TimeZoneUnknown.because(format!(
-            "spec.locale.timeZone: {} is no zone of the IANA database; write one such as Europe/Berlin",
-            spec.locale.time_zone
+    problems.extend(time_zone(&spec.locale.time_zone));
+    if Currency::from_code(&spec.locale.currency).is_none_or(|it| it.exponent().is_none()) {
+        problems.push(Word::CurrencyUnknown.because(format!(
+            "spec.locale.currency: {} is no currency of ISO 4217 that prices can be in; write one such as EUR",
+            spec.locale.currency
         )));
     }
     if let Some(grace) = spec.enforcement.as_ref().and_then(|e| e.grace.as_deref())
@@ -130,6 +132,19 @@ pub(super) fn problems(region: &Region) -> Vec<Reason> {
         )));
     }
     problems
+}
+
+/// Kubernetes reads a zone by the letters as they stand, which the database here does not.
+fn time_zone(name: &str) -> Option<Reason> {
+    let found = jiff::tz::TimeZone::get(name).ok();
+    let known = found.as_ref().and_then(jiff::tz::TimeZone::iana_name);
+    if known == Some(name) {
+        return None;
+    }
+    let right = known.unwrap_or("one such as Europe/Berlin");
+    Some(Word::TimeZoneUnknown.because(format!(
+        "spec.locale.timeZone: {name} is no zone of the IANA database; write {right}"
+    )))
 }
 
 /// Two Regions of one cluster would make and remove the same objects: the older one keeps it.

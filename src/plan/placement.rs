@@ -203,13 +203,26 @@ pub(super) fn ground<'a, W>(
         ))));
     }
     if let Some(reason) = fleet::shared_cluster(place.name, regions) {
-        return Ground::decided(RegionPlan::Hold(reason));
+        // What is there is the older Region's: nothing of it is touched, counted or waited for here.
+        return Ground::decided(RegionPlan::Leave(reason));
     }
     if let Reach::Unreachable { message, .. } = &facts.reach {
         return Ground::decided(RegionPlan::Hold(
             Word::RegionUnreachable
                 .because(format!("Region {} does not answer: {message}", place.name)),
         ));
+    }
+    if facts
+        .region
+        .status
+        .as_ref()
+        .is_none_or(|status| status.cluster_id.is_none())
+    {
+        // Until then nobody can tell whether it is another Region's cluster.
+        return Ground::decided(RegionPlan::Hold(Word::RegionUnidentified.because(format!(
+            "Region {} has just been connected; which cluster it is, is written into its status first",
+            place.name
+        ))));
     }
     if going {
         return Ground::decided(RegionPlan::Withdraw(

@@ -171,6 +171,8 @@ pub(super) fn credentials(
     spec: &SocialChannelSpec,
     namespace: &str,
 ) -> Option<Reason> {
+    // Only a connector reads them.
+    spec.connector.as_ref()?;
     let name = &spec.credentials_ref.name;
     let required = || {
         platform

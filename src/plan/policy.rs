@@ -109,6 +109,7 @@ fn problems(spec: &DataPolicySpec, packs: &Packs, now: Timestamp) -> Vec<Reason>
     let codes = spec.selector.jurisdictions.as_deref().unwrap_or_default();
     problems.extend(gates::codes("spec.selector.jurisdictions", codes).err());
     problems.extend(periods(spec));
+    problems.extend(same_table(spec));
     problems.extend(gated::retention_schedule(spec, &TimeZone::UTC, now).err());
     if window(spec).is_none() {
         problems.push(Word::WindowInvalid.because(format!(
@@ -161,6 +162,22 @@ fn periods(spec: &DataPolicySpec) -> Vec<Reason> {
             ))
         })
         .collect()
+}
+
+/// Two rules for one table would each have due rows that the other keeps: every run would be refused.
+fn same_table(spec: &DataPolicySpec) -> Vec<Reason> {
+    let mut first: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for rule in &spec.rules {
+        let key = (rule.dataset.store.as_str(), rule.dataset.table.as_str());
+        if let Some(before) = first.insert(key, &rule.name) {
+            problems.push(Word::RulesShareTable.because(format!(
+                "spec.rules[{}].dataset: rule {before} is for table {} of store {} too; keep one of them",
+                rule.name, rule.dataset.table, rule.dataset.store
+            )));
+        }
+    }
+    problems
 }
 
 fn verdict(own: &Own) -> Verdict {

@@ -71,6 +71,10 @@ words! {
     TenantIsRunNamespace,
     /// Another Region is the same cluster.
     SharedCluster,
+    /// No currency of ISO 4217 with a minor unit.
+    CurrencyUnknown,
+    /// Two rules for one table.
+    RulesShareTable,
 
     // What the resource names, and isn't there
     /// No Region of that name.
@@ -105,6 +109,8 @@ words! {
     RegionSuspended,
     /// The regional cluster does not answer.
     RegionUnreachable,
+    /// Which cluster the Region is has not been written down yet.
+    RegionUnidentified,
     /// The Region was taken from the hub while objects were there.
     RegionGone,
     /// The Region is being deleted.

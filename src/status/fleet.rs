@@ -46,7 +46,7 @@ pub fn region(
             // Once known it stays: whoever decides that a cluster is another one compares with this.
             cluster_id: old.cluster_id.clone().or_else(|| seen.cluster_id.clone()),
             cluster_version: seen.version.clone().or_else(|| old.cluster_version.clone()),
-            unreachable_since: since(plan).map(|since| since.to_string()),
+            unreachable_since: since(plan, old).map(|since| since.to_string()),
             channels: plan.channels,
             policies: plan.policies,
             last_handled_reconcile_at: resource::handled_reconcile(&region.metadata),
@@ -56,10 +56,13 @@ pub fn region(
     }
 }
 
-fn since(plan: &FleetPlan) -> Option<Timestamp> {
+/// A silence has one beginning, however often this process is started anew.
+fn since(plan: &FleetPlan, old: &RegionStatus) -> Option<Timestamp> {
+    let told = old.unreachable_since.as_deref();
+    let told = told.and_then(|since| since.parse::<Timestamp>().ok());
     match &plan.reach {
         Reach::Ready => None,
-        Reach::Unreachable { since, .. } => Some(*since),
+        Reach::Unreachable { since, .. } => Some(told.map_or(*since, |told| told.min(*since))),
     }
 }
 

@@ -172,6 +172,28 @@ proptest! {
     }
 
     #[test]
+    fn nothing_is_written_where_the_cluster_may_be_anothers(channel in chance::channel_facts(), policy in chance::policy_facts()) {
+        let open = |regions: &BTreeMap<String, RegionFacts>, name: &str| {
+            let Some(own) = regions.get(name) else { return true };
+            let id = |facts: &RegionFacts| facts.region.status.as_ref().and_then(|status| status.cluster_id.clone());
+            let born = |facts: &RegionFacts| facts.region.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            id(own).is_some_and(|mine| {
+                regions.iter().all(|(other, facts)| {
+                    other == name || id(facts).as_ref() != Some(&mine) || (born(own), name) < (born(facts), other)
+                })
+            })
+        };
+        for (name, decided) in &plan::channel(&channel, now()).regions {
+            let writes = makes(decided) || matches!(decided, RegionPlan::Withdraw(_));
+            prop_assert!(!writes || open(&channel.regions, name), "{name}: {decided:?}");
+        }
+        for (name, decided) in &plan::policy(&policy, now()).regions {
+            let writes = makes(decided) || matches!(decided, RegionPlan::Withdraw(_));
+            prop_assert!(!writes || open(&policy.regions, name), "{name}: {decided:?}");
+        }
+    }
+
+    #[test]
     fn nothing_outlives_its_rule(facts in chance::policy_facts()) {
         let plan = plan::policy(&facts, now());
         let spec = &facts.policy.spec;

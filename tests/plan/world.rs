@@ -270,6 +270,12 @@ fn example(of: &str) -> BTreeMap<String, Value> {
             let mut value: Value = serde_yaml::from_str(document)
                 .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
             value["metadata"]["generation"] = 1.into();
+            if value["kind"] == "Region" {
+                // It has been connected before: which cluster it is, is known.
+                let name = value.pointer("/metadata/name").and_then(Value::as_str);
+                value["status"] =
+                    serde_json::json!({"clusterId": format!("uid-of-{}", name.unwrap())});
+            }
             resources.insert(key(&value), value);
         }
     }

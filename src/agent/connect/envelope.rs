@@ -3,11 +3,13 @@
 //! ```json
 //! {"type": "messages", "timestamp": "2026-11-22T20:00:00Z",
 //!  "data": {"id": "evt_…", "subject": "sub_…", "region": "eu-west", "namespace": "aurora",
-//!           "channel": "aurora-instagram", "platform": "Instagram", "event": {…}}}
+//!           "channel": "aurora-instagram", "platform": "Instagram", "settings": {"catalogId": "1784…"}, "event": {…}}}
 //! ```
 //! `id` is also the `webhook-id` header and stays the same over retries, sinks and replays: a sink that
 //! remembers it takes each event once. `subject` is the same for all events about one person or thing of
 //! the channel; both are hashes and tell nothing that the event does not.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -47,6 +49,8 @@ struct Data<'a> {
     namespace: &'a str,
     channel: &'a str,
     platform: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    settings: &'a BTreeMap<String, String>,
     event: &'a RawValue,
 }
 
@@ -68,6 +72,7 @@ pub(super) fn seal(
             namespace: &channel.namespace,
             channel: &channel.name,
             platform: &task.spec.platform,
+            settings: &task.spec.settings,
             event: event.raw,
         },
     })?;

@@ -332,6 +332,7 @@ mod tests {
             version: Manifest::VERSION,
             object: destination.object().to_owned(),
             region: "eu".into(),
+            settings: std::collections::BTreeMap::new(),
             mode: FeedMode::Replace,
             items: tally.items,
             bytes: tally.bytes,

@@ -450,6 +450,7 @@ pub(super) mod tests {
                 name: "aurora-instagram".into(),
             },
             feed: "full".into(),
+            settings: std::collections::BTreeMap::new(),
             mode: FeedMode::Replace,
             source: FeedSource::Http {
                 url: "https://shop.example/items".into(),

@@ -1,5 +1,7 @@
 //! The manifest: what the object beside it is, for the next run and for people.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::contract::FeedMode;
@@ -17,6 +19,9 @@ pub(in crate::agent::feed) struct Manifest {
     pub(in crate::agent::feed) object: String,
     /// The region that wrote it.
     pub(in crate::agent::feed) region: String,
+    /// The channel's settings, such as the catalogue that the object is for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(in crate::agent::feed) settings: BTreeMap<String, String>,
     /// Whether the object is the whole catalogue.
     pub(in crate::agent::feed) mode: FeedMode,
     /// Items in it.
