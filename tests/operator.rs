@@ -25,5 +25,7 @@ mod given;
 mod local;
 #[path = "operator/outage.rs"]
 mod outage;
+#[path = "operator/shared.rs"]
+mod shared;
 #[path = "operator/world.rs"]
 mod world;

@@ -65,3 +65,22 @@ pub struct Match {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_the_word_that_sinks_know() {
+        let kinds = [
+            EventKind::Orders,
+            EventKind::Messages,
+            EventKind::Products,
+            EventKind::Privacy,
+        ];
+        assert_eq!(
+            kinds.map(EventKind::as_str),
+            ["orders", "messages", "products", "privacy"]
+        );
+    }
+}

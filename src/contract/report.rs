@@ -218,6 +218,12 @@ mod tests {
         }
     }
 
+    #[test]
+    fn each_outcome_has_its_exit_code() {
+        let codes = [Outcome::Done, Outcome::Retry, Outcome::Refused].map(Outcome::exit_code);
+        assert_eq!(codes, [0, 75, 64], "as sysexits and the CronJobs have them");
+    }
+
     proptest! {
         #[test]
         fn the_operator_reads_what_the_agent_wrote(

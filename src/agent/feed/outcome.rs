@@ -53,7 +53,7 @@ impl Error {
             Self::Shrink(_) => (Outcome::Refused, "ShrinkRefused"),
             Self::Destination(To::Unavailable { .. }) => (Outcome::Retry, "DestinationUnavailable"),
             Self::Destination(To::Invalid { .. }) => (Outcome::Refused, "DestinationInvalid"),
-            Self::Destination(To::Manifest { .. }) => (Outcome::Retry, "ManifestUnreadable"),
+            Self::Destination(To::Manifest { .. }) => (Outcome::Refused, "ManifestUnreadable"),
             Self::Destination(To::Spool(_)) | Self::Disk(_) => (Outcome::Retry, "DiskFailed"),
             Self::Worker(_) => (Outcome::Retry, "WorkerFailed"),
             Self::Stopped | Self::Destination(To::Stopped) => (Outcome::Retry, "Stopped"),

@@ -62,7 +62,7 @@ async fn without_a_manifest_it_is_the_first_run_and_with_a_broken_one_it_is_none
     for broken in ["", "{", r#"{"version": 9}"#] {
         std::fs::write(&path, broken).unwrap();
         let ended = world.run().await;
-        ended.is(75, "ManifestUnreadable");
+        ended.is(64, "ManifestUnreadable");
         assert!(
             ended.message().contains("delete it to begin anew"),
             "{}",

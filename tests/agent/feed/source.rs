@@ -269,3 +269,36 @@ async fn a_wish_to_stop_ends_a_slow_source_at_once() {
     assert!(began.elapsed().as_secs() < 5);
     assert!(world.objects().await.is_empty());
 }
+
+/// A server that ends its answer by hanging up: nobody can tell the document's end from a broken line.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_ends_with_its_connection_is_refused() {
+    let mut world = World::new("unframed", 300).await;
+    world.run().await.wrote();
+    let before = world.text("").await;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let answer =
+                "HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\n\r\nid,title\nsku-1,one\nsku-2,t";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    for format in ["Csv", "Json"] {
+        world.spec()["source"]["http"]["url"] = format!("http://{address}/items").into();
+        world.spec()["source"]["http"]["format"] = format.into();
+        let ended = world.run().await;
+        ended.is(64, "SourceInvalid");
+        let message = ended.message();
+        assert!(message.contains("Content-Length"), "{message}");
+        assert_eq!(world.text("").await, before);
+    }
+    server.abort();
+}

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderValue};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING,
+};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode, Url, Version};
 use tokio::sync::mpsc;
 
 use super::Error;
@@ -107,6 +109,17 @@ fn accept(response: &Response) -> Result<(), Error> {
                 what: format!("the source answered {} instead of 200", status.as_u16()),
             });
         }
+    }
+    let headers = response.headers();
+    let framed = response.version() >= Version::HTTP_2
+        || headers.contains_key(CONTENT_LENGTH)
+        || headers.contains_key(TRANSFER_ENCODING);
+    if !framed {
+        return Err(Error::Invalid {
+            what: "the source says neither how long its document is nor sends it in chunks, so that a broken connection \
+                   would pass for the end: have it send Content-Length, or HTTP/1.1 chunks"
+                .to_owned(),
+        });
     }
     let encoding = response.headers().get(CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding != "identity") {
