@@ -11,7 +11,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tradewind_dev::{
     build::{self, What},
-    fleet::{Fleet, FleetSpec, Lifetime},
+    fleet::{self, Fleet, FleetSpec, Lifetime},
     progress::say,
     serve::Serve,
     setup,
@@ -152,12 +152,23 @@ impl Down {
         if names.is_empty() {
             say("no fleet is running");
         }
+        let mut code = ExitCode::SUCCESS;
+        // One that cannot be stopped must not keep the others.
         for name in names {
-            Fleet::attach(&name)?.stop().await?;
-            say(&format!("stopped {name}"));
+            match stop(&name).await {
+                Ok(()) => say(&format!("stopped {name}")),
+                Err(error) => {
+                    say(&format!("error: {}", chain(&error)));
+                    code = ExitCode::FAILURE;
+                }
+            }
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     }
+}
+
+async fn stop(name: &str) -> Result<(), fleet::Error> {
+    Fleet::attach(name)?.stop().await
 }
 
 pub(crate) fn status() -> Done {

@@ -1,0 +1,33 @@
+//! `dev down`, on fleets of which nothing but the record is there.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::json;
+
+/// A fleet that started nothing; `dir` is what is to be swept.
+fn record(base: &Path, name: &str, dir: &Path) {
+    let fleet = json!({
+        "name": name, "dir": dir, "slot": 31, "nodes": false, "machinery": "built", "programs": "/nowhere",
+        "hostAddress": "127.0.0.1", "owner": null, "clusters": ["hub"],
+    });
+    fs::create_dir(base.join(name)).unwrap();
+    fs::write(base.join(name).join("fleet.json"), fleet.to_string()).unwrap();
+}
+
+#[test]
+fn one_that_cannot_be_stopped_does_not_keep_the_others() {
+    let base = tempfile::tempdir().unwrap();
+    // The sweep refuses to sweep nowhere.
+    record(base.path(), "broken", Path::new(""));
+    record(base.path(), "good", &base.path().join("good"));
+    let done = Command::new(env!("CARGO_BIN_EXE_dev"))
+        .args(["down", "--all"])
+        .env("TRADEWIND_RUN", base.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(!done.status.success(), "{said}");
+    assert!(said.contains("cannot stop the fleet `broken`"), "{said}");
+    assert!(said.contains("stopped good"), "{said}");
+    assert!(!base.path().join("good").exists());
+}
