@@ -56,7 +56,7 @@ pub(crate) async fn serve(serve: Serve) -> Done {
 }
 
 pub(crate) async fn setup() -> Done {
-    setup::setup().await?;
+    setup::setup(&setup::Part::ALL).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -93,6 +93,12 @@ pub enum Error {
 /// The result of this module.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Whether this machine has the programs of a server.
+#[must_use]
+pub fn is_installed() -> bool {
+    install::newest_programs().is_ok() && Owner::find().is_ok()
+}
+
 /// How a server is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {

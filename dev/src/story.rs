@@ -23,7 +23,8 @@ use crate::{
     fleet::{self, Fleet, FleetSpec, HUB},
     postgres, process,
     progress::{Progress, say},
-    serve, setup,
+    serve,
+    setup::{self, Part},
 };
 
 /// Why the story stopped.
@@ -148,7 +149,7 @@ pub struct Stage {
 impl Stage {
     /// Sets the stage, or what is missing of it.
     pub async fn set(name: &str) -> Result<Self> {
-        setup::setup().await?;
+        setup::setup(&[Part::Story, Part::Nodes]).await?;
         build::build(&[What::ControlPlane, What::Node, What::ObjectStore]).await?;
         let fleet = match Fleet::attach(name) {
             Ok(fleet) => {

@@ -1,5 +1,10 @@
 //! `dev down`, on fleets of which nothing but the record is there.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where its world is not as it should be"
+)]
+
 use std::{fs, path::Path, process::Command};
 
 use serde_json::json;
