@@ -5,19 +5,12 @@
     reason = "a test ends where its world is not as it should be"
 )]
 
-use std::{fs, path::Path, process::Command};
+#[path = "fleet/record.rs"]
+mod record;
 
-use serde_json::json;
+use std::{path::Path, process::Command};
 
-/// A fleet that started nothing; `dir` is what is to be swept.
-fn record(base: &Path, name: &str, dir: &Path) {
-    let fleet = json!({
-        "name": name, "dir": dir, "slot": 31, "nodes": false, "machinery": "built", "programs": "/nowhere",
-        "hostAddress": "127.0.0.1", "owner": null, "clusters": ["hub"],
-    });
-    fs::create_dir(base.join(name)).unwrap();
-    fs::write(base.join(name).join("fleet.json"), fleet.to_string()).unwrap();
-}
+use record::record;
 
 #[test]
 fn one_that_cannot_be_stopped_does_not_keep_the_others() {

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use nix::unistd::{Uid, User};
 use tempfile::TempDir;
 
+use super::watch::MARK;
 use super::{Error, Result, SUPERUSER};
 
 /// Debian keeps each major version's programs in a folder of its own below this one.
@@ -38,13 +39,15 @@ impl Owner {
     }
 
     /// A command that will run as the owner, and that a Ctrl-C in our terminal does not reach.
-    pub(super) fn command(self, program: &Path) -> Command {
+    /// The watchdog of `folder` ends it.
+    pub(super) fn command(self, program: &Path, folder: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .process_group(0)
             .current_dir("/")
             .env_clear()
-            .env("LC_ALL", "C.UTF-8");
+            .env("LC_ALL", "C.UTF-8")
+            .env(MARK, folder);
         command.env(
             "PATH",
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -103,7 +106,7 @@ pub(super) async fn init(
     fs::write(&word, password)
         .and_then(|()| owner.give(&word))
         .map_err(Error::Folder)?;
-    let mut command = owner.command(&programs.join("initdb"));
+    let mut command = owner.command(&programs.join("initdb"), folder);
     command
         .args([
             "--username",
