@@ -308,15 +308,17 @@ async fn start_cluster(cluster: Cluster) -> Result<(), Error> {
     }
     let parts = async {
         control_plane::prepare(&cluster)?;
-        if !cluster.record().nodes {
-            return control_plane::start(&cluster).await;
+        if cluster.record().nodes {
+            future::try_join(
+                control_plane::start(&cluster),
+                node::start_containerd(&cluster),
+            )
+            .await?;
+            node::start_kubelet(&cluster).await?;
+        } else {
+            control_plane::start(&cluster).await?;
         }
-        future::try_join(
-            control_plane::start(&cluster),
-            node::start_containerd(&cluster),
-        )
-        .await?;
-        node::start_kubelet(&cluster).await
+        control_plane::check(&cluster)
     };
     parts.await.map_err(|source| Error::Start {
         cluster: cluster.name().to_owned(),
