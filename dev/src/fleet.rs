@@ -50,6 +50,9 @@ const MARK: &str = "TRADEWIND_FLEET";
 /// The same for what cleans up by itself once a process of the fleet is gone: its end is waited for.
 const TIDIES: &str = "TRADEWIND_TIDIES";
 
+/// The file in the run directory that tells the sweep of nodes.
+const NODES: &str = "nodes";
+
 /// Has a command of ours, a watchdog, outlive the processes of the fleet that we belong to, if we do, so that it can clean
 /// up after them. The fleet's end waits for it.
 pub(crate) fn outlive(command: &mut std::process::Command) -> &mut std::process::Command {
@@ -69,10 +72,19 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// What the clusters of a spec would be made of here and now. Starts and builds nothing.
+    pub fn choose(spec: &FleetSpec) -> Result<Choice, Error> {
+        Ok(choice::choose(
+            &Offer::here(),
+            &spec.clusters()?,
+            spec.nodes,
+        )?)
+    }
+
     /// Builds what is missing, starts every cluster at once and waits until all are ready.
     pub async fn start(spec: FleetSpec) -> Result<Self, Error> {
         let clusters = spec.clusters()?;
-        let choice = choice::choose(&Offer::here(), &clusters, spec.nodes)?;
+        let choice = Self::choose(&spec)?;
         for why in &choice.why {
             say(&format!("clusters: {why}"));
         }
@@ -105,7 +117,7 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Finds a running fleet.
+    /// Finds a fleet by its record; whether all of it runs is another question ([`broken`](Self::broken)).
     pub fn attach(name: &str) -> Result<Self, Error> {
         let base = paths::run();
         let record = Record::read(&base.join(name)).map_err(|_| Error::NoFleet {
@@ -146,6 +158,20 @@ impl Fleet {
     #[must_use]
     pub fn has_nodes(&self) -> bool {
         self.record.nodes
+    }
+
+    /// What its clusters are made of.
+    #[must_use]
+    pub fn machinery(&self) -> &Machinery {
+        &self.record.machinery
+    }
+
+    /// The clusters that are not whole, each with what does not run; of existing clusters nobody knows.
+    #[must_use]
+    pub fn broken(&self) -> Vec<String> {
+        self.clusters()
+            .filter_map(|cluster| Some(format!("{}: {}", cluster.name(), cluster.broken()?)))
+            .collect()
     }
 
     /// The host's address for servers that pods call: reachable from every pod and from the host.
@@ -245,7 +271,7 @@ fn claim(
         sweep::sweep_now(abandoned);
     }
     let dir = base.join(&spec.name);
-    if dir.exists() {
+    if dir.exists() && !was_never_recorded(&dir) {
         return Err(Error::Exists {
             name: spec.name.clone(),
         });
@@ -268,7 +294,7 @@ fn claim(
         fs::create_dir_all(&dir)?;
         if nodes {
             // Tells the sweep that there are interfaces and cgroups.
-            fs::write(dir.join("nodes"), "")?;
+            fs::write(dir.join(NODES), "")?;
             remember_forwarding(&base)?;
         }
         record.write()
@@ -278,6 +304,14 @@ fn claim(
         source,
     })?;
     Ok(record)
+}
+
+/// Whether a start was killed between making the folder and recording the fleet, under the lock that we hold now.
+fn was_never_recorded(dir: &Path) -> bool {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name())
+        .all(|name| name == NODES || name == record::UNFINISHED)
 }
 
 /// Keeps what the machine had before the first fleet with nodes: the network plugin switches forwarding on.

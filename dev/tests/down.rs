@@ -16,8 +16,8 @@ use record::record;
 fn one_that_cannot_be_stopped_does_not_keep_the_others() {
     let base = tempfile::tempdir().unwrap();
     // The sweep refuses to sweep nowhere.
-    record(base.path(), "broken", Path::new(""));
-    record(base.path(), "good", &base.path().join("good"));
+    record(base.path(), "broken", Path::new(""), false);
+    record(base.path(), "good", &base.path().join("good"), false);
     let done = Command::new(env!("CARGO_BIN_EXE_dev"))
         .args(["down", "--all"])
         .env("TRADEWIND_RUN", base.path())

@@ -68,7 +68,7 @@ fn a_killed_owner_leaves_no_half_made_server() {
     let base = tempfile::tempdir().unwrap();
     // The server's user must get through.
     fs::set_permissions(base.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    record::record(base.path(), "peers", &base.path().join("peers"));
+    record::record(base.path(), "peers", &base.path().join("peers"), false);
     let mut owner = Command::new(env!("CARGO_BIN_EXE_dev"))
         .args(["peers", "--fleet", "peers"])
         .env("TRADEWIND_RUN", base.path())

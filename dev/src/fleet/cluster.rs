@@ -117,26 +117,26 @@ impl Cluster {
     /// For a person: which components run, or that the cluster is not ours.
     #[must_use]
     pub fn state(&self) -> String {
-        if let Machinery::Existing(_) = self.fleet.machinery {
-            return "an existing cluster".into();
+        match (&self.fleet.machinery, self.broken()) {
+            (Machinery::Existing(_), _) => "an existing cluster".into(),
+            (_, None) => "running".into(),
+            (_, Some(broken)) => broken,
         }
+    }
+
+    /// Which of its components do not run, if any; none of an existing cluster's is ours.
+    pub(super) fn broken(&self) -> Option<String> {
+        if let Machinery::Existing(_) = self.fleet.machinery {
+            return None;
+        }
+        let nodes = self.fleet.nodes.then_some(&node::COMPONENTS);
         let down: Vec<&str> = control_plane::COMPONENTS
             .iter()
-            .chain(
-                self.fleet
-                    .nodes
-                    .then_some(&node::COMPONENTS)
-                    .into_iter()
-                    .flatten(),
-            )
+            .chain(nodes.into_iter().flatten())
             .copied()
             .filter(|component| self.daemon(component).identity().is_none())
             .collect();
-        if down.is_empty() {
-            "running".into()
-        } else {
-            format!("not running: {}", down.join(", "))
-        }
+        (!down.is_empty()).then(|| format!("not running: {}", down.join(", ")))
     }
 
     /// Stops the API server: connections are refused, data stays.

@@ -5,9 +5,9 @@ use std::{fs, path::Path};
 use serde_json::json;
 
 /// Writes it below `base`; `dir` is what is to be swept.
-pub(crate) fn record(base: &Path, name: &str, dir: &Path) {
+pub(crate) fn record(base: &Path, name: &str, dir: &Path, nodes: bool) {
     let fleet = json!({
-        "name": name, "dir": dir, "slot": 31, "nodes": false, "machinery": "built", "programs": "/nowhere",
+        "name": name, "dir": dir, "slot": 31, "nodes": nodes, "machinery": "built", "programs": "/nowhere",
         "hostAddress": "127.0.0.1", "owner": null, "clusters": ["hub", "eu-west"],
     });
     fs::create_dir(base.join(name)).unwrap();
