@@ -36,7 +36,8 @@ Environment:
   TRADEWIND_CACHE         built programs [default: ~/.cache/tradewind]
   TRADEWIND_RUN           run directories [default: /tmp/tradewind-<uid>]
   TRADEWIND_KUBECONFIGS   use existing clusters: hub=path,eu-west=path
-  TRADEWIND_HOST_ADDRESS  with existing clusters: this host as their pods reach it [default: 127.0.0.1]
+  TRADEWIND_HOST_ADDRESS  with existing clusters: this host as their pods reach it; `dev up` needs it
+  TRADEWIND_IMAGE_LOADED  with existing clusters: 1 says that the images are on their nodes
   KUBEBUILDER_ASSETS      use this etcd and kube-apiserver; API only";
 
 /// An error with its causes, once each.

@@ -6,6 +6,7 @@ mod api;
 mod cluster;
 mod control_plane;
 mod error;
+mod existing;
 mod kubeconfig;
 mod node;
 mod pki;
@@ -16,7 +17,7 @@ mod sweep;
 
 use std::{
     fs, io,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -24,13 +25,13 @@ use std::{
 
 use futures::future;
 
+use self::sweep::Watch;
 pub use self::{
-    cluster::Cluster,
+    cluster::{Cluster, Forward},
     error::Error,
     record::Record,
     spec::{FleetSpec, Lifetime},
 };
-use self::{slot::Slot, sweep::Watch};
 use crate::{
     build::{self, What},
     choice::{self, Choice, Machinery, Offer},
@@ -283,7 +284,11 @@ fn claim(
         nodes: choice.nodes,
         machinery: choice.machinery,
         programs,
-        host_address: host_address(slot, nodes),
+        host_address: if nodes {
+            slot.host_address()
+        } else {
+            given_host_address().unwrap_or(Ipv4Addr::LOCALHOST)
+        },
         owner: (spec.lifetime == Lifetime::Owned)
             .then(Identity::own)
             .flatten(),
@@ -323,16 +328,14 @@ fn remember_forwarding(base: &Path) -> io::Result<()> {
     fs::write(kept, fs::read("/proc/sys/net/ipv4/ip_forward")?)
 }
 
-/// Of existing clusters nobody but their owner knows how their pods reach this host.
-fn host_address(slot: Slot, nodes: bool) -> Ipv4Addr {
-    let given = std::env::var(HOST_ADDRESS)
-        .ok()
-        .and_then(|address| address.parse().ok());
-    match given {
-        _ if nodes => slot.host_address(),
-        Some(given) => given,
-        None => Ipv4Addr::LOCALHOST,
-    }
+/// The address under which the pods of existing clusters reach this host, as the environment says; it must be ours.
+pub fn given_host_address() -> Result<Ipv4Addr, Error> {
+    let given = std::env::var(HOST_ADDRESS).ok();
+    given
+        .as_deref()
+        .and_then(|given| given.parse::<Ipv4Addr>().ok())
+        .filter(|address| TcpListener::bind((*address, 0)).is_ok())
+        .ok_or(Error::HostAddress { given })
 }
 
 async fn start_cluster(cluster: Cluster) -> Result<(), Error> {

@@ -55,6 +55,7 @@ impl Machine {
             .env("TRADEWIND_CACHE", self.path("cache"))
             .env("TRADEWIND_RUN", self.path("run"))
             .env_remove("KUBEBUILDER_ASSETS")
+            .env_remove("TRADEWIND_HOST_ADDRESS")
             .env_remove("TRADEWIND_KUBECONFIGS");
         command
     }
@@ -92,6 +93,19 @@ fn assets_give_no_pods_and_the_refusal_says_so() {
     let said = machine.refusal(machine.up(dev()).env("KUBEBUILDER_ASSETS", &assets));
     assert!(said.contains("`KUBEBUILDER_ASSETS` is set"), "{said}");
     assert!(said.contains("unset it"), "{said}");
+}
+
+#[test]
+fn existing_clusters_need_an_address_that_their_pods_reach() {
+    let machine = Machine::new();
+    let given = "hub=/h,eu-west=/e,us-east=/u";
+    let mut command = machine.up(dev());
+    command.env("TRADEWIND_KUBECONFIGS", given);
+    let said = machine.refusal(&mut command);
+    assert!(said.contains("set `TRADEWIND_HOST_ADDRESS`"), "{said}");
+    // An address for documentation: never this machine's.
+    let said = machine.refusal(command.env("TRADEWIND_HOST_ADDRESS", "192.0.2.1"));
+    assert!(said.contains("`192.0.2.1` is none"), "{said}");
 }
 
 #[test]

@@ -21,11 +21,14 @@ pub(super) async fn ensure(name: &str) -> Result<Fleet> {
             why: choice.why.join("; "),
         });
     }
-    let found = whole(name, &choice.machinery).await?;
     let parts: &[Part] = match choice.machinery {
-        Machinery::Existing(_) => &[Part::Story],
+        Machinery::Existing(_) => {
+            fleet::given_host_address()?;
+            &[Part::Story]
+        }
         Machinery::Built | Machinery::Assets(_) => &[Part::Story, Part::Nodes],
     };
+    let found = whole(name, &choice.machinery).await?;
     setup::setup(parts).await?;
     build::build(&[What::ObjectStore]).await?;
     match found {

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::{Result, Stage, install::TENANT, quickstart, settle};
 use crate::{
+    choice::Machinery,
     fleet::{Cluster, HUB},
     progress::{Progress, say},
     serve::platform::{Load, Scheme, Sender},
@@ -15,6 +16,8 @@ use crate::{
 const SOON: Duration = Duration::from_secs(120);
 /// The region in which the webhook and the feed are shown.
 const SHOWN: &str = "eu-west";
+/// The port of a connector's Service.
+const SERVICE_PORT: u16 = 80;
 const CHANNEL: &str = "aurora-instagram";
 
 /// Webhook, feed, retention; then everything at a glance.
@@ -46,7 +49,7 @@ fn heading(text: &str) {
 async fn webhook(stage: &Stage) -> Result<String> {
     let step = Progress::start("a signed webhook to the connector");
     let region = stage.fleet.cluster(SHOWN)?;
-    let targets = settle::until("connector addresses", SOON, || async {
+    let mut targets = settle::until("connector addresses", SOON, || async {
         let found = quickstart::connector_addresses(&region, CHANNEL).await?;
         let found: Vec<SocketAddr> = found
             .iter()
@@ -59,6 +62,14 @@ async fn webhook(stage: &Stage) -> Result<String> {
         })
     })
     .await?;
+    // Existing clusters have no route for this machine to their pods.
+    let mut forward = None;
+    if let Machinery::Existing(_) = stage.fleet.machinery() {
+        let service = format!("service/{CHANNEL}-connector");
+        let way = region.forward(TENANT, &service, SERVICE_PORT).await?;
+        targets = vec![way.address];
+        forward = Some(way);
+    }
     let (_keep, targets) = watch::channel(targets);
     let secrets = &stage.info.platform_secrets["aurora-meta"];
     let path = format!("/webhooks/{TENANT}/{CHANNEL}");
@@ -74,6 +85,7 @@ async fn webhook(stage: &Stage) -> Result<String> {
         run,
     };
     let sent = sender.send(&load).await;
+    drop(forward);
     let Some(acknowledged) = sent.acknowledged.first() else {
         return Err(super::serve::Error::GivenUp {
             given_up: sent.given_up,
