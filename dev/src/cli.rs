@@ -11,6 +11,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tradewind_dev::{
     build::{self, What},
+    choice::Machinery,
     fleet::{self, Fleet, FleetSpec, Lifetime},
     progress::say,
     serve::Serve,
@@ -169,7 +170,13 @@ impl Down {
 }
 
 async fn stop(name: &str) -> Result<(), fleet::Error> {
-    Fleet::attach(name)?.stop().await
+    let fleet = Fleet::attach(name)?;
+    if let Machinery::Existing(_) = fleet.machinery() {
+        say(&format!(
+            "{name}: what was applied to the existing clusters stays there"
+        ));
+    }
+    fleet.stop().await
 }
 
 pub(crate) fn status() -> Done {

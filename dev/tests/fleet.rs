@@ -145,7 +145,10 @@ async fn existing_clusters_are_used_and_left_alone(fleet: &Fleet) {
         existing_clusters_are_waited_for(fleet, &guest),
     )
     .await;
-    assert!(dev(&["down", "--name", &name]).await.status.success());
+    let stopped = dev(&["down", "--name", &name]).await;
+    assert!(stopped.status.success());
+    let said = String::from_utf8_lossy(&stopped.stderr).into_owned();
+    assert!(said.contains("stays there"), "{said}");
     assert!(fleet.clusters().all(|cluster| cluster.state() == "running"));
 }
 

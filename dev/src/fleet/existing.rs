@@ -40,10 +40,7 @@ pub(super) async fn load(cluster: &Cluster, image: &Image) -> Result<(), Error> 
         });
     }
     let how = loader.map_or_else(
-        || {
-            "load it into each of them, such as by `ctr --namespace k8s.io images import`"
-                .to_owned()
-        },
+        || "load it there, such as by `ctr --namespace k8s.io images import`".to_owned(),
         |loader| format!("run `{}`", loader.command()),
     );
     say(&format!(
