@@ -8,6 +8,8 @@ export TRADEWIND_CACHE ?= $(CACHE)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEV := $(TARGET)/debug/dev
 TOOLS := $(TRADEWIND_CACHE)/tools
+CARGO_DENY := 0.20.2
+CARGO_MUTANTS := 27.1.0
 NAME ?= tradewind
 FEATURES := plan operator agent
 # What the tests start; helm only here, for the chart.
@@ -23,10 +25,14 @@ help: ## This list
 up: build ## The whole story on real local clusters: hub, eu-west, us-east, and examples/quickstart
 	@$(DEV) up --name $(NAME)
 
-down: build ## Stops everything that `make up` started and leaves nothing behind
+# With the program that is there: clusters can be stopped and looked at while the checkout does not compile.
+$(DEV):
+	@$(MAKE) --no-print-directory build
+
+down: | $(DEV) ## Stops everything that `make up` started and leaves nothing behind
 	@$(DEV) down --name $(NAME)
 
-status: build ## What `make up` left running, and how to reach it
+status: | $(DEV) ## What `make up` left running, and how to reach it
 	@$(DEV) status
 
 check: fmt clippy features docs deny unit ## The quick gate
@@ -67,11 +73,10 @@ docs: ## Rustdoc, warnings denied
 crds: build ## Writes crds/ from the types; unit tests fail when it is stale
 	@$(TARGET)/debug/tradewind crds --dir crds --reference docs/reference.md
 
-tools: $(TOOLS)/bin/cargo-deny
-
-$(TOOLS)/bin/cargo-deny:
-	@echo "installing cargo-deny into $(TOOLS) (once, some minutes)"
-	@cargo install -q cargo-deny --locked --root $(TOOLS)
+tools:
+	@$(TOOLS)/bin/cargo-deny --version 2>/dev/null | grep -qxF "cargo-deny $(CARGO_DENY)" || { \
+	  echo "installing cargo-deny $(CARGO_DENY) into $(TOOLS) (once, some minutes)"; \
+	  cargo install -q cargo-deny --version $(CARGO_DENY) --locked --root $(TOOLS); }
 
 deny: tools ## Licences, bans and sources of every dependency
 	@echo "deny"
@@ -84,6 +89,6 @@ unit: setup ## Unit tests and the repository's own rules
 PURE_ROOMS := api contract packs plan status watch
 mutants: ## Mutation tests of the pure rooms (hours); docs/mutants.md explains the survivors
 	@command -v $(TOOLS)/bin/cargo-mutants >/dev/null || { echo "installing cargo-mutants into $(TOOLS) (once, some minutes)"; \
-	  cargo install -q cargo-mutants --locked --root $(TOOLS); }
+	  cargo install -q cargo-mutants --version $(CARGO_MUTANTS) --locked --root $(TOOLS); }
 	PATH="$(TOOLS)/bin:$$PATH" PROPTEST_CASES=64 CARGO_PROFILE_DEV_DEBUG=0 cargo mutants --no-default-features --features plan --timeout 90 \
 	  $(foreach room,$(PURE_ROOMS),-f 'src/$(room).rs' -f 'src/$(room)/**') -o target/mutants $(MUTANTS)

@@ -38,6 +38,12 @@ pub enum Error {
     /// Neither `TRADEWIND_CACHE` nor `HOME` says where the cache is.
     #[error("no place for the build cache: set `TRADEWIND_CACHE` to a folder")]
     NoCache,
+    /// The checkout that `dev` was built from has moved, or is not whole.
+    #[error("there is no folder {}: run `dev` from a whole checkout, built there (`make build`)", dir.display())]
+    NoModule {
+        /// The module's folder.
+        dir: PathBuf,
+    },
     /// There is no Go compiler.
     #[error(
         "cannot run `go`: install Go 1.26 or later (https://go.dev/doc/install) and put it on `PATH`"
@@ -204,6 +210,9 @@ pub async fn build(wanted: &[What]) -> Result<Binaries, Error> {
 /// The cache key: everything that decides what comes out of the compiler.
 fn key(module: &str) -> Result<String, Error> {
     let dir = module_dir(module);
+    if !dir.is_dir() {
+        return Err(Error::NoModule { dir });
+    }
     let mut hash = Sha256::new();
     for file in ["go.mod", "go.sum", "main.go", "pause/main.go"] {
         let path = dir.join(file);
@@ -353,5 +362,11 @@ mod tests {
     #[test]
     fn the_key_depends_on_the_module() {
         assert_ne!(key("controlplane").unwrap(), key("objectstore").unwrap());
+    }
+
+    #[test]
+    fn a_module_that_is_not_there_has_no_key() {
+        let error = key("nowhere").unwrap_err().to_string();
+        assert!(error.contains("dev/nowhere"), "{error}");
     }
 }

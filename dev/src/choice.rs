@@ -107,7 +107,7 @@ pub fn choose(offer: &Offer, clusters: &[String], nodes: bool) -> Result<Choice,
             machinery: Machinery::Assets(dir.clone()),
             nodes: false,
             why: vec![format!(
-                "`{ASSETS}` is set: API servers from {}, no nodes, so pods do not run",
+                "`{ASSETS}` is set: API servers from {}, no nodes, so pods do not run (unset it for nodes)",
                 dir.display()
             )],
         });
@@ -116,7 +116,7 @@ pub fn choose(offer: &Offer, clusters: &[String], nodes: bool) -> Result<Choice,
         (true, true) => "our own build of Kubernetes with a real node per cluster".to_owned(),
         (true, false) => {
             "our own build of Kubernetes, API only: nodes need root, so pods do not run \
-                          (run as root for the whole)"
+             (for the whole, as root: `sudo -E env \"PATH=$PATH\" make up`)"
                 .to_owned()
         }
         (false, _) => "our own build of Kubernetes, API only as asked".to_owned(),

@@ -11,7 +11,8 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tradewind_dev::{
     build::{self, What},
-    fleet::{Fleet, FleetSpec, Lifetime},
+    choice::Machinery,
+    fleet::{self, Fleet, FleetSpec, Lifetime},
     progress::say,
     serve::Serve,
     setup,
@@ -36,7 +37,8 @@ Environment:
   TRADEWIND_CACHE         built programs [default: ~/.cache/tradewind]
   TRADEWIND_RUN           run directories [default: /tmp/tradewind-<uid>]
   TRADEWIND_KUBECONFIGS   use existing clusters: hub=path,eu-west=path
-  TRADEWIND_HOST_ADDRESS  with existing clusters: this host as their pods reach it [default: 127.0.0.1]
+  TRADEWIND_HOST_ADDRESS  with existing clusters: this host as their pods reach it; `dev up` needs it
+  TRADEWIND_IMAGE_LOADED  with existing clusters: 1 says that the images are on their nodes
   KUBEBUILDER_ASSETS      use this etcd and kube-apiserver; API only";
 
 /// An error with its causes, once each.
@@ -56,7 +58,7 @@ pub(crate) async fn serve(serve: Serve) -> Done {
 }
 
 pub(crate) async fn setup() -> Done {
-    setup::setup().await?;
+    setup::setup(&setup::Part::ALL).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -152,12 +154,29 @@ impl Down {
         if names.is_empty() {
             say("no fleet is running");
         }
+        let mut code = ExitCode::SUCCESS;
+        // One that cannot be stopped must not keep the others.
         for name in names {
-            Fleet::attach(&name)?.stop().await?;
-            say(&format!("stopped {name}"));
+            match stop(&name).await {
+                Ok(()) => say(&format!("stopped {name}")),
+                Err(error) => {
+                    say(&format!("error: {}", chain(&error)));
+                    code = ExitCode::FAILURE;
+                }
+            }
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(code)
     }
+}
+
+async fn stop(name: &str) -> Result<(), fleet::Error> {
+    let fleet = Fleet::attach(name)?;
+    if let Machinery::Existing(_) = fleet.machinery() {
+        say(&format!(
+            "{name}: what was applied to the existing clusters stays there"
+        ));
+    }
+    fleet.stop().await
 }
 
 pub(crate) fn status() -> Done {

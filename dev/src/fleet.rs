@@ -6,6 +6,7 @@ mod api;
 mod cluster;
 mod control_plane;
 mod error;
+mod existing;
 mod kubeconfig;
 mod node;
 mod pki;
@@ -16,7 +17,7 @@ mod sweep;
 
 use std::{
     fs, io,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -24,13 +25,13 @@ use std::{
 
 use futures::future;
 
+use self::sweep::Watch;
 pub use self::{
-    cluster::Cluster,
+    cluster::{Cluster, Forward},
     error::Error,
     record::Record,
     spec::{FleetSpec, Lifetime},
 };
-use self::{slot::Slot, sweep::Watch};
 use crate::{
     build::{self, What},
     choice::{self, Choice, Machinery, Offer},
@@ -49,6 +50,9 @@ pub const HOST_ADDRESS: &str = "TRADEWIND_HOST_ADDRESS";
 const MARK: &str = "TRADEWIND_FLEET";
 /// The same for what cleans up by itself once a process of the fleet is gone: its end is waited for.
 const TIDIES: &str = "TRADEWIND_TIDIES";
+
+/// The file in the run directory that tells the sweep of nodes.
+const NODES: &str = "nodes";
 
 /// Has a command of ours, a watchdog, outlive the processes of the fleet that we belong to, if we do, so that it can clean
 /// up after them. The fleet's end waits for it.
@@ -69,10 +73,19 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// What the clusters of a spec would be made of here and now. Starts and builds nothing.
+    pub fn choose(spec: &FleetSpec) -> Result<Choice, Error> {
+        Ok(choice::choose(
+            &Offer::here(),
+            &spec.clusters()?,
+            spec.nodes,
+        )?)
+    }
+
     /// Builds what is missing, starts every cluster at once and waits until all are ready.
     pub async fn start(spec: FleetSpec) -> Result<Self, Error> {
         let clusters = spec.clusters()?;
-        let choice = choice::choose(&Offer::here(), &clusters, spec.nodes)?;
+        let choice = Self::choose(&spec)?;
         for why in &choice.why {
             say(&format!("clusters: {why}"));
         }
@@ -105,7 +118,7 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Finds a running fleet.
+    /// Finds a fleet by its record; whether all of it runs is another question ([`broken`](Self::broken)).
     pub fn attach(name: &str) -> Result<Self, Error> {
         let base = paths::run();
         let record = Record::read(&base.join(name)).map_err(|_| Error::NoFleet {
@@ -146,6 +159,20 @@ impl Fleet {
     #[must_use]
     pub fn has_nodes(&self) -> bool {
         self.record.nodes
+    }
+
+    /// What its clusters are made of.
+    #[must_use]
+    pub fn machinery(&self) -> &Machinery {
+        &self.record.machinery
+    }
+
+    /// The clusters that are not whole, each with what does not run; of existing clusters nobody knows.
+    #[must_use]
+    pub fn broken(&self) -> Vec<String> {
+        self.clusters()
+            .filter_map(|cluster| Some(format!("{}: {}", cluster.name(), cluster.broken()?)))
+            .collect()
     }
 
     /// The host's address for servers that pods call: reachable from every pod and from the host.
@@ -245,7 +272,7 @@ fn claim(
         sweep::sweep_now(abandoned);
     }
     let dir = base.join(&spec.name);
-    if dir.exists() {
+    if dir.exists() && !was_never_recorded(&dir) {
         return Err(Error::Exists {
             name: spec.name.clone(),
         });
@@ -257,7 +284,11 @@ fn claim(
         nodes: choice.nodes,
         machinery: choice.machinery,
         programs,
-        host_address: host_address(slot, nodes),
+        host_address: if nodes {
+            slot.host_address()
+        } else {
+            given_host_address().unwrap_or(Ipv4Addr::LOCALHOST)
+        },
         owner: (spec.lifetime == Lifetime::Owned)
             .then(Identity::own)
             .flatten(),
@@ -268,7 +299,7 @@ fn claim(
         fs::create_dir_all(&dir)?;
         if nodes {
             // Tells the sweep that there are interfaces and cgroups.
-            fs::write(dir.join("nodes"), "")?;
+            fs::write(dir.join(NODES), "")?;
             remember_forwarding(&base)?;
         }
         record.write()
@@ -280,6 +311,14 @@ fn claim(
     Ok(record)
 }
 
+/// Whether a start was killed between making the folder and recording the fleet, under the lock that we hold now.
+fn was_never_recorded(dir: &Path) -> bool {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.file_name())
+        .all(|name| name == NODES || name == record::UNFINISHED)
+}
+
 /// Keeps what the machine had before the first fleet with nodes: the network plugin switches forwarding on.
 fn remember_forwarding(base: &Path) -> io::Result<()> {
     let kept = base.join("ip_forward");
@@ -289,16 +328,14 @@ fn remember_forwarding(base: &Path) -> io::Result<()> {
     fs::write(kept, fs::read("/proc/sys/net/ipv4/ip_forward")?)
 }
 
-/// Of existing clusters nobody but their owner knows how their pods reach this host.
-fn host_address(slot: Slot, nodes: bool) -> Ipv4Addr {
-    let given = std::env::var(HOST_ADDRESS)
-        .ok()
-        .and_then(|address| address.parse().ok());
-    match given {
-        _ if nodes => slot.host_address(),
-        Some(given) => given,
-        None => Ipv4Addr::LOCALHOST,
-    }
+/// The address under which the pods of existing clusters reach this host, as the environment says; it must be ours.
+pub fn given_host_address() -> Result<Ipv4Addr, Error> {
+    let given = std::env::var(HOST_ADDRESS).ok();
+    given
+        .as_deref()
+        .and_then(|given| given.parse::<Ipv4Addr>().ok())
+        .filter(|address| TcpListener::bind((*address, 0)).is_ok())
+        .ok_or(Error::HostAddress { given })
 }
 
 async fn start_cluster(cluster: Cluster) -> Result<(), Error> {
@@ -308,15 +345,17 @@ async fn start_cluster(cluster: Cluster) -> Result<(), Error> {
     }
     let parts = async {
         control_plane::prepare(&cluster)?;
-        if !cluster.record().nodes {
-            return control_plane::start(&cluster).await;
+        if cluster.record().nodes {
+            future::try_join(
+                control_plane::start(&cluster),
+                node::start_containerd(&cluster),
+            )
+            .await?;
+            node::start_kubelet(&cluster).await?;
+        } else {
+            control_plane::start(&cluster).await?;
         }
-        future::try_join(
-            control_plane::start(&cluster),
-            node::start_containerd(&cluster),
-        )
-        .await?;
-        node::start_kubelet(&cluster).await
+        control_plane::check(&cluster)
     };
     parts.await.map_err(|source| Error::Start {
         cluster: cluster.name().to_owned(),

@@ -2,24 +2,20 @@
 //!
 //! In: the address to listen on. Out: a [`Server`] with URLs for its databases. It never touches a server that
 //! it did not start, and it leaves nothing behind: not when it is stopped, not when it is dropped, and not when
-//! the process that started it is killed: a watchdog waits for that.
+//! the process that started it is killed: a watchdog waits for that, from before the first file is written.
 
 mod access;
 mod install;
+mod watch;
 
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
-
-use tempfile::TempDir;
 
 pub use access::Access;
 use install::Owner;
-
-use crate::fleet::outlive;
+use watch::Watch;
 
 /// The role that owns the server.
 pub const SUPERUSER: &str = "postgres";
@@ -32,15 +28,6 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Another process may take the free port between our look and the server's bind.
 const PORT_TRIES: u32 = 5;
-
-/// Waits until its standard input ends (its starter stopped the server, or died), then stops the server at
-/// once and removes its files. Arguments: the server's process id, its folder.
-const WATCHDOG: &str = r#"trap '' INT HUP TERM
-cat >/dev/null
-kill -QUIT "$1" 2>/dev/null
-tries=100
-while kill -0 "$1" 2>/dev/null && [ $tries -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
-rm -rf -- "$2""#;
 
 /// Why there is no server, or no answer from it.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +80,12 @@ pub enum Error {
 /// The result of this module.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Whether this machine has the programs of a server.
+#[must_use]
+pub fn is_installed() -> bool {
+    install::newest_programs().is_ok() && Owner::find().is_ok()
+}
+
 /// How a server is set up.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -106,11 +99,9 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Server {
     access: Access,
-    folder: Option<TempDir>,
     postmaster: Child,
-    watchdog: Child,
-    /// Held open while the server is wanted.
-    wanted: Option<ChildStdin>,
+    /// None when it has been stopped.
+    watch: Option<Watch>,
 }
 
 impl Server {
@@ -130,15 +121,15 @@ impl Server {
         let password = install::random_word().map_err(Error::Folder)?;
         let mut tries = PORT_TRIES;
         loop {
-            let folder = owner.folder().map_err(Error::Folder)?;
-            install::init(&programs, folder.path(), &owner, &password).await?;
+            let watch = Watch::start(owner.folder().map_err(Error::Folder)?)?;
+            install::init(&programs, watch.folder(), &owner, &password).await?;
             let address = install::free_port(options.listen)?;
             let access = Access {
                 address,
                 password: password.clone(),
                 programs: programs.clone(),
             };
-            let mut server = Self::spawn(access, owner, folder, options.fsync)?;
+            let mut server = Self::spawn(access, owner, watch, options.fsync)?;
             tries -= 1;
             match server.wait_ready().await {
                 Err(Error::Start { log, .. }) if log.contains("already in use") && tries > 0 => {}
@@ -181,14 +172,14 @@ impl Server {
         self.end();
     }
 
-    fn spawn(access: Access, owner: Owner, folder: TempDir, fsync: bool) -> Result<Self> {
+    fn spawn(access: Access, owner: Owner, watch: Watch, fsync: bool) -> Result<Self> {
         let program = access.programs.join("postgres");
-        let log = fs::File::create(folder.path().join("log")).map_err(Error::Folder)?;
+        let log = fs::File::create(watch.folder().join("log")).map_err(Error::Folder)?;
         let switch = if fsync { "on" } else { "off" };
         let postmaster = owner
-            .command(&program)
+            .command(&program, watch.folder())
             .arg("-D")
-            .arg(folder.path().join("data"))
+            .arg(watch.folder().join("data"))
             .args(["-h", &access.address.ip().to_string()])
             .args(["-p", &access.address.port().to_string()])
             .args([
@@ -214,21 +205,10 @@ impl Server {
             .stderr(log)
             .spawn()
             .map_err(|source| install::spawning(&program, source))?;
-        let watchdog = watch(&postmaster, folder.path());
-        let mut watchdog = match watchdog {
-            Ok(watchdog) => watchdog,
-            Err(source) => {
-                kill(postmaster);
-                return Err(install::spawning(Path::new("/bin/sh"), source));
-            }
-        };
-        let wanted = watchdog.stdin.take();
         Ok(Self {
             access,
-            folder: Some(folder),
             postmaster,
-            watchdog,
-            wanted,
+            watch: Some(watch),
         })
     }
 
@@ -255,7 +235,7 @@ impl Server {
     }
 
     fn log(&self) -> String {
-        let path = self.folder.as_ref().map(|folder| folder.path().join("log"));
+        let path = self.watch.as_ref().map(|watch| watch.folder().join("log"));
         let text = path
             .and_then(|path| fs::read_to_string(path).ok())
             .unwrap_or_default();
@@ -263,13 +243,12 @@ impl Server {
         lines[lines.len().saturating_sub(15)..].join("\n")
     }
 
-    /// Closing the watchdog's input ends the server. The server is our child, so that its id stays its own
-    /// until we have waited for it.
+    /// The server is our child, so that its id stays its own until we have waited for it.
     fn end(&mut self) {
-        if self.folder.is_none() {
+        let Some(mut watch) = self.watch.take() else {
             return; // ended before
-        }
-        drop(self.wanted.take());
+        };
+        watch.release();
         let limit = Instant::now() + STOP_WITHIN;
         while matches!(self.postmaster.try_wait(), Ok(None)) {
             if Instant::now() > limit {
@@ -277,8 +256,6 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        let _ = self.watchdog.wait();
-        self.folder = None;
     }
 }
 
@@ -286,28 +263,4 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// Starts the watchdog, in a process group of its own: a Ctrl-C must not end it before the server.
-fn watch(postmaster: &Child, folder: &Path) -> std::io::Result<Child> {
-    let mut watchdog = Command::new("/bin/sh");
-    outlive(&mut watchdog)
-        .process_group(0)
-        .args([
-            "-c",
-            WATCHDOG,
-            "tradewind-postgres-watchdog",
-            &postmaster.id().to_string(),
-        ])
-        .arg(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-}
-
-/// For the one failure between the server's start and its watchdog's.
-fn kill(mut postmaster: Child) {
-    let _ = postmaster.kill();
-    let _ = postmaster.wait();
 }

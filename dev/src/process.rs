@@ -241,6 +241,23 @@ impl Daemon {
         identity.filter(|identity| identity.is_alive())
     }
 
+    /// Whether it was ever started.
+    #[must_use]
+    pub fn was_started(&self) -> bool {
+        self.record_path().is_file()
+    }
+
+    /// That it runs; the error shows the end of its log.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.identity().is_some() {
+            return Ok(());
+        }
+        Err(Error::Ended {
+            component: self.name.clone(),
+            tail: self.tail(),
+        })
+    }
+
     /// Sends a signal; one that has ended is left alone.
     pub fn signal(&self, signal: Signal) -> Result<(), Error> {
         let Some(identity) = self.identity() else {
@@ -284,12 +301,7 @@ impl Daemon {
             let Err(waiting_for) = check().await else {
                 return Ok(());
             };
-            if self.identity().is_none() {
-                return Err(Error::Ended {
-                    component: self.name.clone(),
-                    tail: self.tail(),
-                });
-            }
+            self.check()?;
             if Instant::now() > end {
                 return Err(Error::NotReady {
                     component: self.name.clone(),

@@ -5,7 +5,7 @@ use std::{io, path::Path};
 
 use tokio::process::Command;
 
-use crate::{paths, progress::say};
+use crate::{paths, postgres, progress::say};
 
 /// Why the machine is not ready.
 #[derive(Debug, thiserror::Error)]
@@ -36,53 +36,118 @@ pub enum Error {
     },
 }
 
+/// What a package is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Databases and the agent's image.
+    Story,
+    /// Clusters of our own whose pods run.
+    Nodes,
+    /// The tests, beyond what they start.
+    Tests,
+}
+
+impl Part {
+    /// Everything.
+    pub const ALL: [Self; 3] = [Self::Story, Self::Nodes, Self::Tests];
+}
+
 /// A Debian package and the sign that it is there.
 struct Package {
     name: &'static str,
     purpose: &'static str,
-    /// Whether a node cannot start without it.
-    nodes: bool,
+    part: Part,
     is_there: fn() -> bool,
 }
 
-const PACKAGES: [Package; 5] = [
+const POSTGRESQL: &str = "postgresql";
+
+const PACKAGES: [Package; 9] = [
     Package {
-        name: "postgresql",
+        name: POSTGRESQL,
         purpose: "the regions' databases",
-        nodes: false,
-        is_there: || Path::new("/usr/lib/postgresql").is_dir(),
-    },
-    Package {
-        name: "runc",
-        purpose: "running containers",
-        nodes: true,
-        is_there: || paths::program("runc").is_some(),
-    },
-    Package {
-        name: "iproute2",
-        purpose: "the nodes' network",
-        nodes: true,
-        is_there: || paths::program("ip").is_some(),
-    },
-    Package {
-        name: "util-linux",
-        purpose: "the nodes' mount namespaces",
-        nodes: true,
-        is_there: || paths::program("unshare").is_some() && paths::program("nsenter").is_some(),
+        part: Part::Story,
+        is_there: postgres::is_installed,
     },
     Package {
         name: "ca-certificates",
         purpose: "the agent's image",
-        nodes: false,
+        part: Part::Story,
         is_there: || Path::new("/etc/ssl/certs/ca-certificates.crt").is_file(),
+    },
+    Package {
+        name: "runc",
+        purpose: "running containers",
+        part: Part::Nodes,
+        is_there: || has(&["runc"]),
+    },
+    Package {
+        name: "iproute2",
+        purpose: "the nodes' network",
+        part: Part::Nodes,
+        is_there: || has(&["ip"]),
+    },
+    Package {
+        name: "util-linux",
+        purpose: "the nodes' mount namespaces, and locks",
+        part: Part::Nodes,
+        is_there: || has(&["unshare", "nsenter", "flock"]),
+    },
+    Package {
+        name: "mount",
+        purpose: "the nodes' own folders",
+        part: Part::Nodes,
+        is_there: || has(&["mount"]),
+    },
+    Package {
+        name: "git",
+        purpose: "the repository's own rules",
+        part: Part::Tests,
+        is_there: || has(&["git"]),
+    },
+    Package {
+        name: "openssl",
+        purpose: "a second opinion on signatures",
+        part: Part::Tests,
+        is_there: || has(&["openssl"]),
+    },
+    Package {
+        name: "procps",
+        purpose: "tests that kill",
+        part: Part::Tests,
+        is_there: || has(&["kill"]),
     },
 ];
 
+/// Debian's package makes a cluster and starts it, for nobody here. It asks this file, which its other package brings:
+/// the line is there while the server is installed, and not afterwards. An answer that somebody gave stays.
+const WITHOUT_DEFAULT_CLUSTER: &str = r#": install postgresql without a cluster
+conf=/etc/postgresql-common/createcluster.conf
+line="create_main_cluster = false # while Tradewind's dev installs"
+apt-get install -y -qq --no-install-recommends postgresql-common || exit
+grep -q '^ *create_main_cluster' "$conf" || echo "$line" >>"$conf" || exit
+apt-get install -y -qq --no-install-recommends postgresql
+done=$?
+left=$(grep -vxF "$line" "$conf") && printf '%s\n' "$left" >"$conf"
+exit $done"#;
+
+fn has(programs: &[&str]) -> bool {
+    programs
+        .iter()
+        .all(|program| paths::program(program).is_some())
+}
+
+fn missing(parts: &[Part]) -> Vec<&'static Package> {
+    PACKAGES
+        .iter()
+        .filter(|package| parts.contains(&package.part) && !(package.is_there)())
+        .collect()
+}
+
 /// Whether a node can start here; the error says what is missing and how to get it.
 pub fn check_nodes() -> Result<(), Error> {
-    let missing: Vec<&str> = PACKAGES
+    let missing: Vec<&str> = missing(&[Part::Nodes])
         .iter()
-        .filter(|package| package.nodes && !(package.is_there)())
         .map(|package| package.name)
         .collect();
     if missing.is_empty() {
@@ -95,11 +160,8 @@ pub fn check_nodes() -> Result<(), Error> {
 }
 
 /// Installs what is missing and says so; as root, or with `sudo` that asks for nothing.
-pub async fn setup() -> Result<(), Error> {
-    let missing: Vec<&Package> = PACKAGES
-        .iter()
-        .filter(|package| !(package.is_there)())
-        .collect();
+pub async fn setup(parts: &[Part]) -> Result<(), Error> {
+    let missing = missing(parts);
     if missing.is_empty() {
         say("machine: nothing is missing");
         return Ok(());
@@ -110,17 +172,20 @@ pub async fn setup() -> Result<(), Error> {
             package.name, package.purpose
         ));
     }
-    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    let mut names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    let all = names.join(", ");
     let prefix = prefix(&names).await?;
-    apt(prefix, &["update", "-qq"]).await?;
-    // Without the recommended packages: runc's bring a daemon.
-    let install = [
-        &["install", "-y", "-qq", "--no-install-recommends"],
-        names.as_slice(),
-    ]
-    .concat();
-    apt(prefix, &install).await?;
-    say(&format!("machine: installed {}", names.join(", ")));
+    run(prefix, &["apt-get", "update", "-qq"]).await?;
+    if names.contains(&POSTGRESQL) {
+        run(prefix, &["sh", "-c", WITHOUT_DEFAULT_CLUSTER]).await?;
+        names.retain(|name| *name != POSTGRESQL);
+    }
+    if !names.is_empty() {
+        // Without the recommended packages: runc's bring a daemon.
+        let install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"];
+        run(prefix, &[&install, names.as_slice()].concat()).await?;
+    }
+    say(&format!("machine: installed {all}"));
     Ok(())
 }
 
@@ -146,12 +211,18 @@ async fn prefix(names: &[&str]) -> Result<&'static [&'static str], Error> {
     )))
 }
 
-async fn apt(prefix: &[&str], args: &[&str]) -> Result<(), Error> {
-    let words = [prefix, &["apt-get"], args].concat();
-    let command = words.join(" ");
+async fn run(prefix: &[&str], words: &[&str]) -> Result<(), Error> {
+    // By `env`: sudo keeps no variable of ours.
+    let words = [prefix, &["env", "DEBIAN_FRONTEND=noninteractive"], words].concat();
+    // Of a script, its first line.
+    let command = words
+        .join(" ")
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     let output = Command::new(words[0])
         .args(&words[1..])
-        .env("DEBIAN_FRONTEND", "noninteractive")
         .output()
         .await
         .map_err(|source| Error::Run {

@@ -3,6 +3,7 @@
 //! In: a checkout. Out: a fleet with databases, peers, the operator and `examples/quickstart/`, and what a user would
 //! want to see. Each step may be run again: it finishes what an interrupted one left.
 
+mod clusters;
 pub mod install;
 pub mod peers;
 pub mod programs;
@@ -19,8 +20,8 @@ use std::{
 use clap::Args;
 
 use crate::{
-    build::{self, What},
-    fleet::{self, Fleet, FleetSpec, HUB},
+    build,
+    fleet::{self, Fleet, HUB},
     postgres, process,
     progress::{Progress, say},
     serve, setup,
@@ -94,10 +95,24 @@ pub enum Error {
         missing: String,
     },
     /// Pods are the point of the story.
+    #[error("the story runs pods, and here none would run: {why}")]
+    NoNodes {
+        /// The reason, and what would change it.
+        why: String,
+    },
+    /// The fleet of this name is made of something else than what would be chosen now.
     #[error(
-        "the story needs nodes, and this machine gives the API only (see the reason above); as root, or with sudo, it has them"
+        "the fleet `{name}` is made of {is}, and now it would be {would}: set the environment as it was, \
+         stop it (`dev down --name {name}`), or choose another name"
     )]
-    NoNodes,
+    Another {
+        /// The fleet.
+        name: String,
+        /// What it is made of.
+        is: String,
+        /// What would be chosen.
+        would: String,
+    },
 }
 
 /// The result of a step.
@@ -148,24 +163,14 @@ pub struct Stage {
 impl Stage {
     /// Sets the stage, or what is missing of it.
     pub async fn set(name: &str) -> Result<Self> {
-        setup::setup().await?;
-        build::build(&[What::ControlPlane, What::Node, What::ObjectStore]).await?;
-        let fleet = match Fleet::attach(name) {
-            Ok(fleet) => {
-                say(&format!(
-                    "clusters: fleet {name} is there already; finishing what is missing"
-                ));
-                fleet
-            }
-            Err(_) => Fleet::start(FleetSpec::new(name, &["eu-west", "us-east"])).await?,
-        };
+        let fleet = clusters::ensure(name).await?;
         Self::on(fleet, &[]).await
     }
 
     /// Sets the stage on clusters that run, with more arguments for the operator.
     pub async fn on(fleet: Fleet, operator_args: &[&str]) -> Result<Self> {
         if !fleet.has_nodes() {
-            return Err(Error::NoNodes);
+            return Err(clusters::without_nodes(&fleet));
         }
         let checkout = programs::checkout();
         let step = Progress::start("building tradewind and tradewind-agent");

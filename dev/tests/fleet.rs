@@ -20,14 +20,17 @@ use std::{
 };
 
 use tokio::process::Command;
-use tradewind_dev::fleet::{Cluster, Fleet, FleetSpec};
+use tradewind_dev::{
+    fleet::{Cluster, Fleet, FleetSpec},
+    image,
+};
 
 use crate::{
     access::a_service_account_may_only_what_it_was_given,
     trace::Trace,
     workloads::{
         a_deployment_is_reached_from_the_host, a_job_reads_from_the_host_and_reports,
-        a_pod_with_rights_is_refused, namespace,
+        a_pod_with_rights_is_refused, answers, namespace,
     },
 };
 
@@ -82,6 +85,31 @@ async fn another_fleet_beside_it_does_not_clash(fleet: &Fleet) {
         .unwrap();
 }
 
+/// Nobody but the clusters' owner can load an image: their nodes' status says when it is there. Their pods are reached
+/// through their API servers.
+async fn existing_clusters_are_waited_for(fleet: &Fleet, guest: &Fleet) {
+    let probe = Path::new(env!("CARGO_BIN_EXE_pod-probe"));
+    let loaded_long_ago = timed("known image", guest.load_binary("probe", probe));
+    tokio::time::timeout(Duration::from_mins(1), loaded_long_ago)
+        .await
+        .unwrap()
+        .unwrap();
+    let late = image::of_binary("probe-late", probe, guest.dir()).unwrap();
+    let mut asked = Box::pin(guest.load_image(&late));
+    let early = tokio::time::timeout(Duration::from_secs(4), &mut asked).await;
+    assert!(early.is_err(), "it was not there, and not waited for");
+    fleet.load_image(&late).await.unwrap();
+    asked.await.unwrap();
+
+    let region = guest.cluster("eu-west").unwrap();
+    let way = region.forward(NAMESPACE, "deployment/serve", 8080).await;
+    answers(&way.unwrap().address.to_string());
+    let nowhere = region.forward(NAMESPACE, "deployment/nobody", 80).await;
+    let said = nowhere.unwrap_err().to_string();
+    assert!(said.contains("deployment/nobody"), "{said}");
+    assert!(said.contains("not found"), "{said}");
+}
+
 /// The clusters of one fleet serve as the existing clusters of another, which must not end them.
 async fn existing_clusters_are_used_and_left_alone(fleet: &Fleet) {
     let list: Vec<String> = fleet
@@ -111,7 +139,16 @@ async fn existing_clusters_are_used_and_left_alone(fleet: &Fleet) {
     ])
     .await;
     assert_eq!(String::from_utf8_lossy(&asked.stdout), "node/eu-west\n");
-    assert!(dev(&["down", "--name", &name]).await.status.success());
+    let guest = Fleet::attach(&name).unwrap();
+    timed(
+        "images of existing clusters",
+        existing_clusters_are_waited_for(fleet, &guest),
+    )
+    .await;
+    let stopped = dev(&["down", "--name", &name]).await;
+    assert!(stopped.status.success());
+    let said = String::from_utf8_lossy(&stopped.stderr).into_owned();
+    assert!(said.contains("stays there"), "{said}");
     assert!(fleet.clusters().all(|cluster| cluster.state() == "running"));
 }
 
@@ -145,8 +182,10 @@ async fn pods_run_rules_hold_and_nothing_is_left() {
         an_api_server_can_hang_and_stop_and_come_back(&region),
     )
     .await;
-    another_fleet_beside_it_does_not_clash(&fleet).await;
-    existing_clusters_are_used_and_left_alone(&fleet).await;
+    tokio::join!(
+        another_fleet_beside_it_does_not_clash(&fleet),
+        existing_clusters_are_used_and_left_alone(&fleet),
+    );
 
     let trace = Trace::of(&fleet);
     assert!(

@@ -1,6 +1,23 @@
 //! The PostgreSQL server of the tests: it answers, it keeps its roles apart, and it leaves nothing behind.
 
-use std::net::{IpAddr, Ipv4Addr};
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where its world is not as it should be"
+)]
+
+#[path = "fleet/record.rs"]
+mod record;
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use tradewind_dev::postgres::Server;
 
@@ -18,4 +35,63 @@ async fn a_dropped_server_leaves_nothing() {
     drop(server);
     assert!(!std::path::Path::new(&folder).exists());
     assert!(std::net::TcpStream::connect(access.address()).is_err());
+}
+
+/// What `look` finds, or the test's end.
+fn soon<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "never: {what}");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// Processes that work in this folder: not by the mark that the watchdog goes by.
+fn at_work(folder: &Path) -> Vec<PathBuf> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.map(|entry| entry.path())
+        .filter(|process| {
+            let cwd = fs::read_link(process.join("cwd"));
+            let program = fs::read(process.join("cmdline")).unwrap_or_default();
+            cwd.is_ok_and(|cwd| cwd.starts_with(folder))
+                || String::from_utf8_lossy(&program).contains(&*folder.to_string_lossy())
+        })
+        .collect()
+}
+
+/// The owner is killed while `initdb` runs, which has no server yet that somebody could stop.
+#[test]
+fn a_killed_owner_leaves_no_half_made_server() {
+    let base = tempfile::tempdir().unwrap();
+    // The server's user must get through.
+    fs::set_permissions(base.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    record::record(base.path(), "peers", &base.path().join("peers"), false);
+    let mut owner = Command::new(env!("CARGO_BIN_EXE_dev"))
+        .args(["peers", "--fleet", "peers"])
+        .env("TRADEWIND_RUN", base.path())
+        .env("TMPDIR", base.path())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let folder = soon("a folder with data", || {
+        let all = fs::read_dir(base.path()).unwrap().flatten();
+        let mut folders = all.map(|entry| entry.path());
+        folders.find(|folder| folder.join("data/base").is_dir())
+    });
+    let busy = soon("a process that fills it", || {
+        Some(at_work(&folder)).filter(|busy| busy.len() > 1)
+    });
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    assert!(!folder.join("log").exists(), "initdb was done already");
+    soon("the folder is gone", || (!folder.exists()).then_some(()));
+    soon("all have ended", || {
+        busy.iter().all(|process| !process.exists()).then_some(())
+    });
+    soon("nobody works there", || {
+        at_work(&folder).is_empty().then_some(())
+    });
 }

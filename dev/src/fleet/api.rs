@@ -1,4 +1,4 @@
-//! The two questions that a start asks an API server: is it ready, and is its node.
+//! What a start asks an API server: is it ready, have its controllers begun, is its node ready.
 
 use std::{fs, io, time::Duration};
 
@@ -45,6 +45,19 @@ impl Api {
             Ok(answer) if answer.status().is_success() => Ok(()),
             Ok(answer) => Err(format!("/readyz answers {}", answer.status())),
             Err(_) => Err("/readyz does not answer".into()),
+        }
+    }
+
+    /// The controller manager makes this account in every namespace.
+    pub(super) async fn has_default_account(&self) -> Result<(), String> {
+        let url = format!(
+            "{}/api/v1/namespaces/default/serviceaccounts/default",
+            self.server
+        );
+        match self.client.get(url).send().await {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(_) => Err("no ServiceAccount `default` yet".into()),
+            Err(_) => Err("no answer".into()),
         }
     }
 

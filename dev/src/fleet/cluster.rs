@@ -2,18 +2,21 @@
 
 use std::{
     io,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    process::Output,
+    process::{Output, Stdio},
     sync::Arc,
     time::Duration,
 };
 
 use nix::sys::signal::Signal;
-use tokio::process::Command;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, ChildStdout, Command},
+};
 
 use super::{
-    Error, control_plane,
+    Error, control_plane, existing,
     kubeconfig::{self, Identity},
     node,
     record::Record,
@@ -23,6 +26,25 @@ use crate::{choice::Machinery, image::Image, paths, process::Daemon};
 
 /// How long tokens live: longer than any run.
 const TOKEN_LIFE: &str = "24h";
+
+/// A port-forward begins within a second.
+const FORWARD_WITHIN: Duration = Duration::from_secs(30);
+
+/// A way to a Service through the API server; ends when it is dropped.
+#[derive(Debug)]
+pub struct Forward {
+    /// Where it begins, on this machine.
+    pub address: SocketAddr,
+    /// It ends when nobody takes what it says.
+    _output: Option<BufReader<ChildStdout>>,
+    _child: Child,
+}
+
+/// The line reads `Forwarding from 127.0.0.1:40123 -> 8080`.
+fn forwarded(line: &str) -> Option<SocketAddr> {
+    let rest = line.strip_prefix("Forwarding from ")?;
+    rest.split_once(" -> ")?.0.parse().ok()
+}
 
 /// A running cluster.
 #[derive(Clone, Debug)]
@@ -123,26 +145,26 @@ impl Cluster {
     /// For a person: which components run, or that the cluster is not ours.
     #[must_use]
     pub fn state(&self) -> String {
-        if let Machinery::Existing(_) = self.fleet.machinery {
-            return "an existing cluster".into();
+        match (&self.fleet.machinery, self.broken()) {
+            (Machinery::Existing(_), _) => "an existing cluster".into(),
+            (_, None) => "running".into(),
+            (_, Some(broken)) => broken,
         }
+    }
+
+    /// Which of its components do not run, if any; none of an existing cluster's is ours.
+    pub(super) fn broken(&self) -> Option<String> {
+        if let Machinery::Existing(_) = self.fleet.machinery {
+            return None;
+        }
+        let nodes = self.fleet.nodes.then_some(&node::COMPONENTS);
         let down: Vec<&str> = control_plane::COMPONENTS
             .iter()
-            .chain(
-                self.fleet
-                    .nodes
-                    .then_some(&node::COMPONENTS)
-                    .into_iter()
-                    .flatten(),
-            )
+            .chain(nodes.into_iter().flatten())
             .copied()
             .filter(|component| self.daemon(component).identity().is_none())
             .collect();
-        if down.is_empty() {
-            "running".into()
-        } else {
-            format!("not running: {}", down.join(", "))
-        }
+        (!down.is_empty()).then(|| format!("not running: {}", down.join(", ")))
     }
 
     /// Stops the API server: connections are refused, data stays.
@@ -175,13 +197,10 @@ impl Cluster {
         Ok(self.daemon(control_plane::API_SERVER))
     }
 
-    /// Loads an image into the node; pods name it with `imagePullPolicy: Never`.
+    /// Loads an image into the node, or has it loaded; pods name it with `imagePullPolicy: Never`.
     pub async fn load_image(&self, image: &Image) -> Result<(), Error> {
         if let Machinery::Existing(_) = self.fleet.machinery {
-            return Err(Error::LoadYourself {
-                cluster: self.name.clone(),
-                archive: image.archive.clone(),
-            });
+            return existing::load(self, image).await;
         }
         if !self.fleet.nodes {
             return Err(Error::NoNode {
@@ -226,9 +245,9 @@ impl Cluster {
             let mut child = self
                 .kubectl_command()
                 .args(args)
-                .stdin(std::process::Stdio::piped())
-                .stdout(std::process::Stdio::piped())
-                .stderr(std::process::Stdio::piped())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
                 .spawn()?;
             if let Some(mut stdin) = child.stdin.take() {
                 tokio::io::AsyncWriteExt::write_all(&mut stdin, manifest.as_bytes()).await?;
@@ -237,6 +256,47 @@ impl Cluster {
         };
         let output = run.await.map_err(|source| self.file_error(source))?;
         self.printed(args, &output)
+    }
+
+    /// A port of this machine's own that leads to `service/<name>` or another target of `kubectl port-forward`, where
+    /// pods are not reached from here.
+    pub async fn forward(
+        &self,
+        namespace: &str,
+        target: &str,
+        port: u16,
+    ) -> Result<Forward, Error> {
+        let mut child = self
+            .kubectl_command()
+            .args(["port-forward", "-n", namespace, target])
+            .arg(format!(":{port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|source| self.file_error(source))?;
+        let mut line = String::new();
+        let mut output = child.stdout.take().map(BufReader::new);
+        if let Some(output) = &mut output {
+            let _ = tokio::time::timeout(FORWARD_WITHIN, output.read_line(&mut line)).await;
+        }
+        if let Some(address) = forwarded(&line) {
+            return Ok(Forward {
+                address,
+                _output: output,
+                _child: child,
+            });
+        }
+        let _ = child.start_kill();
+        let output = child.wait_with_output().await.map(|output| output.stderr);
+        Err(Error::Forward {
+            cluster: self.name.clone(),
+            target: target.to_owned(),
+            output: String::from_utf8_lossy(&output.unwrap_or_default())
+                .trim()
+                .to_owned(),
+        })
     }
 
     fn printed(&self, args: &[&str], output: &Output) -> Result<String, Error> {

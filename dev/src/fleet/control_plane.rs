@@ -19,6 +19,8 @@ use crate::{
 
 /// Alone it takes 5 s; beside other clusters and a compiler on two cores, many times that.
 const READY_WITHIN: Duration = Duration::from_mins(3);
+/// How often what has started is looked at while something else is waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// The services' network: nothing routes it, as no proxy runs.
 const SERVICES: &str = "10.0.0.0/24";
 
@@ -70,17 +72,41 @@ pub(super) fn kubeconfig_of(cluster: &Cluster, user: &str) -> PathBuf {
     cluster.dir().join(format!("{user}.kubeconfig"))
 }
 
-/// Starts all of it and waits until the API server is ready.
+/// Starts all of it, and waits until the API server is ready and the controllers have begun.
 pub(super) async fn start(cluster: &Cluster) -> Result<(), Error> {
     Daemon::start(&etcd(cluster))?;
     start_api_server(cluster).await?;
-    for launch in [controller_manager(cluster), scheduler(cluster)] {
-        // `setup-envtest` brings only etcd and an API server: then there are no controllers.
-        if launch.program.is_file() {
-            Daemon::start(&launch)?;
-        }
+    // `setup-envtest` brings only etcd and an API server: then there are no controllers.
+    if !controller_manager(cluster).program.is_file() {
+        return Ok(());
     }
-    Ok(())
+    let manager = Daemon::start(&controller_manager(cluster))?;
+    Daemon::start(&scheduler(cluster))?;
+    let api = api(cluster)?;
+    let begun = manager.ready(READY_WITHIN, || api.has_default_account());
+    tokio::select! {
+        begun = begun => Ok(begun?),
+        ended = ended(cluster) => Err(ended),
+    }
+}
+
+/// That all that was started here still runs.
+pub(super) fn check(cluster: &Cluster) -> Result<(), Error> {
+    COMPONENTS
+        .iter()
+        .map(|component| cluster.daemon(component))
+        .filter(Daemon::was_started)
+        .try_for_each(|daemon| Ok(daemon.check()?))
+}
+
+/// Returns when something of it has ended: what is waited for would never come.
+pub(super) async fn ended(cluster: &Cluster) -> Error {
+    loop {
+        if let Err(ended) = check(cluster) {
+            return ended;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// Starts the API server, for the first time or again, and waits until it is ready.

@@ -54,6 +54,16 @@ pub enum Error {
         /// Those it has.
         there: Vec<String>,
     },
+    /// Of existing clusters nobody but their owner knows how their pods reach this machine.
+    #[error(
+        "set `TRADEWIND_HOST_ADDRESS` to an address of this machine that the pods of the existing clusters reach{} \
+         (for kind and k3d, the gateway of their Docker network: `docker network inspect kind`)",
+        given.as_ref().map(|given| format!("; `{given}` is none")).unwrap_or_default()
+    )]
+    HostAddress {
+        /// What it is set to.
+        given: Option<String>,
+    },
     /// The run directory hides behind the nodes' own folders.
     #[error("fleets cannot be kept in {}: nodes have their own `/run`, `/var/lib` and `/var/log`; set `TRADEWIND_RUN` to another folder", dir.display())]
     Hidden {
@@ -107,16 +117,30 @@ pub enum Error {
         cluster: String,
         /// The image.
         image: String,
-        /// What `ctr` said.
+        /// What the loading program said.
         output: String,
     },
-    /// An existing cluster's node is not ours to load images into.
-    #[error("cluster {cluster} is not ours: load {} into it yourself (`kind load image-archive`, `k3d image import`)", archive.display())]
+    /// Nobody loaded the image into an existing cluster's nodes.
+    #[error("cluster {cluster}: its nodes still lack the image {image} ({}): {how}", archive.display())]
     LoadYourself {
         /// The cluster.
         cluster: String,
         /// The image.
+        image: String,
+        /// The image as a file.
         archive: PathBuf,
+        /// What to do.
+        how: String,
+    },
+    /// `kubectl port-forward` did not begin.
+    #[error("cluster {cluster}: `kubectl port-forward` to {target} does not begin: {output}")]
+    Forward {
+        /// The cluster.
+        cluster: String,
+        /// Where to.
+        target: String,
+        /// What it said.
+        output: String,
     },
     /// The cluster has an API only.
     #[error("cluster {cluster} has no node: pods do not run in an API-only fleet")]

@@ -104,9 +104,12 @@ pub(super) async fn start_kubelet(cluster: &Cluster) -> Result<(), Error> {
         .env(super::MARK, &cluster.record().dir);
     let api = control_plane::api(cluster)?;
     let daemon = Daemon::start(&launch)?;
-    Ok(daemon
-        .ready(NODE_WITHIN, || api.node_is_ready(cluster.name()))
-        .await?)
+    let ready = daemon.ready(NODE_WITHIN, || api.node_is_ready(cluster.name()));
+    // The controllers take the new node's taint away.
+    tokio::select! {
+        ready = ready => Ok(ready?),
+        ended = control_plane::ended(cluster) => Err(ended),
+    }
 }
 
 /// Loads an image into the node.

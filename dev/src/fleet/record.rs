@@ -12,6 +12,8 @@ use super::slot::Slot;
 use crate::{choice::Machinery, process::Identity};
 
 const FILE: &str = "fleet.json";
+/// The same before it is whole.
+pub(super) const UNFINISHED: &str = ".fleet.json";
 
 /// A fleet, as recorded in its run directory.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,7 +47,7 @@ impl Record {
 
     /// Whole or not at all: a reader may come at any time.
     pub(super) fn write(&self) -> io::Result<()> {
-        let temporary = self.dir.join(".fleet.json");
+        let temporary = self.dir.join(UNFINISHED);
         fs::write(&temporary, serde_json::to_vec_pretty(self)?)?;
         fs::rename(temporary, self.dir.join(FILE))
     }

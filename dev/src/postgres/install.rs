@@ -11,10 +11,14 @@ use std::process::{Command, Stdio};
 use nix::unistd::{Uid, User};
 use tempfile::TempDir;
 
+use super::watch::MARK;
 use super::{Error, Result, SUPERUSER};
 
 /// Debian keeps each major version's programs in a folder of its own below this one.
 const VERSIONS: &str = "/usr/lib/postgresql";
+
+/// What we run of them.
+const USED: [&str; 4] = ["initdb", "postgres", "psql", "pg_dump"];
 
 /// Every address may knock; each needs its password.
 const HBA: &str = "host all all 0.0.0.0/0 scram-sha-256\nhost all all ::0/0 scram-sha-256\n";
@@ -35,13 +39,15 @@ impl Owner {
     }
 
     /// A command that will run as the owner, and that a Ctrl-C in our terminal does not reach.
-    pub(super) fn command(self, program: &Path) -> Command {
+    /// The watchdog of `folder` ends it.
+    pub(super) fn command(self, program: &Path, folder: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .process_group(0)
             .current_dir("/")
             .env_clear()
-            .env("LC_ALL", "C.UTF-8");
+            .env("LC_ALL", "C.UTF-8")
+            .env(MARK, folder);
         command.env(
             "PATH",
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -68,17 +74,20 @@ impl Owner {
     }
 }
 
-/// The programs of the newest version that has a server.
+/// The programs of the newest version that has a server: the client's package alone makes a folder as well.
 pub(super) fn newest_programs() -> Result<PathBuf> {
-    let versions = fs::read_dir(VERSIONS).map_err(|_| Error::Missing)?;
+    newest_below(Path::new(VERSIONS))
+}
+
+fn newest_below(versions: &Path) -> Result<PathBuf> {
+    let versions = fs::read_dir(versions).map_err(|_| Error::Missing)?;
     versions
         .filter_map(|entry| {
             let entry = entry.ok()?;
             let version: u32 = entry.file_name().to_str()?.parse().ok()?;
             let programs = entry.path().join("bin");
-            programs
-                .join("initdb")
-                .exists()
+            USED.iter()
+                .all(|program| programs.join(program).exists())
                 .then_some((version, programs))
         })
         .max()
@@ -97,7 +106,7 @@ pub(super) async fn init(
     fs::write(&word, password)
         .and_then(|()| owner.give(&word))
         .map_err(Error::Folder)?;
-    let mut command = owner.command(&programs.join("initdb"));
+    let mut command = owner.command(&programs.join("initdb"), folder);
     command
         .args([
             "--username",
@@ -161,5 +170,28 @@ pub(super) fn spawning(program: &Path, source: io::Error) -> Error {
     Error::Spawn {
         program: program.display().to_string(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_without_a_server_is_passed_over() {
+        let versions = tempfile::tempdir().unwrap();
+        let install = |version: &str, programs: &[&str]| {
+            let folder = versions.path().join(version).join("bin");
+            fs::create_dir_all(&folder).unwrap();
+            for program in programs {
+                fs::write(folder.join(program), "").unwrap();
+            }
+            folder
+        };
+        install("17", &["psql", "pg_dump"]);
+        assert!(matches!(newest_below(versions.path()), Err(Error::Missing)));
+        install("9", &USED);
+        let newest = install("15", &USED);
+        assert_eq!(newest_below(versions.path()).unwrap(), newest);
     }
 }

@@ -28,7 +28,8 @@ pub fn checkout() -> PathBuf {
     dev.parent().unwrap_or(dev).to_owned()
 }
 
-/// Builds both binaries, unless they are fresh. Each with its own feature alone, as they are shipped.
+/// Builds both binaries, unless they are fresh: like every other target of this checkout, unoptimised and with both
+/// features, so that nothing is compiled twice. What ships has its own feature alone; `make features` compiles that.
 pub async fn build(checkout: &Path) -> Result<Programs> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = tokio::process::Command::new(cargo)

@@ -49,7 +49,9 @@ pub async fn secrets(fleet: &Fleet, info: &Info) -> Result<()> {
             ),
             install::secret(TENANT, "aurora-shop", &[("token", &info.merchant_token)]),
         ];
-        install::apply(&region, &manifests.join("\n---\n")).await?;
+        // JSON in YAML: what begins with a brace is JSON to kubectl, and older ones take no second document of it.
+        let manifests = manifests.map(|secret| format!("---\n{secret}\n"));
+        install::apply(&region, &manifests.concat()).await?;
     }
     Ok(())
 }

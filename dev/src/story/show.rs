@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::{Result, Stage, install::TENANT, quickstart, settle};
 use crate::{
+    choice::Machinery,
     fleet::{Cluster, HUB},
     progress::{Progress, say},
     serve::platform::{Load, Scheme, Sender},
@@ -15,6 +16,8 @@ use crate::{
 const SOON: Duration = Duration::from_secs(120);
 /// The region in which the webhook and the feed are shown.
 const SHOWN: &str = "eu-west";
+/// The port of a connector's Service.
+const SERVICE_PORT: u16 = 80;
 const CHANNEL: &str = "aurora-instagram";
 
 /// Webhook, feed, retention; then everything at a glance.
@@ -46,7 +49,7 @@ fn heading(text: &str) {
 async fn webhook(stage: &Stage) -> Result<String> {
     let step = Progress::start("a signed webhook to the connector");
     let region = stage.fleet.cluster(SHOWN)?;
-    let targets = settle::until("connector addresses", SOON, || async {
+    let mut targets = settle::until("connector addresses", SOON, || async {
         let found = quickstart::connector_addresses(&region, CHANNEL).await?;
         let found: Vec<SocketAddr> = found
             .iter()
@@ -59,6 +62,14 @@ async fn webhook(stage: &Stage) -> Result<String> {
         })
     })
     .await?;
+    // Existing clusters have no route for this machine to their pods.
+    let mut forward = None;
+    if let Machinery::Existing(_) = stage.fleet.machinery() {
+        let service = format!("service/{CHANNEL}-connector");
+        let way = region.forward(TENANT, &service, SERVICE_PORT).await?;
+        targets = vec![way.address];
+        forward = Some(way);
+    }
     let (_keep, targets) = watch::channel(targets);
     let secrets = &stage.info.platform_secrets["aurora-meta"];
     let path = format!("/webhooks/{TENANT}/{CHANNEL}");
@@ -74,6 +85,7 @@ async fn webhook(stage: &Stage) -> Result<String> {
         run,
     };
     let sent = sender.send(&load).await;
+    drop(forward);
     let Some(acknowledged) = sent.acknowledged.first() else {
         return Err(super::serve::Error::GivenUp {
             given_up: sent.given_up,
@@ -98,32 +110,16 @@ async fn webhook(stage: &Stage) -> Result<String> {
 
 async fn feed(stage: &Stage, hub: &Cluster) -> Result<String> {
     let step = Progress::start("a feed in every region");
+    let channel = || settle::get(hub, "socialchannel", Some(TENANT), CHANNEL);
+    // An earlier run has left its success: what is waited for is another.
+    let before = successes(&channel().await?.unwrap_or_default());
     let asked = quickstart::fresh_request();
     quickstart::run_as(hub, ("socialchannel", Some(TENANT), CHANNEL), &asked).await?;
     settle::until("the feed's report", SOON, || async {
-        let Some(object) = settle::get(hub, "socialchannel", Some(TENANT), CHANNEL).await? else {
+        let Some(object) = channel().await? else {
             return Ok(Err("the channel is not there".to_owned()));
         };
-        let regions = object
-            .pointer("/status/regions")
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        let waiting: Vec<String> = regions
-            .iter()
-            .filter(|region| {
-                region["lastHandledRunAt"] != asked.as_str()
-                    || region["feeds"]
-                        .as_array()
-                        .is_none_or(|feeds| feeds.iter().any(|feed| feed["lastSuccess"].is_null()))
-            })
-            .map(|region| format!("{}: {}", region["name"], region["feeds"]))
-            .collect();
-        Ok(if regions.is_empty() || !waiting.is_empty() {
-            Err(waiting.join("; "))
-        } else {
-            Ok(())
-        })
+        Ok(written(&object, &asked, &before))
     })
     .await?;
     step.done("written");
@@ -140,6 +136,49 @@ async fn feed(stage: &Stage, hub: &Cluster) -> Result<String> {
         .map(|line| line.chars().take(160).collect::<String>())
         .collect::<Vec<_>>()
         .join("\n"))
+}
+
+fn regions(object: &Value) -> impl Iterator<Item = &Value> {
+    let regions = object.pointer("/status/regions").and_then(Value::as_array);
+    regions.into_iter().flatten()
+}
+
+/// When each feed in each region last succeeded.
+fn successes(channel: &Value) -> BTreeMap<(String, String), Value> {
+    let name = |of: &Value| of["name"].as_str().unwrap_or_default().to_owned();
+    regions(channel)
+        .flat_map(|region| {
+            let feeds = region["feeds"].as_array().into_iter().flatten();
+            feeds.map(move |feed| ((name(region), name(feed)), feed["lastSuccess"].clone()))
+        })
+        .collect()
+}
+
+/// Whether every region has made the Jobs that were asked for, and each feed has succeeded since `before`.
+fn written(
+    channel: &Value,
+    asked: &str,
+    before: &BTreeMap<(String, String), Value>,
+) -> std::result::Result<(), String> {
+    let now = successes(channel);
+    let mut waiting: Vec<String> = regions(channel)
+        .filter(|region| {
+            region["lastHandledRunAt"] != asked
+                || region["feeds"].as_array().is_none_or(Vec::is_empty)
+        })
+        .map(|region| format!("{}: not begun", region["name"]))
+        .collect();
+    let old = now
+        .iter()
+        .filter(|(feed, success)| success.is_null() || before.get(feed) == Some(success));
+    waiting.extend(old.map(|((region, feed), _)| format!("{region}: {feed} is not written")));
+    if now.is_empty() {
+        Err("no region in status".into())
+    } else if waiting.is_empty() {
+        Ok(())
+    } else {
+        Err(waiting.join("; "))
+    }
 }
 
 /// Preview, approval, run.
@@ -214,4 +253,37 @@ pub(super) fn go_on(stage: &Stage) {
          dev kubectl --name {name} eu-west -- get all -n {TENANT}\n         \
          (dev is `cargo run -q -p tradewind-dev --bin dev --`)\nstop:    make down"
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn channel(handled: &str, success: &Value) -> Value {
+        json!({"status": {"regions": [{
+            "name": "eu-west", "lastHandledRunAt": handled,
+            "feeds": [{"name": "full", "lastSuccess": success}],
+        }]}})
+    }
+
+    #[test]
+    fn a_feed_is_written_when_the_run_that_was_asked_for_has_succeeded() {
+        let earlier = json!("2026-01-01T00:00:00Z");
+        let later = json!("2026-01-01T00:01:00Z");
+        let before = successes(&channel("1", &earlier));
+        let written = |handled, success: &Value| written(&channel(handled, success), "2", &before);
+        assert!(written("1", &earlier).is_err());
+        assert_eq!(
+            written("2", &earlier),
+            Err("eu-west: full is not written".into())
+        );
+        assert!(written("1", &later).is_err());
+        assert_eq!(written("2", &later), Ok(()));
+        assert!(super::written(&Value::Null, "2", &before).is_err());
+        let first = BTreeMap::new();
+        assert!(super::written(&channel("2", &Value::Null), "2", &first).is_err());
+        assert_eq!(super::written(&channel("2", &earlier), "2", &first), Ok(()));
+    }
 }

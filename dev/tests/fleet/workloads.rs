@@ -134,8 +134,13 @@ pub(crate) async fn a_deployment_is_reached_from_the_host(cluster: &Cluster, ima
         .pointer("/items/0/status/podIP")
         .and_then(Value::as_str)
         .unwrap();
+    answers(&format!("{address}:8080"));
+}
+
+/// That the deployment answers at this address.
+pub(crate) fn answers(address: &str) {
     let mut answer = String::new();
-    let mut stream = TcpStream::connect((address, 8080)).unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
     stream
         .write_all(b"GET / HTTP/1.1\r\nHost: pod\r\n\r\n")
         .unwrap();
