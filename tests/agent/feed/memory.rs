@@ -2,8 +2,8 @@
 //!
 //! The agent is built as it ships for this (profile `measured`): without optimisation a million items take minutes.
 //! Measured is the peak of a control group that holds nothing but the agent: its own memory and the page cache
-//! that it causes, as a pod's limit counts them. Where no group can be made (no root), the process's own peak is
-//! taken instead, which leaves the page cache out, and the test says so.
+//! that it causes, as a pod's limit counts them. Where no group can be made, the test fails and says what mends it: the
+//! process's own peak would leave the page cache out.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -29,14 +29,25 @@ struct Group {
 }
 
 impl Group {
-    /// A new group below our own; none where we may not make one.
-    fn new(name: &str) -> Option<Self> {
-        let (root, peak) = memory_groups()?;
+    /// A new group; the error says what mends it.
+    fn new(root: &Path, name: &str) -> Result<Self, String> {
+        let (root, peak) = memory_groups(root)?;
         let folder = root.join(format!("tradewind-{name}-{}", std::process::id()));
-        fs::create_dir(&folder).ok()?;
+        fs::create_dir(&folder).map_err(|error| {
+            format!(
+                "cannot make the control group {} ({error}): run this as root, `sudo -E env \"PATH=$PATH\" make test`, \
+                 and in a container with its own, writable control groups",
+                folder.display()
+            )
+        })?;
         let group = Self { folder, peak };
-        fs::read_to_string(group.folder.join(peak)).ok()?;
-        Some(group)
+        match fs::read_to_string(group.folder.join(peak)) {
+            Ok(_) => Ok(group),
+            Err(error) => Err(format!(
+                "the control group {} has no {peak} ({error}): version 2 has it since Linux 5.19",
+                group.folder.display()
+            )),
+        }
     }
 
     fn peak(&self) -> u64 {
@@ -52,17 +63,23 @@ impl Drop for Group {
 }
 
 /// Where memory groups are made: version 1, or version 2 with the controller switched on.
-fn memory_groups() -> Option<(PathBuf, &'static str)> {
-    let first = Path::new("/sys/fs/cgroup/memory");
+fn memory_groups(root: &Path) -> Result<(PathBuf, &'static str), String> {
+    let first = root.join("memory");
     if first.is_dir() {
-        return Some((first.to_owned(), "memory.max_usage_in_bytes"));
+        return Ok((first, "memory.max_usage_in_bytes"));
     }
-    let second = Path::new("/sys/fs/cgroup");
-    let controllers = fs::read_to_string(second.join("cgroup.subtree_control")).ok()?;
-    controllers
+    let switches = root.join("cgroup.subtree_control");
+    let on = fs::read_to_string(&switches).unwrap_or_default();
+    if on
         .split_whitespace()
         .any(|controller| controller == "memory")
-        .then(|| (second.to_owned(), "memory.peak"))
+    {
+        return Ok((root.to_owned(), "memory.peak"));
+    }
+    Err(format!(
+        "no control group counts memory here: as root, `echo +memory > {}`",
+        switches.display()
+    ))
 }
 
 /// The agent as it ships. Cargo itself knows whether there is anything to build.
@@ -105,16 +122,14 @@ async fn optimised() -> PathBuf {
 
 /// Runs the agent in a group of its own and gives its peak.
 async fn peak(world: &World, name: &str) -> (u64, Ended) {
-    let group = Group::new(name);
+    let group = Group::new(Path::new("/sys/fs/cgroup"), name).unwrap_or_else(|why| panic!("{why}"));
     let agent = world.command();
     let mut command = Command::new("sh");
-    let enter = group.as_ref().map_or(String::new(), |group| {
-        format!("echo $$ > {}/cgroup.procs && ", group.folder.display())
-    });
+    let enter = format!("echo $$ > {}/cgroup.procs", group.folder.display());
     // The shell enters the group and becomes the agent, so that the group never holds anything else for long.
     command
         .arg("-c")
-        .arg(format!("{enter}exec \"$0\" \"$@\""))
+        .arg(format!("{enter} && exec \"$0\" \"$@\""))
         .arg(agent.get_program())
         .args(agent.get_args())
         .process_group(0);
@@ -131,10 +146,6 @@ async fn peak(world: &World, name: &str) -> (u64, Ended) {
     });
     let ended = world.wait(child).await;
     let own = watched.await.unwrap();
-    let Some(group) = group else {
-        println!("no control group can be made here: the process's own peak is measured");
-        return (own, ended);
-    };
     println!(
         "{name}: group peak {} KiB, process peak {} KiB",
         group.peak() / 1024,
@@ -149,6 +160,20 @@ fn high_water(status: &Path) -> Option<u64> {
     let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024)
+}
+
+#[test]
+fn where_no_group_can_be_made_the_failure_says_what_mends_it() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path();
+    let new = || Group::new(path, "none").err().unwrap();
+    assert!(new().contains("echo +memory > "), "{}", new());
+    fs::write(path.join("cgroup.subtree_control"), "cpu memory\n").unwrap();
+    assert!(new().contains("Linux 5.19"), "{}", new());
+    // Version 1, and a folder in which none can be made.
+    fs::write(path.join("cgroup.subtree_control"), "cpu\n").unwrap();
+    std::os::unix::fs::symlink("/proc/self", path.join("memory")).unwrap();
+    assert!(new().contains("run this as root"), "{}", new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
