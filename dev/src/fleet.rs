@@ -362,3 +362,19 @@ async fn start_cluster(cluster: Cluster) -> Result<(), Error> {
         source: Box::new(source),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_start_that_was_killed_before_its_record_is_begun_again() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(was_never_recorded(dir.path()));
+        fs::write(dir.path().join(NODES), "").unwrap();
+        fs::write(dir.path().join(record::UNFINISHED), "{").unwrap();
+        assert!(was_never_recorded(dir.path()));
+        fs::write(dir.path().join("somebody's"), "").unwrap();
+        assert!(!was_never_recorded(dir.path()));
+    }
+}
