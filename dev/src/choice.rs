@@ -116,7 +116,7 @@ pub fn choose(offer: &Offer, clusters: &[String], nodes: bool) -> Result<Choice,
         (true, true) => "our own build of Kubernetes with a real node per cluster".to_owned(),
         (true, false) => {
             "our own build of Kubernetes, API only: nodes need root, so pods do not run \
-             (for the whole, as root: `sudo -E env \"PATH=$PATH\" make up`)"
+             (for the whole, as root: `sudo env \"PATH=$PATH\" \"HOME=$HOME\" make up`)"
                 .to_owned()
         }
         (false, _) => "our own build of Kubernetes, API only as asked".to_owned(),

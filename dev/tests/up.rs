@@ -121,7 +121,7 @@ fn without_root_the_refusal_says_what_to_type() {
     let said = machine.refusal(command.current_dir("/"));
     assert!(said.contains("nodes need root"), "{said}");
     assert!(
-        said.contains("sudo -E env \"PATH=$PATH\" make up"),
+        said.contains("sudo env \"PATH=$PATH\" \"HOME=$HOME\" make up"),
         "{said}"
     );
 }

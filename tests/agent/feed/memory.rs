@@ -35,7 +35,7 @@ impl Group {
         let folder = root.join(format!("tradewind-{name}-{}", std::process::id()));
         fs::create_dir(&folder).map_err(|error| {
             format!(
-                "cannot make the control group {} ({error}): run this as root, `sudo -E env \"PATH=$PATH\" make test`, \
+                "cannot make the control group {} ({error}): run this as root, `sudo env \"PATH=$PATH\" \"HOME=$HOME\" make test`, \
                  and in a container with its own, writable control groups",
                 folder.display()
             )
