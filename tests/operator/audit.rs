@@ -51,8 +51,11 @@ impl Mark {
     /// Reads since that a cache should have saved: no watch with its first list, and no probe.
     pub(crate) fn reads(&self) -> Vec<Request> {
         let mut requests = self.requests();
+        // A list of one object by its name is a read of it: its audit line names the object, other lists' name none.
         requests.retain(|r| {
-            r.verb == "get" && !(r.resource == "namespaces" && r.name == "kube-system")
+            let is_probe = r.resource == "namespaces" && r.name == "kube-system";
+            let is_read = r.verb == "get" || (r.verb == "list" && !r.name.is_empty());
+            is_read && !is_probe
         });
         requests.retain(|r| !r.resource.is_empty());
         requests
