@@ -172,7 +172,7 @@ impl Pass<'_> {
         for child in &group.children {
             let brought = match child.id.kind {
                 ChildKind::Job => self.start(child, schedule.as_ref()).await,
-                _ => self.bring(child).await,
+                _ => self.bring(child, applied).await,
             };
             match brought {
                 Ok(live) => {
@@ -213,12 +213,16 @@ impl Pass<'_> {
     }
 
     /// Makes one object as declared, with no request when it is.
-    async fn bring(&self, child: &Child) -> Result<Live, Fault> {
+    async fn bring(&self, child: &Child, applied: &mut Applied) -> Result<Live, Fault> {
         self.check_known(&child.id)?;
         let (region, seen) = (self.site.region, self.seen(&child.id));
         match (self.applier.memory.recall(region, child, seen), seen) {
             (Recall::Settled, Some(live)) => return Ok(live.clone()),
-            (Recall::Underway(live), _) => return Ok(*live),
+            (Recall::Underway(live), _) => {
+                // Or the watch has shown it already and then its end: only another look tells.
+                applied.again = applied.again.max(Some(Again::Soon));
+                return Ok(*live);
+            }
             (Recall::Nothing | Recall::Settled, _) => {}
         }
         let after = match (steps::need(child, seen), seen) {
