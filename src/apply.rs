@@ -60,6 +60,8 @@ pub struct Site<'a> {
     pub unknown: &'a BTreeMap<(ChildKind, String), String>,
     /// What status remembers.
     pub inventory: &'a [InventoryEntry],
+    /// Those of its namespaces that are known not to be there: nothing is in them, and nobody has rights to look.
+    pub gone: &'a BTreeSet<&'a str>,
 }
 
 /// What came of it in one region.
@@ -81,6 +83,19 @@ impl Applied {
     fn fault(&mut self, id: &ChildRef, fault: &Fault) {
         self.again = self.again.max(Some(fault.again()));
         self.troubles.extend(fault.trouble(id));
+    }
+
+    /// Says of which kinds in which namespaces it isn't known what is there: something of ours may be, so that nothing
+    /// there counts as gone.
+    pub fn unseen(&mut self, unknown: &BTreeMap<(ChildKind, String), String>) {
+        for ((kind, namespace), why) in unknown {
+            let all = ChildRef {
+                kind: *kind,
+                namespace: namespace.clone(),
+                name: "*".to_owned(),
+            };
+            self.fault(&all, &Fault::Unseen { why: why.clone() });
+        }
     }
 }
 
@@ -293,6 +308,10 @@ impl Pass<'_> {
             self.remove(&live.id, &live.uid, applied).await;
         }
         for entry in steps::lost(declared, self.site.ours, self.site.inventory) {
+            if self.site.gone.contains(entry.namespace.as_str()) {
+                applied.gone.insert(entry.uid.clone());
+                continue;
+            }
             let Some(id) = ChildRef::from_entry(entry) else {
                 continue;
             };

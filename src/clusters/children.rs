@@ -224,6 +224,13 @@ impl Children {
             .map(|names| names.keys().filter(stays).cloned().collect())
     }
 
+    /// Whether it is known that there is no such namespace; one that is being deleted is still there.
+    pub(super) fn is_gone(&self, namespace: &str) -> bool {
+        let held = self.read();
+        let all = held.namespaces.as_ref();
+        all.is_some_and(|all| !all.contains_key(namespace))
+    }
+
     /// Drops the caches of namespaces that are gone or no longer ours, and names those that have none yet, with
     /// whether each is the run namespace.
     pub(super) fn rescope(&self, wanted: &Namespaces) -> (Vec<String>, Vec<(String, bool)>) {

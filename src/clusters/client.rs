@@ -61,6 +61,12 @@ impl RegionClient {
         self.children.namespaces()
     }
 
+    /// Whether it is known that there is no such namespace, not even one that is being deleted.
+    #[must_use]
+    pub fn is_gone(&self, namespace: &str) -> bool {
+        self.children.is_gone(namespace)
+    }
+
     /// What is known of one object of ours. `None`: it is known not to be there (an object without our labels is
     /// never known).
     pub fn cached<K: Child>(

@@ -82,7 +82,7 @@ async fn one<W, O>(
 where
     W: Workloads,
 {
-    let applied = match tokio::time::timeout(REGION_DEADLINE, apply(applier, task)).await {
+    let mut applied = match tokio::time::timeout(REGION_DEADLINE, apply(applier, task)).await {
         Ok(applied) => applied,
         Err(_) => Some(overdue(task.region)),
     };
@@ -97,10 +97,16 @@ where
             return (seen, applied.and_then(|a| a.again));
         }
     };
+    if let Some(applied) = &mut applied {
+        applied.unseen(&view.unknown);
+    }
     let withdrawing = matches!(task.plan, RegionPlan::Withdraw(_));
     let inventory = match task.plan {
         RegionPlan::Leave(_) => Vec::new(),
-        _ => observe::inventory(&view.ours, applied.as_ref(), task.old, withdrawing),
+        _ => {
+            let seen = (view.ours.as_slice(), &view.unknown);
+            observe::inventory(seen, applied.as_ref(), task.old, withdrawing)
+        }
     };
     let applied = applied.unwrap_or_default();
     let seen = Seen::Known {
@@ -113,12 +119,17 @@ where
 
 /// None where nothing is to be touched.
 async fn apply<W: Workloads>(applier: &Applier, task: &Task<'_, W>) -> Option<Applied> {
+    let namespaces = task.old.iter().map(|entry| entry.namespace.as_str());
+    let gone = namespaces
+        .filter(|namespace| task.view.client.is_gone(namespace))
+        .collect();
     let site = Site {
         region: task.region,
         client: task.view.client.client(),
         ours: &task.view.ours,
         unknown: &task.view.unknown,
         inventory: task.old,
+        gone: &gone,
     };
     match task.plan {
         RegionPlan::Run(workloads) | RegionPlan::Pause(workloads, _) => {

@@ -264,6 +264,81 @@ fn a_namespace_that_is_going_gets_nothing_new() {
     });
 }
 
+async fn give_rights(world: &World, region: &str) {
+    let checkout = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rights = install::region_rights(checkout, &[TENANT]).unwrap();
+    install::apply(&world.cluster(region), &rights)
+        .await
+        .unwrap();
+}
+
+async fn channel_goes(world: &World, name: &str) {
+    world
+        .until("the channel goes", async || {
+            let left = world.channel(name).await;
+            if left.is_null() {
+                Ok(())
+            } else {
+                Err(format!("{:?}", condition(&left, "Deleting")))
+            }
+        })
+        .await;
+}
+
+#[test]
+fn a_namespace_that_went_first_holds_no_deletion_up() {
+    with_operator(|world| async move {
+        world.converged().await;
+        // With it go the rights to look into it.
+        let gone = ["delete", "namespace", TENANT];
+        world.cluster("us-east").kubectl(&gone).await.unwrap();
+        delete(&world, "socialchannel", "instagram").await;
+        channel_goes(&world, "instagram").await;
+        give_rights(&world, "us-east").await;
+    });
+}
+
+#[test]
+fn what_cannot_be_seen_is_not_called_gone() {
+    with_operator(|mut world| async move {
+        world.converged().await;
+        world.stop().await;
+        let rights = "tradewind-region-tenant";
+        world
+            .cluster("us-east")
+            .kubectl(&["delete", "rolebinding", rights, "-n", TENANT])
+            .await
+            .unwrap();
+        delete(&world, "socialchannel", "instagram").await;
+        world.start().await;
+        world
+            .until("the channel says what it cannot see", async || {
+                let channel = world.channel("instagram").await;
+                let said = condition(&channel, "Deleting");
+                let stalled = condition(&channel, "Stalled");
+                let named = said.2.contains("us-east") && said.2.contains("may not be read");
+                if named && stalled.1 == "Unreadable" {
+                    Ok(())
+                } else {
+                    Err(format!("{said:?} {stalled:?}"))
+                }
+            })
+            .await;
+        world.quiet().await;
+        let channel = world.channel("instagram").await;
+        assert!(!channel["status"].to_string().contains("being removed"));
+        let mut left = world.children("us-east").await;
+        left.retain(|child| child.contains("instagram"));
+        assert_eq!(left.len(), 10, "nothing is touched meanwhile: {left:?}");
+
+        give_rights(&world, "us-east").await;
+        channel_goes(&world, "instagram").await;
+        let mut left = world.children("us-east").await;
+        left.retain(|child| child.contains("instagram"));
+        assert_eq!(left, Vec::<String>::new());
+    });
+}
+
 #[test]
 fn a_hub_namespace_that_goes_takes_its_channels_children_with_it() {
     with_operator(|world| async move {
