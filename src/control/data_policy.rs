@@ -40,6 +40,7 @@ pub(super) async fn reconcile(
         .collect();
     let outcome = everywhere(&context.applier, &plan, &looks, &old, observe::policy).await;
     let written = status::policy(&plan, &outcome.seen, &policy, now);
+    context.report.orphaned(policy.as_ref(), &outcome.orphaned);
     if written.finished {
         finish(&policy, &context).await?;
         return Ok(forget(&policy, &context));

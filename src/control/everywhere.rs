@@ -20,6 +20,8 @@ const REGION_DEADLINE: Duration = Duration::from_secs(60);
 pub(super) struct Outcome<O> {
     pub(super) seen: BTreeMap<String, Seen<O>>,
     pub(super) again: Option<Again>,
+    /// What is left where it is, and will not be remembered any more.
+    pub(super) orphaned: BTreeMap<String, Vec<InventoryEntry>>,
 }
 
 /// A region's plan and all that is needed to do it.
@@ -44,6 +46,7 @@ where
     let mut outcome = Outcome {
         seen: BTreeMap::new(),
         again: None,
+        orphaned: orphaned(plan, looks, old),
     };
     let mut tasks = Vec::new();
     for (region, plan) in &plan.regions {
@@ -72,6 +75,30 @@ where
         outcome.again = outcome.again.max(again);
     }
     outcome
+}
+
+/// What is left where it is, once: after that nothing remembers it.
+fn orphaned<W>(
+    plan: &Plan<W>,
+    looks: &Looks,
+    old: &BTreeMap<&str, &[InventoryEntry]>,
+) -> BTreeMap<String, Vec<InventoryEntry>> {
+    let is_last = plan.deleting.is_some();
+    let of = |(region, plan): (&String, &RegionPlan<W>)| {
+        let old = old.get(region.as_str()).copied().unwrap_or_default();
+        if !matches!(plan, RegionPlan::Leave(_)) || (old.is_empty() && !is_last) {
+            return None;
+        }
+        let left = match looks.get(region) {
+            Some(Look::Known(view)) => {
+                let seen = (view.ours.as_slice(), &view.unknown);
+                observe::inventory(seen, None, old, false)
+            }
+            Some(Look::Unknown(_)) | None => old.to_vec(),
+        };
+        (!left.is_empty()).then(|| (region.clone(), left))
+    };
+    plan.regions.iter().filter_map(of).collect()
 }
 
 async fn one<W, O>(

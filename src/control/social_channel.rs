@@ -44,6 +44,7 @@ pub(super) async fn reconcile(
     })
     .await;
     let written = status::channel(&plan, &outcome.seen, &channel, now);
+    context.report.orphaned(channel.as_ref(), &outcome.orphaned);
     if written.finished {
         finish(&channel, &context).await?;
         return Ok(forget(&channel, &context));

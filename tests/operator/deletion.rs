@@ -8,7 +8,7 @@ use tradewind_dev::story::install;
 use crate::given::{self, REGIONS, TENANT};
 use crate::world::{World, condition, entry, with_operator};
 
-async fn delete(world: &World, kind: &str, name: &str) {
+pub(crate) async fn delete(world: &World, kind: &str, name: &str) {
     let mut args = vec!["delete", kind, name, "--wait=false"];
     if kind == "socialchannel" {
         args.extend(["-n", TENANT]);
@@ -16,7 +16,7 @@ async fn delete(world: &World, kind: &str, name: &str) {
     world.hub().kubectl(&args).await.unwrap();
 }
 
-async fn nothing_left(world: &World) {
+pub(crate) async fn nothing_left(world: &World) {
     world
         .until("nothing is left", async || {
             let left = world.left().await;
@@ -149,6 +149,35 @@ fn orphans_are_left_and_forgotten() {
             "what ran stays"
         );
         assert!(world.is_running());
+        let ours = "involvedObject.name=partner,reason=Orphaned";
+        let args = [
+            "get",
+            "events",
+            "-n",
+            TENANT,
+            "-o",
+            "json",
+            "--field-selector",
+            ours,
+        ];
+        let said = world
+            .until("an Event says what is left", async || {
+                let text = hub.kubectl(&args).await.unwrap();
+                let list: serde_json::Value = serde_json::from_str(&text).unwrap();
+                match list["items"].as_array().unwrap().as_slice() {
+                    [one] => Ok(one["message"].to_string()),
+                    other => Err(format!("{} Events", other.len())),
+                }
+            })
+            .await;
+        let named = "eu-west: ConfigMap aurora/partner-connector, Deployment.apps aurora/partner-connector,";
+        assert!(said.contains(named), "{said}");
+        let log = world.log();
+        let lines = log.lines().filter(|line| line.contains("orphaned"));
+        let lines: Vec<_> = lines
+            .filter(|line| line.contains("aurora/partner"))
+            .collect();
+        assert_eq!(lines.len(), 1, "{lines:?}");
 
         // The same resource again is the same identity: what is there is its own.
         let mark = world.mark();
@@ -272,7 +301,7 @@ async fn give_rights(world: &World, region: &str) {
         .unwrap();
 }
 
-async fn channel_goes(world: &World, name: &str) {
+pub(crate) async fn channel_goes(world: &World, name: &str) {
     world
         .until("the channel goes", async || {
             let left = world.channel(name).await;
