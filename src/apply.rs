@@ -28,6 +28,7 @@ pub use live::Live;
 pub use steps::Declared;
 
 use crate::api::InventoryEntry;
+use crate::clusters::Identity;
 use crate::metrics::Metrics;
 use crate::resolve::Secrets;
 use crate::status::Trouble;
@@ -52,6 +53,8 @@ pub struct Applier {
 pub struct Site<'a> {
     /// Its name.
     pub region: &'a str,
+    /// Whom its objects are made for.
+    pub owner: &'a Identity,
     /// Its API.
     pub client: Client,
     /// Everything of this resource that is there.
@@ -64,6 +67,17 @@ pub struct Site<'a> {
     pub gone: &'a BTreeSet<&'a str>,
 }
 
+/// What will be there once `workloads` have been made, when any of it is yet to be made.
+pub fn intended<W: Workloads>(
+    workloads: &W,
+    ours: &[Live],
+    unknown: &BTreeMap<(ChildKind, String), String>,
+) -> Vec<InventoryEntry> {
+    // What cannot be declared is not made.
+    let declared = workloads.declare().unwrap_or_default();
+    declared.intended(ours, unknown)
+}
+
 /// What came of it in one region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -71,8 +85,8 @@ pub struct Applied {
     pub made: Vec<InventoryEntry>,
     /// Names of the runs that were asked for and are there.
     pub started: BTreeSet<String>,
-    /// UIDs of what status remembered and is gone for certain.
-    pub gone: BTreeSet<String>,
+    /// What status remembered and is gone for certain, or never came.
+    pub gone: BTreeSet<InventoryEntry>,
     /// What could not be done.
     pub troubles: Vec<Trouble>,
     /// When to try again, if nothing wakes us before.
@@ -309,7 +323,7 @@ impl Pass<'_> {
         }
         for entry in steps::lost(declared, self.site.ours, self.site.inventory) {
             if self.site.gone.contains(entry.namespace.as_str()) {
-                applied.gone.insert(entry.uid.clone());
+                applied.gone.insert(entry.clone());
                 continue;
             }
             let Some(id) = ChildRef::from_entry(entry) else {
@@ -323,7 +337,7 @@ impl Pass<'_> {
                 .memory
                 .was_deleted(self.site.region, &entry.uid)
             {
-                applied.gone.insert(entry.uid.clone());
+                applied.gone.insert(entry.clone());
                 continue;
             }
             match self.writer.look(&id).await {
@@ -332,8 +346,12 @@ impl Pass<'_> {
                         self.remove(&id, &live.uid, applied).await;
                     }
                 }
+                // The watch has yet to show it.
+                Ok(Some(live)) if entry.uid.is_empty() && live.is_made_for(self.site.owner) => {
+                    applied.fault(&id, &Fault::Moved);
+                }
                 Ok(_) => {
-                    applied.gone.insert(entry.uid.clone());
+                    applied.gone.insert(entry.clone());
                 }
                 Err(fault) => applied.fault(&id, &fault),
             }

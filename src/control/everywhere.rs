@@ -7,11 +7,11 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::api::InventoryEntry;
-use crate::apply::{Again, Applied, Applier, Site, Workloads};
+use crate::apply::{self, Again, Applied, Applier, Site, Workloads};
 use crate::observe;
 use crate::plan::{Plan, RegionPlan};
 use crate::resolve::{Look, Looks, View};
-use crate::status::{Seen, Trouble};
+use crate::status::{Intent, Seen, Trouble};
 
 /// A region in which more than this is to be done is left for the next time, so that the others' status is not late.
 const REGION_DEADLINE: Duration = Duration::from_secs(60);
@@ -30,6 +30,24 @@ struct Task<'a, W> {
     plan: &'a RegionPlan<W>,
     view: &'a View,
     old: &'a [InventoryEntry],
+}
+
+/// What is about to be made in regions in which nothing is remembered.
+pub(super) fn intent<W: Workloads>(
+    plan: &Plan<W>,
+    looks: &Looks,
+    old: &BTreeMap<&str, &[InventoryEntry]>,
+) -> Intent {
+    let of = |(region, plan): (&String, &RegionPlan<W>)| {
+        let is_new = old.get(region.as_str()).is_none_or(|old| old.is_empty());
+        let workloads = plan.workloads().filter(|_| is_new)?;
+        let Some(Look::Known(view)) = looks.get(region) else {
+            return None;
+        };
+        let made = apply::intended(workloads, &view.ours, &view.unknown);
+        (!made.is_empty()).then(|| (region.clone(), made))
+    };
+    plan.regions.iter().filter_map(of).collect()
 }
 
 /// Does what the plan says. `old` is what status remembers of each region.
@@ -152,6 +170,7 @@ async fn apply<W: Workloads>(applier: &Applier, task: &Task<'_, W>) -> Option<Ap
         .collect();
     let site = Site {
         region: task.region,
+        owner: &task.view.scope.identity,
         client: task.view.client.client(),
         ours: &task.view.ours,
         unknown: &task.view.unknown,

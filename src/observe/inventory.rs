@@ -29,7 +29,7 @@ pub fn inventory(
     for entry in old {
         let is_gone = match applied {
             None => false,
-            Some(applied) => applied.gone.contains(&entry.uid) || goes_with_its_owner(entry, unknown),
+            Some(applied) => applied.gone.contains(entry) || goes_with_its_owner(entry, unknown),
         };
         let replaced = all.iter().any(|other| is_same_place(other, entry));
         if !is_gone && !replaced && !seen.contains(&entry.uid) {
@@ -124,7 +124,7 @@ mod tests {
             ["x", "y"]
         );
         let applied = Applied {
-            gone: BTreeSet::from(["x".to_owned()]),
+            gone: BTreeSet::from([old[0].clone()]),
             ..Applied::default()
         };
         assert_eq!(

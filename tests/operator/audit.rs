@@ -17,6 +17,8 @@ pub(crate) struct Request {
     pub(crate) resource: String,
     pub(crate) name: String,
     pub(crate) code: u64,
+    /// When the API server got it, RFC 3339 with microseconds.
+    pub(crate) at: String,
 }
 
 /// A place in every cluster's audit log.
@@ -99,5 +101,6 @@ fn request(cluster: &str, line: &str) -> Option<Request> {
         resource: format!("{resource}{slash}{subresource}"),
         name: text("/objectRef/name"),
         code: entry["responseStatus"]["code"].as_u64().unwrap_or_default(),
+        at: text("/requestReceivedTimestamp"),
     })
 }
