@@ -184,7 +184,13 @@ impl Known {
                 keys.extend(owners.iter().filter_map(|owner| self.owner(owner)));
                 keys
             }
-            Wake::Object { identity, .. } => self.owner(identity).into_iter().collect(),
+            Wake::Object { identity, region } => {
+                let region = self.regions.get(&ObjectRef::new(region));
+                // It waits until nothing is left.
+                let going = region.filter(|r| r.metadata.deletion_timestamp.is_some());
+                let going = going.map(|region| Key::Region(region.name_any()));
+                self.owner(identity).into_iter().chain(going).collect()
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! Killed at any moment, and whatever is deleted meanwhile: what was made is found again, and taken away when it must be.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::deletion::{channel_goes, delete};
+use crate::deletion::{channel_goes, delete, nothing_left};
 use crate::given::{self, REGIONS, TENANT};
 use crate::world::{World, condition, with_operator};
 
@@ -55,6 +57,19 @@ async fn patch(world: &World, kind: &str, name: &str, patch: &Value) {
         args.extend(["-n", TENANT]);
     }
     world.hub().kubectl(&args).await.unwrap();
+}
+
+async fn region_goes(world: &World, name: &str) {
+    world
+        .until("the Region goes", async || {
+            let region = world.region(name).await;
+            if region.is_null() {
+                Ok(())
+            } else {
+                Err(format!("{:?}", condition(&region, "Deleting")))
+            }
+        })
+        .await;
 }
 
 #[test]
@@ -146,5 +161,41 @@ fn what_no_status_remembers_is_found_where_it_is() {
         wanted.extend(moved);
         wanted.sort();
         world.until_children("eu-west", &wanted).await;
+    });
+}
+
+#[test]
+fn a_region_waits_for_what_no_status_remembers() {
+    with_operator(|mut world| async move {
+        world.converged().await;
+        world.kill().await;
+        forget(&world, "socialchannel", "instagram").await;
+        forget(&world, "datapolicy", "us-east-customers").await;
+        delete(&world, "region", "us-east").await;
+        world.start().await;
+        region_goes(&world, "us-east").await;
+        assert_eq!(world.children("us-east").await, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_region_that_is_deleted_while_something_is_made_in_it_waits_for_it() {
+    with_operator(|world| async move {
+        for delay in [0, 60, 120, 400] {
+            policies_only(&world).await;
+            world.apply(&[given::instagram()]).await;
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+            delete(&world, "region", "us-east").await;
+            region_goes(&world, "us-east").await;
+            let left = world.children("us-east").await;
+            assert_eq!(left, Vec::<String>::new(), "after {delay} ms");
+            delete(&world, "socialchannel", "instagram").await;
+            channel_goes(&world, "instagram").await;
+        }
+        for region in REGIONS {
+            delete(&world, "datapolicy", &format!("{region}-customers")).await;
+        }
+        delete(&world, "region", "eu-west").await;
+        nothing_left(&world).await;
     });
 }
