@@ -28,6 +28,7 @@ pub use live::Live;
 pub use steps::Declared;
 
 use crate::api::InventoryEntry;
+use crate::clusters::Identity;
 use crate::metrics::Metrics;
 use crate::resolve::Secrets;
 use crate::status::Trouble;
@@ -52,6 +53,8 @@ pub struct Applier {
 pub struct Site<'a> {
     /// Its name.
     pub region: &'a str,
+    /// Whom its objects are made for.
+    pub owner: &'a Identity,
     /// Its API.
     pub client: Client,
     /// Everything of this resource that is there.
@@ -60,6 +63,19 @@ pub struct Site<'a> {
     pub unknown: &'a BTreeMap<(ChildKind, String), String>,
     /// What status remembers.
     pub inventory: &'a [InventoryEntry],
+    /// Those of its namespaces that are known not to be there: nothing is in them, and nobody has rights to look.
+    pub gone: &'a BTreeSet<&'a str>,
+}
+
+/// What will be there once `workloads` have been made, when any of it is yet to be made.
+pub fn intended<W: Workloads>(
+    workloads: &W,
+    ours: &[Live],
+    unknown: &BTreeMap<(ChildKind, String), String>,
+) -> Vec<InventoryEntry> {
+    // What cannot be declared is not made.
+    let declared = workloads.declare().unwrap_or_default();
+    declared.intended(ours, unknown)
 }
 
 /// What came of it in one region.
@@ -69,8 +85,8 @@ pub struct Applied {
     pub made: Vec<InventoryEntry>,
     /// Names of the runs that were asked for and are there.
     pub started: BTreeSet<String>,
-    /// UIDs of what status remembered and is gone for certain.
-    pub gone: BTreeSet<String>,
+    /// What status remembered and is gone for certain, or never came.
+    pub gone: BTreeSet<InventoryEntry>,
     /// What could not be done.
     pub troubles: Vec<Trouble>,
     /// When to try again, if nothing wakes us before.
@@ -81,6 +97,19 @@ impl Applied {
     fn fault(&mut self, id: &ChildRef, fault: &Fault) {
         self.again = self.again.max(Some(fault.again()));
         self.troubles.extend(fault.trouble(id));
+    }
+
+    /// Says of which kinds in which namespaces it isn't known what is there: something of ours may be, so that nothing
+    /// there counts as gone.
+    pub fn unseen(&mut self, unknown: &BTreeMap<(ChildKind, String), String>) {
+        for ((kind, namespace), why) in unknown {
+            let all = ChildRef {
+                kind: *kind,
+                namespace: namespace.clone(),
+                name: "*".to_owned(),
+            };
+            self.fault(&all, &Fault::Unseen { why: why.clone() });
+        }
     }
 }
 
@@ -172,7 +201,7 @@ impl Pass<'_> {
         for child in &group.children {
             let brought = match child.id.kind {
                 ChildKind::Job => self.start(child, schedule.as_ref()).await,
-                _ => self.bring(child).await,
+                _ => self.bring(child, applied).await,
             };
             match brought {
                 Ok(live) => {
@@ -213,12 +242,16 @@ impl Pass<'_> {
     }
 
     /// Makes one object as declared, with no request when it is.
-    async fn bring(&self, child: &Child) -> Result<Live, Fault> {
+    async fn bring(&self, child: &Child, applied: &mut Applied) -> Result<Live, Fault> {
         self.check_known(&child.id)?;
         let (region, seen) = (self.site.region, self.seen(&child.id));
         match (self.applier.memory.recall(region, child, seen), seen) {
             (Recall::Settled, Some(live)) => return Ok(live.clone()),
-            (Recall::Underway(live), _) => return Ok(*live),
+            (Recall::Underway(live), _) => {
+                // Or the watch has shown it already and then its end: only another look tells.
+                applied.again = applied.again.max(Some(Again::Soon));
+                return Ok(*live);
+            }
             (Recall::Nothing | Recall::Settled, _) => {}
         }
         let after = match (steps::need(child, seen), seen) {
@@ -289,6 +322,10 @@ impl Pass<'_> {
             self.remove(&live.id, &live.uid, applied).await;
         }
         for entry in steps::lost(declared, self.site.ours, self.site.inventory) {
+            if self.site.gone.contains(entry.namespace.as_str()) {
+                applied.gone.insert(entry.clone());
+                continue;
+            }
             let Some(id) = ChildRef::from_entry(entry) else {
                 continue;
             };
@@ -300,7 +337,7 @@ impl Pass<'_> {
                 .memory
                 .was_deleted(self.site.region, &entry.uid)
             {
-                applied.gone.insert(entry.uid.clone());
+                applied.gone.insert(entry.clone());
                 continue;
             }
             match self.writer.look(&id).await {
@@ -309,8 +346,12 @@ impl Pass<'_> {
                         self.remove(&id, &live.uid, applied).await;
                     }
                 }
+                // The watch has yet to show it.
+                Ok(Some(live)) if entry.uid.is_empty() && live.is_made_for(self.site.owner) => {
+                    applied.fault(&id, &Fault::Moved);
+                }
                 Ok(_) => {
-                    applied.gone.insert(entry.uid.clone());
+                    applied.gone.insert(entry.clone());
                 }
                 Err(fault) => applied.fault(&id, &fault),
             }

@@ -9,6 +9,7 @@ mod everywhere;
 mod finalizer;
 mod guard;
 mod hub;
+mod intent;
 mod publish;
 mod region;
 mod report;
@@ -34,7 +35,7 @@ pub use retry::{Attempts, Error, Retry, retry};
 
 use crate::api::{DataPolicy, Region, SocialChannel};
 use crate::apply::{Applier, Fence};
-use crate::clusters::{Clusters, Limits, Wakes};
+use crate::clusters::{Clusters, Identity, Limits, Wake, Wakes};
 use crate::metrics::Metrics;
 use crate::plan::Settings;
 use crate::resolve::{InForce, Reader, SecretChanged, SecretWatch, Value};
@@ -265,7 +266,10 @@ impl News<'_> {
         let mut packs = self.context.reader.packs.clone();
         loop {
             tokio::select! {
-                wake = wakes.next() => self.triggers.send(self.known.of_wake(&wake)),
+                wake = wakes.next() => {
+                    let owners = self.owners(&wake);
+                    self.triggers.send(self.known.of_wake(&wake, owners));
+                }
                 Some(changed) = secrets.recv() => {
                     self.triggers.send(self.known.of_secret(&changed, &self.context.namespace));
                 }
@@ -279,6 +283,18 @@ impl News<'_> {
                 else => std::future::pending().await,
             }
         }
+    }
+
+    /// Whom anything in a region was made for that is to be looked at as a whole.
+    fn owners(&self, wake: &Wake) -> BTreeSet<Identity> {
+        let Wake::Region(region) = wake else {
+            return BTreeSet::new();
+        };
+        let client = self.context.reader.clusters.get(region);
+        client.map_or_else(
+            |_| BTreeSet::new(),
+            |client| client.holdings().0.into_keys().collect(),
+        )
     }
 
     fn refused(&self, name: &str, problem: &str) {

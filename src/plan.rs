@@ -138,6 +138,17 @@ pub struct FleetFacts {
     pub channels: Vec<Arc<SocialChannel>>,
     /// Every DataPolicy of the hub, with its status.
     pub policies: Vec<Arc<DataPolicy>>,
+    /// What its cluster is seen to hold, whatever statuses say of it; read when it is being deleted.
+    pub holdings: Holdings,
+}
+
+/// What of ours a regional cluster is seen to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// How many objects by whom they were made for, `SocialChannel aurora/aurora-instagram`: resources that are there.
+    pub objects: BTreeMap<String, usize>,
+    /// The cluster is still being connected or read for the first time: more may be there.
+    pub reading: bool,
 }
 
 /// What a Region's status says of itself, and whether it may go.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::watch;
 
 pub use packs::{InForce, builtin, follow};
@@ -22,7 +22,7 @@ pub use view::{Look, Scope, View};
 use crate::api::{CredentialsLocation, DataPolicy, InventoryEntry, Region, SocialChannel};
 use crate::clusters::{Clusters, Identity, OwnerKind};
 use crate::plan::{
-    ChannelFacts, FleetFacts, PolicyFacts, Reach, RegionFacts, SecretFact, Settings,
+    ChannelFacts, FleetFacts, Holdings, PolicyFacts, Reach, RegionFacts, SecretFact, Settings,
 };
 
 /// The hub's caches and the regions', behind one door.
@@ -144,11 +144,48 @@ impl Reader {
             };
             (region.name_any(), facts)
         });
+        // Counted only when it decides something.
+        let going = region.metadata.deletion_timestamp.is_some();
+        let holdings = going.then(|| self.holdings(&region.name_any()));
         FleetFacts {
             region: region.clone(),
             regions: regions.collect(),
             channels: self.sorted_channels(),
             policies,
+            holdings: holdings.unwrap_or_default(),
+        }
+    }
+
+    /// What a region is seen to hold of resources that are there: an orphan is nobody's.
+    fn holdings(&self, region: &str) -> Holdings {
+        let client = match self.clusters.get(region) {
+            Ok(client) => client,
+            Err(unreachable) => {
+                return Holdings {
+                    reading: unreachable.cause.is_first_contact(),
+                    ..Holdings::default()
+                };
+            }
+        };
+        let (holders, is_read) = client.holdings();
+        let named = |(owner, count): (Identity, usize)| {
+            let name = match (owner.kind, &owner.namespace) {
+                (OwnerKind::SocialChannel, Some(namespace)) => {
+                    let channel = ObjectRef::new(&owner.name).within(namespace);
+                    self.channels.get(&channel)?;
+                    format!("{namespace}/{}", owner.name)
+                }
+                (OwnerKind::DataPolicy, None) => {
+                    self.policies.get(&ObjectRef::new(&owner.name))?;
+                    owner.name.clone()
+                }
+                (OwnerKind::SocialChannel, None) | (OwnerKind::DataPolicy, Some(_)) => return None,
+            };
+            Some((format!("{} {name}", owner.kind.as_str()), count))
+        };
+        Holdings {
+            objects: holders.into_iter().filter_map(named).collect(),
+            reading: !is_read,
         }
     }
 

@@ -7,6 +7,7 @@
 mod channel;
 mod feeds;
 mod fleet;
+mod intent;
 mod policy;
 pub mod reason;
 mod resource;
@@ -17,6 +18,7 @@ mod timing;
 
 pub use channel::channel;
 pub use fleet::region;
+pub use intent::{Announce, Intent};
 pub use policy::policy;
 
 use std::collections::{BTreeMap, BTreeSet};

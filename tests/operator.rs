@@ -15,6 +15,8 @@
 mod audit;
 #[path = "operator/convergence.rs"]
 mod convergence;
+#[path = "operator/crash.rs"]
+mod crash;
 #[path = "operator/deletion.rs"]
 mod deletion;
 #[path = "operator/drift.rs"]

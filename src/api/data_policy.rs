@@ -310,7 +310,7 @@ pub struct PolicyRegionStatus {
     /// The value of the annotation `tradewind.dev/run-at` whose Job was last made here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_run_at: Option<String>,
-    /// Every object that was made here and not yet seen gone.
+    /// Every object that was made here, or is being made, and was not yet seen gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inventory: Vec<InventoryEntry>,
 }

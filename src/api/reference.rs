@@ -94,7 +94,7 @@ pub struct InventoryEntry {
     pub namespace: String,
     /// The object's name.
     pub name: String,
-    /// The object's UID, the precondition of its removal.
+    /// The object's UID, the precondition of its removal; empty until it is known that the object was made.
     pub uid: String,
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::child::{ChildKind, ChildRef};
 use crate::api::InventoryEntry;
 use crate::api::names;
+use crate::clusters::Identity;
 
 /// An object as it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +46,16 @@ impl Live {
     #[must_use]
     pub fn label(&self, key: &str) -> Option<&str> {
         self.body.get("metadata")?.get("labels")?.get(key)?.as_str()
+    }
+
+    /// Whether its labels say that it was made for this resource.
+    #[must_use]
+    pub fn is_made_for(&self, owner: &Identity) -> bool {
+        let says = |key: &str| self.label(key).unwrap_or_default();
+        says(names::LABEL_MANAGED_BY) == names::MANAGED_BY
+            && says(names::LABEL_KIND) == owner.kind.as_str()
+            && says(names::LABEL_NAMESPACE) == owner.namespace.as_deref().unwrap_or_default()
+            && says(names::LABEL_NAME) == owner.name
     }
 
     /// Whether another object made it and will take it away: a CronJob's Job, a Deployment's pod.

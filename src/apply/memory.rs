@@ -26,6 +26,8 @@ struct Written {
     /// What the API server answered.
     after: Live,
     at: Instant,
+    /// The watch has shown it, or what somebody made of it: from then on what the watch shows is so.
+    caught_up: bool,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +64,7 @@ impl Memory {
             before: before.map(|live| live.version.clone()),
             after: after.clone(),
             at: Instant::now(),
+            caught_up: false,
         };
         self.lock()
             .written
@@ -70,18 +73,20 @@ impl Memory {
 
     /// What is known beyond the watch.
     pub(crate) fn recall(&self, region: &str, child: &Child, seen: Option<&Live>) -> Recall {
-        let all = self.lock();
-        let Some(written) = all.written.get(&(region.to_owned(), child.id.clone())) else {
+        let mut all = self.lock();
+        let key = (region.to_owned(), child.id.clone());
+        let Some(written) = all.written.get_mut(&key) else {
             return Recall::Nothing;
         };
+        let lags = seen.map(|live| &live.version) == written.before.as_ref();
+        written.caught_up |= !lags;
         if written.declared != declared(child) {
             return Recall::Nothing;
         }
         if seen.is_some_and(|live| live.version == written.after.version) {
             return Recall::Settled;
         }
-        let lags = seen.map(|live| &live.version) == written.before.as_ref();
-        if lags && written.at.elapsed() < LAG {
+        if lags && !written.caught_up && written.at.elapsed() < LAG {
             Recall::Underway(Box::new(written.after.clone()))
         } else {
             Recall::Nothing
@@ -148,6 +153,17 @@ mod tests {
         );
         tokio::time::advance(LAG).await;
         assert_eq!(recall("v", "1"), Recall::Nothing);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_watch_has_shown_and_shows_no_more_is_gone() {
+        let memory = Memory::default();
+        for shown in ["2", "3"] {
+            memory.keep("eu", &child("v"), None, &live("2"));
+            memory.recall("eu", &child("v"), Some(&live(shown)));
+            let now = memory.recall("eu", &child("v"), None);
+            assert_eq!(now, Recall::Nothing, "after {shown}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

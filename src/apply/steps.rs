@@ -1,6 +1,6 @@
 //! Pure: what has to be written in a region so that what is declared is there, and nothing else of ours.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::child::{Child, ChildKind, ChildRef};
 use super::compare::{self, Drift};
@@ -30,6 +30,32 @@ impl Declared {
     pub(crate) fn children(&self) -> impl Iterator<Item = &Child> {
         let groups = std::iter::once(&self.shared).chain(&self.groups);
         groups.flat_map(|group| &group.children)
+    }
+
+    /// What is there once this has been made, when any of it is yet to be made: an object without a UID where none is
+    /// seen. Runs go with their owners. What cannot be seen is not made.
+    pub(crate) fn intended(
+        &self,
+        ours: &[Live],
+        unknown: &BTreeMap<(ChildKind, String), String>,
+    ) -> Vec<InventoryEntry> {
+        let is_hidden =
+            |child: &Child| unknown.contains_key(&(child.id.kind, child.id.namespace.clone()));
+        if self.shared.children.iter().any(is_hidden) {
+            return Vec::new();
+        }
+        let entry = |child: &Child| {
+            let seen = ours.iter().find(|live| live.id == child.id);
+            child.id.entry(seen.map_or("", |live| &live.uid))
+        };
+        let made = self
+            .children()
+            .filter(|child| child.id.kind != ChildKind::Job && !is_hidden(child));
+        let all: Vec<InventoryEntry> = made.map(entry).collect();
+        if all.iter().all(|entry| !entry.uid.is_empty()) {
+            return Vec::new();
+        }
+        all
     }
 }
 
@@ -82,8 +108,8 @@ pub(crate) fn surplus<'a>(declared: &Declared, ours: &'a [Live]) -> Vec<&'a Live
     surplus
 }
 
-/// What status remembers, what isn't declared any more, and what the watch doesn't show as ours: gone, or robbed of its
-/// labels. Each needs a look.
+/// What status remembers, what isn't declared any more, and what the watch doesn't show as ours: gone, robbed of its
+/// labels, or never made. Each needs a look.
 pub(crate) fn lost<'a>(
     declared: &Declared,
     ours: &[Live],
@@ -91,10 +117,16 @@ pub(crate) fn lost<'a>(
 ) -> Vec<&'a InventoryEntry> {
     let keep: BTreeSet<&ChildRef> = declared.children().map(|child| &child.id).collect();
     let seen: BTreeSet<&str> = ours.iter().map(|live| live.uid.as_str()).collect();
+    let places: BTreeSet<&ChildRef> = ours.iter().map(|live| &live.id).collect();
     inventory
         .iter()
         .filter(|entry| !seen.contains(entry.uid.as_str()))
-        .filter(|entry| ChildRef::from_entry(entry).is_none_or(|id| !keep.contains(&id)))
+        .filter(|entry| {
+            ChildRef::from_entry(entry).is_none_or(|id| {
+                let was_made = entry.uid.is_empty() && places.contains(&id);
+                !was_made && !keep.contains(&id)
+            })
+        })
         .collect()
 }
 
@@ -152,6 +184,45 @@ mod tests {
             .map(|l| l.id.name.as_str())
             .collect();
         assert_eq!(names, ["j", "c", "s"]);
+    }
+
+    #[test]
+    fn what_is_yet_to_be_made_is_told_before() {
+        let mut declared = Declared::default();
+        let of = |kind, name| child(kind, name);
+        declared.shared.children = vec![of(ChildKind::ServiceAccount, "s")];
+        declared.groups = vec![Group {
+            children: vec![of(ChildKind::ConfigMap, "c"), of(ChildKind::Job, "j")],
+        }];
+        let ours = [
+            live(ChildKind::ServiceAccount, "s"),
+            live(ChildKind::ConfigMap, "c"),
+        ];
+        let told = |ours: &[Live], unknown: &[ChildKind]| -> Vec<String> {
+            let unknown = unknown
+                .iter()
+                .map(|kind| ((*kind, "a".to_owned()), String::new()))
+                .collect();
+            let all = declared.intended(ours, &unknown);
+            all.iter()
+                .map(|e| format!("{} {}", e.name, e.uid))
+                .collect()
+        };
+        assert_eq!(told(&ours[..1], &[]), ["s u-s", "c "], "and no run");
+        assert_eq!(told(&[], &[ChildKind::ConfigMap]), ["s "]);
+        assert!(told(&[], &[ChildKind::ServiceAccount]).is_empty());
+        assert!(told(&ours, &[]).is_empty(), "all of it is there");
+    }
+
+    #[test]
+    fn what_was_perhaps_made_is_looked_for_unless_it_is_seen() {
+        let inventory = [
+            live(ChildKind::ConfigMap, "x").id.entry(""),
+            live(ChildKind::ConfigMap, "y").id.entry(""),
+        ];
+        let ours = [live(ChildKind::ConfigMap, "x")];
+        let lost = lost(&Declared::default(), &ours, &inventory);
+        assert_eq!(lost, [&inventory[1]]);
     }
 
     #[test]

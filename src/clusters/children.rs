@@ -165,6 +165,43 @@ impl Scope {
     }
 }
 
+impl Scope {
+    /// Adds to the count of objects of each resource.
+    fn count(&self, holdings: &mut Holders) {
+        let Self {
+            deployments,
+            cron_jobs,
+            jobs,
+            pods,
+            config_maps,
+            services,
+            service_accounts,
+            ingresses,
+            disruption_budgets,
+            secrets,
+        } = self;
+        count(deployments, holdings);
+        count(cron_jobs, holdings);
+        count(jobs, holdings);
+        count(pods, holdings);
+        count(config_maps, holdings);
+        count(services, holdings);
+        count(service_accounts, holdings);
+        count(ingresses, holdings);
+        count(disruption_budgets, holdings);
+        count(secrets, holdings);
+    }
+}
+
+fn count<K: Child>(slot: &Slot<K>, holdings: &mut Holders) {
+    for object in slot.store.state() {
+        let labels = object.meta().labels.as_ref();
+        if let Some(owner) = labels.and_then(Identity::from_labels) {
+            *holdings.entry(owner).or_default() += 1;
+        }
+    }
+}
+
 fn opened<K: Child>(is_run: bool, by: &mut impl Follow) -> Slot<K> {
     if is_run && !K::RUNS {
         return Slot::not_followed();
@@ -173,6 +210,9 @@ fn opened<K: Child>(is_run: bool, by: &mut impl Follow) -> Slot<K> {
     by.follow(filler);
     slot
 }
+
+/// How many objects are there by whom they were made for.
+pub(super) type Holders = BTreeMap<Identity, usize>;
 
 /// All that a region is known to hold.
 #[derive(Debug, Default)]
@@ -224,6 +264,13 @@ impl Children {
             .map(|names| names.keys().filter(stays).cloned().collect())
     }
 
+    /// Whether it is known that there is no such namespace; one that is being deleted is still there.
+    pub(super) fn is_gone(&self, namespace: &str) -> bool {
+        let held = self.read();
+        let all = held.namespaces.as_ref();
+        all.is_some_and(|all| !all.contains_key(namespace))
+    }
+
     /// Drops the caches of namespaces that are gone or no longer ours, and names those that have none yet, with
     /// whether each is the run namespace.
     pub(super) fn rescope(&self, wanted: &Namespaces) -> (Vec<String>, Vec<(String, bool)>) {
@@ -264,6 +311,26 @@ impl Children {
     pub(super) fn is_settled(&self) -> bool {
         let held = self.read();
         held.namespaces.is_some() && held.scopes.values().all(|scope| scope.is_settled())
+    }
+
+    /// How many objects are there by whom they were made for, and whether all that may be read has been.
+    pub(super) fn holdings(&self) -> (Holders, bool) {
+        let held = self.read();
+        let mut holdings = Holders::new();
+        for scope in held.scopes.values() {
+            scope.count(&mut holdings);
+        }
+        let there = |name: &&String| {
+            let all = held.namespaces.as_ref();
+            all.is_some_and(|all| all.contains_key(*name))
+        };
+        let wanted = held.wanted.tenants.iter().chain([&held.wanted.run]);
+        let is_read = held.namespaces.is_some()
+            && wanted.filter(there).all(|name| {
+                let scope = held.scopes.get(name);
+                scope.is_some_and(|scope| scope.is_settled())
+            });
+        (holdings, is_read)
     }
 
     fn with<K: Child, T: Default>(

@@ -1,6 +1,6 @@
 //! What callers hold while a region answers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kube::{Api, Client, Resource};
@@ -59,6 +59,18 @@ impl RegionClient {
     #[must_use]
     pub fn namespaces(&self) -> Option<BTreeSet<String>> {
         self.children.namespaces()
+    }
+
+    /// Whether it is known that there is no such namespace, not even one that is being deleted.
+    #[must_use]
+    pub fn is_gone(&self, namespace: &str) -> bool {
+        self.children.is_gone(namespace)
+    }
+
+    /// How many objects of ours are there by whom they were made for, and whether all that may be read has been.
+    #[must_use]
+    pub fn holdings(&self) -> (BTreeMap<Identity, usize>, bool) {
+        self.children.holdings()
     }
 
     /// What is known of one object of ours. `None`: it is known not to be there (an object without our labels is

@@ -21,25 +21,6 @@ impl Failure {
         }
     }
 
-    /// Whether the cluster did not answer, as opposed to answering with a refusal: that one ends as it began, at
-    /// once.
-    pub(super) fn is_outage(&self) -> bool {
-        match self.cause {
-            Cause::Connecting
-            | Cause::ConnectionRefused
-            | Cause::ConnectionFailed
-            | Cause::TlsFailed
-            | Cause::Timeout
-            | Cause::ServerError => true,
-            Cause::Unauthorized
-            | Cause::Forbidden
-            | Cause::KubeconfigRefused
-            | Cause::KubeconfigMissing
-            | Cause::IdentityChanged
-            | Cause::NoSuchRegion => false,
-        }
-    }
-
     /// Reads it from kube's error.
     pub(super) fn of(error: &kube::Error) -> Self {
         if let Some(ended) = Ended::of(error) {

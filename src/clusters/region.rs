@@ -52,6 +52,7 @@ pub(super) async fn own(owner: Owner) {
         backoff: DefaultBackoff::default(),
         since: Timestamp::now(),
         lost: false,
+        asked: false,
     };
     loop {
         if AssertUnwindSafe(life.run()).catch_unwind().await.is_ok() {
@@ -77,6 +78,8 @@ struct Life {
     since: Timestamp,
     /// It was Ready and went down: one answer is not enough to believe that it is back.
     lost: bool,
+    /// Something else is wanted of it since it was last said what it is like.
+    asked: bool,
 }
 
 impl Life {
@@ -89,7 +92,10 @@ impl Life {
             let attempt = tokio::select! {
                 biased;
                 changed = self.owner.desired.changed() => match changed {
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        self.asked = true;
+                        continue;
+                    }
                     Err(_) => return,
                 },
                 attempt = connect(&desired.target, expected.as_deref(), proofs, limits) => attempt,
@@ -158,7 +164,7 @@ impl Life {
         if self.owner.state.borrow().is_ok() {
             let last = answered.load(Ordering::Relaxed);
             self.since = Timestamp::from_millisecond(last).unwrap_or(self.since);
-            self.lost = matches!(&end, End::Failed(failure) if failure.is_outage());
+            self.lost = matches!(&end, End::Failed(failure) if failure.cause.is_outage());
         }
         end
     }
@@ -232,19 +238,32 @@ impl Life {
         }
     }
 
-    /// Sets the state; says whether it is news.
-    fn say(&self, cause: Cause, message: &str) -> bool {
+    /// Sets the state; says whether it is news. The wording of one outage may alternate from attempt to attempt: the
+    /// first stands. What a person must mend is news whenever it reads otherwise, and so is what a new kubeconfig brings.
+    fn say(&mut self, cause: Cause, message: &str) -> bool {
+        let asked = std::mem::take(&mut self.asked);
         let unreachable = Unreachable {
             since: self.since,
             cause,
             message: message.to_owned(),
         };
-        let before = self.owner.state.send_replace(Err(unreachable.clone()));
         self.owner
             .inner
             .metrics
             .region_connected(&self.owner.name, false);
-        before.err().as_ref() != Some(&unreachable)
+        self.owner.state.send_if_modified(|state| {
+            let is_news = match state {
+                Ok(_) => true,
+                Err(before) if cause.is_outage() && !asked => {
+                    (before.cause, before.since) != (cause, unreachable.since)
+                }
+                Err(before) => *before != unreachable,
+            };
+            if is_news {
+                *state = Err(unreachable);
+            }
+            is_news
+        })
     }
 
     /// Waits before the next attempt; a change ends the wait. Says whether the region is still wanted.
@@ -258,6 +277,7 @@ impl Life {
             changed = self.owner.desired.changed() => {
                 self.backoff.reset();
                 self.lost = false;
+                self.asked = true;
                 // Seen by the next attempt, which reads it anew.
                 self.owner.desired.mark_changed();
                 changed.is_ok()

@@ -459,6 +459,27 @@ async fn a_dead_region_is_down_in_time_and_costs_the_other_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_wording_of_an_outage_is_no_news() {
+    let server = Server::new("id-1", &["aurora", "runs"]);
+    let (clusters, mut wakes) = clusters();
+    clusters.ensure("eu", desired(&server));
+    ready(&clusters, "eu").await;
+    server.fault("/", Fault::Status(503));
+    until(60, || cause(&clusters, "eu") == Some(Cause::ServerError)).await;
+    drain(&mut wakes).await;
+    let first = clusters.get("eu").err();
+    for code in [500, 503, 502] {
+        server.fault("/", Fault::Status(code));
+        sleep(Duration::from_secs(65)).await;
+        assert_eq!(clusters.get("eu").err(), first, "{code}");
+    }
+    assert_eq!(drain(&mut wakes).await, []);
+    server.fault("/", Fault::Status(403));
+    until(60, || cause(&clusters, "eu") == Some(Cause::Forbidden)).await;
+    assert_eq!(drain(&mut wakes).await, [Wake::Region("eu".into())]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_region_that_flaps_is_not_asked_often() {
     let server = Server::new("id-1", &["aurora", "runs"]);
     let (clusters, mut wakes) = clusters();

@@ -40,6 +40,26 @@ impl Cause {
         matches!(self, Self::Connecting | Self::NoSuchRegion)
     }
 
+    /// Whether the cluster did not answer, as opposed to answering with a refusal: that one ends as it began, at
+    /// once.
+    #[must_use]
+    pub fn is_outage(self) -> bool {
+        match self {
+            Self::Connecting
+            | Self::ConnectionRefused
+            | Self::ConnectionFailed
+            | Self::TlsFailed
+            | Self::Timeout
+            | Self::ServerError => true,
+            Self::Unauthorized
+            | Self::Forbidden
+            | Self::KubeconfigRefused
+            | Self::KubeconfigMissing
+            | Self::IdentityChanged
+            | Self::NoSuchRegion => false,
+        }
+    }
+
     /// The word in a condition's reason.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use super::everywhere::everywhere;
+use super::everywhere::{self, everywhere};
 use super::guard::{self, Next};
+use super::intent::announce;
 use super::publish::publish;
 use super::retry::Error;
 use super::{Context, finalizer};
-use crate::api::{DataPolicy, DataPolicyStatus};
+use crate::api::{DataPolicy, DataPolicyStatus, InventoryEntry};
 use crate::metrics;
 use crate::{observe, plan, status};
 
@@ -31,15 +32,18 @@ pub(super) async fn reconcile(
     let now = (context.clock)();
     let plan = plan::policy(&facts, now);
     let uid = policy.uid().unwrap_or_default();
-    if guard::is_early(&context, &uid, &looks, plan.regions.keys()) {
+    if guard::is_early(&context, &uid, &looks, &plan) {
         return Ok(guard::later(&context));
     }
-    let old = policy.status.iter().flat_map(|s| &s.regions);
-    let old: BTreeMap<_, _> = old
-        .map(|r| (r.name.as_str(), r.inventory.as_slice()))
-        .collect();
+    let intent = everywhere::intent(&plan, &looks, &remembered(&policy));
+    let store = &context.reader.policies;
+    let Some(policy) = announce(&policy, store, &intent, &context).await? else {
+        return Ok(guard::soon());
+    };
+    let old = remembered(&policy);
     let outcome = everywhere(&context.applier, &plan, &looks, &old, observe::policy).await;
     let written = status::policy(&plan, &outcome.seen, &policy, now);
+    context.report.orphaned(policy.as_ref(), &outcome.orphaned);
     if written.finished {
         finish(&policy, &context).await?;
         return Ok(forget(&policy, &context));
@@ -49,6 +53,14 @@ pub(super) async fn reconcile(
         again: outcome.again,
         wake_at: guard::earlier(plan.wake_at, written.wake_at),
     })
+}
+
+/// What status remembers of each region.
+fn remembered(policy: &DataPolicy) -> BTreeMap<&str, &[InventoryEntry]> {
+    let regions = policy.status.iter().flat_map(|s| &s.regions);
+    regions
+        .map(|r| (r.name.as_str(), r.inventory.as_slice()))
+        .collect()
 }
 
 async fn tell(policy: &DataPolicy, new: &DataPolicyStatus, context: &Context) -> Result<(), Error> {

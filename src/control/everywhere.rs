@@ -7,11 +7,11 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use crate::api::InventoryEntry;
-use crate::apply::{Again, Applied, Applier, Site, Workloads};
+use crate::apply::{self, Again, Applied, Applier, Site, Workloads};
 use crate::observe;
 use crate::plan::{Plan, RegionPlan};
 use crate::resolve::{Look, Looks, View};
-use crate::status::{Seen, Trouble};
+use crate::status::{Intent, Seen, Trouble};
 
 /// A region in which more than this is to be done is left for the next time, so that the others' status is not late.
 const REGION_DEADLINE: Duration = Duration::from_secs(60);
@@ -20,6 +20,8 @@ const REGION_DEADLINE: Duration = Duration::from_secs(60);
 pub(super) struct Outcome<O> {
     pub(super) seen: BTreeMap<String, Seen<O>>,
     pub(super) again: Option<Again>,
+    /// What is left where it is, and will not be remembered any more.
+    pub(super) orphaned: BTreeMap<String, Vec<InventoryEntry>>,
 }
 
 /// A region's plan and all that is needed to do it.
@@ -28,6 +30,24 @@ struct Task<'a, W> {
     plan: &'a RegionPlan<W>,
     view: &'a View,
     old: &'a [InventoryEntry],
+}
+
+/// What is about to be made in regions in which nothing is remembered.
+pub(super) fn intent<W: Workloads>(
+    plan: &Plan<W>,
+    looks: &Looks,
+    old: &BTreeMap<&str, &[InventoryEntry]>,
+) -> Intent {
+    let of = |(region, plan): (&String, &RegionPlan<W>)| {
+        let is_new = old.get(region.as_str()).is_none_or(|old| old.is_empty());
+        let workloads = plan.workloads().filter(|_| is_new)?;
+        let Some(Look::Known(view)) = looks.get(region) else {
+            return None;
+        };
+        let made = apply::intended(workloads, &view.ours, &view.unknown);
+        (!made.is_empty()).then(|| (region.clone(), made))
+    };
+    plan.regions.iter().filter_map(of).collect()
 }
 
 /// Does what the plan says. `old` is what status remembers of each region.
@@ -44,6 +64,7 @@ where
     let mut outcome = Outcome {
         seen: BTreeMap::new(),
         again: None,
+        orphaned: orphaned(plan, looks, old),
     };
     let mut tasks = Vec::new();
     for (region, plan) in &plan.regions {
@@ -74,6 +95,30 @@ where
     outcome
 }
 
+/// What is left where it is, once: after that nothing remembers it.
+fn orphaned<W>(
+    plan: &Plan<W>,
+    looks: &Looks,
+    old: &BTreeMap<&str, &[InventoryEntry]>,
+) -> BTreeMap<String, Vec<InventoryEntry>> {
+    let is_last = plan.deleting.is_some();
+    let of = |(region, plan): (&String, &RegionPlan<W>)| {
+        let old = old.get(region.as_str()).copied().unwrap_or_default();
+        if !matches!(plan, RegionPlan::Leave(_)) || (old.is_empty() && !is_last) {
+            return None;
+        }
+        let left = match looks.get(region) {
+            Some(Look::Known(view)) => {
+                let seen = (view.ours.as_slice(), &view.unknown);
+                observe::inventory(seen, None, old, false)
+            }
+            Some(Look::Unknown(_)) | None => old.to_vec(),
+        };
+        (!left.is_empty()).then(|| (region.clone(), left))
+    };
+    plan.regions.iter().filter_map(of).collect()
+}
+
 async fn one<W, O>(
     applier: &Applier,
     task: &Task<'_, W>,
@@ -82,7 +127,7 @@ async fn one<W, O>(
 where
     W: Workloads,
 {
-    let applied = match tokio::time::timeout(REGION_DEADLINE, apply(applier, task)).await {
+    let mut applied = match tokio::time::timeout(REGION_DEADLINE, apply(applier, task)).await {
         Ok(applied) => applied,
         Err(_) => Some(overdue(task.region)),
     };
@@ -97,10 +142,16 @@ where
             return (seen, applied.and_then(|a| a.again));
         }
     };
+    if let Some(applied) = &mut applied {
+        applied.unseen(&view.unknown);
+    }
     let withdrawing = matches!(task.plan, RegionPlan::Withdraw(_));
     let inventory = match task.plan {
         RegionPlan::Leave(_) => Vec::new(),
-        _ => observe::inventory(&view.ours, applied.as_ref(), task.old, withdrawing),
+        _ => {
+            let seen = (view.ours.as_slice(), &view.unknown);
+            observe::inventory(seen, applied.as_ref(), task.old, withdrawing)
+        }
     };
     let applied = applied.unwrap_or_default();
     let seen = Seen::Known {
@@ -113,12 +164,18 @@ where
 
 /// None where nothing is to be touched.
 async fn apply<W: Workloads>(applier: &Applier, task: &Task<'_, W>) -> Option<Applied> {
+    let namespaces = task.old.iter().map(|entry| entry.namespace.as_str());
+    let gone = namespaces
+        .filter(|namespace| task.view.client.is_gone(namespace))
+        .collect();
     let site = Site {
         region: task.region,
+        owner: &task.view.scope.identity,
         client: task.view.client.client(),
         ours: &task.view.ours,
         unknown: &task.view.unknown,
         inventory: task.old,
+        gone: &gone,
     };
     match task.plan {
         RegionPlan::Run(workloads) | RegionPlan::Pause(workloads, _) => {

@@ -14,8 +14,10 @@ use tokio::time::Instant;
 use super::hub::Kind;
 use super::retry::{Error, Retry, retry};
 use super::{Context, FIRST_CONTACT};
+use crate::api::DeletionPolicy;
 use crate::apply::Again;
 use crate::metrics::{self, Outcome};
+use crate::plan::Plan;
 use crate::resolve::{Look, Looks};
 
 /// A look that is due now still waits this long, so that a clock that stands still doesn't make us spin.
@@ -46,6 +48,14 @@ pub(super) struct Next {
     pub(super) again: Option<Again>,
     /// It changes by itself then.
     pub(super) wake_at: Option<Timestamp>,
+}
+
+/// What was about to be done is no longer right: once more, from the start.
+pub(super) fn soon() -> Next {
+    Next {
+        again: Some(Again::Soon),
+        wake_at: None,
+    }
 }
 
 /// Runs a reconcile.
@@ -120,15 +130,14 @@ pub(super) fn error_policy<K: Guarded + Debug>(
 }
 
 /// Whether a region that the resource is about is still being connected for the first time: what would be said of it now
-/// would be wrong a moment later. Only for so long, lest one silent region keeps the others waiting.
-pub(super) fn is_early<'a>(
-    context: &Context,
-    uid: &str,
-    looks: &Looks,
-    regions: impl IntoIterator<Item = &'a String>,
-) -> bool {
-    let connecting = regions.into_iter().any(|region| {
-        matches!(looks.get(region), Some(Look::Unknown(unreachable)) if unreachable.cause.is_first_contact())
+/// would be wrong a moment later. A resource that is being deleted is about every region: one of them may hold what no
+/// status remembers. Only for so long, lest one silent region keeps the others waiting.
+pub(super) fn is_early<W>(context: &Context, uid: &str, looks: &Looks, plan: &Plan<W>) -> bool {
+    let everywhere = plan.deleting == Some(DeletionPolicy::Delete);
+    let connecting = looks.iter().any(|(region, look)| {
+        let is_asked = everywhere || plan.regions.contains_key(region);
+        is_asked
+            && matches!(look, Look::Unknown(unreachable) if unreachable.cause.is_first_contact())
     });
     is_waiting(context, uid, connecting)
 }

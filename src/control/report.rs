@@ -1,5 +1,6 @@
 //! What people and machines are told: one log line per failure, Events when a condition turns, metrics.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -8,6 +9,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter as Who};
 use kube::{Client, Resource, ResourceExt};
 
 use super::retry::Error;
+use crate::api::InventoryEntry;
 use crate::metrics::{self, Metrics, Outcome, Stage};
 
 /// An Event that takes longer is given up: nobody waits for one.
@@ -75,6 +77,31 @@ impl Report {
         }
     }
 
+    /// Says what is left in regions, and is nobody's from now on: nothing else remembers it.
+    pub(super) fn orphaned<K: Resource<DynamicType = ()>>(
+        &self,
+        object: &K,
+        left: &BTreeMap<String, Vec<InventoryEntry>>,
+    ) {
+        if left.is_empty() {
+            return;
+        }
+        let told: Vec<String> = left.iter().map(of_region).collect();
+        let note = format!(
+            "left as it is, and nobody's from now on: {}",
+            told.join("; ")
+        );
+        tracing::info!(kind = %K::kind(&()), object = %place(object), left = note, "orphaned");
+        let event = Event {
+            type_: EventType::Normal,
+            reason: "Orphaned".to_owned(),
+            note: Some(cut(&note)),
+            action: "Delete".to_owned(),
+            secondary: None,
+        };
+        self.publish(event, object.object_ref(&()));
+    }
+
     /// Says something else about a resource.
     pub(super) fn warn<K: Resource<DynamicType = ()>>(&self, object: &K, reason: &str, note: &str) {
         self.publish(warning(reason, note), object.object_ref(&()));
@@ -100,6 +127,14 @@ impl Report {
             }
         });
     }
+}
+
+fn of_region((region, inventory): (&String, &Vec<InventoryEntry>)) -> String {
+    let objects: Vec<String> = inventory
+        .iter()
+        .map(|entry| format!("{} {}/{}", entry.kind, entry.namespace, entry.name))
+        .collect();
+    format!("{region}: {}", objects.join(", "))
 }
 
 fn stage(error: &Error) -> Stage {

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
-use super::everywhere::everywhere;
+use super::everywhere::{self, everywhere};
 use super::guard::{self, Next};
+use super::intent::announce;
 use super::publish::publish;
 use super::retry::Error;
 use super::{Context, finalizer};
-use crate::api::{CredentialsLocation, SocialChannel};
+use crate::api::{CredentialsLocation, InventoryEntry, SocialChannel};
 use crate::metrics;
 use crate::{observe, plan, status};
 
@@ -31,19 +32,22 @@ pub(super) async fn reconcile(
     let now = (context.clock)();
     let plan = plan::channel(&facts, now);
     let uid = channel.uid().unwrap_or_default();
-    if guard::is_early(&context, &uid, &looks, plan.regions.keys()) {
+    if guard::is_early(&context, &uid, &looks, &plan) {
         return Ok(guard::later(&context));
     }
-    let old = channel.status.iter().flat_map(|s| &s.regions);
-    let old: BTreeMap<_, _> = old
-        .map(|r| (r.name.as_str(), r.inventory.as_slice()))
-        .collect();
+    let intent = everywhere::intent(&plan, &looks, &remembered(&channel));
+    let store = &context.reader.channels;
+    let Some(channel) = announce(&channel, store, &intent, &context).await? else {
+        return Ok(guard::soon());
+    };
+    let old = remembered(&channel);
     let feeds: Vec<&str> = channel.spec.feeds.iter().map(|f| f.name.as_str()).collect();
     let outcome = everywhere(&context.applier, &plan, &looks, &old, |view, applied| {
         observe::channel(view, &feeds, applied)
     })
     .await;
     let written = status::channel(&plan, &outcome.seen, &channel, now);
+    context.report.orphaned(channel.as_ref(), &outcome.orphaned);
     if written.finished {
         finish(&channel, &context).await?;
         return Ok(forget(&channel, &context));
@@ -53,6 +57,14 @@ pub(super) async fn reconcile(
         again: outcome.again,
         wake_at: guard::earlier(plan.wake_at, written.wake_at),
     })
+}
+
+/// What status remembers of each region.
+fn remembered(channel: &SocialChannel) -> BTreeMap<&str, &[InventoryEntry]> {
+    let regions = channel.status.iter().flat_map(|s| &s.regions);
+    regions
+        .map(|r| (r.name.as_str(), r.inventory.as_slice()))
+        .collect()
 }
 
 async fn tell(

@@ -9,7 +9,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::hub::Change;
 use crate::api::{DataPolicy, Region, SocialChannel};
-use crate::clusters::{OwnerKind, Wake};
+use crate::clusters::{Identity, OwnerKind, Wake};
 use crate::resolve::SecretChanged;
 use crate::watch::{self, Key};
 
@@ -171,28 +171,42 @@ impl Known {
             .collect()
     }
 
-    /// Whom something in a regional cluster concerns. A region writes its objects' labels itself: whom they name is only
-    /// looked at, never believed.
-    pub(super) fn of_wake(&self, wake: &Wake) -> BTreeSet<Key> {
+    /// Whom something in a regional cluster concerns; of a region as a whole also `owners`, whom something there was made
+    /// for. A region writes its objects' labels itself: whom they name is only looked at, never believed.
+    pub(super) fn of_wake(&self, wake: &Wake, owners: BTreeSet<Identity>) -> BTreeSet<Key> {
         match wake {
             Wake::Region(name) => {
                 let Some(region) = self.regions.get(&ObjectRef::new(name)) else {
                     return BTreeSet::new();
                 };
-                watch::reach_changed(&region, &self.channels.state(), &self.policies.state())
+                let (channels, policies) = (self.channels.state(), self.policies.state());
+                let mut keys = watch::reach_changed(&region, &channels, &policies);
+                keys.extend(owners.iter().filter_map(|owner| self.owner(owner)));
+                keys
             }
-            Wake::Object { identity, .. } => {
-                let name = identity.name.clone();
-                let key = match (identity.kind, &identity.namespace) {
-                    (OwnerKind::SocialChannel, Some(namespace)) => Some(Key::Channel {
-                        namespace: namespace.clone(),
-                        name,
-                    }),
-                    (OwnerKind::DataPolicy, None) => Some(Key::Policy(name)),
-                    (OwnerKind::SocialChannel, None) | (OwnerKind::DataPolicy, Some(_)) => None,
-                };
-                key.into_iter().collect()
+            Wake::Object { identity, region } => {
+                let region = self.regions.get(&ObjectRef::new(region));
+                // It waits until nothing is left.
+                let going = region.filter(|r| r.metadata.deletion_timestamp.is_some());
+                let going = going.map(|region| Key::Region(region.name_any()));
+                self.owner(identity).into_iter().chain(going).collect()
             }
+        }
+    }
+
+    /// Whom an object was made for, when there is such a resource.
+    fn owner(&self, identity: &Identity) -> Option<Key> {
+        let name = identity.name.clone();
+        match (identity.kind, &identity.namespace) {
+            (OwnerKind::SocialChannel, Some(namespace)) => {
+                let channel = ObjectRef::new(&name).within(namespace);
+                self.channels.get(&channel).map(|c| Key::channel(&c))
+            }
+            (OwnerKind::DataPolicy, None) => {
+                let policy = self.policies.get(&ObjectRef::new(&name));
+                policy.map(|_| Key::Policy(name))
+            }
+            (OwnerKind::SocialChannel, None) | (OwnerKind::DataPolicy, Some(_)) => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What of ours is in a region: what its caches show, what was just made, and what status remembers and nobody saw gone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::api::InventoryEntry;
 use crate::apply::{Applied, ChildKind, ChildRef, Live};
@@ -9,7 +9,7 @@ use crate::apply::{Applied, ChildKind, ChildRef, Live};
 /// only when its last pod is.
 #[must_use]
 pub fn inventory(
-    ours: &[Live],
+    (ours, unknown): (&[Live], &BTreeMap<(ChildKind, String), String>),
     applied: Option<&Applied>,
     old: &[InventoryEntry],
     withdrawing: bool,
@@ -29,7 +29,7 @@ pub fn inventory(
     for entry in old {
         let is_gone = match applied {
             None => false,
-            Some(applied) => applied.gone.contains(&entry.uid) || goes_with_its_owner(entry),
+            Some(applied) => applied.gone.contains(entry) || goes_with_its_owner(entry, unknown),
         };
         let replaced = all.iter().any(|other| is_same_place(other, entry));
         if !is_gone && !replaced && !seen.contains(&entry.uid) {
@@ -44,8 +44,14 @@ fn is_same_place(a: &InventoryEntry, b: &InventoryEntry) -> bool {
 }
 
 /// Runs and pods have owners that are looked for themselves; what the caches don't show of them is gone.
-fn goes_with_its_owner(entry: &InventoryEntry) -> bool {
-    ChildRef::from_entry(entry).is_some_and(|id| matches!(id.kind, ChildKind::Job | ChildKind::Pod))
+fn goes_with_its_owner(
+    entry: &InventoryEntry,
+    unknown: &BTreeMap<(ChildKind, String), String>,
+) -> bool {
+    ChildRef::from_entry(entry).is_some_and(|id| {
+        matches!(id.kind, ChildKind::Job | ChildKind::Pod)
+            && !unknown.contains_key(&(id.kind, id.namespace))
+    })
 }
 
 #[cfg(test)]
@@ -79,8 +85,14 @@ mod tests {
             owned(ChildKind::Job, "j"),
             owned(ChildKind::Pod, "p"),
         ];
-        assert_eq!(uids(&inventory(&ours, None, &[], false)), ["c"]);
-        assert_eq!(uids(&inventory(&ours, None, &[], true)), ["c", "j", "p"]);
+        assert_eq!(
+            uids(&inventory((&ours, &BTreeMap::new()), None, &[], false)),
+            ["c"]
+        );
+        assert_eq!(
+            uids(&inventory((&ours, &BTreeMap::new()), None, &[], true)),
+            ["c", "j", "p"]
+        );
     }
 
     #[test]
@@ -91,7 +103,12 @@ mod tests {
             ..Applied::default()
         };
         assert_eq!(
-            uids(&inventory(&ours, Some(&applied), &[ours[0].entry()], false)),
+            uids(&inventory(
+                (&ours, &BTreeMap::new()),
+                Some(&applied),
+                &[ours[0].entry()],
+                false
+            )),
             ["new"]
         );
     }
@@ -102,22 +119,44 @@ mod tests {
             live(ChildKind::ConfigMap, "x", "x").entry(),
             live(ChildKind::Secret, "y", "y").entry(),
         ];
-        assert_eq!(uids(&inventory(&[], None, &old, false)), ["x", "y"]);
+        assert_eq!(
+            uids(&inventory((&[], &BTreeMap::new()), None, &old, false)),
+            ["x", "y"]
+        );
         let applied = Applied {
-            gone: BTreeSet::from(["x".to_owned()]),
+            gone: BTreeSet::from([old[0].clone()]),
             ..Applied::default()
         };
-        assert_eq!(uids(&inventory(&[], Some(&applied), &old, true)), ["y"]);
+        assert_eq!(
+            uids(&inventory(
+                (&[], &BTreeMap::new()),
+                Some(&applied),
+                &old,
+                true
+            )),
+            ["y"]
+        );
     }
 
     #[test]
-    fn runs_and_pods_that_are_not_shown_are_gone() {
+    fn runs_and_pods_that_are_not_shown_are_gone_unless_they_cannot_be_seen() {
         let old = [
             owned(ChildKind::Job, "j").entry(),
             owned(ChildKind::Pod, "p").entry(),
         ];
+        let applied = Applied::default();
+        let hidden = BTreeMap::from([((ChildKind::Pod, "a".to_owned()), "forbidden".to_owned())]);
         assert_eq!(
-            uids(&inventory(&[], Some(&Applied::default()), &old, true)),
+            uids(&inventory((&[], &hidden), Some(&applied), &old, true)),
+            ["p"]
+        );
+        assert_eq!(
+            uids(&inventory(
+                (&[], &BTreeMap::new()),
+                Some(&Applied::default()),
+                &old,
+                true
+            )),
             Vec::<&str>::new()
         );
     }

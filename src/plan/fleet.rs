@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::reason::Word;
 use super::{FleetFacts, FleetPlan, Reach, Reason, RegionFacts, Verdict, gates, suspension};
-use crate::api::{InventoryEntry, Region};
+use crate::api::{DeletionPolicy, InventoryEntry, Region};
 
 /// What a Region's status says of itself, and whether it may go.
 #[must_use]
@@ -39,19 +39,49 @@ pub fn region(facts: &FleetFacts, now: Timestamp) -> FleetPlan {
     let channels = holders(facts, &name, Kind::Channel);
     let policies = holders(facts, &name, Kind::Policy);
     let count = |list: &[String]| i32::try_from(list.len()).unwrap_or(i32::MAX);
+    let deleting = facts.region.metadata.deletion_timestamp.as_ref();
+    let deleting = deleting.map(|_| facts.region.spec.deletion_policy.unwrap_or_default());
+    let untold = match deleting {
+        Some(DeletionPolicy::Delete) if shared_cluster(&name, &facts.regions).is_none() => {
+            untold(facts, &channels, &policies)
+        }
+        _ => Vec::new(),
+    };
     FleetPlan {
         verdict,
         reach,
         channels: count(&channels),
         policies: count(&policies),
-        left: channels.into_iter().chain(policies).collect(),
+        left: channels.into_iter().chain(policies).chain(untold).collect(),
         wake_at: pause.and_then(|pause| pause.until),
-        deleting: facts
-            .region
-            .metadata
-            .deletion_timestamp
-            .as_ref()
-            .map(|_| facts.region.spec.deletion_policy.unwrap_or_default()),
+        deleting,
+    }
+}
+
+/// What is seen there, and no status tells: whoever wrote it was killed before saying so.
+fn untold(facts: &FleetFacts, channels: &[String], policies: &[String]) -> Vec<String> {
+    let told = |owner: &String| {
+        let mut all = channels.iter().chain(policies);
+        all.any(|told| {
+            told.strip_prefix(owner)
+                .is_some_and(|rest| rest.starts_with(" ("))
+        })
+    };
+    let seen = facts.holdings.objects.iter();
+    let mut left: Vec<String> = seen
+        .filter(|(owner, count)| **count > 0 && !told(owner))
+        .map(|(owner, count)| holds(owner, *count))
+        .collect();
+    if facts.holdings.reading {
+        left.push("what has not been read yet".to_owned());
+    }
+    left
+}
+
+fn holds(owner: &str, count: usize) -> String {
+    match count {
+        1 => format!("{owner} (1 object)"),
+        more => format!("{owner} ({more} objects)"),
     }
 }
 
@@ -65,11 +95,7 @@ enum Kind {
 /// may be silent.
 fn holders(facts: &FleetFacts, region: &str, kind: Kind) -> Vec<String> {
     let told = |kind: &str, name: String, inventory: &[InventoryEntry]| {
-        let objects = match inventory.len() {
-            1 => "1 object".to_owned(),
-            more => format!("{more} objects"),
-        };
-        format!("{kind} {name} ({objects})")
+        holds(&format!("{kind} {name}"), inventory.len())
     };
     let mut list: Vec<String> = match kind {
         Kind::Channel => facts
@@ -170,4 +196,67 @@ pub(super) fn shared_cluster(
 
 fn cluster_id(region: &Region) -> Option<&str> {
     region.status.as_ref()?.cluster_id.as_deref()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::plan::Holdings;
+
+    fn deleting(policy: &str) -> FleetFacts {
+        let region: Region = serde_json::from_value(json!({
+            "metadata": {"name": "eu", "uid": "u", "deletionTimestamp": "2026-11-22T09:59:00Z"},
+            "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs", "deletionPolicy": policy,
+                "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+        }))
+        .unwrap();
+        let channel = serde_json::from_value(json!({
+            "metadata": {"name": "shop", "namespace": "a"},
+            "spec": {"platform": {"name": "Generic"}, "credentialsRef": {"name": "c"}, "regions": {"names": ["eu"]}},
+            "status": {"regions": [{"name": "eu", "state": "Withdraw", "reason": "RegionDeleting", "inventory": [
+                {"kind": "ConfigMap", "namespace": "a", "name": "x", "uid": ""}]}]},
+        }))
+        .unwrap();
+        let objects = [
+            ("SocialChannel a/shop", 3),
+            ("SocialChannel a/sho", 2),
+            ("DataPolicy eu", 1),
+        ];
+        FleetFacts {
+            region: Arc::new(region),
+            regions: BTreeMap::new(),
+            channels: vec![Arc::new(channel)],
+            policies: Vec::new(),
+            holdings: Holdings {
+                objects: objects
+                    .map(|(owner, count)| (owner.to_owned(), count))
+                    .into(),
+                reading: true,
+            },
+        }
+    }
+
+    #[test]
+    fn a_region_waits_for_what_is_seen_and_not_told() {
+        let left = region(&deleting("Delete"), Timestamp::UNIX_EPOCH).left;
+        let told = "SocialChannel a/shop (1 object)";
+        let untold = [
+            "DataPolicy eu (1 object)",
+            "SocialChannel a/sho (2 objects)",
+        ];
+        assert_eq!(
+            left,
+            [told, untold[0], untold[1], "what has not been read yet"]
+        );
+    }
+
+    #[test]
+    fn a_region_that_orphans_waits_for_statuses_alone() {
+        let left = region(&deleting("Orphan"), Timestamp::UNIX_EPOCH).left;
+        assert_eq!(left, ["SocialChannel a/shop (1 object)"]);
+    }
 }

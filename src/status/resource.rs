@@ -13,7 +13,9 @@ use crate::plan::reason::Word as PlanWord;
 use crate::plan::{Plan, Reason, RegionNote, RegionPlan, Verdict, paused};
 
 /// Troubles that no further attempt mends.
-const STUCK: [&str; 4] = ["Bug", "Conflict", "Forbidden", "Invalid"];
+const STUCK: [&str; 5] = ["Bug", "Conflict", "Forbidden", "Invalid", UNSEEN];
+/// It isn't known what is there.
+const UNSEEN: &str = "Unreadable";
 /// Objects that a message names before it only counts them.
 const NAMED: usize = 3;
 
@@ -120,20 +122,23 @@ impl<'a, O> Standing<'a, O> {
         let say = |word: Word, message: String| {
             Some(Said::of(self.name, Truth::True, word.because(message)))
         };
-        if self.state == RegionState::Withdraw && !self.inventory.is_empty() && !silent {
+        let troubles = self.sight.known.map_or(&[][..], |known| known.troubles);
+        // What cannot be seen is not on its way.
+        let seen = !troubles.iter().any(|trouble| trouble.reason == UNSEEN);
+        let is_left = !self.inventory.is_empty();
+        if seen && self.state == RegionState::Withdraw && is_left && !silent {
             return say(
                 Word::Removing,
                 format!("removing {}", objects(&self.inventory)),
             );
         }
-        if !self.note.chosen && !self.is_settled && !self.is_lost() {
+        if seen && !self.note.chosen && !self.is_settled && !self.is_lost() {
             let why = self.planned.map_or("", |reason| reason.message.as_str());
             return say(
                 Word::Removing,
                 format!("{} left: {why}", objects(&self.inventory)),
             );
         }
-        let troubles = self.sight.known.map_or(&[][..], |known| known.troubles);
         if let Some(trouble) = troubles.iter().find(|trouble| !is_stuck(trouble)) {
             return say(Word::Retrying, told(trouble).message);
         }

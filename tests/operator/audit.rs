@@ -17,6 +17,8 @@ pub(crate) struct Request {
     pub(crate) resource: String,
     pub(crate) name: String,
     pub(crate) code: u64,
+    /// When the API server got it, RFC 3339 with microseconds.
+    pub(crate) at: String,
 }
 
 /// A place in every cluster's audit log.
@@ -51,8 +53,11 @@ impl Mark {
     /// Reads since that a cache should have saved: no watch with its first list, and no probe.
     pub(crate) fn reads(&self) -> Vec<Request> {
         let mut requests = self.requests();
+        // A list of one object by its name is a read of it: its audit line names the object, other lists' name none.
         requests.retain(|r| {
-            r.verb == "get" && !(r.resource == "namespaces" && r.name == "kube-system")
+            let is_probe = r.resource == "namespaces" && r.name == "kube-system";
+            let is_read = r.verb == "get" || (r.verb == "list" && !r.name.is_empty());
+            is_read && !is_probe
         });
         requests.retain(|r| !r.resource.is_empty());
         requests
@@ -96,5 +101,6 @@ fn request(cluster: &str, line: &str) -> Option<Request> {
         resource: format!("{resource}{slash}{subresource}"),
         name: text("/objectRef/name"),
         code: entry["responseStatus"]["code"].as_u64().unwrap_or_default(),
+        at: text("/requestReceivedTimestamp"),
     })
 }

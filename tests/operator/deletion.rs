@@ -8,7 +8,7 @@ use tradewind_dev::story::install;
 use crate::given::{self, REGIONS, TENANT};
 use crate::world::{World, condition, entry, with_operator};
 
-async fn delete(world: &World, kind: &str, name: &str) {
+pub(crate) async fn delete(world: &World, kind: &str, name: &str) {
     let mut args = vec!["delete", kind, name, "--wait=false"];
     if kind == "socialchannel" {
         args.extend(["-n", TENANT]);
@@ -16,7 +16,7 @@ async fn delete(world: &World, kind: &str, name: &str) {
     world.hub().kubectl(&args).await.unwrap();
 }
 
-async fn nothing_left(world: &World) {
+pub(crate) async fn nothing_left(world: &World) {
     world
         .until("nothing is left", async || {
             let left = world.left().await;
@@ -149,6 +149,35 @@ fn orphans_are_left_and_forgotten() {
             "what ran stays"
         );
         assert!(world.is_running());
+        let ours = "involvedObject.name=partner,reason=Orphaned";
+        let args = [
+            "get",
+            "events",
+            "-n",
+            TENANT,
+            "-o",
+            "json",
+            "--field-selector",
+            ours,
+        ];
+        let said = world
+            .until("an Event says what is left", async || {
+                let text = hub.kubectl(&args).await.unwrap();
+                let list: serde_json::Value = serde_json::from_str(&text).unwrap();
+                match list["items"].as_array().unwrap().as_slice() {
+                    [one] => Ok(one["message"].to_string()),
+                    other => Err(format!("{} Events", other.len())),
+                }
+            })
+            .await;
+        let named = "eu-west: ConfigMap aurora/partner-connector, Deployment.apps aurora/partner-connector,";
+        assert!(said.contains(named), "{said}");
+        let log = world.log();
+        let lines = log.lines().filter(|line| line.contains("orphaned"));
+        let lines: Vec<_> = lines
+            .filter(|line| line.contains("aurora/partner"))
+            .collect();
+        assert_eq!(lines.len(), 1, "{lines:?}");
 
         // The same resource again is the same identity: what is there is its own.
         let mark = world.mark();
@@ -261,6 +290,81 @@ fn a_namespace_that_is_going_gets_nothing_new() {
                 .unwrap();
         install::apply(&cluster, &rights).await.unwrap();
         world.until_converged().await;
+    });
+}
+
+async fn give_rights(world: &World, region: &str) {
+    let checkout = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rights = install::region_rights(checkout, &[TENANT]).unwrap();
+    install::apply(&world.cluster(region), &rights)
+        .await
+        .unwrap();
+}
+
+pub(crate) async fn channel_goes(world: &World, name: &str) {
+    world
+        .until("the channel goes", async || {
+            let left = world.channel(name).await;
+            if left.is_null() {
+                Ok(())
+            } else {
+                Err(format!("{:?}", condition(&left, "Deleting")))
+            }
+        })
+        .await;
+}
+
+#[test]
+fn a_namespace_that_went_first_holds_no_deletion_up() {
+    with_operator(|world| async move {
+        world.converged().await;
+        // With it go the rights to look into it.
+        let gone = ["delete", "namespace", TENANT];
+        world.cluster("us-east").kubectl(&gone).await.unwrap();
+        delete(&world, "socialchannel", "instagram").await;
+        channel_goes(&world, "instagram").await;
+        give_rights(&world, "us-east").await;
+    });
+}
+
+#[test]
+fn what_cannot_be_seen_is_not_called_gone() {
+    with_operator(|mut world| async move {
+        world.converged().await;
+        world.stop().await;
+        let rights = "tradewind-region-tenant";
+        world
+            .cluster("us-east")
+            .kubectl(&["delete", "rolebinding", rights, "-n", TENANT])
+            .await
+            .unwrap();
+        delete(&world, "socialchannel", "instagram").await;
+        world.start().await;
+        world
+            .until("the channel says what it cannot see", async || {
+                let channel = world.channel("instagram").await;
+                let said = condition(&channel, "Deleting");
+                let stalled = condition(&channel, "Stalled");
+                let named = said.2.contains("us-east") && said.2.contains("may not be read");
+                if named && stalled.1 == "Unreadable" {
+                    Ok(())
+                } else {
+                    Err(format!("{said:?} {stalled:?}"))
+                }
+            })
+            .await;
+        world.quiet().await;
+        let channel = world.channel("instagram").await;
+        assert!(!channel["status"].to_string().contains("being removed"));
+        let mut left = world.children("us-east").await;
+        left.retain(|child| child.contains("instagram"));
+        assert_eq!(left.len(), 10, "nothing is touched meanwhile: {left:?}");
+
+        give_rights(&world, "us-east").await;
+        channel_goes(&world, "instagram").await;
+        let mut left = world.children("us-east").await;
+        left.retain(|child| child.contains("instagram"));
+        assert_eq!(left, Vec::<String>::new());
     });
 }
 

@@ -1,9 +1,11 @@
 //! What others do to our objects is undone by the watch alone; what others own is left alone.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::given::{self, REGIONS, TENANT};
-use crate::world::{condition, entry, with_operator};
+use crate::world::{World, condition, entry, with_operator};
 
 const CONNECTOR: &str = "deployments.apps aurora/instagram-connector";
 
@@ -86,6 +88,46 @@ fn what_others_change_is_mended_by_watch() {
                 .await;
         }
         world.quiet().await;
+    });
+}
+
+/// Waits until an object is there; answers its UID.
+async fn there(world: &World, name: &str, but: &Value) -> Value {
+    world
+        .until(&format!("{name} is there"), async || {
+            let objects = world.objects("eu-west").await;
+            match objects.get(name).map(|o| o["metadata"]["uid"].clone()) {
+                Some(uid) if uid != *but => Ok(uid),
+                _ => Err("it is not".to_owned()),
+            }
+        })
+        .await
+}
+
+#[test]
+fn what_is_deleted_as_soon_as_it_was_made_comes_back() {
+    with_operator(|world| async move {
+        world.apply(&given::all()).await;
+        let cluster = world.cluster("eu-west");
+        for (kind, name, times) in [
+            ("cronjobs.batch", "instagram-feed-full", 1),
+            ("services", "instagram-connector", 2),
+        ] {
+            let object = format!("{kind} {TENANT}/{name}");
+            let mut uid = there(&world, &object, &Value::Null).await;
+            for _ in 0..times {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                cluster
+                    .kubectl(&["delete", kind, name, "-n", TENANT])
+                    .await
+                    .unwrap();
+                let begun = Instant::now();
+                uid = there(&world, &object, &uid).await;
+                let took = begun.elapsed();
+                assert!(took < Duration::from_secs(15), "{object}: {took:?}");
+            }
+        }
+        world.until_converged().await;
     });
 }
 

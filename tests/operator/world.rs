@@ -132,6 +132,13 @@ impl World {
         }
     }
 
+    /// Ends it in the act.
+    pub(crate) async fn kill(&mut self) {
+        if let Some(operator) = self.operator.take() {
+            operator.daemon.stop(Duration::ZERO).await.unwrap();
+        }
+    }
+
     async fn stop_any(&mut self) {
         self.operator = None;
         let daemon = tradewind_dev::process::Daemon::named("operator", self.fleet.dir());

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tradewind::api::{CredentialsLocation, DataPolicy, Region, SocialChannel};
 use tradewind::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Packs};
 use tradewind::plan::{
-    ChannelFacts, FleetFacts, PolicyFacts, Reach, RegionFacts, SecretFact, Settings,
+    ChannelFacts, FleetFacts, Holdings, PolicyFacts, Reach, RegionFacts, SecretFact, Settings,
 };
 
 /// `given.yaml`.
@@ -249,6 +249,7 @@ impl World {
             regions: self.region_facts(key),
             channels: self.channels().into_values().collect(),
             policies: self.policies().into_values().collect(),
+            holdings: Holdings::default(),
         }
     }
 }

@@ -1,0 +1,120 @@
+//! What a status says before the first thing is made in a region: where to look for it, should we be killed in the act.
+
+use std::collections::BTreeMap;
+
+use super::reason::Word;
+use crate::api::{
+    ChannelRegionStatus, DataPolicyStatus, InventoryEntry, PolicyRegionStatus, RegionState,
+    SocialChannelStatus,
+};
+
+/// What is about to be made, by region.
+pub type Intent = BTreeMap<String, Vec<InventoryEntry>>;
+
+/// A status of which only its regions' inventories are of interest.
+pub trait Announce: Clone + Default {
+    /// The same status, in which the regions' inventories are these.
+    #[must_use]
+    fn announcing(&self, intent: &Intent) -> Self;
+}
+
+impl Announce for SocialChannelStatus {
+    fn announcing(&self, intent: &Intent) -> Self {
+        let mut status = self.clone();
+        for (region, inventory) in intent {
+            let inventory = inventory.clone();
+            let old = status.regions.iter_mut().find(|r| r.name == *region);
+            match old {
+                Some(entry) => entry.inventory = inventory,
+                None => status.regions.push(ChannelRegionStatus {
+                    name: region.clone(),
+                    state: RegionState::Run,
+                    reason: Word::Progressing.as_str().to_owned(),
+                    message: MESSAGE.to_owned(),
+                    ready: None,
+                    unreachable_since: None,
+                    uncovered_since: None,
+                    callback_url: None,
+                    connector: None,
+                    feeds: Vec::new(),
+                    last_handled_run_at: None,
+                    inventory,
+                }),
+            }
+        }
+        status.regions.sort_by(|a, b| a.name.cmp(&b.name));
+        status
+    }
+}
+
+impl Announce for DataPolicyStatus {
+    fn announcing(&self, intent: &Intent) -> Self {
+        let mut status = self.clone();
+        for (region, inventory) in intent {
+            let inventory = inventory.clone();
+            let old = status.regions.iter_mut().find(|r| r.name == *region);
+            match old {
+                Some(entry) => entry.inventory = inventory,
+                None => status.regions.push(PolicyRegionStatus {
+                    name: region.clone(),
+                    state: RegionState::Run,
+                    reason: Word::Progressing.as_str().to_owned(),
+                    message: MESSAGE.to_owned(),
+                    ready: None,
+                    unreachable_since: None,
+                    last_run: None,
+                    next_run: None,
+                    totals: None,
+                    preview: None,
+                    preview_hash: None,
+                    approved: None,
+                    last_handled_run_at: None,
+                    inventory,
+                }),
+            }
+        }
+        status.regions.sort_by(|a, b| a.name.cmp(&b.name));
+        status
+    }
+}
+
+const MESSAGE: &str = "it is being made";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent(regions: &[&str]) -> Intent {
+        let entry = InventoryEntry {
+            kind: "ConfigMap".into(),
+            namespace: "a".into(),
+            name: "x".into(),
+            uid: String::new(),
+        };
+        let of = |region: &&str| ((*region).to_owned(), vec![entry.clone()]);
+        regions.iter().map(of).collect()
+    }
+
+    #[test]
+    fn what_is_said_already_stays_said() {
+        let mut old = SocialChannelStatus::default().announcing(&intent(&["b"]));
+        old.regions_ready = Some("0/1".into());
+        old.regions[0].inventory.clear();
+        old.regions[0].reason = "Uncovered".into();
+        let new = old.announcing(&intent(&["b", "a"]));
+        assert_eq!(new.regions_ready, old.regions_ready);
+        let told: Vec<_> = new
+            .regions
+            .iter()
+            .map(|r| (r.name.as_str(), r.reason.as_str(), r.inventory.len()))
+            .collect();
+        assert_eq!(told, [("a", "Progressing", 1), ("b", "Uncovered", 1)]);
+    }
+
+    #[test]
+    fn a_policy_says_it_too() {
+        let new = DataPolicyStatus::default().announcing(&intent(&["a"]));
+        assert_eq!(new.regions[0].inventory.len(), 1);
+        assert_eq!(new.observed_generation, 0, "nothing is said of the spec");
+    }
+}
