@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
+use kube::runtime::watcher;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -127,6 +128,20 @@ impl Default for Limits {
             watch_timeout: Duration::from_mins(1),
             settle: Duration::from_secs(30),
         }
+    }
+}
+
+impl Limits {
+    /// What every watch asks for. The server ends it after the timeout; without a sign of life it counts as dead
+    /// five seconds later.
+    pub(crate) fn watch(&self) -> watcher::Config {
+        let seconds = u32::try_from(self.watch_timeout.as_secs()).unwrap_or(60);
+        watcher::Config::default().timeout(seconds.max(1))
+    }
+
+    /// Longer than a healthy watch is ever silent: two lives of it, kube's five seconds, and the longest backoff.
+    pub(crate) fn silence(&self) -> Duration {
+        self.watch_timeout * 2 + Duration::from_secs(35)
     }
 }
 

@@ -67,16 +67,14 @@ impl Context {
         (self.line.watches(&self.limits, beat), pulse)
     }
 
-    /// What every watch asks for. The server ends it after the timeout; without a sign of life it counts as dead
-    /// five seconds later.
+    /// What every watch asks for.
     pub(super) fn config(&self) -> watcher::Config {
-        let seconds = u32::try_from(self.limits.watch_timeout.as_secs()).unwrap_or(60);
-        watcher::Config::default().timeout(seconds.max(1))
+        self.limits.watch()
     }
 
-    /// Longer than a healthy watch is ever silent: two lives of it, kube's five seconds, and the longest backoff.
+    /// Longer than a healthy watch is ever silent.
     pub(super) fn silence(&self) -> Duration {
-        self.limits.watch_timeout * 2 + Duration::from_secs(35)
+        self.limits.silence()
     }
 }
 
