@@ -108,6 +108,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// Bytes of one answer.
     pub answer_bytes: usize,
+    /// Bytes of one event of a watch: etcd takes no object of more than 1.5 MiB. What is longer is listed instead.
+    pub event_bytes: usize,
     /// How long a watch lives before the server ends it and it is renewed.
     pub watch_timeout: Duration,
     /// How long what runs there may be read before the region counts as Ready without.
@@ -125,6 +127,7 @@ impl Default for Limits {
             call_deadline: Duration::from_secs(10),
             in_flight: 8,
             answer_bytes: 64 << 20,
+            event_bytes: 4 << 20,
             watch_timeout: Duration::from_mins(1),
             settle: Duration::from_secs(30),
         }
