@@ -197,12 +197,6 @@ impl Operator {
 
     /// Reconciles until `stop` says so; what is under way is finished first.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        let mut packs = self.context.reader.packs.clone();
-        // Verdicts by packs that are about to be replaced, or from half a list, would be undone a moment later.
-        for (_, mut ready) in self.ready {
-            let _ = ready.wait_for(|ready| *ready).await;
-        }
-        let _ = packs.wait_for(|packs| packs.known).await;
         let context = self.context;
         let stopped = || {
             let mut stop = stop.clone();
@@ -212,6 +206,11 @@ impl Operator {
             }
             .shared()
         };
+        // Verdicts by packs that are about to be replaced, or from half a list, would be undone a moment later.
+        tokio::select! {
+            () = known(self.ready, context.reader.packs.clone()) => {}
+            () = stopped() => return,
+        }
         let news = News {
             context: &context,
             known: &self.known,
@@ -245,6 +244,17 @@ impl Operator {
         }
         context.reader.clusters.shutdown().await;
     }
+}
+
+/// Waits until the hub's lists and the packs are known.
+async fn known(
+    lists: Vec<(&'static str, watch::Receiver<bool>)>,
+    mut packs: watch::Receiver<InForce>,
+) {
+    for (_, mut ready) in lists {
+        let _ = ready.wait_for(|ready| *ready).await;
+    }
+    let _ = packs.wait_for(|packs| packs.known).await;
 }
 
 /// Turns what happens elsewhere into looks.
