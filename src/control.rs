@@ -37,7 +37,7 @@ use crate::apply::{Applier, Fence};
 use crate::clusters::{Clusters, Limits, Wakes};
 use crate::metrics::Metrics;
 use crate::plan::Settings;
-use crate::resolve::{InForce, Reader, SecretChanged, SecretWatch, Value};
+use crate::resolve::{InForce, Reader, SecretChanged, SecretWatch};
 use crate::watch::Key;
 use hub::{Change, Kind};
 use report::Report;
@@ -88,7 +88,7 @@ struct Context {
     /// Resources that wait for a region's first connection, and since when.
     waiting: Mutex<HashMap<String, Instant>>,
     /// Each Region's kubeconfig as it was last read.
-    kubeconfigs: Mutex<BTreeMap<String, Value>>,
+    kubeconfigs: Mutex<BTreeMap<String, region::Kept>>,
 }
 
 /// The operator, ready to run.
