@@ -145,7 +145,11 @@ impl Operator {
     #[must_use]
     pub fn start(parts: Parts) -> Self {
         let (triggers, queues) = Triggers::new();
-        let (secret_watch, secrets) = SecretWatch::new(parts.hub.clone());
+        let (secret_watch, secrets) = SecretWatch::new(
+            parts.hub.clone(),
+            parts.limits.clone(),
+            parts.metrics.clone(),
+        );
         let (clusters, wakes) = parts.clusters;
         let report = Report::new(parts.hub.clone(), &parts.instance, parts.metrics.clone());
         let watches = Watches {

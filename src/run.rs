@@ -22,7 +22,7 @@ use crate::control::{Operator, Parts};
 use crate::lease::{self, Election, Ended, Leadership, Loss};
 use crate::metrics::Metrics;
 use crate::plan::Settings;
-use crate::resolve;
+use crate::resolve::{self, InForce, Place};
 use crate::serve::{Health, Readiness, Waiting, serve};
 
 /// The Lease's name.
@@ -272,11 +272,7 @@ impl Process {
         }
         tracing::info!("leading");
         let limits = Limits::default();
-        let packs = match &self.options.packs {
-            Some(name) => resolve::follow(self.hub.clone(), &self.options.namespace, name),
-            None => resolve::builtin(),
-        };
-        let packs = packs.map_err(Error::Packs)?;
+        let packs = self.packs(&limits).map_err(Error::Packs)?;
         let fleet = self.options.settings.fleet.clone();
         let operator = Operator::start(Parts {
             hub: self.hub,
@@ -300,6 +296,20 @@ impl Process {
         } else {
             Err(Error::Ended)
         }
+    }
+
+    /// The packs in force; those of a ConfigMap are waited for.
+    fn packs(&self, limits: &Limits) -> Result<watch::Receiver<InForce>, crate::packs::Error> {
+        let Some(name) = &self.options.packs else {
+            return resolve::builtin();
+        };
+        let namespace = &self.options.namespace;
+        let place = Place { namespace, name };
+        let (packs, readable) = resolve::follow(self.hub.clone(), &place, limits, &self.metrics)?;
+        let what =
+            format!("the packs ConfigMap {namespace}/{name}, and the right to list and watch it");
+        tokio::spawn(self.readiness.wait_for(&what).follow(readable));
+        Ok(packs)
     }
 }
 
