@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
+use kube::runtime::watcher;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -107,6 +108,8 @@ pub struct Limits {
     pub in_flight: usize,
     /// Bytes of one answer.
     pub answer_bytes: usize,
+    /// Bytes of one event of a watch: etcd takes no object of more than 1.5 MiB. What is longer is listed instead.
+    pub event_bytes: usize,
     /// How long a watch lives before the server ends it and it is renewed.
     pub watch_timeout: Duration,
     /// How long what runs there may be read before the region counts as Ready without.
@@ -124,9 +127,24 @@ impl Default for Limits {
             call_deadline: Duration::from_secs(10),
             in_flight: 8,
             answer_bytes: 64 << 20,
+            event_bytes: 4 << 20,
             watch_timeout: Duration::from_mins(1),
             settle: Duration::from_secs(30),
         }
+    }
+}
+
+impl Limits {
+    /// What every watch asks for. The server ends it after the timeout; without a sign of life it counts as dead
+    /// five seconds later.
+    pub(crate) fn watch(&self) -> watcher::Config {
+        let seconds = u32::try_from(self.watch_timeout.as_secs()).unwrap_or(60);
+        watcher::Config::default().timeout(seconds.max(1))
+    }
+
+    /// Longer than a healthy watch is ever silent: two lives of it, kube's five seconds, and the longest backoff.
+    pub(crate) fn silence(&self) -> Duration {
+        self.watch_timeout * 2 + Duration::from_secs(35)
     }
 }
 

@@ -38,7 +38,7 @@ use crate::apply::{Applier, Fence};
 use crate::clusters::{Clusters, Identity, Limits, Wake, Wakes};
 use crate::metrics::Metrics;
 use crate::plan::Settings;
-use crate::resolve::{InForce, Reader, SecretChanged, SecretWatch, Value};
+use crate::resolve::{InForce, Reader, SecretChanged, SecretWatch};
 use crate::watch::Key;
 use hub::{Change, Kind};
 use report::Report;
@@ -89,7 +89,7 @@ struct Context {
     /// Resources that wait for a region's first connection, and since when.
     waiting: Mutex<HashMap<String, Instant>>,
     /// Each Region's kubeconfig as it was last read.
-    kubeconfigs: Mutex<BTreeMap<String, Value>>,
+    kubeconfigs: Mutex<BTreeMap<String, region::Kept>>,
 }
 
 /// The operator, ready to run.
@@ -146,7 +146,11 @@ impl Operator {
     #[must_use]
     pub fn start(parts: Parts) -> Self {
         let (triggers, queues) = Triggers::new();
-        let (secret_watch, secrets) = SecretWatch::new(parts.hub.clone());
+        let (secret_watch, secrets) = SecretWatch::new(
+            parts.hub.clone(),
+            parts.limits.clone(),
+            parts.metrics.clone(),
+        );
         let (clusters, wakes) = parts.clusters;
         let report = Report::new(parts.hub.clone(), &parts.instance, parts.metrics.clone());
         let watches = Watches {
@@ -198,12 +202,6 @@ impl Operator {
 
     /// Reconciles until `stop` says so; what is under way is finished first.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        let mut packs = self.context.reader.packs.clone();
-        // Verdicts by packs that are about to be replaced, or from half a list, would be undone a moment later.
-        for (_, mut ready) in self.ready {
-            let _ = ready.wait_for(|ready| *ready).await;
-        }
-        let _ = packs.wait_for(|packs| packs.known).await;
         let context = self.context;
         let stopped = || {
             let mut stop = stop.clone();
@@ -213,6 +211,11 @@ impl Operator {
             }
             .shared()
         };
+        // Verdicts by packs that are about to be replaced, or from half a list, would be undone a moment later.
+        tokio::select! {
+            () = known(self.ready, context.reader.packs.clone()) => {}
+            () = stopped() => return,
+        }
         let news = News {
             context: &context,
             known: &self.known,
@@ -246,6 +249,17 @@ impl Operator {
         }
         context.reader.clusters.shutdown().await;
     }
+}
+
+/// Waits until the hub's lists and the packs are known.
+async fn known(
+    lists: Vec<(&'static str, watch::Receiver<bool>)>,
+    mut packs: watch::Receiver<InForce>,
+) {
+    for (_, mut ready) in lists {
+        let _ = ready.wait_for(|ready| *ready).await;
+    }
+    let _ = packs.wait_for(|packs| packs.known).await;
 }
 
 /// Turns what happens elsewhere into looks.

@@ -112,7 +112,7 @@ pub struct Election {
     api: Api<Lease>,
     settings: Settings,
     say: watch::Sender<Option<Held>>,
-    turned: Arc<Mutex<Instant>>,
+    turned: Arc<Mutex<Option<Instant>>>,
     seen: Option<Seen>,
 }
 
@@ -130,8 +130,8 @@ impl Election {
             return Err(Error::Times);
         }
         let (say, held) = watch::channel(None);
-        let turned = Arc::new(Mutex::new(Instant::now()));
-        let leadership = Leadership::new(held, turned.clone());
+        let turned = Arc::default();
+        let leadership = Leadership::new(held, Arc::clone(&turned));
         let election = Self {
             api: Api::namespaced(client, &settings.namespace),
             settings,
@@ -145,6 +145,7 @@ impl Election {
     /// Takes part until `stop` (then the lease is given back: stop the writers first) or until it is lost.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> Ended {
         let mut stop = pin!(stop);
+        self.turned();
         // A third of the deadline: two tries may fail before the leadership does.
         let patience = self.settings.renew_deadline / 3;
         loop {
@@ -153,7 +154,7 @@ impl Election {
                 () = &mut stop => return self.release(patience).await,
                 turn = timeout(patience, self.turn()) => turn,
             };
-            *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            self.turned();
             if let Some(loss) = self.judge(begun, turn) {
                 self.say.send_replace(None);
                 return Ended::Lost(loss);
@@ -163,6 +164,10 @@ impl Election {
                 () = sleep_until(self.next_turn()) => {}
             }
         }
+    }
+
+    fn turned(&self) {
+        *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Says what a turn means for our leadership; a loss ends the election.

@@ -15,7 +15,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::watch;
 
-pub use packs::{InForce, builtin, follow};
+pub use packs::{InForce, Place, builtin, follow};
 pub use secrets::{SecretChanged, SecretWatch, Secrets, SecretsError, Value};
 pub use view::{Look, Scope, View};
 

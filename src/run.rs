@@ -22,7 +22,7 @@ use crate::control::{Operator, Parts};
 use crate::lease::{self, Election, Ended, Leadership, Loss};
 use crate::metrics::Metrics;
 use crate::plan::Settings;
-use crate::resolve;
+use crate::resolve::{self, InForce, Place};
 use crate::serve::{Health, Readiness, Waiting, serve};
 
 /// The Lease's name.
@@ -106,6 +106,8 @@ pub enum Error {
 
 /// Runs until SIGTERM or SIGINT, or until the lease is lost.
 pub async fn run(options: Options) -> Result<(), Error> {
+    // Before all else: a signal that comes between two listeners would be lost.
+    let mut stop = Stop::new()?;
     let hub = hub(options.kubeconfig.as_deref())?;
     let metrics = Metrics::new();
     let readiness = Readiness::default();
@@ -136,7 +138,15 @@ pub async fn run(options: Options) -> Result<(), Error> {
         instance,
         "tradewind starts"
     );
-    served(&hub, &readiness).await?;
+    let asked = tokio::select! {
+        () = served(&hub, &readiness) => false,
+        () = stop.asked() => true,
+    };
+    if asked {
+        tracing::info!("stopped before the hub was ready");
+        serving.abort();
+        return Ok(());
+    }
     let process = Process {
         options,
         hub,
@@ -144,7 +154,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         readiness,
         instance,
     };
-    let ended = process.elect(election, leadership).await;
+    let ended = process.elect((election, leadership), stop).await;
     serving.abort();
     ended
 }
@@ -175,7 +185,7 @@ fn host() -> String {
 }
 
 /// Waits until the hub serves the three kinds and lets us list them; `/readyz` says which it still waits for.
-async fn served(hub: &Client, readiness: &Readiness) -> Result<(), Error> {
+async fn served(hub: &Client, readiness: &Readiness) {
     let waiting =
         |kind: &str| readiness.wait_for(&format!("{kind}: its CRD, and the right to list it"));
     let (regions, channels, policies) = (
@@ -183,18 +193,11 @@ async fn served(hub: &Client, readiness: &Readiness) -> Result<(), Error> {
         waiting("socialchannels"),
         waiting("datapolicies"),
     );
-    let all = async {
-        tokio::join!(
-            listed::<Region>(hub, regions),
-            listed::<SocialChannel>(hub, channels),
-            listed::<DataPolicy>(hub, policies),
-        )
-    };
-    let mut stop = Stop::new()?;
-    tokio::select! {
-        _ = all => Ok(()),
-        () = stop.asked() => Err(Error::Ended),
-    }
+    tokio::join!(
+        listed::<Region>(hub, regions),
+        listed::<SocialChannel>(hub, channels),
+        listed::<DataPolicy>(hub, policies),
+    );
 }
 
 async fn listed<K>(hub: &Client, waiting: Waiting)
@@ -213,7 +216,7 @@ where
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    waiting.ready();
+    waiting.set(true);
 }
 
 /// The process once the hub is there.
@@ -227,8 +230,11 @@ struct Process {
 
 impl Process {
     /// Takes part in the election, and works while it leads.
-    async fn elect(self, election: Election, leadership: Leadership) -> Result<(), Error> {
-        let mut stop = Stop::new()?;
+    async fn elect(
+        self,
+        (election, leadership): (Election, Leadership),
+        mut stop: Stop,
+    ) -> Result<(), Error> {
         let (give_back, given_back) = oneshot::channel::<()>();
         let mut election = tokio::spawn(election.run(async {
             // Dropped or sent: both say that the writers are stopped.
@@ -265,12 +271,8 @@ impl Process {
             _ = asked.wait_for(|stop| *stop) => return Ok(()),
         }
         tracing::info!("leading");
-        let packs = match &self.options.packs {
-            Some(name) => resolve::follow(self.hub.clone(), &self.options.namespace, name),
-            None => resolve::builtin(),
-        };
-        let packs = packs.map_err(Error::Packs)?;
         let limits = Limits::default();
+        let packs = self.packs(&limits).map_err(Error::Packs)?;
         let fleet = self.options.settings.fleet.clone();
         let operator = Operator::start(Parts {
             hub: self.hub,
@@ -284,13 +286,9 @@ impl Process {
             metrics: self.metrics,
             clock: Timestamp::now,
         });
-        for (what, mut ready) in operator.readiness() {
+        for (what, ready) in operator.readiness() {
             let waiting = self.readiness.wait_for(&format!("the list of {what}"));
-            tokio::spawn(async move {
-                if ready.wait_for(|ready| *ready).await.is_ok() {
-                    waiting.ready();
-                }
-            });
+            tokio::spawn(waiting.follow(ready));
         }
         operator.run(stopping.clone()).await;
         if *stopping.borrow() {
@@ -298,6 +296,20 @@ impl Process {
         } else {
             Err(Error::Ended)
         }
+    }
+
+    /// The packs in force; those of a ConfigMap are waited for.
+    fn packs(&self, limits: &Limits) -> Result<watch::Receiver<InForce>, crate::packs::Error> {
+        let Some(name) = &self.options.packs else {
+            return resolve::builtin();
+        };
+        let namespace = &self.options.namespace;
+        let place = Place { namespace, name };
+        let (packs, readable) = resolve::follow(self.hub.clone(), &place, limits, &self.metrics)?;
+        let what =
+            format!("the packs ConfigMap {namespace}/{name}, and the right to list and watch it");
+        tokio::spawn(self.readiness.wait_for(&what).follow(readable));
+        Ok(packs)
     }
 }
 

@@ -14,6 +14,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
@@ -31,7 +32,7 @@ impl Readiness {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Not ready until the returned handle says so. `what` is shown: `the list of Regions`.
+    /// Not ready while the returned handle says so, which it does first. `what` is shown: `the list of Regions`.
     #[must_use]
     pub fn wait_for(&self, what: &str) -> Waiting {
         self.lock().insert(what.to_owned());
@@ -48,7 +49,7 @@ impl Readiness {
     }
 }
 
-/// One thing that is waited for. Dropping it changes nothing: what never said that it is ready isn't.
+/// One thing that is waited for, and may be again. Dropping it changes nothing: what never said that it is ready isn't.
 #[derive(Debug)]
 pub struct Waiting {
     readiness: Readiness,
@@ -56,9 +57,24 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// It is ready.
-    pub fn ready(self) {
-        self.readiness.lock().remove(&self.what);
+    /// It is ready, or is waited for.
+    pub fn set(&self, is_ready: bool) {
+        let mut missing = self.readiness.lock();
+        if is_ready {
+            missing.remove(&self.what);
+        } else {
+            missing.insert(self.what.clone());
+        }
+    }
+
+    /// Shows what somebody else knows, for as long as it is known.
+    pub async fn follow(self, mut ready: watch::Receiver<bool>) {
+        loop {
+            self.set(*ready.borrow_and_update());
+            if ready.changed().await.is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -170,7 +186,7 @@ mod tests {
             text,
             "waiting for:\n- the list of Regions\n- the platform packs\n"
         );
-        regions.ready();
+        regions.set(true);
         drop(packs);
         let (status, text) = ask(&health, "/readyz").await;
         assert_eq!(
@@ -180,13 +196,33 @@ mod tests {
                 "waiting for:\n- the platform packs\n"
             )
         );
-        health.readiness.wait_for("the platform packs").ready();
+        health.readiness.wait_for("the platform packs").set(true);
         assert_eq!(ask(&health, "/readyz").await.0, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn what_was_ready_may_be_waited_for_again() {
+        let (health, _election) = health();
+        let (tell, ready) = watch::channel(true);
+        let waiting = health.readiness.wait_for("the list of regions");
+        tokio::spawn(waiting.follow(ready));
+        for (is_ready, wanted) in [
+            (true, StatusCode::OK),
+            (false, StatusCode::SERVICE_UNAVAILABLE),
+            (true, StatusCode::OK),
+        ] {
+            tell.send_replace(is_ready);
+            tokio::task::yield_now().await;
+            assert_eq!(ask(&health, "/readyz").await.0, wanted, "{is_ready}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn liveness_follows_the_election_and_not_its_success() {
         let (health, election) = health();
+        // What comes before the election, such as CRDs, may take as long as it likes.
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        assert_eq!(ask(&health, "/healthz").await.0, StatusCode::OK);
         // The API server never answers: that is no reason to restart the operator.
         let election = tokio::spawn(election.run(std::future::pending()));
         tokio::time::sleep(Duration::from_mins(5)).await;

@@ -23,6 +23,8 @@ mod deletion;
 mod drift;
 #[path = "operator/given.rs"]
 mod given;
+#[path = "operator/hub.rs"]
+mod hub;
 #[path = "operator/local.rs"]
 mod local;
 #[path = "operator/outage.rs"]

@@ -179,7 +179,9 @@ impl Daemon {
             .open(daemon.log_path())
             .and_then(|log| Ok((log.try_clone()?, log)))
             .map_err(|source| daemon.record_error(daemon.log_path(), source))?;
-        let child = tokio::process::Command::new(&launch.program)
+        // How the one before it ended says nothing of this one.
+        let _ = fs::remove_file(daemon.exit_path());
+        let mut child = tokio::process::Command::new(&launch.program)
             .args(&launch.args)
             .envs(launch.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&launch.dir)
@@ -198,6 +200,13 @@ impl Daemon {
             .and_then(|pid| i32::try_from(pid).ok())
             .and_then(Identity::of);
         daemon.write_record(identity)?;
+        let exit = daemon.exit_path();
+        tokio::spawn(async move {
+            if let Ok(status) = child.wait().await {
+                // Whoever asks finds that nothing is known.
+                let _ = fs::write(exit, status.to_string());
+            }
+        });
         Ok(daemon)
     }
 
@@ -219,6 +228,18 @@ impl Daemon {
 
     fn record_path(&self) -> PathBuf {
         self.dir.join(format!("{}.process", self.name))
+    }
+
+    fn exit_path(&self) -> PathBuf {
+        self.dir.join(format!("{}.exit", self.name))
+    }
+
+    /// How it ended, `exit status: 0`; known only while who started it runs.
+    #[must_use]
+    pub fn ended(&self) -> Option<String> {
+        fs::read_to_string(self.exit_path())
+            .ok()
+            .filter(|ended| !ended.is_empty())
     }
 
     /// Where its output goes.
@@ -359,6 +380,19 @@ mod tests {
         found.signal(Signal::SIGSTOP).unwrap();
         found.stop(Duration::ZERO).await.unwrap();
         assert_eq!(found.identity(), None);
+    }
+
+    #[tokio::test]
+    async fn how_it_ended_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let launch = Launch::new("etcd", "/bin/sh", dir.path()).args(["-c", "exit 3"]);
+        for _ in 0..2 {
+            let daemon = Daemon::start(&launch).unwrap();
+            while daemon.ended().is_none() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            assert_eq!(daemon.ended().as_deref(), Some("exit status: 3"));
+        }
     }
 
     #[test]

@@ -283,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn who_does_not_lead_writes_nothing() {
         let (client, asked) = server();
-        let secrets = crate::resolve::SecretWatch::new(client.clone()).0.values();
+        let secrets = crate::resolve::Secrets::new(client.clone());
         let (child, live) = (child(&labels("shop")), live(&labels("shop")));
         for leads in [false, true] {
             let fence: Fence = Arc::new(move || leads);

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use super::cache::{Filler, Known};
 use super::children::Child;
-use super::transport::Line;
+use super::transport::{Ended, Line};
 use super::wake::{Identity, Waker};
 use super::{Inner, Limits};
 use crate::api::names::{LABEL_FLEET, LABEL_MANAGED_BY, MANAGED_BY};
@@ -67,16 +67,14 @@ impl Context {
         (self.line.watches(&self.limits, beat), pulse)
     }
 
-    /// What every watch asks for. The server ends it after the timeout; without a sign of life it counts as dead
-    /// five seconds later.
+    /// What every watch asks for.
     pub(super) fn config(&self) -> watcher::Config {
-        let seconds = u32::try_from(self.limits.watch_timeout.as_secs()).unwrap_or(60);
-        watcher::Config::default().timeout(seconds.max(1))
+        self.limits.watch()
     }
 
-    /// Longer than a healthy watch is ever silent: two lives of it, kube's five seconds, and the longest backoff.
+    /// Longer than a healthy watch is ever silent.
     pub(super) fn silence(&self) -> Duration {
-        self.limits.watch_timeout * 2 + Duration::from_secs(35)
+        self.limits.silence()
     }
 }
 
@@ -91,7 +89,8 @@ pub(crate) trait Sink<K>: Send {
 /// Why a watch must be made anew instead of being polled again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rebuild {
-    /// The server forgot where we were, and said so at the start: kube would ask for the same place for ever.
+    /// The server forgot where we were and said so at the start, or what comes next is longer than anything honest: kube
+    /// would ask for the same place for ever.
     Expired,
     /// The server forbids it: when it no longer does, only a new list tells that all is read.
     Forbidden,
@@ -157,7 +156,7 @@ where
                     sink.forbidden(message);
                     return Rebuild::Forbidden;
                 }
-                if is_expired(&error) {
+                if is_expired(&error) || is_endless(&error) {
                     return Rebuild::Expired;
                 }
                 pause(backoff).await;
@@ -237,6 +236,11 @@ impl<K: Child> Sink<K> for Cache<K> {
 /// Whether the server said at the start of a watch that it no longer knows our place (HTTP 410).
 fn is_expired(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
+}
+
+/// Whether an event was larger than we take: only a list leads past it.
+fn is_endless(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchFailed(source) if matches!(Ended::of(source), Some(Ended::TooLarge(_))))
 }
 
 /// What the server said when it forbade the watch.

@@ -17,6 +17,9 @@ use super::follow::{self, Context, Sink};
 use super::probe::Failure;
 use super::{Cause, Namespaces};
 
+/// The namespace that every cluster has.
+const ALWAYS_THERE: &str = "kube-system";
+
 /// Everything that is followed over one connection. Dropping it ends all of it.
 pub(super) struct Session {
     context: Context,
@@ -24,8 +27,8 @@ pub(super) struct Session {
     cluster_id: String,
     /// Rings when a namespace came or went.
     namespaces_changed: Arc<Notify>,
-    /// What the server said when it forbade the namespaces.
-    namespaces_forbidden: watch::Receiver<Option<String>>,
+    /// Why the namespaces are not known, or no longer.
+    refused: watch::Receiver<Option<Failure>>,
     scopes: BTreeMap<String, JoinSet<()>>,
     /// Held so that it ends with the session.
     _namespaces: JoinSet<()>,
@@ -36,14 +39,14 @@ impl Session {
     pub(super) fn open(context: Context, cluster_id: String) -> Self {
         let children = Arc::new(Children::default());
         let namespaces_changed = Arc::new(Notify::new());
-        let (forbidden, namespaces_forbidden) = watch::channel(None);
+        let (refuse, refused) = watch::channel(None);
         let sink = NamespaceNames {
             names: BTreeMap::new(),
             going: BTreeSet::new(),
             listing: false,
             children: children.clone(),
             changed: namespaces_changed.clone(),
-            forbidden,
+            refuse,
         };
         let mut namespaces = JoinSet::new();
         namespaces.spawn(follow_namespaces(context.clone(), sink));
@@ -52,7 +55,7 @@ impl Session {
             children,
             cluster_id,
             namespaces_changed,
-            namespaces_forbidden,
+            refused,
             scopes: BTreeMap::new(),
             _namespaces: namespaces,
         }
@@ -97,13 +100,12 @@ impl Session {
         changed
     }
 
-    /// What the namespaces say against this connection: forbidden, or another cluster's.
+    /// What the namespaces say against this connection: forbidden, not all there, or another cluster's.
     pub(super) fn objection(&self) -> Option<Failure> {
-        if let Some(message) = self.namespaces_forbidden.borrow().as_ref() {
-            let message = format!("namespaces may not be listed and watched: {message}");
-            return Some(Failure::new(Cause::Forbidden, message));
+        if let Some(failure) = self.refused.borrow().as_ref() {
+            return Some(failure.clone());
         }
-        let found = self.children.uid("kube-system")?;
+        let found = self.children.uid(ALWAYS_THERE)?;
         check_identity(&found, Some(&self.cluster_id)).err()
     }
 }
@@ -136,7 +138,7 @@ struct NamespaceNames {
     listing: bool,
     children: Arc<Children>,
     changed: Arc<Notify>,
-    forbidden: watch::Sender<Option<String>>,
+    refuse: watch::Sender<Option<Failure>>,
 }
 
 impl Sink<PartialObjectMeta<Namespace>> for NamespaceNames {
@@ -166,18 +168,30 @@ impl Sink<PartialObjectMeta<Namespace>> for NamespaceNames {
             }
             Event::InitDone => {
                 self.listing = false;
-                self.forbidden.send_replace(None);
+                self.refuse.send_replace(None);
             }
         }
-        if !self.listing {
+        if self.listing {
+            return;
+        }
+        if self.names.contains_key(ALWAYS_THERE) {
             self.children
                 .set_namespaces(self.names.clone(), self.going.clone());
-            self.changed.notify_one();
+        } else {
+            // What else it leaves out would be taken for gone, and with it all that it held.
+            let message = format!(
+                "its list of namespaces is not complete, {ALWAYS_THERE} is missing: nothing is believed of it"
+            );
+            let failure = Failure::new(Cause::ServerError, message);
+            self.refuse.send_replace(Some(failure));
         }
+        self.changed.notify_one();
     }
 
     fn forbidden(&mut self, message: String) {
-        self.forbidden.send_replace(Some(message));
+        let message = format!("namespaces may not be listed and watched: {message}");
+        let failure = Failure::new(Cause::Forbidden, message);
+        self.refuse.send_replace(Some(failure));
         self.changed.notify_one();
     }
 }

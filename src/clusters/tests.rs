@@ -215,6 +215,71 @@ async fn a_watch_that_falls_silent_is_noticed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_whose_line_never_ends_is_broken_off() {
+    let server = Server::new("id-1", &["aurora", "runs"]);
+    let (clusters, _wakes) = clusters();
+    clusters.ensure("eu", desired(&server));
+    let region = ready(&clusters, "eu").await;
+    server.requests();
+    server.fault(&deployments(), Fault::Endless(8 << 20));
+    server.put(&deployments(), deployment("shop", "insta"));
+    // The watch stays so: a new list leads past it.
+    until(30, || {
+        region.all::<Deployment>("aurora").unwrap().len() == 1
+    })
+    .await;
+    sleep(Duration::from_mins(10)).await;
+    let asked = server
+        .requests()
+        .iter()
+        .filter(|r| r.contains("deployments"))
+        .count();
+    assert!(asked < 60, "{asked} requests in ten minutes");
+
+    // A long line that is still honest is only a long line.
+    server.heal();
+    sleep(Duration::from_mins(1)).await;
+    let mut large = object("ConfigMap", "v1", "task", "insta");
+    large["data"] = json!({"page": "x".repeat(3 << 20)});
+    server.requests();
+    server.put(&config_maps(), large);
+    until(1, || {
+        region
+            .cached::<ConfigMap>("aurora", "task")
+            .unwrap()
+            .is_some()
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_without_kube_system_is_not_believed() {
+    let server = Server::new("id-1", &["aurora", "runs"]);
+    server.put(&deployments(), deployment("shop", "insta"));
+    server.fault(NAMESPACES, Fault::Empty);
+    let (clusters, _wakes) = clusters();
+    clusters.ensure("eu", desired(&server));
+    until(5, || cause(&clusters, "eu") == Some(Cause::ServerError)).await;
+    let said = clusters.get("eu").err().unwrap().message;
+    assert!(said.contains("kube-system"), "{said}");
+    server.heal();
+    let region = ready(&clusters, "eu").await;
+
+    server.fault(NAMESPACES, Fault::Empty);
+    until(90, || {
+        let known = region.all::<Deployment>("aurora");
+        assert!(
+            known.is_ok_and(|all| all.len() == 1),
+            "what it held went with the list"
+        );
+        cause(&clusters, "eu") == Some(Cause::ServerError)
+    })
+    .await;
+    server.heal();
+    ready(&clusters, "eu").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_forbidden_kind_is_known_as_forbidden_and_comes_back() {
     let server = Server::new("id-1", &["aurora", "runs"]);
     server.fault(&deployments(), Fault::Status(403));

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body as Answer;
+use axum::body::{Body as Answer, Bytes};
 use axum::http::header::USER_AGENT;
 use axum::http::{HeaderValue, Request, Response, StatusCode};
+use futures::StreamExt as _;
 use kube::client::Body;
 use kube::{Client, Config};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -62,6 +63,18 @@ impl Ended {
     pub fn of(error: &kube::Error) -> Option<Self> {
         match error {
             kube::Error::Service(source) => source.downcast_ref().copied(),
+            kube::Error::ReadEvents(source) => {
+                let mut next = source
+                    .get_ref()
+                    .map(|e| e as &(dyn std::error::Error + 'static));
+                while let Some(error) = next {
+                    if let Some(ended) = error.downcast_ref() {
+                        return Some(*ended);
+                    }
+                    next = error.source();
+                }
+                None
+            }
             _ => None,
         }
     }
@@ -85,6 +98,15 @@ pub(super) struct Line {
     pub(super) alive: watch::Receiver<()>,
 }
 
+/// How many bytes are taken of an answer.
+#[derive(Clone, Copy)]
+struct Most {
+    /// Of one that comes whole.
+    answer: usize,
+    /// Of each line, when it is a stream of events.
+    event: Option<usize>,
+}
+
 impl Line {
     async fn ended(&self) {
         let mut alive = self.alive.clone();
@@ -96,13 +118,16 @@ impl Line {
         &self,
         request: Request<Body>,
         deadline: Duration,
-        most: Option<usize>,
+        most: Most,
     ) -> Result<Response<Answer>, BoxError> {
         let exchange = async {
-            let response = self.client.send(request).await?;
-            match most {
-                Some(most) => whole(response, most).await,
-                None => Ok(response.map(Answer::new)),
+            let response = self.client.send(request).await?.map(Answer::new);
+            match most.event {
+                // A refusal is no stream.
+                Some(most) if response.status().is_success() => {
+                    Ok(response.map(|body| lines(body, most)))
+                }
+                _ => whole(response, most.answer).await,
             }
         };
         let outcome = tokio::select! {
@@ -132,7 +157,7 @@ impl Line {
     pub(super) fn calls(&self, limits: &Limits) -> Client {
         let line = self.clone();
         let places = Arc::new(Semaphore::new(limits.in_flight));
-        let (deadline, most) = (limits.call_deadline, limits.answer_bytes);
+        let (deadline, most) = (limits.call_deadline, limits.whole());
         let service = tower::service_fn(move |request| {
             let (line, places) = (line.clone(), places.clone());
             async move {
@@ -142,7 +167,7 @@ impl Line {
                     .await
                     .map_err(|_| Ended::Deadline(deadline))?;
                 let left = deadline.saturating_sub(begun.elapsed());
-                line.send(request, left, Some(most)).await
+                line.send(request, left, most).await
             }
         });
         Client::new(service, "default")
@@ -151,10 +176,10 @@ impl Line {
     /// For probes: their own deadline, and never behind the callers.
     pub(super) fn probes(&self, limits: &Limits) -> Client {
         let line = self.clone();
-        let (deadline, most) = (limits.probe_timeout, limits.answer_bytes);
+        let (deadline, most) = (limits.probe_timeout, limits.whole());
         let service = tower::service_fn(move |request| {
             let line = line.clone();
-            async move { line.send(request, deadline, Some(most)).await }
+            async move { line.send(request, deadline, most).await }
         });
         Client::new(service, "default")
     }
@@ -166,13 +191,15 @@ impl Line {
         F: Fn() + Clone + Send + Sync + 'static,
     {
         let line = self.clone();
-        let (deadline, most) = (limits.call_deadline, limits.answer_bytes);
+        let (deadline, most) = (limits.call_deadline, limits.whole());
+        let event = limits.event_bytes;
         let service = tower::service_fn(move |request: Request<Body>| {
             let (line, alive) = (line.clone(), alive.clone());
             async move {
                 let query = request.uri().query().unwrap_or_default();
                 let is_watch = query.split('&').any(|part| part == "watch=true");
-                let most = (!is_watch).then_some(most);
+                let event = is_watch.then_some(event);
+                let most = Most { event, ..most };
                 let response = line.send(request, deadline, most).await?;
                 alive();
                 Ok::<_, BoxError>(response)
@@ -182,18 +209,50 @@ impl Line {
     }
 }
 
+impl Limits {
+    fn whole(&self) -> Most {
+        Most {
+            answer: self.answer_bytes,
+            event: None,
+        }
+    }
+}
+
+/// Ends a stream at a line that is longer than the bound: whoever reads it keeps a line until it is complete.
+fn lines(body: Answer, most: usize) -> Answer {
+    let mut length = 0;
+    let bounded = body.into_data_stream().map(move |chunk| {
+        let chunk = chunk.map_err(BoxError::from)?;
+        if is_longer(&mut length, &chunk, most) {
+            return Err(Ended::TooLarge(most).into());
+        }
+        Ok::<Bytes, BoxError>(chunk)
+    });
+    Answer::from_stream(bounded)
+}
+
+/// Counts the line that is under way; says whether one was longer than the bound.
+fn is_longer(length: &mut usize, chunk: &[u8], most: usize) -> bool {
+    chunk
+        .split(|byte| *byte == b'\n')
+        .enumerate()
+        .any(|(n, part)| {
+            // The first goes on with the line before; each of the others begins one.
+            *length = if n == 0 { *length } else { 0 } + part.len();
+            *length > most
+        })
+}
+
 /// Reads an answer to its end, or to the bound.
-async fn whole(response: Response<Body>, most: usize) -> Result<Response<Answer>, BoxError> {
+async fn whole(response: Response<Answer>, most: usize) -> Result<Response<Answer>, BoxError> {
     let (parts, body) = response.into_parts();
-    let bytes = axum::body::to_bytes(Answer::new(body), most)
-        .await
-        .map_err(|error| {
-            if is_length_limit(&error) {
-                Ended::TooLarge(most)
-            } else {
-                Ended::BrokenOff
-            }
-        })?;
+    let bytes = axum::body::to_bytes(body, most).await.map_err(|error| {
+        if is_length_limit(&error) {
+            Ended::TooLarge(most)
+        } else {
+            Ended::BrokenOff
+        }
+    })?;
     Ok(Response::from_parts(parts, Answer::from(bytes)))
 }
 
@@ -207,4 +266,19 @@ fn is_length_limit(error: &(dyn std::error::Error + 'static)) -> bool {
         next = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_counted_over_chunks() {
+        let mut length = 0;
+        for chunk in ["12345", "67890", "\n12345\n", "1234567890\n1", "23456789"] {
+            assert!(!is_longer(&mut length, chunk.as_bytes(), 10), "{chunk}");
+        }
+        assert!(is_longer(&mut length, b"01", 10));
+        assert!(is_longer(&mut 0, b"1\n12345678901\n2", 10));
+    }
 }

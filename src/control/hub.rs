@@ -9,7 +9,7 @@ use kube::api::{Api, DynamicObject};
 use kube::core::ApiResource;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher::Event;
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
@@ -67,11 +67,6 @@ pub(super) fn fill<K: Kind>(
 ) -> watch::Receiver<bool> {
     let (tell, ready) = watch::channel(false);
     let pulse = Arc::new(metrics.watch("hub", K::KIND, None));
-    let seconds = u32::try_from(limits.watch_timeout.as_secs())
-        .unwrap_or(60)
-        .max(1);
-    let config = watcher::Config::default().timeout(seconds);
-    let silence = limits.watch_timeout * 2 + std::time::Duration::from_secs(35);
     let sink = Changes {
         writer,
         tell,
@@ -80,8 +75,8 @@ pub(super) fn fill<K: Kind>(
     };
     tokio::spawn(follow(
         Api::<K>::all(client.clone()),
-        config,
-        silence,
+        limits.watch(),
+        limits.silence(),
         pulse,
         sink,
     ));

@@ -9,9 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::guard::{self, Next};
 use super::publish::publish;
-use super::retry::Error;
+use super::retry::{self, Error};
 use super::{Context, finalizer};
 use crate::api::{InventoryEntry, Region, RegionStatus};
+use crate::apply::Again;
 use crate::clusters::{Desired, Namespaces, Target};
 use crate::metrics;
 use crate::plan;
@@ -29,8 +30,9 @@ pub(super) async fn reconcile(region: Arc<Region>, context: Arc<Context>) -> Res
     }
     let name = region.name_any();
     let facts = context.reader.fleet(&region);
+    let (target, again) = target(&region, &context).await;
     let desired = Desired {
-        target: target(&region, &context).await,
+        target,
         namespaces: namespaces(&region, &facts),
         expected_id: region.status.as_ref().and_then(|s| s.cluster_id.clone()),
     };
@@ -66,7 +68,7 @@ pub(super) async fn reconcile(region: Arc<Region>, context: Arc<Context>) -> Res
     }
     tell(&region, &written.status, &context).await?;
     Ok(Next {
-        again: None,
+        again,
         wake_at: guard::earlier(plan.wake_at, written.wake_at),
     })
 }
@@ -87,13 +89,30 @@ async fn tell(region: &Region, new: &RegionStatus, context: &Context) -> Result<
     Ok(())
 }
 
-/// How the cluster is reached. A kubeconfig that cannot be read just now is no reason to drop a connection that works;
-/// one that is gone is.
-async fn target(region: &Region, context: &Context) -> Target {
-    let cluster = &region.spec.cluster;
-    let Some(secret) = &cluster.kubeconfig_secret_ref else {
-        return Target::Local(context.hub.clone());
-    };
+/// A kubeconfig as it was last read, and the Secret and key that it was read from.
+pub(super) struct Kept {
+    from: (String, String),
+    value: Value,
+}
+
+impl Kept {
+    /// What was read from this Secret and key.
+    fn of(&self, from: &(String, String)) -> Option<Value> {
+        (self.from == *from).then(|| self.value.clone())
+    }
+}
+
+/// A kubeconfig that cannot be read just now is no reason to drop a connection that works; one that is gone is, and so is
+/// one that is to be read from somewhere else now.
+fn kept(read: Value, old: Option<Value>) -> Value {
+    match (read, old) {
+        (Value::Unreadable(_), Some(old @ Value::Present(..))) => old,
+        (read, _) => read,
+    }
+}
+
+/// How the cluster is reached, and whether to look again.
+async fn target(region: &Region, context: &Context) -> (Target, Option<Again>) {
     let name = region.name_any();
     let kubeconfigs = || {
         context
@@ -101,24 +120,30 @@ async fn target(region: &Region, context: &Context) -> Target {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     };
-    let old = kubeconfigs().get(&name).cloned();
-    let read =
-        context
-            .reader
-            .secrets
-            .value(&context.namespace, &secret.name, secret.key(), old.as_ref());
-    let value = match (read.await, old) {
-        (Value::Unreadable(_), Some(old @ Value::Present(..))) => old,
-        (value, _) => value,
+    let Some(secret) = &region.spec.cluster.kubeconfig_secret_ref else {
+        kubeconfigs().remove(&name);
+        return (Target::Local(context.hub.clone()), None);
     };
-    kubeconfigs().insert(name, value.clone());
-    match value {
+    let from = (secret.name.clone(), secret.key().to_owned());
+    let old = kubeconfigs().get(&name).and_then(|kept| kept.of(&from));
+    let secrets = &context.reader.secrets;
+    let read = secrets.value(&context.namespace, &secret.name, secret.key(), old.as_ref());
+    let read = read.await;
+    let again = retry::unread(matches!(read, Value::Unreadable(_)));
+    let value = kept(read, old);
+    let now = Kept {
+        from,
+        value: value.clone(),
+    };
+    kubeconfigs().insert(name, now);
+    let target = match value {
         Value::Present(bytes, _) => {
             let hash = hex::encode(Sha256::digest(&bytes));
             Target::Kubeconfig { bytes, hash }
         }
         Value::Absent(why) | Value::Unreadable(why) => Target::Unusable(why),
-    }
+    };
+    (target, again)
 }
 
 /// Where something of ours may be: the tenants' namespaces, the runs', and those that held something when last seen.
@@ -159,4 +184,39 @@ fn forget(region: &Region, context: &Context) -> Next {
         .remove(&name);
     context.attempts.reset(&region.uid().unwrap_or_default());
     Next::default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn present(version: &str) -> Value {
+        Value::Present(Arc::from(version.as_bytes()), version.to_owned())
+    }
+
+    fn unreadable() -> Value {
+        Value::Unreadable("no".to_owned())
+    }
+
+    #[test]
+    fn what_was_read_stays_only_while_it_cannot_be_read() {
+        let absent = || Value::Absent("gone".to_owned());
+        assert!(kept(unreadable(), Some(present("1"))) == present("1"));
+        assert!(kept(present("2"), Some(present("1"))) == present("2"));
+        assert!(kept(absent(), Some(present("1"))) == absent());
+        assert!(kept(unreadable(), Some(absent())) == unreadable());
+        assert!(kept(unreadable(), None) == unreadable());
+    }
+
+    #[test]
+    fn what_was_read_elsewhere_is_nothing() {
+        let from = |name: &str, key: &str| (name.to_owned(), key.to_owned());
+        let one = Kept {
+            from: from("a", "value"),
+            value: present("1"),
+        };
+        assert!(one.of(&from("a", "value")) == Some(present("1")));
+        assert!(one.of(&from("b", "value")).is_none());
+        assert!(one.of(&from("a", "other")).is_none());
+    }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::apply::Again;
+
 /// The first delay; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest: what is broken for hours is looked at often enough.
@@ -67,6 +69,11 @@ fn of_hub(error: &kube::Error) -> Retry {
         400 | 401 | 403 | 405 | 415 | 422 => Retry::Slow,
         _ => Retry::Backoff,
     }
+}
+
+/// What a Secret that could not be read asks for: no watch tells when it can be.
+pub(super) fn unread(is_unread: bool) -> Option<Again> {
+    is_unread.then_some(Again::Soon)
 }
 
 /// How often each object has failed in a row.

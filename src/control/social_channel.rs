@@ -10,7 +10,7 @@ use super::everywhere::{self, everywhere};
 use super::guard::{self, Next};
 use super::intent::announce;
 use super::publish::publish;
-use super::retry::Error;
+use super::retry::{self, Error};
 use super::{Context, finalizer};
 use crate::api::{CredentialsLocation, InventoryEntry, SocialChannel};
 use crate::metrics;
@@ -53,8 +53,9 @@ pub(super) async fn reconcile(
         return Ok(forget(&channel, &context));
     }
     tell(&channel, &written.status, &context).await?;
+    let unread = matches!(facts.credentials, plan::SecretFact::Unreadable(_));
     Ok(Next {
-        again: outcome.again,
+        again: outcome.again.max(retry::unread(unread)),
         wake_at: guard::earlier(plan.wake_at, written.wake_at),
     })
 }

@@ -94,18 +94,15 @@ impl Known {
         };
         let now = is_there.then_some(*region);
         let (channels, policies) = (self.channels.state(), self.policies.state());
-        let mut keys = watch::region_changed(
+        // Also the Region itself when its own controller wrote that: only now is it known to be the same cluster as an
+        // older one.
+        watch::region_changed(
             &region.name_any(),
             now,
             &channels,
             &policies,
             &self.region_names(),
-        );
-        if matches!(change, Change::Told(_)) {
-            // Its own controller wrote that.
-            keys.remove(&Key::Region(region.name_any()));
-        }
-        keys
+        )
     }
 
     /// Whom a change of a policy concerns, beside the Regions in which it holds or held something: they count it.
@@ -208,5 +205,37 @@ impl Known {
             }
             (OwnerKind::SocialChannel, None) | (OwnerKind::DataPolicy, Some(_)) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::reflector::store::Writer;
+    use kube::runtime::watcher::Event;
+
+    use super::*;
+
+    #[test]
+    fn a_region_whose_cluster_became_known_is_looked_at_again_with_all_others() {
+        let region = |name: &str| -> Region {
+            serde_json::from_value(serde_json::json!({
+                "metadata": {"name": name, "uid": name},
+                "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs",
+                    "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+            }))
+            .unwrap()
+        };
+        let mut regions = Writer::<Region>::default();
+        regions.apply_watcher_event(&Event::Apply(region("older")));
+        regions.apply_watcher_event(&Event::Apply(region("younger")));
+        let known = Known {
+            channels: Writer::default().as_reader(),
+            policies: Writer::default().as_reader(),
+            regions: regions.as_reader(),
+        };
+        // Which of the two is to go is seen only once both ids are there.
+        let woken = known.of_region(&Change::Told(&region("younger")));
+        let of = |name: &str| Key::Region(name.to_owned());
+        assert_eq!(woken, BTreeSet::from([of("older"), of("younger")]));
     }
 }

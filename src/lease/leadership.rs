@@ -16,11 +16,14 @@ pub(super) struct Held {
 #[derive(Clone, Debug)]
 pub struct Leadership {
     held: watch::Receiver<Option<Held>>,
-    turned: Arc<Mutex<Instant>>,
+    turned: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Leadership {
-    pub(super) fn new(held: watch::Receiver<Option<Held>>, turned: Arc<Mutex<Instant>>) -> Self {
+    pub(super) fn new(
+        held: watch::Receiver<Option<Held>>,
+        turned: Arc<Mutex<Option<Instant>>>,
+    ) -> Self {
         Self { held, turned }
     }
 
@@ -47,12 +50,13 @@ impl Leadership {
         }
     }
 
-    /// How long ago the election last took a turn, successful or not: its loop's sign of life.
+    /// How long ago the election last took a turn, successful or not: its loop's sign of life. None is missed before
+    /// it begins.
     #[must_use]
     pub fn idle(&self) -> Duration {
         self.turned
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .elapsed()
+            .map_or(Duration::ZERO, |turned| turned.elapsed())
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::watcher::Event;
 use kube::{Api, Client};
 use tokio::sync::watch;
 
+use crate::clusters::{Limits, Sink};
+use crate::metrics::Metrics;
 use crate::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Error, PLATFORMS_KEY, Packs, REGIMES_KEY};
 
 /// The packs in force, and what is wrong with those that were to replace them.
@@ -32,41 +33,86 @@ pub fn builtin() -> Result<watch::Receiver<InForce>, Error> {
     Ok(packs)
 }
 
-/// Follows the ConfigMap `namespace/name`. The built-in packs are in force while it isn't there; while it is unsound,
-/// those that were in force stay.
+/// Where the packs' ConfigMap is.
+pub struct Place<'a> {
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+}
+
+/// Follows a ConfigMap, and says whether it can be read. The built-in packs are in force while it isn't there; while it is
+/// unsound or cannot be read, those that were in force stay.
 pub fn follow(
     client: Client,
-    namespace: &str,
-    name: &str,
-) -> Result<watch::Receiver<InForce>, Error> {
+    place: &Place<'_>,
+    limits: &Limits,
+    metrics: &Metrics,
+) -> Result<(watch::Receiver<InForce>, watch::Receiver<bool>), Error> {
     let builtin = Arc::new(Packs::builtin()?);
     let (tell, packs) = watch::channel(InForce {
         packs: builtin.clone(),
         problem: None,
         known: false,
     });
-    let api: Api<ConfigMap> = Api::namespaced(client, namespace);
-    let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    tokio::spawn(async move {
-        let mut events = std::pin::pin!(watcher(api, config).default_backoff());
-        let mut listed = None;
-        loop {
-            let map = tokio::select! {
-                () = tell.closed() => return,
-                event = events.next() => match event {
-                    Some(Ok(watcher::Event::Init)) => { listed = None; continue }
-                    Some(Ok(watcher::Event::InitApply(map))) => { listed = Some(map); continue }
-                    Some(Ok(watcher::Event::InitDone)) => listed.take(),
-                    Some(Ok(watcher::Event::Apply(map))) => Some(map),
-                    Some(Ok(watcher::Event::Delete(_))) => None,
-                    Some(Err(_)) => continue,
-                    None => return,
-                }
-            };
-            tell.send_modify(|now| *now = next(now, map.as_ref(), &builtin));
+    let (readable, is_readable) = watch::channel(false);
+    let sink = Replacing {
+        builtin,
+        listed: None,
+        tell,
+        readable,
+    };
+    let field = format!("metadata.name={}", place.name);
+    tokio::spawn(crate::clusters::follow(
+        Api::namespaced(client, place.namespace),
+        limits.watch().fields(&field),
+        limits.silence(),
+        Arc::new(metrics.watch("hub", "ConfigMap", Some(place.namespace))),
+        sink,
+    ));
+    Ok((packs, is_readable))
+}
+
+/// Puts what the ConfigMap says into force.
+struct Replacing {
+    builtin: Arc<Packs>,
+    /// What the list that is being read has shown so far.
+    listed: Option<ConfigMap>,
+    tell: watch::Sender<InForce>,
+    readable: watch::Sender<bool>,
+}
+
+impl Replacing {
+    /// A list that is read again and says the same wakes nobody.
+    fn put(&self, map: Option<&ConfigMap>) {
+        self.tell.send_if_modified(|now| {
+            let next = next(now, map, &self.builtin);
+            let differs = !now.known || now.problem != next.problem || now.packs != next.packs;
+            *now = next;
+            differs
+        });
+    }
+}
+
+impl Sink<ConfigMap> for Replacing {
+    fn take(&mut self, event: Event<ConfigMap>) {
+        match event {
+            Event::Init => self.listed = None,
+            Event::InitApply(map) => self.listed = Some(map),
+            Event::InitDone => {
+                let listed = self.listed.take();
+                self.put(listed.as_ref());
+                self.readable.send_replace(true);
+            }
+            Event::Apply(map) => self.put(Some(&map)),
+            Event::Delete(_) => self.put(None),
         }
-    });
-    Ok(packs)
+    }
+
+    fn forbidden(&mut self, message: String) {
+        tracing::error!(message, "the hub forbids the watch of the packs' ConfigMap");
+        self.readable.send_replace(false);
+    }
 }
 
 /// What is in force once the ConfigMap is as it is now.
@@ -149,5 +195,44 @@ mod tests {
         assert!(mended.problem.is_none());
         let gone = next(&broken, None, &builtin);
         assert!(gone.problem.is_none() && gone.known);
+    }
+
+    #[test]
+    fn a_config_map_that_may_not_be_read_changes_nothing_and_is_waited_for() {
+        let builtin = Arc::new(Packs::builtin().unwrap());
+        let first = InForce {
+            packs: builtin.clone(),
+            problem: None,
+            known: false,
+        };
+        let (tell, mut packs) = watch::channel(first);
+        let (readable, is_readable) = watch::channel(false);
+        let mut sink = Replacing {
+            builtin,
+            listed: None,
+            tell,
+            readable,
+        };
+        sink.forbidden("no".to_owned());
+        assert!(!*is_readable.borrow() && !packs.borrow_and_update().known);
+        for event in [
+            Event::Init,
+            Event::InitApply(map("platforms: [")),
+            Event::InitDone,
+        ] {
+            sink.take(event);
+        }
+        assert!(*is_readable.borrow() && packs.has_changed().unwrap());
+        assert!(packs.borrow_and_update().problem.is_some());
+        for event in [
+            Event::Init,
+            Event::InitApply(map("platforms: [")),
+            Event::InitDone,
+        ] {
+            sink.take(event);
+        }
+        assert!(!packs.has_changed().unwrap(), "the same again is no news");
+        sink.forbidden("no".to_owned());
+        assert!(!*is_readable.borrow() && packs.borrow().known);
     }
 }

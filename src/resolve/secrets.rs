@@ -1,31 +1,30 @@
 //! Secrets on the hub: their metadata is watched where a namespace opted in, a value is read when it changed, and only
 //! hashes are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
+use kube::runtime::reflector;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::{WatchStreamExt, reflector, watcher};
-use kube::{Api, Client};
+use kube::runtime::watcher::Event;
+use kube::{Api, Client, ResourceExt};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::clusters::{Limits, Sink, follow};
+use crate::metrics::Metrics;
 use crate::plan::{SecretCopy, SecretFact};
 
 /// A read that takes longer has failed.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// How long a first list may take before what it would say counts as unreadable for now; its end wakes us.
 const FIRST_LIST: Duration = Duration::from_secs(3);
-/// How long a watch lives: shorter than a connection without a sign of life. A namespace that opts out is noticed when
-/// it is renewed.
-const WATCH_SECONDS: u32 = 60;
 
 /// A Secret came, changed or went, or a namespace became readable or unreadable (then without a name).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +77,8 @@ struct Hashed {
 /// The namespaces in which Secrets are looked at.
 pub struct SecretWatch {
     client: Client,
+    limits: Limits,
+    metrics: Metrics,
     followed: Mutex<BTreeMap<String, Followed>>,
     hashed: Mutex<BTreeMap<(String, String), Hashed>>,
     changed: mpsc::UnboundedSender<SecretChanged>,
@@ -101,10 +102,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl SecretWatch {
     /// Follows nothing yet. What changes is said to the receiver.
     #[must_use]
-    pub fn new(client: Client) -> (Self, mpsc::UnboundedReceiver<SecretChanged>) {
+    pub fn new(
+        client: Client,
+        limits: Limits,
+        metrics: Metrics,
+    ) -> (Self, mpsc::UnboundedReceiver<SecretChanged>) {
         let (changed, receiver) = mpsc::unbounded_channel();
         let watch = Self {
             client,
+            limits,
+            metrics,
             followed: Mutex::default(),
             hashed: Mutex::default(),
             changed,
@@ -115,9 +122,7 @@ impl SecretWatch {
     /// The values themselves, for `apply` alone.
     #[must_use]
     pub fn values(&self) -> Secrets {
-        Secrets {
-            client: self.client.clone(),
-        }
+        Secrets::new(self.client.clone())
     }
 
     /// Stops looking at namespaces that nobody asks about any more.
@@ -222,15 +227,17 @@ impl SecretWatch {
         let entry = followed.entry(namespace.to_owned()).or_insert_with(|| {
             let (store, writer) = reflector::store();
             let (tell, known) = watch::channel(Known::NotRead);
-            let task = tokio::spawn(run(
-                Api::namespaced(self.client.clone(), namespace),
-                namespace.to_owned(),
+            let api: Api<Meta> = Api::namespaced(self.client.clone(), namespace);
+            let sink = Changes {
+                namespace: namespace.to_owned(),
                 writer,
-                Ends {
-                    tell,
-                    changed: self.changed.clone(),
-                },
-            ));
+                tell,
+                changed: self.changed.clone(),
+            };
+            // A namespace that opts out is noticed when the watch is renewed.
+            let (config, silence) = (self.limits.watch(), self.limits.silence());
+            let pulse = Arc::new(self.metrics.watch("hub", "Secret", Some(namespace)));
+            let task = tokio::spawn(follow(api, config, silence, pulse, sink));
             Followed { store, known, task }
         });
         (entry.store.clone(), entry.known.clone())
@@ -244,83 +251,77 @@ fn bytes_of(value: Option<&Value>) -> Arc<[u8]> {
     }
 }
 
-struct Ends {
+/// Fills one namespace's cache, and says what changed in it.
+struct Changes {
+    namespace: String,
+    writer: reflector::store::Writer<Meta>,
     tell: watch::Sender<Known>,
     changed: mpsc::UnboundedSender<SecretChanged>,
 }
 
-impl Ends {
+impl Changes {
     /// Says what is known now; whoever waits for a Secret of the namespace is woken when that is news.
-    fn say(&self, namespace: &str, known: Known) {
+    fn say(&self, known: Known) {
         let news = self.tell.send_if_modified(|now| {
             let differs = *now != known;
             *now = known;
             differs
         });
         if news {
-            self.wake(namespace, None);
+            self.wake(None);
         }
     }
 
-    fn wake(&self, namespace: &str, name: Option<String>) {
-        let namespace = namespace.to_owned();
+    fn wake(&self, name: Option<String>) {
+        let namespace = self.namespace.clone();
         // Nobody listens any more only when the process ends.
         let _ = self.changed.send(SecretChanged { namespace, name });
     }
-}
 
-async fn run(
-    api: Api<Meta>,
-    namespace: String,
-    writer: reflector::store::Writer<Meta>,
-    ends: Ends,
-) {
-    let config = watcher::Config::default().timeout(WATCH_SECONDS);
-    let stream = watcher(api, config)
-        .default_backoff()
-        .modify(|meta| {
-            meta.metadata.managed_fields = None;
-            meta.metadata.annotations = None;
-        })
-        .reflect(writer);
-    let mut stream = std::pin::pin!(stream.into_stream());
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(watcher::Event::Init | watcher::Event::InitApply(_)) => {}
-            Ok(watcher::Event::InitDone) => {
-                ends.say(&namespace, Known::Read);
-                ends.wake(&namespace, None);
-            }
-            Ok(watcher::Event::Apply(meta) | watcher::Event::Delete(meta)) => {
-                ends.wake(&namespace, meta.metadata.name);
-            }
-            Err(error) => {
-                if let Some(why) = refusal(&namespace, &error) {
-                    ends.say(&namespace, Known::Refused(why));
-                }
-            }
-        }
+    /// Each Secret's version, by name.
+    fn versions(&self) -> BTreeMap<String, (Option<String>, Option<String>)> {
+        let all = self.writer.as_reader().state();
+        let version = |m: &Meta| (m.metadata.uid.clone(), m.metadata.resource_version.clone());
+        all.iter().map(|m| (m.name_any(), version(m))).collect()
     }
 }
 
-/// Why the namespace's Secrets may not be read, when that is what the error says. Another error says nothing new: the
-/// watch is tried again, and what was known stays.
-fn refusal(namespace: &str, error: &watcher::Error) -> Option<String> {
-    let code = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => status.code,
-        watcher::Error::InitialListFailed(_)
-        | watcher::Error::WatchStartFailed(_)
-        | watcher::Error::WatchFailed(_)
-        | watcher::Error::NoResourceVersion => return None,
-    };
-    (code == 403 || code == 401).then(|| {
-        format!(
+impl Sink<Meta> for Changes {
+    fn take(&mut self, event: Event<Meta>) {
+        let event = event.modify(|meta| {
+            meta.metadata.managed_fields = None;
+            meta.metadata.annotations = None;
+        });
+        match event {
+            Event::Init | Event::InitApply(_) => self.writer.apply_watcher_event(&event),
+            Event::InitDone => {
+                let before = self.versions();
+                self.writer.apply_watcher_event(&event);
+                self.say(Known::Read);
+                let now = self.versions();
+                let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+                for name in names {
+                    if before.get(name) != now.get(name) {
+                        self.wake(Some(name.clone()));
+                    }
+                }
+            }
+            Event::Apply(ref meta) | Event::Delete(ref meta) => {
+                let name = meta.metadata.name.clone();
+                self.writer.apply_watcher_event(&event);
+                // Only now: who is woken reads the cache.
+                self.wake(name);
+            }
+        }
+    }
+
+    fn forbidden(&mut self, _: String) {
+        let namespace = &self.namespace;
+        self.say(Known::Refused(format!(
             "Tradewind may not read Secrets in namespace {namespace}: add the namespace to the chart's `tenants`, \
              or use location: Region"
-        )
-    })
+        )));
+    }
 }
 
 async fn read(client: &Client, namespace: &str, name: &str) -> Result<Option<Secret>, String> {
@@ -353,6 +354,12 @@ pub struct Secrets {
 }
 
 impl Secrets {
+    /// Reads nothing yet.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
     /// The values of a copy's keys, if they are still those that the plan saw.
     pub async fn copy(
         &self,
@@ -378,19 +385,82 @@ impl Secrets {
 mod tests {
     use super::*;
 
-    fn forbidden() -> Box<kube::core::Status> {
-        let mut status = kube::core::Status::failure("no", "Forbidden").boxed();
-        status.code = 403;
-        status
+    fn meta(name: &str, version: &str) -> Meta {
+        let mut meta = Meta::default();
+        meta.metadata.name = Some(name.to_owned());
+        meta.metadata.namespace = Some("aurora".to_owned());
+        meta.metadata.resource_version = Some(version.to_owned());
+        meta
+    }
+
+    struct Heard {
+        sink: Changes,
+        known: watch::Receiver<Known>,
+        changed: mpsc::UnboundedReceiver<SecretChanged>,
+    }
+
+    impl Heard {
+        fn new() -> Self {
+            let (_, writer) = reflector::store();
+            let (tell, known) = watch::channel(Known::NotRead);
+            let (sender, changed) = mpsc::unbounded_channel();
+            let sink = Changes {
+                namespace: "aurora".to_owned(),
+                writer,
+                tell,
+                changed: sender,
+            };
+            Self {
+                sink,
+                known,
+                changed,
+            }
+        }
+
+        fn list(&mut self, all: &[(&str, &str)]) -> Vec<Option<String>> {
+            self.sink.take(Event::Init);
+            for (name, version) in all {
+                self.sink.take(Event::InitApply(meta(name, version)));
+            }
+            self.sink.take(Event::InitDone);
+            self.woken()
+        }
+
+        fn woken(&mut self) -> Vec<Option<String>> {
+            std::iter::from_fn(|| self.changed.try_recv().ok())
+                .map(|changed| changed.name)
+                .collect()
+        }
     }
 
     #[test]
-    fn only_a_refusal_is_called_one() {
-        let list = watcher::Error::InitialListFailed(kube::Error::Api(forbidden()));
-        assert!(refusal("aurora", &list).unwrap().contains("tenants"));
-        let mut gone = forbidden();
-        gone.code = 410;
-        assert_eq!(refusal("aurora", &watcher::Error::WatchError(gone)), None);
-        assert_eq!(refusal("aurora", &watcher::Error::NoResourceVersion), None);
+    fn a_namespace_that_was_refused_is_read_again() {
+        let mut heard = Heard::new();
+        heard.list(&[("a", "1"), ("b", "1")]);
+        heard.sink.forbidden("no".to_owned());
+        let known = heard.known.borrow().clone();
+        assert!(matches!(known, Known::Refused(why) if why.contains("tenants")));
+        assert_eq!(heard.woken(), [None]);
+        let woken = heard.list(&[("a", "2"), ("b", "1")]);
+        assert_eq!(*heard.known.borrow(), Known::Read);
+        assert_eq!(woken, [None, Some("a".to_owned())]);
+    }
+
+    #[test]
+    fn a_new_list_tells_only_the_difference() {
+        let mut heard = Heard::new();
+        assert_eq!(heard.list(&[])[0], None);
+        let name = |n: &str| Some(n.to_owned());
+        assert_eq!(
+            heard.list(&[("a", "1"), ("b", "1")]),
+            [name("a"), name("b")]
+        );
+        assert_eq!(
+            heard.list(&[("b", "2"), ("c", "1")]),
+            [name("a"), name("b"), name("c")]
+        );
+        assert_eq!(heard.list(&[("b", "2"), ("c", "1")]), []);
+        heard.sink.take(Event::Apply(meta("b", "3")));
+        assert_eq!(heard.woken(), [name("b")]);
     }
 }

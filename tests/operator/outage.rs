@@ -21,7 +21,7 @@ async fn unreachable(world: &World, region: &str) {
         .await;
 }
 
-async fn reachable(world: &World, region: &str) {
+pub(crate) async fn reachable(world: &World, region: &str) {
     world
         .until("the Region is reachable", async || {
             let said = condition(&world.region(region).await, "Reachable");

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 use tradewind_dev::fleet::{Cluster, Fleet, FleetSpec, HUB};
+use tradewind_dev::process::Daemon;
 use tradewind_dev::story::install;
 use tradewind_dev::story::programs::{Operator, OperatorSpec, launch_operator};
 
@@ -56,6 +57,10 @@ pub(crate) fn with_operator<F: Future<Output = ()>>(test: impl FnOnce(World) -> 
             fleet: &FLEET,
             operator: None,
         };
+        for cluster in FLEET.clusters() {
+            // A test that failed may have left it frozen.
+            let _ = cluster.thaw();
+        }
         world.start().await;
         world.clean().await;
         let handle = World {
@@ -67,7 +72,7 @@ pub(crate) fn with_operator<F: Future<Output = ()>>(test: impl FnOnce(World) -> 
             fleet: &FLEET,
             operator: None,
         };
-        after.stop_any().await;
+        after.end().await;
     });
 }
 
@@ -91,8 +96,8 @@ impl World {
         self.fleet.cluster(region).unwrap()
     }
 
-    fn spec() -> OperatorSpec {
-        OperatorSpec {
+    fn spec(more: &[&str]) -> OperatorSpec {
+        let mut spec = OperatorSpec {
             name: "operator".to_owned(),
             program: PathBuf::from(env!("CARGO_BIN_EXE_tradewind")),
             image: "tradewind:test".to_owned(),
@@ -103,12 +108,18 @@ impl World {
             ]
             .map(str::to_owned)
             .to_vec(),
-        }
+        };
+        spec.args.extend(more.iter().map(|arg| (*arg).to_owned()));
+        spec
     }
 
     /// Starts the operator and waits until it is ready.
     pub(crate) async fn start(&mut self) {
-        self.launch().await;
+        self.launch(&[]).await;
+        self.until_ready().await;
+    }
+
+    pub(crate) async fn until_ready(&self) {
         self.until("the operator is ready", async || {
             match self.asks("/readyz").await {
                 Ok(answer) if answer.starts_with("HTTP/1.0 200") => Ok(()),
@@ -120,29 +131,51 @@ impl World {
     }
 
     /// Starts the operator without waiting for anything.
-    pub(crate) async fn launch(&mut self) {
-        self.stop_any().await;
-        self.operator = Some(launch_operator(self.fleet, &Self::spec()).unwrap());
+    pub(crate) async fn launch(&mut self, args: &[&str]) {
+        self.operator = None;
+        // One that a failed test left.
+        self.daemon().stop(Duration::from_secs(25)).await.unwrap();
+        self.operator = Some(launch_operator(self.fleet, &Self::spec(args)).unwrap());
     }
 
-    /// Asks it to stop, as Kubernetes would.
+    fn daemon(&self) -> Daemon {
+        Daemon::named("operator", self.fleet.dir())
+    }
+
+    /// Asks it to stop, as Kubernetes would, and sees that it gives its lease back.
     pub(crate) async fn stop(&mut self) {
-        if let Some(operator) = self.operator.take() {
-            operator.daemon.stop(Duration::from_secs(25)).await.unwrap();
-        }
+        assert!(self.is_running(), "it ended before it was asked to");
+        self.end().await;
+        let hub = self.hub();
+        let lease = self.get(&hub, "lease", install::SYSTEM, "tradewind");
+        let holder = lease.await.unwrap()["spec"]["holderIdentity"].clone();
+        assert!(
+            holder.as_str().unwrap_or_default().is_empty(),
+            "the lease is still held: {holder}"
+        );
     }
 
     /// Ends it in the act.
     pub(crate) async fn kill(&mut self) {
-        if let Some(operator) = self.operator.take() {
-            operator.daemon.stop(Duration::ZERO).await.unwrap();
-        }
+        self.operator = None;
+        self.daemon().stop(Duration::ZERO).await.unwrap();
     }
 
-    async fn stop_any(&mut self) {
+    /// Asks it to stop if it runs, and sees that it does by itself, in time and without an error.
+    pub(crate) async fn end(&mut self) {
         self.operator = None;
-        let daemon = tradewind_dev::process::Daemon::named("operator", self.fleet.dir());
-        daemon.stop(Duration::from_secs(25)).await.unwrap();
+        let daemon = self.daemon();
+        if daemon.identity().is_none() {
+            return;
+        }
+        // Then it is killed, which is seen below.
+        daemon.stop(Duration::from_secs(15)).await.unwrap();
+        let ended = self
+            .until("how the operator ended", async || {
+                daemon.ended().ok_or_else(|| "unknown".to_owned())
+            })
+            .await;
+        assert_eq!(ended, "exit status: 0", "{}", daemon.tail());
     }
 
     /// Whether the operator runs.
@@ -154,8 +187,7 @@ impl World {
 
     /// What the operator logged.
     pub(crate) fn log(&self) -> String {
-        let daemon = tradewind_dev::process::Daemon::named("operator", self.fleet.dir());
-        std::fs::read_to_string(daemon.log_path()).unwrap_or_default()
+        std::fs::read_to_string(self.daemon().log_path()).unwrap_or_default()
     }
 
     /// What the operator answers at a path.
@@ -188,10 +220,7 @@ impl World {
 
     /// Takes everything away, with an operator that runs, and waits until nothing is left anywhere.
     pub(crate) async fn clean(&self) {
-        for cluster in self.fleet.clusters() {
-            // A test that failed may have left it frozen.
-            let _ = cluster.thaw();
-        }
+        self.give_rights().await;
         for region in REGIONS {
             self.give_kubeconfig(region).await;
         }
@@ -305,6 +334,39 @@ impl World {
             .await
             .unwrap();
         self.put_kubeconfig(region, &kubeconfig).await;
+    }
+
+    /// The operator's rights on the hub, as the chart has them.
+    pub(crate) async fn give_rights(&self) {
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let rights = install::hub_rights(checkout, &[TENANT]).unwrap();
+        install::apply(&self.hub(), &rights).await.unwrap();
+    }
+
+    /// Takes verbs (none: all) on a resource from one of the chart's roles on the hub.
+    pub(crate) async fn take_rights(&self, rules: &str, resource: &str, verbs: &[&str]) {
+        let name = format!("tradewind-{rules}");
+        let mut role = self
+            .get(&self.hub(), "clusterrole", "", &name)
+            .await
+            .unwrap();
+        for rule in role["rules"].as_array_mut().unwrap() {
+            if rule["resources"][0] == resource {
+                let taken =
+                    |verb: &Value| verbs.is_empty() || verbs.contains(&verb.as_str().unwrap());
+                rule["verbs"]
+                    .as_array_mut()
+                    .unwrap()
+                    .retain(|verb| !taken(verb));
+            }
+        }
+        role["rules"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|rule| rule["verbs"] != serde_json::json!([]));
+        let patch = serde_json::json!({"rules": role["rules"]}).to_string();
+        let args = ["patch", "clusterrole", &name, "--type=merge", "-p", &patch];
+        self.hub().kubectl(&args).await.unwrap();
     }
 
     pub(crate) async fn put_kubeconfig(&self, region: &str, kubeconfig: &str) {

@@ -243,6 +243,16 @@ fn the_document_must_be_one_and_plain() {
 }
 
 #[test]
+fn a_switch_that_is_off_is_only_to_be_removed() {
+    let off = with(|d| d.cluster = "insecure-skip-tls-verify: false".into());
+    let refused = parse(off.yaml().as_bytes()).unwrap_err().to_string();
+    assert!(
+        refused.contains("`clusters[0].cluster.insecure-skip-tls-verify` says nothing when it is false: remove it"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn size_is_looked_at_first() {
     let large = format!("{}# {}\n", Doc::sound().yaml(), "x".repeat(MOST_BYTES));
     assert_eq!(parse(large.as_bytes()).unwrap_err(), Refused::TooLarge);

@@ -83,6 +83,11 @@ impl<'v> Mapping<'v> {
         let path = self.at(&shown(key));
         match self.fields.iter().find(|(name, _)| *name == key) {
             None => Err(Refused::Unknown { path }),
+            Some((_, Rule::Refuse(..))) if *value == Value::Bool(false) => Err(Refused::Field {
+                path,
+                why: "says nothing when it is false",
+                instead: "remove it",
+            }),
             Some((_, Rule::Refuse(why, instead))) => Err(Refused::Field { path, why, instead }),
             Some((_, Rule::Empty)) if !is_empty(value) => Err(Refused::Field {
                 path,

@@ -28,6 +28,10 @@ pub(super) enum Fault {
     Drip,
     /// Answers with so many bytes.
     Huge(usize),
+    /// Answers a watch with a line of so many bytes that never ends.
+    Endless(usize),
+    /// Lists nothing, and answers watches with 410.
+    Empty,
 }
 
 #[derive(Debug, Default)]
@@ -170,7 +174,16 @@ impl Server {
                 return Response::new(Answer::from_stream(first.chain(never)));
             }
             Some(Fault::Huge(size)) => return Response::new(Answer::from(vec![b' '; size])),
-            Some(Fault::WatchStatus(_) | Fault::Silent) | None => {}
+            Some(Fault::Endless(size)) if is_watch => {
+                let chunk = Ok::<_, Infallible>(Bytes::from(vec![b' '; 1 << 20]));
+                let line = futures::stream::iter(vec![chunk; size >> 20]);
+                let never = futures::stream::pending();
+                return Response::new(Answer::from_stream(line.chain(never)));
+            }
+            Some(Fault::Empty) if is_watch => return refusal(410),
+            Some(Fault::Empty) if self.is_collection(&path) => return self.read("/none"),
+            Some(Fault::WatchStatus(_) | Fault::Silent | Fault::Endless(_) | Fault::Empty)
+            | None => {}
         }
         if path == "/version" {
             return answer_json(&version());
@@ -179,6 +192,10 @@ impl Server {
             return self.watch(path, &query);
         }
         self.read(&path)
+    }
+
+    fn is_collection(&self, path: &str) -> bool {
+        self.world.lock().unwrap().objects.contains_key(path)
     }
 
     fn read(&self, path: &str) -> Response<Answer> {
