@@ -1,11 +1,13 @@
 //! The only knowledge that both binaries share: what the operator tells an agent, and what it answers.
 //!
-//! In: nothing. Out: serde structs, names of files, exit codes. It must never know Kubernetes, SQL or HTTP.
+//! In: nothing. Out: serde structs, names of files, exit codes, the calendar by which rows are due. It must never
+//! know Kubernetes, SQL or HTTP.
 //!
 //! A task is a JSON file mounted from a ConfigMap. It holds no secret and no personal data; it names the
 //! files that hold the secrets. A report is one JSON object in the container's termination message.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+pub mod cutoff;
 mod event;
 mod report;
 mod task;

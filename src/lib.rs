@@ -7,6 +7,10 @@ pub mod api;
 #[cfg(feature = "operator")]
 pub mod apply;
 #[cfg(feature = "operator")]
+pub mod cli;
+#[cfg(feature = "plan")]
+pub mod clock;
+#[cfg(feature = "operator")]
 pub mod clusters;
 pub mod contract;
 #[cfg(feature = "operator")]

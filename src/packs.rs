@@ -4,19 +4,23 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod code;
+mod deadline;
 mod fact;
 mod load;
+mod period;
 mod platform;
 mod regime;
 
 pub use code::{Country, Jurisdiction};
+pub use deadline::{Counting, Deadline, FirstDay, Kind, Pause, RestDay, Roll, Step};
 pub use fact::{Fact, Place, Source};
 pub use load::Error;
+pub use period::{Clock, Period, Word};
 pub use platform::{
     FeedFormat, Market, MarketException, Markets, ModeRules, Platform, Platforms, Scheme,
     SecretKey, SecretRole, SettingForm, SettingRule, WebhookRules,
 };
-pub use regime::{CallsFor, Clock, ClockKind, LimitKind, Regime, Regimes};
+pub use regime::{CallsFor, ClockKind, LimitKind, Regime, Regimes};
 
 /// Key of a replacing ConfigMap that holds the platform pack.
 pub const PLATFORMS_KEY: &str = "platforms.yaml";
@@ -46,6 +50,11 @@ impl Packs {
     /// Packs from the text of both files. Nothing is taken over unless all of it is sound.
     pub fn load(platforms: &str, regimes: &str) -> Result<Self, Error> {
         load::packs(platforms, regimes)
+    }
+
+    /// The regime pack alone, from its text.
+    pub fn load_regimes(text: &str) -> Result<Regimes, Error> {
+        load::regimes(text)
     }
 
     /// A platform by the name that `spec.platform.name` uses.

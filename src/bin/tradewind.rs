@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tradewind::api::{crd, docs};
+use tradewind::cli::{self, Printed, clock, regimes};
 use tradewind::plan::Settings;
 use tradewind::run::{self, Options};
 use tradewind::telemetry::{self, LogFormat};
@@ -50,10 +51,45 @@ Exit codes: 0 stopped as asked; 1 could not start, or lost the lease (start it a
         #[arg(long)]
         reference: Option<PathBuf>,
     },
+    /// Prints every deadline of a request or a breach, with its law and its counting.
+    #[command(after_help = "Examples:
+  A request for erasure in Germany, with the holidays of Hesse:
+    tradewind clock --regime eu-gdpr --kind erasure --received 2026-03-31T23:30:00+02:00 --zone Europe/Berlin \\
+      --holidays hesse.txt
+  A British request that stood still while the person was asked, for a program:
+    tradewind clock --regime uk-gdpr --kind access --received 2026-03-02T09:00:00Z --zone Europe/London \\
+      --paused 2026-03-10/2026-03-17 --output json
+
+A file of holidays has a date a line: `2026-12-25 Christmas Day`. An unconfirmed rule never gives time.
+Exit codes: 0 printed; 1 an argument or a file is wrong, and the message names it.")]
+    Clock(Box<clock::Arguments>),
+    /// Works on regime packs: what the law asks, as data.
+    #[command(
+        subcommand,
+        after_help = "Example:
+  tradewind regimes diff builtin regimes.yaml --cases open-cases.yaml"
+    )]
+    Regimes(Regimes),
     /// Prints the version.
     #[command(after_help = "Example:
   tradewind version")]
     Version,
+}
+
+#[derive(Subcommand)]
+enum Regimes {
+    /// Prints what another pack would change, and which deadlines of open cases it would move.
+    #[command(after_help = "Examples:
+  Before a new pack takes the place of the one that this release ships:
+    tradewind regimes diff builtin regimes.yaml --cases open-cases.yaml
+
+A file of cases:
+  cases:
+    - {name: r-17, regime: eu-gdpr, kind: erasure, received: 2026-03-31T23:30:00+02:00, zone: Europe/Berlin,
+       holidays: [2026-05-01], paused: [2026-04-02/2026-04-09]}
+
+Exit codes: 0 nothing differs; 2 something does; 1 an argument or a file is wrong, and the message names it.")]
+    Diff(regimes::Arguments),
 }
 
 #[derive(Args)]
@@ -94,13 +130,27 @@ struct RunArgs {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Not clap's own 2: that is a difference here.
+        Err(error) => {
+            let told = error.print().is_ok() && !error.use_stderr();
+            return if told {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
+        }
+    };
+    let done = match cli.command {
         Command::Run(args) => operate(*args),
         Command::Crds { dir, reference } => crds(dir.as_deref(), reference.as_deref()),
+        Command::Clock(args) => show(clock::run(&args, jiff::Timestamp::now())),
+        Command::Regimes(Regimes::Diff(args)) => show(regimes::diff(&args)),
         Command::Version => print(concat!("tradewind ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("tradewind: {error}");
             let mut cause = error.source();
@@ -115,7 +165,7 @@ fn main() -> ExitCode {
 
 type Failure = Box<dyn std::error::Error>;
 
-fn operate(args: RunArgs) -> Result<(), Failure> {
+fn operate(args: RunArgs) -> Result<ExitCode, Failure> {
     telemetry::start(args.log_format, std::env::var("RUST_LOG").ok().as_deref())?;
     let options = Options {
         namespace: args.namespace,
@@ -139,10 +189,11 @@ fn operate(args: RunArgs) -> Result<(), Failure> {
     let ended = runtime.block_on(run::run(options));
     // A task that hangs must not keep a process alive that may no longer write.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    Ok(ended?)
+    ended?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn crds(dir: Option<&Path>, reference: Option<&Path>) -> Result<(), Failure> {
+fn crds(dir: Option<&Path>, reference: Option<&Path>) -> Result<ExitCode, Failure> {
     if let Some(reference) = reference {
         std::fs::write(reference, docs::markdown())?;
     }
@@ -153,19 +204,32 @@ fn crds(dir: Option<&Path>, reference: Option<&Path>) -> Result<(), Failure> {
                 std::fs::create_dir_all(dir)?;
                 std::fs::write(dir.join(format!("{}.yaml", crd.spec.names.plural)), text)?;
             }
-            None if reference.is_none() => print(&text)?,
+            None if reference.is_none() => {
+                print(&text)?;
+            }
             None => {}
         }
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what there is; 2 says that something differs.
+fn show(printed: Result<Printed, cli::Error>) -> Result<ExitCode, Failure> {
+    let printed = printed?;
+    print(&printed.text)?;
+    Ok(if printed.differs {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// To standard output; a reader that has seen enough is no failure.
-fn print(text: &str) -> Result<(), Failure> {
+fn print(text: &str) -> Result<ExitCode, Failure> {
     use std::io::{ErrorKind, Write};
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
 

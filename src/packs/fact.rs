@@ -1,5 +1,6 @@
 //! A fact: a value, where it was read, whether somebody confirmed it, and where it stands in the pack.
 
+use jiff::civil::Date;
 use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
@@ -14,6 +15,8 @@ pub struct Fact<T> {
     pub source: Source,
     /// False: from memory or from one weak source. Such a fact warns and never blocks.
     pub confirmed: bool,
+    /// When it was read. Absent: on the pack's own date.
+    pub read: Option<Date>,
     /// Where it stands in the pack, for messages about the pack itself.
     pub place: Place,
 }
@@ -23,6 +26,7 @@ impl<T: PartialEq> PartialEq for Fact<T> {
         self.value == other.value
             && self.source == other.source
             && self.confirmed == other.confirmed
+            && self.read == other.read
     }
 }
 
@@ -41,6 +45,8 @@ struct Written<T> {
     value: T,
     source: Source,
     confirmed: bool,
+    #[serde(default)]
+    read: Option<Date>,
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fact<T> {
@@ -50,6 +56,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fact<T> {
             value: written.value.value,
             source: written.value.source,
             confirmed: written.value.confirmed,
+            read: written.value.read,
             place: Place {
                 line: written.referenced.line(),
                 column: written.referenced.column(),

@@ -1,5 +1,7 @@
 //! From text to checked packs.
 
+mod regime;
+
 use std::collections::BTreeSet;
 
 use super::{FeedFormat, Packs, Place, Platform, Platforms, Regimes, Scheme, SecretRole};
@@ -42,9 +44,14 @@ pub(super) fn packs(platforms: &str, regimes: &str) -> Result<Packs, Error> {
         };
         check.platform(name, platform)?;
     }
-    let regimes: Regimes = read(super::REGIMES_KEY, regimes)?;
-    check_regimes(&regimes)?;
+    let regimes = self::regimes(regimes)?;
     Ok(Packs { platforms, regimes })
+}
+
+pub(super) fn regimes(text: &str) -> Result<Regimes, Error> {
+    let regimes: Regimes = read(super::REGIMES_KEY, text)?;
+    regime::check(&regimes)?;
+    Ok(regimes)
 }
 
 fn read<T: serde::de::DeserializeOwned>(file: &'static str, text: &str) -> Result<T, Error> {
@@ -259,52 +266,6 @@ fn is_word(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.len() <= 40
         && name.bytes().all(|b| b.is_ascii_alphanumeric())
-}
-
-fn check_regimes(pack: &Regimes) -> Checked {
-    let check = Check {
-        file: super::REGIMES_KEY,
-        root: "jurisdictions".into(),
-    };
-    let known: Vec<&str> = pack.regimes.keys().map(String::as_str).collect();
-    let mut pairs = BTreeSet::new();
-    for fact in &pack.jurisdictions {
-        for id in &fact.value.regimes {
-            if !pack.regimes.contains_key(id) {
-                let problem = format!("no regime '{id}' here; there are {}", known.join(", "));
-                return check.fail(fact.place, "regimes", problem);
-            }
-            for code in &fact.value.codes {
-                if !pairs.insert((code, id)) {
-                    let problem = format!("'{code}' calls for '{id}' twice; keep one");
-                    return check.fail(fact.place, "codes", problem);
-                }
-            }
-        }
-    }
-    for (id, regime) in &pack.regimes {
-        let check = Check {
-            file: super::REGIMES_KEY,
-            root: format!("regimes.{id}"),
-        };
-        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if id.is_empty() || id.len() > 40 || !id.bytes().all(fits) {
-            let problem = "an id is small letters, digits and '-', as in eu-gdpr".to_owned();
-            return check.fail(regime.law.place, "id", problem);
-        }
-        for register in &regime.registers.value {
-            if !pack.registers.contains_key(register) {
-                let there: Vec<&str> = pack.registers.keys().map(String::as_str).collect();
-                let problem = format!("no register '{register}'; there are {}", there.join(", "));
-                return check.fail(regime.registers.place, "registers", problem);
-            }
-        }
-        if !pairs.iter().any(|(_, called)| *called == id) {
-            let problem = "no jurisdiction calls for it; add one below `jurisdictions`".to_owned();
-            return check.fail(regime.law.place, "law", problem);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

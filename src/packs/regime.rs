@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::{Fact, Jurisdiction};
+use super::{Clock, Counting, Deadline, Fact, Jurisdiction};
 
 /// All regimes, and the jurisdictions that call for them.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Regimes {
-    /// When the facts were last gone through.
-    #[serde(default)]
+    /// When the facts were last gone through: the date of each that has none of its own.
     pub as_of: Date,
     /// Texts that facts refer to by alias; nothing else reads them.
     #[serde(default)]
@@ -37,7 +36,12 @@ pub struct Regime {
     /// The first day on which it is called for, in the region's time zone. Absent: it is in force.
     #[serde(default)]
     pub in_force: Option<Fact<Date>>,
-    /// What must happen within which time.
+    /// How periods are counted.
+    pub counting: Counting,
+    /// What must be done within which time, per kind of request.
+    #[serde(default)]
+    pub deadlines: Vec<Fact<Deadline>>,
+    /// Times that aren't counted from a request.
     #[serde(default)]
     pub clocks: BTreeMap<ClockKind, Fact<Clock>>,
     /// Numbers from or up to which something applies.
@@ -55,34 +59,10 @@ pub struct Regime {
     pub localise: Option<Fact<bool>>,
 }
 
-/// What must happen within a time.
+/// A time that isn't counted from a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ClockKind {
-    /// A request is answered.
-    Response,
-    /// A simple request is answered.
-    SimpleResponse,
-    /// The answer may take this much longer.
-    Extension,
-    /// The extension is told.
-    ExtensionNotice,
-    /// A request is acknowledged.
-    Acknowledgement,
-    /// A complaint is acknowledged.
-    ComplaintAcknowledgement,
-    /// An opt-out takes effect.
-    OptOut,
-    /// The clock stands still while the person must say more.
-    Pause,
-    /// A breach is reported to the authority.
-    Breach,
-    /// Details of a breach are reported.
-    BreachDetail,
-    /// The final report of a breach.
-    BreachFinal,
-    /// A breach is told to the persons.
-    BreachPersons,
     /// Records of requests are kept.
     Records,
     /// Records of incidents are kept.
@@ -103,50 +83,6 @@ pub enum LimitKind {
     BreachPersons,
     /// Persons exported in a calendar year below which no filing is needed.
     ExportedPersonsPerYear,
-}
-
-/// A time as the law counts it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub enum Clock {
-    /// ISO 8601: a calendar month is a calendar month, not thirty days.
-    Period(String),
-    /// Days on which offices work.
-    BusinessDays(u32),
-    /// The law's own word where it gives no number: `immediate`, `timely`.
-    Word(String),
-}
-
-impl TryFrom<String> for Clock {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if let Some(days) = text.strip_suffix("BD").and_then(|days| days.parse().ok()) {
-            return Ok(Self::BusinessDays(days));
-        }
-        if text.starts_with('P')
-            && text
-                .parse::<jiff::Span>()
-                .is_ok_and(jiff::Span::is_positive)
-        {
-            return Ok(Self::Period(text));
-        }
-        let words = [
-            "immediate",
-            "promptly",
-            "timely",
-            "asap",
-            "without_delay",
-            "stop_the_clock",
-        ];
-        if words.contains(&text.as_str()) {
-            return Ok(Self::Word(text));
-        }
-        Err(format!(
-            "'{text}' is no clock; write an ISO 8601 duration (P1M), business days (10BD) or one of {}",
-            words.join(", ")
-        ))
-    }
 }
 
 /// Where regimes are called for.

@@ -3,7 +3,7 @@ mod builtin;
 use std::error::Error as _;
 
 use super::*;
-use crate::packs::{Clock, ClockKind};
+use crate::packs::{Clock, ClockKind, Kind, Step};
 
 /// A whole platform pack with one small platform; each fact on a line of its own.
 const PLATFORMS: &str = r#"asOf: 2026-11-22
@@ -45,8 +45,16 @@ regimes:
     name: A law
     law: {value: "1", source: s, confirmed: true}
     inForce: {value: 2027-05-14, source: s, confirmed: true}
+    counting:
+      firstDay: {value: Next, source: s, confirmed: true}
+      restDays: {value: [Sunday], source: s, confirmed: true}
+      pause: {value: {steps: [response]}, source: s, confirmed: true}
+    deadlines:
+      - {value: {step: response, kinds: [access, erasure], within: P1M}, source: s, confirmed: true, read: 2026-11-21}
+      - {value: {step: extension, kinds: [erasure], within: P2M, extends: response}, source: s, confirmed: true}
+      - {value: {step: breach, kinds: [breach], within: PT72H}, source: s, confirmed: true}
     clocks:
-      response: {value: P1M, source: s, confirmed: true}
+      records: {value: P24M, source: s, confirmed: true}
     transfers: {value: [], source: s, confirmed: true}
     registers: {value: [log], source: s, confirmed: true}
 jurisdictions:
@@ -81,10 +89,12 @@ fn sound_packs_load() {
     let packs = Packs::load(PLATFORMS, REGIMES).unwrap_or_else(|e| panic!("{}", told(&e)));
     assert_eq!(packs.platform("Shop").unwrap().secrets[0].place.line, 5);
     let law = packs.regime("a-law").unwrap();
-    assert_eq!(
-        law.clocks[&ClockKind::Response].value,
-        Clock::Period("P1M".into())
-    );
+    let clock = |text: &str| Clock::try_from(text.to_owned()).unwrap();
+    assert_eq!(law.clocks[&ClockKind::Records].value, clock("P24M"));
+    assert_eq!(law.deadlines[0].value.step, Step::Response);
+    assert_eq!(law.deadlines[0].value.within, clock("P1M"));
+    assert_eq!(law.deadlines[0].read, Some(jiff::civil::date(2026, 11, 21)));
+    assert!(law.deadlines[1].value.kinds.iter().eq([&Kind::Erasure]));
 }
 
 const UNSOUND_PLATFORMS: &[(&str, &str, &[&str])] = &[
@@ -273,16 +283,89 @@ const UNSOUND_REGIMES: &[(&str, &str, &[&str])] = &[
         &["'US-XX' is no ISO 3166-1 or 3166-2 code"],
     ),
     (
-        "value: P1M",
-        "value: P1X",
+        "within: P1M",
+        "within: P1X",
         &["'P1X' is no clock", "P1M", "10BD"],
     ),
-    ("value: P1M", "value: -P1M", &["'-P1M' is no clock"]),
-    ("value: P1M", "value: soon", &["'soon' is no clock"]),
+    ("within: P1M", "within: -P1M", &["'-P1M' is no clock"]),
+    ("within: P1M", "within: soon", &["'soon' is no clock"]),
     (
-        "response:",
-        "answer:",
-        &["unknown variant `answer`", "response"],
+        "value: P24M",
+        "value: P24X",
+        &["'P24X' is no clock", "regimes.a-law.clocks"],
+    ),
+    (
+        "step: extension",
+        "step: answer",
+        &["unknown variant `answer`", "response", "deadlines[1]"],
+    ),
+    (
+        "kinds: [erasure]",
+        "kinds: [erase]",
+        &["unknown variant `erase`", "erasure"],
+    ),
+    (
+        "kinds: [erasure]",
+        "kinds: []",
+        &["deadlines[1]", "name at least one kind"],
+    ),
+    (
+        "kinds: [erasure]",
+        "kinds: [optOut]",
+        &[
+            "deadlines[1]",
+            "extends 'response', which is not there for opt-out",
+        ],
+    ),
+    (
+        "within: P2M",
+        "within: 20BD",
+        &["deadlines[1]", "P1M and 20BD do not add up"],
+    ),
+    (
+        "kinds: [breach], within: PT72H",
+        "kinds: [breach], within: PT72H, since: 2026-02-01, until: 2026-01-31",
+        &[
+            "deadlines[2]",
+            "it ends on 2026-01-31, before it begins on 2026-02-01",
+        ],
+    ),
+    (
+        "    deadlines:\n",
+        "    deadlines:\n      - {value: {step: response, kinds: [erasure], within: P9D}, source: s, confirmed: true}\n",
+        &[
+            "deadlines[1]",
+            "'response' is there for the same kind and day on line 14",
+        ],
+    ),
+    (
+        "steps: [response]",
+        "steps: [breach]",
+        &[
+            "counting.pause",
+            "counted in hours, which never stand still",
+        ],
+    ),
+    (
+        "value: [Sunday]",
+        "value: [Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday]",
+        &["counting.restDays", "no day is left to work on"],
+    ),
+    (
+        "value: [Sunday]",
+        "value: [Sun]",
+        &["unknown variant `Sun`", "Sunday"],
+    ),
+    (
+        "value: Next",
+        "value: Later",
+        &["unknown variant `Later`", "Next", "Same"],
+    ),
+    ("asOf: 2026-11-22\n", "", &["missing field `asOf`"]),
+    (
+        "read: 2026-11-21",
+        "read: yesterday",
+        &["deadlines[0]", ".read"],
     ),
     (
         "value: [log]",

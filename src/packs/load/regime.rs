@@ -1,0 +1,141 @@
+//! What the facts of a regime pack must not say against each other.
+
+use std::collections::BTreeSet;
+
+use super::{Check, Checked};
+use crate::packs::{Clock, Deadline, Fact, REGIMES_KEY, Regime, Regimes};
+
+pub(super) fn check(pack: &Regimes) -> Checked {
+    let check = Check {
+        file: REGIMES_KEY,
+        root: "jurisdictions".into(),
+    };
+    let known: Vec<&str> = pack.regimes.keys().map(String::as_str).collect();
+    let mut pairs = BTreeSet::new();
+    for fact in &pack.jurisdictions {
+        for id in &fact.value.regimes {
+            if !pack.regimes.contains_key(id) {
+                let problem = format!("no regime '{id}' here; there are {}", known.join(", "));
+                return check.fail(fact.place, "regimes", problem);
+            }
+            for code in &fact.value.codes {
+                if !pairs.insert((code, id)) {
+                    let problem = format!("'{code}' calls for '{id}' twice; keep one");
+                    return check.fail(fact.place, "codes", problem);
+                }
+            }
+        }
+    }
+    for (id, regime) in &pack.regimes {
+        let check = Check {
+            file: REGIMES_KEY,
+            root: format!("regimes.{id}"),
+        };
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if id.is_empty() || id.len() > 40 || !id.bytes().all(fits) {
+            let problem = "an id is small letters, digits and '-', as in eu-gdpr".to_owned();
+            return check.fail(regime.law.place, "id", problem);
+        }
+        for register in &regime.registers.value {
+            if !pack.registers.contains_key(register) {
+                let there: Vec<&str> = pack.registers.keys().map(String::as_str).collect();
+                let problem = format!("no register '{register}'; there are {}", there.join(", "));
+                return check.fail(regime.registers.place, "registers", problem);
+            }
+        }
+        if !pairs.iter().any(|(_, called)| *called == id) {
+            let problem = "no jurisdiction calls for it; add one below `jurisdictions`".to_owned();
+            return check.fail(regime.law.place, "law", problem);
+        }
+        check.counting(regime)?;
+        check.deadlines(regime)?;
+    }
+    Ok(())
+}
+
+impl Check {
+    fn counting(&self, regime: &Regime) -> Checked {
+        let counting = &regime.counting;
+        if counting.rest_days.value.len() == 7 {
+            let problem = "no day is left to work on; take one out".to_owned();
+            return self.fail(counting.rest_days.place, "counting.restDays", problem);
+        }
+        let Some(pause) = &counting.pause else {
+            return Ok(());
+        };
+        for step in &pause.value.steps {
+            let mut of = regime.deadlines.iter().filter(|d| d.value.step == *step);
+            if of.any(|d| matches!(d.value.within, Clock::Hours(_))) {
+                let problem = format!("'{step}' is counted in hours, which never stand still");
+                return self.fail(pause.place, "counting.pause", problem);
+            }
+        }
+        Ok(())
+    }
+
+    fn deadlines(&self, regime: &Regime) -> Checked {
+        for (index, fact) in regime.deadlines.iter().enumerate() {
+            let field = format!("deadlines[{index}]");
+            let fail = |problem: String| self.fail(fact.place, &field, problem);
+            let own = &fact.value;
+            if own.kinds.is_empty() {
+                return fail("name at least one kind, as in [access, erasure]".into());
+            }
+            if let (Some(since), Some(until)) = (own.since, own.until)
+                && until < since
+            {
+                return fail(format!("it ends on {until}, before it begins on {since}"));
+            }
+            if let Some(twin) = regime.deadlines[..index]
+                .iter()
+                .find(|o| overlap(&o.value, own))
+            {
+                let problem = format!(
+                    "'{}' is there for the same kind and day on line {}; keep one, or part them by since and until",
+                    own.step, twin.place.line
+                );
+                return fail(problem);
+            }
+            if let Some(problem) = extension_problem(regime, fact) {
+                return fail(problem);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether both would hold for one and the same request.
+fn overlap(a: &Deadline, b: &Deadline) -> bool {
+    let apart = |a: &Deadline, b: &Deadline| matches!((a.until, b.since), (Some(until), Some(since)) if until < since);
+    a.step == b.step && !a.kinds.is_disjoint(&b.kinds) && !apart(a, b) && !apart(b, a)
+}
+
+fn extension_problem(regime: &Regime, fact: &Fact<Deadline>) -> Option<String> {
+    let own = &fact.value;
+    let extended = own.extends?;
+    for kind in &own.kinds {
+        let bases = regime.deadlines.iter().map(|fact| &fact.value);
+        let mut bases = bases
+            .filter(|base| base.step == extended && base.kinds.contains(kind))
+            .peekable();
+        if bases.peek().is_none() {
+            return Some(format!(
+                "it extends '{extended}', which is not there for {kind}; add it"
+            ));
+        }
+        for base in bases {
+            if base.extends.is_some() {
+                return Some(format!(
+                    "it extends '{extended}', which is an extension itself"
+                ));
+            }
+            if base.within.and(&own.within).is_none() {
+                return Some(format!(
+                    "{} and {} do not add up; write both in one unit, as P1M and P2M",
+                    base.within, own.within
+                ));
+            }
+        }
+    }
+    None
+}
