@@ -282,7 +282,7 @@ impl News<'_> {
             tokio::select! {
                 wake = wakes.next() => {
                     let owners = self.owners(&wake);
-                    self.triggers.send(self.known.of_wake(&wake, owners));
+                    self.triggers.send(self.known.of_wake(&wake, &owners));
                 }
                 Some(changed) = secrets.recv() => {
                     self.triggers.send(self.known.of_secret(&changed, &self.context.namespace));

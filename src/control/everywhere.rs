@@ -146,12 +146,11 @@ where
         applied.unseen(&view.unknown);
     }
     let withdrawing = matches!(task.plan, RegionPlan::Withdraw(_));
-    let inventory = match task.plan {
-        RegionPlan::Leave(_) => Vec::new(),
-        _ => {
-            let seen = (view.ours.as_slice(), &view.unknown);
-            observe::inventory(seen, applied.as_ref(), task.old, withdrawing)
-        }
+    let inventory = if matches!(task.plan, RegionPlan::Leave(_)) {
+        Vec::new()
+    } else {
+        let seen = (view.ours.as_slice(), &view.unknown);
+        observe::inventory(seen, applied.as_ref(), task.old, withdrawing)
     };
     let applied = applied.unwrap_or_default();
     let seen = Seen::Known {

@@ -170,7 +170,7 @@ impl Known {
 
     /// Whom something in a regional cluster concerns; of a region as a whole also `owners`, whom something there was made
     /// for. A region writes its objects' labels itself: whom they name is only looked at, never believed.
-    pub(super) fn of_wake(&self, wake: &Wake, owners: BTreeSet<Identity>) -> BTreeSet<Key> {
+    pub(super) fn of_wake(&self, wake: &Wake, owners: &BTreeSet<Identity>) -> BTreeSet<Key> {
         match wake {
             Wake::Region(name) => {
                 let Some(region) = self.regions.get(&ObjectRef::new(name)) else {
