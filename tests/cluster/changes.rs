@@ -158,7 +158,9 @@ pub(crate) async fn drift_is_repaired_without_a_resync(stage: &mut Stage) {
 /// A CronJob is deleted and its Jobs are left: it comes back, and the Jobs that nobody asked for any more go.
 pub(crate) async fn orphaned_jobs_are_taken_away(stage: &mut Stage) {
     let region = stage.fleet.cluster("eu-west").unwrap();
+    // A chapter before took the feeds away, and the Jobs that they had.
     crate::quickstart::run_feeds(stage, "feeds-2").await;
+    crate::quickstart::run_feeds(stage, "feeds-3").await;
     for (namespace, schedule) in [
         (TENANT, "aurora-instagram-feed-full"),
         (RUNS, "eu-customers-retention"),
