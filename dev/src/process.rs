@@ -151,6 +151,13 @@ impl Identity {
     }
 }
 
+/// How a process ended.
+#[derive(Debug, Serialize, Deserialize)]
+struct End {
+    identity: Identity,
+    status: String,
+}
+
 /// A process started by us, or by an earlier command, and found again by its record.
 #[derive(Clone, Debug)]
 pub struct Daemon {
@@ -179,8 +186,6 @@ impl Daemon {
             .open(daemon.log_path())
             .and_then(|log| Ok((log.try_clone()?, log)))
             .map_err(|source| daemon.record_error(daemon.log_path(), source))?;
-        // How the one before it ended says nothing of this one.
-        let _ = fs::remove_file(daemon.exit_path());
         let mut child = tokio::process::Command::new(&launch.program)
             .args(&launch.args)
             .envs(launch.env.iter().map(|(name, value)| (name, value)))
@@ -202,9 +207,13 @@ impl Daemon {
         daemon.write_record(identity)?;
         let exit = daemon.exit_path();
         tokio::spawn(async move {
-            if let Ok(status) = child.wait().await {
+            if let (Ok(status), Some(identity)) = (child.wait().await, identity) {
+                let end = End {
+                    identity,
+                    status: status.to_string(),
+                };
                 // Whoever asks finds that nothing is known.
-                let _ = fs::write(exit, status.to_string());
+                let _ = fs::write(exit, serde_json::to_vec(&end).unwrap_or_default());
             }
         });
         Ok(daemon)
@@ -237,9 +246,9 @@ impl Daemon {
     /// How it ended, `exit status: 0`; known only while who started it runs.
     #[must_use]
     pub fn ended(&self) -> Option<String> {
-        fs::read_to_string(self.exit_path())
-            .ok()
-            .filter(|ended| !ended.is_empty())
+        let end: End = serde_json::from_slice(&fs::read(self.exit_path()).ok()?).ok()?;
+        // One that was started after it ended otherwise, or not yet.
+        (Some(end.identity) == self.recorded()).then_some(end.status)
     }
 
     /// Where its output goes.
@@ -257,9 +266,12 @@ impl Daemon {
     /// The process, as long as it runs.
     #[must_use]
     pub fn identity(&self) -> Option<Identity> {
+        self.recorded().filter(|identity| identity.is_alive())
+    }
+
+    fn recorded(&self) -> Option<Identity> {
         let record = fs::read(self.record_path()).ok()?;
-        let identity: Option<Identity> = serde_json::from_slice(&record).ok()?;
-        identity.filter(|identity| identity.is_alive())
+        serde_json::from_slice(&record).ok()?
     }
 
     /// Whether it was ever started.
@@ -385,13 +397,15 @@ mod tests {
     #[tokio::test]
     async fn how_it_ended_is_known() {
         let dir = tempfile::tempdir().unwrap();
-        let launch = Launch::new("etcd", "/bin/sh", dir.path()).args(["-c", "exit 3"]);
-        for _ in 0..2 {
+        for code in [3, 0] {
+            // What is asked for is how this one ended, not the one before.
+            let script = format!("sleep 0.2; exit {code}");
+            let launch = Launch::new("etcd", "/bin/sh", dir.path()).args(["-c", &script]);
             let daemon = Daemon::start(&launch).unwrap();
             while daemon.ended().is_none() {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
-            assert_eq!(daemon.ended().as_deref(), Some("exit status: 3"));
+            assert_eq!(daemon.ended(), Some(format!("exit status: {code}")));
         }
     }
 
