@@ -24,6 +24,7 @@ mod fault;
 mod grants;
 mod order;
 mod pace;
+mod packed;
 mod pins;
 mod predicate;
 mod preflight;
@@ -32,6 +33,7 @@ mod settings;
 mod site;
 mod statement;
 mod store;
+mod sweep;
 
 use jiff::Timestamp;
 

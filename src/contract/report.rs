@@ -175,6 +175,9 @@ pub struct RetainedRule {
     /// Due rows that are left for the next run.
     #[serde(default)]
     pub remaining: i64,
+    /// Rows that were due at the run's cut-off, but came after it had begun: the next run's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub late: i64,
     /// Rows without a clock: never due, to be mended by somebody.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub null_clock: i64,

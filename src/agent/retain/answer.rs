@@ -133,10 +133,13 @@ impl Answer {
 
     /// An error that ended a run's work, with what the ledger says was done before it, if it can be read.
     pub(super) async fn broken(sites: &mut [Site], run: &str, error: &Error) -> Self {
-        let body = Self::of(sites, run, UNFINISHED)
-            .await
-            .ok()
-            .and_then(|answer| answer.body);
+        let kept = async {
+            for site in &mut *sites {
+                books::keep(&mut site.store, run).await?;
+            }
+            Self::of(sites, run, UNFINISHED).await
+        };
+        let body = kept.await.ok().and_then(|answer| answer.body);
         Self {
             body,
             ..Self::error(error)

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sqlx::{Connection, PgConnection, Postgres, Row, Transaction};
 
-use super::batch;
 use super::books::{Pinned, Run};
 use super::bound::{self, Counted, Terms, Verdict};
 use super::count::{self, Counts};
@@ -16,6 +15,7 @@ use super::cutoff::{self, Due};
 use super::error::Error;
 use super::fault::Fault;
 use super::pace;
+use super::packed;
 use super::pins::Place;
 use super::predicate::{self, Target};
 use super::preflight::{Plan, Step};
@@ -24,9 +24,11 @@ use super::statement::{Statement, Value};
 use super::store::{Purpose, Store};
 use crate::contract::RetainedRule;
 
-/// Counting and pinning read whole tables: they take as long as they take, and lock nobody out meanwhile.
-const PATIENCE: &str = "SELECT set_config('statement_timeout', '0', true),
-  set_config('idle_in_transaction_session_timeout', '0', true)";
+/// Counting and pinning read whole tables: they take as long as they take, and lock nobody out meanwhile. Keys
+/// of a few million due rows are sorted in memory.
+pub(super) const PATIENCE: &str = "SELECT set_config('statement_timeout', '0', true),
+  set_config('idle_in_transaction_session_timeout', '0', true),
+  set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 67108864) / 1024 || 'kB', true)";
 
 /// A store's snapshot with its figures; everything in the order of erasing.
 pub(super) struct Snapshot<'a> {
@@ -269,25 +271,32 @@ fn pin_sql(place: &Place, target: Target<'_>, chunk: u32) -> Statement {
     let [run, store, rule] = place.bind(&mut sql);
     let chunk = sql.bind(Value::Number(i64::from(chunk)));
     let due = predicate::due(&mut sql, "t", target);
-    let order = if target.table.refers_to_itself() {
+    let table = target.table;
+    let order = if table.refers_to_itself() {
         "DESC"
     } else {
         "ASC"
     };
-    let texts = target.table.key.iter().zip(1..);
-    let texts = texts.map(|(column, place)| format!("t.{}::text AS c{place}", column.name));
+    let kind = packed::kind(table);
+    let keys = table.key.iter().zip(1..);
+    let keys = keys.map(|(column, place)| format!("t.{}::{kind} AS c{place}", column.name));
+    let (tid, tids) = if table.has_places {
+        (", t.ctid AS tid", "array_agg(tid)")
+    } else {
+        ("", "NULL::tid[]")
+    };
     sql.push(&format!(
         "WITH pinned AS (
-  INSERT INTO tradewind.pin (run, store, rule, first, rows, keys)
-  SELECT {run}::text, {store}::text, {rule}::text, min(n), count(*), jsonb_build_array({})
-  FROM (SELECT row_number() OVER (ORDER BY t.{} {order}, {}) - 1 AS n, {} FROM {} AS t WHERE {due}) AS d
+  INSERT INTO tradewind.pin (run, store, rule, first, rows, {}, tids)
+  SELECT {run}::text, {store}::text, {rule}::text, min(n), count(*), {}, {tids}
+  FROM (SELECT row_number() OVER (ORDER BY t.{} {order}) - 1 AS n, {}{tid} FROM {} AS t WHERE {due}) AS d
   GROUP BY n / {chunk}::bigint RETURNING rows
 ) SELECT coalesce(sum(rows), 0)::bigint FROM pinned",
-        batch::each_key(target, |_, place| format!("jsonb_agg(c{place} ORDER BY n)")),
-        target.table.clock,
-        predicate::key_of("t", target.table),
-        texts.collect::<Vec<_>>().join(", "),
-        target.table.name,
+        packed::column(table),
+        packed::pack(table, ")"),
+        table.clock,
+        keys.collect::<Vec<_>>().join(", "),
+        table.name,
     ));
     sql
 }

@@ -24,6 +24,8 @@ pub(super) struct Table {
     pub(super) kind: ClockKind,
     /// The primary key's columns, in its order.
     pub(super) key: Vec<Column>,
+    /// Whether rows can be found by their place (`ctid`): not in many files, nor where the role may not see it.
+    pub(super) has_places: bool,
     /// Who refers to its rows.
     pub(super) references: Vec<Reference>,
     /// All of the above in one text, for comparison: see [`shape`].
@@ -37,6 +39,8 @@ pub(super) struct Column {
     pub(super) name: String,
     /// Its type as SQL writes it.
     pub(super) kind: String,
+    /// Whether it is one of the integers.
+    pub(super) is_integer: bool,
 }
 
 /// A foreign key that leads to the table.
@@ -57,13 +61,19 @@ impl Table {
             .iter()
             .any(|reference| reference.oid == self.oid)
     }
+
+    /// Whether its keys are packed as integers.
+    pub(super) fn packs_integers(&self) -> bool {
+        self.key.iter().all(|column| column.is_integer)
+    }
 }
 
 const FIND: &str = "
 SELECT c.oid::bigint, format('%I.%I', n.nspname, c.relname), c.relkind::text,
   n.nspname = 'tradewind' OR n.nspname = 'information_schema' OR n.nspname LIKE 'pg\\_%',
   row_security_active(c.oid), quote_ident(current_user),
-  c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
+  c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
+  c.relkind = 'r' AND has_column_privilege(c.oid, 'ctid', 'SELECT')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND (n.nspname || '.' || c.relname = $1
@@ -77,7 +87,7 @@ FROM pg_attribute a
 WHERE a.attrelid = $1::bigint::oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
 
 const KEY: &str = "
-SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod)
+SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), a.atttypid IN (20, 21, 23)
 FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
 JOIN pg_attribute a ON a.attnum = k.attnum
 WHERE i.indrelid = $1::bigint::oid AND i.indisprimary AND i.indisvalid AND a.attrelid = i.indrelid
@@ -156,6 +166,14 @@ pub(super) async fn table(
     }
     let table: String = row.try_get(1).map_err(&fault)?;
     let user: String = row.try_get(5).map_err(&fault)?;
+    let has_places: bool = row.try_get(7).map_err(&fault)?;
+    let is_plain = row.try_get::<String, _>(2).map_err(&fault)? == "r";
+    if is_plain && !has_places {
+        tracing::info!(
+            mend = format!("GRANT SELECT (ctid) ON {table} TO {user};"),
+            "the role may not see where rows lie: erasing takes longer"
+        );
+    }
     let (clock, kind) = match clock(connection, oid, &table, rule).await? {
         Ok(clock) => clock,
         Err(refusal) => return Ok(Err(refusal)),
@@ -177,6 +195,7 @@ pub(super) async fn table(
         clock,
         kind,
         key,
+        has_places,
         references,
         shape,
     };
@@ -251,6 +270,7 @@ async fn key(connection: &mut PgConnection, oid: i64) -> Result<Vec<Column>, Fau
         Ok(Column {
             name: row.try_get(0)?,
             kind: row.try_get(1)?,
+            is_integer: row.try_get(2)?,
         })
     };
     rows.iter()

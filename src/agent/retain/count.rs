@@ -69,6 +69,19 @@ pub(super) async fn counts(
     read().map_err(fault)
 }
 
+/// The due rows that are in the table now.
+pub(super) async fn due(connection: &mut PgConnection, target: Target<'_>) -> Result<i64, Fault> {
+    let mut sql = Statement::default();
+    let due = predicate::due(&mut sql, "t", target);
+    sql.push(&format!(
+        "SELECT count(*) FROM {} AS t WHERE {due}",
+        target.table.name
+    ));
+    let fault = Fault::of("count the due rows");
+    let row = sql.query().map_err(&fault)?.fetch_one(connection).await;
+    row.and_then(|row| row.try_get(0)).map_err(fault)
+}
+
 /// The oldest clock that is in the table now.
 pub(super) async fn oldest(
     connection: &mut PgConnection,

@@ -15,6 +15,7 @@ use super::pins::{self, Place};
 use super::predicate::Target;
 use super::preflight::Step;
 use super::site::{Site, Work};
+use super::sweep::{self, Swept};
 use super::{books, catalog};
 use crate::agent::Stop;
 
@@ -30,6 +31,10 @@ const TABLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// So many rows refused by a trigger or constraint are a fault of the table, not of the rows: the rule stops.
 const MOST_REFUSED: u32 = 100;
+
+/// After so many batches one after the other that the quick statement was not exact for, it is not tried again:
+/// most rows of the table are moved, or referred to.
+const MOST_INEXACT: u32 = 3;
 
 /// What bounds the work.
 #[derive(Clone, Debug)]
@@ -65,6 +70,7 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
             place: Place::new(&work.run.id, &site.store.name, &step.rule.name),
             pace: Pace::new(limits.batch_rows),
             troubles: Troubles::default(),
+            inexact: 0,
             site,
             work: &work,
             step,
@@ -88,6 +94,8 @@ struct Rule<'a> {
     limits: &'a Limits,
     pace: Pace,
     troubles: Troubles,
+    /// Batches, one after the other, that the quick statement was not exact for.
+    inexact: u32,
 }
 
 /// What went wrong lately.
@@ -128,7 +136,7 @@ impl Rule<'_> {
                 let pins = pins::open(&mut self.site.store, &place, pass, self.pace.rows()).await?;
                 let Some(first) = pins.first() else { break };
                 if first.rows > i64::from(self.pace.rows()) {
-                    pins::split(&mut self.site.store, first.id).await?;
+                    pins::split(&mut self.site.store, first.id, &self.step.table).await?;
                     continue;
                 }
                 let single = pins.len() == 1 && first.rows == 1;
@@ -162,7 +170,8 @@ impl Rule<'_> {
                 self.pace.went(started.elapsed());
                 self.troubles.row_tries = 0;
                 self.troubles.table_tries = 0;
-                tracing::debug!(rule = self.place.rule, ?judged, "batch");
+                let took = started.elapsed().as_micros();
+                tracing::debug!(rule = self.place.rule, took, ?judged, "batch");
                 Ok(Some(judged))
             }
             Err(Obstacle::Fatal(error)) => Err(error),
@@ -220,8 +229,26 @@ impl Rule<'_> {
         Ok(())
     }
 
-    /// One transaction: the run is ours, the table is the same, the rows go, the books say so.
+    /// The quick way, and the careful one where that is not exact.
     async fn commit(&mut self, batch: &Batch<'_>) -> Result<Judged, Obstacle> {
+        if self.inexact < MOST_INEXACT && sweep::fits(self.target) {
+            if let Some(judged) = self.transact(batch, true).await? {
+                self.inexact = 0;
+                return Ok(judged);
+            }
+            self.inexact += 1;
+        }
+        let judged = self.transact(batch, false).await?;
+        Ok(judged.unwrap_or_default())
+    }
+
+    /// One transaction: the run is ours, the table is the same, the rows go, the books say so. `None` when the
+    /// quick statement was not exact: then nothing was done.
+    async fn transact(
+        &mut self,
+        batch: &Batch<'_>,
+        quick: bool,
+    ) -> Result<Option<Judged>, Obstacle> {
         let store = &mut self.site.store;
         let name = store.name.clone();
         let failed = |fault: Fault| match fault.trouble() {
@@ -261,14 +288,33 @@ impl Rule<'_> {
             }));
         }
         let fault = Fault::of("erase a batch");
-        let query = batch::erase(self.target, batch).query();
-        let query = query.map_err(&fault).map_err(Obstacle::Batch)?;
+        let statement = if quick {
+            sweep::sweep(self.target, batch)
+        } else {
+            batch::erase(self.target, batch)
+        };
+        let query = statement.query().map_err(&fault).map_err(Obstacle::Batch)?;
         let row = query.fetch_one(&mut *transaction).await;
-        let judged = row.and_then(|row| Judged::read(&row));
-        let judged = judged.map_err(&fault).map_err(Obstacle::Batch)?;
+        let row = row.map_err(&fault).map_err(Obstacle::Batch)?;
+        let judged = if quick {
+            let swept = Swept::read(&row).map_err(&fault).map_err(Obstacle::Batch)?;
+            if !swept.exact {
+                let undone = transaction.rollback().await;
+                undone.map_err(fault).map_err(Obstacle::Batch)?;
+                return Ok(None);
+            }
+            Judged {
+                erased: swept.erased,
+                ..Judged::default()
+            }
+        } else {
+            Judged::read(&row)
+                .map_err(&fault)
+                .map_err(Obstacle::Batch)?
+        };
         let committed = transaction.commit().await;
         committed.map_err(fault).map_err(Obstacle::Batch)?;
-        Ok(judged)
+        Ok(Some(judged))
     }
 
     async fn pause(&self, length: Duration) {

@@ -7,8 +7,10 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::batch::Batch;
 use super::books::{self, Run};
+use super::catalog::Table;
 use super::error::Error;
 use super::fault::Fault;
+use super::packed;
 use super::statement::{Statement, Value};
 use super::store::Store;
 
@@ -59,7 +61,7 @@ pub(super) async fn open(
     rows: u32,
 ) -> Result<Vec<Pin>, Error> {
     let sql = "SELECT id, rows::bigint FROM tradewind.pin
-        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND pass < $4
+        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND NOT settled AND pass < $4
         ORDER BY first, id LIMIT $5";
     let query = sqlx::query(sql)
         .bind(&place.run)
@@ -93,7 +95,7 @@ fn fitting(pins: Vec<Pin>, rows: i64) -> Vec<Pin> {
 /// The pass that was begun last.
 pub(super) async fn last_pass(store: &mut Store, place: &Place) -> Result<i32, Error> {
     let sql = "SELECT coalesce(max(pass), 0) FROM tradewind.pin
-        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased";
+        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND NOT settled";
     let query = sqlx::query(sql)
         .bind(&place.run)
         .bind(&place.store)
@@ -107,20 +109,21 @@ pub(super) async fn last_pass(store: &mut Store, place: &Place) -> Result<i32, E
 }
 
 /// Cuts a pin in two.
-pub(super) async fn split(store: &mut Store, pin: i64) -> Result<(), Error> {
-    let half = |range: &str| {
-        format!(
-            "(SELECT jsonb_agg(jsonb_path_query_array(k.keys, '{range}', jsonb_build_object('half', whole.rows / 2))
-              ORDER BY k.place) FROM jsonb_array_elements(whole.keys) WITH ORDINALITY AS k (keys, place))"
-        )
+pub(super) async fn split(store: &mut Store, pin: i64, table: &Table) -> Result<(), Error> {
+    let packed = packed::array("whole", table);
+    let half = |from: &str, to: &str| {
+        let columns = (0..table.key.len())
+            .map(|at| format!("({packed})[{at} * rows + {from} : {at} * rows + {to}]"));
+        columns.collect::<Vec<_>>().join(" || ")
     };
     let sql = format!(
         "WITH whole AS (DELETE FROM tradewind.pin WHERE id = $1 AND rows > 1 RETURNING *)
-        INSERT INTO tradewind.pin (run, store, rule, first, rows, pass, keys)
-        SELECT run, store, rule, first, rows / 2, pass, {} FROM whole
-        UNION ALL SELECT run, store, rule, first + rows / 2, rows - rows / 2, pass, {} FROM whole",
-        half("$[0 to $half - 1]"),
-        half("$[$half to last]"),
+        INSERT INTO tradewind.pin (run, store, rule, first, rows, pass, {}, tids)
+        SELECT run, store, rule, first, rows / 2, pass, {}, tids[:rows / 2] FROM whole
+        UNION ALL SELECT run, store, rule, first + rows / 2, rows - rows / 2, pass, {}, tids[rows / 2 + 1:] FROM whole",
+        packed::column(table),
+        half("1", "rows / 2"),
+        half("rows / 2 + 1", "rows"),
     );
     let done = sqlx::query(AssertSqlSafe(sql))
         .bind(pin)
@@ -154,7 +157,8 @@ pub(super) async fn refuse(
     }
     let column = if blocked { "blocked" } else { "failed" };
     let sql = format!(
-        "WITH pin AS (DELETE FROM tradewind.pin WHERE id = ANY ($1) AND NOT erased RETURNING *)
+        "WITH pin AS (UPDATE tradewind.pin SET settled = true
+          WHERE id = ANY ($1) AND NOT erased AND NOT settled RETURNING *)
         INSERT INTO tradewind.ledger (run, store, rule, token, entry, {column})
         SELECT run, store, rule, $2, 'Row', rows FROM pin"
     );
@@ -169,19 +173,17 @@ pub(super) async fn refuse(
     transaction.commit().await.map_err(fault).map_err(failed)
 }
 
-/// Keeps the table's shape as it is until the transaction ends. Other programs read and write on.
+/// Keeps the table's shape as it is until the transaction ends. Other programs read and write on. A commit need
+/// not wait for the disk: rows and books are lost together or not at all, and the run's end waits for both.
 pub(super) async fn lock_table(connection: &mut PgConnection, table: &str) -> Result<(), Fault> {
-    let fault = Fault::of("lock the table against changes of its shape");
-    let immediate = sqlx::query("SET CONSTRAINTS ALL IMMEDIATE")
-        .execute(&mut *connection)
-        .await;
-    immediate.map_err(&fault)?;
-    let lock = format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE");
-    sqlx::query(AssertSqlSafe(lock))
+    let sql = format!(
+        "SET LOCAL synchronous_commit = off; SET CONSTRAINTS ALL IMMEDIATE; LOCK TABLE {table} IN ROW EXCLUSIVE MODE"
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql))
         .execute(connection)
         .await
         .map(drop)
-        .map_err(fault)
+        .map_err(Fault::of("lock the table against changes of its shape"))
 }
 
 #[cfg(test)]

@@ -105,12 +105,15 @@ pub(super) mod tests {
                 Column {
                     name: "year".into(),
                     kind: "integer".into(),
+                    is_integer: true,
                 },
                 Column {
                     name: "no".into(),
                     kind: "character varying(9)".into(),
+                    is_integer: false,
                 },
             ],
+            has_places: true,
             references: vec![
                 Reference {
                     oid: 2,

@@ -1,0 +1,102 @@
+//! The quick statement: deletes pinned rows where they lay when they were pinned, and is right only if those
+//! were exactly the pinned rows, all of them. Otherwise nothing of it may stay, and the careful statement of
+//! `batch` judges row by row.
+//!
+//! In: a target, some pins. Out: SQL. Pure.
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::batch::Batch;
+use super::packed;
+use super::predicate::{self, Target};
+use super::statement::{Statement, Value};
+
+/// What the statement answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Swept {
+    /// Whether it deleted the pinned rows and no other.
+    pub(super) exact: bool,
+    /// So many.
+    pub(super) erased: i64,
+}
+
+impl Swept {
+    /// From the statement's row.
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            exact: row.try_get(0)?,
+            erased: row.try_get(1)?,
+        })
+    }
+}
+
+/// Whether a table's rows can be found by their place. Rows that refer to each other need several passes.
+pub(super) fn fits(target: Target<'_>) -> bool {
+    target.table.has_places && !target.table.refers_to_itself()
+}
+
+/// The statement; like the careful one, for a REPEATABLE READ transaction.
+pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
+    let mut sql = Statement::default();
+    let table = target.table;
+    let pins = sql.bind(Value::Numbers(batch.pins.clone()));
+    let due = predicate::due(&mut sql, "t", target);
+    let [run, store, rule] = batch.place.bind(&mut sql);
+    let pass = sql.bind(Value::Number(i64::from(batch.pass)));
+    let token = sql.bind(Value::Number(batch.token));
+    let array = packed::array("p", table);
+    let kind = packed::kind(table);
+    let collate = if table.packs_integers() {
+        ""
+    } else {
+        " COLLATE \"C\""
+    };
+    let deleted = table.key.iter().zip(1..);
+    let deleted: Vec<String> = deleted
+        .map(|(column, place)| format!("t.{}::{kind}{collate} AS c{place}", column.name))
+        .collect();
+    // One key's array is unpacked by the plainest means: it is the most frequent case, and twice as quick.
+    let wanted = if table.key.len() == 1 {
+        format!("SELECT unnest({array}){collate} AS c1 FROM pins AS p")
+    } else {
+        let columns = packed::each(table, |place| format!("k.c{place}{collate} AS c{place}"));
+        format!(
+            "SELECT {columns} FROM pins AS p, {}",
+            packed::rows("p", "k", table)
+        )
+    };
+    let sorted = |rows: &str| {
+        let columns = packed::each(table, |place| format!("c{place}"));
+        let value = if table.key.len() == 1 {
+            columns.clone()
+        } else {
+            format!("ROW({columns})")
+        };
+        format!("(SELECT array_agg({value} ORDER BY {columns}) FROM {rows})")
+    };
+    sql.push(&format!(
+        "WITH pins AS MATERIALIZED (
+  SELECT p.* FROM tradewind.pin AS p WHERE p.id = ANY ({pins}) AND NOT p.erased AND NOT p.settled
+), deleted AS (
+  DELETE FROM {} AS t WHERE t.ctid = ANY (ARRAY(SELECT unnest(p.tids) FROM pins AS p)) AND {due} AND NOT {}
+  RETURNING {}
+), exact AS MATERIALIZED (
+  SELECT coalesce({} = {}, false) AS yes, (SELECT count(*) FROM deleted) AS rows
+), whole AS (
+  UPDATE tradewind.pin AS p SET erased = true, pass = {pass} FROM exact WHERE exact.yes AND p.id = ANY ({pins})
+), noted AS (
+  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, keys_sha256)
+  SELECT {run}, {store}, {rule}, {token}, 'Batch', rows,
+    (SELECT sha256(string_agg(array_send({array}), '' ORDER BY p.first, p.id)) FROM pins AS p)
+  FROM exact WHERE yes
+)
+SELECT yes, rows FROM exact",
+        table.name,
+        predicate::referenced("t", table),
+        deleted.join(", "),
+        sorted("deleted"),
+        sorted(&format!("({wanted}) AS wanted")),
+    ));
+    sql
+}
