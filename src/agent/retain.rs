@@ -21,6 +21,7 @@ mod enforce;
 mod erase;
 mod error;
 mod fault;
+mod fence;
 mod grants;
 mod order;
 mod pace;

@@ -6,6 +6,8 @@ mod accounts;
 mod approval;
 #[path = "retain/calendar.rs"]
 mod calendar;
+#[path = "retain/hijack.rs"]
+mod hijack;
 #[path = "retain/kill.rs"]
 mod kill;
 #[path = "retain/parents.rs"]

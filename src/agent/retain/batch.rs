@@ -143,7 +143,7 @@ fn books(sql: &mut Statement, target: Target<'_>, batch: &Batch<'_>) {
 ), noted AS (
   INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, gone, blocked, failed, keys_sha256)
   SELECT {run}, {store}, {rule}, {token}, 'Batch', {}, {}, {}, {},
-    (SELECT sha256(string_agg(array_send(erased_keys), '' ORDER BY first, id)) FROM parts WHERE erased > 0)
+    (SELECT sha256(string_agg(pg_catalog.array_send(erased_keys), '' ORDER BY first, id)) FROM parts WHERE erased > 0)
   FROM judged HAVING count(*) FILTER (WHERE fate <> 'waiting') > 0
 )\n",
         count("'erased'"),

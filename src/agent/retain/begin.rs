@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sqlx::{Connection, PgConnection, Postgres, Row, Transaction};
+use sqlx::{PgConnection, Postgres, Row, Transaction};
 
 use super::books::{Pinned, Run};
 use super::bound::{self, Counted, Terms, Verdict};
@@ -21,14 +21,8 @@ use super::predicate::{self, Target};
 use super::preflight::{Plan, Step};
 use super::site::{Site, Work};
 use super::statement::{Statement, Value};
-use super::store::{Purpose, Store};
+use super::store::Purpose;
 use crate::contract::RetainedRule;
-
-/// Counting and pinning read whole tables: they take as long as they take, and lock nobody out meanwhile. Keys
-/// of a few million due rows are sorted in memory.
-pub(super) const PATIENCE: &str = "SELECT set_config('statement_timeout', '0', true),
-  set_config('idle_in_transaction_session_timeout', '0', true),
-  set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 67108864) / 1024 || 'kB', true)";
 
 /// A store's snapshot with its figures; everything in the order of erasing.
 pub(super) struct Snapshot<'a> {
@@ -53,23 +47,13 @@ pub(super) async fn snapshot<'a>(
         .iter()
         .map(|step| due(step, zone, now))
         .collect::<Result<Vec<_>, _>>()?;
-    let Store { name, connection } = store;
+    let name = store.name.clone();
     let failed = |fault| Error::Statement {
         store: name.clone(),
         fault,
     };
-    let begin = match purpose {
-        Purpose::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        Purpose::Write => "BEGIN ISOLATION LEVEL REPEATABLE READ",
-    };
-    let fault = Fault::of("open a snapshot");
-    let mut transaction = connection
-        .begin_with(begin)
-        .await
-        .map_err(&fault)
-        .map_err(failed)?;
-    let patience = sqlx::query(PATIENCE).execute(&mut *transaction).await;
-    patience.map_err(fault).map_err(failed)?;
+    let begun = store.begin_snapshot(purpose).await;
+    let mut transaction = begun.map_err(failed)?;
     let mut counts = Vec::new();
     for (step, due) in plan.steps.iter().zip(&dues) {
         let target = Target {

@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::grants::Grants;
 use super::refusal::Refusal;
 use super::settings::Rule;
+use super::store::Store;
 
 /// A table that a rule erases from.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub(super) struct Column {
     pub(super) kind: String,
     /// Whether it is one of the integers.
     pub(super) is_integer: bool,
+    /// The operator by which the primary key tells keys apart, with its schema.
+    pub(super) equals: String,
 }
 
 /// A foreign key that leads to the table.
@@ -50,8 +53,39 @@ pub(super) struct Reference {
     pub(super) oid: i64,
     /// Its name, quoted.
     pub(super) name: String,
-    /// Its columns and those they refer to, quoted.
-    pub(super) columns: Vec<(String, String)>,
+    /// Its columns and those they refer to.
+    pub(super) links: Vec<Link>,
+}
+
+/// A column that refers to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    /// The column that refers, quoted.
+    pub(super) child: String,
+    /// The column that it refers to, quoted.
+    pub(super) parent: String,
+    /// The operator by which the constraint compares parent and child, with its schema.
+    pub(super) equals: String,
+}
+
+impl Link {
+    /// Whether two aliases' rows are linked.
+    pub(super) fn on(&self, child: &str, parent: &str) -> String {
+        let Self {
+            child: from,
+            parent: to,
+            equals,
+        } = self;
+        format!("{parent}.{to} {equals} {child}.{from}")
+    }
+}
+
+impl Reference {
+    /// Whether `child`'s row refers to `parent`'s.
+    pub(super) fn on(&self, child: &str, parent: &str) -> String {
+        let links = self.links.iter().map(|link| link.on(child, parent));
+        links.collect::<Vec<_>>().join(" AND ")
+    }
 }
 
 impl Table {
@@ -77,9 +111,13 @@ SELECT c.oid::bigint, format('%I.%I', n.nspname, c.relname), c.relkind::text,
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND (n.nspname || '.' || c.relname = $1
-    OR c.relname = $1 AND (pg_table_is_visible(c.oid)
+    OR c.relname = $1 AND (c.oid = (SELECT r.oid
+        FROM unnest($2::text[]) WITH ORDINALITY AS path (schema, place)
+        JOIN pg_namespace AS m ON m.nspname = path.schema
+        JOIN pg_class AS r ON r.relnamespace = m.oid AND r.relname = $1
+        ORDER BY path.place LIMIT 1)
       OR NOT has_schema_privilege(n.oid, 'USAGE')
-        AND n.nspname = ANY (string_to_array(replace(current_setting('search_path'), ' ', ''), ','))))";
+        AND n.nspname = ANY (string_to_array(replace($3, ' ', ''), ','))))";
 
 const CLOCK: &str = "
 SELECT quote_ident(a.attname), a.atttypid::bigint, format_type(a.atttypid, a.atttypmod)
@@ -87,10 +125,15 @@ FROM pg_attribute a
 WHERE a.attrelid = $1::bigint::oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
 
 const KEY: &str = "
-SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), a.atttypid IN (20, 21, 23)
+SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), a.atttypid IN (20, 21, 23),
+  format('OPERATOR(%I.%s)', n.nspname, o.oprname)
 FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
-JOIN pg_attribute a ON a.attnum = k.attnum
-WHERE i.indrelid = $1::bigint::oid AND i.indisprimary AND i.indisvalid AND a.attrelid = i.indrelid
+JOIN pg_attribute a ON a.attnum = k.attnum, pg_opclass c
+JOIN pg_amop s ON s.amopfamily = c.opcfamily AND s.amoplefttype = c.opcintype AND s.amoprighttype = c.opcintype
+  AND s.amopstrategy = 3 -- of a B-tree: equality
+JOIN pg_operator o ON o.oid = s.amopopr
+JOIN pg_namespace n ON n.oid = o.oprnamespace
+WHERE c.oid = i.indclass[(k.place - 1)::int] AND c.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'btree') AND i.indrelid = $1::bigint::oid AND i.indisprimary AND i.indisvalid AND a.attrelid = i.indrelid
   AND k.place <= i.indnkeyatts
 ORDER BY k.place";
 
@@ -105,7 +148,10 @@ SELECT con.conrelid::bigint, format('%I.%I', n.nspname, c.relname), row_security
   (SELECT array_agg(quote_ident(a.attname) ORDER BY k.place)
     FROM unnest(con.confkey) WITH ORDINALITY AS k (attnum, place)
     JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.attnum),
-  EXISTS (SELECT FROM pg_index i WHERE i.indrelid = con.conrelid AND i.indkey[0] = ANY (con.conkey))
+  EXISTS (SELECT FROM pg_index i WHERE i.indrelid = con.conrelid AND i.indkey[0] = ANY (con.conkey)),
+  (SELECT array_agg(format('OPERATOR(%I.%s)', s.nspname, o.oprname) ORDER BY k.place)
+    FROM unnest(con.conpfeqop) WITH ORDINALITY AS k (op, place)
+    JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace s ON s.oid = o.oprnamespace)
 FROM pg_constraint con
 JOIN pg_class c ON c.oid = con.conrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -116,7 +162,7 @@ ORDER BY con.conrelid, con.oid";
 
 /// One text for all that a run relies on: the table behind the name, its clock, key and security, and every
 /// foreign key that leads to it. Anything else may change under a run.
-const SHAPE: &str = "
+pub(super) const SHAPE: &str = "
 SELECT concat_ws(' ', c.oid, c.relkind, row_security_active(c.oid),
   (SELECT string_agg(concat_ws(':', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod), ',' ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
@@ -144,13 +190,18 @@ pub(super) async fn shape(
 
 /// Looks up a rule's table. What is wrong with it goes into the refusals, what the role lacks into the grants.
 pub(super) async fn table(
-    connection: &mut PgConnection,
+    store: &mut Store,
     rule: &Rule,
     grants: &mut Grants,
 ) -> Result<Result<Table, Refusal>, Fault> {
     let fault = Fault::of("read the catalogue");
+    let Store {
+        connection, path, ..
+    } = store;
     let found = sqlx::query(FIND)
         .bind(&rule.table)
+        .bind(&path.schemas)
+        .bind(&path.setting)
         .fetch_all(&mut *connection)
         .await;
     let found = found.map_err(&fault)?;
@@ -271,6 +322,7 @@ async fn key(connection: &mut PgConnection, oid: i64) -> Result<Vec<Column>, Fau
             name: row.try_get(0)?,
             kind: row.try_get(1)?,
             is_integer: row.try_get(2)?,
+            equals: row.try_get(3)?,
         })
     };
     rows.iter()
@@ -310,10 +362,17 @@ async fn references(
                 "no index on a foreign key: each batch reads the whole table that refers"
             );
         }
+        let equals: Vec<String> = row.try_get(6).map_err(&fault)?;
+        let links = children.into_iter().zip(parents).zip(equals);
+        let links = links.map(|((child, parent), equals)| Link {
+            child,
+            parent,
+            equals,
+        });
         references.push(Reference {
             oid: row.try_get(0).map_err(&fault)?,
             name,
-            columns: children.into_iter().zip(parents).collect(),
+            links: links.collect(),
         });
     }
     Ok(Ok(references))

@@ -7,7 +7,6 @@ use sqlx::postgres::Postgres;
 use sqlx::{Connection, Transaction};
 
 use super::answer;
-use super::begin;
 use super::books;
 use super::count;
 use super::enforce::stoppable;
@@ -18,6 +17,7 @@ use super::pins::Place;
 use super::predicate::{self, Target};
 use super::site::{Site, Work};
 use super::statement::{Statement, Value};
+use super::store::Purpose;
 use crate::agent::Stop;
 use jiff::tz::TimeZone;
 
@@ -89,15 +89,8 @@ async fn look_once(
         fault,
     };
     let fault = Fault::of("look at the rows again");
-    let opened = site
-        .store
-        .connection
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ");
-    let mut transaction = opened.await.map_err(&fault).map_err(failed)?;
-    let patience = sqlx::query(begin::PATIENCE)
-        .execute(&mut *transaction)
-        .await;
-    patience.map_err(&fault).map_err(failed)?;
+    let opened = site.store.begin_snapshot(Purpose::Write).await;
+    let mut transaction = opened.map_err(failed)?;
     if books::is_closed(&mut transaction, place)
         .await
         .map_err(failed)?
@@ -154,7 +147,9 @@ fn look_sql(place: &Place, target: Target<'_>, token: i64) -> Statement {
     let token = sql.bind(Value::Number(token));
     let due = predicate::due(&mut sql, "t", target);
     let table = target.table;
-    let columns = packed::each(table, |place| format!("k{place}"));
+    let on = table.key.iter().zip(1..);
+    let on = on.map(|(column, place)| format!("t.k{place} {} w.k{place}", column.equals));
+    let on = on.collect::<Vec<_>>().join(" AND ");
     let keys = table.key.iter().zip(1..);
     let keys = keys.map(|(column, place)| format!("t.{} AS k{place}", column.name));
     sql.push(&format!(
@@ -166,7 +161,7 @@ fn look_sql(place: &Place, target: Target<'_>, token: i64) -> Statement {
 ), seen AS MATERIALIZED (
   SELECT count(*) FILTER (WHERE open AND here) AS remaining, count(*) FILTER (WHERE open AND here IS NULL) AS gone,
     count(*) FILTER (WHERE erased AND here) AS returned, count(*) FILTER (WHERE erased IS NULL) AS late
-  FROM pinned FULL JOIN there USING ({columns})
+  FROM pinned AS w FULL JOIN there AS t ON {on}
 ), noted AS (
   INSERT INTO tradewind.ledger (run, store, rule, token, entry, remaining, gone)
   SELECT {run}, {store}, {rule}, {token}, 'Left', remaining, gone FROM seen WHERE remaining + gone > 0

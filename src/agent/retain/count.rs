@@ -191,10 +191,7 @@ fn stays(sql: &mut Statement, steps: &[(&Step, &Due)], at: usize) -> String {
     };
     let mut ways = vec!["false".to_owned()];
     for reference in &step.table.references {
-        let on = reference.columns.iter();
-        let on: Vec<String> = on
-            .map(|(child, parent)| format!("r.{child} = t.{parent}"))
-            .collect();
+        let on = reference.on("r", "t");
         let child = steps
             .iter()
             .position(|(child, _)| child.table.oid == reference.oid);
@@ -217,8 +214,7 @@ fn stays(sql: &mut Statement, steps: &[(&Step, &Due)], at: usize) -> String {
         };
         ways.push(format!(
             "EXISTS (SELECT FROM {} AS r WHERE {}{kept})",
-            reference.name,
-            on.join(" AND ")
+            reference.name, on
         ));
     }
     format!("({})", ways.join(" OR "))
@@ -231,13 +227,7 @@ fn climbs(step: &Step) -> String {
         .references
         .iter()
         .filter(|reference| reference.oid == step.table.oid);
-    let ways = own.map(|reference| {
-        let on = reference
-            .columns
-            .iter()
-            .map(|(child, parent)| format!("r.{child} = t.{parent}"));
-        on.collect::<Vec<_>>().join(" AND ")
-    });
+    let ways = own.map(|reference| reference.on("r", "t"));
     let ways = ways.collect::<Vec<_>>().join(" OR ");
     format!(
         "(({ways}) AND NOT ({}))",

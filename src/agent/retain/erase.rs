@@ -5,18 +5,16 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::Connection;
-
 use super::batch::{self, Batch, Judged};
 use super::error::Error;
 use super::fault::{Fault, Trouble};
+use super::fence::{self, Fence};
 use super::pace::Pace;
-use super::pins::{self, Place};
+use super::pins::{self, Pin, Place};
 use super::predicate::Target;
 use super::preflight::Step;
 use super::site::{Site, Work};
 use super::sweep::{self, Swept};
-use super::{books, catalog};
 use crate::agent::Stop;
 
 /// How often a single row that is locked or fought over is tried before it is called failed.
@@ -71,6 +69,7 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
             pace: Pace::new(limits.batch_rows),
             troubles: Troubles::default(),
             inexact: 0,
+            open: Vec::new(),
             site,
             work: &work,
             step,
@@ -96,6 +95,8 @@ struct Rule<'a> {
     troubles: Troubles,
     /// Batches, one after the other, that the quick statement was not exact for.
     inexact: u32,
+    /// Pins that are next, as far as they were read.
+    open: Vec<Pin>,
 }
 
 /// What went wrong lately.
@@ -133,13 +134,18 @@ impl Rule<'_> {
                 if Instant::now() >= self.limits.until {
                     return Ok(Ended::WindowElapsed);
                 }
-                let pins = pins::open(&mut self.site.store, &place, pass, self.pace.rows()).await?;
+                if self.open.is_empty() {
+                    self.open = pins::open(&mut self.site.store, &place, pass).await?;
+                }
+                let pins = pins::fitting(&self.open, self.pace.rows());
                 let Some(first) = pins.first() else { break };
                 if first.rows > i64::from(self.pace.rows()) {
                     pins::split(&mut self.site.store, first.id, &self.step.table).await?;
+                    self.open.clear();
                     continue;
                 }
                 let single = pins.len() == 1 && first.rows == 1;
+                let taken = pins.len();
                 let pins = pins.iter().map(|pin| pin.id).collect();
                 let batch = Batch {
                     place: &place,
@@ -149,9 +155,12 @@ impl Rule<'_> {
                     last,
                 };
                 match self.attempt(&batch, single).await? {
-                    Some(judged) => erased += judged.erased,
+                    Some(judged) => {
+                        erased += judged.erased;
+                        self.open.drain(..taken);
+                    }
                     None if self.troubles.refused >= MOST_REFUSED => return Ok(Ended::Finished),
-                    None => {}
+                    None => self.open.clear(),
                 }
             }
             if last {
@@ -258,34 +267,26 @@ impl Rule<'_> {
                 fault,
             }),
         };
-        let begin = store
-            .connection
-            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ");
-        let mut transaction = begin
-            .await
-            .map_err(Fault::of("begin a batch"))
-            .map_err(failed)?;
-        pins::lock_table(&mut transaction, &self.step.table.name)
-            .await
-            .map_err(|fault| match fault.trouble() {
-                Trouble::Busy => Obstacle::Table,
-                Trouble::Drifted => Obstacle::Fatal(Error::Drift {
-                    rule: self.place.rule.clone(),
-                }),
-                _ => failed(fault),
-            })?;
-        let ours = books::is_ours(&mut transaction, &name, &self.work.run)
-            .await
-            .map_err(failed)?;
-        if !ours {
-            return Err(Obstacle::Fatal(Error::AnotherRun { store: name }));
-        }
-        let table = &self.step.table;
-        let shape = catalog::shape(&mut transaction, table.oid, &table.name, &table.clock).await;
-        if shape.map_err(failed)?.as_deref() != Some(&table.shape) {
-            return Err(Obstacle::Fatal(Error::Drift {
+        let path = store.path.behind_the_server();
+        let mut transaction = store.begin_batch().await.map_err(failed)?;
+        let drift = || {
+            Obstacle::Fatal(Error::Drift {
                 rule: self.place.rule.clone(),
-            }));
+            })
+        };
+        let table = &self.step.table;
+        let locked = pins::lock_table(&mut transaction, &table.name).await;
+        locked.map_err(|fault| match fault.trouble() {
+            Trouble::Busy => Obstacle::Table,
+            Trouble::Drifted => drift(),
+            _ => failed(fault),
+        })?;
+        let run = (name.as_str(), &self.work.run);
+        let fence = fence::pass(&mut transaction, run, table, &path).await;
+        match fence.map_err(failed)? {
+            Fence::Open => {}
+            Fence::NotOurs => return Err(Obstacle::Fatal(Error::AnotherRun { store: name })),
+            Fence::Drifted => return Err(drift()),
         }
         let fault = Fault::of("erase a batch");
         let statement = if quick {

@@ -1,6 +1,7 @@
 //! How a pin packs its keys: one array, key column after key column.
 //!
-//! In: a table's key. Out: text for a statement. Pure.
+//! In: a table's key. Out: text for a statement. Pure. Functions that take any type name their schema: a function
+//! for one type that the database's own users made would fit better.
 
 use super::catalog::Table;
 
@@ -36,8 +37,9 @@ pub(super) fn rows(pin: &str, alias: &str, table: &Table) -> String {
     let array = array(pin, table);
     let columns = each(table, |place| format!("c{place}"));
     if table.key.len() == 1 {
-        return format!("unnest({array}) WITH ORDINALITY AS {alias} ({columns}, place)");
+        return format!("pg_catalog.unnest({array}) WITH ORDINALITY AS {alias} ({columns}, place)");
     }
+    // Of several arrays it is always the server's own, and only without its schema.
     let slices = each(table, |place| {
         format!(
             "({array})[{} * {pin}.rows + 1 : {place} * {pin}.rows]",
@@ -51,8 +53,8 @@ pub(super) fn rows(pin: &str, alias: &str, table: &Table) -> String {
 pub(super) fn pack(table: &Table, which: &str) -> String {
     let kind = kind(table);
     let arrays = (1..=table.key.len())
-        .map(|place| format!("coalesce(array_agg(c{place}{which}, '{{}}'::{kind}[])"));
-    arrays.collect::<Vec<_>>().join(" || ")
+        .map(|place| format!("coalesce(pg_catalog.array_agg(c{place}{which}, '{{}}'::{kind}[])"));
+    arrays.collect::<Vec<_>>().join(" OPERATOR(pg_catalog.||) ")
 }
 
 /// `c1::bigint AS k1, ...`: packed columns as the key's own types.

@@ -14,7 +14,7 @@ use super::packed;
 use super::statement::{Statement, Value};
 use super::store::Store;
 
-/// A batch never takes more pins than this, however small they were cut.
+/// So many pins are read at once, however small they were cut.
 const MOST_PINS: i64 = 100;
 
 /// A rule of a run in a store's books.
@@ -53,13 +53,8 @@ pub(super) struct Pin {
     pub(super) rows: i64,
 }
 
-/// The next open pins that `pass` has not tried, of `rows` keys together at most, one at least.
-pub(super) async fn open(
-    store: &mut Store,
-    place: &Place,
-    pass: i32,
-    rows: u32,
-) -> Result<Vec<Pin>, Error> {
+/// The next open pins that `pass` has not tried.
+pub(super) async fn open(store: &mut Store, place: &Place, pass: i32) -> Result<Vec<Pin>, Error> {
     let sql = "SELECT id, rows::bigint FROM tradewind.pin
         WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND NOT settled AND pass < $4
         ORDER BY first, id LIMIT $5";
@@ -76,20 +71,20 @@ pub(super) async fn open(
         })
     };
     let found = found.and_then(|rows| rows.iter().map(read).collect::<Result<Vec<_>, _>>());
-    let found = found
+    found
         .map_err(Fault::of("read the pins"))
-        .map_err(|fault| store.failed(fault))?;
-    Ok(fitting(found, i64::from(rows)))
+        .map_err(|fault| store.failed(fault))
 }
 
 /// The first pins of `rows` keys together, one pin at least.
-fn fitting(pins: Vec<Pin>, rows: i64) -> Vec<Pin> {
+pub(super) fn fitting(pins: &[Pin], rows: u32) -> &[Pin] {
     let mut sum = 0;
-    let fits = pins.into_iter().enumerate().take_while(|(at, pin)| {
+    let fits = pins.iter().take_while(|pin| {
         sum += pin.rows;
-        *at == 0 || sum <= rows
+        sum <= i64::from(rows)
     });
-    fits.map(|(_, pin)| pin).collect()
+    let count = fits.count().max(1).min(pins.len());
+    pins.get(..count).unwrap_or_default()
 }
 
 /// The pass that was begun last.
@@ -173,13 +168,10 @@ pub(super) async fn refuse(
     transaction.commit().await.map_err(fault).map_err(failed)
 }
 
-/// Keeps the table's shape as it is until the transaction ends. Other programs read and write on. A commit need
-/// not wait for the disk: rows and books are lost together or not at all, and the run's end waits for both.
+/// Keeps the table's shape as it is until the transaction ends. Other programs read and write on.
 pub(super) async fn lock_table(connection: &mut PgConnection, table: &str) -> Result<(), Fault> {
-    let sql = format!(
-        "SET LOCAL synchronous_commit = off; SET CONSTRAINTS ALL IMMEDIATE; LOCK TABLE {table} IN ROW EXCLUSIVE MODE"
-    );
-    sqlx::raw_sql(AssertSqlSafe(sql))
+    let lock = format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE");
+    sqlx::raw_sql(AssertSqlSafe(lock))
         .execute(connection)
         .await
         .map(drop)
@@ -199,9 +191,9 @@ mod tests {
             };
             rows.iter().enumerate().map(pin).collect::<Vec<_>>()
         };
-        assert_eq!(fitting(pins(&[500, 500, 500]), 1000).len(), 2);
-        assert_eq!(fitting(pins(&[500, 500]), 999).len(), 1);
-        assert_eq!(fitting(pins(&[500]), 1).len(), 1);
-        assert_eq!(fitting(pins(&[]), 10).len(), 0);
+        assert_eq!(fitting(&pins(&[500, 500, 500]), 1000).len(), 2);
+        assert_eq!(fitting(&pins(&[500, 500]), 999).len(), 1);
+        assert_eq!(fitting(&pins(&[500]), 1).len(), 1);
+        assert_eq!(fitting(&pins(&[]), 10).len(), 0);
     }
 }

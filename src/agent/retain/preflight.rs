@@ -37,7 +37,7 @@ pub(super) async fn plan(
     let mut steps: Vec<Step> = Vec::new();
     let mut grants = Grants::default();
     for rule in &rules.rules {
-        let found = catalog::table(&mut store.connection, rule, &mut grants).await;
+        let found = catalog::table(store, rule, &mut grants).await;
         match found.map_err(|fault| store.failed(fault))? {
             Ok(table) => match steps.iter().find(|step| step.table.oid == table.oid) {
                 Some(other) => refusals.push(Refusal::SameTable {

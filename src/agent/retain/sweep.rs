@@ -58,7 +58,7 @@ pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
         .collect();
     // One key's array is unpacked by the plainest means: it is the most frequent case, and twice as quick.
     let wanted = if table.key.len() == 1 {
-        format!("SELECT unnest({array}){collate} AS c1 FROM pins AS p")
+        format!("SELECT pg_catalog.unnest({array}){collate} AS c1 FROM pins AS p")
     } else {
         let columns = packed::each(table, |place| format!("k.c{place}{collate} AS c{place}"));
         format!(
@@ -73,22 +73,22 @@ pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
         } else {
             format!("ROW({columns})")
         };
-        format!("(SELECT array_agg({value} ORDER BY {columns}) FROM {rows})")
+        format!("(SELECT pg_catalog.array_agg({value} ORDER BY {columns}) FROM {rows})")
     };
     sql.push(&format!(
         "WITH pins AS MATERIALIZED (
   SELECT p.* FROM tradewind.pin AS p WHERE p.id = ANY ({pins}) AND NOT p.erased AND NOT p.settled
 ), deleted AS (
-  DELETE FROM {} AS t WHERE t.ctid = ANY (ARRAY(SELECT unnest(p.tids) FROM pins AS p)) AND {due} AND NOT {}
+  DELETE FROM {} AS t WHERE t.ctid = ANY (ARRAY(SELECT pg_catalog.unnest(p.tids) FROM pins AS p)) AND {due} AND NOT {}
   RETURNING {}
 ), exact AS MATERIALIZED (
-  SELECT coalesce({} = {}, false) AS yes, (SELECT count(*) FROM deleted) AS rows
+  SELECT coalesce({} OPERATOR(pg_catalog.=) {}, false) AS yes, (SELECT count(*) FROM deleted) AS rows
 ), whole AS (
   UPDATE tradewind.pin AS p SET erased = true, pass = {pass} FROM exact WHERE exact.yes AND p.id = ANY ({pins})
 ), noted AS (
   INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, keys_sha256)
   SELECT {run}, {store}, {rule}, {token}, 'Batch', rows,
-    (SELECT sha256(string_agg(array_send({array}), '' ORDER BY p.first, p.id)) FROM pins AS p)
+    (SELECT sha256(string_agg(pg_catalog.array_send({array}), '' ORDER BY p.first, p.id)) FROM pins AS p)
   FROM exact WHERE yes
 )
 SELECT yes, rows FROM exact",

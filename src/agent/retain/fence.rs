@@ -1,0 +1,51 @@
+//! What must hold in every batch's own transaction before it may touch a row.
+//!
+//! In: a transaction that has locked the table's shape. Out: whether the run is still this process's, and the
+//! table still the one that was pinned. Session locks are not asked: behind a pooler two processes can hold one.
+
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+use super::books::Run;
+use super::catalog::{self, Table};
+use super::fault::Fault;
+
+/// What the fence says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fence {
+    /// Go.
+    Open,
+    /// Another process has the run.
+    NotOurs,
+    /// The table, its key, its clock or its security is another.
+    Drifted,
+}
+
+/// Asks, in one statement. From here on names are looked up as the tables' own triggers need it.
+pub(super) async fn pass(
+    connection: &mut PgConnection,
+    (store, run): (&str, &Run),
+    table: &Table,
+    path: &str,
+) -> Result<Fence, Fault> {
+    let sql = format!(
+        "SELECT ({}), set_config('search_path', $7, true) FROM tradewind.run
+        WHERE id = $4 AND store = $5 AND token = $6 AND ended_at IS NULL FOR SHARE",
+        catalog::SHAPE
+    );
+    let query = sqlx::query(AssertSqlSafe(sql))
+        .bind(&table.name)
+        .bind(&table.clock)
+        .bind(table.oid);
+    let query = query.bind(&run.id).bind(store).bind(run.token).bind(path);
+    let fault = Fault::of("check whose run it is");
+    let row = query.fetch_optional(connection).await.map_err(&fault)?;
+    let Some(row) = row else {
+        return Ok(Fence::NotOurs);
+    };
+    let shape: Option<String> = row.try_get(0).map_err(fault)?;
+    Ok(if shape.as_ref() == Some(&table.shape) {
+        Fence::Open
+    } else {
+        Fence::Drifted
+    })
+}
