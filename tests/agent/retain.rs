@@ -6,6 +6,8 @@ mod accounts;
 mod approval;
 #[path = "retain/calendar.rs"]
 mod calendar;
+#[path = "retain/fences.rs"]
+mod fences;
 #[path = "retain/hijack.rs"]
 mod hijack;
 #[path = "retain/kill.rs"]

@@ -55,6 +55,45 @@ pub(super) struct Reference {
     pub(super) name: String,
     /// Its columns and those they refer to.
     pub(super) links: Vec<Link>,
+    /// The constraint's name, quoted.
+    pub(super) constraint: String,
+    /// What the constraint does to a row that refers when the row it refers to goes.
+    pub(super) action: Action,
+}
+
+/// What becomes of a row that refers to a deleted one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// The delete fails.
+    Refuse,
+    /// The row goes along.
+    Cascade,
+    /// Its columns become null.
+    SetNull,
+    /// Its columns take their defaults.
+    SetDefault,
+}
+
+impl Action {
+    /// By `pg_constraint.confdeltype`.
+    fn of(word: &str) -> Self {
+        match word {
+            "c" => Self::Cascade,
+            "n" => Self::SetNull,
+            "d" => Self::SetDefault,
+            _ => Self::Refuse,
+        }
+    }
+
+    /// As SQL writes it.
+    pub(super) fn as_sql(self) -> &'static str {
+        match self {
+            Self::Refuse => "ON DELETE RESTRICT",
+            Self::Cascade => "ON DELETE CASCADE",
+            Self::SetNull => "ON DELETE SET NULL",
+            Self::SetDefault => "ON DELETE SET DEFAULT",
+        }
+    }
 }
 
 /// A column that refers to another.
@@ -148,10 +187,12 @@ SELECT con.conrelid::bigint, format('%I.%I', n.nspname, c.relname), row_security
   (SELECT array_agg(quote_ident(a.attname) ORDER BY k.place)
     FROM unnest(con.confkey) WITH ORDINALITY AS k (attnum, place)
     JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.attnum),
-  EXISTS (SELECT FROM pg_index i WHERE i.indrelid = con.conrelid AND i.indkey[0] = ANY (con.conkey)),
+  EXISTS (SELECT FROM pg_index i WHERE i.indrelid = con.conrelid AND i.indkey[0] = ANY (con.conkey)
+    AND i.indisvalid AND i.indpred IS NULL),
   (SELECT array_agg(format('OPERATOR(%I.%s)', s.nspname, o.oprname) ORDER BY k.place)
     FROM unnest(con.conpfeqop) WITH ORDINALITY AS k (op, place)
-    JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace s ON s.oid = o.oprnamespace)
+    JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace s ON s.oid = o.oprnamespace),
+  quote_ident(con.conname), con.confdeltype::text
 FROM pg_constraint con
 JOIN pg_class c ON c.oid = con.conrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -159,6 +200,30 @@ WHERE con.contype = 'f' AND con.confrelid IN (SELECT oid FROM family)
   AND NOT EXISTS (SELECT FROM pg_constraint p
     WHERE p.oid = con.conparentid AND p.confrelid IN (SELECT oid FROM family))
 ORDER BY con.conrelid, con.oid";
+
+/// Triggers of somebody's own that a delete fires, on the table or a partition of it.
+const TRIGGERS: &str = "
+SELECT format('%I on %s calls %s', t.tgname, t.tgrelid::regclass, t.tgfoid::regprocedure)
+FROM pg_trigger t
+WHERE t.tgrelid IN (SELECT $1::bigint::oid UNION SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass))
+  AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 8 <> 0 AND t.tgparentid = 0
+ORDER BY t.tgrelid, t.tgname";
+
+/// Says which triggers a delete fires: one may copy what is to be erased.
+async fn name_triggers(connection: &mut PgConnection, oid: i64, rule: &str) -> Result<(), Fault> {
+    let fault = Fault::of("read the catalogue");
+    let rows = sqlx::query(TRIGGERS).bind(oid).fetch_all(connection).await;
+    for row in rows.map_err(&fault)? {
+        let trigger: String = row.try_get(0).map_err(&fault)?;
+        tracing::warn!(
+            finding = "TriggerOnDelete",
+            rule,
+            trigger,
+            "a trigger fires on each delete: see that it copies nothing that is to be erased"
+        );
+    }
+    Ok(())
+}
 
 /// One text for all that a run relies on: the table behind the name, its clock, key and security, and every
 /// foreign key that leads to it. Anything else may change under a run.
@@ -237,6 +302,7 @@ pub(super) async fn table(
         Ok(references) => references,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    name_triggers(connection, oid, &rule.name).await?;
     let shape = shape(connection, oid, &table, &clock)
         .await?
         .unwrap_or_default();
@@ -358,6 +424,8 @@ async fn references(
         if !row.try_get::<bool, _>(5).map_err(&fault)? {
             let columns = children.join(", ");
             tracing::warn!(
+                finding = "IndexMissing",
+                rule,
                 mend = format!("CREATE INDEX CONCURRENTLY ON {name} ({columns});"),
                 "no index on a foreign key: each batch reads the whole table that refers"
             );
@@ -373,6 +441,8 @@ async fn references(
             oid: row.try_get(0).map_err(&fault)?,
             name,
             links: links.collect(),
+            constraint: row.try_get(7).map_err(&fault)?,
+            action: Action::of(&row.try_get::<String, _>(8).map_err(&fault)?),
         });
     }
     Ok(Ok(references))

@@ -16,6 +16,7 @@ use super::close;
 use super::erase::{self, Ended, Limits};
 use super::error::Error;
 use super::fault::Fault;
+use super::fence;
 use super::settings::Settings;
 use super::site::{Site, Work};
 use super::store::Purpose;
@@ -80,6 +81,10 @@ async fn ready(job: Job<'_>, sites: &mut [Site]) -> Result<(Timestamp, Vec<Run>)
         let asked = site.store.now().await?;
         site.store.lock(&job.task.spec.policy).await?;
         books::prepare(&mut site.store).await?;
+        if fence::is_stopped(&mut site.store, &job.task.spec.policy).await? {
+            let store = site.store.name.clone();
+            return Err(Error::Switched { store });
+        }
         let last = books::last_run(&mut site.store, &job.task.spec.policy).await?;
         over.extend(last.filter(|run| {
             let meanwhile = run.ended.as_ref().is_some_and(|(at, _)| *at >= asked);

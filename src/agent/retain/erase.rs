@@ -218,7 +218,7 @@ impl Rule<'_> {
                     rule: self.place.rule.clone(),
                 });
             }
-            Trouble::Lost | Trouble::Login | Trouble::Denied => {
+            Trouble::Lost | Trouble::Login | Trouble::Denied | Trouble::RunOpen => {
                 return Err(self.site.store.failed(fault));
             }
         };
@@ -286,6 +286,7 @@ impl Rule<'_> {
         match fence.map_err(failed)? {
             Fence::Open => {}
             Fence::NotOurs => return Err(Obstacle::Fatal(Error::AnotherRun { store: name })),
+            Fence::Stopped => return Err(Obstacle::Fatal(Error::Switched { store: name })),
             Fence::Drifted => return Err(drift()),
         }
         let fault = Fault::of("erase a batch");

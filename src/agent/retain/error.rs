@@ -106,6 +106,14 @@ pub(super) enum Error {
         /// The rule.
         rule: String,
     },
+    /// An administrator of the database said stop.
+    #[error(
+        "store `{store}`: a row of `tradewind.stop` says stop: nothing was erased since; delete it, and the next run goes on"
+    )]
+    Switched {
+        /// The store.
+        store: String,
+    },
     /// Asked to stop.
     #[error("asked to stop: the run continues with the next pod")]
     Stopped,
@@ -138,9 +146,12 @@ impl Error {
             | Self::Cutoff { .. }
             | Self::Books { .. }
             | Self::Unbalanced { .. }
+            | Self::Switched { .. }
             | Self::Drift { .. } => Outcome::Refused,
             Self::Statement { fault, .. } => match fault.trouble() {
-                Trouble::Lost | Trouble::Conflict | Trouble::Busy => Outcome::Retry,
+                Trouble::Lost | Trouble::Conflict | Trouble::Busy | Trouble::RunOpen => {
+                    Outcome::Retry
+                }
                 Trouble::Login
                 | Trouble::Referenced
                 | Trouble::Denied
@@ -165,10 +176,12 @@ impl Error {
             Self::Unbalanced { .. } => "BooksUnbalanced",
             Self::Drift { .. } => "SchemaDrift",
             Self::TableBusy { .. } => "TableBusy",
+            Self::Switched { .. } => "StoppedBySwitch",
             Self::Stopped => "Stopped",
             Self::Statement { fault, .. } => match fault.trouble() {
                 Trouble::Lost => "StoreUnavailable",
                 Trouble::Conflict | Trouble::Busy => "StoreBusy",
+                Trouble::RunOpen => "AnotherRunActive",
                 Trouble::Login | Trouble::Denied => "GrantsMissing",
                 Trouble::Drifted => "SchemaDrift",
                 Trouble::Referenced | Trouble::Other => "StoreFailed",

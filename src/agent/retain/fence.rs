@@ -1,13 +1,15 @@
 //! What must hold in every batch's own transaction before it may touch a row.
 //!
-//! In: a transaction that has locked the table's shape. Out: whether the run is still this process's, and the
-//! table still the one that was pinned. Session locks are not asked: behind a pooler two processes can hold one.
+//! In: a transaction that has locked the table's shape. Out: whether the run is still this process's, the table
+//! still the one that was pinned, and nobody has said stop. Session locks are not asked: behind a pooler two processes can hold one.
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::books::Run;
 use super::catalog::{self, Table};
+use super::error::Error;
 use super::fault::Fault;
+use super::store::Store;
 
 /// What the fence says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +18,22 @@ pub(super) enum Fence {
     Open,
     /// Another process has the run.
     NotOurs,
+    /// An administrator has said stop.
+    Stopped,
     /// The table, its key, its clock or its security is another.
     Drifted,
+}
+
+/// Whether an administrator has said stop to a policy. A switch that cannot be read is an error, never a no.
+pub(super) async fn is_stopped(store: &mut Store, policy: &str) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT FROM tradewind.stop WHERE policy IS NULL OR policy = $1)";
+    let row = sqlx::query(sql)
+        .bind(policy)
+        .fetch_one(&mut store.connection)
+        .await;
+    row.and_then(|row| row.try_get(0))
+        .map_err(Fault::of("read the stop switch"))
+        .map_err(|fault| store.failed(fault))
 }
 
 /// Asks, in one statement. From here on names are looked up as the tables' own triggers need it.
@@ -28,8 +44,9 @@ pub(super) async fn pass(
     path: &str,
 ) -> Result<Fence, Fault> {
     let sql = format!(
-        "SELECT ({}), set_config('search_path', $7, true) FROM tradewind.run
-        WHERE id = $4 AND store = $5 AND token = $6 AND ended_at IS NULL FOR SHARE",
+        "SELECT ({}), set_config('search_path', $7, true),
+          EXISTS (SELECT FROM tradewind.stop AS s WHERE s.policy IS NULL OR s.policy = r.policy)
+        FROM tradewind.run AS r WHERE id = $4 AND store = $5 AND token = $6 AND ended_at IS NULL FOR SHARE",
         catalog::SHAPE
     );
     let query = sqlx::query(AssertSqlSafe(sql))
@@ -42,7 +59,10 @@ pub(super) async fn pass(
     let Some(row) = row else {
         return Ok(Fence::NotOurs);
     };
-    let shape: Option<String> = row.try_get(0).map_err(fault)?;
+    let shape: Option<String> = row.try_get(0).map_err(&fault)?;
+    if row.try_get(2).map_err(fault)? {
+        return Ok(Fence::Stopped);
+    }
     Ok(if shape.as_ref() == Some(&table.shape) {
         Fence::Open
     } else {

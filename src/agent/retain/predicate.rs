@@ -89,7 +89,7 @@ pub(super) fn key_of(alias: &str, table: &Table) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::catalog::{Link, Reference};
+    use super::super::catalog::{Action, Link, Reference};
     use super::super::cutoff::ClockKind;
     use super::*;
 
@@ -129,11 +129,15 @@ pub(super) mod tests {
                     oid: 2,
                     name: "public.invoices".into(),
                     links: vec![link("o_year", "year"), link("o_no", "no")],
+                    constraint: "invoices_order".into(),
+                    action: Action::Refuse,
                 },
                 Reference {
                     oid: 1,
                     name: r#"public."Or""ders""#.into(),
                     links: vec![link("repeats_no", "no")],
+                    constraint: "repeats".into(),
+                    action: Action::Refuse,
                 },
             ],
             shape: String::new(),
