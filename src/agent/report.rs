@@ -178,6 +178,8 @@ mod tests {
             blocked: number,
             failed: number,
             remaining: number,
+            late: number,
+            shape: None,
             null_clock: number,
             oldest_kept: Some("2016-02-29".into()),
         };
@@ -219,7 +221,8 @@ mod tests {
         body.preview_as_of = Some("2026-01-01T00:00:00.123456Z".into());
         body.preview_hash = Some(format!("sha256-{}", "0".repeat(64)));
         for rule in &mut body.rules {
-            (rule.erased, rule.gone, rule.failed) = (0, 0, 0);
+            (rule.erased, rule.gone, rule.failed, rule.late) = (0, 0, 0, 0);
+            rule.shape = Some("0123456789abcdef".into());
         }
         let body = report.body.clone();
         let back: Report<RetainReport> = serde_json::from_slice(&encode(report).unwrap()).unwrap();

@@ -23,6 +23,7 @@ mod error;
 mod fault;
 mod fence;
 mod grants;
+mod holds;
 mod order;
 mod pace;
 mod packed;

@@ -123,6 +123,7 @@ impl RetainReport {
             name: rule.name.clone(),
             rows: rule.rows,
             due: rule.due,
+            shape: rule.shape.clone(),
         };
         let preview = Preview {
             region: region.to_owned(),
@@ -157,7 +158,7 @@ pub struct RetainedRule {
     /// Rows that are gone by this run.
     #[serde(default)]
     pub erased: i64,
-    /// Due rows that a hold keeps. No release of Tradewind places holds yet: always 0.
+    /// Due rows that a hold keeps.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub held: i64,
     /// Due rows that are restricted instead of erased. No method restricts yet: always 0.
@@ -178,6 +179,9 @@ pub struct RetainedRule {
     /// Rows that were due at the run's cut-off, but came after it had begun: the next run's.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub late: i64,
+    /// Which table a preview saw: see [`PreviewedRule::shape`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<String>,
     /// Rows without a clock: never due, to be mended by somebody.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub null_clock: i64,

@@ -370,6 +370,10 @@ pub struct PreviewedRule {
     pub rows: i64,
     /// Rows that are due.
     pub due: i64,
+    /// Which table that is, with its key, clock and foreign keys: 16 hexadecimal digits. An approval of another
+    /// table under the same name is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<String>,
 }
 
 impl Preview {

@@ -10,6 +10,8 @@ mod calendar;
 mod fences;
 #[path = "retain/hijack.rs"]
 mod hijack;
+#[path = "retain/holds.rs"]
+mod holds;
 #[path = "retain/kill.rs"]
 mod kill;
 #[path = "retain/parents.rs"]

@@ -64,6 +64,7 @@ impl Answer {
             name: rule.name.clone(),
             rows: rule.rows,
             due: rule.due,
+            shape: rule.shape.clone(),
         };
         let preview = Preview {
             region: job.task.region.clone(),

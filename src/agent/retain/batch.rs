@@ -34,6 +34,8 @@ pub(super) struct Judged {
     pub(super) erased: i64,
     /// Rows that were gone, or not due any more.
     pub(super) gone: i64,
+    /// Rows that a hold keeps.
+    pub(super) held: i64,
     /// Rows that others refer to, for good.
     pub(super) blocked: i64,
     /// Rows that stayed though nothing spoke against it (a trigger).
@@ -51,6 +53,7 @@ impl Judged {
             blocked: row.try_get(2)?,
             failed: row.try_get(3)?,
             waiting: row.try_get(4)?,
+            held: row.try_get(5)?,
         })
     }
 }
@@ -67,7 +70,7 @@ pub(super) fn erase(target: Target<'_>, batch: &Batch<'_>) -> Statement {
     sql.push(
         "SELECT count(*) FILTER (WHERE fate = 'erased'), count(*) FILTER (WHERE fate = 'gone'),
   count(*) FILTER (WHERE fate = 'blocked'), count(*) FILTER (WHERE fate = 'failed'),
-  count(*) FILTER (WHERE fate = 'waiting') FROM judged",
+  count(*) FILTER (WHERE fate = 'waiting'), count(*) FILTER (WHERE fate = 'held') FROM judged",
     );
     sql
 }
@@ -86,8 +89,9 @@ fn taken(sql: &mut Statement, target: Target<'_>, batch: &Batch<'_>) {
 
 fn deleted(sql: &mut Statement, target: Target<'_>) {
     let due = predicate::due(sql, "t", target);
+    let held = predicate::held(sql, "t", target);
     sql.push(&format!(
-        "deleted AS (\n  DELETE FROM {} AS t USING taken AS w\n  WHERE {} AND {due} AND NOT {}\n  RETURNING w.id, w.place\n), ",
+        "deleted AS (\n  DELETE FROM {} AS t USING taken AS w\n  WHERE {} AND {due} AND NOT {held} AND NOT {}\n  RETURNING w.id, w.place\n), ",
         target.table.name,
         predicate::is_key("t", "w", target.table),
         predicate::referenced("t", target.table),
@@ -98,11 +102,12 @@ fn deleted(sql: &mut Statement, target: Target<'_>) {
 /// by one: there are few.
 fn judged(sql: &mut Statement, target: Target<'_>, last: bool) {
     let due = predicate::due(sql, "t", target);
+    let held = predicate::held(sql, "t", target);
     let blocked = if last { "blocked" } else { "waiting" };
     sql.push(&format!(
         "judged AS MATERIALIZED (
   SELECT w.*, CASE WHEN d.id IS NOT NULL THEN 'erased' ELSE coalesce(
-    (SELECT CASE WHEN {} THEN '{blocked}' ELSE 'failed' END FROM {} AS t WHERE {} AND {due}), 'gone') END AS fate
+    (SELECT CASE WHEN {held} THEN 'held' WHEN {} THEN '{blocked}' ELSE 'failed' END FROM {} AS t WHERE {} AND {due}), 'gone') END AS fate
   FROM taken AS w LEFT JOIN deleted AS d USING (id, place)
 ), ",
         predicate::referenced("t", target.table),
@@ -125,7 +130,7 @@ fn books(sql: &mut Statement, target: Target<'_>, batch: &Batch<'_>) {
         )
     };
     let count = |fates: &str| format!("count(*) FILTER (WHERE fate IN ({fates}))");
-    let settled = "'gone', 'blocked', 'failed'";
+    let settled = "'gone', 'held', 'blocked', 'failed'";
     sql.push(&format!(
         "parts AS MATERIALIZED (
   SELECT id, min(first) AS first, {} AS erased, {} AS erased_keys, {} AS waiting, {} AS waiting_keys,
@@ -141,8 +146,8 @@ fn books(sql: &mut Statement, target: Target<'_>, batch: &Batch<'_>) {
   SELECT {run}::text, {store}::text, {rule}::text, first, waiting, {pass}, waiting_keys, false FROM parts WHERE waiting > 0
   UNION ALL SELECT {run}::text, {store}::text, {rule}::text, first, settled, {pass}, settled_keys, true FROM parts WHERE settled > 0
 ), noted AS (
-  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, gone, blocked, failed, keys_sha256)
-  SELECT {run}, {store}, {rule}, {token}, 'Batch', {}, {}, {}, {},
+  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, gone, held, blocked, failed, keys_sha256)
+  SELECT {run}, {store}, {rule}, {token}, 'Batch', {}, {}, {}, {}, {},
     (SELECT sha256(string_agg(pg_catalog.array_send(erased_keys), '' ORDER BY first, id)) FROM parts WHERE erased > 0)
   FROM judged HAVING count(*) FILTER (WHERE fate <> 'waiting') > 0
 )\n",
@@ -154,6 +159,7 @@ fn books(sql: &mut Statement, target: Target<'_>, batch: &Batch<'_>) {
         keys(settled),
         count("'erased'"),
         count("'gone'"),
+        count("'held'"),
         count("'blocked'"),
         count("'failed'"),
     ));

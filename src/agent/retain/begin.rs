@@ -14,6 +14,7 @@ use super::count::{self, Counts};
 use super::cutoff::{self, Due};
 use super::error::Error;
 use super::fault::Fault;
+use super::holds::{self, Holds, NONE};
 use super::pace;
 use super::packed;
 use super::pins::Place;
@@ -31,6 +32,7 @@ pub(super) struct Snapshot<'a> {
     plan: &'a Plan,
     dues: Vec<Due>,
     counts: Vec<Counts>,
+    holds: Vec<Holds>,
     work: &'a mut Option<Work>,
 }
 
@@ -55,11 +57,17 @@ pub(super) async fn snapshot<'a>(
     let begun = store.begin_snapshot(purpose).await;
     let mut transaction = begun.map_err(failed)?;
     let mut counts = Vec::new();
+    let mut held = Vec::new();
     for (step, due) in plan.steps.iter().zip(&dues) {
         let target = Target {
             table: &step.table,
             due,
+            holds: &NONE,
         };
+        let holds = holds::on(&mut transaction, &step.table).await;
+        held.push(holds.map_err(failed)?.map_err(|_| Error::HoldUnclear {
+            rule: step.rule.name.clone(),
+        })?);
         counts.push(
             count::counts(&mut transaction, target, zone)
                 .await
@@ -72,6 +80,7 @@ pub(super) async fn snapshot<'a>(
         plan,
         dues,
         counts,
+        holds: held,
         work,
     })
 }
@@ -86,19 +95,30 @@ fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Due, Error> {
 impl Snapshot<'_> {
     /// What a run would do, with each rule's place in the policy. Ends the snapshot.
     pub(super) async fn forecast(mut self) -> Result<Vec<(usize, RetainedRule)>, Error> {
-        let steps: Vec<(&Step, &Due)> = self.plan.steps.iter().zip(&self.dues).collect();
-        let forecasts = count::forecast(&mut self.transaction, &steps).await;
+        let steps = self.plan.steps.iter().zip(&self.dues).zip(&self.holds);
+        let target = |((step, due), holds)| -> Target<'_> {
+            let step: &Step = step;
+            Target {
+                table: &step.table,
+                due,
+                holds,
+            }
+        };
+        let targets: Vec<Target<'_>> = steps.map(target).collect();
+        let forecasts = count::forecast(&mut self.transaction, &targets).await;
         let forecasts = forecasts.map_err(|fault| self.failed(fault))?;
-        let rules = steps.iter().zip(&self.counts).zip(forecasts);
-        let rules = rules.map(|(((step, _), counts), forecast)| {
+        let rules = self.plan.steps.iter().zip(&self.counts).zip(forecasts);
+        let rules = rules.map(|((step, counts), forecast)| {
             let rule = RetainedRule {
                 name: step.rule.name.clone(),
                 rows: counts.rows,
                 due: counts.due,
+                held: forecast.held,
                 blocked: forecast.blocked,
                 remaining: forecast.free,
                 null_clock: counts.null_clock,
                 oldest_kept: counts.oldest.clone(),
+                shape: Some(step.table.digest()),
                 ..RetainedRule::default()
             };
             (step.rule.position, rule)
@@ -114,6 +134,7 @@ impl Snapshot<'_> {
             rows: counts.rows,
             due: counts.due,
             used: used(&step.rule.name),
+            shape: step.table.digest(),
         });
         rules.collect()
     }
@@ -141,6 +162,7 @@ impl Snapshot<'_> {
             let target = Target {
                 table: &step.table,
                 due,
+                holds: &NONE,
             };
             let pinned = pin_rule(transaction, &place, target, chunk).await;
             if pinned.map_err(failed)? != counts.due {

@@ -284,10 +284,11 @@ pub(super) async fn totals(
 ) -> Result<Vec<(i32, RetainedRule)>, Error> {
     let sql = "SELECT r.position, r.name, r.rows, r.due, coalesce(l.erased, 0), coalesce(l.gone, 0),
           coalesce(l.blocked, 0), coalesce(l.failed, 0), coalesce(l.remaining, 0) + coalesce(p.rows, 0),
-          r.null_clock, r.oldest_kept, coalesce(r.late, 0)
+          r.null_clock, r.oldest_kept, coalesce(r.late, 0), coalesce(l.held, 0)
         FROM tradewind.rule AS r
         LEFT JOIN LATERAL (SELECT sum(erased)::bigint AS erased, sum(gone)::bigint AS gone,
-            sum(blocked)::bigint AS blocked, sum(failed)::bigint AS failed, sum(remaining)::bigint AS remaining
+            sum(blocked)::bigint AS blocked, sum(failed)::bigint AS failed, sum(remaining)::bigint AS remaining,
+            sum(held)::bigint AS held
           FROM tradewind.ledger WHERE run = r.run AND store = r.store AND rule = r.name) AS l ON true
         LEFT JOIN LATERAL (SELECT sum(rows)::bigint AS rows
           FROM tradewind.pin WHERE run = r.run AND store = r.store AND rule = r.name
@@ -305,6 +306,7 @@ pub(super) async fn totals(
     for (_, rule) in &totals {
         let terms = [
             rule.erased,
+            rule.held,
             rule.gone,
             rule.blocked,
             rule.failed,
@@ -326,7 +328,7 @@ fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
         rows: row.try_get(2)?,
         due: row.try_get(3)?,
         erased: row.try_get(4)?,
-        held: 0,
+        held: row.try_get(12)?,
         restricted: 0,
         gone: row.try_get(5)?,
         blocked: row.try_get(6)?,
@@ -335,6 +337,7 @@ fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
         null_clock: row.try_get(9)?,
         oldest_kept: row.try_get(10)?,
         late: row.try_get(11)?,
+        shape: None,
     };
     Ok((row.try_get(0)?, rule))
 }

@@ -5,7 +5,7 @@
 //! themselves meanwhile, cannot be erased a second time under it, so an old approval never covers a later
 //! accident (a bad import that makes a table due, say).
 
-use crate::contract::Approval;
+use crate::contract::{Approval, Preview};
 
 /// A rule's counts at the cut-off of the run that wants to begin.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Counted<'a> {
     pub(super) due: i64,
     /// Rows that earlier runs under the same approval erased or found gone.
     pub(super) used: i64,
+    /// Which table it is.
+    pub(super) shape: String,
 }
 
 /// What the task says about the run.
@@ -100,10 +102,22 @@ fn mismatch(terms: Terms<'_>, approval: &Approval, counted: &[Counted<'_>]) -> O
         .any(|rule| preview.rules.iter().all(|seen| seen.name != rule.rule))
     {
         "does not know every rule"
+    } else if let Some(other) = counted.iter().find(|rule| is_another(rule, preview)) {
+        return Some(format!(
+            "the approval was given for another table, key, clock or foreign keys of `{}`: approve this preview's hash",
+            other.rule
+        ));
     } else {
         return None;
     };
     Some(format!("the approval {why}: approve this preview's hash"))
+}
+
+/// Whether a rule's table is not the one that the preview saw.
+fn is_another(rule: &Counted<'_>, preview: &Preview) -> bool {
+    let seen = preview.rules.iter().find(|seen| seen.name == rule.rule);
+    let shape = seen.and_then(|seen| seen.shape.as_ref());
+    shape.is_some_and(|shape| *shape != rule.shape)
 }
 
 /// So many percent of `rows`.
@@ -114,7 +128,7 @@ fn share(rows: i64, percent: u32) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Preview, PreviewedRule};
+    use crate::contract::PreviewedRule;
     use proptest::prelude::*;
 
     fn counted(due: i64, used: i64) -> Counted<'static> {
@@ -123,6 +137,7 @@ mod tests {
             rows: 1000,
             due,
             used,
+            shape: "5a".into(),
         }
     }
 
@@ -135,6 +150,7 @@ mod tests {
                 name: "orders".into(),
                 rows: 1000,
                 due,
+                shape: Some("5a".into()),
             }],
         };
         Approval {
@@ -174,6 +190,7 @@ mod tests {
             rows: 0,
             due: 0,
             used: 0,
+            shape: "5a".into(),
         };
         assert_eq!(judge(terms(None), &[empty]), Verdict::Within);
     }
@@ -229,9 +246,25 @@ mod tests {
             rows: 10,
             due: 0,
             used: 0,
+            shape: "5a".into(),
         };
         let why = needed(terms(Some(&good)), &[counted(400, 0), stranger]);
         assert!(why.contains("does not know every rule"), "{why}");
+    }
+
+    #[test]
+    fn an_approval_of_another_table_under_the_same_name_is_none() {
+        let approval = approval(400);
+        let swapped = Counted {
+            shape: "77".into(),
+            ..counted(400, 0)
+        };
+        let why = needed(terms(Some(&approval)), &[swapped.clone()]);
+        assert!(why.contains("another table, key, clock"), "{why}");
+        let mut older = approval;
+        older.preview.rules[0].shape = None;
+        older.hash = older.preview.hash();
+        assert_eq!(judge(terms(Some(&older)), &[swapped]), Verdict::Approved);
     }
 
     proptest! {
@@ -244,7 +277,7 @@ mod tests {
             approval.preview.rules[0].rows = rows;
             approval.hash = approval.preview.hash();
             let due = due.min(rows);
-            let counted = [Counted { rule: "orders", rows, due, used }];
+            let counted = [Counted { rule: "orders", rows, due, used, shape: "5a".into() }];
             let terms = Terms { max_percent, ..terms(Some(&approval)) };
             let bound = rows * i64::from(max_percent) / 100;
             let may = due <= bound || due <= (seen - used).max(0) + bound;

@@ -12,6 +12,7 @@ use super::count;
 use super::enforce::stoppable;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
+use super::holds;
 use super::packed;
 use super::pins::Place;
 use super::predicate::{self, Target};
@@ -98,6 +99,14 @@ async fn look_once(
         return transaction.commit().await.map_err(fault).map_err(failed);
     }
     let there = count::due(&mut transaction, target).await.map_err(failed)?;
+    let holds = holds::on(&mut transaction, target.table).await;
+    let holds = holds.map_err(failed)?.map_err(|_| Error::HoldUnclear {
+        rule: place.rule.clone(),
+    })?;
+    let target = Target {
+        holds: &holds,
+        ..target
+    };
     let query = if there == 0 {
         none_there_sql(place, work.run.token).query()
     } else {
@@ -146,6 +155,7 @@ fn look_sql(place: &Place, target: Target<'_>, token: i64) -> Statement {
     let [run, store, rule] = place.bind(&mut sql);
     let token = sql.bind(Value::Number(token));
     let due = predicate::due(&mut sql, "t", target);
+    let held = predicate::held(&mut sql, "t", target);
     let table = target.table;
     let on = table.key.iter().zip(1..);
     let on = on.map(|(column, place)| format!("t.k{place} {} w.k{place}", column.equals));
@@ -154,17 +164,18 @@ fn look_sql(place: &Place, target: Target<'_>, token: i64) -> Statement {
     let keys = keys.map(|(column, place)| format!("t.{} AS k{place}", column.name));
     sql.push(&format!(
         "WITH there AS MATERIALIZED (
-  SELECT true AS here, {} FROM {} AS t WHERE {due}
+  SELECT true AS here, {held} AS held, {} FROM {} AS t WHERE {due}
 ), pinned AS (
   SELECT p.erased, NOT p.erased AND NOT p.settled AS open, {} FROM tradewind.pin AS p, {}
   WHERE p.run = {run} AND p.store = {store} AND p.rule = {rule}
 ), seen AS MATERIALIZED (
-  SELECT count(*) FILTER (WHERE open AND here) AS remaining, count(*) FILTER (WHERE open AND here IS NULL) AS gone,
+  SELECT count(*) FILTER (WHERE open AND NOT held) AS remaining, count(*) FILTER (WHERE open AND held) AS held,
+    count(*) FILTER (WHERE open AND here IS NULL) AS gone,
     count(*) FILTER (WHERE erased AND here) AS returned, count(*) FILTER (WHERE erased IS NULL) AS late
   FROM pinned AS w FULL JOIN there AS t ON {on}
 ), noted AS (
-  INSERT INTO tradewind.ledger (run, store, rule, token, entry, remaining, gone)
-  SELECT {run}, {store}, {rule}, {token}, 'Left', remaining, gone FROM seen WHERE remaining + gone > 0
+  INSERT INTO tradewind.ledger (run, store, rule, token, entry, remaining, held, gone)
+  SELECT {run}, {store}, {rule}, {token}, 'Left', remaining, held, gone FROM seen WHERE remaining + held + gone > 0
 ), back AS (
   INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, failed)
   SELECT {run}, {store}, {rule}, {token}, 'Returned', -returned, returned FROM seen WHERE returned > 0

@@ -5,15 +5,19 @@
 
 use std::time::{Duration, Instant};
 
+use sqlx::{Postgres, Transaction};
+
 use super::batch::{self, Batch, Judged};
 use super::error::Error;
 use super::fault::{Fault, Trouble};
 use super::fence::{self, Fence};
+use super::holds::Holds;
 use super::pace::Pace;
 use super::pins::{self, Pin, Place};
 use super::predicate::Target;
 use super::preflight::Step;
 use super::site::{Site, Work};
+use super::store::Store;
 use super::sweep::{self, Swept};
 use crate::agent::Stop;
 
@@ -109,8 +113,8 @@ struct Troubles {
 
 /// Why a batch did not commit.
 enum Obstacle {
-    /// The whole table is locked.
-    Table,
+    /// A whole table is locked; the error says which, for when it stays so.
+    Locked(Error),
     /// The batch's statement failed.
     Batch(Fault),
     /// The run cannot go on.
@@ -184,12 +188,10 @@ impl Rule<'_> {
                 Ok(Some(judged))
             }
             Err(Obstacle::Fatal(error)) => Err(error),
-            Err(Obstacle::Table) => {
+            Err(Obstacle::Locked(error)) => {
                 self.troubles.table_tries += 1;
                 if self.troubles.table_tries >= TABLE_TRIES {
-                    return Err(Error::TableBusy {
-                        rule: self.place.rule.clone(),
-                    });
+                    return Err(error);
                 }
                 self.pause(TABLE_PAUSE).await;
                 Ok(None)
@@ -258,65 +260,36 @@ impl Rule<'_> {
         batch: &Batch<'_>,
         quick: bool,
     ) -> Result<Option<Judged>, Obstacle> {
-        let store = &mut self.site.store;
-        let name = store.name.clone();
-        let failed = |fault: Fault| match fault.trouble() {
-            Trouble::Conflict | Trouble::Busy => Obstacle::Batch(fault),
-            _ => Obstacle::Fatal(Error::Statement {
-                store: name.clone(),
-                fault,
-            }),
-        };
-        let path = store.path.behind_the_server();
-        let mut transaction = store.begin_batch().await.map_err(failed)?;
-        let drift = || {
-            Obstacle::Fatal(Error::Drift {
-                rule: self.place.rule.clone(),
-            })
-        };
-        let table = &self.step.table;
-        let locked = pins::lock_table(&mut transaction, &table.name).await;
-        locked.map_err(|fault| match fault.trouble() {
-            Trouble::Busy => Obstacle::Table,
-            Trouble::Drifted => drift(),
-            _ => failed(fault),
-        })?;
-        let run = (name.as_str(), &self.work.run);
-        let fence = fence::pass(&mut transaction, run, table, &path).await;
-        match fence.map_err(failed)? {
-            Fence::Open => {}
-            Fence::NotOurs => return Err(Obstacle::Fatal(Error::AnotherRun { store: name })),
-            Fence::Stopped => return Err(Obstacle::Fatal(Error::Switched { store: name })),
-            Fence::Drifted => return Err(drift()),
-        }
         let fault = Fault::of("erase a batch");
+        let table = &self.step.table;
+        let (transaction, holds) = passed(&mut self.site.store, self.work, self.step).await?;
+        let mut transaction = transaction;
+        let target = Target {
+            table,
+            holds: &holds,
+            ..self.target
+        };
         let statement = if quick {
-            sweep::sweep(self.target, batch)
+            sweep::sweep(target, batch)
         } else {
-            batch::erase(self.target, batch)
+            batch::erase(target, batch)
         };
         let query = statement.query().map_err(&fault).map_err(Obstacle::Batch)?;
         let row = query.fetch_one(&mut *transaction).await;
-        let row = row.map_err(&fault).map_err(Obstacle::Batch)?;
-        let judged = if quick {
-            let swept = Swept::read(&row).map_err(&fault).map_err(Obstacle::Batch)?;
-            if !swept.exact {
-                let undone = transaction.rollback().await;
-                undone.map_err(fault).map_err(Obstacle::Batch)?;
-                return Ok(None);
+        let judged = row.and_then(|row| {
+            if quick {
+                Swept::read(&row).map(Swept::judged)
+            } else {
+                Judged::read(&row).map(Some)
             }
-            Judged {
-                erased: swept.erased,
-                ..Judged::default()
-            }
-        } else {
-            Judged::read(&row)
-                .map_err(&fault)
-                .map_err(Obstacle::Batch)?
+        });
+        let judged = judged.map_err(&fault).map_err(Obstacle::Batch)?;
+        let ended = match judged {
+            Some(_) => transaction.commit().await,
+            None => transaction.rollback().await,
         };
-        let committed = transaction.commit().await;
-        committed.map_err(fault).map_err(Obstacle::Batch)?;
-        Ok(Some(judged))
+        ended.map_err(fault).map_err(Obstacle::Batch)?;
+        Ok(judged)
     }
 
     async fn pause(&self, length: Duration) {
@@ -325,4 +298,47 @@ impl Rule<'_> {
             () = tokio::time::sleep(length) => {}
         }
     }
+}
+
+/// Begins a batch's transaction: holds can no longer be written, the table keeps its shape, and all fences are
+/// passed. Answers what is held.
+async fn passed<'a>(
+    store: &'a mut Store,
+    work: &Work,
+    step: &Step,
+) -> Result<(Transaction<'a, Postgres>, Holds), Obstacle> {
+    let name = store.name.clone();
+    let rule = step.rule.name.clone();
+    let failed = |fault: Fault| match fault.trouble() {
+        Trouble::Conflict | Trouble::Busy => Obstacle::Batch(fault),
+        _ => Obstacle::Fatal(Error::Statement {
+            store: name.clone(),
+            fault,
+        }),
+    };
+    let path = store.path.behind_the_server();
+    let mut transaction = store.begin_batch().await.map_err(failed)?;
+    let locked = fence::lock_holds(&mut transaction).await;
+    locked.map_err(|fault| match fault.trouble() {
+        Trouble::Busy => Obstacle::Locked(Error::HoldsBusy {
+            store: name.clone(),
+        }),
+        _ => failed(fault),
+    })?;
+    let locked = pins::lock_table(&mut transaction, &step.table.name).await;
+    locked.map_err(|fault| match fault.trouble() {
+        Trouble::Busy => Obstacle::Locked(Error::TableBusy { rule: rule.clone() }),
+        Trouble::Drifted => Obstacle::Fatal(Error::Drift { rule: rule.clone() }),
+        _ => failed(fault),
+    })?;
+    let run = (name.as_str(), &work.run);
+    let fence = fence::pass(&mut transaction, run, &step.table, &path).await;
+    let error = match fence.map_err(failed)? {
+        Fence::Open(holds) => return Ok((transaction, holds)),
+        Fence::Unclear => Error::HoldUnclear { rule },
+        Fence::NotOurs => Error::AnotherRun { store: name },
+        Fence::Stopped => Error::Switched { store: name },
+        Fence::Drifted => Error::Drift { rule },
+    };
+    Err(Obstacle::Fatal(error))
 }

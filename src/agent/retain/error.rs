@@ -106,6 +106,20 @@ pub(super) enum Error {
         /// The rule.
         rule: String,
     },
+    /// A hold names a column of the table that is not there, or is another by now.
+    #[error(
+        "rule `{rule}`: a hold on its table names a column that was renamed or dropped: nothing is erased until the hold is released and opened anew"
+    )]
+    HoldUnclear {
+        /// The rule.
+        rule: String,
+    },
+    /// Somebody who opens or releases a hold does not commit.
+    #[error("store `{store}`: another transaction keeps the list of holds locked")]
+    HoldsBusy {
+        /// The store.
+        store: String,
+    },
     /// An administrator of the database said stop.
     #[error(
         "store `{store}`: a row of `tradewind.stop` says stop: nothing was erased since; delete it, and the next run goes on"
@@ -136,6 +150,7 @@ impl Error {
             | Self::Unreachable { .. }
             | Self::AnotherRun { .. }
             | Self::TableBusy { .. }
+            | Self::HoldsBusy { .. }
             | Self::Stopped => Outcome::Retry,
             Self::Settings(_)
             | Self::UrlUnreadable { .. }
@@ -146,6 +161,7 @@ impl Error {
             | Self::Cutoff { .. }
             | Self::Books { .. }
             | Self::Unbalanced { .. }
+            | Self::HoldUnclear { .. }
             | Self::Switched { .. }
             | Self::Drift { .. } => Outcome::Refused,
             Self::Statement { fault, .. } => match fault.trouble() {
@@ -176,6 +192,8 @@ impl Error {
             Self::Unbalanced { .. } => "BooksUnbalanced",
             Self::Drift { .. } => "SchemaDrift",
             Self::TableBusy { .. } => "TableBusy",
+            Self::HoldUnclear { .. } => "HoldUnclear",
+            Self::HoldsBusy { .. } => "HoldsBusy",
             Self::Switched { .. } => "StoppedBySwitch",
             Self::Stopped => "Stopped",
             Self::Statement { fault, .. } => match fault.trouble() {

@@ -1,7 +1,7 @@
 //! What must hold in every batch's own transaction before it may touch a row.
 //!
 //! In: a transaction that has locked the table's shape. Out: whether the run is still this process's, the table
-//! still the one that was pinned, and nobody has said stop. Session locks are not asked: behind a pooler two processes can hold one.
+//! still the one that was pinned, nobody has said stop, and what is held. Session locks are not asked: behind a pooler two processes can hold one.
 
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
@@ -9,13 +9,16 @@ use super::books::Run;
 use super::catalog::{self, Table};
 use super::error::Error;
 use super::fault::Fault;
+use super::holds::{self, Holds};
 use super::store::Store;
 
 /// What the fence says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fence {
-    /// Go.
-    Open,
+    /// Go, but spare what is held.
+    Open(Holds),
+    /// It is not clear what is held.
+    Unclear,
     /// Another process has the run.
     NotOurs,
     /// An administrator has said stop.
@@ -36,6 +39,17 @@ pub(super) async fn is_stopped(store: &mut Store, policy: &str) -> Result<bool, 
         .map_err(|fault| store.failed(fault))
 }
 
+/// Keeps every writer of holds out until the transaction ends, and waits for those that are under way. This comes
+/// first: a lock on a table is the one statement that leaves the transaction's one look at the world to the next.
+/// An advisory lock would be taken by a query, which looks before it waits.
+pub(super) async fn lock_holds(connection: &mut PgConnection) -> Result<(), Fault> {
+    let lock = sqlx::raw_sql("LOCK TABLE tradewind.hold, tradewind.hold_scope IN SHARE MODE");
+    let locked = lock.execute(connection).await;
+    locked
+        .map(drop)
+        .map_err(Fault::of("lock the list of holds"))
+}
+
 /// Asks, in one statement. From here on names are looked up as the tables' own triggers need it.
 pub(super) async fn pass(
     connection: &mut PgConnection,
@@ -45,9 +59,10 @@ pub(super) async fn pass(
 ) -> Result<Fence, Fault> {
     let sql = format!(
         "SELECT ({}), set_config('search_path', $7, true),
-          EXISTS (SELECT FROM tradewind.stop AS s WHERE s.policy IS NULL OR s.policy = r.policy)
+          EXISTS (SELECT FROM tradewind.stop AS s WHERE s.policy IS NULL OR s.policy = r.policy), ({})
         FROM tradewind.run AS r WHERE id = $4 AND store = $5 AND token = $6 AND ended_at IS NULL FOR SHARE",
-        catalog::SHAPE
+        catalog::SHAPE,
+        holds::HOLDS,
     );
     let query = sqlx::query(AssertSqlSafe(sql))
         .bind(&table.name)
@@ -60,12 +75,12 @@ pub(super) async fn pass(
         return Ok(Fence::NotOurs);
     };
     let shape: Option<String> = row.try_get(0).map_err(&fault)?;
-    if row.try_get(2).map_err(fault)? {
+    if row.try_get(2).map_err(&fault)? {
         return Ok(Fence::Stopped);
     }
-    Ok(if shape.as_ref() == Some(&table.shape) {
-        Fence::Open
-    } else {
-        Fence::Drifted
-    })
+    if shape.as_ref() != Some(&table.shape) {
+        return Ok(Fence::Drifted);
+    }
+    let holds = holds::read(row.try_get(3).map_err(fault)?);
+    Ok(holds.map_or(Fence::Unclear, Fence::Open))
 }

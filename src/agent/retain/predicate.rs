@@ -5,6 +5,7 @@
 
 use super::catalog::{Column, Table};
 use super::cutoff::Due;
+use super::holds::Holds;
 use super::statement::{Statement, Value};
 
 /// A rule's table, and which of its rows are due.
@@ -14,6 +15,13 @@ pub(super) struct Target<'a> {
     pub(super) table: &'a Table,
     /// Its due clocks.
     pub(super) due: &'a Due,
+    /// What is held of it.
+    pub(super) holds: &'a Holds,
+}
+
+/// Whether `alias`'s row is held: never null.
+pub(super) fn held(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
+    target.holds.condition(statement, alias, target.table)
 }
 
 /// Whether `alias`'s row is due: never null, so that its negation is safe. A clock that is null or infinite is
@@ -91,6 +99,7 @@ pub(super) fn key_of(alias: &str, table: &Table) -> String {
 pub(super) mod tests {
     use super::super::catalog::{Action, Link, Reference};
     use super::super::cutoff::ClockKind;
+    use super::super::holds::NONE;
     use super::*;
 
     const EQUALS: &str = "OPERATOR(pg_catalog.=)";
@@ -171,6 +180,7 @@ pub(super) mod tests {
             Target {
                 table: &table,
                 due: &set,
+                holds: &NONE,
             },
         );
         assert_eq!(
@@ -185,6 +195,7 @@ pub(super) mod tests {
             Target {
                 table: &table,
                 due: &set,
+                holds: &NONE,
             },
         );
         assert!(

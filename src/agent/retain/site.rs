@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::books::{Pinned, Run};
 use super::cutoff::Due;
+use super::holds::NONE;
 use super::predicate::Target;
 use super::preflight::{Plan, Step};
 use super::store::Store;
@@ -40,6 +41,7 @@ impl Work {
         self.due(step).map(|due| Target {
             table: &step.table,
             due,
+            holds: &NONE,
         })
     }
 }

@@ -7,7 +7,7 @@
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
-use super::batch::Batch;
+use super::batch::{Batch, Judged};
 use super::packed;
 use super::predicate::{self, Target};
 use super::statement::{Statement, Value};
@@ -29,6 +29,14 @@ impl Swept {
             erased: row.try_get(1)?,
         })
     }
+
+    /// All were erased; `None` when it was not exact.
+    pub(super) fn judged(self) -> Option<Judged> {
+        self.exact.then(|| Judged {
+            erased: self.erased,
+            ..Judged::default()
+        })
+    }
 }
 
 /// Whether a table's rows can be found by their place. Rows that refer to each other need several passes.
@@ -42,44 +50,17 @@ pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
     let table = target.table;
     let pins = sql.bind(Value::Numbers(batch.pins.clone()));
     let due = predicate::due(&mut sql, "t", target);
+    let held = predicate::held(&mut sql, "t", target);
     let [run, store, rule] = batch.place.bind(&mut sql);
     let pass = sql.bind(Value::Number(i64::from(batch.pass)));
     let token = sql.bind(Value::Number(batch.token));
     let array = packed::array("p", table);
-    let kind = packed::kind(table);
-    let collate = if table.packs_integers() {
-        ""
-    } else {
-        " COLLATE \"C\""
-    };
-    let deleted = table.key.iter().zip(1..);
-    let deleted: Vec<String> = deleted
-        .map(|(column, place)| format!("t.{}::{kind}{collate} AS c{place}", column.name))
-        .collect();
-    // One key's array is unpacked by the plainest means: it is the most frequent case, and twice as quick.
-    let wanted = if table.key.len() == 1 {
-        format!("SELECT pg_catalog.unnest({array}){collate} AS c1 FROM pins AS p")
-    } else {
-        let columns = packed::each(table, |place| format!("k.c{place}{collate} AS c{place}"));
-        format!(
-            "SELECT {columns} FROM pins AS p, {}",
-            packed::rows("p", "k", table)
-        )
-    };
-    let sorted = |rows: &str| {
-        let columns = packed::each(table, |place| format!("c{place}"));
-        let value = if table.key.len() == 1 {
-            columns.clone()
-        } else {
-            format!("ROW({columns})")
-        };
-        format!("(SELECT pg_catalog.array_agg({value} ORDER BY {columns}) FROM {rows})")
-    };
+    let (deleted, pinned) = (deleted_keys(target), pinned_keys(target));
     sql.push(&format!(
         "WITH pins AS MATERIALIZED (
   SELECT p.* FROM tradewind.pin AS p WHERE p.id = ANY ({pins}) AND NOT p.erased AND NOT p.settled
 ), deleted AS (
-  DELETE FROM {} AS t WHERE t.ctid = ANY (ARRAY(SELECT pg_catalog.unnest(p.tids) FROM pins AS p)) AND {due} AND NOT {}
+  DELETE FROM {} AS t WHERE t.ctid = ANY (ARRAY(SELECT pg_catalog.unnest(p.tids) FROM pins AS p)) AND {due} AND NOT {held} AND NOT {}
   RETURNING {}
 ), exact AS MATERIALIZED (
   SELECT coalesce({} OPERATOR(pg_catalog.=) {}, false) AS yes, (SELECT count(*) FROM deleted) AS rows
@@ -94,9 +75,51 @@ pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
 SELECT yes, rows FROM exact",
         table.name,
         predicate::referenced("t", table),
-        deleted.join(", "),
-        sorted("deleted"),
-        sorted(&format!("({wanted}) AS wanted")),
+        deleted,
+        sorted(target, "deleted"),
+        sorted(target, &format!("({pinned}) AS pinned")),
     ));
     sql
+}
+
+/// The order in which packed keys are compared: any will do that is the same for both sides, bytes are quickest.
+fn collation(target: Target<'_>) -> &'static str {
+    if target.table.packs_integers() {
+        ""
+    } else {
+        " COLLATE \"C\""
+    }
+}
+
+/// The keys of deleted rows, as a pin packs them.
+fn deleted_keys(target: Target<'_>) -> String {
+    let (kind, collate) = (packed::kind(target.table), collation(target));
+    let keys = target.table.key.iter().zip(1..);
+    let keys =
+        keys.map(|(column, place)| format!("t.{}::{kind}{collate} AS c{place}", column.name));
+    keys.collect::<Vec<_>>().join(", ")
+}
+
+/// The keys of the pins. One key column's array is unpacked by the plainest means: it is the most frequent case,
+/// and twice as quick.
+fn pinned_keys(target: Target<'_>) -> String {
+    let (table, collate) = (target.table, collation(target));
+    if table.key.len() == 1 {
+        let array = packed::array("p", table);
+        return format!("SELECT pg_catalog.unnest({array}){collate} AS c1 FROM pins AS p");
+    }
+    let columns = packed::each(table, |place| format!("k.c{place}{collate} AS c{place}"));
+    let rows = packed::rows("p", "k", table);
+    format!("SELECT {columns} FROM pins AS p, {rows}")
+}
+
+/// All keys of some rows in one array, in order.
+fn sorted(target: Target<'_>, rows: &str) -> String {
+    let columns = packed::each(target.table, |place| format!("c{place}"));
+    let value = if target.table.key.len() == 1 {
+        columns.clone()
+    } else {
+        format!("ROW({columns})")
+    };
+    format!("(SELECT pg_catalog.array_agg({value} ORDER BY {columns}) FROM {rows})")
 }

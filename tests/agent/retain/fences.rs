@@ -62,7 +62,9 @@ async fn what_slows_or_copies_is_named() {
             ALTER TABLE t DISABLE TRIGGER sleeps",
         )
         .await;
-    world.sql(&format!("GRANT SELECT ON c TO {}", world.role)).await;
+    world
+        .sql(&format!("GRANT SELECT ON c TO {}", world.role))
+        .await;
     let ran = world.run().await;
     ran.expect("Done");
     for says in [
@@ -91,7 +93,9 @@ async fn rows_that_a_policy_hides_stop_the_run() {
         assert_eq!(world.run().await.expect("RowSecurityActive").code, 64);
     }
     assert_eq!(world.sql("SELECT count(*) FROM t").await, "2000");
-    world.sql(&format!("ALTER ROLE {} BYPASSRLS", world.role)).await;
+    world
+        .sql(&format!("ALTER ROLE {} BYPASSRLS", world.role))
+        .await;
     assert_eq!(world.run().await.expect("Done").rule("t").erased, 2000);
 }
 
@@ -161,13 +165,18 @@ async fn an_administrators_switch_stops_within_one_batch_and_lets_go_on() {
     let then = world.ledger_rows().await;
     let ran = running.finish().await;
     assert_eq!(ran.expect("StoppedBySwitch").code, 64);
-    assert!(world.ledger_rows().await <= then + 1, "more than the batch under way");
+    assert!(
+        world.ledger_rows().await <= then + 1,
+        "more than the batch under way"
+    );
     let rule = ran.rule("t").clone();
     assert_eq!(rule.erased + rule.remaining, 2000, "{rule:?}");
     // Still on, for everybody: nothing begins either.
     world.sql("UPDATE tradewind.stop SET policy = NULL").await;
     world.run().await.expect("StoppedBySwitch");
-    world.sql("UPDATE tradewind.stop SET policy = 'another'; DROP TRIGGER slow ON t").await;
+    world
+        .sql("UPDATE tradewind.stop SET policy = 'another'; DROP TRIGGER slow ON t")
+        .await;
     let ran = world.run().await;
     assert_eq!(ran.expect("Done").rule("t").erased, 2000);
     assert_eq!(world.sql("SELECT count(*) FROM tradewind.run").await, "1");
@@ -177,7 +186,11 @@ async fn an_administrators_switch_stops_within_one_batch_and_lets_go_on() {
 #[tokio::test]
 async fn a_switch_that_cannot_be_read_stops() {
     for (database, change, reason) in [
-        ("fen_blind", "REVOKE ALL ON tradewind.stop FROM fen_blind_retain", "GrantsMissing"),
+        (
+            "fen_blind",
+            "REVOKE ALL ON tradewind.stop FROM fen_blind_retain",
+            "GrantsMissing",
+        ),
         ("fen_gone", "DROP TABLE tradewind.stop", "SchemaDrift"),
     ] {
         let world = old(database).await;
@@ -192,4 +205,27 @@ async fn a_switch_that_cannot_be_read_stops() {
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert_eq!(world.run().await.expect(reason).code, 64);
     }
+}
+
+/// What was approved was another column's rows.
+#[tokio::test]
+async fn an_approval_does_not_outlive_the_names_it_was_given_for() {
+    let mut world = old("fen_approved").await;
+    world.set("maxPercent", 5);
+    world.sql("UPDATE t SET seen = at").await;
+    let seen = world.run().await;
+    world.approve(seen.expect("AwaitingApproval"));
+    world
+        .sql("ALTER TABLE t RENAME at TO x; ALTER TABLE t RENAME seen TO at; ALTER TABLE t RENAME x TO seen")
+        .await;
+    let again = world.run().await;
+    again.expect("AwaitingApproval");
+    let message = &again.report.message;
+    assert!(
+        message.contains("for another table, key, clock"),
+        "{message}"
+    );
+    assert_eq!(world.sql("SELECT count(*) FROM t").await, "2000");
+    world.approve(&again);
+    assert_eq!(world.run().await.expect("Done").rule("t").erased, 2000);
 }
