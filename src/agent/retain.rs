@@ -86,11 +86,12 @@ async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
             now = Some(now.map_or(clock, |now| now.min(clock)));
         }
         let now = now.unwrap_or_default();
+        let shape = site::shape(&sites);
         let mut snapshots = Vec::new();
         for site in &mut sites {
             snapshots.push(begin::snapshot(site, &settings.zone, now, Purpose::Read).await?);
         }
-        Answer::forecast(job, now, snapshots, None).await
+        Answer::forecast(job, now, (snapshots, shape), None).await
     };
     stoppable(stop, counting).await
 }

@@ -109,6 +109,9 @@ pub struct RetainReport {
     /// The preview's hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_hash: Option<String>,
+    /// Which tables the preview saw: see [`Preview::shape`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_shape: Option<String>,
     /// A rule each.
     pub rules: Vec<RetainedRule>,
 }
@@ -123,13 +126,13 @@ impl RetainReport {
             name: rule.name.clone(),
             rows: rule.rows,
             due: rule.due,
-            shape: rule.shape.clone(),
         };
         let preview = Preview {
             region: region.to_owned(),
             as_of: self.preview_as_of.clone()?,
             spec_hash: spec_hash.to_owned(),
             rules: self.rules.iter().map(seen).collect(),
+            shape: self.preview_shape.clone(),
         };
         (Some(preview.hash()) == self.preview_hash).then_some(preview)
     }
@@ -179,9 +182,6 @@ pub struct RetainedRule {
     /// Rows that were due at the run's cut-off, but came after it had begun: the next run's.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub late: i64,
-    /// Which table a preview saw: see [`PreviewedRule::shape`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shape: Option<String>,
     /// Rows without a clock: never due, to be mended by somebody.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub null_clock: i64,

@@ -357,6 +357,10 @@ pub struct Preview {
     pub spec_hash: String,
     /// Counts per rule.
     pub rules: Vec<PreviewedRule>,
+    /// Which tables these are, with their keys, clocks and foreign keys: `sha256-<hex>`. An approval of other
+    /// tables under the same names is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<String>,
 }
 
 /// One rule's counts.
@@ -370,10 +374,6 @@ pub struct PreviewedRule {
     pub rows: i64,
     /// Rows that are due.
     pub due: i64,
-    /// Which table that is, with its key, clock and foreign keys: 16 hexadecimal digits. An approval of another
-    /// table under the same name is none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shape: Option<String>,
 }
 
 impl Preview {

@@ -37,23 +37,20 @@ impl Body for FeedReport {
 
 impl Body for RetainReport {
     fn is_plausible(&self) -> bool {
-        let is_digest =
-            |text: &String| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
         self.rules.iter().all(|r| {
-            r.shape.as_ref().is_none_or(is_digest)
-                && all_counts(&[
-                    r.rows,
-                    r.due,
-                    r.erased,
-                    r.held,
-                    r.restricted,
-                    r.gone,
-                    r.blocked,
-                    r.failed,
-                    r.remaining,
-                    r.late,
-                    r.null_clock,
-                ])
+            all_counts(&[
+                r.rows,
+                r.due,
+                r.erased,
+                r.held,
+                r.restricted,
+                r.gone,
+                r.blocked,
+                r.failed,
+                r.remaining,
+                r.late,
+                r.null_clock,
+            ])
         })
     }
 }

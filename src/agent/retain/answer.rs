@@ -51,7 +51,7 @@ impl Answer {
     pub(super) async fn forecast(
         job: Job<'_>,
         now: Timestamp,
-        snapshots: Vec<Snapshot<'_>>,
+        (snapshots, shape): (Vec<Snapshot<'_>>, String),
         awaiting: Option<String>,
     ) -> Result<Self, Error> {
         let mut rules = Vec::new();
@@ -64,13 +64,13 @@ impl Answer {
             name: rule.name.clone(),
             rows: rule.rows,
             due: rule.due,
-            shape: rule.shape.clone(),
         };
         let preview = Preview {
             region: job.task.region.clone(),
             as_of: now.to_string(),
             spec_hash: job.task.spec.spec_hash.clone(),
             rules: rules.iter().map(seen).collect(),
+            shape: Some(shape),
         };
         let free: i64 = rules.iter().map(|rule| rule.remaining).sum();
         let due: i64 = rules.iter().map(|rule| rule.due).sum();
@@ -84,6 +84,7 @@ impl Answer {
             run: String::new(),
             preview_as_of: Some(preview.as_of.clone()),
             preview_hash: Some(preview.hash()),
+            preview_shape: preview.shape,
             rules,
         };
         Ok(Self {

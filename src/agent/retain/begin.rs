@@ -118,7 +118,6 @@ impl Snapshot<'_> {
                 remaining: forecast.free,
                 null_clock: counts.null_clock,
                 oldest_kept: counts.oldest.clone(),
-                shape: Some(step.table.digest()),
                 ..RetainedRule::default()
             };
             (step.rule.position, rule)
@@ -134,7 +133,6 @@ impl Snapshot<'_> {
             rows: counts.rows,
             due: counts.due,
             used: used(&step.rule.name),
-            shape: step.table.digest(),
         });
         rules.collect()
     }

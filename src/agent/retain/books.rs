@@ -337,7 +337,6 @@ fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
         null_clock: row.try_get(9)?,
         oldest_kept: row.try_get(10)?,
         late: row.try_get(11)?,
-        shape: None,
     };
     Ok((row.try_get(0)?, rule))
 }

@@ -5,7 +5,7 @@
 //! themselves meanwhile, cannot be erased a second time under it, so an old approval never covers a later
 //! accident (a bad import that makes a table due, say).
 
-use crate::contract::{Approval, Preview};
+use crate::contract::Approval;
 
 /// A rule's counts at the cut-off of the run that wants to begin.
 #[derive(Clone, Debug)]
@@ -18,8 +18,6 @@ pub(super) struct Counted<'a> {
     pub(super) due: i64,
     /// Rows that earlier runs under the same approval erased or found gone.
     pub(super) used: i64,
-    /// Which table it is.
-    pub(super) shape: String,
 }
 
 /// What the task says about the run.
@@ -33,6 +31,8 @@ pub(super) struct Terms<'a> {
     pub(super) max_percent: u32,
     /// What was approved.
     pub(super) approval: Option<&'a Approval>,
+    /// The tables that there are now.
+    pub(super) shape: &'a str,
 }
 
 /// Whether a run may begin.
@@ -102,22 +102,16 @@ fn mismatch(terms: Terms<'_>, approval: &Approval, counted: &[Counted<'_>]) -> O
         .any(|rule| preview.rules.iter().all(|seen| seen.name != rule.rule))
     {
         "does not know every rule"
-    } else if let Some(other) = counted.iter().find(|rule| is_another(rule, preview)) {
-        return Some(format!(
-            "the approval was given for another table, key, clock or foreign keys of `{}`: approve this preview's hash",
-            other.rule
-        ));
+    } else if preview
+        .shape
+        .as_ref()
+        .is_some_and(|shape| shape != terms.shape)
+    {
+        "was given for other tables, keys, clocks or foreign keys under these names"
     } else {
         return None;
     };
     Some(format!("the approval {why}: approve this preview's hash"))
-}
-
-/// Whether a rule's table is not the one that the preview saw.
-fn is_another(rule: &Counted<'_>, preview: &Preview) -> bool {
-    let seen = preview.rules.iter().find(|seen| seen.name == rule.rule);
-    let shape = seen.and_then(|seen| seen.shape.as_ref());
-    shape.is_some_and(|shape| *shape != rule.shape)
 }
 
 /// So many percent of `rows`.
@@ -128,7 +122,7 @@ fn share(rows: i64, percent: u32) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::PreviewedRule;
+    use crate::contract::{Preview, PreviewedRule};
     use proptest::prelude::*;
 
     fn counted(due: i64, used: i64) -> Counted<'static> {
@@ -137,7 +131,6 @@ mod tests {
             rows: 1000,
             due,
             used,
-            shape: "5a".into(),
         }
     }
 
@@ -150,8 +143,8 @@ mod tests {
                 name: "orders".into(),
                 rows: 1000,
                 due,
-                shape: Some("5a".into()),
             }],
+            shape: Some("sha256-5a".into()),
         };
         Approval {
             hash: preview.hash(),
@@ -166,6 +159,7 @@ mod tests {
             spec_hash: "sha256-1",
             max_percent: 5,
             approval,
+            shape: "sha256-5a",
         }
     }
 
@@ -190,7 +184,6 @@ mod tests {
             rows: 0,
             due: 0,
             used: 0,
-            shape: "5a".into(),
         };
         assert_eq!(judge(terms(None), &[empty]), Verdict::Within);
     }
@@ -246,25 +239,28 @@ mod tests {
             rows: 10,
             due: 0,
             used: 0,
-            shape: "5a".into(),
         };
         let why = needed(terms(Some(&good)), &[counted(400, 0), stranger]);
         assert!(why.contains("does not know every rule"), "{why}");
     }
 
     #[test]
-    fn an_approval_of_another_table_under_the_same_name_is_none() {
+    fn an_approval_of_other_tables_under_the_same_names_is_none() {
         let approval = approval(400);
-        let swapped = Counted {
-            shape: "77".into(),
-            ..counted(400, 0)
+        let swapped = Terms {
+            shape: "sha256-77",
+            ..terms(Some(&approval))
         };
-        let why = needed(terms(Some(&approval)), &[swapped.clone()]);
-        assert!(why.contains("another table, key, clock"), "{why}");
-        let mut older = approval;
-        older.preview.rules[0].shape = None;
+        let why = needed(swapped, &[counted(400, 0)]);
+        assert!(why.contains("for other tables, keys, clocks"), "{why}");
+        let mut older = approval.clone();
+        older.preview.shape = None;
         older.hash = older.preview.hash();
-        assert_eq!(judge(terms(Some(&older)), &[swapped]), Verdict::Approved);
+        let older = Terms {
+            approval: Some(&older),
+            ..swapped
+        };
+        assert_eq!(judge(older, &[counted(400, 0)]), Verdict::Approved);
     }
 
     proptest! {
@@ -277,7 +273,7 @@ mod tests {
             approval.preview.rules[0].rows = rows;
             approval.hash = approval.preview.hash();
             let due = due.min(rows);
-            let counted = [Counted { rule: "orders", rows, due, used, shape: "5a".into() }];
+            let counted = [Counted { rule: "orders", rows, due, used }];
             let terms = Terms { max_percent, ..terms(Some(&approval)) };
             let bound = rows * i64::from(max_percent) / 100;
             let may = due <= bound || due <= (seen - used).max(0) + bound;

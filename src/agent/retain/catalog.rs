@@ -135,13 +135,6 @@ impl Table {
             .any(|reference| reference.oid == self.oid)
     }
 
-    /// Its identity in 16 hexadecimal digits.
-    pub(super) fn digest(&self) -> String {
-        use sha2::{Digest, Sha256};
-        let digest = Sha256::digest(self.shape.as_bytes());
-        hex::encode(digest.get(..8).unwrap_or_default())
-    }
-
     /// Whether its keys are packed as integers.
     pub(super) fn packs_integers(&self) -> bool {
         self.key.iter().all(|column| column.is_integer)

@@ -18,7 +18,7 @@ use super::error::Error;
 use super::fault::Fault;
 use super::fence;
 use super::settings::Settings;
-use super::site::{Site, Work};
+use super::site::{self, Site, Work};
 use super::store::Purpose;
 use crate::agent::Stop;
 use crate::contract::{Retain, Task};
@@ -221,6 +221,7 @@ async fn start(
         approval,
         ..
     } = &job.task.spec;
+    let shape = site::shape(sites);
     let (waiting, used) = waiting(job, sites, &identity.id).await?;
     let zone = &job.settings.zone;
     let mut snapshots: Vec<Snapshot> = Vec::new();
@@ -235,6 +236,7 @@ async fn start(
         spec_hash,
         max_percent,
         approval,
+        shape: &shape,
     };
     let used = |store: &str, rule: &str| {
         let rule = (store.to_owned(), rule.to_owned());
@@ -244,7 +246,7 @@ async fn start(
         Verdict::Within => None,
         Verdict::Approved => approval.map(|approval| approval.hash.clone()),
         Verdict::Needed(why) => {
-            return Answer::forecast(job, identity.now, snapshots, Some(why))
+            return Answer::forecast(job, identity.now, (snapshots, shape), Some(why))
                 .await
                 .map(Some);
         }

@@ -20,6 +20,19 @@ pub(super) struct Site {
     pub(super) work: Option<Work>,
 }
 
+/// All tables of all stores in one digest, with the rules that name them.
+pub(super) fn shape(sites: &[Site]) -> String {
+    use sha2::{Digest, Sha256};
+    let steps = sites.iter().flat_map(|site| &site.plan.steps);
+    let mut steps: Vec<&Step> = steps.collect();
+    steps.sort_by_key(|step| step.rule.position);
+    let mut digest = Sha256::new();
+    for step in steps {
+        digest.update(format!("{}\n{}\n", step.rule.name, step.table.shape));
+    }
+    format!("sha256-{}", hex::encode(digest.finalize()))
+}
+
 /// A run under way.
 #[derive(Clone, Debug)]
 pub(super) struct Work {

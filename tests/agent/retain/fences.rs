@@ -222,7 +222,7 @@ async fn an_approval_does_not_outlive_the_names_it_was_given_for() {
     again.expect("AwaitingApproval");
     let message = &again.report.message;
     assert!(
-        message.contains("for another table, key, clock"),
+        message.contains("for other tables, keys, clocks"),
         "{message}"
     );
     assert_eq!(world.sql("SELECT count(*) FROM t").await, "2000");
