@@ -14,6 +14,8 @@ mod hijack;
 mod holds;
 #[path = "retain/kill.rs"]
 mod kill;
+#[path = "retain/oracle.rs"]
+mod oracle;
 #[path = "retain/parents.rs"]
 mod parents;
 #[path = "retain/refusals.rs"]
