@@ -15,7 +15,7 @@ FEATURES := plan operator agent
 # What the tests start; helm only here, for the chart.
 PROGRAMS := control-plane,node,object-store,helm
 
-.PHONY: help up down status check test build setup programs fmt clippy features docs crds deny mutants unit tools
+.PHONY: help up down status check test build setup programs fmt clippy features docs crds deny mutants bench unit tools
 # Each step has the machine's cores to itself, and the first that fails is the last.
 .NOTPARALLEL:
 
@@ -81,6 +81,9 @@ tools:
 deny: tools ## Licences, bans and sources of every dependency
 	@echo "deny"
 	@$(TOOLS)/bin/cargo-deny --workspace check --hide-inclusion-graph bans licenses sources
+
+bench: setup ## What retention costs, as ratios within one run; not a part of `make test`
+	@cargo bench -q --profile dev --bench retain
 
 unit: setup ## Unit tests and the repository's own rules
 	@echo "unit"

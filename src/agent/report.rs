@@ -63,12 +63,16 @@ impl Shrink for FeedReport {
 }
 
 /// Rules are bounded so that their figures fit; only with counts beyond a thousand million rows, and a long
-/// message, is there no room left for the dates.
+/// message, is there no room left for the dates, and then for the late rows: no term of a sum, and the ledger has
+/// them.
 impl Shrink for RetainReport {
     fn shrink(&mut self) -> bool {
-        self.rules
-            .iter_mut()
-            .any(|rule| rule.oldest_kept.take().is_some())
+        let dates = &mut self.rules.iter_mut();
+        dates.any(|rule| rule.oldest_kept.take().is_some())
+            || self
+                .rules
+                .iter_mut()
+                .any(|rule| std::mem::take(&mut rule.late) != 0)
     }
 }
 
@@ -178,6 +182,7 @@ mod tests {
             blocked: number,
             failed: number,
             remaining: number,
+            late: 0,
             null_clock: number,
             oldest_kept: Some("2016-02-29".into()),
         };
@@ -185,6 +190,7 @@ mod tests {
             run: "00000000-0000-0000-0000-000000000000".into(),
             preview_as_of: None,
             preview_hash: None,
+            preview_shape: None,
             rules: (0..16).map(rule).collect(),
         };
         Begun::now("retain").ended(Outcome::Refused, "RowsFailed", &"x".repeat(150), Some(body))
@@ -200,7 +206,11 @@ mod tests {
     #[test]
     fn figures_outlive_dates() {
         let number = 999_999_999_999;
-        let bytes = encode(worst(number)).unwrap();
+        let mut report = worst(number);
+        for rule in &mut report.body.as_mut().unwrap().rules {
+            rule.late = number;
+        }
+        let bytes = encode(report).unwrap();
         let back: Report<RetainReport> = serde_json::from_slice(&bytes).unwrap();
         let rules = back.body.unwrap().rules;
         assert!(
@@ -218,6 +228,7 @@ mod tests {
         body.run.clear();
         body.preview_as_of = Some("2026-01-01T00:00:00.123456Z".into());
         body.preview_hash = Some(format!("sha256-{}", "0".repeat(64)));
+        body.preview_shape = body.preview_hash.clone();
         for rule in &mut body.rules {
             (rule.erased, rule.gone, rule.failed) = (0, 0, 0);
         }

@@ -21,9 +21,12 @@ mod enforce;
 mod erase;
 mod error;
 mod fault;
+mod fence;
 mod grants;
+mod holds;
 mod order;
 mod pace;
+mod packed;
 mod pins;
 mod predicate;
 mod preflight;
@@ -32,6 +35,7 @@ mod settings;
 mod site;
 mod statement;
 mod store;
+mod sweep;
 
 use jiff::Timestamp;
 
@@ -82,11 +86,12 @@ async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
             now = Some(now.map_or(clock, |now| now.min(clock)));
         }
         let now = now.unwrap_or_default();
+        let shape = site::shape(&sites);
         let mut snapshots = Vec::new();
         for site in &mut sites {
             snapshots.push(begin::snapshot(site, &settings.zone, now, Purpose::Read).await?);
         }
-        Answer::forecast(job, now, snapshots, None).await
+        Answer::forecast(job, now, (snapshots, shape), None).await
     };
     stoppable(stop, counting).await
 }

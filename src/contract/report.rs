@@ -109,6 +109,9 @@ pub struct RetainReport {
     /// The preview's hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_hash: Option<String>,
+    /// Which tables the preview saw: see [`Preview::shape`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_shape: Option<String>,
     /// A rule each.
     pub rules: Vec<RetainedRule>,
 }
@@ -129,6 +132,7 @@ impl RetainReport {
             as_of: self.preview_as_of.clone()?,
             spec_hash: spec_hash.to_owned(),
             rules: self.rules.iter().map(seen).collect(),
+            shape: self.preview_shape.clone(),
         };
         (Some(preview.hash()) == self.preview_hash).then_some(preview)
     }
@@ -157,7 +161,7 @@ pub struct RetainedRule {
     /// Rows that are gone by this run.
     #[serde(default)]
     pub erased: i64,
-    /// Due rows that a hold keeps. No release of Tradewind places holds yet: always 0.
+    /// Due rows that a hold keeps.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub held: i64,
     /// Due rows that are restricted instead of erased. No method restricts yet: always 0.
@@ -175,6 +179,9 @@ pub struct RetainedRule {
     /// Due rows that are left for the next run.
     #[serde(default)]
     pub remaining: i64,
+    /// Rows that were due at the run's cut-off, but came after it had begun: the next run's.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub late: i64,
     /// Rows without a clock: never due, to be mended by somebody.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub null_clock: i64,
@@ -234,7 +241,7 @@ mod tests {
             let feed = FeedReport { items, rejected, rejections, fallbacks, bytes, written: items > 0, ..FeedReport::default() };
             round_trip(&report("feed", outcome, message.clone(), feed))?;
             let rule = RetainedRule { name: "r".into(), due, erased, blocked, gone, ..RetainedRule::default() };
-            let body = RetainReport { run: "1".into(), preview_as_of: None, preview_hash: hash, rules: vec![rule] };
+            let body = RetainReport { run: "1".into(), preview_hash: hash, rules: vec![rule], ..RetainReport::default() };
             round_trip(&report("retain", outcome, message, body))?;
         }
     }

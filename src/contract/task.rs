@@ -363,6 +363,10 @@ pub struct Preview {
     pub spec_hash: String,
     /// Counts per rule.
     pub rules: Vec<PreviewedRule>,
+    /// Which tables these are, with their keys, clocks and foreign keys: `sha256-<hex>`. An approval of other
+    /// tables under the same names is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<String>,
 }
 
 /// One rule's counts.

@@ -48,6 +48,7 @@ impl Body for RetainReport {
                 r.blocked,
                 r.failed,
                 r.remaining,
+                r.late,
                 r.null_clock,
             ])
         })

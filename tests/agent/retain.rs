@@ -6,8 +6,16 @@ mod accounts;
 mod approval;
 #[path = "retain/calendar.rs"]
 mod calendar;
+#[path = "retain/fences.rs"]
+mod fences;
+#[path = "retain/hijack.rs"]
+mod hijack;
+#[path = "retain/holds.rs"]
+mod holds;
 #[path = "retain/kill.rs"]
 mod kill;
+#[path = "retain/oracle.rs"]
+mod oracle;
 #[path = "retain/parents.rs"]
 mod parents;
 #[path = "retain/refusals.rs"]

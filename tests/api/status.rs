@@ -93,7 +93,7 @@ fn channel() -> Value {
 fn policy() -> Value {
     let totals = json!({"due": 9, "erased": 3, "blocked": 1, "failed": 1, "remaining": 4});
     let preview = json!({
-        "region": "eu-west", "asOf": "2026-11-22T12:00:00Z", "specHash": "sha256-0",
+        "region": "eu-west", "asOf": "2026-11-22T12:00:00Z", "specHash": "sha256-0", "shape": "sha256-1",
         "rules": [{"name": "orders", "rows": 100, "due": 9}],
     });
     json!({
@@ -116,6 +116,6 @@ fn policy() -> Value {
 fn retained() -> Value {
     json!({
         "name": "orders", "rows": 100, "due": 9, "erased": 1, "held": 1, "restricted": 1, "gone": 1, "blocked": 1,
-        "failed": 1, "remaining": 3, "nullClock": 2, "oldestKept": "2018-11-22",
+        "failed": 1, "remaining": 3, "late": 1, "nullClock": 2, "oldestKept": "2018-11-22",
     })
 }

@@ -51,7 +51,7 @@ impl Answer {
     pub(super) async fn forecast(
         job: Job<'_>,
         now: Timestamp,
-        snapshots: Vec<Snapshot<'_>>,
+        (snapshots, shape): (Vec<Snapshot<'_>>, String),
         awaiting: Option<String>,
     ) -> Result<Self, Error> {
         let mut rules = Vec::new();
@@ -70,6 +70,7 @@ impl Answer {
             as_of: now.to_string(),
             spec_hash: job.task.spec.spec_hash.clone(),
             rules: rules.iter().map(seen).collect(),
+            shape: Some(shape),
         };
         let free: i64 = rules.iter().map(|rule| rule.remaining).sum();
         let due: i64 = rules.iter().map(|rule| rule.due).sum();
@@ -83,6 +84,7 @@ impl Answer {
             run: String::new(),
             preview_as_of: Some(preview.as_of.clone()),
             preview_hash: Some(preview.hash()),
+            preview_shape: preview.shape,
             rules,
         };
         Ok(Self {
@@ -133,10 +135,13 @@ impl Answer {
 
     /// An error that ended a run's work, with what the ledger says was done before it, if it can be read.
     pub(super) async fn broken(sites: &mut [Site], run: &str, error: &Error) -> Self {
-        let body = Self::of(sites, run, UNFINISHED)
-            .await
-            .ok()
-            .and_then(|answer| answer.body);
+        let kept = async {
+            for site in &mut *sites {
+                books::keep(&mut site.store, run).await?;
+            }
+            Self::of(sites, run, UNFINISHED).await
+        };
+        let body = kept.await.ok().and_then(|answer| answer.body);
         Self {
             body,
             ..Self::error(error)

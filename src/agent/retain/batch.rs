@@ -6,6 +6,7 @@
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
+use super::packed;
 use super::pins::Place;
 use super::predicate::{self, Target};
 use super::statement::{Statement, Value};
@@ -33,6 +34,8 @@ pub(super) struct Judged {
     pub(super) erased: i64,
     /// Rows that were gone, or not due any more.
     pub(super) gone: i64,
+    /// Rows that a hold keeps.
+    pub(super) held: i64,
     /// Rows that others refer to, for good.
     pub(super) blocked: i64,
     /// Rows that stayed though nothing spoke against it (a trigger).
@@ -50,6 +53,7 @@ impl Judged {
             blocked: row.try_get(2)?,
             failed: row.try_get(3)?,
             waiting: row.try_get(4)?,
+            held: row.try_get(5)?,
         })
     }
 }
@@ -66,26 +70,28 @@ pub(super) fn erase(target: Target<'_>, batch: &Batch<'_>) -> Statement {
     sql.push(
         "SELECT count(*) FILTER (WHERE fate = 'erased'), count(*) FILTER (WHERE fate = 'gone'),
   count(*) FILTER (WHERE fate = 'blocked'), count(*) FILTER (WHERE fate = 'failed'),
-  count(*) FILTER (WHERE fate = 'waiting') FROM judged",
+  count(*) FILTER (WHERE fate = 'waiting'), count(*) FILTER (WHERE fate = 'held') FROM judged",
     );
     sql
 }
 
-/// The pinned keys, each with its pin and its place there: as typed values, and as the texts they came as.
+/// The pinned keys, each with its pin and its place there: as typed values, and as they were packed.
 fn taken(sql: &mut Statement, target: Target<'_>, batch: &Batch<'_>) {
     let pins = sql.bind(Value::Numbers(batch.pins.clone()));
+    let table = target.table;
     sql.push(&format!(
-        "WITH taken AS MATERIALIZED (\n  SELECT p.id, p.first, k.place, {}, {}\n  FROM tradewind.pin AS p, {}\n  WHERE p.id = ANY ({pins}) AND NOT p.erased\n), ",
-        typed_keys(target, "k"),
-        each_key(target, |_, place| format!("k.c{place}")),
-        unpacked_keys(target, "p.keys", "k"),
+        "WITH taken AS MATERIALIZED (\n  SELECT p.id, p.first, k.place, {}, {}\n  FROM tradewind.pin AS p, {}\n  WHERE p.id = ANY ({pins}) AND NOT p.erased AND NOT p.settled\n), ",
+        packed::typed("k", table),
+        packed::each(table, |place| format!("k.c{place}")),
+        packed::rows("p", "k", table),
     ));
 }
 
 fn deleted(sql: &mut Statement, target: Target<'_>) {
     let due = predicate::due(sql, "t", target);
+    let held = predicate::held(sql, "t", target);
     sql.push(&format!(
-        "deleted AS (\n  DELETE FROM {} AS t USING taken AS w\n  WHERE {} AND {due} AND NOT {}\n  RETURNING w.id, w.place\n), ",
+        "deleted AS (\n  DELETE FROM {} AS t USING taken AS w\n  WHERE {} AND {due} AND NOT {held} AND NOT {}\n  RETURNING w.id, w.place\n), ",
         target.table.name,
         predicate::is_key("t", "w", target.table),
         predicate::referenced("t", target.table),
@@ -96,11 +102,12 @@ fn deleted(sql: &mut Statement, target: Target<'_>) {
 /// by one: there are few.
 fn judged(sql: &mut Statement, target: Target<'_>, last: bool) {
     let due = predicate::due(sql, "t", target);
+    let held = predicate::held(sql, "t", target);
     let blocked = if last { "blocked" } else { "waiting" };
     sql.push(&format!(
         "judged AS MATERIALIZED (
   SELECT w.*, CASE WHEN d.id IS NOT NULL THEN 'erased' ELSE coalesce(
-    (SELECT CASE WHEN {} THEN '{blocked}' ELSE 'failed' END FROM {} AS t WHERE {} AND {due}), 'gone') END AS fate
+    (SELECT CASE WHEN {held} THEN 'held' WHEN {} THEN '{blocked}' ELSE 'failed' END FROM {} AS t WHERE {} AND {due}), 'gone') END AS fate
   FROM taken AS w LEFT JOIN deleted AS d USING (id, place)
 ), ",
         predicate::referenced("t", target.table),
@@ -109,71 +116,51 @@ fn judged(sql: &mut Statement, target: Target<'_>, last: bool) {
     ));
 }
 
-/// A pin keeps the keys that were erased, for the verification at the end; keys that wait get a new pin; the
-/// ledger gets one line.
+/// A pin keeps the keys that were erased, for the look at the end; keys that wait or that are judged get new
+/// pins; the ledger gets one line.
 fn books(sql: &mut Statement, target: Target<'_>, batch: &Batch<'_>) {
     let [run, store, rule] = batch.place.bind(sql);
     let pass = sql.bind(Value::Number(i64::from(batch.pass)));
     let token = sql.bind(Value::Number(batch.token));
-    let keys = |fate: &str| {
-        each_key(target, |_, place| {
-            format!(
-                "coalesce(jsonb_agg(c{place} ORDER BY place) FILTER (WHERE fate = '{fate}'), '[]')"
-            )
-        })
+    let column = packed::column(target.table);
+    let keys = |fates: &str| {
+        packed::pack(
+            target.table,
+            &format!(" ORDER BY place) FILTER (WHERE fate IN ({fates}))"),
+        )
     };
-    let joined = each_key(target, |_, place| format!("c{place}"));
+    let count = |fates: &str| format!("count(*) FILTER (WHERE fate IN ({fates}))");
+    let settled = "'gone', 'held', 'blocked', 'failed'";
     sql.push(&format!(
-        "totals AS (
-  SELECT id, count(*) FILTER (WHERE fate = 'erased') AS erased, count(*) AS taken FROM judged GROUP BY id
-), whole AS (
-  UPDATE tradewind.pin AS p SET erased = true, pass = {pass} FROM totals
-  WHERE p.id = totals.id AND totals.erased = totals.taken
-), parts AS MATERIALIZED (
-  SELECT id, min(first) AS first, count(*) FILTER (WHERE fate = 'erased') AS erased, jsonb_build_array({}) AS erased_keys,
-    count(*) FILTER (WHERE fate = 'waiting') AS waiting, jsonb_build_array({}) AS waiting_keys
-  FROM judged WHERE id IN (SELECT id FROM totals WHERE totals.erased < totals.taken) GROUP BY id
+        "parts AS MATERIALIZED (
+  SELECT id, min(first) AS first, {} AS erased, {} AS erased_keys, {} AS waiting, {} AS waiting_keys,
+    {} AS settled, {} AS settled_keys
+  FROM judged GROUP BY id
 ), cut AS (
-  UPDATE tradewind.pin AS p SET erased = true, pass = {pass}, rows = parts.erased, keys = parts.erased_keys FROM parts
-  WHERE p.id = parts.id
+  UPDATE tradewind.pin AS p SET erased = true, pass = {pass}, rows = parts.erased, {column} = parts.erased_keys,
+    tids = NULL FROM parts WHERE p.id = parts.id AND parts.erased < p.rows
+), whole AS (
+  UPDATE tradewind.pin AS p SET erased = true, pass = {pass} FROM parts WHERE p.id = parts.id AND parts.erased = p.rows
 ), kept AS (
-  INSERT INTO tradewind.pin (run, store, rule, first, rows, pass, keys)
-  SELECT {run}::text, {store}::text, {rule}::text, first, waiting, {pass}, waiting_keys FROM parts WHERE waiting > 0
+  INSERT INTO tradewind.pin (run, store, rule, first, rows, pass, {column}, settled)
+  SELECT {run}::text, {store}::text, {rule}::text, first, waiting, {pass}, waiting_keys, false FROM parts WHERE waiting > 0
+  UNION ALL SELECT {run}::text, {store}::text, {rule}::text, first, settled, {pass}, settled_keys, true FROM parts WHERE settled > 0
 ), noted AS (
-  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, gone, blocked, failed, keys_sha256)
-  SELECT {run}, {store}, {rule}, {token}, 'Batch', count(*) FILTER (WHERE fate = 'erased'),
-    count(*) FILTER (WHERE fate = 'gone'), count(*) FILTER (WHERE fate = 'blocked'),
-    count(*) FILTER (WHERE fate = 'failed'),
-    sha256(convert_to(string_agg(concat_ws(chr(31), {joined}), chr(30) ORDER BY first, id, place)
-      FILTER (WHERE fate = 'erased'), 'UTF8'))
+  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, gone, held, blocked, failed, keys_sha256)
+  SELECT {run}, {store}, {rule}, {token}, 'Batch', {}, {}, {}, {}, {},
+    (SELECT sha256(string_agg(pg_catalog.array_send(erased_keys), '' ORDER BY first, id)) FROM parts WHERE erased > 0)
   FROM judged HAVING count(*) FILTER (WHERE fate <> 'waiting') > 0
 )\n",
-        keys("erased"),
-        keys("waiting"),
+        count("'erased'"),
+        keys("'erased'"),
+        count("'waiting'"),
+        keys("'waiting'"),
+        count(settled),
+        keys(settled),
+        count("'erased'"),
+        count("'gone'"),
+        count("'held'"),
+        count("'blocked'"),
+        count("'failed'"),
     ));
-}
-
-/// `c1::bigint AS k1, ...`: text columns as the key's own types.
-pub(super) fn typed_keys(target: Target<'_>, alias: &str) -> String {
-    each_key(target, |kind, place| {
-        format!("{alias}.c{place}::{kind} AS k{place}")
-    })
-}
-
-/// A pin's packed keys as rows of texts `c1`, `c2`, ... with their `place`.
-pub(super) fn unpacked_keys(target: Target<'_>, keys: &str, alias: &str) -> String {
-    let arrays = each_key(target, |_, place| {
-        format!("jsonb_array_elements_text({keys} -> {})", place - 1)
-    });
-    let columns = each_key(target, |_, place| format!("c{place}"));
-    format!("ROWS FROM ({arrays}) WITH ORDINALITY AS {alias} ({columns}, place)")
-}
-
-/// Something for each key column (its type, its place from 1), joined by commas.
-pub(super) fn each_key(target: Target<'_>, each: impl Fn(&str, usize) -> String) -> String {
-    let columns = target.table.key.iter().zip(1..);
-    columns
-        .map(|(column, place)| each(&column.kind, place))
-        .collect::<Vec<_>>()
-        .join(", ")
 }

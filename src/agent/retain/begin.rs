@@ -6,27 +6,24 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sqlx::{Connection, PgConnection, Postgres, Row, Transaction};
+use sqlx::{PgConnection, Postgres, Row, Transaction};
 
-use super::batch;
 use super::books::{Pinned, Run};
 use super::bound::{self, Counted, Terms, Verdict};
 use super::count::{self, Counts};
 use super::cutoff::{self, Due};
 use super::error::Error;
 use super::fault::Fault;
+use super::holds::{self, Holds, NONE};
 use super::pace;
+use super::packed;
 use super::pins::Place;
 use super::predicate::{self, Target};
 use super::preflight::{Plan, Step};
 use super::site::{Site, Work};
 use super::statement::{Statement, Value};
-use super::store::{Purpose, Store};
+use super::store::Purpose;
 use crate::contract::RetainedRule;
-
-/// Counting and pinning read whole tables: they take as long as they take, and lock nobody out meanwhile.
-const PATIENCE: &str = "SELECT set_config('statement_timeout', '0', true),
-  set_config('idle_in_transaction_session_timeout', '0', true)";
 
 /// A store's snapshot with its figures; everything in the order of erasing.
 pub(super) struct Snapshot<'a> {
@@ -35,6 +32,7 @@ pub(super) struct Snapshot<'a> {
     plan: &'a Plan,
     dues: Vec<Due>,
     counts: Vec<Counts>,
+    holds: Vec<Holds>,
     work: &'a mut Option<Work>,
 }
 
@@ -51,29 +49,25 @@ pub(super) async fn snapshot<'a>(
         .iter()
         .map(|step| due(step, zone, now))
         .collect::<Result<Vec<_>, _>>()?;
-    let Store { name, connection } = store;
+    let name = store.name.clone();
     let failed = |fault| Error::Statement {
         store: name.clone(),
         fault,
     };
-    let begin = match purpose {
-        Purpose::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        Purpose::Write => "BEGIN ISOLATION LEVEL REPEATABLE READ",
-    };
-    let fault = Fault::of("open a snapshot");
-    let mut transaction = connection
-        .begin_with(begin)
-        .await
-        .map_err(&fault)
-        .map_err(failed)?;
-    let patience = sqlx::query(PATIENCE).execute(&mut *transaction).await;
-    patience.map_err(fault).map_err(failed)?;
+    let begun = store.begin_snapshot(purpose).await;
+    let mut transaction = begun.map_err(failed)?;
     let mut counts = Vec::new();
+    let mut held = Vec::new();
     for (step, due) in plan.steps.iter().zip(&dues) {
         let target = Target {
             table: &step.table,
             due,
+            holds: &NONE,
         };
+        let holds = holds::on(&mut transaction, &step.table).await;
+        held.push(holds.map_err(failed)?.map_err(|_| Error::HoldUnclear {
+            rule: step.rule.name.clone(),
+        })?);
         counts.push(
             count::counts(&mut transaction, target, zone)
                 .await
@@ -86,6 +80,7 @@ pub(super) async fn snapshot<'a>(
         plan,
         dues,
         counts,
+        holds: held,
         work,
     })
 }
@@ -100,15 +95,25 @@ fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Due, Error> {
 impl Snapshot<'_> {
     /// What a run would do, with each rule's place in the policy. Ends the snapshot.
     pub(super) async fn forecast(mut self) -> Result<Vec<(usize, RetainedRule)>, Error> {
-        let steps: Vec<(&Step, &Due)> = self.plan.steps.iter().zip(&self.dues).collect();
-        let forecasts = count::forecast(&mut self.transaction, &steps).await;
+        let steps = self.plan.steps.iter().zip(&self.dues).zip(&self.holds);
+        let target = |((step, due), holds)| -> Target<'_> {
+            let step: &Step = step;
+            Target {
+                table: &step.table,
+                due,
+                holds,
+            }
+        };
+        let targets: Vec<Target<'_>> = steps.map(target).collect();
+        let forecasts = count::forecast(&mut self.transaction, &targets).await;
         let forecasts = forecasts.map_err(|fault| self.failed(fault))?;
-        let rules = steps.iter().zip(&self.counts).zip(forecasts);
-        let rules = rules.map(|(((step, _), counts), forecast)| {
+        let rules = self.plan.steps.iter().zip(&self.counts).zip(forecasts);
+        let rules = rules.map(|((step, counts), forecast)| {
             let rule = RetainedRule {
                 name: step.rule.name.clone(),
                 rows: counts.rows,
                 due: counts.due,
+                held: forecast.held,
                 blocked: forecast.blocked,
                 remaining: forecast.free,
                 null_clock: counts.null_clock,
@@ -155,6 +160,7 @@ impl Snapshot<'_> {
             let target = Target {
                 table: &step.table,
                 due,
+                holds: &NONE,
             };
             let pinned = pin_rule(transaction, &place, target, chunk).await;
             if pinned.map_err(failed)? != counts.due {
@@ -269,25 +275,32 @@ fn pin_sql(place: &Place, target: Target<'_>, chunk: u32) -> Statement {
     let [run, store, rule] = place.bind(&mut sql);
     let chunk = sql.bind(Value::Number(i64::from(chunk)));
     let due = predicate::due(&mut sql, "t", target);
-    let order = if target.table.refers_to_itself() {
+    let table = target.table;
+    let order = if table.refers_to_itself() {
         "DESC"
     } else {
         "ASC"
     };
-    let texts = target.table.key.iter().zip(1..);
-    let texts = texts.map(|(column, place)| format!("t.{}::text AS c{place}", column.name));
+    let kind = packed::kind(table);
+    let keys = table.key.iter().zip(1..);
+    let keys = keys.map(|(column, place)| format!("t.{}::{kind} AS c{place}", column.name));
+    let (tid, tids) = if table.has_places {
+        (", t.ctid AS tid", "array_agg(tid)")
+    } else {
+        ("", "NULL::tid[]")
+    };
     sql.push(&format!(
         "WITH pinned AS (
-  INSERT INTO tradewind.pin (run, store, rule, first, rows, keys)
-  SELECT {run}::text, {store}::text, {rule}::text, min(n), count(*), jsonb_build_array({})
-  FROM (SELECT row_number() OVER (ORDER BY t.{} {order}, {}) - 1 AS n, {} FROM {} AS t WHERE {due}) AS d
+  INSERT INTO tradewind.pin (run, store, rule, first, rows, {}, tids)
+  SELECT {run}::text, {store}::text, {rule}::text, min(n), count(*), {}, {tids}
+  FROM (SELECT row_number() OVER (ORDER BY t.{} {order}) - 1 AS n, {}{tid} FROM {} AS t WHERE {due}) AS d
   GROUP BY n / {chunk}::bigint RETURNING rows
 ) SELECT coalesce(sum(rows), 0)::bigint FROM pinned",
-        batch::each_key(target, |_, place| format!("jsonb_agg(c{place} ORDER BY n)")),
-        target.table.clock,
-        predicate::key_of("t", target.table),
-        texts.collect::<Vec<_>>().join(", "),
-        target.table.name,
+        packed::column(table),
+        packed::pack(table, ")"),
+        table.clock,
+        keys.collect::<Vec<_>>().join(", "),
+        table.name,
     ));
     sql
 }

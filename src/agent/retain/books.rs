@@ -13,6 +13,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::cutoff::Due;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
+use super::pins::Place;
 use super::store::{MOMENT, Store};
 use crate::contract::RetainedRule;
 
@@ -209,6 +210,17 @@ pub(super) async fn is_ours(
         .map_err(Fault::of("check whose run it is"))
 }
 
+/// Waits until the disk has all that was committed: batches themselves do not wait for it, and nothing that a
+/// crash could undo may be told.
+pub(super) async fn keep(store: &mut Store, run: &str) -> Result<(), Error> {
+    let sql = "UPDATE tradewind.run SET token = token WHERE id = $1 AND store = $2";
+    let query = sqlx::query(sql).bind(run).bind(&store.name);
+    let done = query.execute(&mut store.connection).await;
+    done.map(drop)
+        .map_err(Fault::of("keep what was committed"))
+        .map_err(|fault| store.failed(fault))
+}
+
 /// Writes that the run has ended, and how. Pins that are left go with it.
 pub(super) async fn end(store: &mut Store, run: &Run, reason: &str) -> Result<(), Error> {
     let sql = "WITH ended AS (UPDATE tradewind.run SET ended_at = clock_timestamp(), reason = $4
@@ -225,6 +237,46 @@ pub(super) async fn end(store: &mut Store, run: &Run, reason: &str) -> Result<()
         .map_err(|fault| store.failed(fault))
 }
 
+/// Whether rows that the run erased were there again.
+pub(super) async fn has_returned(store: &mut Store, run: &Run) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT FROM tradewind.ledger WHERE run = $1 AND store = $2 AND entry = 'Returned')";
+    let row = sqlx::query(sql).bind(&run.id).bind(&store.name);
+    let row = row.fetch_one(&mut store.connection).await;
+    row.and_then(|row| row.try_get(0))
+        .map_err(Fault::of("read the ledger"))
+        .map_err(|fault| store.failed(fault))
+}
+
+/// Whether a rule has been looked at for the last time.
+pub(super) async fn is_closed(connection: &mut PgConnection, place: &Place) -> Result<bool, Fault> {
+    let sql =
+        "SELECT late IS NOT NULL FROM tradewind.rule WHERE run = $1 AND store = $2 AND name = $3";
+    let query = sqlx::query(sql)
+        .bind(&place.run)
+        .bind(&place.store)
+        .bind(&place.rule);
+    let row = query.fetch_one(connection).await;
+    row.and_then(|row| row.try_get(0))
+        .map_err(Fault::of("read the rule"))
+}
+
+/// Writes down the oldest clock that is still there, and lets the rule's pins go.
+pub(super) async fn close_rule(
+    connection: &mut PgConnection,
+    place: &Place,
+    oldest: Option<String>,
+) -> Result<(), Fault> {
+    let sql =
+        "WITH freed AS (DELETE FROM tradewind.pin WHERE run = $1 AND store = $2 AND rule = $3)
+        UPDATE tradewind.rule SET oldest_kept = $4 WHERE run = $1 AND store = $2 AND name = $3";
+    let query = sqlx::query(sql)
+        .bind(&place.run)
+        .bind(&place.store)
+        .bind(&place.rule);
+    let done = query.bind(oldest).execute(connection).await;
+    done.map(drop).map_err(Fault::of("close the rule"))
+}
+
 /// A run's figures, with each rule's place in the policy. Rows whose pins are still open are `remaining`.
 pub(super) async fn totals(
     store: &mut Store,
@@ -232,13 +284,15 @@ pub(super) async fn totals(
 ) -> Result<Vec<(i32, RetainedRule)>, Error> {
     let sql = "SELECT r.position, r.name, r.rows, r.due, coalesce(l.erased, 0), coalesce(l.gone, 0),
           coalesce(l.blocked, 0), coalesce(l.failed, 0), coalesce(l.remaining, 0) + coalesce(p.rows, 0),
-          r.null_clock, r.oldest_kept
+          r.null_clock, r.oldest_kept, coalesce(r.late, 0), coalesce(l.held, 0)
         FROM tradewind.rule AS r
         LEFT JOIN LATERAL (SELECT sum(erased)::bigint AS erased, sum(gone)::bigint AS gone,
-            sum(blocked)::bigint AS blocked, sum(failed)::bigint AS failed, sum(remaining)::bigint AS remaining
+            sum(blocked)::bigint AS blocked, sum(failed)::bigint AS failed, sum(remaining)::bigint AS remaining,
+            sum(held)::bigint AS held
           FROM tradewind.ledger WHERE run = r.run AND store = r.store AND rule = r.name) AS l ON true
         LEFT JOIN LATERAL (SELECT sum(rows)::bigint AS rows
-          FROM tradewind.pin WHERE run = r.run AND store = r.store AND rule = r.name AND NOT erased) AS p ON true
+          FROM tradewind.pin WHERE run = r.run AND store = r.store AND rule = r.name
+            AND NOT erased AND NOT settled) AS p ON true
         WHERE r.run = $1 AND r.store = $2 ORDER BY r.position";
     let rows = sqlx::query(sql)
         .bind(run)
@@ -252,6 +306,7 @@ pub(super) async fn totals(
     for (_, rule) in &totals {
         let terms = [
             rule.erased,
+            rule.held,
             rule.gone,
             rule.blocked,
             rule.failed,
@@ -273,7 +328,7 @@ fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
         rows: row.try_get(2)?,
         due: row.try_get(3)?,
         erased: row.try_get(4)?,
-        held: 0,
+        held: row.try_get(12)?,
         restricted: 0,
         gone: row.try_get(5)?,
         blocked: row.try_get(6)?,
@@ -281,6 +336,7 @@ fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
         remaining: row.try_get(8)?,
         null_clock: row.try_get(9)?,
         oldest_kept: row.try_get(10)?,
+        late: row.try_get(11)?,
     };
     Ok((row.try_get(0)?, rule))
 }

@@ -31,6 +31,8 @@ pub(super) struct Terms<'a> {
     pub(super) max_percent: u32,
     /// What was approved.
     pub(super) approval: Option<&'a Approval>,
+    /// The tables that there are now.
+    pub(super) shape: &'a str,
 }
 
 /// Whether a run may begin.
@@ -100,6 +102,12 @@ fn mismatch(terms: Terms<'_>, approval: &Approval, counted: &[Counted<'_>]) -> O
         .any(|rule| preview.rules.iter().all(|seen| seen.name != rule.rule))
     {
         "does not know every rule"
+    } else if preview
+        .shape
+        .as_ref()
+        .is_some_and(|shape| shape != terms.shape)
+    {
+        "was given for other tables, keys, clocks or foreign keys under these names"
     } else {
         return None;
     };
@@ -136,6 +144,7 @@ mod tests {
                 rows: 1000,
                 due,
             }],
+            shape: Some("sha256-5a".into()),
         };
         Approval {
             hash: preview.hash(),
@@ -150,6 +159,7 @@ mod tests {
             spec_hash: "sha256-1",
             max_percent: 5,
             approval,
+            shape: "sha256-5a",
         }
     }
 
@@ -232,6 +242,25 @@ mod tests {
         };
         let why = needed(terms(Some(&good)), &[counted(400, 0), stranger]);
         assert!(why.contains("does not know every rule"), "{why}");
+    }
+
+    #[test]
+    fn an_approval_of_other_tables_under_the_same_names_is_none() {
+        let approval = approval(400);
+        let swapped = Terms {
+            shape: "sha256-77",
+            ..terms(Some(&approval))
+        };
+        let why = needed(swapped, &[counted(400, 0)]);
+        assert!(why.contains("for other tables, keys, clocks"), "{why}");
+        let mut older = approval.clone();
+        older.preview.shape = None;
+        older.hash = older.preview.hash();
+        let older = Terms {
+            approval: Some(&older),
+            ..swapped
+        };
+        assert_eq!(judge(older, &[counted(400, 0)]), Verdict::Approved);
     }
 
     proptest! {

@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::grants::Grants;
 use super::refusal::Refusal;
 use super::settings::Rule;
+use super::store::Store;
 
 /// A table that a rule erases from.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Table {
     pub(super) kind: ClockKind,
     /// The primary key's columns, in its order.
     pub(super) key: Vec<Column>,
+    /// Whether rows can be found by their place (`ctid`): not in many files, nor where the role may not see it.
+    pub(super) has_places: bool,
     /// Who refers to its rows.
     pub(super) references: Vec<Reference>,
     /// All of the above in one text, for comparison: see [`shape`].
@@ -37,6 +40,10 @@ pub(super) struct Column {
     pub(super) name: String,
     /// Its type as SQL writes it.
     pub(super) kind: String,
+    /// Whether it is one of the integers.
+    pub(super) is_integer: bool,
+    /// The operator by which the primary key tells keys apart, with its schema.
+    pub(super) equals: String,
 }
 
 /// A foreign key that leads to the table.
@@ -46,8 +53,78 @@ pub(super) struct Reference {
     pub(super) oid: i64,
     /// Its name, quoted.
     pub(super) name: String,
-    /// Its columns and those they refer to, quoted.
-    pub(super) columns: Vec<(String, String)>,
+    /// Its columns and those they refer to.
+    pub(super) links: Vec<Link>,
+    /// The constraint's name, quoted.
+    pub(super) constraint: String,
+    /// What the constraint does to a row that refers when the row it refers to goes.
+    pub(super) action: Action,
+}
+
+/// What becomes of a row that refers to a deleted one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// The delete fails.
+    Refuse,
+    /// The row goes along.
+    Cascade,
+    /// Its columns become null.
+    SetNull,
+    /// Its columns take their defaults.
+    SetDefault,
+}
+
+impl Action {
+    /// By `pg_constraint.confdeltype`.
+    fn of(word: &str) -> Self {
+        match word {
+            "c" => Self::Cascade,
+            "n" => Self::SetNull,
+            "d" => Self::SetDefault,
+            _ => Self::Refuse,
+        }
+    }
+
+    /// As SQL writes it.
+    pub(super) fn as_sql(self) -> &'static str {
+        match self {
+            Self::Refuse => "ON DELETE RESTRICT",
+            Self::Cascade => "ON DELETE CASCADE",
+            Self::SetNull => "ON DELETE SET NULL",
+            Self::SetDefault => "ON DELETE SET DEFAULT",
+        }
+    }
+}
+
+/// A column that refers to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    /// The column that refers, quoted.
+    pub(super) child: String,
+    /// The column that it refers to, quoted.
+    pub(super) parent: String,
+    /// The operator by which the constraint compares parent and child, with its schema.
+    pub(super) equals: String,
+}
+
+impl Link {
+    /// Whether two aliases' rows are linked.
+    pub(super) fn on(&self, child: &str, parent: &str) -> String {
+        let Self {
+            child: from,
+            parent: to,
+            equals,
+        } = self;
+        format!("{parent}.{to} {equals} {child}.{from}")
+    }
+}
+
+impl Reference {
+    /// Whether `child`'s row refers to `parent`'s.
+    pub(super) fn on(&self, child: &str, parent: &str) -> String {
+        let links = self.links.iter().map(|link| link.on(child, parent));
+        links.collect::<Vec<_>>().join(" AND ")
+    }
 }
 
 impl Table {
@@ -57,19 +134,29 @@ impl Table {
             .iter()
             .any(|reference| reference.oid == self.oid)
     }
+
+    /// Whether its keys are packed as integers.
+    pub(super) fn packs_integers(&self) -> bool {
+        self.key.iter().all(|column| column.is_integer)
+    }
 }
 
 const FIND: &str = "
 SELECT c.oid::bigint, format('%I.%I', n.nspname, c.relname), c.relkind::text,
   n.nspname = 'tradewind' OR n.nspname = 'information_schema' OR n.nspname LIKE 'pg\\_%',
   row_security_active(c.oid), quote_ident(current_user),
-  c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid)
+  c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
+  c.relkind = 'r' AND has_column_privilege(c.oid, 'ctid', 'SELECT')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND (n.nspname || '.' || c.relname = $1
-    OR c.relname = $1 AND (pg_table_is_visible(c.oid)
+    OR c.relname = $1 AND (c.oid = (SELECT r.oid
+        FROM unnest($2::text[]) WITH ORDINALITY AS path (schema, place)
+        JOIN pg_namespace AS m ON m.nspname = path.schema
+        JOIN pg_class AS r ON r.relnamespace = m.oid AND r.relname = $1
+        ORDER BY path.place LIMIT 1)
       OR NOT has_schema_privilege(n.oid, 'USAGE')
-        AND n.nspname = ANY (string_to_array(replace(current_setting('search_path'), ' ', ''), ','))))";
+        AND n.nspname = ANY (string_to_array(replace($3, ' ', ''), ','))))";
 
 const CLOCK: &str = "
 SELECT quote_ident(a.attname), a.atttypid::bigint, format_type(a.atttypid, a.atttypmod)
@@ -77,10 +164,15 @@ FROM pg_attribute a
 WHERE a.attrelid = $1::bigint::oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
 
 const KEY: &str = "
-SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod)
+SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), a.atttypid IN (20, 21, 23),
+  format('OPERATOR(%I.%s)', n.nspname, o.oprname)
 FROM pg_index i, unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
-JOIN pg_attribute a ON a.attnum = k.attnum
-WHERE i.indrelid = $1::bigint::oid AND i.indisprimary AND i.indisvalid AND a.attrelid = i.indrelid
+JOIN pg_attribute a ON a.attnum = k.attnum, pg_opclass c
+JOIN pg_amop s ON s.amopfamily = c.opcfamily AND s.amoplefttype = c.opcintype AND s.amoprighttype = c.opcintype
+  AND s.amopstrategy = 3 -- of a B-tree: equality
+JOIN pg_operator o ON o.oid = s.amopopr
+JOIN pg_namespace n ON n.oid = o.oprnamespace
+WHERE c.oid = i.indclass[(k.place - 1)::int] AND c.opcmethod = (SELECT oid FROM pg_am WHERE amname = 'btree') AND i.indrelid = $1::bigint::oid AND i.indisprimary AND i.indisvalid AND a.attrelid = i.indrelid
   AND k.place <= i.indnkeyatts
 ORDER BY k.place";
 
@@ -95,7 +187,12 @@ SELECT con.conrelid::bigint, format('%I.%I', n.nspname, c.relname), row_security
   (SELECT array_agg(quote_ident(a.attname) ORDER BY k.place)
     FROM unnest(con.confkey) WITH ORDINALITY AS k (attnum, place)
     JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.attnum),
-  EXISTS (SELECT FROM pg_index i WHERE i.indrelid = con.conrelid AND i.indkey[0] = ANY (con.conkey))
+  EXISTS (SELECT FROM pg_index i WHERE i.indrelid = con.conrelid AND i.indkey[0] = ANY (con.conkey)
+    AND i.indisvalid AND i.indpred IS NULL),
+  (SELECT array_agg(format('OPERATOR(%I.%s)', s.nspname, o.oprname) ORDER BY k.place)
+    FROM unnest(con.conpfeqop) WITH ORDINALITY AS k (op, place)
+    JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace s ON s.oid = o.oprnamespace),
+  quote_ident(con.conname), con.confdeltype::text
 FROM pg_constraint con
 JOIN pg_class c ON c.oid = con.conrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -104,9 +201,33 @@ WHERE con.contype = 'f' AND con.confrelid IN (SELECT oid FROM family)
     WHERE p.oid = con.conparentid AND p.confrelid IN (SELECT oid FROM family))
 ORDER BY con.conrelid, con.oid";
 
+/// Triggers of somebody's own that a delete fires, on the table or a partition of it.
+const TRIGGERS: &str = "
+SELECT format('%I on %s calls %s', t.tgname, t.tgrelid::regclass, t.tgfoid::regprocedure)
+FROM pg_trigger t
+WHERE t.tgrelid IN (SELECT $1::bigint::oid UNION SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass))
+  AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 8 <> 0 AND t.tgparentid = 0
+ORDER BY t.tgrelid, t.tgname";
+
+/// Says which triggers a delete fires: one may copy what is to be erased.
+async fn name_triggers(connection: &mut PgConnection, oid: i64, rule: &str) -> Result<(), Fault> {
+    let fault = Fault::of("read the catalogue");
+    let rows = sqlx::query(TRIGGERS).bind(oid).fetch_all(connection).await;
+    for row in rows.map_err(&fault)? {
+        let trigger: String = row.try_get(0).map_err(&fault)?;
+        tracing::warn!(
+            finding = "TriggerOnDelete",
+            rule,
+            trigger,
+            "a trigger fires on each delete: see that it copies nothing that is to be erased"
+        );
+    }
+    Ok(())
+}
+
 /// One text for all that a run relies on: the table behind the name, its clock, key and security, and every
 /// foreign key that leads to it. Anything else may change under a run.
-const SHAPE: &str = "
+pub(super) const SHAPE: &str = "
 SELECT concat_ws(' ', c.oid, c.relkind, row_security_active(c.oid),
   (SELECT string_agg(concat_ws(':', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod), ',' ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
@@ -134,13 +255,18 @@ pub(super) async fn shape(
 
 /// Looks up a rule's table. What is wrong with it goes into the refusals, what the role lacks into the grants.
 pub(super) async fn table(
-    connection: &mut PgConnection,
+    store: &mut Store,
     rule: &Rule,
     grants: &mut Grants,
 ) -> Result<Result<Table, Refusal>, Fault> {
     let fault = Fault::of("read the catalogue");
+    let Store {
+        connection, path, ..
+    } = store;
     let found = sqlx::query(FIND)
         .bind(&rule.table)
+        .bind(&path.schemas)
+        .bind(&path.setting)
         .fetch_all(&mut *connection)
         .await;
     let found = found.map_err(&fault)?;
@@ -156,6 +282,11 @@ pub(super) async fn table(
     }
     let table: String = row.try_get(1).map_err(&fault)?;
     let user: String = row.try_get(5).map_err(&fault)?;
+    let has_places: bool = row.try_get(7).map_err(&fault)?;
+    let is_plain = row.try_get::<String, _>(2).map_err(&fault)? == "r";
+    if is_plain && !has_places {
+        ask_for_places(&table, &user);
+    }
     let (clock, kind) = match clock(connection, oid, &table, rule).await? {
         Ok(clock) => clock,
         Err(refusal) => return Ok(Err(refusal)),
@@ -168,6 +299,7 @@ pub(super) async fn table(
         Ok(references) => references,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    name_triggers(connection, oid, &rule.name).await?;
     let shape = shape(connection, oid, &table, &clock)
         .await?
         .unwrap_or_default();
@@ -177,11 +309,20 @@ pub(super) async fn table(
         clock,
         kind,
         key,
+        has_places,
         references,
         shape,
     };
     grants.check(connection, &table).await?;
     Ok(Ok(table))
+}
+
+/// One right more than a run needs; without it the run is right, and slower.
+fn ask_for_places(table: &str, user: &str) {
+    tracing::info!(
+        mend = format!("GRANT SELECT (ctid) ON {table} TO {user};"),
+        "the role may not see where rows lie: erasing takes longer"
+    );
 }
 
 /// What is wrong with the thing of that name, before any column is looked at.
@@ -251,6 +392,8 @@ async fn key(connection: &mut PgConnection, oid: i64) -> Result<Vec<Column>, Fau
         Ok(Column {
             name: row.try_get(0)?,
             kind: row.try_get(1)?,
+            is_integer: row.try_get(2)?,
+            equals: row.try_get(3)?,
         })
     };
     rows.iter()
@@ -286,14 +429,25 @@ async fn references(
         if !row.try_get::<bool, _>(5).map_err(&fault)? {
             let columns = children.join(", ");
             tracing::warn!(
+                finding = "IndexMissing",
+                rule,
                 mend = format!("CREATE INDEX CONCURRENTLY ON {name} ({columns});"),
                 "no index on a foreign key: each batch reads the whole table that refers"
             );
         }
+        let equals: Vec<String> = row.try_get(6).map_err(&fault)?;
+        let links = children.into_iter().zip(parents).zip(equals);
+        let links = links.map(|((child, parent), equals)| Link {
+            child,
+            parent,
+            equals,
+        });
         references.push(Reference {
             oid: row.try_get(0).map_err(&fault)?,
             name,
-            columns: children.into_iter().zip(parents).collect(),
+            links: links.collect(),
+            constraint: row.try_get(7).map_err(&fault)?,
+            action: Action::of(&row.try_get::<String, _>(8).map_err(&fault)?),
         });
     }
     Ok(Ok(references))

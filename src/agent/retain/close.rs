@@ -1,39 +1,29 @@
 //! How a run ends: what nobody came to is counted, what was erased is looked for again, the books are closed.
 //!
 //! In: a store whose erasing has ended. Out: nothing pinned, and every due row in one term of the ledger. Each
-//! slice of pins is looked at, written down and removed in one transaction, so a killed closing goes on.
+//! rule is looked at, written down and closed in one transaction, so a killed closing goes on.
 
 use sqlx::postgres::Postgres;
-use sqlx::{Connection, Row, Transaction};
+use sqlx::{Connection, Transaction};
 
 use super::answer;
-use super::batch;
 use super::books;
 use super::count;
+use super::enforce::stoppable;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
+use super::holds;
+use super::packed;
 use super::pins::Place;
 use super::predicate::{self, Target};
-use super::preflight::Step;
 use super::site::{Site, Work};
 use super::statement::{Statement, Value};
+use super::store::Purpose;
 use crate::agent::Stop;
 use jiff::tz::TimeZone;
 
-/// Pins of one look: some ten thousand keys, well within a statement's time.
-const SLICE: i64 = 20;
-
 /// A look that something was in the way of is taken again.
 const TRIES: u32 = 5;
-
-/// Which pins are looked at, and what is written down about them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
-    /// Pins that no batch came to: their rows are `remaining` if they are still due, else `gone`.
-    Left,
-    /// Pins that were erased: rows that are there again, and due, were not erased for good; they `failed`.
-    Returned,
-}
 
 /// Closes a run that ended with `ending`. Answers the word that its row ends with.
 pub(super) async fn close(
@@ -45,21 +35,16 @@ pub(super) async fn close(
     let Some(work) = site.work.take() else {
         return Ok(ending);
     };
-    let mut returned = 0;
     let steps = site.plan.steps.clone();
     for rule in work.pinned.keys() {
         let place = Place::new(&work.run.id, &site.store.name, rule);
         let planned = steps.iter().find(|planned| planned.rule.name == *rule);
         match planned.and_then(|planned| Some((planned, work.target(planned)?))) {
-            Some((planned, target)) => {
-                slices(site, &work, (&place, target, Look::Left), stop).await?;
-                returned += slices(site, &work, (&place, target, Look::Returned), stop).await?;
-                write_oldest(site, &work, planned, zone).await?;
-            }
+            Some((_, target)) => look(site, &work, (&place, target), zone, stop).await?,
             None => abandon(site, &work, &place).await?,
         }
     }
-    let ending = if returned > 0 {
+    let ending = if books::has_returned(&mut site.store, &work.run).await? {
         answer::VERIFICATION_FAILED
     } else {
         ending
@@ -68,22 +53,17 @@ pub(super) async fn close(
     Ok(ending)
 }
 
-/// Looks at slice after slice until no pin is left. Answers the rows that came back.
-async fn slices(
+/// Looks until nobody is in the way.
+async fn look(
     site: &mut Site,
     work: &Work,
-    (place, target, look): (&Place, Target<'_>, Look),
+    (place, target): (&Place, Target<'_>),
+    zone: &TimeZone,
     stop: &Stop,
-) -> Result<i64, Error> {
-    let mut total = 0;
+) -> Result<(), Error> {
     let mut tries = 0;
     loop {
-        if stop.is_requested() {
-            return Err(Error::Stopped);
-        }
-        match slice(site, work, (place, target, look)).await {
-            Ok(Some(found)) => (total, tries) = (total + found, 0),
-            Ok(None) => return Ok(total),
+        match stoppable(stop, look_once(site, work, (place, target), zone)).await {
             Err(Error::Statement { fault, store }) => {
                 tries += 1;
                 let passing = matches!(fault.trouble(), Trouble::Conflict | Trouble::Busy);
@@ -91,35 +71,122 @@ async fn slices(
                     return Err(Error::Statement { fault, store });
                 }
             }
-            Err(error) => return Err(error),
+            other => return other,
         }
     }
 }
 
-/// One transaction. `None` when there was nothing to look at.
-async fn slice(
+/// One transaction with one snapshot: the due rows that are there now, against all that were pinned. Pins that
+/// no batch came to are `remaining` if they are due, else `gone`; erased ones that are due were not erased for
+/// good and `failed`; a due row that nobody pinned came `late`.
+async fn look_once(
     site: &mut Site,
     work: &Work,
-    (place, target, look): (&Place, Target<'_>, Look),
-) -> Result<Option<i64>, Error> {
-    let mut transaction = ours(site, work).await?;
+    (place, target): (&Place, Target<'_>),
+    zone: &TimeZone,
+) -> Result<(), Error> {
     let failed = |fault| Error::Statement {
         store: place.store.clone(),
         fault,
     };
     let fault = Fault::of("look at the rows again");
-    let query = look_sql(place, target, look, work.run.token).query();
-    let row = query
+    let opened = site.store.begin_snapshot(Purpose::Write).await;
+    let mut transaction = opened.map_err(failed)?;
+    if books::is_closed(&mut transaction, place)
+        .await
+        .map_err(failed)?
+    {
+        return transaction.commit().await.map_err(fault).map_err(failed);
+    }
+    let there = count::due(&mut transaction, target).await.map_err(failed)?;
+    let holds = holds::on(&mut transaction, target.table).await;
+    let holds = holds.map_err(failed)?.map_err(|_| Error::HoldUnclear {
+        rule: place.rule.clone(),
+    })?;
+    let target = Target {
+        holds: &holds,
+        ..target
+    };
+    let query = if there == 0 {
+        none_there_sql(place, work.run.token).query()
+    } else {
+        look_sql(place, target, work.run.token).query()
+    };
+    let done = query
         .map_err(&fault)
         .map_err(failed)?
-        .fetch_one(&mut *transaction)
+        .execute(&mut *transaction)
         .await;
-    let (pins, found): (i64, i64) = row
-        .and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-        .map_err(&fault)
+    done.map_err(&fault).map_err(failed)?;
+    let oldest = count::oldest(&mut transaction, target, zone).await;
+    let oldest = oldest.map_err(failed)?;
+    books::close_rule(&mut transaction, place, oldest)
+        .await
         .map_err(failed)?;
-    transaction.commit().await.map_err(fault).map_err(failed)?;
-    Ok((pins > 0).then_some(found))
+    // Asked last: the row is locked for a moment, not for as long as a table takes to read.
+    if !books::is_ours(&mut transaction, &place.store, &work.run)
+        .await
+        .map_err(failed)?
+    {
+        let store = place.store.clone();
+        return Err(Error::AnotherRun { store });
+    }
+    transaction.commit().await.map_err(fault).map_err(failed)
+}
+
+/// No due row is there: whatever is still open is gone.
+fn none_there_sql(place: &Place, token: i64) -> Statement {
+    let mut sql = Statement::default();
+    let [run, store, rule] = place.bind(&mut sql);
+    let token = sql.bind(Value::Number(token));
+    sql.push(&format!(
+        "WITH noted AS (
+  INSERT INTO tradewind.ledger (run, store, rule, token, entry, gone)
+  SELECT {run}, {store}, {rule}, {token}, 'Left', sum(rows) FROM tradewind.pin
+  WHERE run = {run} AND store = {store} AND rule = {rule} AND NOT erased AND NOT settled HAVING sum(rows) > 0
+)
+UPDATE tradewind.rule SET late = 0 WHERE run = {run} AND store = {store} AND name = {rule}"
+    ));
+    sql
+}
+
+fn look_sql(place: &Place, target: Target<'_>, token: i64) -> Statement {
+    let mut sql = Statement::default();
+    let [run, store, rule] = place.bind(&mut sql);
+    let token = sql.bind(Value::Number(token));
+    let due = predicate::due(&mut sql, "t", target);
+    let held = predicate::held(&mut sql, "t", target);
+    let table = target.table;
+    let on = table.key.iter().zip(1..);
+    let on = on.map(|(column, place)| format!("t.k{place} {} w.k{place}", column.equals));
+    let on = on.collect::<Vec<_>>().join(" AND ");
+    let keys = table.key.iter().zip(1..);
+    let keys = keys.map(|(column, place)| format!("t.{} AS k{place}", column.name));
+    sql.push(&format!(
+        "WITH there AS MATERIALIZED (
+  SELECT true AS here, {held} AS held, {} FROM {} AS t WHERE {due}
+), pinned AS (
+  SELECT p.erased, NOT p.erased AND NOT p.settled AS open, {} FROM tradewind.pin AS p, {}
+  WHERE p.run = {run} AND p.store = {store} AND p.rule = {rule}
+), seen AS MATERIALIZED (
+  SELECT count(*) FILTER (WHERE open AND NOT held) AS remaining, count(*) FILTER (WHERE open AND held) AS held,
+    count(*) FILTER (WHERE open AND here IS NULL) AS gone,
+    count(*) FILTER (WHERE erased AND here) AS returned, count(*) FILTER (WHERE erased IS NULL) AS late
+  FROM pinned AS w FULL JOIN there AS t ON {on}
+), noted AS (
+  INSERT INTO tradewind.ledger (run, store, rule, token, entry, remaining, held, gone)
+  SELECT {run}, {store}, {rule}, {token}, 'Left', remaining, held, gone FROM seen WHERE remaining + held + gone > 0
+), back AS (
+  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, failed)
+  SELECT {run}, {store}, {rule}, {token}, 'Returned', -returned, returned FROM seen WHERE returned > 0
+)
+UPDATE tradewind.rule SET late = seen.late FROM seen WHERE run = {run} AND store = {store} AND name = {rule}",
+        keys.collect::<Vec<_>>().join(", "),
+        table.name,
+        packed::typed("k", table),
+        packed::rows("p", "k", table),
+    ));
+    sql
 }
 
 /// A transaction in which the run is ours.
@@ -144,51 +211,6 @@ async fn ours<'a>(site: &'a mut Site, work: &Work) -> Result<Transaction<'a, Pos
     Ok(transaction)
 }
 
-fn look_sql(place: &Place, target: Target<'_>, look: Look, token: i64) -> Statement {
-    let mut sql = Statement::default();
-    let [run, store, rule] = place.bind(&mut sql);
-    let token = sql.bind(Value::Number(token));
-    let due = predicate::due(&mut sql, "t", target);
-    let (which, entry, columns, values, noted) = match look {
-        Look::Left => (
-            "NOT erased",
-            "Left",
-            "remaining, gone",
-            "due, absent",
-            "due + absent > 0",
-        ),
-        Look::Returned => (
-            "erased",
-            "Returned",
-            "erased, failed",
-            "-due, due",
-            "due > 0",
-        ),
-    };
-    sql.push(&format!(
-        "WITH slice AS MATERIALIZED (
-  SELECT id, keys FROM tradewind.pin
-  WHERE run = {run} AND store = {store} AND rule = {rule} AND {which} ORDER BY id LIMIT {SLICE}
-), taken AS MATERIALIZED (
-  SELECT {} FROM slice AS p, {}
-), seen AS (
-  SELECT count(*) FILTER (WHERE now.here) AS due, count(*) FILTER (WHERE now.here IS NULL) AS absent
-  FROM taken AS w LEFT JOIN LATERAL (SELECT true AS here FROM {} AS t WHERE {} AND {due}) AS now ON true
-), noted AS (
-  INSERT INTO tradewind.ledger (run, store, rule, token, entry, {columns})
-  SELECT {run}, {store}, {rule}, {token}, '{entry}', {values} FROM seen WHERE {noted}
-), freed AS (
-  DELETE FROM tradewind.pin WHERE id IN (SELECT id FROM slice) RETURNING id
-)
-SELECT (SELECT count(*) FROM slice), due FROM seen",
-        batch::typed_keys(target, "k"),
-        batch::unpacked_keys(target, "p.keys", "k"),
-        target.table.name,
-        predicate::is_key("t", "w", target.table),
-    ));
-    sql
-}
-
 /// For a rule whose table is not the same any more, or that the task has no more: nobody can look, so what is
 /// pinned and was not tried counts as remaining.
 async fn abandon(site: &mut Site, work: &Work, place: &Place) -> Result<(), Error> {
@@ -198,8 +220,8 @@ async fn abandon(site: &mut Site, work: &Work, place: &Place) -> Result<(), Erro
     };
     let fault = Fault::of("write down what is left");
     let mut transaction = ours(site, work).await?;
-    let sql = "WITH freed AS (DELETE FROM tradewind.pin
-            WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased RETURNING rows),
+    let sql = "WITH freed AS (UPDATE tradewind.pin SET settled = true
+            WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND NOT settled RETURNING rows),
           total AS (SELECT coalesce(sum(rows), 0) AS rows FROM freed)
         INSERT INTO tradewind.ledger (run, store, rule, token, entry, remaining)
         SELECT $1, $2, $3, $4, 'Left', rows FROM total WHERE rows > 0";
@@ -210,32 +232,4 @@ async fn abandon(site: &mut Site, work: &Work, place: &Place) -> Result<(), Erro
     let done = query.bind(work.run.token).execute(&mut *transaction).await;
     done.map_err(&fault).map_err(failed)?;
     transaction.commit().await.map_err(fault).map_err(failed)
-}
-
-/// Writes down the oldest clock that is still there.
-async fn write_oldest(
-    site: &mut Site,
-    work: &Work,
-    step: &Step,
-    zone: &TimeZone,
-) -> Result<(), Error> {
-    let store = &mut site.store;
-    let Some(target) = work.target(step) else {
-        return Ok(());
-    };
-    // Without an index on the clock this reads the whole table.
-    store.set("statement_timeout", "0").await?;
-    let oldest = count::oldest(&mut store.connection, target, zone).await;
-    let oldest = oldest.map_err(|fault| store.failed(fault))?;
-    store.set("statement_timeout", "5s").await?;
-    let sql =
-        "UPDATE tradewind.rule SET oldest_kept = $4 WHERE run = $1 AND store = $2 AND name = $3";
-    let query = sqlx::query(sql)
-        .bind(&work.run.id)
-        .bind(&store.name)
-        .bind(&step.rule.name);
-    let done = query.bind(oldest).execute(&mut store.connection).await;
-    done.map(drop)
-        .map_err(Fault::of("write down the oldest row"))
-        .map_err(|f| store.failed(f))
 }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sqlx::{PgConnection, Row};
 
-use super::cutoff::{ClockKind, Due};
+use super::catalog::Table;
+use super::cutoff::ClockKind;
 use super::fault::Fault;
 use super::predicate::{self, Target};
-use super::preflight::Step;
 use super::statement::Statement;
 use super::store::MOMENT;
 
@@ -29,6 +29,8 @@ pub(super) struct Counts {
 /// What a run would meet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Forecast {
+    /// Due rows that a hold keeps.
+    pub(super) held: i64,
     /// Due rows that would stay because another row that stays refers to them.
     pub(super) blocked: i64,
     /// Due rows that would go.
@@ -67,6 +69,19 @@ pub(super) async fn counts(
         })
     };
     read().map_err(fault)
+}
+
+/// The due rows that are in the table now.
+pub(super) async fn due(connection: &mut PgConnection, target: Target<'_>) -> Result<i64, Fault> {
+    let mut sql = Statement::default();
+    let due = predicate::due(&mut sql, "t", target);
+    sql.push(&format!(
+        "SELECT count(*) FROM {} AS t WHERE {due}",
+        target.table.name
+    ));
+    let fault = Fault::of("count the due rows");
+    let row = sql.query().map_err(&fault)?.fetch_one(connection).await;
+    row.and_then(|row| row.try_get(0)).map_err(fault)
 }
 
 /// The oldest clock that is in the table now.
@@ -113,9 +128,9 @@ fn in_region(text: String, zone: &TimeZone) -> String {
 /// would stay, because it has no rule, is not due, or is blocked itself. In the order of erasing.
 pub(super) async fn forecast(
     connection: &mut PgConnection,
-    steps: &[(&Step, &Due)],
+    targets: &[Target<'_>],
 ) -> Result<Vec<Forecast>, Fault> {
-    let sql = forecast_sql(steps);
+    let sql = forecast_sql(targets);
     let fault = Fault::of("forecast the run");
     let row = sql
         .query()
@@ -125,34 +140,37 @@ pub(super) async fn forecast(
         .map_err(&fault)?;
     let read = |at: usize| {
         Ok(Forecast {
-            blocked: row.try_get(2 * at)?,
-            free: row.try_get(2 * at + 1)?,
+            held: row.try_get(3 * at)?,
+            blocked: row.try_get(3 * at + 1)?,
+            free: row.try_get(3 * at + 2)?,
         })
     };
-    (0..steps.len())
+    (0..targets.len())
         .map(read)
         .collect::<Result<_, _>>()
         .map_err(fault)
 }
 
-/// A common table expression for each rule: the keys of its blocked rows, built on those of its children.
-fn forecast_sql(steps: &[(&Step, &Due)]) -> Statement {
+/// A common table expression for each rule: the keys of its due rows that would stay, held or blocked, built on
+/// those of its children.
+fn forecast_sql(targets: &[Target<'_>]) -> Statement {
     let mut sql = Statement::default();
     let mut figures = Vec::new();
-    for (at, (step, due)) in steps.iter().enumerate() {
-        let table = &step.table;
-        let due = predicate::due(&mut sql, "t", Target { table, due });
-        let stays = stays(&mut sql, steps, at);
+    for (at, target) in targets.iter().enumerate() {
+        let table = target.table;
+        let due = predicate::due(&mut sql, "t", *target);
+        let held = predicate::held(&mut sql, "t", *target);
+        let stays = stays(&mut sql, targets, at);
         let keys = predicate::key_of("t", table);
         let name = &table.name;
         sql.push(if at == 0 { "WITH RECURSIVE " } else { ", " });
         sql.push(&format!(
-            "stuck{at} ({}) AS (SELECT {keys} FROM {name} AS t WHERE {due} AND {stays}",
+            "stuck{at} ({}) AS (SELECT {keys} FROM {name} AS t WHERE {due} AND ({held} OR {stays})",
             numbered(table.key.len())
         ));
         if table.refers_to_itself() {
-            // What a blocked row refers to is blocked as well.
-            let on = climbs(step);
+            // What a row that stays refers to is blocked.
+            let on = climbs(table);
             sql.push(&format!(
                 " UNION SELECT {keys} FROM stuck{at} AS s JOIN {name} AS r ON {} JOIN {name} AS t ON {on} WHERE {due}",
                 predicate::is_key("r", "s", table),
@@ -163,72 +181,61 @@ fn forecast_sql(steps: &[(&Step, &Due)]) -> Statement {
             "({keys}) IN (SELECT {} FROM stuck{at})",
             numbered(table.key.len())
         );
-        figures.push(format!(
-            "(SELECT count(*) FROM {name} AS t WHERE {due} AND {stuck}), (SELECT count(*) FROM {name} AS t WHERE {due} AND NOT {stuck})"
-        ));
+        let count =
+            |which: &str| format!("(SELECT count(*) FROM {name} AS t WHERE {due} AND {which})");
+        figures.push(count(&held));
+        figures.push(count(&format!("NOT {held} AND {stuck}")));
+        figures.push(count(&format!("NOT {stuck}")));
     }
     sql.push(&format!("\nSELECT {}", figures.join(",\n  ")));
     sql
 }
 
 /// Whether a row that would stay refers to `t`.
-fn stays(sql: &mut Statement, steps: &[(&Step, &Due)], at: usize) -> String {
-    let Some((step, _)) = steps.get(at) else {
+fn stays(sql: &mut Statement, targets: &[Target<'_>], at: usize) -> String {
+    let Some(target) = targets.get(at) else {
         return "false".to_owned();
     };
     let mut ways = vec!["false".to_owned()];
-    for reference in &step.table.references {
-        let on = reference.columns.iter();
-        let on: Vec<String> = on
-            .map(|(child, parent)| format!("r.{child} = t.{parent}"))
-            .collect();
-        let child = steps
+    for reference in &target.table.references {
+        let on = reference.on("r", "t");
+        let child = targets
             .iter()
-            .position(|(child, _)| child.table.oid == reference.oid);
-        let kept = match child.and_then(|place| Some((place, steps.get(place)?))) {
+            .position(|child| child.table.oid == reference.oid);
+        let kept = match child.and_then(|place| Some((place, targets.get(place)?))) {
             None => String::new(),
-            Some((place, (child, due))) => {
-                let table = &child.table;
-                let due = predicate::due(sql, "r", Target { table, due });
-                let key = predicate::key_of("r", table);
+            Some((place, child)) => {
+                let due = predicate::due(sql, "r", *child);
+                let held = predicate::held(sql, "r", *child);
+                let key = predicate::key_of("r", child.table);
                 if place == at {
-                    format!(
-                        " AND NOT {due} AND NOT ({})",
-                        predicate::same_key("r", "t", table)
-                    )
+                    let same = predicate::same_key("r", "t", child.table);
+                    format!(" AND (NOT {due} OR {held}) AND NOT ({same})")
                 } else {
-                    let columns = numbered(table.key.len());
+                    let columns = numbered(child.table.key.len());
                     format!(" AND (NOT {due} OR ({key}) IN (SELECT {columns} FROM stuck{place}))")
                 }
             }
         };
         ways.push(format!(
-            "EXISTS (SELECT FROM {} AS r WHERE {}{kept})",
-            reference.name,
-            on.join(" AND ")
+            "EXISTS (SELECT FROM {} AS r WHERE {on}{kept})",
+            reference.name
         ));
     }
     format!("({})", ways.join(" OR "))
 }
 
 /// `r` refers to `t`, by any of the table's references to itself, and is not `t`.
-fn climbs(step: &Step) -> String {
-    let own = step
-        .table
+fn climbs(table: &Table) -> String {
+    let own = table
         .references
         .iter()
-        .filter(|reference| reference.oid == step.table.oid);
-    let ways = own.map(|reference| {
-        let on = reference
-            .columns
-            .iter()
-            .map(|(child, parent)| format!("r.{child} = t.{parent}"));
-        on.collect::<Vec<_>>().join(" AND ")
-    });
+        .filter(|reference| reference.oid == table.oid);
+    let ways = own.map(|reference| reference.on("r", "t"));
     let ways = ways.collect::<Vec<_>>().join(" OR ");
     format!(
         "(({ways}) AND NOT ({}))",
-        predicate::same_key("r", "t", &step.table)
+        predicate::same_key("r", "t", table)
     )
 }
 

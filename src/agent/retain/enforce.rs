@@ -16,8 +16,9 @@ use super::close;
 use super::erase::{self, Ended, Limits};
 use super::error::Error;
 use super::fault::Fault;
+use super::fence;
 use super::settings::Settings;
-use super::site::{Site, Work};
+use super::site::{self, Site, Work};
 use super::store::Purpose;
 use crate::agent::Stop;
 use crate::contract::{Retain, Task};
@@ -80,6 +81,10 @@ async fn ready(job: Job<'_>, sites: &mut [Site]) -> Result<(Timestamp, Vec<Run>)
         let asked = site.store.now().await?;
         site.store.lock(&job.task.spec.policy).await?;
         books::prepare(&mut site.store).await?;
+        if fence::is_stopped(&mut site.store, &job.task.spec.policy).await? {
+            let store = site.store.name.clone();
+            return Err(Error::Switched { store });
+        }
         let last = books::last_run(&mut site.store, &job.task.spec.policy).await?;
         over.extend(last.filter(|run| {
             let meanwhile = run.ended.as_ref().is_some_and(|(at, _)| *at >= asked);
@@ -216,6 +221,7 @@ async fn start(
         approval,
         ..
     } = &job.task.spec;
+    let shape = site::shape(sites);
     let (waiting, used) = waiting(job, sites, &identity.id).await?;
     let zone = &job.settings.zone;
     let mut snapshots: Vec<Snapshot> = Vec::new();
@@ -230,6 +236,7 @@ async fn start(
         spec_hash,
         max_percent,
         approval,
+        shape: &shape,
     };
     let used = |store: &str, rule: &str| {
         let rule = (store.to_owned(), rule.to_owned());
@@ -239,7 +246,7 @@ async fn start(
         Verdict::Within => None,
         Verdict::Approved => approval.map(|approval| approval.hash.clone()),
         Verdict::Needed(why) => {
-            return Answer::forecast(job, identity.now, snapshots, Some(why))
+            return Answer::forecast(job, identity.now, (snapshots, shape), Some(why))
                 .await
                 .map(Some);
         }

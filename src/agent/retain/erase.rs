@@ -5,17 +5,20 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::Connection;
+use sqlx::{Postgres, Transaction};
 
 use super::batch::{self, Batch, Judged};
 use super::error::Error;
 use super::fault::{Fault, Trouble};
+use super::fence::{self, Fence};
+use super::holds::Holds;
 use super::pace::Pace;
-use super::pins::{self, Place};
+use super::pins::{self, Pin, Place};
 use super::predicate::Target;
 use super::preflight::Step;
 use super::site::{Site, Work};
-use super::{books, catalog};
+use super::store::Store;
+use super::sweep::{self, Swept};
 use crate::agent::Stop;
 
 /// How often a single row that is locked or fought over is tried before it is called failed.
@@ -30,6 +33,10 @@ const TABLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// So many rows refused by a trigger or constraint are a fault of the table, not of the rows: the rule stops.
 const MOST_REFUSED: u32 = 100;
+
+/// After so many batches one after the other that the quick statement was not exact for, it is not tried again:
+/// most rows of the table are moved, or referred to.
+const MOST_INEXACT: u32 = 3;
 
 /// What bounds the work.
 #[derive(Clone, Debug)]
@@ -65,6 +72,8 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
             place: Place::new(&work.run.id, &site.store.name, &step.rule.name),
             pace: Pace::new(limits.batch_rows),
             troubles: Troubles::default(),
+            inexact: 0,
+            open: Vec::new(),
             site,
             work: &work,
             step,
@@ -88,6 +97,10 @@ struct Rule<'a> {
     limits: &'a Limits,
     pace: Pace,
     troubles: Troubles,
+    /// Batches, one after the other, that the quick statement was not exact for.
+    inexact: u32,
+    /// Pins that are next, as far as they were read.
+    open: Vec<Pin>,
 }
 
 /// What went wrong lately.
@@ -100,8 +113,8 @@ struct Troubles {
 
 /// Why a batch did not commit.
 enum Obstacle {
-    /// The whole table is locked.
-    Table,
+    /// A whole table is locked; the error says which, for when it stays so.
+    Locked(Error),
     /// The batch's statement failed.
     Batch(Fault),
     /// The run cannot go on.
@@ -125,13 +138,18 @@ impl Rule<'_> {
                 if Instant::now() >= self.limits.until {
                     return Ok(Ended::WindowElapsed);
                 }
-                let pins = pins::open(&mut self.site.store, &place, pass, self.pace.rows()).await?;
+                if self.open.is_empty() {
+                    self.open = pins::open(&mut self.site.store, &place, pass).await?;
+                }
+                let pins = pins::fitting(&self.open, self.pace.rows());
                 let Some(first) = pins.first() else { break };
                 if first.rows > i64::from(self.pace.rows()) {
-                    pins::split(&mut self.site.store, first.id).await?;
+                    pins::split(&mut self.site.store, first.id, &self.step.table).await?;
+                    self.open.clear();
                     continue;
                 }
                 let single = pins.len() == 1 && first.rows == 1;
+                let taken = pins.len();
                 let pins = pins.iter().map(|pin| pin.id).collect();
                 let batch = Batch {
                     place: &place,
@@ -141,9 +159,12 @@ impl Rule<'_> {
                     last,
                 };
                 match self.attempt(&batch, single).await? {
-                    Some(judged) => erased += judged.erased,
+                    Some(judged) => {
+                        erased += judged.erased;
+                        self.open.drain(..taken);
+                    }
                     None if self.troubles.refused >= MOST_REFUSED => return Ok(Ended::Finished),
-                    None => {}
+                    None => self.open.clear(),
                 }
             }
             if last {
@@ -162,16 +183,15 @@ impl Rule<'_> {
                 self.pace.went(started.elapsed());
                 self.troubles.row_tries = 0;
                 self.troubles.table_tries = 0;
-                tracing::debug!(rule = self.place.rule, ?judged, "batch");
+                let took = started.elapsed().as_micros();
+                tracing::debug!(rule = self.place.rule, took, ?judged, "batch");
                 Ok(Some(judged))
             }
             Err(Obstacle::Fatal(error)) => Err(error),
-            Err(Obstacle::Table) => {
+            Err(Obstacle::Locked(error)) => {
                 self.troubles.table_tries += 1;
                 if self.troubles.table_tries >= TABLE_TRIES {
-                    return Err(Error::TableBusy {
-                        rule: self.place.rule.clone(),
-                    });
+                    return Err(error);
                 }
                 self.pause(TABLE_PAUSE).await;
                 Ok(None)
@@ -200,7 +220,7 @@ impl Rule<'_> {
                     rule: self.place.rule.clone(),
                 });
             }
-            Trouble::Lost | Trouble::Login | Trouble::Denied => {
+            Trouble::Lost | Trouble::Login | Trouble::Denied | Trouble::RunOpen => {
                 return Err(self.site.store.failed(fault));
             }
         };
@@ -220,54 +240,55 @@ impl Rule<'_> {
         Ok(())
     }
 
-    /// One transaction: the run is ours, the table is the same, the rows go, the books say so.
+    /// The quick way, and the careful one where that is not exact.
     async fn commit(&mut self, batch: &Batch<'_>) -> Result<Judged, Obstacle> {
-        let store = &mut self.site.store;
-        let name = store.name.clone();
-        let failed = |fault: Fault| match fault.trouble() {
-            Trouble::Conflict | Trouble::Busy => Obstacle::Batch(fault),
-            _ => Obstacle::Fatal(Error::Statement {
-                store: name.clone(),
-                fault,
-            }),
-        };
-        let begin = store
-            .connection
-            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ");
-        let mut transaction = begin
-            .await
-            .map_err(Fault::of("begin a batch"))
-            .map_err(failed)?;
-        pins::lock_table(&mut transaction, &self.step.table.name)
-            .await
-            .map_err(|fault| match fault.trouble() {
-                Trouble::Busy => Obstacle::Table,
-                Trouble::Drifted => Obstacle::Fatal(Error::Drift {
-                    rule: self.place.rule.clone(),
-                }),
-                _ => failed(fault),
-            })?;
-        let ours = books::is_ours(&mut transaction, &name, &self.work.run)
-            .await
-            .map_err(failed)?;
-        if !ours {
-            return Err(Obstacle::Fatal(Error::AnotherRun { store: name }));
+        if self.inexact < MOST_INEXACT && sweep::fits(self.target) {
+            if let Some(judged) = self.transact(batch, true).await? {
+                self.inexact = 0;
+                return Ok(judged);
+            }
+            self.inexact += 1;
         }
-        let table = &self.step.table;
-        let shape = catalog::shape(&mut transaction, table.oid, &table.name, &table.clock).await;
-        if shape.map_err(failed)?.as_deref() != Some(&table.shape) {
-            return Err(Obstacle::Fatal(Error::Drift {
-                rule: self.place.rule.clone(),
-            }));
-        }
+        let judged = self.transact(batch, false).await?;
+        Ok(judged.unwrap_or_default())
+    }
+
+    /// One transaction: the run is ours, the table is the same, the rows go, the books say so. `None` when the
+    /// quick statement was not exact: then nothing was done.
+    async fn transact(
+        &mut self,
+        batch: &Batch<'_>,
+        quick: bool,
+    ) -> Result<Option<Judged>, Obstacle> {
         let fault = Fault::of("erase a batch");
-        let query = batch::erase(self.target, batch).query();
-        let query = query.map_err(&fault).map_err(Obstacle::Batch)?;
+        let table = &self.step.table;
+        let (transaction, holds) = passed(&mut self.site.store, self.work, self.step).await?;
+        let mut transaction = transaction;
+        let target = Target {
+            table,
+            holds: &holds,
+            ..self.target
+        };
+        let statement = if quick {
+            sweep::sweep(target, batch)
+        } else {
+            batch::erase(target, batch)
+        };
+        let query = statement.query().map_err(&fault).map_err(Obstacle::Batch)?;
         let row = query.fetch_one(&mut *transaction).await;
-        let judged = row.and_then(|row| Judged::read(&row));
+        let judged = row.and_then(|row| {
+            if quick {
+                Swept::read(&row).map(Swept::judged)
+            } else {
+                Judged::read(&row).map(Some)
+            }
+        });
         let judged = judged.map_err(&fault).map_err(Obstacle::Batch)?;
-        let committed = transaction.commit().await;
-        committed.map_err(fault).map_err(Obstacle::Batch)?;
+        let ended = match judged {
+            Some(_) => transaction.commit().await,
+            None => transaction.rollback().await,
+        };
+        ended.map_err(fault).map_err(Obstacle::Batch)?;
         Ok(judged)
     }
 
@@ -277,4 +298,47 @@ impl Rule<'_> {
             () = tokio::time::sleep(length) => {}
         }
     }
+}
+
+/// Begins a batch's transaction: holds can no longer be written, the table keeps its shape, and all fences are
+/// passed. Answers what is held.
+async fn passed<'a>(
+    store: &'a mut Store,
+    work: &Work,
+    step: &Step,
+) -> Result<(Transaction<'a, Postgres>, Holds), Obstacle> {
+    let name = store.name.clone();
+    let rule = step.rule.name.clone();
+    let failed = |fault: Fault| match fault.trouble() {
+        Trouble::Conflict | Trouble::Busy => Obstacle::Batch(fault),
+        _ => Obstacle::Fatal(Error::Statement {
+            store: name.clone(),
+            fault,
+        }),
+    };
+    let path = store.path.behind_the_server();
+    let mut transaction = store.begin_batch().await.map_err(failed)?;
+    let locked = fence::lock_holds(&mut transaction).await;
+    locked.map_err(|fault| match fault.trouble() {
+        Trouble::Busy => Obstacle::Locked(Error::HoldsBusy {
+            store: name.clone(),
+        }),
+        _ => failed(fault),
+    })?;
+    let locked = pins::lock_table(&mut transaction, &step.table.name).await;
+    locked.map_err(|fault| match fault.trouble() {
+        Trouble::Busy => Obstacle::Locked(Error::TableBusy { rule: rule.clone() }),
+        Trouble::Drifted => Obstacle::Fatal(Error::Drift { rule: rule.clone() }),
+        _ => failed(fault),
+    })?;
+    let run = (name.as_str(), &work.run);
+    let fence = fence::pass(&mut transaction, run, &step.table, &path).await;
+    let error = match fence.map_err(failed)? {
+        Fence::Open(holds) => return Ok((transaction, holds)),
+        Fence::Unclear => Error::HoldUnclear { rule },
+        Fence::NotOurs => Error::AnotherRun { store: name },
+        Fence::Stopped => Error::Switched { store: name },
+        Fence::Drifted => Error::Drift { rule },
+    };
+    Err(Obstacle::Fatal(error))
 }

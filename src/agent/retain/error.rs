@@ -106,6 +106,28 @@ pub(super) enum Error {
         /// The rule.
         rule: String,
     },
+    /// A hold names a column of the table that is not there, or is another by now.
+    #[error(
+        "rule `{rule}`: a hold on its table names a column that was renamed or dropped: nothing is erased until the hold is released and opened anew"
+    )]
+    HoldUnclear {
+        /// The rule.
+        rule: String,
+    },
+    /// Somebody who opens or releases a hold does not commit.
+    #[error("store `{store}`: another transaction keeps the list of holds locked")]
+    HoldsBusy {
+        /// The store.
+        store: String,
+    },
+    /// An administrator of the database said stop.
+    #[error(
+        "store `{store}`: a row of `tradewind.stop` says stop: nothing was erased since; delete it, and the next run goes on"
+    )]
+    Switched {
+        /// The store.
+        store: String,
+    },
     /// Asked to stop.
     #[error("asked to stop: the run continues with the next pod")]
     Stopped,
@@ -128,6 +150,7 @@ impl Error {
             | Self::Unreachable { .. }
             | Self::AnotherRun { .. }
             | Self::TableBusy { .. }
+            | Self::HoldsBusy { .. }
             | Self::Stopped => Outcome::Retry,
             Self::Settings(_)
             | Self::UrlUnreadable { .. }
@@ -138,9 +161,13 @@ impl Error {
             | Self::Cutoff { .. }
             | Self::Books { .. }
             | Self::Unbalanced { .. }
+            | Self::HoldUnclear { .. }
+            | Self::Switched { .. }
             | Self::Drift { .. } => Outcome::Refused,
             Self::Statement { fault, .. } => match fault.trouble() {
-                Trouble::Lost | Trouble::Conflict | Trouble::Busy => Outcome::Retry,
+                Trouble::Lost | Trouble::Conflict | Trouble::Busy | Trouble::RunOpen => {
+                    Outcome::Retry
+                }
                 Trouble::Login
                 | Trouble::Referenced
                 | Trouble::Denied
@@ -165,10 +192,14 @@ impl Error {
             Self::Unbalanced { .. } => "BooksUnbalanced",
             Self::Drift { .. } => "SchemaDrift",
             Self::TableBusy { .. } => "TableBusy",
+            Self::HoldUnclear { .. } => "HoldUnclear",
+            Self::HoldsBusy { .. } => "HoldsBusy",
+            Self::Switched { .. } => "StoppedBySwitch",
             Self::Stopped => "Stopped",
             Self::Statement { fault, .. } => match fault.trouble() {
                 Trouble::Lost => "StoreUnavailable",
                 Trouble::Conflict | Trouble::Busy => "StoreBusy",
+                Trouble::RunOpen => "AnotherRunActive",
                 Trouble::Login | Trouble::Denied => "GrantsMissing",
                 Trouble::Drifted => "SchemaDrift",
                 Trouble::Referenced | Trouble::Other => "StoreFailed",

@@ -14,6 +14,8 @@ pub(super) enum Trouble {
     Conflict,
     /// A lock or the statement took too long.
     Busy,
+    /// Another process began a run of the same policy.
+    RunOpen,
     /// A row of another table refers to a row that was to go.
     Referenced,
     /// The role may not.
@@ -57,7 +59,10 @@ impl Fault {
             };
         };
         let code = said.code().unwrap_or_default().into_owned();
-        let trouble = trouble(&code);
+        let trouble = match (&*code, said.constraint()) {
+            ("23505", Some("run_open")) if said.table() == Some("run") => Trouble::RunOpen,
+            _ => trouble(&code),
+        };
         let names = [("constraint", said.constraint()), ("table", said.table())];
         let names = names
             .iter()

@@ -43,17 +43,17 @@ impl Grants {
         let parents = table
             .references
             .iter()
-            .flat_map(|reference| &reference.columns);
-        let mut columns: Vec<String> = parents.map(|(_, parent)| parent.clone()).collect();
+            .flat_map(|reference| &reference.links);
+        let mut columns: Vec<String> = parents.map(|link| link.parent.clone()).collect();
         columns.extend(table.key.iter().map(|column| column.name.clone()));
         columns.push(table.clock.clone());
         self.check_one(connection, table.oid, &table.name, (&columns, true))
             .await?;
         for reference in &table.references {
             let columns: Vec<String> = reference
-                .columns
+                .links
                 .iter()
-                .map(|(child, _)| child.clone())
+                .map(|link| link.child.clone())
                 .collect();
             self.check_one(
                 connection,

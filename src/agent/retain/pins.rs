@@ -7,12 +7,14 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::batch::Batch;
 use super::books::{self, Run};
+use super::catalog::Table;
 use super::error::Error;
 use super::fault::Fault;
+use super::packed;
 use super::statement::{Statement, Value};
 use super::store::Store;
 
-/// A batch never takes more pins than this, however small they were cut.
+/// So many pins are read at once, however small they were cut.
 const MOST_PINS: i64 = 100;
 
 /// A rule of a run in a store's books.
@@ -51,15 +53,10 @@ pub(super) struct Pin {
     pub(super) rows: i64,
 }
 
-/// The next open pins that `pass` has not tried, of `rows` keys together at most, one at least.
-pub(super) async fn open(
-    store: &mut Store,
-    place: &Place,
-    pass: i32,
-    rows: u32,
-) -> Result<Vec<Pin>, Error> {
+/// The next open pins that `pass` has not tried.
+pub(super) async fn open(store: &mut Store, place: &Place, pass: i32) -> Result<Vec<Pin>, Error> {
     let sql = "SELECT id, rows::bigint FROM tradewind.pin
-        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND pass < $4
+        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND NOT settled AND pass < $4
         ORDER BY first, id LIMIT $5";
     let query = sqlx::query(sql)
         .bind(&place.run)
@@ -74,26 +71,26 @@ pub(super) async fn open(
         })
     };
     let found = found.and_then(|rows| rows.iter().map(read).collect::<Result<Vec<_>, _>>());
-    let found = found
+    found
         .map_err(Fault::of("read the pins"))
-        .map_err(|fault| store.failed(fault))?;
-    Ok(fitting(found, i64::from(rows)))
+        .map_err(|fault| store.failed(fault))
 }
 
 /// The first pins of `rows` keys together, one pin at least.
-fn fitting(pins: Vec<Pin>, rows: i64) -> Vec<Pin> {
+pub(super) fn fitting(pins: &[Pin], rows: u32) -> &[Pin] {
     let mut sum = 0;
-    let fits = pins.into_iter().enumerate().take_while(|(at, pin)| {
+    let fits = pins.iter().take_while(|pin| {
         sum += pin.rows;
-        *at == 0 || sum <= rows
+        sum <= i64::from(rows)
     });
-    fits.map(|(_, pin)| pin).collect()
+    let count = fits.count().max(1).min(pins.len());
+    pins.get(..count).unwrap_or_default()
 }
 
 /// The pass that was begun last.
 pub(super) async fn last_pass(store: &mut Store, place: &Place) -> Result<i32, Error> {
     let sql = "SELECT coalesce(max(pass), 0) FROM tradewind.pin
-        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased";
+        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND NOT settled";
     let query = sqlx::query(sql)
         .bind(&place.run)
         .bind(&place.store)
@@ -107,20 +104,21 @@ pub(super) async fn last_pass(store: &mut Store, place: &Place) -> Result<i32, E
 }
 
 /// Cuts a pin in two.
-pub(super) async fn split(store: &mut Store, pin: i64) -> Result<(), Error> {
-    let half = |range: &str| {
-        format!(
-            "(SELECT jsonb_agg(jsonb_path_query_array(k.keys, '{range}', jsonb_build_object('half', whole.rows / 2))
-              ORDER BY k.place) FROM jsonb_array_elements(whole.keys) WITH ORDINALITY AS k (keys, place))"
-        )
+pub(super) async fn split(store: &mut Store, pin: i64, table: &Table) -> Result<(), Error> {
+    let packed = packed::array("whole", table);
+    let half = |from: &str, to: &str| {
+        let columns = (0..table.key.len())
+            .map(|at| format!("({packed})[{at} * rows + {from} : {at} * rows + {to}]"));
+        columns.collect::<Vec<_>>().join(" || ")
     };
     let sql = format!(
         "WITH whole AS (DELETE FROM tradewind.pin WHERE id = $1 AND rows > 1 RETURNING *)
-        INSERT INTO tradewind.pin (run, store, rule, first, rows, pass, keys)
-        SELECT run, store, rule, first, rows / 2, pass, {} FROM whole
-        UNION ALL SELECT run, store, rule, first + rows / 2, rows - rows / 2, pass, {} FROM whole",
-        half("$[0 to $half - 1]"),
-        half("$[$half to last]"),
+        INSERT INTO tradewind.pin (run, store, rule, first, rows, pass, {}, tids)
+        SELECT run, store, rule, first, rows / 2, pass, {}, tids[:rows / 2] FROM whole
+        UNION ALL SELECT run, store, rule, first + rows / 2, rows - rows / 2, pass, {}, tids[rows / 2 + 1:] FROM whole",
+        packed::column(table),
+        half("1", "rows / 2"),
+        half("rows / 2 + 1", "rows"),
     );
     let done = sqlx::query(AssertSqlSafe(sql))
         .bind(pin)
@@ -154,7 +152,8 @@ pub(super) async fn refuse(
     }
     let column = if blocked { "blocked" } else { "failed" };
     let sql = format!(
-        "WITH pin AS (DELETE FROM tradewind.pin WHERE id = ANY ($1) AND NOT erased RETURNING *)
+        "WITH pin AS (UPDATE tradewind.pin SET settled = true
+          WHERE id = ANY ($1) AND NOT erased AND NOT settled RETURNING *)
         INSERT INTO tradewind.ledger (run, store, rule, token, entry, {column})
         SELECT run, store, rule, $2, 'Row', rows FROM pin"
     );
@@ -171,17 +170,12 @@ pub(super) async fn refuse(
 
 /// Keeps the table's shape as it is until the transaction ends. Other programs read and write on.
 pub(super) async fn lock_table(connection: &mut PgConnection, table: &str) -> Result<(), Fault> {
-    let fault = Fault::of("lock the table against changes of its shape");
-    let immediate = sqlx::query("SET CONSTRAINTS ALL IMMEDIATE")
-        .execute(&mut *connection)
-        .await;
-    immediate.map_err(&fault)?;
     let lock = format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE");
-    sqlx::query(AssertSqlSafe(lock))
+    sqlx::raw_sql(AssertSqlSafe(lock))
         .execute(connection)
         .await
         .map(drop)
-        .map_err(fault)
+        .map_err(Fault::of("lock the table against changes of its shape"))
 }
 
 #[cfg(test)]
@@ -197,9 +191,9 @@ mod tests {
             };
             rows.iter().enumerate().map(pin).collect::<Vec<_>>()
         };
-        assert_eq!(fitting(pins(&[500, 500, 500]), 1000).len(), 2);
-        assert_eq!(fitting(pins(&[500, 500]), 999).len(), 1);
-        assert_eq!(fitting(pins(&[500]), 1).len(), 1);
-        assert_eq!(fitting(pins(&[]), 10).len(), 0);
+        assert_eq!(fitting(&pins(&[500, 500, 500]), 1000).len(), 2);
+        assert_eq!(fitting(&pins(&[500, 500]), 999).len(), 1);
+        assert_eq!(fitting(&pins(&[500]), 1).len(), 1);
+        assert_eq!(fitting(&pins(&[]), 10).len(), 0);
     }
 }

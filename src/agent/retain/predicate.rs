@@ -5,6 +5,7 @@
 
 use super::catalog::{Column, Table};
 use super::cutoff::Due;
+use super::holds::Holds;
 use super::statement::{Statement, Value};
 
 /// A rule's table, and which of its rows are due.
@@ -14,6 +15,13 @@ pub(super) struct Target<'a> {
     pub(super) table: &'a Table,
     /// Its due clocks.
     pub(super) due: &'a Due,
+    /// What is held of it.
+    pub(super) holds: &'a Holds,
+}
+
+/// Whether `alias`'s row is held: never null.
+pub(super) fn held(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
+    target.holds.condition(statement, alias, target.table)
 }
 
 /// Whether `alias`'s row is due: never null, so that its negation is safe. A clock that is null or infinite is
@@ -22,8 +30,9 @@ pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) ->
     let kind = target.table.kind.as_sql();
     let clock = format!("{alias}.{}", target.table.clock);
     let latest = statement.bind(Value::Text(target.due.latest.clone()));
-    let due =
-        format!("{clock} IS NOT NULL AND {clock} <= {latest}::text::{kind} AND isfinite({clock})");
+    let due = format!(
+        "{clock} IS NOT NULL AND {clock} OPERATOR(pg_catalog.<=) {latest}::text::{kind} AND pg_catalog.isfinite({clock})"
+    );
     if target.due.gaps.is_empty() {
         return format!("({due})");
     }
@@ -32,14 +41,14 @@ pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) ->
     let to = statement.bind(Value::Texts(to));
     format!(
         "({due} AND NOT EXISTS (SELECT FROM unnest({from}::text[]::{kind}[], {to}::text[]::{kind}[]) AS gap (a, b)
-          WHERE {clock} BETWEEN gap.a AND gap.b))"
+          WHERE gap.a OPERATOR(pg_catalog.<=) {clock} AND {clock} OPERATOR(pg_catalog.<=) gap.b))"
     )
 }
 
 /// Whether `alias`'s row has no clock.
 pub(super) fn clockless(alias: &str, table: &Table) -> String {
     let clock = format!("{alias}.{}", table.clock);
-    format!("({clock} IS NULL OR NOT isfinite({clock}))")
+    format!("({clock} IS NULL OR NOT pg_catalog.isfinite({clock}))")
 }
 
 /// Whether any row at all refers to `alias`'s row: of a table with a rule or without, of the same table or
@@ -49,17 +58,11 @@ pub(super) fn referenced(alias: &str, table: &Table) -> String {
         return "false".to_owned();
     }
     let exists = table.references.iter().map(|reference| {
-        let on = reference.columns.iter();
-        let on = on.map(|(child, parent)| format!("r.{child} = {alias}.{parent}"));
-        let mut on: Vec<String> = on.collect();
+        let mut on = reference.on("r", alias);
         if reference.oid == table.oid {
-            on.push(format!("NOT ({})", same_key("r", alias, table)));
+            on = format!("{on} AND NOT ({})", same_key("r", alias, table));
         }
-        format!(
-            "EXISTS (SELECT FROM {} AS r WHERE {})",
-            reference.name,
-            on.join(" AND ")
-        )
+        format!("EXISTS (SELECT FROM {} AS r WHERE {on})", reference.name)
     });
     format!("({})", exists.collect::<Vec<_>>().join(" OR "))
 }
@@ -69,14 +72,17 @@ pub(super) fn same_key(one: &str, other: &str, table: &Table) -> String {
     let same = table
         .key
         .iter()
-        .map(|Column { name, .. }| format!("{one}.{name} = {other}.{name}"));
+        .map(|Column { name, equals, .. }| format!("{one}.{name} {equals} {other}.{name}"));
     same.collect::<Vec<_>>().join(" AND ")
 }
 
 /// Whether `alias`'s row is the one that a list of keys calls `keys` (columns `k1`, `k2`, ...).
 pub(super) fn is_key(alias: &str, keys: &str, table: &Table) -> String {
     let names = table.key.iter().zip(1..);
-    let same = names.map(|(column, place)| format!("{alias}.{} = {keys}.k{place}", column.name));
+    let same = names.map(|(column, place)| {
+        let Column { name, equals, .. } = column;
+        format!("{alias}.{name} {equals} {keys}.k{place}")
+    });
     same.collect::<Vec<_>>().join(" AND ")
 }
 
@@ -91,9 +97,20 @@ pub(super) fn key_of(alias: &str, table: &Table) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::catalog::Reference;
+    use super::super::catalog::{Action, Link, Reference};
     use super::super::cutoff::ClockKind;
+    use super::super::holds::NONE;
     use super::*;
+
+    const EQUALS: &str = "OPERATOR(pg_catalog.=)";
+
+    fn link(child: &str, parent: &str) -> Link {
+        Link {
+            child: child.into(),
+            parent: parent.into(),
+            equals: "=".into(),
+        }
+    }
 
     pub(in super::super) fn table() -> Table {
         Table {
@@ -105,25 +122,31 @@ pub(super) mod tests {
                 Column {
                     name: "year".into(),
                     kind: "integer".into(),
+                    is_integer: true,
+                    equals: EQUALS.into(),
                 },
                 Column {
                     name: "no".into(),
                     kind: "character varying(9)".into(),
+                    is_integer: false,
+                    equals: EQUALS.into(),
                 },
             ],
+            has_places: true,
             references: vec![
                 Reference {
                     oid: 2,
                     name: "public.invoices".into(),
-                    columns: vec![
-                        ("o_year".into(), "year".into()),
-                        ("o_no".into(), "no".into()),
-                    ],
+                    links: vec![link("o_year", "year"), link("o_no", "no")],
+                    constraint: "invoices_order".into(),
+                    action: Action::Refuse,
                 },
                 Reference {
                     oid: 1,
                     name: r#"public."Or""ders""#.into(),
-                    columns: vec![("repeats_no".into(), "no".into())],
+                    links: vec![link("repeats_no", "no")],
+                    constraint: "repeats".into(),
+                    action: Action::Refuse,
                 },
             ],
             shape: String::new(),
@@ -134,7 +157,7 @@ pub(super) mod tests {
     fn every_reference_holds_a_row_back_but_not_its_own() {
         assert_eq!(
             referenced("t", &table()),
-            r#"(EXISTS (SELECT FROM public.invoices AS r WHERE r.o_year = t.year AND r.o_no = t.no) OR EXISTS (SELECT FROM public."Or""ders" AS r WHERE r.repeats_no = t.no AND NOT (r.year = t.year AND r.no = t.no)))"#
+            r#"(EXISTS (SELECT FROM public.invoices AS r WHERE t.year = r.o_year AND t.no = r.o_no) OR EXISTS (SELECT FROM public."Or""ders" AS r WHERE t.no = r.repeats_no AND NOT (r.year OPERATOR(pg_catalog.=) t.year AND r.no OPERATOR(pg_catalog.=) t.no)))"#
         );
         let alone = Table {
             references: vec![],
@@ -157,11 +180,12 @@ pub(super) mod tests {
             Target {
                 table: &table,
                 due: &set,
+                holds: &NONE,
             },
         );
         assert_eq!(
             text,
-            "(t.placed_at IS NOT NULL AND t.placed_at <= $1::text::timestamptz AND isfinite(t.placed_at))"
+            "(t.placed_at IS NOT NULL AND t.placed_at OPERATOR(pg_catalog.<=) $1::text::timestamptz AND pg_catalog.isfinite(t.placed_at))"
         );
         set.gaps
             .push(("2026-01-30T12:00:01Z".into(), "2026-01-30T23:59:59Z".into()));
@@ -171,6 +195,7 @@ pub(super) mod tests {
             Target {
                 table: &table,
                 due: &set,
+                holds: &NONE,
             },
         );
         assert!(

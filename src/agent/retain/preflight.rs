@@ -2,7 +2,7 @@
 //!
 //! In: a store's rules. Out: a [`Plan`] for it, or everything that is wrong at once. Reads only.
 
-use super::catalog::{self, Table};
+use super::catalog::{self, Action, Reference, Table};
 use super::error::Error;
 use super::grants::Grants;
 use super::order;
@@ -37,7 +37,7 @@ pub(super) async fn plan(
     let mut steps: Vec<Step> = Vec::new();
     let mut grants = Grants::default();
     for rule in &rules.rules {
-        let found = catalog::table(&mut store.connection, rule, &mut grants).await;
+        let found = catalog::table(store, rule, &mut grants).await;
         match found.map_err(|fault| store.failed(fault))? {
             Ok(table) => match steps.iter().find(|step| step.table.oid == table.oid) {
                 Some(other) => refusals.push(Refusal::SameTable {
@@ -52,6 +52,9 @@ pub(super) async fn plan(
             },
             Err(refusal) => refusals.push(refusal),
         }
+    }
+    if refusals.is_empty() {
+        refusals.extend(cascades(&steps));
     }
     let books = grants.check_books(&mut store.connection).await;
     let role = books.map_err(|fault| store.failed(fault))?;
@@ -85,6 +88,24 @@ pub(super) async fn plan(
         tracing::error!(store = store.name, reason = refusal.reason(), "{refusal}");
     }
     Ok(Err(refusals))
+}
+
+/// Foreign keys whose action reaches a table that no rule of the store speaks of.
+fn cascades(steps: &[Step]) -> Vec<Refusal> {
+    let ruled = |oid| steps.iter().any(|step| step.table.oid == oid);
+    let reaches = |step: &Step| {
+        let references = step.table.references.iter();
+        let reaching = references
+            .filter(|reference| reference.action != Action::Refuse && !ruled(reference.oid));
+        let refusal = |reference: &Reference| Refusal::Cascade {
+            rule: step.rule.name.clone(),
+            child: reference.name.clone(),
+            constraint: reference.constraint.clone(),
+            action: reference.action.as_sql(),
+        };
+        reaching.map(refusal).collect::<Vec<_>>()
+    };
+    steps.iter().flat_map(reaches).collect()
 }
 
 /// Children before parents.

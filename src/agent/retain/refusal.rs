@@ -101,6 +101,20 @@ pub(super) enum Refusal {
         /// Its type.
         found: String,
     },
+    /// A foreign key would erase or change rows that no rule speaks of.
+    #[error(
+        "rule `{rule}`: constraint {constraint} ({action}) reaches {child}, which has no rule: write a rule for {child}, or make it ON DELETE RESTRICT"
+    )]
+    Cascade {
+        /// The rule.
+        rule: String,
+        /// The table that refers.
+        child: String,
+        /// The constraint, quoted.
+        constraint: String,
+        /// What it does.
+        action: &'static str,
+    },
     /// Two rules over one table: no row would have one erase-by date.
     #[error("rules `{rule}` and `{other}` name the same table {table}: keep one of them")]
     SameTable {
@@ -143,6 +157,7 @@ impl Refusal {
             Self::NoPrimaryKey { .. } => "NoPrimaryKey",
             Self::ClockMissing { .. } => "ClockMissing",
             Self::ClockWrongType { .. } => "ClockWrongType",
+            Self::Cascade { .. } => "CascadeWithoutRule",
             Self::SameTable { .. } => "SameTable",
             Self::Circle { .. } => "Circle",
             Self::GrantsMissing { .. } => "GrantsMissing",

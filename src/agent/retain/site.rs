@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::books::{Pinned, Run};
 use super::cutoff::Due;
+use super::holds::NONE;
 use super::predicate::Target;
 use super::preflight::{Plan, Step};
 use super::store::Store;
@@ -17,6 +18,19 @@ pub(super) struct Site {
     pub(super) plan: Plan,
     /// The run and what it pinned; absent before it began.
     pub(super) work: Option<Work>,
+}
+
+/// All tables of all stores in one digest, with the rules that name them.
+pub(super) fn shape(sites: &[Site]) -> String {
+    use sha2::{Digest, Sha256};
+    let steps = sites.iter().flat_map(|site| &site.plan.steps);
+    let mut steps: Vec<&Step> = steps.collect();
+    steps.sort_by_key(|step| step.rule.position);
+    let mut digest = Sha256::new();
+    for step in steps {
+        digest.update(format!("{}\n{}\n", step.rule.name, step.table.shape));
+    }
+    format!("sha256-{}", hex::encode(digest.finalize()))
 }
 
 /// A run under way.
@@ -40,6 +54,7 @@ impl Work {
         self.due(step).map(|due| Target {
             table: &step.table,
             due,
+            holds: &NONE,
         })
     }
 }

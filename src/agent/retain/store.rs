@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{ConnectOptions, Connection, Postgres, Row, Transaction};
 
 use super::error::Error;
 use super::fault::{Fault, Trouble};
@@ -34,6 +34,45 @@ SELECT set_config(s.name, v.value, false) FROM pg_settings AS s JOIN (VALUES
   ('intervalstyle', 'postgres'), ('bytea_output', 'hex'), ('default_transaction_read_only', $1)
 ) AS v (name, value) ON lower(s.name) = v.name";
 
+/// Where unqualified names are looked up: nothing that the database's own users made is reached by accident.
+const STRICT: &str = "SET search_path = pg_catalog, pg_temp";
+
+/// Policies that hide rows make a statement fail instead of hiding them.
+const SECURE: &str = "SET row_security = off";
+
+/// What a batch begins with, each time: behind a pooler no session setting outlasts a transaction. A commit need
+/// not wait for the disk: rows and books are lost together or not at all, and the run's end waits for both.
+const BATCH: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ;
+SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_security = off;
+SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_timeout = '5s';
+SET LOCAL idle_in_transaction_session_timeout = '1min'; SET LOCAL synchronous_commit = off;
+SET CONSTRAINTS ALL IMMEDIATE";
+
+/// What a transaction that reads whole tables begins with. Keys of a few million due rows are sorted in memory.
+const READ: &str = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_security = off;
+SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+SELECT set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 67108864) / 1024 || 'kB', true)";
+
+/// The role's own search path.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SearchPath {
+    /// As it was set.
+    pub(super) setting: String,
+    /// The schemas that there are, the server's own included.
+    pub(super) schemas: Vec<String>,
+}
+
+impl SearchPath {
+    /// The path for a statement that fires the tables' own triggers: these find what they would find otherwise,
+    /// after the server's own.
+    pub(super) fn behind_the_server(&self) -> String {
+        if self.setting.trim().is_empty() {
+            return "pg_catalog, pg_temp".to_owned();
+        }
+        format!("pg_catalog, {}, pg_temp", self.setting)
+    }
+}
+
 /// What the session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -50,6 +89,8 @@ pub(super) struct Store {
     pub(super) name: String,
     /// The session.
     pub(super) connection: PgConnection,
+    /// The role's own search path; the session does not use it.
+    pub(super) path: SearchPath,
 }
 
 impl Store {
@@ -86,7 +127,9 @@ impl Store {
         let mut store = Self {
             name: name.to_owned(),
             connection: connected?,
+            path: SearchPath::default(),
         };
+        store.secure().await.map_err(unreachable)?;
         let read_only = if purpose == Purpose::Read {
             "on"
         } else {
@@ -99,6 +142,49 @@ impl Store {
         set.map_err(Fault::of("set up the session"))
             .map_err(unreachable)?;
         Ok(store)
+    }
+
+    /// Looks up the role's search path and leaves it; turns row security off.
+    async fn secure(&mut self) -> Result<(), Fault> {
+        let fault = Fault::of("set up the session");
+        let connection = &mut self.connection;
+        let shown = sqlx::query("SHOW search_path").fetch_one(&mut *connection);
+        self.path.setting = shown.await.and_then(|row| row.try_get(0)).map_err(&fault)?;
+        let schemas = "SELECT pg_catalog.current_schemas(true)::pg_catalog.text[]";
+        let schemas = sqlx::query(schemas).fetch_one(&mut *connection);
+        self.path.schemas = schemas
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(&fault)?;
+        for sql in [STRICT, SECURE] {
+            let done = sqlx::query(sql).execute(&mut *connection).await;
+            done.map_err(&fault)?;
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction in which a batch is erased.
+    pub(super) async fn begin_batch(&mut self) -> Result<Transaction<'_, Postgres>, Fault> {
+        let begun = self.connection.begin_with(BATCH).await;
+        begun.map_err(Fault::of("begin a batch"))
+    }
+
+    /// Begins a transaction that sees one state of the world and may read whole tables: it takes as long as it
+    /// takes, and locks nobody out meanwhile. The server refuses every write in one to read.
+    pub(super) async fn begin_snapshot(
+        &mut self,
+        purpose: Purpose,
+    ) -> Result<Transaction<'_, Postgres>, Fault> {
+        let fault = Fault::of("open a snapshot");
+        let begin = match purpose {
+            Purpose::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Purpose::Write => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        };
+        let begun = self.connection.begin_with(begin).await;
+        let mut transaction = begun.map_err(&fault)?;
+        let set = sqlx::raw_sql(READ).execute(&mut *transaction).await;
+        set.map_err(fault)?;
+        Ok(transaction)
     }
 
     /// Takes the lock that keeps two runs of a policy over one store apart; held until the session ends.

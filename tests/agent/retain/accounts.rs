@@ -75,8 +75,8 @@ async fn what_others_delete_move_and_bring_is_told_apart() {
     let ran = running.finish().await;
     let rule = ran.expect("Done").rule("events").clone();
     assert_eq!(
-        (rule.due, rule.erased, rule.gone),
-        (2000, 1987, 13),
+        (rule.due, rule.erased, rule.gone, rule.late),
+        (2000, 1987, 13, 10),
         "{rule:?}"
     );
     assert_eq!(

@@ -13,18 +13,21 @@ async fn parents_wait_for_children_of_every_kind() {
         INSERT INTO ruled SELECT i, 'k' || i, i, '2000-01-01' FROM generate_series(1, 20) AS i;
         INSERT INTO ruled SELECT i, 'k' || i, i, now() FROM generate_series(21, 25) AS i;
         INSERT INTO ruled VALUES (26, 'k26', 26, NULL), (27, 'k27', NULL, '2000-01-01');
-        -- without a rule, and with actions that would change it silently
-        CREATE TABLE cascades (id int PRIMARY KEY, pa int, pb text, FOREIGN KEY (pa, pb) REFERENCES parent ON DELETE CASCADE);
+        -- with rules and not due, and with actions that would change it silently
+        CREATE TABLE cascades (id int PRIMARY KEY, pa int, pb text, at date DEFAULT now(), FOREIGN KEY (pa, pb) REFERENCES parent ON DELETE CASCADE);
         INSERT INTO cascades VALUES (1, 31, 'k31'), (2, 32, 'k32'), (3, 33, NULL);
-        CREATE TABLE nulls (id int PRIMARY KEY, pa int, pb text, FOREIGN KEY (pa, pb) REFERENCES parent ON DELETE SET NULL);
+        CREATE TABLE nulls (id int PRIMARY KEY, pa int, pb text, at date, FOREIGN KEY (pa, pb) REFERENCES parent ON DELETE SET NULL);
         INSERT INTO nulls VALUES (1, 41, 'k41');
+        -- without a rule
         CREATE TABLE deferred (id int PRIMARY KEY, pa int, pb text,
           FOREIGN KEY (pa, pb) REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
         INSERT INTO deferred VALUES (1, 51, 'k51')",
     )
     .await
     .rule("parent", "at", "P1Y")
-    .rule("ruled", "at", "P1Y");
+    .rule("ruled", "at", "P1Y")
+    .rule("cascades", "at", "P1Y")
+    .rule("nulls", "at", "P1Y");
     let untouched = ["cascades", "nulls", "deferred"];
     let before = world.dump(&untouched).await;
     let ran = world.run().await;
@@ -130,13 +133,14 @@ async fn a_child_that_arrives_during_the_batch_is_never_cascaded_away() {
     let mut world = World::new(
         "par_race",
         "CREATE TABLE parent (id int PRIMARY KEY, at date);
-        CREATE TABLE child (id serial PRIMARY KEY, p int REFERENCES parent ON DELETE CASCADE);
+        CREATE TABLE child (id serial PRIMARY KEY, p int REFERENCES parent ON DELETE CASCADE, at date DEFAULT now());
         INSERT INTO parent SELECT i, '2000-01-01' FROM generate_series(1, 50) AS i;
         CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$;
         CREATE TRIGGER pause BEFORE DELETE ON parent FOR EACH STATEMENT EXECUTE FUNCTION pause()",
     )
     .await
-    .rule("parent", "at", "P1Y");
+    .rule("parent", "at", "P1Y")
+    .rule("child", "at", "P1Y");
     world.set("batchRows", 100);
     let running = world.start("one");
     // The statement's snapshot is taken before the trigger sleeps.

@@ -1,0 +1,111 @@
+//! Holds: which rows of a table must stay, whatever is due.
+//!
+//! In: the hold tables in the schema of the books. Out: [`Holds`], and their condition as SQL. Reads only; holds are
+//! written by `tradewind.open_hold` and `tradewind.release_hold`.
+
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+
+use super::catalog::Table;
+use super::fault::Fault;
+use super::statement::{Statement, Value};
+
+/// What is held of a table: nothing, single values of some columns, or all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Holds {
+    /// Whether every row is held.
+    whole: bool,
+    /// Columns by which rows are held.
+    columns: Vec<Column>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Column {
+    /// As the hold has it.
+    name: String,
+    /// Quoted.
+    quoted: String,
+    /// Its type as SQL writes it.
+    kind: String,
+}
+
+/// No hold at all.
+pub(super) static NONE: Holds = Holds {
+    whole: false,
+    columns: Vec::new(),
+};
+
+/// A hold names a column that is not there, or is another one by now: nobody can say which rows it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unclear;
+
+/// The holds on table `$1` with the oid `$3`, as JSON: for each column its name, and if it is clear which one that
+/// is, the column quoted and its type; nulls stand for the whole table.
+pub(super) const HOLDS: &str = "
+SELECT jsonb_agg(DISTINCT jsonb_build_array(s.attname, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod)))
+FROM tradewind.held AS s
+LEFT JOIN pg_attribute AS a ON a.attrelid = $3::bigint::oid AND a.attname = s.attname AND NOT a.attisdropped
+  AND (a.attnum = s.attnum OR s.oid <> $3::bigint::oid)
+WHERE s.relation IS NULL OR s.relation = $1 OR s.oid = $3::bigint::oid";
+
+type Found = Option<sqlx::types::Json<Vec<(Option<String>, Option<String>, Option<String>)>>>;
+
+/// From what [`HOLDS`] answers.
+pub(super) fn read(found: Found) -> Result<Holds, Unclear> {
+    let mut holds = Holds::default();
+    for row in found.map(|found| found.0).unwrap_or_default() {
+        match row {
+            (None, ..) => holds.whole = true,
+            (Some(name), Some(quoted), Some(kind)) => {
+                holds.columns.push(Column { name, quoted, kind });
+            }
+            _ => return Err(Unclear),
+        }
+    }
+    Ok(holds)
+}
+
+/// The holds on a table, where there are books at all.
+pub(super) async fn on(
+    connection: &mut PgConnection,
+    table: &Table,
+) -> Result<Result<Holds, Unclear>, Fault> {
+    let fault = Fault::of("read the holds");
+    let exists = sqlx::query("SELECT to_regclass('tradewind.held') IS NOT NULL");
+    let exists = exists.fetch_one(&mut *connection).await;
+    if !exists.and_then(|row| row.try_get(0)).map_err(&fault)? {
+        return Ok(Ok(NONE.clone()));
+    }
+    // $2 is not used here.
+    let query = sqlx::query(AssertSqlSafe(format!("SELECT ({HOLDS}) WHERE $2 = ''")));
+    let query = query.bind(&table.name).bind("").bind(table.oid);
+    let row = query.fetch_one(connection).await;
+    let found: Found = row.and_then(|row| row.try_get(0)).map_err(fault)?;
+    Ok(read(found))
+}
+
+impl Holds {
+    /// Whether `alias`'s row is held: never null.
+    pub(super) fn condition(&self, sql: &mut Statement, alias: &str, table: &Table) -> String {
+        if self.whole {
+            return "true".to_owned();
+        }
+        let ways: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| {
+                let name = sql.bind(Value::Text(column.name.clone()));
+                let relation = sql.bind(Value::Text(table.name.clone()));
+                let oid = sql.bind(Value::Number(table.oid));
+                let Column { quoted, kind, .. } = column;
+                format!(
+                    "{alias}.{quoted} = ANY (ARRAY(SELECT s.value::{kind} FROM tradewind.held AS s
+                      WHERE s.attname = {name}::text AND (s.relation = {relation} OR s.oid = {oid}::bigint::oid)))"
+                )
+            })
+            .collect();
+        if ways.is_empty() {
+            return "false".to_owned();
+        }
+        format!("coalesce({}, false)", ways.join(" OR "))
+    }
+}

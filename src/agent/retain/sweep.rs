@@ -1,0 +1,125 @@
+//! The quick statement: deletes pinned rows where they lay when they were pinned, and is right only if those
+//! were exactly the pinned rows, all of them. Otherwise nothing of it may stay, and the careful statement of
+//! `batch` judges row by row.
+//!
+//! In: a target, some pins. Out: SQL. Pure.
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::batch::{Batch, Judged};
+use super::packed;
+use super::predicate::{self, Target};
+use super::statement::{Statement, Value};
+
+/// What the statement answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Swept {
+    /// Whether it deleted the pinned rows and no other.
+    pub(super) exact: bool,
+    /// So many.
+    pub(super) erased: i64,
+}
+
+impl Swept {
+    /// From the statement's row.
+    pub(super) fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            exact: row.try_get(0)?,
+            erased: row.try_get(1)?,
+        })
+    }
+
+    /// All were erased; `None` when it was not exact.
+    pub(super) fn judged(self) -> Option<Judged> {
+        self.exact.then(|| Judged {
+            erased: self.erased,
+            ..Judged::default()
+        })
+    }
+}
+
+/// Whether a table's rows can be found by their place. Rows that refer to each other need several passes.
+pub(super) fn fits(target: Target<'_>) -> bool {
+    target.table.has_places && !target.table.refers_to_itself()
+}
+
+/// The statement; like the careful one, for a REPEATABLE READ transaction.
+pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
+    let mut sql = Statement::default();
+    let table = target.table;
+    let pins = sql.bind(Value::Numbers(batch.pins.clone()));
+    let due = predicate::due(&mut sql, "t", target);
+    let held = predicate::held(&mut sql, "t", target);
+    let [run, store, rule] = batch.place.bind(&mut sql);
+    let pass = sql.bind(Value::Number(i64::from(batch.pass)));
+    let token = sql.bind(Value::Number(batch.token));
+    let array = packed::array("p", table);
+    let (deleted, pinned) = (deleted_keys(target), pinned_keys(target));
+    sql.push(&format!(
+        "WITH pins AS MATERIALIZED (
+  SELECT p.* FROM tradewind.pin AS p WHERE p.id = ANY ({pins}) AND NOT p.erased AND NOT p.settled
+), deleted AS (
+  DELETE FROM {} AS t WHERE t.ctid = ANY (ARRAY(SELECT pg_catalog.unnest(p.tids) FROM pins AS p)) AND {due} AND NOT {held} AND NOT {}
+  RETURNING {}
+), exact AS MATERIALIZED (
+  SELECT coalesce({} OPERATOR(pg_catalog.=) {}, false) AS yes, (SELECT count(*) FROM deleted) AS rows
+), whole AS (
+  UPDATE tradewind.pin AS p SET erased = true, pass = {pass} FROM exact WHERE exact.yes AND p.id = ANY ({pins})
+), noted AS (
+  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, keys_sha256)
+  SELECT {run}, {store}, {rule}, {token}, 'Batch', rows,
+    (SELECT sha256(string_agg(pg_catalog.array_send({array}), '' ORDER BY p.first, p.id)) FROM pins AS p)
+  FROM exact WHERE yes
+)
+SELECT yes, rows FROM exact",
+        table.name,
+        predicate::referenced("t", table),
+        deleted,
+        sorted(target, "deleted"),
+        sorted(target, &format!("({pinned}) AS pinned")),
+    ));
+    sql
+}
+
+/// The order in which packed keys are compared: any will do that is the same for both sides, bytes are quickest.
+fn collation(target: Target<'_>) -> &'static str {
+    if target.table.packs_integers() {
+        ""
+    } else {
+        " COLLATE \"C\""
+    }
+}
+
+/// The keys of deleted rows, as a pin packs them.
+fn deleted_keys(target: Target<'_>) -> String {
+    let (kind, collate) = (packed::kind(target.table), collation(target));
+    let keys = target.table.key.iter().zip(1..);
+    let keys =
+        keys.map(|(column, place)| format!("t.{}::{kind}{collate} AS c{place}", column.name));
+    keys.collect::<Vec<_>>().join(", ")
+}
+
+/// The keys of the pins. One key column's array is unpacked by the plainest means: it is the most frequent case,
+/// and twice as quick.
+fn pinned_keys(target: Target<'_>) -> String {
+    let (table, collate) = (target.table, collation(target));
+    if table.key.len() == 1 {
+        let array = packed::array("p", table);
+        return format!("SELECT pg_catalog.unnest({array}){collate} AS c1 FROM pins AS p");
+    }
+    let columns = packed::each(table, |place| format!("k.c{place}{collate} AS c{place}"));
+    let rows = packed::rows("p", "k", table);
+    format!("SELECT {columns} FROM pins AS p, {rows}")
+}
+
+/// All keys of some rows in one array, in order.
+fn sorted(target: Target<'_>, rows: &str) -> String {
+    let columns = packed::each(target.table, |place| format!("c{place}"));
+    let value = if target.table.key.len() == 1 {
+        columns.clone()
+    } else {
+        format!("ROW({columns})")
+    };
+    format!("(SELECT pg_catalog.array_agg({value} ORDER BY {columns}) FROM {rows})")
+}

@@ -1,0 +1,460 @@
+//! Random schemas, rules, holds and kills, against a naive answer in SQL: which rows go, and every term of the sum.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use futures::StreamExt as _;
+use serde_json::json;
+
+use super::world::{Ran, World, access, assert_balanced};
+
+const CASES: u64 = 200;
+const AT_ONCE: usize = 3;
+
+/// Numbers from a seed (SplitMix64): the same case for the same seed, on every machine.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % sides
+    }
+
+    fn percent(&mut self, chance: u64) -> bool {
+        self.roll(100) < chance
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[usize::try_from(self.roll(from.len() as u64)).unwrap()]
+    }
+}
+
+/// The types that keys are made of; two of them for a composite key.
+const KEYS: [&[&str]; 9] = [
+    &["bigint"],
+    &["int"],
+    &["smallint"],
+    &["text"],
+    &["uuid"],
+    &["numeric"],
+    &["char(6)"],
+    &["int", "text"],
+    &["varchar(9)", "date"],
+];
+
+const CLOCKS: [&str; 3] = ["date", "timestamp", "timestamptz"];
+
+const NAMES: [&str; 8] = [
+    "orders", "Or ders", "select", "a\"b", "x'; --", "straße", "$1", "UPPER",
+];
+
+struct Table {
+    name: String,
+    key: &'static [&'static str],
+    ruled: bool,
+    rows: u64,
+    /// Tables that it refers to.
+    parents: Vec<(usize, &'static str)>,
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A column of the n-th row's key, as text.
+fn key_text(kind: &str, n: u64) -> String {
+    match kind {
+        "text" => format!("k'{n}\\ \"{}", n % 3),
+        "uuid" => format!("00000000-0000-0000-0000-{n:012}"),
+        "numeric" => format!("{n}.50"),
+        "char(6)" => format!("c{n}"),
+        "varchar(9)" => format!("v {n}"),
+        "date" => format!("2020-01-{:02}", 1 + n % 28),
+        _ => n.to_string(),
+    }
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// One case: what there is, what is asked, and what should come of it.
+struct Case {
+    schema: String,
+    tables: Vec<Table>,
+    /// Table, and the values of its first key column; all rows where there are none.
+    holds: Vec<(usize, Vec<String>)>,
+    sql: String,
+}
+
+impl Case {
+    fn new(schema: &str, dice: &mut Dice) -> Self {
+        let mut tables: Vec<Table> = Vec::new();
+        for at in 0..=dice.roll(4) {
+            let at = usize::try_from(at).unwrap();
+            let ruled = at == 0 || dice.percent(80);
+            let mut parents = Vec::new();
+            for parent in 0..at {
+                if dice.percent(60) {
+                    let actions: &[&str] = if ruled {
+                        &[
+                            "",
+                            "ON DELETE CASCADE",
+                            "ON DELETE SET NULL",
+                            "ON DELETE RESTRICT",
+                            "DEFERRABLE INITIALLY DEFERRED",
+                        ]
+                    } else {
+                        &["", "ON DELETE RESTRICT"]
+                    };
+                    parents.push((parent, dice.pick(actions)));
+                }
+            }
+            if dice.percent(30) {
+                parents.push((at, ""));
+            }
+            tables.push(Table {
+                name: format!("{}{at}", dice.pick(&NAMES)),
+                key: dice.pick(&KEYS),
+                ruled,
+                rows: dice.roll(60),
+                parents,
+            });
+        }
+        let mut case = Self {
+            schema: schema.to_owned(),
+            tables,
+            holds: Vec::new(),
+            sql: format!("CREATE SCHEMA {schema};\n"),
+        };
+        for at in 0..case.tables.len() {
+            case.create(at, dice);
+            let table = &case.tables[at];
+            if dice.percent(35) {
+                let values = (0..dice.roll(6)).map(|_| key_text(table.key[0], 1 + dice.roll(60)));
+                let values: Vec<String> = values.collect();
+                if !values.is_empty() || dice.percent(30) {
+                    case.holds.push((at, values));
+                }
+            }
+        }
+        case
+    }
+
+    fn name(&self, at: usize) -> String {
+        format!("{}.{}", self.schema, quoted(&self.tables[at].name))
+    }
+
+    fn create(&mut self, at: usize, dice: &mut Dice) {
+        let table = &self.tables[at];
+        let clock = dice.pick(&CLOCKS);
+        let mut columns = vec![format!("\"at\" {clock}")];
+        for (place, kind) in table.key.iter().enumerate() {
+            columns.push(format!("\"Key {place}\" {kind} NOT NULL"));
+        }
+        for (nth, (parent, action)) in table.parents.iter().enumerate() {
+            let kinds = self.tables[*parent].key;
+            let own = (0..kinds.len()).map(|place| format!("f{nth}_{place}"));
+            let own = own.collect::<Vec<_>>();
+            columns.extend(
+                own.iter()
+                    .zip(kinds)
+                    .map(|(name, kind)| format!("{name} {kind}")),
+            );
+            columns.push(format!(
+                "FOREIGN KEY ({}) REFERENCES {} {action}",
+                own.join(", "),
+                self.name(*parent)
+            ));
+        }
+        let keys = (0..table.key.len()).map(|place| format!("\"Key {place}\""));
+        columns.push(format!(
+            "PRIMARY KEY ({})",
+            keys.collect::<Vec<_>>().join(", ")
+        ));
+        let mut sql = format!("CREATE TABLE {} ({});\n", self.name(at), columns.join(", "));
+        // Deferred: a row may refer to itself.
+        for row in 1..=table.rows {
+            let at_clock = match dice.roll(10) {
+                0 => "NULL".to_owned(),
+                1 => literal(dice.pick(&["infinity", "-infinity"])),
+                2..=4 => "now()".to_owned(),
+                _ => literal(&format!("200{}-02-0{}", dice.roll(10), 1 + dice.roll(9))),
+            };
+            let mut values = vec![at_clock];
+            values.extend(table.key.iter().map(|kind| literal(&key_text(kind, row))));
+            for (parent, _) in &table.parents {
+                let other = &self.tables[*parent];
+                // To itself or to an older row: no circle.
+                let most = if *parent == at { row } else { other.rows };
+                let to = (most > 0 && dice.percent(50)).then(|| 1 + dice.roll(most));
+                values.extend(
+                    other.key.iter().map(|kind| {
+                        to.map_or("NULL".to_owned(), |to| literal(&key_text(kind, to)))
+                    }),
+                );
+            }
+            writeln!(
+                sql,
+                "INSERT INTO {} VALUES ({});",
+                self.name(at),
+                values.join(", ")
+            )
+            .unwrap();
+        }
+        self.sql.push_str(&sql);
+    }
+
+    /// Rights: to whole tables, or to single columns, as little as retention needs.
+    fn grants(&self, role: &str, sparing: bool) -> String {
+        let mut sql = format!("GRANT USAGE ON SCHEMA {} TO {role};", self.schema);
+        for (at, table) in self.tables.iter().enumerate() {
+            let mut columns: Vec<String> = (0..table.key.len())
+                .map(|place| format!("\"Key {place}\""))
+                .collect();
+            columns.push("\"at\"".to_owned());
+            for (nth, (parent, _)) in table.parents.iter().enumerate() {
+                columns.extend(
+                    (0..self.tables[*parent].key.len()).map(|place| format!("f{nth}_{place}")),
+                );
+            }
+            let columns = if sparing {
+                format!("({})", columns.join(", "))
+            } else {
+                String::new()
+            };
+            write!(
+                sql,
+                "GRANT DELETE, SELECT {columns} ON {} TO {role};",
+                self.name(at)
+            )
+            .unwrap();
+        }
+        sql
+    }
+
+    fn open_holds(&self) -> String {
+        let open = self.holds.iter().enumerate().map(|(nth, (at, values))| {
+            let table = format!("{}.{}", self.schema, self.tables[*at].name);
+            let scope = if values.is_empty() {
+                json!([{"table": table}])
+            } else {
+                json!([{"table": table, "column": "Key 0", "values": values}])
+            };
+            format!(
+                "SELECT tradewind.open_hold('{}-{nth}', 'g', 'ann', NULL, {}::jsonb);",
+                self.schema,
+                literal(&scope.to_string())
+            )
+        });
+        open.collect()
+    }
+
+    /// Row by row and round by round: a row stays when it is not due, or held, or a row that stays refers to it.
+    fn oracle(&self) -> String {
+        let mark = format!("{}.mark", self.schema);
+        let mut sql = format!(
+            "CREATE TABLE {mark} (t int, k text, due boolean, held boolean, stays boolean);\n"
+        );
+        let key = |at: usize, alias: &str| {
+            let keys = (0..self.tables[at].key.len())
+                .map(|place| format!("{alias}.\"Key {place}\"::text"));
+            format!("concat_ws('|', {})", keys.collect::<Vec<_>>().join(", "))
+        };
+        for (at, table) in self.tables.iter().enumerate() {
+            let held = self
+                .holds
+                .iter()
+                .filter(|(held, _)| *held == at)
+                .map(|(_, values)| {
+                    let kind = table.key[0];
+                    let values = values
+                        .iter()
+                        .map(|value| format!("{}::{kind}", literal(value)));
+                    let values = values.collect::<Vec<_>>();
+                    if values.is_empty() {
+                        "true".to_owned()
+                    } else {
+                        format!("x.\"Key 0\" IN ({})", values.join(", "))
+                    }
+                });
+            let held = held
+                .chain(["false".to_owned()])
+                .collect::<Vec<_>>()
+                .join(" OR ");
+            writeln!(
+                sql,
+                "INSERT INTO {mark} SELECT {at}, {}, {} AND coalesce(x.at < '2015-01-01' AND isfinite(x.at), false), {held} FROM {} AS x;",
+                key(at, "x"), table.ruled, self.name(at)
+            ).unwrap();
+        }
+        writeln!(sql, "UPDATE {mark} SET stays = NOT due OR held;").unwrap();
+        let mut rounds = String::new();
+        for (at, table) in self.tables.iter().enumerate() {
+            for (nth, (parent, _)) in table.parents.iter().enumerate() {
+                let columns = (0..self.tables[*parent].key.len())
+                    .map(|place| format!("c.f{nth}_{place}::text"));
+                write!(
+                    rounds,
+                    "UPDATE {mark} AS p SET stays = true FROM {} AS c JOIN {mark} AS m ON m.t = {at} AND m.k = {}
+                      WHERE m.stays AND NOT p.stays AND p.t = {parent} AND c.f{nth}_0 IS NOT NULL AND p.k = concat_ws('|', {})
+                        AND NOT (m.t = p.t AND m.k = p.k);
+                    GET DIAGNOSTICS n = ROW_COUNT; total := total + n;\n",
+                    self.name(at), key(at, "c"), columns.collect::<Vec<_>>().join(", ")
+                ).unwrap();
+            }
+        }
+        writeln!(sql, "DO $$ DECLARE n int; total int; BEGIN LOOP total := 0; {rounds} EXIT WHEN total = 0; END LOOP; END $$;").unwrap();
+        sql
+    }
+
+    /// A line for each table: what the oracle says of its numbers.
+    fn expected_sql(&self) -> String {
+        format!(
+            "SELECT t, count(*), count(*) FILTER (WHERE due), count(*) FILTER (WHERE NOT stays), count(*) FILTER (WHERE due AND held),
+              count(*) FILTER (WHERE due AND stays AND NOT held) FROM {}.mark GROUP BY t ORDER BY t",
+            self.schema
+        )
+    }
+
+    fn kept_sql(&self) -> String {
+        let kept = format!(
+            "SELECT t, string_agg(k, ' ' ORDER BY k COLLATE \"C\") FROM {}.mark WHERE stays GROUP BY t ORDER BY t",
+            self.schema
+        );
+        kept
+    }
+
+    fn there_sql(&self) -> String {
+        let tables = self.tables.iter().enumerate().map(|(at, table)| {
+            let keys = (0..table.key.len()).map(|place| format!("x.\"Key {place}\"::text"));
+            format!(
+                "SELECT {at} AS t, concat_ws('|', {}) AS k FROM {} AS x",
+                keys.collect::<Vec<_>>().join(", "),
+                self.name(at)
+            )
+        });
+        let all = tables.collect::<Vec<_>>().join(" UNION ALL ");
+        format!(
+            "SELECT t, string_agg(k, ' ' ORDER BY k COLLATE \"C\") FROM ({all}) AS r GROUP BY t ORDER BY t"
+        )
+    }
+
+    fn task(&self, world: &mut World, dice: &mut Dice) {
+        world.set("policy", self.schema.clone());
+        world.set("batchRows", 1 + dice.roll(40));
+        let url = world.dir.path().join("url");
+        let rules = self.tables.iter().enumerate().filter(|(_, table)| table.ruled).map(|(at, table)| {
+            json!({"name": format!("r{at}"), "store": "orders", "url": url, "table": format!("{}.{}", self.schema, table.name),
+                "clock": "at", "after": "P5Y"})
+        });
+        world.set("rules", rules.collect::<Vec<_>>());
+    }
+
+    /// Every rule's numbers as the oracle has them.
+    fn check(&self, ran: &Ran, expected: &str, done: bool) {
+        assert_balanced(&ran.body().rules);
+        for (at, table) in self
+            .tables
+            .iter()
+            .enumerate()
+            .filter(|(_, table)| table.ruled)
+        {
+            let rule = ran.rule(&format!("r{at}"));
+            let went = if done { rule.erased } else { rule.remaining };
+            let line = format!(
+                "{at}|{}|{}|{went}|{}|{}",
+                rule.rows, rule.due, rule.held, rule.blocked
+            );
+            let found = expected.lines().any(|expected| expected == line);
+            assert!(found || table.rows == 0, "{line} in\n{expected}\n{rule:?}");
+            assert_eq!((rule.gone, rule.failed, rule.late), (0, 0, 0), "{rule:?}");
+        }
+    }
+}
+
+async fn case(seed: u64, nth: u64, url: &str) {
+    let mut dice = Dice(seed.wrapping_add(nth.wrapping_mul(0x00D1_5EA5_E000)));
+    let case = Case::new(&format!("case_{nth}"), &mut dice);
+    println!(
+        "-- case {nth} of seed {seed}: {} holds\n{}",
+        case.holds.len(),
+        case.sql
+    );
+    let mut world = World::of("oracle", "oracle_retain", url);
+    world.sql(&case.sql).await;
+    world.sql(&case.oracle()).await;
+    world.sql(&case.grants(&world.role, dice.percent(30))).await;
+    if !case.holds.is_empty() {
+        world.sql(&case.open_holds()).await;
+    }
+    case.task(&mut world, &mut dice);
+    let expected = world.sql(&case.expected_sql()).await;
+    world.set("mode", "DryRun");
+    let seen = world.run().await;
+    seen.expect("Previewed");
+    case.check(&seen, &expected, false);
+    world.set("mode", "Enforce");
+    if dice.percent(40) {
+        for _ in 0..=dice.roll(3) {
+            let running = world.start("killed");
+            tokio::time::sleep(Duration::from_millis(40 + dice.roll(250))).await;
+            running.kill();
+        }
+        // The one that was killed may have ended its run; then this is the next.
+        let ran = world.run().await;
+        ran.expect("Done");
+        assert_eq!(ran.report.outcome.exit_code(), 0);
+    } else {
+        let ran = world.run().await;
+        case.check(ran.expect("Done"), &expected, true);
+    }
+    assert_eq!(
+        world.sql(&case.there_sql()).await,
+        world.sql(&case.kept_sql()).await,
+        "what is left"
+    );
+    let books = format!(
+        "SELECT coalesce(sum(l.erased), 0) - (SELECT count(*) FROM {0}.mark WHERE NOT stays),
+          (SELECT count(*) FROM tradewind.pin WHERE run IN (SELECT id FROM tradewind.run WHERE policy = '{0}'))
+        FROM tradewind.run AS r JOIN tradewind.ledger AS l ON l.run = r.id WHERE r.policy = '{0}'",
+        case.schema
+    );
+    assert_eq!(
+        world.sql(&books).await,
+        "0|0",
+        "erased and not in the books, pins left"
+    );
+    world
+        .sql(&format!(
+            "SET client_min_messages = error; DROP SCHEMA {} CASCADE",
+            case.schema
+        ))
+        .await;
+}
+
+#[tokio::test]
+async fn random_schemas_end_as_a_naive_answer_has_it() {
+    let random = || {
+        u64::try_from(
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap()
+                .as_micros(),
+        )
+        .unwrap()
+    };
+    let seed = std::env::var("ORACLE_SEED").map_or_else(|_| random(), |seed| seed.parse().unwrap());
+    let cases = std::env::var("ORACLE_CASES").map_or(CASES, |cases| cases.parse().unwrap());
+    let world = World::new("oracle", "CREATE TABLE first (id int PRIMARY KEY, at date)")
+        .await
+        .rule("first", "at", "P1Y");
+    world.run().await.expect("Done");
+    let url = access().await.url_as("oracle_retain", "secret", "oracle");
+    let all = futures::stream::iter((0..cases).map(|nth| case(seed, nth, &url)));
+    all.buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
+    println!("{cases} cases of ORACLE_SEED={seed}");
+}
