@@ -29,9 +29,10 @@ pub(super) fn held(statement: &mut Statement, alias: &str, target: Target<'_>) -
 pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
     let kind = target.table.kind.as_sql();
     let clock = format!("{alias}.{}", target.table.clock);
-    let latest = statement.bind(Value::Text(target.due.latest.clone()));
+    let latest = Value::Clock(target.table.kind, target.due.latest.clone());
+    let latest = statement.bind(latest);
     let due = format!(
-        "{clock} IS NOT NULL AND {clock} OPERATOR(pg_catalog.<=) {latest}::text::{kind} AND pg_catalog.isfinite({clock})"
+        "{clock} IS NOT NULL AND {clock} OPERATOR(pg_catalog.<=) {latest}::{kind} AND pg_catalog.isfinite({clock})"
     );
     if target.due.gaps.is_empty() {
         return format!("({due})");
@@ -185,7 +186,7 @@ pub(super) mod tests {
         );
         assert_eq!(
             text,
-            "(t.placed_at IS NOT NULL AND t.placed_at OPERATOR(pg_catalog.<=) $1::text::timestamptz AND pg_catalog.isfinite(t.placed_at))"
+            "(t.placed_at IS NOT NULL AND t.placed_at OPERATOR(pg_catalog.<=) $1::timestamptz AND pg_catalog.isfinite(t.placed_at))"
         );
         set.gaps
             .push(("2026-01-30T12:00:01Z".into(), "2026-01-30T23:59:59Z".into()));

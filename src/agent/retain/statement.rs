@@ -1,8 +1,14 @@
 //! A statement that is put together: text from us and from the catalogue, values bound.
 
-use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::encode::{Encode, IsNull};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::types::Oid;
+use sqlx::postgres::{PgArgumentBuffer, PgArguments, PgTypeInfo, Postgres};
 use sqlx::query::Query;
+use sqlx::types::Type;
 use sqlx::{Arguments as _, AssertSqlSafe};
+
+use super::cutoff::ClockKind;
 
 /// SQL and its values. Text comes from string literals of this program, and identifiers that the server itself
 /// quoted; whatever a task says arrives by [`Statement::bind`].
@@ -23,6 +29,65 @@ pub(super) enum Value {
     Number(i64),
     /// `bigint[]`
     Numbers(Vec<i64>),
+    /// A clock of the column's own type: a text would be parsed again for every row.
+    Clock(ClockKind, String),
+}
+
+/// A clock as PostgreSQL takes it in binary: days or microseconds since the year 2000.
+struct Clock(ClockKind, i64);
+
+impl Clock {
+    /// From the text that [`super::cutoff`] gave.
+    fn parse(kind: ClockKind, text: &str) -> Result<Self, jiff::Error> {
+        let first = jiff::civil::date(2000, 1, 1);
+        let number = match kind {
+            ClockKind::Date => {
+                let days = first.until((jiff::Unit::Day, text.parse::<jiff::civil::Date>()?))?;
+                i64::from(days.get_days())
+            }
+            ClockKind::Timestamp => {
+                let wall: jiff::civil::DateTime = text.parse()?;
+                micros(wall.duration_since(first.at(0, 0, 0, 0)))
+            }
+            ClockKind::Timestamptz => {
+                let moment: jiff::Timestamp = text.parse()?;
+                let first = first.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp();
+                micros(moment.duration_since(first))
+            }
+        };
+        Ok(Self(kind, number))
+    }
+}
+
+/// Whole microseconds: what a clock's text has, no more.
+fn micros(duration: jiff::SignedDuration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+impl Type<Postgres> for Clock {
+    fn type_info() -> PgTypeInfo {
+        PgTypeInfo::with_name("timestamptz")
+    }
+}
+
+impl Encode<'_, Postgres> for Clock {
+    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        match self.0 {
+            ClockKind::Date => buffer.extend(&i32::try_from(self.1)?.to_be_bytes()),
+            ClockKind::Timestamp | ClockKind::Timestamptz => buffer.extend(&self.1.to_be_bytes()),
+        }
+        Ok(IsNull::No)
+    }
+
+    fn produces(&self) -> Option<PgTypeInfo> {
+        // The types' numbers are the same in every PostgreSQL.
+        let oid = match self.0 {
+            ClockKind::Date => 1082,
+            ClockKind::Timestamp => 1114,
+            ClockKind::Timestamptz => 1184,
+        };
+        Some(PgTypeInfo::with_oid(Oid(oid)))
+    }
 }
 
 impl Statement {
@@ -46,9 +111,43 @@ impl Statement {
                 Value::Texts(texts) => arguments.add(texts),
                 Value::Number(number) => arguments.add(number),
                 Value::Numbers(numbers) => arguments.add(numbers),
+                Value::Clock(kind, text) => {
+                    let clock = Clock::parse(kind, &text);
+                    arguments.add(clock.map_err(|error| sqlx::Error::Encode(error.into()))?)
+                }
             }
             .map_err(sqlx::Error::Encode)?;
         }
         Ok(sqlx::query_with(AssertSqlSafe(self.text), arguments))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_count_from_the_year_2000() {
+        for (kind, text, number) in [
+            (ClockKind::Date, "2000-01-01", 0),
+            (ClockKind::Date, "1999-12-31", -1),
+            (ClockKind::Date, "2026-11-23", 9823),
+            (
+                ClockKind::Timestamp,
+                "2000-01-01T00:00:01.000002",
+                1_000_002,
+            ),
+            (ClockKind::Timestamp, "1999-12-31T23:59:59.999999", -1),
+            (ClockKind::Timestamptz, "2000-01-01T00:00:00Z", 0),
+            (
+                ClockKind::Timestamptz,
+                "0001-01-01T00:00:00Z",
+                -63_082_281_600_000_000,
+            ),
+        ] {
+            let clock = Clock::parse(kind, text).unwrap();
+            assert_eq!(clock.1, number, "{text}");
+        }
+        assert!(Clock::parse(ClockKind::Date, "infinity").is_err());
     }
 }
