@@ -81,8 +81,18 @@ fn a_killed_owner_leaves_no_half_made_server() {
         let mut folders = all.map(|entry| entry.path());
         folders.find(|folder| folder.join("data/base").is_dir())
     });
-    let busy = soon("a process that fills it", || {
-        Some(at_work(&folder)).filter(|busy| busy.len() > 1)
+    let (busy, shared) = soon("processes that fill it, with shared memory", || {
+        let busy = at_work(&folder);
+        let maps: String = busy
+            .iter()
+            .filter_map(|process| fs::read_to_string(process.join("maps")).ok())
+            .collect();
+        let shared: Vec<PathBuf> = maps
+            .split_whitespace()
+            .filter(|word| word.starts_with("/dev/shm/"))
+            .map(PathBuf::from)
+            .collect();
+        (busy.len() > 1 && !shared.is_empty()).then_some((busy, shared))
     });
     owner.kill().unwrap();
     owner.wait().unwrap();
@@ -93,5 +103,8 @@ fn a_killed_owner_leaves_no_half_made_server() {
     });
     soon("nobody works there", || {
         at_work(&folder).is_empty().then_some(())
+    });
+    soon("no shared memory is left", || {
+        (!shared.iter().any(|segment| segment.exists())).then_some(())
     });
 }

@@ -18,64 +18,77 @@ pub trait Announce: Clone + Default {
     fn announcing(&self, intent: &Intent) -> Self;
 }
 
-impl Announce for SocialChannelStatus {
-    fn announcing(&self, intent: &Intent) -> Self {
-        let mut status = self.clone();
-        for (region, inventory) in intent {
-            let inventory = inventory.clone();
-            let old = status.regions.iter_mut().find(|r| r.name == *region);
-            match old {
-                Some(entry) => entry.inventory = inventory,
-                None => status.regions.push(ChannelRegionStatus {
-                    name: region.clone(),
-                    state: RegionState::Run,
-                    reason: Word::Progressing.as_str().to_owned(),
-                    message: MESSAGE.to_owned(),
-                    ready: None,
-                    unreachable_since: None,
-                    uncovered_since: None,
-                    callback_url: None,
-                    connector: None,
-                    feeds: Vec::new(),
-                    last_handled_run_at: None,
-                    inventory,
-                }),
-            }
-        }
-        status.regions.sort_by(|a, b| a.name.cmp(&b.name));
-        status
-    }
+/// A region's entry in a status, as far as an intent concerns it.
+trait Entry {
+    /// What says nothing yet but that something is being made.
+    fn begun(region: &str) -> Self;
+    fn name(&self) -> &str;
+    fn inventory(&mut self) -> &mut Vec<InventoryEntry>;
 }
 
-impl Announce for DataPolicyStatus {
-    fn announcing(&self, intent: &Intent) -> Self {
-        let mut status = self.clone();
-        for (region, inventory) in intent {
-            let inventory = inventory.clone();
-            let old = status.regions.iter_mut().find(|r| r.name == *region);
-            match old {
-                Some(entry) => entry.inventory = inventory,
-                None => status.regions.push(PolicyRegionStatus {
-                    name: region.clone(),
+fn enter<E: Entry>(entries: &mut Vec<E>, intent: &Intent) {
+    for (region, inventory) in intent {
+        let at = entries.iter().position(|entry| entry.name() == region);
+        let at = at.unwrap_or_else(|| {
+            entries.push(E::begun(region));
+            entries.len() - 1
+        });
+        entries[at].inventory().clone_from(inventory);
+    }
+    entries.sort_by(|a, b| a.name().cmp(b.name()));
+}
+
+macro_rules! announce {
+    ($($status:ty, $entry:ident { $($absent:ident: $nothing:expr,)* };)*) => {
+        $(impl Announce for $status {
+            fn announcing(&self, intent: &Intent) -> Self {
+                let mut status = self.clone();
+                enter(&mut status.regions, intent);
+                status
+            }
+        }
+
+        impl Entry for $entry {
+            fn begun(region: &str) -> Self {
+                Self {
+                    name: region.to_owned(),
                     state: RegionState::Run,
                     reason: Word::Progressing.as_str().to_owned(),
                     message: MESSAGE.to_owned(),
                     ready: None,
                     unreachable_since: None,
-                    last_run: None,
-                    next_run: None,
-                    totals: None,
-                    preview: None,
-                    preview_hash: None,
-                    approved: None,
                     last_handled_run_at: None,
-                    inventory,
-                }),
+                    inventory: Vec::new(),
+                    $($absent: $nothing,)*
+                }
             }
-        }
-        status.regions.sort_by(|a, b| a.name.cmp(&b.name));
-        status
-    }
+
+            fn name(&self) -> &str {
+                &self.name
+            }
+
+            fn inventory(&mut self) -> &mut Vec<InventoryEntry> {
+                &mut self.inventory
+            }
+        })*
+    };
+}
+
+announce! {
+    SocialChannelStatus, ChannelRegionStatus {
+        uncovered_since: None,
+        callback_url: None,
+        connector: None,
+        feeds: Vec::new(),
+    };
+    DataPolicyStatus, PolicyRegionStatus {
+        last_run: None,
+        next_run: None,
+        totals: None,
+        preview: None,
+        preview_hash: None,
+        approved: None,
+    };
 }
 
 const MESSAGE: &str = "it is being made";

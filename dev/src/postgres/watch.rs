@@ -14,18 +14,24 @@ use crate::fleet::outlive;
 pub(super) const MARK: &str = "TRADEWIND_POSTGRES";
 
 /// Waits until its standard input ends (its starter stopped the server, or died), then stops what has the mark at once
-/// and removes the folder. Arguments: the folder, the mark. A fleet's sweep waits 15 s for it.
+/// and removes the folder and the shared memory that a server or `initdb` stopped so abruptly leaves. Arguments: the
+/// folder, the mark. A fleet's sweep waits 15 s for it.
 const WATCHDOG: &str = r#"trap '' INT HUP TERM
 cat >/dev/null
+shared=
 tries=100
 while [ $tries -gt 0 ]; do
     alive=$(grep -lzxsF "$2=$1" /proc/[0-9]*/environ | cut -d/ -f3)
     [ -n "$alive" ] || break
+    for pid in $alive; do
+        shared="$shared $(grep -hos '/dev/shm/PostgreSQL[.][0-9]*' "/proc/$pid/maps" | sort -u)"
+    done
     if [ $tries -gt 20 ]; then signal=QUIT; else signal=KILL; fi
     kill -$signal $alive 2>/dev/null
     sleep 0.1
     tries=$((tries - 1))
 done
+rm -f $shared
 # Again while the last of them still writes.
 tries=30
 until rm -rf -- "$1" || [ $tries -eq 0 ]; do sleep 0.1; tries=$((tries - 1)); done"#;
