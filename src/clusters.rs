@@ -29,15 +29,16 @@ mod follow;
 pub mod kubeconfig;
 mod probe;
 mod region;
+mod scope;
 mod session;
 pub mod transport;
 mod unreachable;
 mod wake;
 
 pub use cache::NotKnown;
-pub use children::Child;
 pub use client::RegionClient;
 pub(crate) use follow::{Sink, follow};
+pub use scope::Child;
 pub use unreachable::{Cause, Unreachable};
 pub use wake::{Identity, OwnerKind, Wake, Wakes};
 

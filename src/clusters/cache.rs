@@ -4,7 +4,7 @@ use kube::runtime::reflector::Store;
 use kube::runtime::reflector::store::Writer;
 use tokio::sync::watch;
 
-use super::children::Child;
+use super::scope::Child;
 
 /// Why a cache can't be read. Never the same as empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

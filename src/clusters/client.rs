@@ -6,7 +6,8 @@ use std::sync::Arc;
 use kube::{Api, Client, Resource};
 
 use super::cache::NotKnown;
-use super::children::{Child, Children};
+use super::children::Children;
+use super::scope::Child;
 use super::wake::Identity;
 
 /// A region that answers: its API within our limits, and what it is known to hold.

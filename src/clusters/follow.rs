@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::cache::{Filler, Known};
-use super::children::Child;
+use super::scope::Child;
 use super::transport::{Ended, Line};
 use super::wake::{Identity, Waker};
 use super::{Inner, Limits};

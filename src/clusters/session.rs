@@ -11,10 +11,11 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::cache::Filler;
-use super::children::{Child, Children, Follow, Scope};
+use super::children::Children;
 use super::connect::check_identity;
 use super::follow::{self, Context, Sink};
 use super::probe::Failure;
+use super::scope::{Child, Follow, Scope};
 use super::{Cause, Namespaces};
 
 /// The namespace that every cluster has.
