@@ -21,6 +21,8 @@ mod deletion;
 mod ingress;
 #[path = "cluster/kill.rs"]
 mod kill;
+#[path = "cluster/load.rs"]
+mod load;
 #[path = "cluster/packs.rs"]
 mod packs;
 #[path = "cluster/quickstart.rs"]
@@ -100,6 +102,7 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
     chapters!(stage:
         quickstart::everything_becomes_ready,
         quickstart::a_webhook_reaches_the_sink,
+        load::nothing_acknowledged_is_lost_when_connector_pods_die,
         quickstart::feeds_are_written,
         quickstart::a_preview_is_approved_and_rows_go,
         quickstart::a_converged_fleet_is_left_alone,

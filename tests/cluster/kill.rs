@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use tradewind_dev::fleet::{Cluster, HUB};
+use tradewind_dev::fleet::HUB;
 use tradewind_dev::story::install::{RUNS, TENANT};
 use tradewind_dev::story::{Stage, programs, quickstart, settle};
 
 use crate::audit::{Offsets, writes_since};
-use crate::world::{difference, dump, settled, sql_of, tables};
+use crate::world::{agents, difference, dump, settled, sql_of, tables};
 use crate::{SOON, quickstart as chapter};
 
 /// Rounds of the story, and kills in each: 20 values of k in all.
@@ -205,29 +205,4 @@ pub(crate) async fn a_killed_retention_pod_loses_nothing(stage: &mut Stage) {
 async fn messages(stage: &Stage) -> i64 {
     let count = sql_of(stage, "eu-west", "SELECT count(*) FROM messages").await;
     count.trim().parse().unwrap()
-}
-
-/// Processes of the agent with this command in the pods of this cluster; other clusters of this machine have theirs.
-fn agents(cluster: &Cluster, command: &str) -> Vec<i32> {
-    let pods = format!("{}/", cluster.cgroup());
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
-            continue;
-        };
-        let groups = std::fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();
-        if !groups.contains(&pods) {
-            continue;
-        }
-        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-        if words
-            .first()
-            .is_some_and(|word| word.ends_with(b"/tradewind-agent"))
-            && words.get(1) == Some(&command.as_bytes())
-        {
-            found.push(pid);
-        }
-    }
-    found
 }

@@ -286,3 +286,28 @@ pub(crate) async fn settled(stage: &Stage) -> BTreeMap<String, String> {
     .await
     .unwrap()
 }
+
+/// Processes of the agent with this command in the pods of this cluster; other clusters of this machine have theirs.
+pub(crate) fn agents(cluster: &Cluster, command: &str) -> Vec<i32> {
+    let pods = format!("{}/", cluster.cgroup());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else {
+            continue;
+        };
+        let groups = std::fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();
+        if !groups.contains(&pods) {
+            continue;
+        }
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+        if words
+            .first()
+            .is_some_and(|word| word.ends_with(b"/tradewind-agent"))
+            && words.get(1) == Some(&command.as_bytes())
+        {
+            found.push(pid);
+        }
+    }
+    found
+}
