@@ -333,6 +333,8 @@ pub struct PolicyWorkloads {
     pub cron_job: CronJob,
     /// The run that an annotation asked for and that was not made yet (create only; never changed).
     pub run_now: Option<Job>,
+    /// What reads the ledger back after a run that left no report (create only; never changed).
+    pub read_back: Option<Job>,
 }
 
 /// A Secret that is to be copied from the hub: names and hashes only.

@@ -9,6 +9,7 @@ mod feeds;
 mod fleet;
 mod intent;
 mod policy;
+mod read_back;
 pub mod reason;
 mod resource;
 mod run;
@@ -128,6 +129,8 @@ impl<B> Default for RunObserved<B> {
 pub struct RunEnd<B> {
     /// The Job's name.
     pub job: String,
+    /// When it began.
+    pub started: Option<Timestamp>,
     /// When it ended.
     pub at: Timestamp,
     /// Whether Kubernetes calls it complete.

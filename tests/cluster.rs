@@ -105,6 +105,7 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
         load::nothing_acknowledged_is_lost_when_connector_pods_die,
         quickstart::feeds_are_written,
         quickstart::a_preview_is_approved_and_rows_go,
+        kill::a_report_lost_with_its_pod_is_read_back,
         quickstart::a_converged_fleet_is_left_alone,
         changes::fields_change_revert_and_go,
         changes::drift_is_repaired_without_a_resync,

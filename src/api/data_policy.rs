@@ -326,7 +326,7 @@ pub struct RunStatus {
     /// Whether it counted or erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<RetainMode>,
-    /// The agent's reason: `Done`, `AwaitingApproval`, `GrantsMissing`.
+    /// The agent's reason: `Done`, `AwaitingApproval`, `GrantsMissing`; `ReportLost` until its ledger is read back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The agent's sentence.
@@ -338,9 +338,20 @@ pub struct RunStatus {
     /// When it ended, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<String>,
-    /// One entry per rule; while a run is under way, those of the run before.
+    /// One entry per rule; while a run is under way or its ledger is read back, those of the run before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RetainedRule>,
+}
+
+impl RunStatus {
+    /// The reason of a run that ended, or went away, before anybody read what it did.
+    pub const REPORT_LOST: &str = "ReportLost";
+
+    /// Whether nobody has read what it did, so that only its ledger can tell.
+    #[must_use]
+    pub fn is_report_lost(&self) -> bool {
+        self.reason.as_deref() == Some(Self::REPORT_LOST)
+    }
 }
 
 /// How far a run is.

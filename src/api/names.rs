@@ -84,6 +84,25 @@ pub fn run_job(cron_job: &str, requested: &str) -> String {
     format!("{cron_job}-{}", short_hash(&[cron_job, requested], 10))
 }
 
+/// The end of the name of a Job that reads a run's ledger back.
+const READ_BACK: &str = "-read-back";
+
+/// Name of the Job that reads the ledger back after `lost` left no report.
+#[must_use]
+pub fn read_back_job(cron_job: &str, lost: &str) -> String {
+    // The longest that a Job's name may be, less the longest CronJob's name and a hash.
+    format!(
+        "{cron_job:.42}-{}{READ_BACK}",
+        short_hash(&[cron_job, lost], 10)
+    )
+}
+
+/// Whether a Job only reads a ledger back: a CronJob's own end in digits, and those that were asked for in a hash.
+#[must_use]
+pub fn is_read_back(job: &str) -> bool {
+    job.ends_with(READ_BACK)
+}
+
 /// A channel's host below the Region's domain. The hash keeps `a-b` in `c` and `a` in `b-c` apart.
 #[must_use]
 pub fn host(channel: &str, namespace: &str, domain: &str) -> String {
@@ -122,6 +141,10 @@ mod tests {
         assert!(one.len() <= 52, "{one}");
         assert_ne!(one, two);
         assert!(run_job(&one, "x").len() <= 63);
+        let read_back = read_back_job(&one, "x");
+        assert!(read_back.len() <= 63 && is_read_back(&read_back));
+        assert!(!is_read_back(&run_job(&one, "x")));
+        assert_ne!(read_back, read_back_job(&one, "y"));
     }
 
     #[test]

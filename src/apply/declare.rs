@@ -89,6 +89,7 @@ impl Workloads for PolicyWorkloads {
             config_map,
             cron_job,
             run_now,
+            read_back,
         } = self;
         let shared = Group {
             children: vec![Child::new(ChildKind::ServiceAccount, service_account)?],
@@ -97,7 +98,7 @@ impl Workloads for PolicyWorkloads {
             Child::new(ChildKind::ConfigMap, config_map)?,
             Child::new(ChildKind::CronJob, cron_job)?,
         ];
-        if let Some(job) = run_now {
+        for job in [run_now, read_back].into_iter().flatten() {
             children.push(Child::new(ChildKind::Job, job)?);
         }
         let groups = vec![Group { children }];

@@ -112,6 +112,10 @@ pub struct RetainReport {
     /// Which tables the preview saw: see [`Preview::shape`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_shape: Option<String>,
+    /// When the run ended by the database's clock, RFC 3339: told by a ledger that was read back, absent there while
+    /// the run has not ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<String>,
     /// A rule each.
     pub rules: Vec<RetainedRule>,
 }

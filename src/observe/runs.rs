@@ -5,21 +5,24 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::report::{self, Body};
+use crate::api::names;
 use crate::contract::Report;
 use crate::status::{RunEnd, RunObserved};
 
-/// What these Jobs and their pods say.
+/// What these Jobs and their pods say. Reading a ledger back is no run, but its answer is a report.
 pub(super) fn observe<B: Body>(jobs: &[&Job], pods: &[Pod], command: &str) -> RunObserved<B> {
     let running = jobs
         .iter()
         .filter(|job| end(job).is_none())
         .filter_map(|job| Some((job.metadata.name.clone()?, begun(job)?)))
+        .filter(|(name, _)| !names::is_read_back(name))
         .max_by_key(|(name, at)| (*at, name.clone()));
     let ended = jobs.iter().filter_map(|job| Some((end(job)?, *job)));
     let newest = ended.max_by_key(|((at, _), job)| (*at, job.metadata.name.clone()));
     let last = newest.and_then(|((at, succeeded), job)| {
         Some(RunEnd {
             job: job.metadata.name.clone()?,
+            started: begun(job),
             at,
             succeeded,
             report: said(job, pods, command),

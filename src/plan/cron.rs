@@ -22,6 +22,8 @@ const HISTORY: i32 = 3;
 const RETRIES: i32 = 3;
 /// How long a Job that an annotation asked for stays once it ended: a day, to be looked at.
 const TTL: i32 = 86_400;
+/// What reading a ledger back may take over all attempts, in seconds.
+const READ_BACK_DEADLINE: i64 = 900;
 
 /// What makes one CronJob different from another.
 #[derive(Clone, Debug)]
@@ -80,6 +82,25 @@ impl Schedule<'_> {
         }
     }
 
+    /// The Job that reads the ledger back after `lost` left no report. Its name follows from the lost one's.
+    pub(super) fn read_back(&self, template: &PodTemplateSpec, lost: &str) -> Job {
+        let mut template = template.clone();
+        let containers = template.spec.iter_mut().flat_map(|pod| &mut pod.containers);
+        for args in containers.filter_map(|container| container.args.as_mut()) {
+            args.push("--report".to_owned());
+        }
+        let mut spec = self.job_spec(&template);
+        spec.ttl_seconds_after_finished = Some(TTL);
+        spec.active_deadline_seconds = Some(READ_BACK_DEADLINE);
+        Job {
+            metadata: self
+                .role
+                .meta(self.namespace, &names::read_back_job(&self.name, lost)),
+            spec: Some(spec),
+            ..Job::default()
+        }
+    }
+
     fn job_spec(&self, template: &PodTemplateSpec) -> JobSpec {
         let mut template = template.clone();
         if let Some(pod) = template.spec.as_mut() {
@@ -118,5 +139,54 @@ fn failure_policy() -> PodFailurePolicy {
                 }]),
             },
         ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::meta::Identity;
+
+    #[test]
+    fn a_run_now_is_the_schedules_and_a_read_back_erases_nothing() {
+        let schedule = Schedule {
+            role: Role {
+                identity: Identity {
+                    fleet: "f",
+                    kind: "DataPolicy",
+                    namespace: "",
+                    name: "p",
+                },
+                component: "retention",
+                feed: None,
+            },
+            namespace: "runs",
+            name: "p-retention".to_owned(),
+            cron: "0 2 * * *",
+            time_zone: "UTC",
+            deadline: 4000,
+            suspend: false,
+        };
+        let template: PodTemplateSpec = serde_json::from_value(serde_json::json!({
+            "spec": {"containers": [{"name": CONTAINER, "args": ["retain", "--task", "/t"]}]}
+        }))
+        .unwrap();
+        let args = |job: &Job| {
+            let pod = job.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+            pod.containers[0].args.clone().unwrap().join(" ")
+        };
+        let run = schedule.run_now(&template, "x");
+        assert_eq!(args(&run), "retain --task /t");
+        let cron = schedule.cron_job(&template).spec.unwrap().job_template;
+        let spec = JobSpec {
+            ttl_seconds_after_finished: None,
+            ..run.spec.unwrap()
+        };
+        assert_eq!(Some(spec), cron.spec, "but for how long it stays");
+        let read_back = schedule.read_back(&template, "lost");
+        assert_eq!(args(&read_back), "retain --task /t --report");
+        let spec = read_back.spec.unwrap();
+        assert_eq!(spec.ttl_seconds_after_finished, Some(86_400));
+        assert_eq!(spec.active_deadline_seconds, Some(900));
     }
 }

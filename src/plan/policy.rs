@@ -18,7 +18,7 @@ use crate::api::condition::ConditionType;
 use crate::api::{
     ApprovalSpec, DataPolicy, DataPolicySpec, DeletionPolicy, PolicyRegionStatus, Uncovered, names,
 };
-use crate::contract::{Approval, Preview};
+use crate::contract::{Approval, Preview, RetainMode};
 use crate::packs::Packs;
 
 /// What the policy itself says, whatever the region.
@@ -378,6 +378,7 @@ fn build(
             preview: (*preview).clone(),
         }),
         run_at: run_at(facts, name),
+        lost: lost(facts, name),
         suspend,
     })))
 }
@@ -403,6 +404,13 @@ fn run_at<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a str> {
     let requested = facts.policy.annotations().get(names::ANNOTATION_RUN_AT)?;
     let handled = old_entry(facts, region).and_then(|entry| entry.last_handled_run_at.as_ref());
     (handled != Some(requested)).then_some(requested.as_str())
+}
+
+/// The Job of the last run, when nobody has read what it did. What only counted left nothing to read back.
+fn lost<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a str> {
+    let run = old_entry(facts, region)?.last_run.as_ref()?;
+    let has_ledger = facts.policy.spec.mode() == RetainMode::Enforce;
+    (run.is_report_lost() && has_ledger).then_some(run.job.as_str())
 }
 
 /// Tables of the matched regions' stores that no rule names.

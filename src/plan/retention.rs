@@ -44,6 +44,8 @@ pub(super) struct Ground<'a> {
     pub(super) window: SignedDuration,
     pub(super) approval: Option<Approval>,
     pub(super) run_at: Option<&'a str>,
+    /// The Job of a run that left no report.
+    pub(super) lost: Option<&'a str>,
     pub(super) suspend: bool,
 }
 
@@ -92,6 +94,10 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
             .run_at
             .filter(|_| !ground.suspend)
             .map(|requested| schedule.run_now(&template, requested)),
+        read_back: ground
+            .lost
+            .filter(|_| !ground.suspend)
+            .map(|lost| schedule.read_back(&template, lost)),
     }
 }
 

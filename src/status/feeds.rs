@@ -158,3 +158,46 @@ fn say(entry: &FeedStatus, next: &Next) -> (Truth, Reason) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_run_that_is_due_this_instant_is_no_longer_ahead() {
+        let told = FeedStatus {
+            next_run: Some("2026-11-22T10:00:00Z".into()),
+            ..FeedStatus::default()
+        };
+        assert_eq!(upcoming(Some(&told), at("2026-11-22T10:00:00Z")), None);
+        let before = at("2026-11-22T09:59:59Z");
+        assert_eq!(upcoming(Some(&told), before), told.next_run);
+    }
+
+    #[test]
+    fn a_report_that_comes_after_its_jobs_end_is_told() {
+        let end = at("2026-11-22T10:00:00Z");
+        let seen = |report| RunObserved {
+            last: Some(RunEnd {
+                job: "j".into(),
+                started: None,
+                at: end,
+                succeeded: false,
+                report,
+            }),
+            ..RunObserved::default()
+        };
+        let early = entry("full", None, Some(&seen(None)));
+        assert_eq!(early.reason.as_deref(), Some("FeedFailed"));
+        let report = serde_json::from_value(serde_json::json!({
+            "version": 1, "command": "feed", "outcome": "Refused", "reason": "Shrunk", "message": "m",
+            "startedAt": "2026-11-22T09:59:00Z", "finishedAt": "2026-11-22T09:59:59Z",
+        }));
+        let late = entry("full", Some(&early), Some(&seen(Some(report.unwrap()))));
+        assert_eq!(late.reason.as_deref(), Some("Shrunk"));
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::reason::Word;
 use super::resource::{self, Standing};
@@ -12,10 +12,14 @@ use super::timing::{Firing, Next, earliest};
 use super::{PolicyObserved, Seen, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
 use crate::api::{
-    DataPolicy, DataPolicyStatus, PolicyRegionStatus, RegionState, RunPhase, Uncovered, names,
+    DataPolicy, DataPolicyStatus, PolicyRegionStatus, RegionState, RunPhase, RunStatus, Uncovered,
+    names,
 };
 use crate::contract::{Preview, RetainMode};
 use crate::plan::{Plan, PolicyWorkloads, Reason, Verdict};
+
+/// How soon to plan again with what a status says: by then it has come back to us.
+const SETTLE: SignedDuration = SignedDuration::from_secs(1);
 
 /// Data sets that a message names before it only counts them.
 const NAMED: usize = 3;
@@ -116,7 +120,12 @@ fn region<'a>(
     let workloads = decision.workloads();
     let known = standing.sight.known.map(|known| known.children);
     let hash = crate::plan::spec_hash(&policy.spec);
-    let runs = run::runs(known.map(|children| &children.run), old, (name, &hash));
+    let runs = run::runs(
+        known.map(|children| &children.run),
+        old,
+        (name, &hash),
+        policy.spec.mode(),
+    );
     let told = old.and_then(|entry| entry.next_run.as_deref());
     let next = workloads
         .and_then(|workloads| Firing::of(&workloads.cron_job))
@@ -147,13 +156,34 @@ fn region<'a>(
             .or_else(|| old.and_then(|entry| entry.last_handled_run_at.clone())),
         inventory: standing.inventory.clone(),
     };
+    let ask = ask_the_ledger(&entry, workloads, policy.spec.mode(), now);
     Some(Region {
-        wake_at: vec![next.wake_at, standing.sight.wake_at()],
+        wake_at: vec![next.wake_at, standing.sight.wake_at(), ask],
         ready: Said::of(name, truth, why),
         enforced: Said::of(name, enforced.0, enforced.1),
         standing,
         entry,
     })
+}
+
+/// When to plan again with what this status says: a run was lost, and what reads its ledger is not planned yet.
+fn ask_the_ledger(
+    entry: &PolicyRegionStatus,
+    workloads: Option<&PolicyWorkloads>,
+    mode: RetainMode,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let is_lost = entry
+        .last_run
+        .as_ref()
+        .is_some_and(RunStatus::is_report_lost);
+    // A pause reads nothing back.
+    let is_open = workloads.is_some_and(|workloads| {
+        let schedule = workloads.cron_job.spec.as_ref();
+        workloads.read_back.is_none() && schedule.is_some_and(|it| it.suspend != Some(true))
+    });
+    let is_wanted = is_lost && is_open && mode == RetainMode::Enforce;
+    is_wanted.then(|| now.checked_add(SETTLE).ok()).flatten()
 }
 
 fn upcoming(told: Option<&str>, now: Timestamp) -> Option<String> {
@@ -259,4 +289,18 @@ fn coverage(plan: &Plan<PolicyWorkloads>) -> Wanted {
         named.join(", ")
     );
     wanted(kind, Truth::False, Word::NoRule.because(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_due_this_instant_is_no_longer_ahead() {
+        let told = "2026-11-22T10:00:00Z";
+        let now: Timestamp = told.parse().unwrap();
+        assert_eq!(upcoming(Some(told), now), None);
+        assert!(upcoming(Some(told), now - SignedDuration::from_nanos(1)).is_some());
+        assert_eq!(upcoming(None, now), None);
+    }
 }

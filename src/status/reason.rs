@@ -45,6 +45,8 @@ words! {
     AwaitingFirstRun,
     /// A retention run ended badly and left no word of its own.
     RunFailed,
+    /// A retention run left no report; its ledger is being read back.
+    ReportLost,
     /// A retention run did not start for two intervals of its schedule.
     RunOverdue,
     /// The policy only counts.

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::reason::Word;
 use super::timing::Next;
-use super::{RunEnd, RunObserved};
+use super::{RunEnd, RunObserved, read_back};
 use crate::api::condition::Truth;
-use crate::api::{CategoryTotals, PolicyRegionStatus, RunPhase, RunStatus};
+use crate::api::{CategoryTotals, PolicyRegionStatus, RunPhase, RunStatus, names};
 use crate::contract::{Outcome, Preview, Report, RetainMode, RetainReport, RetainedRule};
 use crate::plan::Reason;
 
@@ -32,6 +32,7 @@ pub(super) fn runs(
     run: Option<&RunObserved<RetainReport>>,
     old: Option<&PolicyRegionStatus>,
     (region, spec_hash): (&str, &str),
+    mode: RetainMode,
 ) -> Runs {
     let before = old.and_then(|entry| entry.last_run.as_ref());
     let mut runs = Runs {
@@ -51,8 +52,22 @@ pub(super) fn runs(
         .filter(|end| known.is_none_or(|at| at <= end.at))
     {
         runs.newest = runs.newest.max(Some(end.at));
-        runs.ended = Some(ended(end, before));
-        if let Some(body) = end.report.as_ref().and_then(|report| report.body.as_ref()) {
+        runs.ended = Some(if names::is_read_back(&end.job) {
+            read_back::told(end, before)
+        } else {
+            ended(end, before, mode)
+        });
+        // A ledger that could not be believed leaves the numbers as they were.
+        let believed = runs
+            .ended
+            .as_ref()
+            .is_some_and(|run| run.reason.as_deref() != Some(Word::RunFailed.as_str()));
+        if let Some(body) = end
+            .report
+            .as_ref()
+            .and_then(|report| report.body.as_ref())
+            .filter(|_| believed)
+        {
             runs.totals = Some(totals(&body.rules));
             runs.preview = body.preview(region, spec_hash).or(runs.preview);
         }
@@ -66,7 +81,7 @@ pub(super) fn runs(
     if let Some(lost) = before.filter(|run| run.phase == RunPhase::Running) {
         let seen = runs.ended.as_ref().and_then(moment);
         if seen.is_none_or(|at| moment(lost).is_some_and(|started| at < started)) {
-            runs.ended = Some(vanished(lost));
+            runs.ended = Some(vanished(lost, mode));
         }
     }
     runs.last = runs.ended.clone();
@@ -87,8 +102,11 @@ fn under_way(job: &str, started: Timestamp, shown: Option<&RunStatus>) -> RunSta
 }
 
 /// A run that was under way, and whose Job is there no more.
-fn vanished(run: &RunStatus) -> RunStatus {
-    let why = Word::RunFailed.because(format!("Job {} went away before its end was seen", run.job));
+fn vanished(run: &RunStatus, mode: RetainMode) -> RunStatus {
+    let why = lost(
+        format!("Job {} went away before its end was seen", run.job),
+        mode,
+    );
     RunStatus {
         phase: RunPhase::Failed,
         reason: Some(why.word),
@@ -98,25 +116,40 @@ fn vanished(run: &RunStatus) -> RunStatus {
     }
 }
 
+/// Only a run that may erase has a ledger that can be read back.
+fn lost(what: String, mode: RetainMode) -> Reason {
+    match mode {
+        RetainMode::Enforce => {
+            Word::ReportLost.because(format!("{what}; its ledger is being read back"))
+        }
+        RetainMode::DryRun => Word::RunFailed.because(what),
+    }
+}
+
 fn moment(run: &RunStatus) -> Option<Timestamp> {
     let at = run.finished_at.as_ref().or(run.started_at.as_ref())?;
     at.parse().ok()
 }
 
-fn ended(end: &RunEnd<RetainReport>, before: Option<&RunStatus>) -> RunStatus {
+fn ended(end: &RunEnd<RetainReport>, before: Option<&RunStatus>, mode: RetainMode) -> RunStatus {
     let report = end.report.as_ref();
     let is_good = end.succeeded && report.is_none_or(|report| report.outcome == Outcome::Done);
     let body = report.and_then(|report| report.body.as_ref());
-    let lost = || {
-        Word::RunFailed.because(format!(
-            "Job {} failed and left no report: its pod was killed, never started or timed out",
-            end.job
-        ))
-    };
+    let (job, started) = (&end.job, end.started.map(|at| at.to_string()));
     let (reason, message) = match report {
         Some(report) => (Some(report.reason.clone()), Some(report.message.clone())),
-        None if is_good => (None, None),
-        None => (Some(lost().word), Some(lost().message)),
+        None if is_good && mode == RetainMode::DryRun => (None, None),
+        None => {
+            let what = if is_good {
+                format!("Job {job} ended well, and its pod was gone before its report was read")
+            } else {
+                format!(
+                    "Job {job} failed and left no report: its pod was killed, never started or timed out"
+                )
+            };
+            let why = lost(what, mode);
+            (Some(why.word), Some(why.message))
+        }
     };
     RunStatus {
         job: end.job.clone(),
@@ -125,10 +158,10 @@ fn ended(end: &RunEnd<RetainReport>, before: Option<&RunStatus>) -> RunStatus {
         } else {
             RunPhase::Failed
         },
-        mode: report.and_then(mode),
+        mode: report.and_then(mode_of),
         reason,
         message,
-        started_at: report.map(|report| report.started_at.clone()),
+        started_at: report.map(|report| report.started_at.clone()).or(started),
         finished_at: Some(end.at.to_string()),
         rules: match (body, before) {
             (Some(body), _) => body.rules.clone(),
@@ -139,7 +172,7 @@ fn ended(end: &RunEnd<RetainReport>, before: Option<&RunStatus>) -> RunStatus {
 }
 
 /// A run that erases has an id; one that only counts has a preview, unless it wanted to erase and may not yet.
-fn mode(report: &Report<RetainReport>) -> Option<RetainMode> {
+fn mode_of(report: &Report<RetainReport>) -> Option<RetainMode> {
     let body = report.body.as_ref()?;
     if !body.run.is_empty() || report.reason == AWAITING_APPROVAL {
         return Some(RetainMode::Enforce);

@@ -206,3 +206,77 @@ async fn messages(stage: &Stage) -> i64 {
     let count = sql_of(stage, "eu-west", "SELECT count(*) FROM messages").await;
     count.trim().parse().unwrap()
 }
+
+/// A run's Job ends while nobody looks, and its pod is gone before its report was read: the ledger tells.
+pub(crate) async fn a_report_lost_with_its_pod_is_read_back(stage: &mut Stage) {
+    let hub = stage.fleet.cluster(HUB).unwrap();
+    let region = stage.fleet.cluster("eu-west").unwrap();
+    // The chapter before has erased.
+    let reference = tables(stage, "eu-west").await;
+    restore_shops(stage).await;
+    let entry = |policy: &Value| policy.pointer("/status/regions/0").unwrap().clone();
+    let before = settle::get(&hub, "datapolicy", None, "eu-customers")
+        .await
+        .unwrap();
+    let jobs = ["get", "jobs", "-n", RUNS, "-o", "json"];
+    let known = names(&region.kubectl(&jobs).await.unwrap());
+    stage.operator.daemon.signal(Signal::SIGKILL).unwrap();
+    stage.operator.daemon.stop(Duration::ZERO).await.unwrap();
+    // The schedule's own run, as it comes while the operator is away.
+    let from = "--from=cronjob/eu-customers-retention";
+    let create = ["create", "job", "-n", RUNS, "unseen", from];
+    region.kubectl(&create).await.unwrap();
+    let wait = [
+        "wait",
+        "job/unseen",
+        "-n",
+        RUNS,
+        "--for=condition=complete",
+        "--timeout=100s",
+    ];
+    region.kubectl(&wait).await.unwrap();
+    let pods = ["delete", "pods", "-n", RUNS, "-l", "job-name=unseen"];
+    region.kubectl(&pods).await.unwrap();
+    stage.operator = programs::launch_operator(&stage.fleet, &stage.spec).unwrap();
+    let told = settle::until("the ledger was read back", SOON, || async {
+        let policy = settle::get(&hub, "datapolicy", None, "eu-customers")
+            .await?
+            .unwrap();
+        let run = entry(&policy)["lastRun"].clone();
+        let is_read = run["job"]
+            .as_str()
+            .is_some_and(|job| job.ends_with("-read-back"));
+        Ok((is_read && run["reason"] == "Done")
+            .then_some(policy)
+            .ok_or(run.to_string()))
+    })
+    .await
+    .unwrap();
+    chapter::adds_up(&told);
+    let (before, after) = (entry(&before.unwrap()), entry(&told));
+    assert_eq!(
+        after["totals"], before["totals"],
+        "the same rows were due, and went: {after}"
+    );
+    let left = tables(stage, "eu-west").await;
+    assert_eq!(reference, left, "the rows that are left");
+    let now = names(&region.kubectl(&jobs).await.unwrap());
+    let new: Vec<&String> = now.iter().filter(|name| !known.contains(name)).collect();
+    assert_eq!(
+        new.len(),
+        2,
+        "the unseen run and one that reads it back: {new:?}"
+    );
+}
+
+fn names(list: &str) -> Vec<String> {
+    let list: Value = serde_json::from_str(list).unwrap();
+    let name = |item: &Value| {
+        item.pointer("/metadata/name")
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    list["items"].as_array().unwrap().iter().map(name).collect()
+}

@@ -237,6 +237,7 @@ fn policy_objects(workloads: &PolicyWorkloads) -> Vec<Value> {
         config_map,
         cron_job,
         run_now,
+        read_back,
     } = workloads;
     let mut out = vec![
         object(service_account),
@@ -244,6 +245,7 @@ fn policy_objects(workloads: &PolicyWorkloads) -> Vec<Value> {
         object(cron_job),
     ];
     out.extend(run_now.as_ref().map(object));
+    out.extend(read_back.as_ref().map(object));
     out
 }
 
@@ -337,7 +339,7 @@ fn policy_children(look: &Look, _: Option<&PolicyWorkloads>) -> PolicyObserved {
     }
 }
 
-/// `{running: [job, at], last: {job, at, succeeded, report}, jobs: [...]}`.
+/// `{running: [job, at], last: {job, started, at, succeeded, report}, jobs: [...]}`.
 fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B> {
     let at = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -347,6 +349,7 @@ fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B
             .map(|running| (text(&running[0]), at(&running[1]))),
         last: value.get("last").map(|last| RunEnd {
             job: text(&last["job"]),
+            started: last.get("started").map(at),
             at: at(&last["at"]),
             succeeded: last["succeeded"].as_bool().unwrap(),
             report: last.get("report").map(|report| {

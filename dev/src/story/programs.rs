@@ -1,6 +1,7 @@
 //! The product itself: built from the checkout, its agent made into an image, its operator started on this machine.
 
 use std::{
+    ffi::OsStr,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
@@ -32,15 +33,19 @@ pub fn checkout() -> PathBuf {
 /// features, so that nothing is compiled twice. What ships has its own feature alone; `make features` compiles that.
 pub async fn build(checkout: &Path) -> Result<Programs> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = tokio::process::Command::new(cargo)
+    let mut command = tokio::process::Command::new(cargo);
+    command
         .args(["build", "-q", "--workspace", "--bins"])
-        .current_dir(checkout)
-        .status()
-        .await
-        .map_err(|source| Error::File {
-            path: checkout.into(),
-            source,
-        })?;
+        .current_dir(checkout);
+    // What Cargo told the test that calls us about its package: a build script that looks at such a variable (ring's)
+    // would run again, and all that depends on it be compiled again, each time that somebody else calls.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_the_caller(name)) {
+        command.env_remove(name);
+    }
+    let status = command.status().await.map_err(|source| Error::File {
+        path: checkout.into(),
+        source,
+    })?;
     if !status.success() {
         return Err(Error::Build {
             command: "cargo build --bins".into(),
@@ -51,6 +56,20 @@ pub async fn build(checkout: &Path) -> Result<Programs> {
     Ok(Programs {
         operator: target.join("debug/tradewind"),
         agent: target.join("debug/tradewind-agent"),
+    })
+}
+
+/// Whether Cargo sets it for the one package that it builds or runs.
+fn is_of_the_caller(name: &OsStr) -> bool {
+    let of_package = [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_CRATE_",
+        "CARGO_BIN_",
+    ];
+    name.to_str().is_some_and(|name| {
+        of_package.iter().any(|prefix| name.starts_with(prefix))
+            || ["CARGO_PRIMARY_PACKAGE", "CARGO_TARGET_TMPDIR", "OUT_DIR"].contains(&name)
     })
 }
 
@@ -160,4 +179,30 @@ fn modified(path: &Path) -> Option<std::time::SystemTime> {
     std::fs::metadata(path)
         .and_then(|metadata| metadata.modified())
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_about_one_package_is_the_callers() {
+        for theirs in [
+            "CARGO_PKG_NAME",
+            "CARGO_MANIFEST_DIR",
+            "CARGO_BIN_EXE_dev",
+            "OUT_DIR",
+        ] {
+            assert!(is_of_the_caller(OsStr::new(theirs)), "{theirs}");
+        }
+        for ours in [
+            "CARGO_HOME",
+            "CARGO_TARGET_DIR",
+            "CARGO_INCREMENTAL",
+            "CARGO_PROFILE_DEV_DEBUG",
+            "PATH",
+        ] {
+            assert!(!is_of_the_caller(OsStr::new(ours)), "{ours}");
+        }
+    }
 }

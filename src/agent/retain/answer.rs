@@ -85,6 +85,7 @@ impl Answer {
             preview_as_of: Some(preview.as_of.clone()),
             preview_hash: Some(preview.hash()),
             preview_shape: preview.shape,
+            ended_at: None,
             rules,
         };
         Ok(Self {
@@ -112,6 +113,12 @@ impl Answer {
             VERIFICATION_FAILED => {
                 let said =
                     format!("{done}; erased rows are there again: see what writes them back");
+                (Outcome::Refused, word, said)
+            }
+            UNFINISHED => {
+                let said = format!(
+                    "{done} so far; the run has not ended, and the next pod goes on with it"
+                );
                 (Outcome::Refused, word, said)
             }
             _ => (
@@ -165,11 +172,21 @@ impl Answer {
             });
         };
         let parts = runs.iter().filter(|run| run.id == last.id);
-        let answer = Self::of(sites, &last.id, &word(parts)).await?;
-        Ok(Self {
-            outcome: Outcome::Done,
-            ..answer
-        })
+        let ended = parts
+            .clone()
+            .map(|run| run.ended.as_ref().map(|(at, _)| *at));
+        // Ended once every store's part is.
+        let ended = ended
+            .collect::<Option<Vec<_>>>()
+            .into_iter()
+            .flatten()
+            .max();
+        let mut answer = Self::of(sites, &last.id, &word(parts)).await?;
+        answer.outcome = Outcome::Done;
+        if let Some(body) = answer.body.as_mut() {
+            body.ended_at = ended.map(|at| at.to_string());
+        }
+        Ok(answer)
     }
 }
 

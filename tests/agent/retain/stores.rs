@@ -51,15 +51,8 @@ async fn a_run_covers_all_its_stores_or_none() {
         other.sql(id).await,
         "one run, one clock"
     );
-    assert_eq!(
-        world
-            .run_with(&["--report"])
-            .await
-            .expect("Done")
-            .report
-            .body,
-        ran.report.body
-    );
+    let read = world.run_with(&["--report"]).await;
+    read.expect("Done").says_what_was_said(&ran);
 }
 
 #[tokio::test]

@@ -58,6 +58,13 @@ impl Ran {
             .unwrap()
     }
 
+    /// A ledger that was read back says what the run itself said, and when the run ended.
+    pub(crate) fn says_what_was_said(&self, by: &Self) {
+        let mut body = self.body().clone();
+        assert!(body.ended_at.take().is_some(), "{body:?}");
+        assert_eq!(&body, by.body());
+    }
+
     /// The preview that the report names.
     pub(crate) fn preview(&self) -> Preview {
         self.body().preview("eu-west", SPEC_HASH).unwrap()
