@@ -7,6 +7,7 @@ pub mod connect;
 pub mod feed;
 pub mod retain;
 
+mod database;
 mod report;
 mod startup;
 mod stop;

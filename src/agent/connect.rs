@@ -26,6 +26,7 @@ mod upkeep;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::database::Said;
 use super::{Begun, Stop, error_chain};
 use crate::contract::{ADMIN_PORT, Connect, Outcome, Report, Task, WEBHOOK_PORT};
 
@@ -112,8 +113,8 @@ enum Error {
     /// The store did not do what only it can do.
     #[error("the store failed")]
     Store {
-        /// What the driver said.
-        source: sqlx::Error,
+        /// What it said.
+        source: Said,
     },
 }
 

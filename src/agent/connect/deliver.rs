@@ -12,6 +12,7 @@ use super::secret::Secret;
 use super::signature::Keys;
 use super::store::{Lane, Settlement, State, Store};
 use crate::agent::Stop;
+use crate::agent::database::Said;
 
 /// Subjects that one replica works on at a time, for each sink.
 const LANES: usize = 16;
@@ -73,7 +74,7 @@ impl Courier {
                 }
                 Err(error) => {
                     if !store_is_away {
-                        tracing::warn!(sink = self.sink, %error, "cannot claim deliveries");
+                        tracing::warn!(sink = self.sink, error = %Said::from(error), "cannot claim deliveries");
                     }
                     store_is_away = true;
                 }
@@ -104,7 +105,7 @@ impl Courier {
                 Ok(_) => return,
                 Err(error) => {
                     // The lease ends by itself; then somebody tries again, and the sink may see it twice.
-                    tracing::warn!(sink = self.sink, %error, "cannot record a delivery");
+                    tracing::warn!(sink = self.sink, error = %Said::from(error), "cannot record a delivery");
                     return;
                 }
             }
@@ -165,7 +166,7 @@ impl Courier {
 
     fn written(&self, result: sqlx::Result<()>) {
         if let Err(error) = result {
-            tracing::warn!(sink = self.sink, %error, "cannot release a claim: it ends by itself");
+            tracing::warn!(sink = self.sink, error = %Said::from(error), "cannot release a claim: it ends by itself");
         }
     }
 }

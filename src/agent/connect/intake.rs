@@ -24,6 +24,7 @@ use super::normalise::normalise;
 use super::secret::{self, Secret};
 use super::signature::{Keys, Refusal, Standard, Tokens};
 use super::store::Store;
+use crate::agent::database::Said;
 use crate::contract::{Connect, EventKind, Task, Webhook};
 
 /// Webhooks in work at a time; others wait unread.
@@ -251,7 +252,7 @@ async fn keep(intake: &Intake, events: &[Sealed]) -> Result<(), Rejection> {
         .accept(events, &intake.sinks)
         .await
         .map_err(|error| {
-            tracing::error!(%error, "cannot store a webhook");
+            tracing::error!(error = %Said::from(error), "cannot store a webhook");
             Rejection::StoreUnavailable
         })?;
     for event in events {

@@ -139,11 +139,9 @@ pub(super) async fn replay(task: &Task<Connect>, sink: Option<&str>) -> Result<u
     let store = Store::new(&url.current(), &task.spec.channel);
     let mut count = 0;
     loop {
-        match store
-            .replay(sink)
-            .await
-            .map_err(|source| Error::Store { source })?
-        {
+        match store.replay(sink).await.map_err(|error| Error::Store {
+            source: error.into(),
+        })? {
             0 => break,
             revived => count += revived,
         }

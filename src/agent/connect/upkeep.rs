@@ -9,6 +9,7 @@ use super::admin::{Readiness, Waiting};
 use super::metrics::Metrics;
 use super::secret::Secret;
 use super::store::Store;
+use crate::agent::database::Said;
 use crate::agent::{Stop, error_chain};
 
 /// How often the store is purged; each time in batches until nothing is left to purge.
@@ -76,7 +77,7 @@ impl Upkeep {
                 self.readiness.set(Waiting::Nothing);
             }
             Err(error) => {
-                tracing::error!(%error, "the store does not answer");
+                tracing::error!(error = %Said::from(error), "the store does not answer");
                 self.readiness.set(Waiting::Store);
             }
         }
@@ -88,7 +89,7 @@ impl Upkeep {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot purge the store");
+                    tracing::warn!(error = %Said::from(error), "cannot purge the store");
                     return;
                 }
             }

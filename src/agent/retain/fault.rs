@@ -1,7 +1,8 @@
-//! What a database said, without what it said it about.
+//! What kind of trouble a statement is in.
 //!
-//! In: an error of the driver. Out: a [`Fault`] with its SQLSTATE and the names of a constraint or table at
-//! most: details, hints and messages may quote a row.
+//! In: an error of the driver. Out: a [`Fault`], which says no more than [`Said`] does.
+
+use crate::agent::database::Said;
 
 /// What kind of trouble it is: decides whether to try again, to take fewer rows, or to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(super) enum Trouble {
 #[error("could not {doing} ({said})")]
 pub(super) struct Fault {
     doing: &'static str,
-    said: String,
+    said: Said,
     trouble: Trouble,
 }
 
@@ -42,35 +43,17 @@ impl Fault {
     }
 
     fn new(doing: &'static str, error: &sqlx::Error) -> Self {
-        let Some(said) = error.as_database_error() else {
-            let said = match error {
-                sqlx::Error::Io(error) => error.kind().to_string(),
-                sqlx::Error::Tls(_) => "TLS failed".to_owned(),
-                _ => "the connection broke or answered out of turn".to_owned(),
-            };
-            let trouble = match error {
-                sqlx::Error::ColumnDecode { .. } | sqlx::Error::RowNotFound => Trouble::Other,
-                _ => Trouble::Lost,
-            };
-            return Self {
-                doing,
-                said,
-                trouble,
-            };
+        let trouble = match (error.as_database_error(), error) {
+            (Some(said), _) => match (&*said.code().unwrap_or_default(), said.constraint()) {
+                ("23505", Some("run_open")) if said.table() == Some("run") => Trouble::RunOpen,
+                (code, _) => trouble(code),
+            },
+            (None, sqlx::Error::ColumnDecode { .. } | sqlx::Error::RowNotFound) => Trouble::Other,
+            (None, _) => Trouble::Lost,
         };
-        let code = said.code().unwrap_or_default().into_owned();
-        let trouble = match (&*code, said.constraint()) {
-            ("23505", Some("run_open")) if said.table() == Some("run") => Trouble::RunOpen,
-            _ => trouble(&code),
-        };
-        let names = [("constraint", said.constraint()), ("table", said.table())];
-        let names = names
-            .iter()
-            .filter_map(|(what, name)| Some(format!(", {what} `{}`", (*name)?)));
-        let said = format!("SQLSTATE {code}{}", names.collect::<String>());
         Self {
             doing,
-            said,
+            said: Said::from(error),
             trouble,
         }
     }

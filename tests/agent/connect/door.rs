@@ -315,3 +315,33 @@ async fn secrets_rotate_without_a_restart() {
     assert_eq!(world.taken(4).await.len(), 4);
     assert_eq!(world.sink().rejected(), 0);
 }
+
+#[tokio::test]
+async fn a_database_that_quotes_a_row_is_not_quoted() {
+    let world = World::new("unquoted").await;
+    let connector = world.start(&[]).await;
+    world
+        .sql(
+            "CREATE FUNCTION public.tell() RETURNS trigger LANGUAGE plpgsql AS
+               $$BEGIN RAISE EXCEPTION 'refused %', convert_from(NEW.body, 'UTF8') USING DETAIL = convert_from(NEW.body, 'UTF8'); END$$;
+             CREATE TRIGGER tell BEFORE INSERT ON tradewind_connect.event FOR EACH ROW EXECUTE FUNCTION public.tell()",
+        )
+        .await;
+    let sender = messenger(&[&connector]);
+    let body = message("ann-of-arbor", "m1", "meet me at noon");
+    let answer = sender.post(connector.webhook, "m1", &body).await.unwrap();
+    assert_eq!(answer, 503);
+    let log = connector.log();
+    assert!(
+        log.contains("cannot store a webhook") && log.contains("SQLSTATE P0001"),
+        "{log}"
+    );
+    assert!(
+        !log.contains("ann-of-arbor") && !log.contains("meet me"),
+        "{log}"
+    );
+    world
+        .sql("DROP TRIGGER tell ON tradewind_connect.event")
+        .await;
+    acknowledged(&sender, connector.webhook, &body).await;
+}

@@ -1,6 +1,6 @@
 //! SIGKILL at any moment, two pods at once: the same world, and books that say so exactly.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::world::{Ran, Running, World};
 
@@ -36,15 +36,20 @@ async fn assert_exact(world: &World) {
     );
 }
 
-/// What is left of the tables, and the books without times and ids.
+/// What is left of the tables, and the first run's books without times and ids. Where a pod of a pair ends the run before
+/// the other has begun, the other begins one more, which has nothing left to erase.
 async fn outcome(world: &World) -> String {
     let tables = world
-        .sql("SELECT (SELECT string_agg(id::text, ' ' ORDER BY id) FROM parent), (SELECT string_agg(id::text, ' ' ORDER BY id) FROM child)")
+        .sql(
+            "SELECT (SELECT count(*) || md5(string_agg(id::text, ' ' ORDER BY id)) FROM parent),
+              (SELECT count(*) || md5(string_agg(id::text, ' ' ORDER BY id)) FROM child)",
+        )
         .await;
     let books = world
         .sql(
             "SELECT r.name, r.rows, r.due, r.null_clock, sum(l.erased), sum(l.gone), sum(l.blocked), sum(l.failed), sum(l.remaining)
             FROM tradewind.rule r JOIN tradewind.ledger l ON l.run = r.run AND l.rule = r.name
+            WHERE r.run = (SELECT id FROM tradewind.run ORDER BY began_at LIMIT 1)
             GROUP BY r.name, r.rows, r.due, r.null_clock ORDER BY r.name",
         )
         .await;
@@ -60,9 +65,11 @@ async fn two(world: &World, rows: i64) -> [Running; 2] {
     pods
 }
 
-/// Until a pair of pods ends with one that is done; the other never touched a row.
+/// Until a pair of pods ends with one that is done; the other never touched a row. A server that has not noticed yet
+/// that its client was killed holds that client's lock: then both of a pair are sent away.
 async fn to_the_end(world: &World) -> Ran {
-    for _ in 0..5 {
+    let end = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < end {
         let [one, two] = two(world, i64::MAX).await;
         let (one, two) = (one.finish().await, two.finish().await);
         let (done, other) = if one.code == 0 {
@@ -76,6 +83,7 @@ async fn to_the_end(world: &World) -> Ran {
             }
             return done;
         }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     panic!("no pod ever ended well");
 }
@@ -119,7 +127,10 @@ async fn a_run_killed_anywhere_ends_in_the_same_world() {
     assert_exact(&killed).await;
     assert_eq!(
         killed
-            .sql("SELECT count(DISTINCT id), count(DISTINCT now) FROM tradewind.run")
+            .sql(
+                "SELECT count(DISTINCT run.id), count(DISTINCT run.now) FROM tradewind.run
+                JOIN tradewind.ledger ON ledger.run = run.id WHERE ledger.erased > 0"
+            )
             .await,
         "1|1"
     );
@@ -148,9 +159,9 @@ async fn a_run_killed_while_it_begins_or_closes_ends_in_the_same_world() {
         {
             assert_exact(&killed).await;
             done = killed
-                .sql("SELECT count(*) FROM tradewind.run WHERE ended_at IS NOT NULL")
+                .sql("SELECT count(*) > 0 FROM tradewind.run WHERE ended_at IS NOT NULL")
                 .await
-                == "1";
+                == "t";
         }
         if done {
             break;

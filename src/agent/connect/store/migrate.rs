@@ -1,9 +1,10 @@
 //! Brings the schema up to date, or says what the database's owner must grant.
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::Migrator;
 use sqlx::{Connection as _, PgConnection};
 
 use super::Store;
+use crate::agent::database::Said;
 
 /// The schema that holds everything of ours.
 const SCHEMA: &str = "tradewind_connect";
@@ -14,8 +15,8 @@ pub(in crate::agent::connect) enum Error {
     /// No connection, or it broke.
     #[error("cannot reach the store")]
     Connect {
-        /// What the driver said.
-        source: sqlx::Error,
+        /// What it said.
+        source: Said,
     },
     /// The role may not make the schema.
     #[error(
@@ -29,14 +30,16 @@ pub(in crate::agent::connect) enum Error {
     #[error("cannot bring the store's schema up to date")]
     Migrate {
         /// Which, and why.
-        source: MigrateError,
+        source: Said,
     },
 }
 
 impl Store {
     /// Creates or updates the schema. Replicas that start together wait for each other.
     pub(in crate::agent::connect) async fn migrate(&self) -> Result<(), Error> {
-        let connect = |source| Error::Connect { source };
+        let connect = |error: sqlx::Error| Error::Connect {
+            source: error.into(),
+        };
         // A connection of its own: waiting for another replica must not run into the pool's time limits.
         let mut connection = PgConnection::connect_with(&self.delivery.connect_options())
             .await
@@ -62,7 +65,9 @@ impl Store {
         migrator
             .run_direct(None, &mut connection, false)
             .await
-            .map_err(|source| Error::Migrate { source })?;
+            .map_err(|error| Error::Migrate {
+                source: error.into(),
+            })?;
         connection.close().await.map_err(connect)
     }
 }
