@@ -76,7 +76,7 @@ crds: build ## Writes crds/ from the types; unit tests fail when it is stale
 tools:
 	@$(TOOLS)/bin/cargo-deny --version 2>/dev/null | grep -qxF "cargo-deny $(CARGO_DENY)" || { \
 	  echo "installing cargo-deny $(CARGO_DENY) into $(TOOLS) (once, some minutes)"; \
-	  cargo install -q cargo-deny --version $(CARGO_DENY) --locked --root $(TOOLS); }
+	  cargo install -q --debug cargo-deny --version $(CARGO_DENY) --locked --root $(TOOLS); }
 
 deny: tools ## Licences, bans and sources of every dependency
 	@echo "deny"

@@ -1,5 +1,5 @@
 //! The operator on real API servers: a hub and two regions without nodes, the real binary, and nothing but `kubectl` to
-//! see and to meddle with. One fleet serves all tests, one after the other.
+//! see and to meddle with. Two fleets serve all tests, each one after the other.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +21,8 @@ mod crash;
 mod deletion;
 #[path = "operator/drift.rs"]
 mod drift;
+#[path = "operator/fleets.rs"]
+mod fleets;
 #[path = "operator/given.rs"]
 mod given;
 #[path = "operator/hub.rs"]

@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::runtime::Runtime;
-use tradewind_dev::fleet::{Cluster, Fleet, FleetSpec, HUB};
+use tradewind_dev::fleet::{Cluster, Fleet, HUB};
 use tradewind_dev::process::Daemon;
 use tradewind_dev::story::install;
 use tradewind_dev::story::programs::{Operator, OperatorSpec, launch_operator};
 
 use crate::audit::Mark;
+use crate::fleets::Turn;
 use crate::given::{self, REGIONS, RUNS, TENANT};
 
 /// Kinds of children, as `kubectl` calls them.
@@ -33,31 +32,14 @@ pub(crate) const KINDS: [&str; 9] = [
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(400);
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
-static FLEET: LazyLock<Fleet> = LazyLock::new(|| RUNTIME.block_on(found()));
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-async fn found() -> Fleet {
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // While a test is being written, a fleet that runs already saves its start.
-    let fleet = match std::env::var("TRADEWIND_TEST_FLEET") {
-        Ok(name) => Fleet::attach(&name).unwrap(),
-        Err(_) => Fleet::start(FleetSpec::for_test("operator", &REGIONS).without_nodes())
-            .await
-            .unwrap(),
-    };
-    install::install(&fleet, checkout).await.unwrap();
-    fleet
-}
-
 /// Runs a test in a world in which nothing of Tradewind's is left, with an operator, and cleans up after it.
 pub(crate) fn with_operator<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
-    run(async {
+    Turn::take().run(async |fleet: &'static Fleet| {
         let mut world = World {
-            fleet: &FLEET,
+            fleet,
             operator: None,
         };
-        for cluster in FLEET.clusters() {
+        for cluster in fleet.clusters() {
             // A test that failed may have left it frozen.
             let _ = cluster.thaw();
         }
@@ -69,17 +51,11 @@ pub(crate) fn with_operator<F: Future<Output = ()>>(test: impl FnOnce(World) -> 
         };
         test(handle).await;
         let mut after = World {
-            fleet: &FLEET,
+            fleet,
             operator: None,
         };
         after.end().await;
     });
-}
-
-fn run(test: impl Future<Output = ()>) {
-    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    LazyLock::force(&FLEET);
-    RUNTIME.block_on(test);
 }
 
 pub(crate) struct World {
