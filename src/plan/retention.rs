@@ -11,6 +11,7 @@ use super::meta::{self, Identity, Role};
 use super::pod::{Agent, Mount, Size};
 use super::{PolicyFacts, PolicyWorkloads};
 use crate::api::{DataPolicySpec, DataStore, PolicyRule, RegionSpec, names};
+use crate::contract::cutoff::Anchor;
 use crate::contract::{Approval, Retain, RetentionRule};
 
 /// The command, and the component label.
@@ -131,6 +132,8 @@ fn one(rule: &PolicyRule, store: &DataStore) -> RetentionRule {
         table: rule.dataset.table.clone(),
         clock: rule.dataset.clock.clone(),
         after: rule.erase.after.clone(),
+        from: Anchor::EventDate,
+        keeps: Vec::new(),
     }
 }
 
