@@ -15,6 +15,7 @@ use crate::api::{
     DataPolicy, DataPolicyStatus, PolicyRegionStatus, RegionState, RunPhase, Uncovered, names,
 };
 use crate::contract::{Preview, RetainMode};
+use crate::plan::reason::Word as PlanWord;
 use crate::plan::{Plan, PolicyWorkloads, Reason, Verdict};
 
 /// Data sets that a message names before it only counts them.
@@ -115,7 +116,7 @@ fn region<'a>(
     let standing = Standing::of((name, decision), plan.notes.get(name), seen, memory, now);
     let workloads = decision.workloads();
     let known = standing.sight.known.map(|known| known.children);
-    let hash = crate::plan::spec_hash(&policy.spec);
+    let hash = standing.note.spec_hash.clone().unwrap_or_default();
     let runs = run::runs(known.map(|children| &children.run), old, (name, &hash));
     let told = old.and_then(|entry| entry.next_run.as_deref());
     let next = workloads
@@ -140,6 +141,7 @@ fn region<'a>(
             RegionState::Withdraw => None,
         },
         totals: runs.totals,
+        decisions: standing.note.decisions.clone(),
         preview_hash: runs.preview.as_ref().map(Preview::hash),
         preview: runs.preview,
         approved: standing.note.approved.clone(),
@@ -216,6 +218,11 @@ fn enforced_here(
 
 fn enforced(plan: &Plan<PolicyWorkloads>, policy: &DataPolicy, regions: &[Region<'_>]) -> Wanted {
     let kind = ConditionType::Enforced;
+    let only_keeps = policy.spec.rules.iter().all(|rule| rule.erase.is_none());
+    if only_keeps && !matches!(plan.verdict, Verdict::Invalid(_)) {
+        let message = "the policy erases nothing itself; its keeps bind every policy that erases from their tables";
+        return wanted(kind, Truth::True, PlanWord::OnlyKeeps.because(message));
+    }
     if policy.spec.mode() == RetainMode::DryRun {
         let message = "the policy only counts; set mode: Enforce once its previews are approved";
         return wanted(kind, Truth::False, Word::DryRun.because(message));
@@ -255,7 +262,7 @@ fn coverage(plan: &Plan<PolicyWorkloads>) -> Wanted {
         named.push(format!("and {} more", plan.uncovered.len() - NAMED));
     }
     let message = format!(
-        "no rule of this policy names {}; see status.uncovered",
+        "no rule of this policy erases from {}; see status.uncovered",
         named.join(", ")
     );
     wanted(kind, Truth::False, Word::NoRule.because(message))
