@@ -25,6 +25,8 @@ mod drift;
 mod given;
 #[path = "operator/hub.rs"]
 mod hub;
+#[path = "operator/keeps.rs"]
+mod keeps;
 #[path = "operator/local.rs"]
 mod local;
 #[path = "operator/outage.rs"]
