@@ -11,12 +11,12 @@ pub mod docs;
 pub mod names;
 mod reference;
 mod region;
+mod rule;
 mod social_channel;
 
 pub use data_policy::{
-    ApprovalSpec, CategoryTotals, DataPolicy, DataPolicySpec, DataPolicyStatus, Dataset, Erase,
-    Method, PolicyRegionStatus, PolicyRule, PolicySelector, Regime, Retention, RunPhase, RunStatus,
-    Uncovered,
+    ApprovalSpec, CategoryTotals, DataPolicy, DataPolicySpec, DataPolicyStatus, PolicyRegionStatus,
+    PolicySelector, Regime, Retention, RunPhase, RunStatus, Uncovered,
 };
 pub use reference::{
     DeletionPolicy, InventoryEntry, KeyRef, LabelPair, NameRef, RegionState, Setting, Suspend,
@@ -25,6 +25,9 @@ pub use region::{
     Cluster, DataStore, Enforcement, EnforcementMode, IngressTarget, KubeconfigRef, Local,
     LocaleSpec, PostgresStore, Region, RegionSpec, RegionStatus, TaxRateSpec, TaxSpec, Tenant,
     Toleration, Workloads,
+};
+pub use rule::{
+    BindingKeep, Dataset, Decides, Erase, Keep, Method, PolicyRule, RuleDecision, RunsFrom,
 };
 pub use social_channel::{
     Catalog, CatalogSource, ChannelRegionStatus, ChannelSelector, Checkout, CheckoutMode,

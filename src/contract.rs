@@ -18,8 +18,8 @@ pub use report::{
 };
 pub use task::{
     Approval, Channel, Column, ColumnKind, Connect, Country, Feed, FeedDestination, FeedMode,
-    FeedSource, Locale, Preview, PreviewedRule, Retain, RetainMode, RetentionRule, Sink,
-    SourceAuth, SourceFormat, Task, Tax, TaxDisplay, TaxRate, Webhook,
+    FeedSource, Locale, Preview, PreviewedRule, Retain, RetainMode, RetentionKeep, RetentionRule,
+    Sink, SourceAuth, SourceFormat, Task, Tax, TaxDisplay, TaxRate, Webhook,
 };
 
 /// The version of the task and report formats. An agent refuses any other.

@@ -4,6 +4,7 @@
 //! only the names of keys and hashes of their values. Same facts, same bytes.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod calculus;
 mod channel;
 mod connector;
 mod cron;
@@ -121,6 +122,8 @@ pub struct PolicyFacts {
     pub regions: BTreeMap<String, RegionFacts>,
     /// Every SocialChannel of the hub.
     pub channels: Vec<Arc<SocialChannel>>,
+    /// Every DataPolicy of the hub by name: their keeps bind this one where they select the same region.
+    pub policies: BTreeMap<String, Arc<DataPolicy>>,
     /// The platform and regime packs in force.
     pub packs: Arc<crate::packs::Packs>,
     /// The operator's configuration.
@@ -183,7 +186,7 @@ pub struct Plan<W> {
     /// What was found, for the typed conditions: the resource's own in the order of its fields, then the regions' in the
     /// order of their names.
     pub findings: Vec<Finding>,
-    /// Data sets of the matched regions that no rule names (policies only).
+    /// Data sets of the matched regions that no rule erases from (policies only).
     pub uncovered: Vec<crate::api::Uncovered>,
     /// When the plan will change by itself (a suspension or grace ends), at the latest.
     pub wake_at: Option<Timestamp>,
@@ -202,6 +205,10 @@ pub struct RegionNote {
     pub uncovered_since: Option<Timestamp>,
     /// The preview that the approval of this region names, kept while the approval stands (policies only).
     pub approved: Option<crate::contract::Preview>,
+    /// What decides for each rule whose table has keeps (policies only).
+    pub decisions: Vec<crate::api::RuleDecision>,
+    /// The hash of the spec and of what binds it here (policies only).
+    pub spec_hash: Option<String>,
 }
 
 /// Whether the spec as a whole is sound and permitted.

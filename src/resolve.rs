@@ -80,12 +80,7 @@ impl Reader {
         let facts = ChannelFacts {
             channel: channel.clone(),
             regions: self.region_facts(&looks),
-            policies: self
-                .policies
-                .state()
-                .into_iter()
-                .map(|p| (p.name_any(), p))
-                .collect(),
+            policies: self.policies_by_name(),
             credentials: self.credentials(channel).await,
             packs: self.packs.borrow().packs.clone(),
             settings: self.settings.clone(),
@@ -120,6 +115,7 @@ impl Reader {
             policy: policy.clone(),
             regions: self.region_facts(&looks),
             channels: self.sorted_channels(),
+            policies: self.policies_by_name(),
             packs: self.packs.borrow().packs.clone(),
             settings: self.settings.clone(),
         };
@@ -187,6 +183,11 @@ impl Reader {
             objects: holders.into_iter().filter_map(named).collect(),
             reading: !is_read,
         }
+    }
+
+    fn policies_by_name(&self) -> BTreeMap<String, Arc<DataPolicy>> {
+        let policies = self.policies.state().into_iter();
+        policies.map(|p| (p.name_any(), p)).collect()
     }
 
     fn sorted_channels(&self) -> Vec<Arc<SocialChannel>> {

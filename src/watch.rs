@@ -84,27 +84,35 @@ fn knows(channel: &SocialChannel, region: &str) -> bool {
             .any(|name| name == region)
 }
 
-/// A DataPolicy changed, came or went: every channel, each of which it may cover or may have covered before.
+/// A DataPolicy changed, came or went: every channel, each of which it may cover or may have covered before; and every
+/// policy, which its keeps may bind or may have bound before.
 #[must_use]
-pub fn policy_changed(name: &str, channels: &[Arc<SocialChannel>]) -> BTreeSet<Key> {
+pub fn policy_changed(
+    name: &str,
+    channels: &[Arc<SocialChannel>],
+    policies: &[Arc<DataPolicy>],
+) -> BTreeSet<Key> {
     let mut keys: BTreeSet<Key> = channels
         .iter()
         .map(|channel| Key::channel(channel))
         .collect();
+    keys.extend(policies.iter().map(|policy| Key::Policy(policy.name_any())));
     keys.insert(Key::Policy(name.to_owned()));
     keys
 }
 
-/// A SocialChannel changed, came or went: itself, and the policies whose selector may speak of channels.
+/// A SocialChannel changed, came or went: itself, and the policies whose selector may speak of channels. When one of
+/// them keeps, it may bind other policies now, or no more: then every policy.
 #[must_use]
 pub fn channel_changed(channel: &SocialChannel, policies: &[Arc<DataPolicy>]) -> BTreeSet<Key> {
     let mut keys = BTreeSet::from([Key::channel(channel)]);
-    keys.extend(
-        policies
-            .iter()
-            .filter(|policy| policy.spec.selector.channel_labels.is_some())
-            .map(|policy| Key::Policy(policy.name_any())),
-    );
+    let speaks = |policy: &Arc<DataPolicy>| policy.spec.selector.channel_labels.is_some();
+    let keeps = |policy: &Arc<DataPolicy>| policy.spec.rules.iter().any(|rule| rule.keep.is_some());
+    let all = policies
+        .iter()
+        .any(|policy| speaks(policy) && keeps(policy));
+    let woken = policies.iter().filter(|policy| all || speaks(policy));
+    keys.extend(woken.map(|policy| Key::Policy(policy.name_any())));
     keys
 }
 

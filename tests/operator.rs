@@ -27,6 +27,8 @@ mod fleets;
 mod given;
 #[path = "operator/hub.rs"]
 mod hub;
+#[path = "operator/keeps.rs"]
+mod keeps;
 #[path = "operator/local.rs"]
 mod local;
 #[path = "operator/outage.rs"]

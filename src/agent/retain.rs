@@ -14,6 +14,7 @@ mod begin;
 mod books;
 mod bound;
 mod catalog;
+mod clocks;
 mod close;
 mod count;
 mod cutoff;

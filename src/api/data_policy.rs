@@ -11,6 +11,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::rule::{PolicyRule, RuleDecision};
 use super::{DeletionPolicy, InventoryEntry, RegionState, Suspend};
 use crate::contract::{Preview, RetainMode, RetainedRule};
 
@@ -27,6 +28,7 @@ use crate::contract::{Preview, RetainMode, RetainedRule};
     doc = "How long personal data is kept in the regions' databases, and how it goes: retention runs, their previews and approvals, and what is covered.",
     selectable = ".spec.mode",
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: at most 40 characters, because names in the regions are made from it"),
+    validation = Rule::new("has(self.spec.fiscalYearEnd) || self.spec.rules.all(rule, (!has(rule.erase) || !has(rule.erase.from) || rule.erase.from != 'EndOfFiscalYear') && (!has(rule.keep) || !has(rule.keep.from) || rule.keep.from != 'EndOfFiscalYear'))").message("spec.fiscalYearEnd: a rule counts from EndOfFiscalYear; write the year's last day, such as 09-30"),
     printcolumn(name = "Regimes", type_ = "string", json_path = ".spec.regimes"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", description = "Empty means DryRun"),
     printcolumn(name = "Enforced", type_ = "string", json_path = r#".status.conditions[?(@.type=="Enforced")].status"#),
@@ -67,10 +69,19 @@ pub struct DataPolicySpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["region".into()]))]
     pub approvals: Vec<ApprovalSpec>,
 
-    /// What goes when; at most 16, so that a run's report fits a termination message.
+    /// What goes when, and what must stay; at most 16, so that a run's report fits a termination message.
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub rules: Vec<PolicyRule>,
+
+    /// The last day of the fiscal year, month and day: `09-30`. A day that the month does not have is its last: `02-31`.
+    /// Needed when a rule counts from `EndOfFiscalYear`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 5, max = 5),
+        regex(pattern = r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")
+    )]
+    pub fiscal_year_end: Option<String>,
 
     /// When and how runs are made.
     pub retention: Retention,
@@ -129,69 +140,6 @@ pub struct ApprovalSpec {
     pub by: String,
 }
 
-/// One rule over one data set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PolicyRule {
-    /// The rule's name.
-    #[schemars(
-        length(min = 1, max = 32),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
-    pub name: String,
-    /// Which rows.
-    pub dataset: Dataset,
-    /// When and how they go.
-    pub erase: Erase,
-}
-
-/// A table of a store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Dataset {
-    /// The store's name in `Region.spec.dataStores`.
-    #[schemars(
-        length(min = 1, max = 40),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
-    pub store: String,
-    /// The table, `invoices` or `shop.invoices`. It needs a primary key.
-    #[schemars(
-        length(min = 1, max = 127),
-        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$")
-    )]
-    pub table: String,
-    /// The column that starts the period: `date`, `timestamp` or `timestamptz`. Rows without a value are never due
-    /// and are reported.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*$")
-    )]
-    pub clock: String,
-}
-
-/// When and how rows go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Erase {
-    /// ISO 8601 duration in calendar units, `P8Y`, `P6M`, `P90D`: a row is due once its clock and this lie in the past,
-    /// counted in the region's time zone.
-    #[schemars(
-        length(min = 3, max = 20),
-        regex(pattern = r"^P(\d{1,3}Y)?(\d{1,4}M)?(\d{1,4}W)?(\d{1,5}D)?$")
-    )]
-    pub after: String,
-    /// How rows go. `Delete` is what this release does.
-    pub method: Method,
-}
-
-/// How rows go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Method {
-    /// The row is deleted.
-    Delete,
-}
-
 /// When and how runs are made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -246,7 +194,7 @@ pub struct DataPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub regions: Vec<PolicyRegionStatus>,
-    /// Data sets of the matched regions' stores that no rule of this policy names.
+    /// Data sets of the matched regions' stores that no rule of this policy erases from: one with a `keep` alone does not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uncovered: Vec<Uncovered>,
     /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on.
@@ -304,6 +252,10 @@ pub struct PolicyRegionStatus {
     /// The preview's hash: what an approval names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_hash: Option<String>,
+    /// For each rule here that erases from a table with keeps: what decides when a row may go, and on which ground.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["rule".into()]))]
+    pub decisions: Vec<RuleDecision>,
     /// The preview that was approved, kept while the approval stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Preview>,

@@ -235,7 +235,8 @@ pub struct DataStore {
     #[schemars(length(max = 50), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub namespaces: Vec<String>,
-    /// Tables that hold personal data, `orders` or `shop.orders`. A policy covers the store when it has a rule for each.
+    /// Tables that hold personal data, `orders` or `shop.orders`. A policy covers the store when a rule of it
+    /// erases from each.
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 127)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub datasets: Vec<String>,

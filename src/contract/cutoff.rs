@@ -42,8 +42,8 @@ pub struct Due {
     pub gaps: Vec<(String, String)>,
 }
 
-/// What a period runs from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What a period runs from. In a task `"EventDate"`, `"EndOfCalendarYear"` or `{"EndOfFiscalYear": "09-30"}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Anchor {
     /// The clock itself.
     #[default]
@@ -54,8 +54,17 @@ pub enum Anchor {
     EndOfFiscalYear(FiscalYear),
 }
 
-/// A fiscal year, by its last day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl Anchor {
+    /// Whether it is the clock itself, as in every task that says nothing else.
+    #[must_use]
+    pub fn is_event_date(&self) -> bool {
+        *self == Self::EventDate
+    }
+}
+
+/// A fiscal year, by its last day: `09-30`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct FiscalYear {
     month: i8,
     day: i8,
@@ -72,6 +81,17 @@ impl FiscalYear {
         ((1..=12).contains(&month) && (1..=31).contains(&day)).then_some(Self { month, day })
     }
 
+    /// Whether every year begins on a day that all months have: then no month cuts a period of months short.
+    #[must_use]
+    pub fn begins_on_any_month(self) -> bool {
+        let longest = match self.month {
+            2 => 29,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        self.day <= 27 || self.day >= longest
+    }
+
     /// Its last day in a calendar year.
     fn end_in(self, year: i16) -> Result<Date, Error> {
         let first = Date::new(year, self.month, 1)?;
@@ -82,6 +102,38 @@ impl FiscalYear {
         )?)
     }
 }
+
+impl std::str::FromStr for FiscalYear {
+    type Err = NoDay;
+
+    fn from_str(text: &str) -> Result<Self, NoDay> {
+        let (month, day) = text.split_once('-').ok_or(NoDay)?;
+        let number = |part: &str| {
+            let is_plain = part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_digit());
+            part.parse().ok().filter(|_| is_plain).ok_or(NoDay)
+        };
+        Self::ending(number(month)?, number(day)?).ok_or(NoDay)
+    }
+}
+
+impl TryFrom<String> for FiscalYear {
+    type Error = NoDay;
+
+    fn try_from(text: String) -> Result<Self, NoDay> {
+        text.parse()
+    }
+}
+
+impl From<FiscalYear> for String {
+    fn from(year: FiscalYear) -> Self {
+        format!("{:02}-{:02}", year.month, year.day)
+    }
+}
+
+/// What is no last day of a year.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no month and day such as 09-30")]
+pub struct NoDay;
 
 /// Why there is no cut-off.
 #[derive(Debug, thiserror::Error)]
@@ -614,6 +666,13 @@ mod tests {
         for (month, day) in [(0, 1), (13, 1), (1, 0), (1, 32), (-1, 5)] {
             assert_eq!(FiscalYear::ending(month, day), None);
         }
+        for text in [
+            "", "0930", "9-30", "13-01", "00-01", "01-32", "09-30-01", "+9-30", "-9-30",
+        ] {
+            assert_eq!(text.parse::<FiscalYear>(), Err(NoDay), "{text}");
+        }
+        assert_eq!(String::from(FISCAL), "09-30");
+        assert_eq!("09-30".parse(), Ok(FISCAL));
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
         let period = "P2026Y".parse().unwrap();
         let due = due_from(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::cutoff::Anchor;
 use super::{EventKind, EventRule};
 
 /// A task as it stands in the mounted file.
@@ -293,7 +294,8 @@ pub struct Retain {
     pub policy: String,
     /// Count only, or erase.
     pub mode: RetainMode,
-    /// `sha256-<hex>` over the policy's spec without `approvals`, `mode` and `suspend`.
+    /// `sha256-<hex>` over the policy's spec without `approvals`, `mode` and `suspend`, and over the keeps of other
+    /// policies that bind it here.
     pub spec_hash: String,
     /// IANA zone in which periods are counted, the region's.
     pub time_zone: String,
@@ -336,6 +338,30 @@ pub struct RetentionRule {
     pub clock: String,
     /// ISO 8601 calendar duration, `P8Y`: a row is due once clock + period is not after now.
     pub after: String,
+    /// What the period runs from.
+    #[serde(default, skip_serializing_if = "Anchor::is_event_date")]
+    pub from: Anchor,
+    /// What keeps rows of the table: none is due before each of these has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keeps: Vec<RetentionKeep>,
+}
+
+/// A law that keeps rows of a rule's table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetentionKeep {
+    /// The column that starts the period. A row without a value there is kept.
+    pub clock: String,
+    /// ISO 8601 calendar duration, `P8Y`: a row is kept until clock + period is not after now.
+    #[serde(rename = "for")]
+    pub period: String,
+    /// What the period runs from.
+    #[serde(default, skip_serializing_if = "Anchor::is_event_date")]
+    pub from: Anchor,
+    /// The law and its article; never empty.
+    pub reference: String,
+    /// The DataPolicy that states it.
+    pub policy: String,
 }
 
 /// An approval: the preview that somebody saw, and its hash as they wrote it.

@@ -116,6 +116,7 @@ impl Known {
             keys.extend(watch::policy_changed(
                 &policy.name_any(),
                 &self.channels.state(),
+                &self.policies.state(),
             ));
         }
         keys

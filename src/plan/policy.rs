@@ -1,25 +1,26 @@
 //! What a DataPolicy should have in each region.
 
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, Timestamp};
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use super::calculus::{self, Ruling};
 use super::placement::{self, Decision, Ground, Place};
 use super::reason::Word;
-use super::retention::{self, Ground as Retention, spec_hash};
+use super::retention::{self, Ground as Retention};
 use super::suspension::{self, Suspension};
 use super::{
     Finding, Plan, PolicyFacts, PolicyWorkloads, Reason, RegionFacts, RegionNote, RegionPlan,
-    Verdict, gated, gates,
+    Verdict, gated,
 };
 use crate::api::condition::ConditionType;
-use crate::api::{
-    ApprovalSpec, DataPolicy, DataPolicySpec, DeletionPolicy, PolicyRegionStatus, Uncovered, names,
-};
+use crate::api::{ApprovalSpec, DeletionPolicy, PolicyRegionStatus, names};
 use crate::contract::{Approval, Preview, RetainMode};
-use crate::packs::Packs;
+pub(super) use rules::refused;
 
 /// What the policy itself says, whatever the region.
 struct Own {
@@ -29,7 +30,22 @@ struct Own {
     problems: Vec<Reason>,
     /// How long a run may last, when that can be read.
     window: Option<SignedDuration>,
+}
+
+/// What binds the policy in a region.
+struct Bound<'a> {
+    rulings: Vec<Ruling<'a>>,
+    /// What a preview there is of.
     hash: String,
+}
+
+impl<'a> Bound<'a> {
+    fn of(facts: &'a PolicyFacts, region: Option<&'a RegionFacts>) -> Self {
+        let rulings = region.map(|region| calculus::rulings(facts, &region.region));
+        let rulings = rulings.unwrap_or_default();
+        let hash = retention::bound_hash(&facts.policy, &rulings);
+        Self { rulings, hash }
+    }
 }
 
 /// What should be where.
@@ -49,7 +65,7 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
         regions: BTreeMap::new(),
         notes: BTreeMap::new(),
         findings: findings(facts, &own, &chosen),
-        uncovered: uncovered(facts, &chosen),
+        uncovered: rules::uncovered(facts, &chosen),
         wake_at: own.pause.as_ref().and_then(|pause| pause.until),
         deleting,
     };
@@ -59,9 +75,16 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
         }
         let approved = approved(facts, place.name);
         plan.findings.extend(clocks(facts, place, now));
-        let decision = decide(facts, &own, place, approved.as_ref(), now);
+        let bound = Bound::of(facts, place.facts);
+        let decision = decide(facts, &own, (place, &bound), approved.as_ref(), now);
         let note = RegionNote {
             approved: approved.map(|(_, preview)| preview.clone()),
+            decisions: if place.chosen {
+                bound.rulings.iter().filter_map(Ruling::told).collect()
+            } else {
+                Vec::new()
+            },
+            spec_hash: Some(bound.hash),
             ..RegionNote::default()
         };
         plan.enter(place, note, decision);
@@ -92,92 +115,9 @@ fn own(facts: &PolicyFacts, now: Timestamp) -> Own {
     Own {
         deleting: going.map(|_| spec.deletion_policy.unwrap_or_default()),
         pause: suspension::in_force(spec.suspend.as_ref(), now),
-        problems: problems(spec, &facts.packs, now),
-        window: window(spec),
-        hash: spec_hash(spec),
+        problems: rules::problems(spec, &facts.packs, now),
+        window: rules::window(spec),
     }
-}
-
-/// Why a policy isn't accepted, when it isn't: it then covers nothing.
-pub(super) fn refused(policy: &DataPolicy, packs: &Packs, now: Timestamp) -> Option<Reason> {
-    problems(&policy.spec, packs, now).into_iter().next()
-}
-
-/// What somebody must mend in the spec, in the order of its fields.
-fn problems(spec: &DataPolicySpec, packs: &Packs, now: Timestamp) -> Vec<Reason> {
-    let mut problems = regimes(spec, packs);
-    let codes = spec.selector.jurisdictions.as_deref().unwrap_or_default();
-    problems.extend(gates::codes("spec.selector.jurisdictions", codes).err());
-    problems.extend(periods(spec));
-    problems.extend(same_table(spec));
-    problems.extend(gated::retention_schedule(spec, &TimeZone::UTC, now).err());
-    if window(spec).is_none() {
-        problems.push(Word::WindowInvalid.because(format!(
-            "spec.retention.window: {} is no time to work in; write one such as PT4H",
-            spec.retention.window.as_deref().unwrap_or_default()
-        )));
-    }
-    problems
-}
-
-fn window(spec: &DataPolicySpec) -> Option<SignedDuration> {
-    let text = spec.retention.window.as_deref();
-    text.unwrap_or(retention::WINDOW)
-        .parse()
-        .ok()
-        .filter(SignedDuration::is_positive)
-}
-
-fn regimes(spec: &DataPolicySpec, packs: &Packs) -> Vec<Reason> {
-    let unknown = |id: &&String| packs.regime(id).is_none();
-    let mut unknown: Vec<&String> = spec.regimes.iter().filter(unknown).collect();
-    unknown.sort();
-    let there: Vec<&str> = packs.regimes.regimes.keys().map(String::as_str).collect();
-    unknown
-        .into_iter()
-        .map(|id| {
-            Word::UnknownRegime.because(format!(
-                "spec.regimes: no installed pack knows {id}; there are {}",
-                there.join(", ")
-            ))
-        })
-        .collect()
-}
-
-/// A period of nothing would erase a table at once, and is always a slip.
-fn periods(spec: &DataPolicySpec) -> Vec<Reason> {
-    spec.rules
-        .iter()
-        .filter(|rule| {
-            !rule
-                .erase
-                .after
-                .parse::<Span>()
-                .is_ok_and(Span::is_positive)
-        })
-        .map(|rule| {
-            Word::PeriodInvalid.because(format!(
-                "spec.rules[{}].erase.after: {} is no period longer than nothing; write one such as P90D or P8Y",
-                rule.name, rule.erase.after
-            ))
-        })
-        .collect()
-}
-
-/// Two rules for one table would each have due rows that the other keeps: every run would be refused.
-fn same_table(spec: &DataPolicySpec) -> Vec<Reason> {
-    let mut first: BTreeMap<(&str, &str), &str> = BTreeMap::new();
-    let mut problems = Vec::new();
-    for rule in &spec.rules {
-        let key = (rule.dataset.store.as_str(), rule.dataset.table.as_str());
-        if let Some(before) = first.insert(key, &rule.name) {
-            problems.push(Word::RulesShareTable.because(format!(
-                "spec.rules[{}].dataset: rule {before} is for table {} of store {} too; keep one of them",
-                rule.name, rule.dataset.table, rule.dataset.store
-            )));
-        }
-    }
-    problems
 }
 
 fn verdict(own: &Own) -> Verdict {
@@ -212,7 +152,7 @@ fn findings(facts: &PolicyFacts, own: &Own, chosen: &BTreeSet<&str>) -> Vec<Find
         findings.push(finding(ConditionType::ReferencesResolved, None, reason));
     }
     findings.extend(facts.policy.spec.approvals.iter().filter_map(|approval| {
-        let reason = approval_problem(facts, own, approval, chosen)?;
+        let reason = approval_problem(facts, approval, chosen)?;
         Some(finding(
             ConditionType::ReferencesResolved,
             Some(&approval.region),
@@ -224,7 +164,6 @@ fn findings(facts: &PolicyFacts, own: &Own, chosen: &BTreeSet<&str>) -> Vec<Find
 
 fn approval_problem(
     facts: &PolicyFacts,
-    own: &Own,
     approval: &ApprovalSpec,
     chosen: &BTreeSet<&str>,
 ) -> Option<Reason> {
@@ -244,9 +183,10 @@ fn approval_problem(
             "spec.approvals: no preview of Region {region} has the hash {}; {now}",
             approval.preview_hash
         ))),
-        Some((_, preview)) if preview.spec_hash != own.hash => {
+        Some((_, preview)) if preview.spec_hash != Bound::of(facts, facts.regions.get(region)).hash => {
             Some(Word::ApprovalOutdated.because(format!(
-                "spec.approvals: the rules were changed since the preview that {} approved for Region {region}; {now}",
+                "spec.approvals: the rules, or other policies' keeps, were changed since the preview that {} approved \
+                 for Region {region}; {now}",
                 approval.by
             )))
         }
@@ -276,7 +216,7 @@ fn approved<'a>(facts: &'a PolicyFacts, region: &str) -> Option<(&'a ApprovalSpe
 fn decide(
     facts: &PolicyFacts,
     own: &Own,
-    place: &Place<'_>,
+    (place, bound): (&Place<'_>, &Bound<'_>),
     approved: Option<&(&ApprovalSpec, &Preview)>,
     now: Timestamp,
 ) -> Decision<PolicyWorkloads> {
@@ -292,10 +232,11 @@ fn decide(
             )
         }
     };
-    let built = build(facts, own, (place.name, region), approved, pause.is_some());
+    let region = (place.name, region);
+    let built = build(facts, own, (region, bound), approved, pause.is_some());
     let mut missing = None;
     let plan = match (built, pause) {
-        (Ok(workloads), Some(pause)) => RegionPlan::Pause(workloads, pause),
+        (Ok(Some(workloads)), Some(pause)) => RegionPlan::Pause(workloads, pause),
         // A pause that cannot be put into effect must not look like one.
         (Err(stop), Some(pause)) => RegionPlan::Keep(Reason {
             word: stop.reason.word,
@@ -307,7 +248,10 @@ fn decide(
         (_, None) if !place.chosen && own.problems.is_empty() => RegionPlan::Withdraw(
             Word::Deselected.because("spec.selector no longer chooses this region"),
         ),
-        (Ok(workloads), None) => RegionPlan::Run(workloads),
+        (Ok(Some(workloads)), None) => RegionPlan::Run(workloads),
+        (Ok(None), _) => RegionPlan::Withdraw(Word::OnlyKeeps.because(
+            "the policy erases nothing itself; its keeps bind every policy that erases from their tables here",
+        )),
         (Err(stop), None) => {
             missing = stop.missing.then(|| stop.reason.clone());
             RegionPlan::Keep(stop.reason)
@@ -327,13 +271,14 @@ struct Stop {
     missing: bool,
 }
 
+/// Nothing for a policy that only keeps.
 fn build(
     facts: &PolicyFacts,
     own: &Own,
-    (name, region): (&str, &RegionFacts),
+    ((name, region), bound): ((&str, &RegionFacts), &Bound<'_>),
     approved: Option<&(&ApprovalSpec, &Preview)>,
     suspend: bool,
-) -> Result<Box<PolicyWorkloads>, Stop> {
+) -> Result<Option<Box<PolicyWorkloads>>, Stop> {
     let missing = |reason| Stop {
         reason,
         missing: true,
@@ -349,28 +294,26 @@ fn build(
     if let Some(reason) = placement::unready(region, name, &spec.run_namespace) {
         return Err(missing(reason));
     }
-    let rules = facts
-        .policy
-        .spec
-        .rules
-        .iter()
-        .map(|rule| {
-            let wanted = &rule.dataset.store;
-            let store = spec.data_stores.iter().find(|store| store.name == *wanted);
-            store.map(|store| (rule, store)).ok_or_else(|| {
-                missing(Word::StoreNotFound.because(format!(
-                    "spec.rules[{}].dataset.store: Region {name} has no data store {wanted}; add it to the Region, or \
-                     choose regions that have it",
-                    rule.name
-                )))
-            })
-        })
-        .collect::<Result<Vec<_>, Stop>>()?;
-    Ok(Box::new(retention::workloads(&Retention {
+    // Also a rule that only keeps: one that names the wrong store would keep nothing.
+    for rule in &facts.policy.spec.rules {
+        let wanted = &rule.dataset.store;
+        if spec.data_stores.iter().all(|store| store.name != *wanted) {
+            return Err(missing(Word::StoreNotFound.because(format!(
+                "spec.rules[{}].dataset.store: Region {name} has no data store {wanted}; add it to the Region, or \
+                 choose regions that have it",
+                rule.name
+            ))));
+        }
+    }
+    if bound.rulings.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(retention::workloads(&Retention {
         facts,
         region: name,
         spec,
-        rules,
+        rulings: &bound.rulings,
+        hash: &bound.hash,
         window,
         approval: approved.map(|(approval, preview)| Approval {
             hash: approval.preview_hash.clone(),
@@ -380,7 +323,7 @@ fn build(
         run_at: run_at(facts, name),
         lost: lost(facts, name),
         suspend,
-    })))
+    }))))
 }
 
 /// Runs that a change of clocks in the region's zone skips or doubles.
@@ -411,32 +354,4 @@ fn lost<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a str> {
     let run = old_entry(facts, region)?.last_run.as_ref()?;
     let has_ledger = facts.policy.spec.mode() == RetainMode::Enforce;
     (run.is_report_lost() && has_ledger).then_some(run.job.as_str())
-}
-
-/// Tables of the matched regions' stores that no rule names.
-fn uncovered(facts: &PolicyFacts, chosen: &BTreeSet<&str>) -> Vec<Uncovered> {
-    let spec = &facts.policy.spec;
-    let mut list: Vec<Uncovered> = chosen
-        .iter()
-        .filter_map(|name| Some((*name, &facts.regions.get(*name)?.region)))
-        .flat_map(|(name, region)| region.spec.data_stores.iter().map(move |s| (name, s)))
-        .flat_map(|(name, store)| store.datasets.iter().map(move |table| (name, store, table)))
-        .filter(|(_, store, table)| {
-            !spec
-                .rules
-                .iter()
-                .any(|rule| rule.dataset.store == store.name && rule.dataset.table == **table)
-        })
-        .map(|(name, store, table)| Uncovered {
-            region: name.to_owned(),
-            store: store.name.clone(),
-            table: table.clone(),
-            reason: format!(
-                "no rule of this policy names it; add one for store {} and table {table}",
-                store.name
-            ),
-        })
-        .collect();
-    list.sort();
-    list
 }

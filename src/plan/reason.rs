@@ -117,6 +117,8 @@ words! {
     RegionDeleting,
     /// The Region is being deleted with `Orphan`.
     RegionOrphaned,
+    /// The policy has no rule that erases.
+    OnlyKeeps,
     /// The spec no longer chooses the region.
     Deselected,
     /// The resource is being deleted.

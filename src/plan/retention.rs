@@ -6,12 +6,13 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::calculus::Ruling;
 use super::cron::Schedule;
 use super::meta::{self, Identity, Role};
 use super::pod::{Agent, Mount, Size};
 use super::{PolicyFacts, PolicyWorkloads};
-use crate::api::{DataPolicySpec, DataStore, PolicyRule, RegionSpec, names};
-use crate::contract::{Approval, Retain, RetentionRule};
+use crate::api::{DataPolicy, DataPolicySpec, DataStore, RegionSpec, names};
+use crate::contract::{Approval, Retain, RetentionKeep, RetentionRule};
 
 /// The command, and the component label.
 const COMMAND: &str = "retain";
@@ -39,8 +40,10 @@ pub(super) struct Ground<'a> {
     pub(super) facts: &'a PolicyFacts,
     pub(super) region: &'a str,
     pub(super) spec: &'a RegionSpec,
-    /// Each rule with its store.
-    pub(super) rules: Vec<(&'a PolicyRule, &'a DataStore)>,
+    /// Each rule that erases, with what binds it.
+    pub(super) rulings: &'a [Ruling<'a>],
+    /// What a preview here is of.
+    pub(super) hash: &'a str,
     pub(super) window: SignedDuration,
     pub(super) approval: Option<Approval>,
     pub(super) run_at: Option<&'a str>,
@@ -72,7 +75,7 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         config_map: &name,
         hash: meta::config_hash(&task, &BTreeMap::new()),
         service_account: name.clone(),
-        mounts: mounts(&ground.rules),
+        mounts: mounts(ground),
         size: SIZE,
         grace: GRACE,
     };
@@ -111,7 +114,7 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
     Retain {
         policy: policy.to_owned(),
         mode: spec.mode(),
-        spec_hash: spec_hash(spec),
+        spec_hash: ground.hash.to_owned(),
         time_zone: ground.spec.locale.time_zone.clone(),
         window: spec
             .retention
@@ -121,22 +124,32 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         batch_rows: bounded(spec.retention.batch_rows, BATCH_ROWS),
         max_percent: bounded(spec.retention.max_percent, MAX_PERCENT),
         approval: ground.approval.clone(),
-        rules: ground
-            .rules
-            .iter()
-            .map(|(rule, store)| one(rule, store))
+        rules: stores(ground)
+            .map(|(ruling, store)| one(ruling, store))
             .collect(),
     }
 }
 
-fn one(rule: &PolicyRule, store: &DataStore) -> RetentionRule {
+/// Each rule with its store.
+fn stores<'a>(ground: &'a Ground<'_>) -> impl Iterator<Item = (&'a Ruling<'a>, &'a DataStore)> {
+    ground.rulings.iter().filter_map(|ruling| {
+        let mut stores = ground.spec.data_stores.iter();
+        let store = stores.find(|store| store.name == ruling.rule().dataset.store)?;
+        Some((ruling, store))
+    })
+}
+
+fn one(ruling: &Ruling<'_>, store: &DataStore) -> RetentionRule {
+    let rule = ruling.rule();
     RetentionRule {
         name: rule.name.clone(),
         store: store.name.clone(),
         url: meta::secret_file(&mount(store), &store.postgres.secret_ref.key),
         table: rule.dataset.table.clone(),
         clock: rule.dataset.clock.clone(),
-        after: rule.erase.after.clone(),
+        after: ruling.erase().after.clone(),
+        from: ruling.anchor,
+        keeps: ruling.keeps(),
     }
 }
 
@@ -145,10 +158,9 @@ fn mount(store: &DataStore) -> String {
 }
 
 /// One per store, in the stores' order: a store's URL is mounted once, however many rules read it.
-fn mounts(rules: &[(&PolicyRule, &DataStore)]) -> Vec<Mount> {
+fn mounts(ground: &Ground<'_>) -> Vec<Mount> {
     let mut seen = BTreeSet::new();
-    let mut mounts: Vec<Mount> = rules
-        .iter()
+    let mut mounts: Vec<Mount> = stores(ground)
         .filter(|(_, store)| seen.insert(store.name.as_str()))
         .map(|(_, store)| {
             let secret = &store.postgres.secret_ref;
@@ -160,17 +172,40 @@ fn mounts(rules: &[(&PolicyRule, &DataStore)]) -> Vec<Mount> {
 }
 
 /// `sha256-<hex>` over the canonical JSON of the spec without `approvals`, `mode` and `suspend`: what a preview
-/// was of. Going from `DryRun` to `Enforce`, or approving, changes nothing of it.
+/// was of where no other policy's keep binds. Going from `DryRun` to `Enforce`, or approving, changes nothing of it.
 #[must_use]
 pub fn spec_hash(spec: &DataPolicySpec) -> String {
+    hash(&told(spec))
+}
+
+/// The same where other policies' keeps bind: when one of them changes, what was approved is void.
+pub(super) fn bound_hash(policy: &DataPolicy, rulings: &[Ruling<'_>]) -> String {
+    let foreign = |ruling: &Ruling<'_>| {
+        let keeps = ruling.foreign(policy);
+        (!keeps.is_empty()).then(|| (ruling.rule().name.clone(), keeps))
+    };
+    let foreign: BTreeMap<String, Vec<RetentionKeep>> =
+        rulings.iter().filter_map(foreign).collect();
+    if foreign.is_empty() {
+        return spec_hash(&policy.spec);
+    }
+    let keeps = serde_json::to_value(foreign).unwrap_or_default();
+    hash(&Value::Array(vec![told(&policy.spec), keeps]))
+}
+
+fn told(spec: &DataPolicySpec) -> Value {
     let mut value = serde_json::to_value(spec).unwrap_or_default();
     if let Value::Object(fields) = &mut value {
         for outside in ["approvals", "mode", "suspend"] {
             fields.remove(outside);
         }
     }
+    value
+}
+
+fn hash(value: &Value) -> String {
     let mut text = String::new();
-    canonical(&value, &mut text);
+    canonical(value, &mut text);
     format!("sha256-{}", hex::encode(Sha256::digest(text)))
 }
 

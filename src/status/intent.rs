@@ -85,6 +85,7 @@ announce! {
         last_run: None,
         next_run: None,
         totals: None,
+        decisions: Vec::new(),
         preview: None,
         preview_hash: None,
         approved: None,

@@ -16,6 +16,7 @@ use crate::api::{
     names,
 };
 use crate::contract::{Preview, RetainMode};
+use crate::plan::reason::Word as PlanWord;
 use crate::plan::{Plan, PolicyWorkloads, Reason, Verdict};
 
 /// How soon to plan again with what a status says: by then it has come back to us.
@@ -119,7 +120,7 @@ fn region<'a>(
     let standing = Standing::of((name, decision), plan.notes.get(name), seen, memory, now);
     let workloads = decision.workloads();
     let known = standing.sight.known.map(|known| known.children);
-    let hash = crate::plan::spec_hash(&policy.spec);
+    let hash = standing.note.spec_hash.clone().unwrap_or_default();
     let runs = run::runs(
         known.map(|children| &children.run),
         old,
@@ -149,6 +150,7 @@ fn region<'a>(
             RegionState::Withdraw => None,
         },
         totals: runs.totals,
+        decisions: standing.note.decisions.clone(),
         preview_hash: runs.preview.as_ref().map(Preview::hash),
         preview: runs.preview,
         approved: standing.note.approved.clone(),
@@ -246,6 +248,11 @@ fn enforced_here(
 
 fn enforced(plan: &Plan<PolicyWorkloads>, policy: &DataPolicy, regions: &[Region<'_>]) -> Wanted {
     let kind = ConditionType::Enforced;
+    let only_keeps = policy.spec.rules.iter().all(|rule| rule.erase.is_none());
+    if only_keeps && !matches!(plan.verdict, Verdict::Invalid(_)) {
+        let message = "the policy erases nothing itself; its keeps bind every policy that erases from their tables";
+        return wanted(kind, Truth::True, PlanWord::OnlyKeeps.because(message));
+    }
     if policy.spec.mode() == RetainMode::DryRun {
         let message = "the policy only counts; set mode: Enforce once its previews are approved";
         return wanted(kind, Truth::False, Word::DryRun.because(message));
@@ -285,7 +292,7 @@ fn coverage(plan: &Plan<PolicyWorkloads>) -> Wanted {
         named.push(format!("and {} more", plan.uncovered.len() - NAMED));
     }
     let message = format!(
-        "no rule of this policy names {}; see status.uncovered",
+        "no rule of this policy erases from {}; see status.uncovered",
         named.join(", ")
     );
     wanted(kind, Truth::False, Word::NoRule.because(message))

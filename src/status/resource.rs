@@ -109,6 +109,12 @@ impl<'a, O> Standing<'a, O> {
     pub(super) fn planned_truth(&self) -> Option<(Truth, Reason)> {
         let reason = self.planned?;
         let truth = match self.state {
+            // Nothing is to be there, and nothing is.
+            RegionState::Withdraw
+                if self.is_settled && reason.word == PlanWord::OnlyKeeps.as_str() =>
+            {
+                Truth::True
+            }
             RegionState::Keep | RegionState::Withdraw => Truth::False,
             RegionState::Hold if is_wrong(reason) => Truth::False,
             RegionState::Hold | RegionState::Run => Truth::Unknown,
@@ -326,6 +332,9 @@ fn overall<W, O>(
         Verdict::Accepted => {}
     }
     match said::worst(&ready) {
+        Some((Truth::True, reason)) if reason.word == PlanWord::OnlyKeeps.as_str() => {
+            wanted(kind, Truth::True, reason)
+        }
         Some((Truth::True, _)) => {
             let chosen = standings.iter().filter(|standing| standing.note.chosen);
             let names: Vec<&str> = chosen.map(|standing| standing.name).collect();

@@ -96,27 +96,35 @@ fn a_region_wakes_whoever_chooses_or_remembers_it() {
 }
 
 #[test]
-fn a_policy_wakes_every_channel_that_it_may_cover() {
+fn a_policy_wakes_every_channel_that_it_may_cover_and_every_policy_that_it_may_bind() {
     let channels = [channel("a", "one", json!({"names": ["eu"]}), &[])];
-    let woken = policy_changed("p", &channels);
-    assert_eq!(
-        woken,
-        BTreeSet::from([key("a", "one"), Key::Policy("p".into())])
-    );
+    let policies = [policy("other", json!({"regions": ["eu"]}), &[])];
+    let woken = policy_changed("p", &channels, &policies);
+    let wanted = [
+        key("a", "one"),
+        Key::Policy("other".into()),
+        Key::Policy("p".into()),
+    ];
+    assert_eq!(woken, BTreeSet::from(wanted));
 }
 
 #[test]
 fn a_channel_wakes_policies_that_speak_of_channels() {
-    let policies = [
+    let mut policies = [
         policy("labels", json!({"channelLabels": {"brand": "a"}}), &[]),
         policy("regions", json!({"regions": ["eu"]}), &[]),
     ];
-    let woken = channel_changed(
-        &channel("a", "one", json!({"names": ["eu"]}), &["eu"]),
-        &policies,
-    );
-    let wanted = BTreeSet::from([key("a", "one"), Key::Policy("labels".into())]);
-    assert_eq!(woken, wanted);
+    let one = channel("a", "one", json!({"names": ["eu"]}), &["eu"]);
+    let mut wanted = BTreeSet::from([key("a", "one"), Key::Policy("labels".into())]);
+    assert_eq!(channel_changed(&one, &policies), wanted);
+    // With the channel its keep comes or goes, and binds the other policy.
+    let mut keeps = (*policies[0]).clone();
+    let rule = json!({"name": "r", "dataset": {"store": "s", "table": "t", "clock": "c"},
+        "keep": {"for": "P8Y", "reference": "AO 147(3)"}});
+    keeps.spec.rules = vec![serde_json::from_value(rule).unwrap()];
+    policies[0] = Arc::new(keeps);
+    wanted.insert(Key::Policy("regions".into()));
+    assert_eq!(channel_changed(&one, &policies), wanted);
 }
 
 #[test]

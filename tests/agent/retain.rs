@@ -12,6 +12,8 @@ mod fences;
 mod hijack;
 #[path = "retain/holds.rs"]
 mod holds;
+#[path = "retain/keeps.rs"]
+mod keeps;
 #[path = "retain/kill.rs"]
 mod kill;
 #[path = "retain/oracle.rs"]

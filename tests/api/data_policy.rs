@@ -12,6 +12,14 @@ fn rule(i: usize) -> Value {
     })
 }
 
+/// A rule with every field.
+fn both(i: usize) -> Value {
+    let mut rule = rule(i);
+    rule["keep"] = json!({"for": "P8Y", "from": "EndOfCalendarYear", "reference": "AO 147(3)"});
+    rule["erase"]["from"] = json!("EndOfFiscalYear");
+    rule
+}
+
 fn approval(i: usize) -> Value {
     json!({"region": format!("region-{i}"), "previewHash": format!("sha256-{}", "0".repeat(64)), "by": "dpo"})
 }
@@ -30,7 +38,8 @@ pub(crate) fn kind() -> Kind {
         },
         "mode": "Enforce",
         "approvals": [approval(0)],
-        "rules": [rule(0), rule(1)],
+        "rules": [both(0), rule(1)],
+        "fiscalYearEnd": "09-30",
         "retention": {"schedule": "0 2 * * *", "window": "PT4H", "batchRows": 5000, "maxPercent": 5},
         "suspend": {"reason": "audit", "by": "dpo", "until": "2026-12-01T08:00:00Z"},
         "deletionPolicy": "Delete",
@@ -109,8 +118,22 @@ fn approvals() -> Vec<Case> {
 }
 
 fn rules() -> Vec<Case> {
+    let mut neither = rule(0);
+    neither.as_object_mut().unwrap().remove("erase");
+    let longest = "P999Y9999M9999W9999D";
+    let periods = [
+        ("18Y", PATTERN),
+        ("P8y", PATTERN),
+        ("P1DT1H", PATTERN),
+        ("P-1D", PATTERN),
+        ("P1.5Y", PATTERN),
+    ];
     vec![
         list("rules", rule),
+        ruled(
+            "rules[]",
+            vec![(neither, "a rule needs erase, keep or both")],
+        ),
         text(
             "rules[].name",
             "invoices",
@@ -144,18 +167,21 @@ fn rules() -> Vec<Case> {
                 ("now()", PATTERN),
             ],
         ),
+        text("rules[].erase.after", "P90D", longest, &periods),
+        text("rules[].keep.for", "P6Y", longest, &periods),
         text(
-            "rules[].erase.after",
-            "P90D",
-            "P999Y9999M9999W9999D",
-            &[
-                ("18Y", PATTERN),
-                ("P8y", PATTERN),
-                ("P1DT1H", PATTERN),
-                ("P-1D", PATTERN),
-                ("P1.5Y", PATTERN),
-            ],
+            "rules[].keep.reference",
+            "HGB 257(4)",
+            "r".repeat(120),
+            &[(" ", PATTERN), (" AO 147", PATTERN), ("AO 147 ", PATTERN)],
         ),
+        text(
+            "fiscalYearEnd",
+            "04-05",
+            "02-31",
+            &[("13-01", PATTERN), ("04-32", PATTERN), ("4-005", PATTERN)],
+        )
+        .kept("spec.fiscalYearEnd: a rule counts from EndOfFiscalYear"),
     ]
 }
 

@@ -104,11 +104,21 @@ fn policy() -> Value {
             "name": "eu-west", "state": "Run", "reason": "Running", "message": "m", "ready": true,
             "unreachableSince": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z", "totals": totals,
             "preview": preview, "previewHash": "sha256-0", "approved": preview, "lastHandledRunAt": "1",
-            "inventory": inventory(),
+            "inventory": inventory(), "decisions": [decision()],
             "lastRun": {
                 "job": "j", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
                 "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z", "rules": [retained()],
             },
+        }],
+    })
+}
+
+fn decision() -> Value {
+    json!({
+        "rule": "orders", "store": "orders", "table": "orders", "decides": "Keep", "message": "m", "moreKeeps": 1,
+        "keeps": [{
+            "policy": "tax", "rule": "invoices", "reference": "AO 147(3)", "for": "P8Y", "from": "EndOfCalendarYear",
+            "clock": "issued_on",
         }],
     })
 }

@@ -308,16 +308,30 @@ fn rules() -> impl Strategy<Value = Value> {
         select(vec!["P90D", "P8Y", "P0D"]),
     );
     let rule = prop_oneof![4 => (Just("orders"), select(vec!["orders", "messages"]), Just("P90D")), 1 => rule];
+    let keep = (
+        select(vec!["P8Y", "P30D", "P6M"]),
+        select(vec!["EventDate", "EndOfCalendarYear", "EndOfFiscalYear"]),
+    );
+    let keep = keep
+        .prop_map(|(period, from)| json!({"for": period, "from": from, "reference": "AO 147(3)"}));
+    let rule = (
+        rule,
+        prop_oneof![3 => Just(Value::Null), 2 => keep],
+        any::<bool>(),
+    );
     vec(rule, 1..=3).prop_map(|rules| {
         let rules = rules.into_iter().enumerate();
-        let rules = rules.map(|(number, (store, table, after))| {
+        let rules = rules.map(|(number, ((store, table, after), keep, only_keeps))| {
+            let erase = json!({"after": after, "method": "Delete"});
+            let is_kept = only_keeps && !keep.is_null();
             json!({
                 "name": format!("rule-{number}"),
                 "dataset": {"store": store, "table": table, "clock": "at"},
-                "erase": {"after": after, "method": "Delete"},
+                "erase": if is_kept { Value::Null } else { erase },
+                "keep": keep,
             })
         });
-        rules.collect()
+        rules.map(without_nulls).collect()
     })
 }
 
@@ -362,7 +376,7 @@ pub(crate) fn policy(name: &'static str) -> impl Strategy<Value = Value> {
             },
             "spec": {
                 "regimes": regimes, "selector": selector, "rules": rules, "mode": mode, "suspend": suspend,
-                "deletionPolicy": deletion, "retention": {"schedule": schedule, "window": window},
+                "deletionPolicy": deletion, "fiscalYearEnd": "09-30", "retention": {"schedule": schedule, "window": window},
                 "approvals": [{"region": "eu", "previewHash": format!("sha256-{}", "0".repeat(64)), "by": "dpo"}],
             },
             "status": status,
@@ -415,11 +429,16 @@ pub(crate) fn channel_facts() -> impl Strategy<Value = ChannelFacts> {
 }
 
 pub(crate) fn policy_facts() -> impl Strategy<Value = PolicyFacts> {
-    (policy("first"), regions(), vec(channel(), 0..=2)).prop_map(|(policy, regions, channels)| {
+    let policies = (policy("first"), option::of(policy("second")));
+    (policies, regions(), vec(channel(), 0..=2)).prop_map(|((policy, other), regions, channels)| {
+        let policy = read(policy);
+        let other = other.map(|other| ("second".to_owned(), read(other)));
+        let own = ("first".to_owned(), Arc::clone(&policy));
         PolicyFacts {
-            policy: read(policy),
+            policy,
             regions,
             channels: channels.into_iter().map(read).collect(),
+            policies: other.into_iter().chain([own]).collect(),
             packs: packs(),
             settings: settings(),
         }

@@ -61,6 +61,7 @@ fn is_covered(facts: &ChannelFacts, region: &RegionFacts) -> bool {
                     policy: policy.clone(),
                     regions: BTreeMap::new(),
                     channels: Vec::new(),
+                    policies: BTreeMap::new(),
                     packs: facts.packs.clone(),
                     settings: facts.settings.clone(),
                 },
@@ -87,6 +88,19 @@ fn is_covered(facts: &ChannelFacts, region: &RegionFacts) -> bool {
         now(),
     )
     .is_covered()
+}
+
+/// What the agents are told, by region.
+fn tasks(facts: &PolicyFacts) -> BTreeMap<String, Task<Retain>> {
+    let plan = plan::policy(facts, now());
+    let task = |(name, decided): (&String, &RegionPlan<PolicyWorkloads>)| {
+        let data = decided.workloads()?.config_map.data.as_ref().unwrap();
+        Some((
+            name.clone(),
+            serde_json::from_str(&data["task.json"]).unwrap(),
+        ))
+    };
+    plan.regions.iter().filter_map(task).collect()
 }
 
 proptest! {
@@ -195,19 +209,61 @@ proptest! {
 
     #[test]
     fn nothing_outlives_its_rule(facts in chance::policy_facts()) {
-        let plan = plan::policy(&facts, now());
         let spec = &facts.policy.spec;
-        let rules: Vec<_> = spec.rules.iter().map(|rule| (rule.name.clone(), rule.erase.after.clone())).collect();
-        for (name, decided) in &plan.regions {
-            let Some(workloads) = decided.workloads() else { continue };
-            let data = workloads.config_map.data.as_ref().unwrap();
-            let task: Task<Retain> = serde_json::from_str(&data["task.json"]).unwrap();
+        let rules: Vec<_> = spec.rules.iter().filter_map(|rule| Some((rule.name.clone(), rule.erase.clone()?.after))).collect();
+        for (name, task) in tasks(&facts) {
             let told: Vec<_> = task.spec.rules.iter().map(|rule| (rule.name.clone(), rule.after.clone())).collect();
             prop_assert_eq!(&told, &rules);
-            prop_assert_eq!(&task.region, name);
+            prop_assert!(!told.is_empty(), "a run that erases nothing");
+            prop_assert_eq!(&task.region, &name);
             prop_assert_eq!(task.spec.mode, spec.mode());
-            prop_assert_eq!(&task.spec.spec_hash, &plan::spec_hash(spec));
             prop_assert!(task.spec.rules.iter().all(|rule| rule.after != "P0D"), "a period of nothing");
+        }
+    }
+
+    /// A keep is told to whoever erases where its policy is, whatever else is true of that policy; and nothing else is.
+    #[test]
+    fn every_keep_reaches_every_rule_that_it_binds(facts in chance::policy_facts()) {
+        for (name, task) in tasks(&facts) {
+            let region = &facts.regions[&name].region;
+            let in_force = facts.policies.values().filter(|policy| {
+                policy.name_any() == "first"
+                    || policy.metadata.deletion_timestamp.is_none() && plan::policy_chooses(policy, region, &facts.channels)
+            });
+            let in_force: Vec<_> = in_force.collect();
+            for rule in &task.spec.rules {
+                let of = |policy: &Arc<DataPolicy>| {
+                    let rules = policy.spec.rules.iter();
+                    let same = rules.filter(|other| other.dataset.store == rule.store && other.dataset.table == rule.table);
+                    let keeps = same.filter_map(|other| Some((policy.name_any(), other.keep.clone()?.period)));
+                    keeps.collect::<Vec<_>>()
+                };
+                let wanted: Vec<_> = in_force.iter().flat_map(|policy| of(policy)).collect();
+                let told: Vec<_> = rule.keeps.iter().map(|keep| (keep.policy.clone(), keep.period.clone())).collect();
+                prop_assert_eq!(told, wanted);
+                prop_assert!(rule.keeps.iter().all(|keep| !keep.reference.is_empty()), "kept without a ground");
+            }
+            let foreign = task.spec.rules.iter().flat_map(|rule| &rule.keeps).any(|keep| keep.policy != "first");
+            prop_assert_eq!(task.spec.spec_hash == plan::spec_hash(&facts.policy.spec), !foreign);
+        }
+    }
+
+    /// What somebody approved is void once another policy's keep is another.
+    #[test]
+    fn a_changed_keep_changes_what_is_approved(facts in chance::policy_facts()) {
+        let mut changed = facts.clone();
+        for (_, policy) in changed.policies.iter_mut().filter(|(name, _)| *name == "second") {
+            for rule in &mut Arc::make_mut(policy).spec.rules {
+                if let Some(keep) = &mut rule.keep {
+                    keep.period.push_str("1D");
+                    keep.period = keep.period.replace("D1D", "1D");
+                }
+            }
+        }
+        let (before, after) = (tasks(&facts), tasks(&changed));
+        for (name, task) in before {
+            let foreign = task.spec.rules.iter().flat_map(|rule| &rule.keeps).any(|keep| keep.policy != "first");
+            prop_assert_eq!(after[&name].spec.spec_hash != task.spec.spec_hash, foreign);
         }
     }
 

@@ -238,6 +238,11 @@ impl World {
             policy: policy.clone(),
             regions: self.region_facts(key),
             channels: self.channels().into_values().collect(),
+            policies: self
+                .policies()
+                .into_values()
+                .map(|policy| (policy.name_any(), policy))
+                .collect(),
             packs: self.packs(),
             settings: Self::settings(),
         }

@@ -11,7 +11,7 @@ use sqlx::{PgConnection, Postgres, Row, Transaction};
 use super::books::{Pinned, Run};
 use super::bound::{self, Counted, Terms, Verdict};
 use super::count::{self, Counts};
-use super::cutoff::{self, Due};
+use super::cutoff::{self, Cutoffs, Ended};
 use super::error::Error;
 use super::fault::Fault;
 use super::holds::{self, Holds, NONE};
@@ -30,7 +30,7 @@ pub(super) struct Snapshot<'a> {
     store: String,
     transaction: Transaction<'a, Postgres>,
     plan: &'a Plan,
-    dues: Vec<Due>,
+    dues: Vec<Cutoffs>,
     counts: Vec<Counts>,
     holds: Vec<Holds>,
     work: &'a mut Option<Work>,
@@ -85,10 +85,25 @@ pub(super) async fn snapshot<'a>(
     })
 }
 
-fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Due, Error> {
-    cutoff::due(step.table.kind, step.rule.after, zone, now).map_err(|source| Error::Cutoff {
-        rule: step.rule.name.clone(),
-        source,
+fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Cutoffs, Error> {
+    let Step { rule, table } = step;
+    let over = |(kind, period, from)| {
+        let due = cutoff::due_from(from, kind, period, zone, now);
+        due.map_err(|source| Error::Cutoff {
+            rule: rule.name.clone(),
+            source,
+        })
+    };
+    let keeps = rule.keeps.iter().zip(&table.keeps);
+    let keeps = keeps.map(|(keep, clock)| {
+        Ok(Ended {
+            clock: clock.name.clone(),
+            due: over((clock.kind, keep.period, keep.from))?,
+        })
+    });
+    Ok(Cutoffs {
+        own: over((table.kind, rule.after, rule.from))?,
+        keeps: keeps.collect::<Result<_, Error>>()?,
     })
 }
 
@@ -229,7 +244,7 @@ async fn write_rule(
     connection: &mut PgConnection,
     place: &Place,
     step: &Step,
-    due: &Due,
+    due: &Cutoffs,
     counts: &Counts,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO tradewind.rule

@@ -10,7 +10,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row};
 
-use super::cutoff::Due;
+use super::cutoff::Cutoffs;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
 use super::pins::Place;
@@ -41,8 +41,8 @@ pub(super) struct Run {
 /// What a run pinned of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pinned {
-    /// The due clocks.
-    pub(super) due: Due,
+    /// The due clocks, and those whose keeps have ended.
+    pub(super) due: Cutoffs,
     /// The table's identity.
     pub(super) shape: String,
 }
@@ -146,7 +146,7 @@ pub(super) async fn pinned(
     let rows = sqlx::query(sql).bind(&run.id).bind(&store.name);
     let rows = rows.fetch_all(&mut store.connection).await;
     let read = |row: &PgRow| {
-        let due: sqlx::types::Json<Due> = row.try_get(1)?;
+        let due: sqlx::types::Json<Cutoffs> = row.try_get(1)?;
         Ok((
             row.try_get(0)?,
             Pinned {

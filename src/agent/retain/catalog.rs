@@ -5,6 +5,7 @@
 
 use sqlx::{PgConnection, Row};
 
+use super::clocks::{self, Clock};
 use super::cutoff::ClockKind;
 use super::fault::Fault;
 use super::grants::Grants;
@@ -23,6 +24,8 @@ pub(super) struct Table {
     pub(super) clock: String,
     /// The clock's type.
     pub(super) kind: ClockKind,
+    /// The column that each keep of the rule counts from, in their order.
+    pub(super) keeps: Vec<Clock>,
     /// The primary key's columns, in its order.
     pub(super) key: Vec<Column>,
     /// Whether rows can be found by their place (`ctid`): not in many files, nor where the role may not see it.
@@ -135,6 +138,12 @@ impl Table {
             .any(|reference| reference.oid == self.oid)
     }
 
+    /// Its clock columns: the rule's, and those of keeps.
+    pub(super) fn clocks(&self) -> Vec<String> {
+        let keeps = self.keeps.iter().map(|clock| &clock.name);
+        keeps.chain([&self.clock]).cloned().collect()
+    }
+
     /// Whether its keys are packed as integers.
     pub(super) fn packs_integers(&self) -> bool {
         self.key.iter().all(|column| column.is_integer)
@@ -157,11 +166,6 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
         ORDER BY path.place LIMIT 1)
       OR NOT has_schema_privilege(n.oid, 'USAGE')
         AND n.nspname = ANY (string_to_array(replace($3, ' ', ''), ','))))";
-
-const CLOCK: &str = "
-SELECT quote_ident(a.attname), a.atttypid::bigint, format_type(a.atttypid, a.atttypmod)
-FROM pg_attribute a
-WHERE a.attrelid = $1::bigint::oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
 
 const KEY: &str = "
 SELECT quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), a.atttypid IN (20, 21, 23),
@@ -225,13 +229,13 @@ async fn name_triggers(connection: &mut PgConnection, oid: i64, rule: &str) -> R
     Ok(())
 }
 
-/// One text for all that a run relies on: the table behind the name, its clock, key and security, and every
+/// One text for all that a run relies on: the table behind the name, its clocks, key and security, and every
 /// foreign key that leads to it. Anything else may change under a run.
 pub(super) const SHAPE: &str = "
 SELECT concat_ws(' ', c.oid, c.relkind, row_security_active(c.oid),
   (SELECT string_agg(concat_ws(':', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod), ',' ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
-      AND (quote_ident(a.attname) = $2 OR a.attnum = ANY (i.indkey))),
+      AND (quote_ident(a.attname) = ANY ($2) OR a.attnum = ANY (i.indkey))),
   i.indexrelid,
   (SELECT string_agg(concat_ws(':', k.oid, k.conrelid, k.conkey, k.confkey, row_security_active(k.conrelid)), ',' ORDER BY k.oid)
     FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid IN
@@ -245,9 +249,9 @@ pub(super) async fn shape(
     connection: &mut PgConnection,
     oid: i64,
     name: &str,
-    clock: &str,
+    clocks: &[String],
 ) -> Result<Option<String>, Fault> {
-    let query = sqlx::query(SHAPE).bind(name).bind(clock).bind(oid);
+    let query = sqlx::query(SHAPE).bind(name).bind(clocks).bind(oid);
     let found = query.fetch_optional(connection).await;
     let shape = found.and_then(|row| row.map(|row| row.try_get(0)).transpose());
     shape.map_err(Fault::of("look at the table again"))
@@ -287,8 +291,8 @@ pub(super) async fn table(
     if is_plain && !has_places {
         ask_for_places(&table, &user);
     }
-    let (clock, kind) = match clock(connection, oid, &table, rule).await? {
-        Ok(clock) => clock,
+    let (clock, keeps) = match clocks::clocks(connection, oid, &table, rule).await? {
+        Ok(clocks) => clocks,
         Err(refusal) => return Ok(Err(refusal)),
     };
     let key = key(connection, oid).await?;
@@ -300,19 +304,19 @@ pub(super) async fn table(
         Err(refusal) => return Ok(Err(refusal)),
     };
     name_triggers(connection, oid, &rule.name).await?;
-    let shape = shape(connection, oid, &table, &clock)
-        .await?
-        .unwrap_or_default();
-    let table = Table {
+    let mut table = Table {
         oid,
         name: table,
-        clock,
-        kind,
+        clock: clock.name,
+        kind: clock.kind,
+        keeps,
         key,
         has_places,
         references,
-        shape,
+        shape: String::new(),
     };
+    let shape = shape(connection, oid, &table.name, &table.clocks()).await?;
+    table.shape = shape.unwrap_or_default();
     grants.check(connection, &table).await?;
     Ok(Ok(table))
 }
@@ -342,43 +346,6 @@ fn unfit(row: &sqlx::postgres::PgRow, rule: &str) -> Result<Option<Refusal>, sql
         _ if inherited => Some(Refusal::Inherited { rule, table }),
         _ => None,
     })
-}
-
-async fn clock(
-    connection: &mut PgConnection,
-    oid: i64,
-    table: &str,
-    rule: &Rule,
-) -> Result<Result<(String, ClockKind), Refusal>, Fault> {
-    let fault = Fault::of("read the catalogue");
-    let row = sqlx::query(CLOCK)
-        .bind(oid)
-        .bind(&rule.clock)
-        .fetch_optional(connection)
-        .await;
-    let Some(row) = row.map_err(&fault)? else {
-        return Ok(Err(Refusal::ClockMissing {
-            rule: rule.name.clone(),
-            table: table.to_owned(),
-            clock: rule.clock.clone(),
-        }));
-    };
-    let clock: String = row.try_get(0).map_err(&fault)?;
-    // The types' numbers are the same in every PostgreSQL.
-    let kind = match row.try_get::<i64, _>(1).map_err(&fault)? {
-        1082 => ClockKind::Date,
-        1114 => ClockKind::Timestamp,
-        1184 => ClockKind::Timestamptz,
-        _ => {
-            return Ok(Err(Refusal::ClockWrongType {
-                rule: rule.name.clone(),
-                table: table.to_owned(),
-                clock,
-                found: row.try_get(2).map_err(&fault)?,
-            }));
-        }
-    };
-    Ok(Ok((clock, kind)))
 }
 
 async fn key(connection: &mut PgConnection, oid: i64) -> Result<Vec<Column>, Fault> {

@@ -1,6 +1,8 @@
-//! When a row is due: the contract's rule, with the names that PostgreSQL has for its clocks.
+//! When a row is due: the contract's rule, with the names that PostgreSQL has for its clocks, and the keeps.
 
-pub(super) use crate::contract::cutoff::{ClockKind, Due, Error, due};
+use serde::{Deserialize, Serialize};
+
+pub(super) use crate::contract::cutoff::{Anchor, ClockKind, Due, Error, due_from};
 
 impl ClockKind {
     /// The type's name in PostgreSQL.
@@ -10,5 +12,46 @@ impl ClockKind {
             Self::Timestamp => "timestamp",
             Self::Timestamptz => "timestamptz",
         }
+    }
+}
+
+/// The rows that are due: those whose own period is over, and whose every keep has ended. Kept in the run row, so that
+/// no retry computes it anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Cutoffs {
+    /// The clocks whose own period is over.
+    #[serde(flatten)]
+    pub(super) own: Due,
+    /// The clocks whose keeps have ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) keeps: Vec<Ended>,
+}
+
+/// The clocks of a column for which a keep has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ended {
+    /// The column's name, quoted. Only compared: what goes into a statement comes from the catalogue.
+    pub(super) clock: String,
+    /// Its clocks.
+    pub(super) due: Due,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_row_of_before_there_were_keeps_reads_on() {
+        let old = r#"{"latest":"2018-12-31","gaps":[]}"#;
+        let read: Cutoffs = serde_json::from_str(old).unwrap();
+        assert!(read.keeps.is_empty());
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+        let keeps = vec![Ended {
+            clock: "paid".into(),
+            due: read.own.clone(),
+        }];
+        let kept = Cutoffs { keeps, ..read };
+        let text = serde_json::to_string(&kept).unwrap();
+        assert_eq!(serde_json::from_str::<Cutoffs>(&text).unwrap(), kept);
     }
 }

@@ -66,7 +66,7 @@ pub(super) async fn pass(
     );
     let query = sqlx::query(AssertSqlSafe(sql))
         .bind(&table.name)
-        .bind(&table.clock)
+        .bind(table.clocks())
         .bind(table.oid);
     let query = query.bind(&run.id).bind(store).bind(run.token).bind(path);
     let fault = Fault::of("check whose run it is");

@@ -46,7 +46,7 @@ impl Grants {
             .flat_map(|reference| &reference.links);
         let mut columns: Vec<String> = parents.map(|link| link.parent.clone()).collect();
         columns.extend(table.key.iter().map(|column| column.name.clone()));
-        columns.push(table.clock.clone());
+        columns.extend(table.clocks());
         self.check_one(connection, table.oid, &table.name, (&columns, true))
             .await?;
         for reference in &table.references {

@@ -4,7 +4,7 @@
 //! bound to it. Pure.
 
 use super::catalog::{Column, Table};
-use super::cutoff::Due;
+use super::cutoff::{ClockKind, Cutoffs, Due};
 use super::holds::Holds;
 use super::statement::{Statement, Value};
 
@@ -13,8 +13,8 @@ use super::statement::{Statement, Value};
 pub(super) struct Target<'a> {
     /// The table.
     pub(super) table: &'a Table,
-    /// Its due clocks.
-    pub(super) due: &'a Due,
+    /// Its due clocks, and those whose keeps have ended.
+    pub(super) due: &'a Cutoffs,
     /// What is held of it.
     pub(super) holds: &'a Holds,
 }
@@ -24,32 +24,57 @@ pub(super) fn held(statement: &mut Statement, alias: &str, target: Target<'_>) -
     target.holds.condition(statement, alias, target.table)
 }
 
-/// Whether `alias`'s row is due: never null, so that its negation is safe. A clock that is null or infinite is
-/// no clock, and never due.
+/// Whether `alias`'s row is due: its own period is over, and every keep of it has ended. Never null, so that its negation
+/// is safe. A clock that is null or infinite is no clock: the row is never due, and its keep has not ended.
 pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
-    let kind = target.table.kind.as_sql();
-    let clock = format!("{alias}.{}", target.table.clock);
-    let latest = Value::Clock(target.table.kind, target.due.latest.clone());
-    let latest = statement.bind(latest);
-    let due = format!(
+    let Target { table, due, .. } = target;
+    let own = (format!("{alias}.{}", table.clock), table.kind);
+    let mut all = vec![over(statement, own, &due.own)];
+    for ended in &due.keeps {
+        let clock = table.keeps.iter().find(|clock| clock.name == ended.clock);
+        all.push(match clock {
+            Some(clock) => {
+                let clock = (format!("{alias}.{}", clock.name), clock.kind);
+                over(statement, clock, &ended.due)
+            }
+            // Nobody can say that the keep has ended.
+            None => "false".to_owned(),
+        });
+    }
+    match all.as_slice() {
+        [own] => own.clone(),
+        all => format!("({})", all.join(" AND ")),
+    }
+}
+
+/// Whether a clock is one of those whose period is over.
+fn over(statement: &mut Statement, (clock, kind): (String, ClockKind), due: &Due) -> String {
+    let latest = statement.bind(Value::Clock(kind, due.latest.clone()));
+    let kind = kind.as_sql();
+    let over = format!(
         "{clock} IS NOT NULL AND {clock} OPERATOR(pg_catalog.<=) {latest}::{kind} AND pg_catalog.isfinite({clock})"
     );
-    if target.due.gaps.is_empty() {
-        return format!("({due})");
+    if due.gaps.is_empty() {
+        return format!("({over})");
     }
-    let (from, to) = target.due.gaps.iter().cloned().unzip();
+    let (from, to) = due.gaps.iter().cloned().unzip();
     let from = statement.bind(Value::Texts(from));
     let to = statement.bind(Value::Texts(to));
     format!(
-        "({due} AND NOT EXISTS (SELECT FROM unnest({from}::text[]::{kind}[], {to}::text[]::{kind}[]) AS gap (a, b)
+        "({over} AND NOT EXISTS (SELECT FROM unnest({from}::text[]::{kind}[], {to}::text[]::{kind}[]) AS gap (a, b)
           WHERE gap.a OPERATOR(pg_catalog.<=) {clock} AND {clock} OPERATOR(pg_catalog.<=) gap.b))"
     )
 }
 
-/// Whether `alias`'s row has no clock.
+/// Whether `alias`'s row lacks a clock, its own or that of a keep: then it is never due.
 pub(super) fn clockless(alias: &str, table: &Table) -> String {
-    let clock = format!("{alias}.{}", table.clock);
-    format!("({clock} IS NULL OR NOT pg_catalog.isfinite({clock}))")
+    let mut names = table.clocks();
+    names.sort();
+    names.dedup();
+    let lacks = names
+        .iter()
+        .map(|name| format!("{alias}.{name} IS NULL OR NOT pg_catalog.isfinite({alias}.{name})"));
+    format!("({})", lacks.collect::<Vec<_>>().join(" OR "))
 }
 
 /// Whether any row at all refers to `alias`'s row: of a table with a rule or without, of the same table or
@@ -99,7 +124,8 @@ pub(super) fn key_of(alias: &str, table: &Table) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::catalog::{Action, Link, Reference};
-    use super::super::cutoff::ClockKind;
+    use super::super::clocks::Clock;
+    use super::super::cutoff::Ended;
     use super::super::holds::NONE;
     use super::*;
 
@@ -119,6 +145,7 @@ pub(super) mod tests {
             name: r#"public."Or""ders""#.into(),
             clock: "placed_at".into(),
             kind: ClockKind::Timestamptz,
+            keeps: vec![],
             key: vec![
                 Column {
                     name: "year".into(),
@@ -167,41 +194,63 @@ pub(super) mod tests {
         assert_eq!(referenced("t", &alone), "false");
     }
 
+    fn said(table: &Table, due: &Cutoffs) -> String {
+        let holds = &NONE;
+        super::due(&mut Statement::default(), "t", Target { table, due, holds })
+    }
+
     #[test]
     fn a_cut_off_is_bound_and_its_gaps_only_when_it_has_some() {
         let table = table();
-        let mut set = Due {
+        let own = Due {
             latest: "2026-01-31T12:00:00Z".into(),
             gaps: vec![],
         };
-        let mut statement = Statement::default();
-        let text = due(
-            &mut statement,
-            "t",
-            Target {
-                table: &table,
-                due: &set,
-                holds: &NONE,
-            },
-        );
+        let mut set = Cutoffs { own, keeps: vec![] };
         assert_eq!(
-            text,
+            said(&table, &set),
             "(t.placed_at IS NOT NULL AND t.placed_at OPERATOR(pg_catalog.<=) $1::timestamptz AND pg_catalog.isfinite(t.placed_at))"
         );
-        set.gaps
+        set.own
+            .gaps
             .push(("2026-01-30T12:00:01Z".into(), "2026-01-30T23:59:59Z".into()));
-        let text = due(
-            &mut statement,
-            "t",
-            Target {
-                table: &table,
-                due: &set,
-                holds: &NONE,
-            },
-        );
+        let text = said(&table, &set);
         assert!(
-            text.contains("unnest($3::text[]::timestamptz[], $4::text[]::timestamptz[])"),
+            text.contains("unnest($2::text[]::timestamptz[], $3::text[]::timestamptz[])"),
             "{text}"
+        );
+    }
+
+    #[test]
+    fn a_keep_has_its_own_column_and_type_and_one_that_is_not_there_keeps_all() {
+        let paid = Clock {
+            name: "paid".into(),
+            kind: ClockKind::Date,
+        };
+        let table = Table {
+            keeps: vec![paid],
+            ..table()
+        };
+        let due = |latest: &str| Due {
+            latest: latest.into(),
+            gaps: vec![],
+        };
+        let keep = |clock: &str| Ended {
+            clock: clock.into(),
+            due: due("2018-12-31"),
+        };
+        let set = |keeps| Cutoffs {
+            own: due("2026-01-31T12:00:00Z"),
+            keeps,
+        };
+        assert_eq!(
+            said(&table, &set(vec![keep("paid")])),
+            "((t.placed_at IS NOT NULL AND t.placed_at OPERATOR(pg_catalog.<=) $1::timestamptz AND pg_catalog.isfinite(t.placed_at)) AND (t.paid IS NOT NULL AND t.paid OPERATOR(pg_catalog.<=) $2::date AND pg_catalog.isfinite(t.paid)))"
+        );
+        assert!(said(&table, &set(vec![keep("x; --")])).ends_with(" AND false)"));
+        assert_eq!(
+            clockless("t", &table),
+            "(t.paid IS NULL OR NOT pg_catalog.isfinite(t.paid) OR t.placed_at IS NULL OR NOT pg_catalog.isfinite(t.placed_at))"
         );
     }
 }

@@ -101,6 +101,20 @@ pub(super) enum Refusal {
         /// Its type.
         found: String,
     },
+    /// A keep counts from what is no clock here: which rows it keeps cannot be known.
+    #[error(
+        "rule `{rule}`: {ground} keeps rows of {table} by `{clock}`, which is no date, timestamp or timestamptz column of it: correct the keep's clock, or its table if it means another"
+    )]
+    KeepUnreadable {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+        /// As it was written.
+        clock: String,
+        /// The law, and the policy that states it.
+        ground: String,
+    },
     /// A foreign key would erase or change rows that no rule speaks of.
     #[error(
         "rule `{rule}`: constraint {constraint} ({action}) reaches {child}, which has no rule: write a rule for {child}, or make it ON DELETE RESTRICT"
@@ -157,6 +171,7 @@ impl Refusal {
             Self::NoPrimaryKey { .. } => "NoPrimaryKey",
             Self::ClockMissing { .. } => "ClockMissing",
             Self::ClockWrongType { .. } => "ClockWrongType",
+            Self::KeepUnreadable { .. } => "KeepUnreadable",
             Self::Cascade { .. } => "CascadeWithoutRule",
             Self::SameTable { .. } => "SameTable",
             Self::Circle { .. } => "Circle",

@@ -9,7 +9,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span};
 
-use crate::contract::{Retain, RetentionRule};
+use super::cutoff::Anchor;
+use crate::contract::{Retain, RetentionKeep, RetentionRule};
 
 /// A batch holds its rows' locks and its books in memory: more rows than this help nobody.
 const MOST_BATCH_ROWS: u32 = 10_000;
@@ -38,6 +39,26 @@ pub(super) enum Error {
         rule: String,
         /// As it was written.
         after: String,
+    },
+    /// A keep's `for` is no calendar duration.
+    #[error(
+        "rule `{rule}`: the keep of DataPolicy {policy} is for `{period}`: write years, months, weeks or days such as `P8Y`"
+    )]
+    KeptFor {
+        /// The rule.
+        rule: String,
+        /// The policy that states the keep.
+        policy: String,
+        /// As it was written.
+        period: String,
+    },
+    /// A keep names no law.
+    #[error("rule `{rule}`: a keep of DataPolicy {policy} has no `reference`: name the law")]
+    NoGround {
+        /// The rule.
+        rule: String,
+        /// The policy that states the keep.
+        policy: String,
     },
     /// A number is out of its bounds.
     #[error("`{field}` is {value}: it must be from {least} to {most}")]
@@ -105,6 +126,23 @@ pub(super) struct Rule {
     pub(super) clock: String,
     /// The period.
     pub(super) after: Span,
+    /// What it runs from.
+    pub(super) from: Anchor,
+    /// What keeps rows of the table; no two are the same period over the same clock.
+    pub(super) keeps: Vec<Keep>,
+}
+
+/// A keep, parsed.
+#[derive(Clone, Debug)]
+pub(super) struct Keep {
+    /// The clock column, to be found in the catalogue.
+    pub(super) clock: String,
+    /// The period.
+    pub(super) period: Span,
+    /// What it runs from.
+    pub(super) from: Anchor,
+    /// The law, and the policy that states it: for what is told.
+    pub(super) ground: String,
 }
 
 impl Settings {
@@ -148,6 +186,8 @@ impl Settings {
                 table: rule.table.clone(),
                 clock: rule.clock.clone(),
                 after: after(rule)?,
+                from: rule.from,
+                keeps: keeps(rule)?,
             });
         }
         let (batch_rows, max_percent) = (spec.batch_rows, spec.max_percent);
@@ -184,7 +224,7 @@ fn window(text: &str) -> Option<Duration> {
 
 /// Years, months, weeks and days, not negative and not nothing: a period without hours ends at the same time
 /// of day as it began.
-fn after(rule: &RetentionRule) -> Result<Span, Error> {
+fn calendar(text: &str) -> Option<Span> {
     let calendar = |span: &Span| {
         span.is_positive()
             && span.get_hours() == 0
@@ -194,12 +234,52 @@ fn after(rule: &RetentionRule) -> Result<Span, Error> {
             && span.get_microseconds() == 0
             && span.get_nanoseconds() == 0
     };
-    iso(&rule.after)
-        .filter(calendar)
-        .ok_or_else(|| Error::After {
-            rule: rule.name.clone(),
-            after: rule.after.clone(),
-        })
+    iso(text).filter(calendar)
+}
+
+fn after(rule: &RetentionRule) -> Result<Span, Error> {
+    calendar(&rule.after).ok_or_else(|| Error::After {
+        rule: rule.name.clone(),
+        after: rule.after.clone(),
+    })
+}
+
+/// The keeps of a rule. What several laws say alike is asked of a row once.
+fn keeps(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
+    let mut keeps: Vec<Keep> = Vec::new();
+    for RetentionKeep {
+        clock,
+        period: text,
+        from,
+        reference,
+        policy,
+    } in &rule.keeps
+    {
+        let (rule, policy) = (rule.name.clone(), policy.clone());
+        if reference.trim().is_empty() {
+            return Err(Error::NoGround { rule, policy });
+        }
+        let ground = format!("{reference} (DataPolicy {policy})");
+        let period = calendar(text).ok_or_else(|| Error::KeptFor {
+            rule,
+            policy,
+            period: text.clone(),
+        })?;
+        let is_same = |keep: &Keep| {
+            keep.clock == *clock
+                && keep.from == *from
+                && keep.period.fieldwise() == period.fieldwise()
+        };
+        if !keeps.iter().any(is_same) {
+            keeps.push(Keep {
+                clock: clock.clone(),
+                period,
+                from: *from,
+                ground,
+            });
+        }
+    }
+    Ok(keeps)
 }
 
 /// Strictly ISO 8601: `Span`'s own parser also takes `8 years`.
@@ -234,6 +314,18 @@ mod tests {
             table: name.into(),
             clock: "issued_on".into(),
             after: after.into(),
+            from: Anchor::EventDate,
+            keeps: Vec::new(),
+        }
+    }
+
+    fn keep(period: &str, from: Anchor, policy: &str) -> RetentionKeep {
+        RetentionKeep {
+            clock: "issued_on".into(),
+            period: period.into(),
+            from,
+            reference: "AO 147(3)".into(),
+            policy: policy.into(),
         }
     }
 
@@ -273,6 +365,48 @@ mod tests {
                 "{after}: {message}"
             );
         }
+    }
+
+    #[test]
+    fn keeps_without_a_period_or_a_ground_are_refused() {
+        for period in ["", "P0D", "-P8Y", "PT1H", "8Y"] {
+            let message = refusal(|task| {
+                task.rules[0].keeps = vec![keep(period, Anchor::EventDate, "tax")];
+            });
+            let told = "rule `invoices`: the keep of DataPolicy tax is for";
+            assert!(message.starts_with(told), "{period}: {message}");
+        }
+        for reference in ["", " \t"] {
+            let message = refusal(|task| {
+                let mut keep = keep("P8Y", Anchor::EventDate, "tax");
+                keep.reference = reference.into();
+                task.rules[0].keeps = vec![keep];
+            });
+            assert_eq!(
+                message,
+                "rule `invoices`: a keep of DataPolicy tax has no `reference`: name the law"
+            );
+        }
+    }
+
+    #[test]
+    fn what_two_laws_say_alike_is_asked_once() {
+        let year = Anchor::EndOfCalendarYear;
+        let mut task = task();
+        task.rules[0].keeps = vec![
+            keep("P8Y", year, "customs"),
+            keep("P8Y", year, "tax"),
+            keep("P8Y", Anchor::EventDate, "tax"),
+            keep("P96M", year, "tax"),
+        ];
+        let settings = Settings::parse(&task).unwrap();
+        let keeps = &settings.stores["orders"].rules[0].keeps;
+        let grounds: Vec<_> = keeps.iter().map(|keep| keep.ground.as_str()).collect();
+        let (customs, tax) = (
+            "AO 147(3) (DataPolicy customs)",
+            "AO 147(3) (DataPolicy tax)",
+        );
+        assert_eq!(grounds, [customs, tax, tax]);
     }
 
     #[test]

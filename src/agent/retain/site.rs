@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::books::{Pinned, Run};
-use super::cutoff::Due;
+use super::cutoff::Cutoffs;
 use super::holds::NONE;
 use super::predicate::Target;
 use super::preflight::{Plan, Step};
@@ -44,9 +44,13 @@ pub(super) struct Work {
 
 impl Work {
     /// What was pinned for a step, if its table is still the same.
-    pub(super) fn due(&self, step: &Step) -> Option<&Due> {
+    pub(super) fn due(&self, step: &Step) -> Option<&Cutoffs> {
         let pinned = self.pinned.get(&step.rule.name)?;
-        (pinned.shape == step.table.shape).then_some(&pinned.due)
+        // A run that was begun under other keeps is not gone on with, but it is closed: by its own.
+        let is_there = |name: &String| step.table.keeps.iter().any(|clock| clock.name == *name);
+        let mut keeps = pinned.due.keeps.iter();
+        let same = pinned.shape == step.table.shape && keeps.all(|ended| is_there(&ended.clock));
+        same.then_some(&pinned.due)
     }
 
     /// The step's table and due rows, if its table is still the same.

@@ -30,7 +30,7 @@ pub struct Candidate<'a> {
 pub struct Missing {
     /// The regime.
     pub called: Called,
-    /// Data sets that the nearest policy has no rule for, `store/table`; all of them when there is no policy at all.
+    /// Data sets that no rule of the nearest policy erases from, `store/table`; all of them when there is no policy at all.
     pub datasets: Vec<String>,
     /// For a person: what is missing, and what would satisfy it.
     pub message: String,
@@ -82,7 +82,7 @@ pub fn selects(policy: &DataPolicy, channel: &SocialChannel, region: &Region) ->
 }
 
 /// Whether the channel is covered in the Region: each regime that is called for needs one policy that carries it,
-/// selects the channel here, is accepted, erases (`Enforce`), is not suspended, and has a rule for every data set of
+/// selects the channel here, is accepted, erases (`Enforce`), is not suspended, and has a rule that erases from every data set of
 /// every store that the channel's namespace writes to.
 #[must_use]
 pub fn coverage(
@@ -187,7 +187,7 @@ impl Asked<'_> {
         })
     }
 
-    /// What keeps a policy from counting, each with its remedy; and the data sets that it has no rule for.
+    /// What keeps a policy from counting, each with its remedy; and the data sets that no rule of it erases from.
     fn obstacles(
         &self,
         candidate: &Candidate<'_>,
@@ -218,7 +218,10 @@ impl Asked<'_> {
         }
         let has_rule = |store: &str, table: &str| {
             let mut rules = policy.spec.rules.iter();
-            rules.any(|rule| rule.dataset.store == store && rule.dataset.table == table)
+            // A keep alone says nothing of when rows go.
+            rules.any(|rule| {
+                rule.erase.is_some() && rule.dataset.store == store && rule.dataset.table == table
+            })
         };
         let datasets: Vec<String> = self
             .datasets()
@@ -227,7 +230,7 @@ impl Asked<'_> {
             .collect();
         if !datasets.is_empty() {
             told.push(format!(
-                "it has no rule for {}: add one for each",
+                "it has no rule that erases from {}: add one for each",
                 list(&datasets)
             ));
         }

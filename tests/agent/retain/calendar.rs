@@ -74,6 +74,96 @@ async fn rows_on_the_edge_go_by_the_definition() {
     edges("cal_days", "P30D", "Pacific/Auckland").await;
 }
 
+/// The last year of that end whose period is over, by the definition: the moment after it.
+fn year_that_is_over(zone: &TimeZone, period: Span, (month, day): (i8, i8)) -> Date {
+    let now = Timestamp::now();
+    let begins = |year: i16| jiff::civil::date(year, month, day).tomorrow().unwrap();
+    let is_over = |first: &Date| {
+        let end = first.checked_add(period).unwrap().to_zoned(zone.clone());
+        end.unwrap().start_of_day().unwrap().timestamp() <= now
+    };
+    let this = zone.to_datetime(now).year();
+    let years = (0..60).map(|back| begins(this - back));
+    years.into_iter().find(is_over).unwrap()
+}
+
+/// Every row of the year that is over goes, to its last microsecond in the region, and none of the next.
+#[tokio::test]
+async fn a_year_goes_as_one() {
+    for (database, after, zone_name, anchor, end) in [
+        (
+            "cal_year",
+            "P3Y",
+            "America/New_York",
+            serde_json::json!("EndOfCalendarYear"),
+            (12, 31),
+        ),
+        (
+            "cal_fiscal",
+            "P18M",
+            "Pacific/Auckland",
+            serde_json::json!({"EndOfFiscalYear": "04-05"}),
+            (4, 5),
+        ),
+    ] {
+        let zone = TimeZone::get(zone_name).unwrap();
+        let first = year_that_is_over(&zone, after.parse().unwrap(), end);
+        let begin = first
+            .to_zoned(zone.clone())
+            .unwrap()
+            .start_of_day()
+            .unwrap()
+            .timestamp();
+        let mut world = World::new(database, &rows_around(zone.to_datetime(begin))).await;
+        // The edge itself, and a microsecond before it.
+        world
+            .sql(&format!(
+                "INSERT INTO moments VALUES (timestamptz '{begin}' - interval '1 microsecond'), (timestamptz '{begin}') ON CONFLICT DO NOTHING;
+                INSERT INTO walls VALUES (timestamp '{first}' - interval '1 microsecond'), (timestamp '{first}') ON CONFLICT DO NOTHING"
+            ))
+            .await;
+        world.set("timeZone", zone_name);
+        for table in TABLES {
+            world = world
+                .rule(table, "at", after)
+                .runs_from(table, anchor.clone());
+        }
+        let count = |world: &World, table: &'static str| {
+            let before = if table == "moments" {
+                format!("timestamptz '{begin}'")
+            } else {
+                format!("timestamp '{first}'")
+            };
+            let sql = format!(
+                "SELECT count(*) FILTER (WHERE at < {before}), count(*) FILTER (WHERE at >= {before}) FROM {table}"
+            );
+            let (world, sql) = (world.database.clone(), sql);
+            async move {
+                super::world::access()
+                    .await
+                    .query(&world, &sql)
+                    .await
+                    .unwrap()
+            }
+        };
+        let mut young = Vec::new();
+        for table in TABLES {
+            let both = count(&world, table).await;
+            let (old, new) = both.split_once('|').unwrap();
+            assert!(old != "0" && new != "0", "{table}: {both}");
+            young.push(new.to_owned());
+        }
+        world.run().await.expect("Done");
+        for (table, young) in TABLES.into_iter().zip(young) {
+            assert_eq!(
+                count(&world, table).await,
+                format!("0|{young}"),
+                "{database} {table}"
+            );
+        }
+    }
+}
+
 /// The database's own clock decides when several days are due at once: the run's `now` is moved to noon of a
 /// 28 February by the books, which a resumed run must believe.
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::{Ran, World, access, assert_balanced};
 
@@ -51,13 +51,83 @@ const NAMES: [&str; 8] = [
     "orders", "Or ders", "select", "a\"b", "x'; --", "straße", "$1", "UPPER",
 ];
 
+/// What periods run from: as the task says it, and in SQL the moment at which the period of a wall clock begins.
+const ANCHORS: [(&str, &str); 3] = [
+    ("\"EventDate\"", "{}"),
+    (
+        "\"EndOfCalendarYear\"",
+        "date_trunc('year', {}) + interval '1 year'",
+    ),
+    (
+        "{\"EndOfFiscalYear\": \"09-30\"}",
+        "date_trunc('year', {} + interval '3 months') + interval '9 months'",
+    ),
+];
+
+/// The columns that a keep may count from beside the rule's own.
+const KEPT: [&str; 2] = ["kept \"0", "select"];
+
+struct Keep {
+    /// In `KEPT`; or the rule's own clock.
+    column: Option<usize>,
+    years: u64,
+    anchor: (&'static str, &'static str),
+}
+
 struct Table {
     name: String,
+    /// Of the own clock, and of those in `KEPT`.
+    clocks: [&'static str; 3],
+    anchor: (&'static str, &'static str),
+    keeps: Vec<Keep>,
     key: &'static [&'static str],
     ruled: bool,
     rows: u64,
     /// Tables that it refers to.
     parents: Vec<(usize, &'static str)>,
+}
+
+impl Table {
+    /// Whether the row `x` is due, by the words of rule and laws.
+    fn due(&self) -> String {
+        let own = over("at", self.clocks[0], 5, self.anchor.1);
+        let keeps = self.keeps.iter().map(|keep| match keep.column {
+            Some(column) => over(
+                KEPT[column],
+                self.clocks[1 + column],
+                keep.years,
+                keep.anchor.1,
+            ),
+            None => over("at", self.clocks[0], keep.years, keep.anchor.1),
+        });
+        let all = [own].into_iter().chain(keeps);
+        format!("coalesce({}, false)", all.collect::<Vec<_>>().join(" AND "))
+    }
+
+    fn told(&self) -> Vec<Value> {
+        let keeps = self.keeps.iter().enumerate().map(|(nth, keep)| {
+            json!({"clock": keep.column.map_or("at", |column| KEPT[column]), "for": format!("P{}Y", keep.years),
+                "from": anchor(keep.anchor), "reference": format!("law {nth}"), "policy": "tax"})
+        });
+        keeps.collect()
+    }
+}
+
+fn anchor((told, _): (&str, &str)) -> Value {
+    serde_json::from_str(told).unwrap()
+}
+
+/// Whether the years that began with a clock of `x` are over.
+fn over(name: &str, kind: &str, years: u64, begins: &str) -> String {
+    let column = format!("x.{}", quoted(name));
+    let wall = match kind {
+        "timestamptz" => format!("({column} AT TIME ZONE 'Europe/Berlin')"),
+        _ => format!("{column}::timestamp"),
+    };
+    let begins = begins.replace("{}", &wall);
+    format!(
+        "isfinite({column}) AND ({begins} + interval '{years} years') AT TIME ZONE 'Europe/Berlin' <= now()"
+    )
 }
 
 fn quoted(name: &str) -> String {
@@ -116,7 +186,16 @@ impl Case {
             if dice.percent(30) {
                 parents.push((at, ""));
             }
+            let keeps = (0..dice.roll(3)).map(|_| Keep {
+                column: (dice.percent(70)).then(|| usize::from(dice.percent(50))),
+                years: 15 + dice.roll(8),
+                anchor: dice.pick(&ANCHORS),
+            });
+            let keeps = keeps.collect();
             tables.push(Table {
+                clocks: [(); 3].map(|()| dice.pick(&CLOCKS)),
+                anchor: dice.pick(&ANCHORS),
+                keeps,
                 name: format!("{}{at}", dice.pick(&NAMES)),
                 key: dice.pick(&KEYS),
                 ruled,
@@ -150,8 +229,12 @@ impl Case {
 
     fn create(&mut self, at: usize, dice: &mut Dice) {
         let table = &self.tables[at];
-        let clock = dice.pick(&CLOCKS);
-        let mut columns = vec![format!("\"at\" {clock}")];
+        let mut columns = vec![format!("\"at\" {}", table.clocks[0])];
+        columns.extend(
+            KEPT.iter()
+                .zip(&table.clocks[1..])
+                .map(|(name, kind)| format!("{} {kind}", quoted(name))),
+        );
         for (place, kind) in table.key.iter().enumerate() {
             columns.push(format!("\"Key {place}\" {kind} NOT NULL"));
         }
@@ -178,13 +261,13 @@ impl Case {
         let mut sql = format!("CREATE TABLE {} ({});\n", self.name(at), columns.join(", "));
         // Deferred: a row may refer to itself.
         for row in 1..=table.rows {
-            let at_clock = match dice.roll(10) {
+            let mut clock = || match dice.roll(10) {
                 0 => "NULL".to_owned(),
                 1 => literal(dice.pick(&["infinity", "-infinity"])),
                 2..=4 => "now()".to_owned(),
                 _ => literal(&format!("200{}-02-0{}", dice.roll(10), 1 + dice.roll(9))),
             };
-            let mut values = vec![at_clock];
+            let mut values = vec![clock(), clock(), clock()];
             values.extend(table.key.iter().map(|kind| literal(&key_text(kind, row))));
             for (parent, _) in &table.parents {
                 let other = &self.tables[*parent];
@@ -216,6 +299,8 @@ impl Case {
                 .map(|place| format!("\"Key {place}\""))
                 .collect();
             columns.push("\"at\"".to_owned());
+            let kept = table.keeps.iter().filter_map(|keep| keep.column);
+            columns.extend(kept.map(|column| quoted(KEPT[column])));
             for (nth, (parent, _)) in table.parents.iter().enumerate() {
                 columns.extend(
                     (0..self.tables[*parent].key.len()).map(|place| format!("f{nth}_{place}")),
@@ -287,9 +372,13 @@ impl Case {
                 .join(" OR ");
             writeln!(
                 sql,
-                "INSERT INTO {mark} SELECT {at}, {}, {} AND coalesce(x.at < '2015-01-01' AND isfinite(x.at), false), {held} FROM {} AS x;",
-                key(at, "x"), table.ruled, self.name(at)
-            ).unwrap();
+                "INSERT INTO {mark} SELECT {at}, {}, {} AND {}, {held} FROM {} AS x;",
+                key(at, "x"),
+                table.ruled,
+                table.due(),
+                self.name(at)
+            )
+            .unwrap();
         }
         writeln!(sql, "UPDATE {mark} SET stays = NOT due OR held;").unwrap();
         let mut rounds = String::new();
@@ -349,7 +438,7 @@ impl Case {
         let url = world.dir.path().join("url");
         let rules = self.tables.iter().enumerate().filter(|(_, table)| table.ruled).map(|(at, table)| {
             json!({"name": format!("r{at}"), "store": "orders", "url": url, "table": format!("{}.{}", self.schema, table.name),
-                "clock": "at", "after": "P5Y"})
+                "clock": "at", "after": "P5Y", "from": anchor(table.anchor), "keeps": table.told()})
         });
         world.set("rules", rules.collect::<Vec<_>>());
     }

@@ -149,6 +149,28 @@ impl World {
         self
     }
 
+    /// What a rule's period runs from.
+    pub(crate) fn runs_from(mut self, rule: &str, anchor: impl Into<Value>) -> Self {
+        self.rule_of(rule)["from"] = anchor.into();
+        self
+    }
+
+    /// Adds a law that keeps rows of a rule's table.
+    pub(crate) fn keep(mut self, rule: &str, clock: &str, period: &str, from: Value) -> Self {
+        let keep = json!({"clock": clock, "for": period, "from": from, "reference": "AO 147(3)", "policy": "tax"});
+        let rule = self.rule_of(rule);
+        match rule["keeps"].as_array_mut() {
+            Some(keeps) => keeps.push(keep),
+            None => rule["keeps"] = json!([keep]),
+        }
+        self
+    }
+
+    fn rule_of(&mut self, name: &str) -> &mut Value {
+        let rules = self.task["spec"]["rules"].as_array_mut().unwrap();
+        rules.iter_mut().find(|rule| rule["name"] == name).unwrap()
+    }
+
     /// Changes a field of the task's spec.
     pub(crate) fn set(&mut self, field: &str, value: impl Into<Value>) {
         self.task["spec"][field] = value.into();

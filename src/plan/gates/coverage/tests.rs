@@ -62,6 +62,11 @@ fn rules(tables: &[&str]) -> Value {
     tables.iter().map(rule).collect()
 }
 
+fn only_keeps(table: &str) -> Value {
+    json!({"name": table, "dataset": {"store": "shop", "table": table, "clock": "at"},
+           "keep": {"for": "P8Y", "reference": "AO 147(3)"}})
+}
+
 fn merge(value: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *value = patch;
@@ -147,6 +152,22 @@ fn a_law_is_called_for_from_its_day_on_in_the_regions_zone() {
 }
 
 #[test]
+fn only_rules_that_erase_cover_and_by_the_name_that_is_listed() {
+    let orders = rules(&["orders"])[0].clone();
+    for rules in [
+        rules(&["orders"]),
+        rules(&["orders", "public.invoices"]),
+        json!([orders, only_keeps("invoices")]),
+    ] {
+        let patch = json!({"spec": {"rules": rules}});
+        let answer = ask(&region(&["DE"]), &[policy(patch)]);
+        let message = answer.answer().reason.message;
+        let told = "no rule that erases from shop/invoices";
+        assert!(!answer.is_covered() && message.contains(told), "{message}");
+    }
+}
+
+#[test]
 fn only_a_policy_that_counts_covers() {
     let here = region(&["DE"]);
     let far = "2027-01-01T00:00:00Z";
@@ -177,16 +198,6 @@ fn only_a_policy_that_counts_covers() {
             json!({"spec": {"regimes": ["uk-gdpr", "eu-gdpr"]}}),
             true,
             "",
-        ),
-        (
-            json!({"spec": {"rules": rules(&["orders"])}}),
-            false,
-            "no rule for shop/invoices",
-        ),
-        (
-            json!({"spec": {"rules": rules(&["orders", "public.invoices"])}}),
-            false,
-            "no rule for shop/invoices",
         ),
         (
             json!({"metadata": {"deletionTimestamp": NOW}}),

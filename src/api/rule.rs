@@ -1,0 +1,169 @@
+//! A rule of a `DataPolicy`: which rows go when, which law keeps them, and what decides where both speak.
+#![allow(
+    unreachable_pub,
+    reason = "the KubeSchema derive repeats each struct inside a function"
+)]
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One rule over one data set: how it goes (`erase`), that it must stay (`keep`), or both.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.erase) || has(self.keep)").message("rules: a rule needs erase, keep or both: say when its rows go, or which law keeps them"))]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyRule {
+    /// The rule's name.
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// Which rows.
+    pub dataset: Dataset,
+    /// A law that keeps them: no policy that selects the region erases them before. A rule with a `keep` alone erases
+    /// nothing itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
+    /// When and how they go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erase: Option<Erase>,
+}
+
+/// A table of a store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Dataset {
+    /// The store's name in `Region.spec.dataStores`.
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub store: String,
+    /// The table, `invoices` or `shop.invoices`. It needs a primary key.
+    #[schemars(
+        length(min = 1, max = 127),
+        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$")
+    )]
+    pub table: String,
+    /// The column that starts the period: `date`, `timestamp` or `timestamptz`. Rows without a value are never due
+    /// and are reported.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*$")
+    )]
+    pub clock: String,
+}
+
+/// When and how rows go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Erase {
+    /// ISO 8601 duration in calendar units, `P8Y`, `P6M`, `P90D`: a row is due once its clock and this lie in the past,
+    /// counted in the region's time zone.
+    #[schemars(
+        length(min = 3, max = 20),
+        regex(pattern = r"^P(\d{1,3}Y)?(\d{1,4}M)?(\d{1,4}W)?(\d{1,5}D)?$")
+    )]
+    pub after: String,
+    /// What the period runs from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<RunsFrom>,
+    /// How rows go. `Delete` is what this release does.
+    pub method: Method,
+}
+
+/// A law that keeps rows. It binds every policy that selects the same region, also while the policy that states it only
+/// counts or is suspended. Names that may be one table, `invoices` and `shop.invoices`, count as one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Keep {
+    /// ISO 8601 duration in calendar units, `P8Y`: no row goes before its clock and this lie in the past, counted in the
+    /// region's time zone. A row whose clock has no value stays.
+    #[serde(rename = "for")]
+    #[schemars(
+        length(min = 3, max = 20),
+        regex(pattern = r"^P(\d{1,3}Y)?(\d{1,4}M)?(\d{1,4}W)?(\d{1,5}D)?$")
+    )]
+    pub period: String,
+    /// What the period runs from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<RunsFrom>,
+    /// The law and its article, `AO 147(3)`: the ground on which the rows stay.
+    #[schemars(length(min = 1, max = 120), regex(pattern = r"^\S(.*\S)?$"))]
+    pub reference: String,
+}
+
+/// What a period runs from: the clock itself (`EventDate`, also when absent), the end of the calendar year that the clock
+/// is in, by the region's time zone, or the end of the fiscal year that it is in (`spec.fiscalYearEnd`).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+pub enum RunsFrom {
+    /// The clock itself.
+    #[default]
+    EventDate,
+    /// The end of the calendar year that the clock is in, in the region's time zone.
+    EndOfCalendarYear,
+    /// The end of the fiscal year that the clock is in: see `fiscalYearEnd`.
+    EndOfFiscalYear,
+}
+
+/// How rows go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Method {
+    /// The row is deleted.
+    Delete,
+}
+
+/// What decides when the rows of a rule may go. A row goes once the rule's own period and every keep have ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RuleDecision {
+    /// The rule of this policy that erases.
+    pub rule: String,
+    /// The store's name.
+    pub store: String,
+    /// The table, as the rule names it.
+    pub table: String,
+    /// Whose period ends last.
+    pub decides: Decides,
+    /// The whole of it in one sentence, with the losing period and its article.
+    pub message: String,
+    /// The keeps that bind the rule, the deciding one first; at most four.
+    pub keeps: Vec<BindingKeep>,
+    /// How many further keeps bind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_keeps: Option<i32>,
+}
+
+/// Whose period ends last: for every row the rule's own (`Erase`) or that of the first of the keeps (`Keep`); or it differs
+/// from row to row (`LatestOfAll`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Decides {
+    /// The rule's own period, for every row: the keeps end no later.
+    Erase,
+    /// The first of the keeps, for every row: the rule's own period gives way.
+    Keep,
+    /// It differs from row to row: other clocks, or periods of months and of days.
+    LatestOfAll,
+}
+
+/// A keep that binds a rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BindingKeep {
+    /// The DataPolicy that states it.
+    pub policy: String,
+    /// Its rule there.
+    pub rule: String,
+    /// The law and its article.
+    pub reference: String,
+    /// The period.
+    #[serde(rename = "for")]
+    pub period: String,
+    /// What the period runs from.
+    pub from: RunsFrom,
+    /// The clock column that it counts from.
+    pub clock: String,
+}

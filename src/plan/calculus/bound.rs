@@ -1,0 +1,188 @@
+//! A period over a clock, and whether it surely ends no earlier than another, whatever the clock says.
+
+use jiff::Span;
+
+use crate::contract::cutoff::Anchor;
+
+/// A month's mean length in millionths of a day, and how far so many months may be from it in days: months are unequal,
+/// and a day that a month lacks is its last.
+const MONTH: i64 = 30_436_875;
+const UNEVEN: i64 = 6;
+/// The most days from a clock to the first day after its year.
+const YEAR: i64 = 366;
+/// What clocks that are set, or a day that a zone leaves out, may cost.
+const SHIFT: i64 = 2;
+
+/// A period over a clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound<'a> {
+    clock: &'a str,
+    anchor: Anchor,
+    months: i64,
+    days: i64,
+}
+
+impl<'a> Bound<'a> {
+    /// A period of years, months, weeks and days.
+    pub(super) fn new(clock: &'a str, anchor: Anchor, span: Span) -> Self {
+        Self {
+            clock,
+            anchor,
+            months: i64::from(span.get_years()) * 12 + i64::from(span.get_months()),
+            days: i64::from(span.get_weeks()) * 7 + i64::from(span.get_days()),
+        }
+    }
+
+    /// What it runs from.
+    pub(super) fn anchor(&self) -> Anchor {
+        self.anchor
+    }
+
+    /// Whether it ends no earlier than the other for every row. No means only that it is not certain.
+    pub(super) fn outlasts(&self, other: &Bound<'_>) -> bool {
+        if self.clock != other.clock {
+            return false;
+        }
+        let is_longer = self.months >= other.months && self.days >= other.days;
+        is_longer && self.begins_after(other) || self.least() >= other.most() + SHIFT
+    }
+
+    /// Whether it begins no earlier, and on a day of the month from which months lead no shorter way.
+    fn begins_after(&self, other: &Bound<'_>) -> bool {
+        self.anchor == other.anchor
+            || match (self.anchor, other.anchor) {
+                (Anchor::EndOfCalendarYear, Anchor::EventDate) => true,
+                (Anchor::EndOfFiscalYear(year), Anchor::EventDate) => year.begins_on_any_month(),
+                _ => false,
+            }
+    }
+
+    /// Days from clock to end, at least.
+    fn least(&self) -> i64 {
+        let months = self.months * MONTH / 1_000_000 - UNEVEN;
+        months.max(0) + self.days
+    }
+
+    /// Days from clock to end, at most.
+    fn most(&self) -> i64 {
+        let months = match self.months {
+            0 => 0,
+            months => months * MONTH / 1_000_000 + UNEVEN,
+        };
+        let year = if self.anchor.is_event_date() { 0 } else { YEAR };
+        months + self.days + year
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::cutoff::FiscalYear;
+    use jiff::ToSpan;
+    use jiff::civil::{Date, DateTime, date};
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
+    /// When a period ends, a step at a time.
+    fn end(anchor: Anchor, span: Span, clock: DateTime, zone: &TimeZone) -> jiff::Timestamp {
+        let first = |month: i8, day: i8| {
+            let last = |year: i16| {
+                let first = date(year, month, 1);
+                date(year, month, day.min(first.days_in_month()))
+            };
+            let (this, next) = (last(clock.year()), last(clock.year() + 1));
+            let last: Date = if clock.date() <= this { this } else { next };
+            last.tomorrow().unwrap().at(0, 0, 0, 0)
+        };
+        let from = match anchor {
+            Anchor::EventDate => {
+                return clock
+                    .to_zoned(zone.clone())
+                    .unwrap()
+                    .checked_add(span)
+                    .unwrap()
+                    .timestamp();
+            }
+            Anchor::EndOfCalendarYear => first(12, 31),
+            Anchor::EndOfFiscalYear(year) => {
+                let text = String::from(year);
+                first(text[..2].parse().unwrap(), text[3..].parse().unwrap())
+            }
+        };
+        (from.date() + span)
+            .to_zoned(zone.clone())
+            .unwrap()
+            .start_of_day()
+            .unwrap()
+            .timestamp()
+    }
+
+    fn anchors() -> impl Strategy<Value = Anchor> {
+        prop_oneof![
+            Just(Anchor::EventDate),
+            Just(Anchor::EndOfCalendarYear),
+            (1_i8..13, 1_i8..32).prop_map(|(month, day)| Anchor::EndOfFiscalYear(
+                FiscalYear::ending(month, day).unwrap()
+            )),
+        ]
+    }
+
+    fn spans() -> impl Strategy<Value = Span> {
+        (0_i32..12, 0_i32..30, 0_i32..5, 0_i32..500).prop_map(|(years, months, weeks, days)| {
+            Span::new()
+                .years(years)
+                .months(months)
+                .weeks(weeks)
+                .days(days)
+        })
+    }
+
+    /// Month ends, leap days, changes of clocks and any other moment.
+    fn clocks() -> impl Strategy<Value = DateTime> {
+        let odd = prop::sample::select(vec![
+            date(2024, 2, 29),
+            date(2023, 2, 28),
+            date(2025, 1, 30),
+            date(2025, 1, 31),
+            date(2025, 12, 31),
+            date(2026, 3, 29),
+            date(2026, 10, 25),
+            date(2011, 12, 29),
+            date(2026, 4, 30),
+        ]);
+        let any = (0_i64..9000).prop_map(|days| date(2002, 1, 1) + days.days());
+        (prop_oneof![odd, any], 0_i8..24, 0_i8..60)
+            .prop_map(|(day, hour, minute)| day.at(hour, minute, 0, 0))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn what_outlasts_never_ends_first(
+            one in (anchors(), spans()), other in (anchors(), spans()), same in any::<bool>(), clock in clocks(),
+            zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/Sao_Paulo", "Pacific/Apia"]),
+        ) {
+            let other = if same { (other.0, one.1) } else { other };
+            let zone = TimeZone::get(zone).unwrap();
+            let bound = |(anchor, span): (Anchor, Span)| Bound::new("at", anchor, span);
+            if bound(one).outlasts(&bound(other)) {
+                let (later, earlier) = (end(one.0, one.1, clock, &zone), end(other.0, other.1, clock, &zone));
+                prop_assert!(later >= earlier, "{one:?} {other:?} {clock}: {later} {earlier}");
+            }
+        }
+    }
+
+    #[test]
+    fn years_compare_with_days_when_nothing_can_turn_it_round() {
+        let bound = |period: &str| Bound::new("at", Anchor::EventDate, period.parse().unwrap());
+        assert!(bound("P8Y").outlasts(&bound("P90D")));
+        assert!(bound("P400D").outlasts(&bound("P1Y")));
+        assert!(!bound("P365D").outlasts(&bound("P1Y")) && !bound("P1Y").outlasts(&bound("P365D")));
+        assert!(bound("P1Y").outlasts(&bound("P12M")) && bound("P12M").outlasts(&bound("P1Y")));
+        let elsewhere = Bound::new("seen", Anchor::EventDate, 90.days());
+        assert!(
+            !bound("P8Y").outlasts(&elsewhere),
+            "another clock may say anything"
+        );
+    }
+}

@@ -1,0 +1,309 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::contract::cutoff::{ClockKind, due_from};
+use crate::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Packs};
+use crate::plan::Settings;
+
+fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Arc<T> {
+    Arc::new(serde_json::from_value(value.clone()).unwrap_or_else(|e| panic!("{value}: {e}")))
+}
+
+fn region() -> Region {
+    let store = |name: &str, secret: &str| json!({"name": name, "datasets": ["invoices"], "postgres": {"secretRef": {"name": secret, "key": "url"}}});
+    let stores = [
+        store("orders", "db"),
+        store("alias", "db"),
+        store("inbox", "other"),
+    ];
+    let region = read::<Region>(&json!({
+        "metadata": {"name": "eu"},
+        "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs", "dataStores": stores,
+            "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+    }));
+    (*region).clone()
+}
+
+fn policy(name: &str, rules: &Value) -> Value {
+    json!({
+        "metadata": {"name": name},
+        "spec": {"regimes": ["eu-gdpr"], "selector": {"jurisdictions": ["DE"]}, "rules": rules,
+            "fiscalYearEnd": "09-30", "retention": {"schedule": "0 2 * * *"}},
+    })
+}
+
+fn packs() -> Arc<Packs> {
+    static PACKS: OnceLock<Arc<Packs>> = OnceLock::new();
+    let load = || Arc::new(Packs::load(BUILTIN_PLATFORMS, BUILTIN_REGIMES).unwrap());
+    PACKS.get_or_init(load).clone()
+}
+
+fn facts(policies: &[Value]) -> PolicyFacts {
+    let all: Vec<Arc<DataPolicy>> = policies.iter().map(read).collect();
+    let by_name = all.iter().map(|policy| (policy.name_any(), policy.clone()));
+    PolicyFacts {
+        policy: all[0].clone(),
+        regions: BTreeMap::new(),
+        channels: Vec::new(),
+        policies: by_name.collect(),
+        packs: packs(),
+        settings: Arc::new(Settings {
+            fleet: "f".into(),
+            image: "i".into(),
+            image_pull_policy: None,
+        }),
+    }
+}
+
+fn erase(table: &str, after: &str) -> Value {
+    json!({"name": "erases", "dataset": {"store": "orders", "table": table, "clock": "at"},
+        "erase": {"after": after, "method": "Delete"}})
+}
+
+fn keep(name: &str, store: &str, table: &str, period: &str) -> Value {
+    json!({"name": name, "dataset": {"store": store, "table": table, "clock": "at"},
+        "keep": {"for": period, "from": "EndOfCalendarYear", "reference": "AO 147(3)"}})
+}
+
+/// Who binds the first policy's rule.
+fn binding(policies: &[Value]) -> Vec<String> {
+    let (facts, region) = (facts(policies), region());
+    let rulings = rulings(&facts, &region);
+    let keeps = rulings[0].keeps.iter();
+    keeps
+        .map(|claim| format!("{}/{}", claim.policy.name_any(), claim.rule.name))
+        .collect()
+}
+
+#[test]
+fn a_keep_binds_whatever_may_be_its_table() {
+    for (store, table, binds) in [
+        ("orders", "invoices", true),
+        ("orders", "shop.invoices", true),
+        ("alias", "invoices", true), // the same Secret: the same database
+        ("inbox", "invoices", false),
+        ("nowhere", "invoices", false),
+        ("orders", "Invoices", false), // case counts
+        ("orders", "messages", false),
+    ] {
+        let tax = policy("tax", &json!([keep("k", store, table, "P8Y")]));
+        let own = policy("own", &json!([erase("invoices", "P3Y")]));
+        assert_eq!(binding(&[own, tax]) == ["tax/k"], binds, "{store} {table}");
+    }
+    let shop = policy("own", &json!([erase("shop.invoices", "P3Y")]));
+    let tax = policy(
+        "tax",
+        &json!([
+            keep("a", "orders", "invoices", "P8Y"),
+            keep("b", "orders", "old.invoices", "P8Y")
+        ]),
+    );
+    assert_eq!(
+        binding(&[shop, tax]),
+        ["tax/a"],
+        "a bare name may be in any schema, a whole one is where it says"
+    );
+}
+
+#[test]
+fn a_keep_ends_when_it_is_taken_away_and_by_nothing_else() {
+    let own = policy("own", &json!([erase("invoices", "P3Y")]));
+    let with = |change: Value| {
+        let mut tax = policy("tax", &json!([keep("k", "orders", "invoices", "P8Y")]));
+        json_patch(&mut tax, &change);
+        !binding(&[own.clone(), tax]).is_empty()
+    };
+    assert!(with(json!({"spec": {"mode": "DryRun"}})));
+    assert!(with(
+        json!({"spec": {"suspend": {"reason": "r", "by": "b"}}})
+    ));
+    assert!(
+        with(json!({"spec": {"regimes": ["no-such"]}})),
+        "not accepted, and in force"
+    );
+    assert!(!with(
+        json!({"metadata": {"deletionTimestamp": "2026-11-22T10:00:00Z"}})
+    ));
+    assert!(!with(
+        json!({"spec": {"selector": {"jurisdictions": ["US"]}}})
+    ));
+}
+
+fn json_patch(value: &mut Value, patch: &Value) {
+    for (key, change) in patch.as_object().unwrap() {
+        if value[key].is_object() && key != "selector" {
+            json_patch(&mut value[key], change);
+        } else {
+            value[key] = change.clone();
+        }
+    }
+}
+
+#[test]
+fn who_decides_is_told_with_its_article_and_what_loses() {
+    let told = |after: &str, from: &str, more: &[Value]| {
+        let mut own = erase("invoices", after);
+        own["erase"]["from"] = json!(from);
+        let mut policies = vec![
+            policy("own", &json!([own])),
+            policy("tax", &json!([keep("k", "orders", "invoices", "P8Y")])),
+        ];
+        policies.extend_from_slice(more);
+        let (facts, region) = (facts(&policies), region());
+        let told = rulings(&facts, &region)[0].told().unwrap();
+        (told.decides, told.message, told.keeps.len())
+    };
+    let (decides, message, _) = told("P3Y", "EventDate", &[]);
+    assert_eq!(decides, Decides::Keep);
+    assert_eq!(
+        message,
+        "AO 147(3) (rule k of DataPolicy tax) decides: no row goes before P8Y from the end of at's calendar year is \
+         over; the rule's own P3Y from at gives way"
+    );
+    // Equal: the rule's own period is no shorter, so nothing gives way.
+    let (decides, message, _) = told("P8Y", "EndOfCalendarYear", &[]);
+    assert_eq!(decides, Decides::Erase);
+    assert_eq!(
+        message,
+        "the rule's own P8Y from the end of at's calendar year decides; AO 147(3) (rule k of DataPolicy tax), P8Y from \
+         the end of at's calendar year, ends no later"
+    );
+    let (decides, message, _) = told("P8Y", "EndOfFiscalYear", &[]);
+    assert_eq!(decides, Decides::LatestOfAll);
+    assert!(
+        message.contains("fiscal year (09-30)") && message.contains("differs from row to row"),
+        "{message}"
+    );
+    let mut other = keep("other", "orders", "invoices", "P1Y");
+    other["dataset"]["clock"] = json!("paid_at");
+    let (decides, message, keeps) = told("P3Y", "EventDate", &[policy("zoll", &json!([other]))]);
+    assert_eq!((decides, keeps), (Decides::LatestOfAll, 2));
+    assert!(message.contains("and 1 other keep are over"), "{message}");
+}
+
+#[test]
+fn status_names_four_keeps_the_deciding_one_first() {
+    let rules: Vec<Value> = (0..7)
+        .map(|n| {
+            keep(
+                &format!("k{n}"),
+                "orders",
+                "invoices",
+                if n == 5 { "P9Y" } else { "P8Y" },
+            )
+        })
+        .collect();
+    let facts = facts(&[
+        policy("own", &json!([erase("invoices", "P3Y")])),
+        policy("tax", &json!(rules)),
+    ]);
+    let region = region();
+    let told = rulings(&facts, &region)[0].told().unwrap();
+    assert_eq!((told.decides, told.more_keeps), (Decides::Keep, Some(3)));
+    let names: Vec<&str> = told.keeps.iter().map(|keep| keep.rule.as_str()).collect();
+    assert_eq!(names, ["k5", "k0", "k1", "k2"]);
+}
+
+fn any_rule(name: &'static str) -> impl Strategy<Value = Value> {
+    let period = prop::sample::select(vec![
+        "P1D", "P28D", "P1M", "P90D", "P1Y", "P11M29D", "P3Y", "P8Y", "P8Y1D",
+    ]);
+    let from = prop::sample::select(vec!["EventDate", "EndOfCalendarYear", "EndOfFiscalYear"]);
+    let table = prop::sample::select(vec!["invoices", "shop.invoices", "messages"]);
+    let clock = prop::sample::select(vec!["at", "at", "paid"]);
+    (period.clone(), from.clone(), period, from, table, clock, 0..3).prop_map(
+        move |(after, from, length, kept_from, table, clock, what)| {
+            let mut rule = json!({"name": name, "dataset": {"store": "orders", "table": table, "clock": clock}});
+            if what != 1 {
+                rule["erase"] = json!({"after": after, "from": from, "method": "Delete"});
+            }
+            if what != 0 {
+                rule["keep"] = json!({"for": length, "from": kept_from, "reference": format!("law of {name}")});
+            }
+            rule
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn nothing_depends_on_the_order_of_policies_or_rules(
+        own in any_rule("a"), more in any_rule("b"), one in any_rule("c"), two in any_rule("d"), three in any_rule("e"),
+    ) {
+        let all = [
+            policy("own", &json!([own, more])), policy("tax", &json!([one, two])), policy("zoll", &json!([three])),
+        ];
+        let turned = [
+            policy("own", &json!([own, more])), policy("zoll", &json!([three])), policy("tax", &json!([two, one])),
+        ];
+        let tell = |policies: &[Value]| {
+            let (facts, region) = (facts(policies), region());
+            let rulings = rulings(&facts, &region);
+            let told: Vec<_> = rulings.iter().map(|ruling| (ruling.keeps(), ruling.told())).collect();
+            (format!("{told:?}"), crate::plan::retention::bound_hash(&facts.policy, &rulings))
+        };
+        prop_assert_eq!(tell(&all), tell(&turned));
+    }
+
+    /// What the agent is told is what each law says, row by row: a row that any law still keeps is not due, one that is
+    /// due is kept by none, and each keep has its ground.
+    #[test]
+    fn nothing_goes_inside_a_keep_and_nothing_is_kept_without_a_ground(
+        own in any_rule("a"), one in any_rule("c"), two in any_rule("d"), day in 0_i64..5000, later in 0_i64..5000,
+        zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "Pacific/Apia"]),
+    ) {
+        let policies = [policy("own", &json!([own])), policy("tax", &json!([one])), policy("zoll", &json!([two]))];
+        let (facts, region) = (facts(&policies), region());
+        let zone = TimeZone::get(zone).unwrap();
+        let clock = jiff::civil::date(2008, 2, 28) + day.days();
+        let now = (clock + later.days()).at(12, 0, 0, 0).to_zoned(zone.clone()).unwrap().timestamp();
+        let is_over = |anchor, period: &str| is_over(anchor, period, clock, &zone, now);
+        for ruling in rulings(&facts, &region) {
+            let rule = ruling.rule();
+            let keeps = ruling.keeps();
+            prop_assert!(keeps.iter().all(|keep| !keep.reference.trim().is_empty()));
+            // By hand: every rule of every policy that keeps a table that may be this one.
+            let wanted = [("own", &own), ("tax", &one), ("zoll", &two)].into_iter().filter(|(_, other)| {
+                let table = other["dataset"]["table"].as_str().unwrap();
+                let mine = rule.dataset.table.as_str();
+                let same = table == mine || table.ends_with(&format!(".{mine}")) || mine.ends_with(&format!(".{table}"));
+                other["keep"].is_object() && same
+            });
+            let wanted: Vec<String> = wanted.map(|(policy, _)| policy.to_owned()).collect();
+            prop_assert_eq!(keeps.iter().map(|keep| keep.policy.clone()).collect::<Vec<_>>(), wanted);
+            // All clocks of the row say the same day here: who decides must be right for it.
+            let Some(told) = ruling.told() else { continue };
+            let own_over = is_over(ruling.anchor, &ruling.erase().after);
+            let all_over = keeps.iter().all(|keep| is_over(keep.from, &keep.period));
+            match told.decides {
+                Decides::Erase => prop_assert!(!own_over || all_over, "{}", told.message),
+                Decides::Keep => {
+                    let law = keeps.iter().find(|keep| keep.reference == told.keeps[0].reference).unwrap();
+                    prop_assert!(!is_over(law.from, &law.period) || all_over && own_over, "{}", told.message);
+                }
+                Decides::LatestOfAll => {}
+            }
+        }
+    }
+}
+
+/// Whether a period that began with a day's row is over, by the calendar that the agent goes by.
+fn is_over(
+    anchor: Anchor,
+    period: &str,
+    clock: jiff::civil::Date,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> bool {
+    let due = due_from(anchor, ClockKind::Date, period.parse().unwrap(), zone, now).unwrap();
+    let day = clock.to_string();
+    day <= due.latest && !due.gaps.iter().any(|(from, to)| *from <= day && day <= *to)
+}

@@ -1,0 +1,150 @@
+//! A policy's rules as they are written: what somebody must mend in the spec, and which tables no rule erases from.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, Timestamp};
+
+use crate::api::{DataPolicy, DataPolicySpec, PolicyRule, RunsFrom, Uncovered};
+use crate::packs::Packs;
+use crate::plan::reason::Word;
+use crate::plan::{PolicyFacts, Reason, gated, gates, retention};
+
+/// Why a policy isn't accepted, when it isn't: it then covers nothing.
+pub(in crate::plan) fn refused(
+    policy: &DataPolicy,
+    packs: &Packs,
+    now: Timestamp,
+) -> Option<Reason> {
+    problems(&policy.spec, packs, now).into_iter().next()
+}
+
+/// What somebody must mend in the spec, in the order of its fields.
+pub(super) fn problems(spec: &DataPolicySpec, packs: &Packs, now: Timestamp) -> Vec<Reason> {
+    let mut problems = regimes(spec, packs);
+    let codes = spec.selector.jurisdictions.as_deref().unwrap_or_default();
+    problems.extend(gates::codes("spec.selector.jurisdictions", codes).err());
+    problems.extend(periods(spec));
+    problems.extend(fiscal_year(spec));
+    problems.extend(same_table(spec));
+    problems.extend(gated::retention_schedule(spec, &TimeZone::UTC, now).err());
+    if window(spec).is_none() {
+        problems.push(Word::WindowInvalid.because(format!(
+            "spec.retention.window: {} is no time to work in; write one such as PT4H",
+            spec.retention.window.as_deref().unwrap_or_default()
+        )));
+    }
+    problems
+}
+
+/// How long a run may last, when that can be read.
+pub(super) fn window(spec: &DataPolicySpec) -> Option<SignedDuration> {
+    let text = spec.retention.window.as_deref();
+    text.unwrap_or(retention::WINDOW)
+        .parse()
+        .ok()
+        .filter(SignedDuration::is_positive)
+}
+
+fn regimes(spec: &DataPolicySpec, packs: &Packs) -> Vec<Reason> {
+    let unknown = |id: &&String| packs.regime(id).is_none();
+    let mut unknown: Vec<&String> = spec.regimes.iter().filter(unknown).collect();
+    unknown.sort();
+    let there: Vec<&str> = packs.regimes.regimes.keys().map(String::as_str).collect();
+    unknown
+        .into_iter()
+        .map(|id| {
+            Word::UnknownRegime.because(format!(
+                "spec.regimes: no installed pack knows {id}; there are {}",
+                there.join(", ")
+            ))
+        })
+        .collect()
+}
+
+/// A period of nothing would erase a table at once, or keep nothing, and is always a slip.
+fn periods(spec: &DataPolicySpec) -> Vec<Reason> {
+    spec.rules
+        .iter()
+        .flat_map(|rule| {
+            let erase = rule.erase.as_ref().map(|erase| ("erase.after", &erase.after));
+            let keep = rule.keep.as_ref().map(|keep| ("keep.for", &keep.period));
+            [erase, keep].into_iter().flatten().map(move |it| (rule, it))
+        })
+        .filter(|(_, (_, period))| !period.parse::<Span>().is_ok_and(Span::is_positive))
+        .map(|(rule, (field, period))| {
+            Word::PeriodInvalid.because(format!(
+                "spec.rules[{}].{field}: {period} is no period longer than nothing; write one such as P90D or P8Y",
+                rule.name
+            ))
+        })
+        .collect()
+}
+
+/// The API server asks for it too; what is read from a file need not have passed there.
+fn fiscal_year(spec: &DataPolicySpec) -> Option<Reason> {
+    let needs = |rule: &&PolicyRule| {
+        let erase = rule.erase.as_ref().and_then(|erase| erase.from);
+        let keep = rule.keep.as_ref().and_then(|keep| keep.from);
+        [erase, keep].contains(&Some(RunsFrom::EndOfFiscalYear))
+    };
+    let rule = spec.rules.iter().find(needs)?;
+    spec.fiscal_year_end.is_none().then(|| {
+        Word::PeriodInvalid.because(format!(
+            "spec.fiscalYearEnd: rule {} counts from EndOfFiscalYear; write the year's last day, such as 09-30",
+            rule.name
+        ))
+    })
+}
+
+/// Two rules that erase from one table would each have due rows that the other spares: every run would be refused.
+fn same_table(spec: &DataPolicySpec) -> Vec<Reason> {
+    let mut first: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for rule in spec.rules.iter().filter(|rule| rule.erase.is_some()) {
+        let key = (rule.dataset.store.as_str(), rule.dataset.table.as_str());
+        if let Some(before) = first.insert(key, &rule.name) {
+            problems.push(Word::RulesShareTable.because(format!(
+                "spec.rules[{}].dataset: rule {before} is for table {} of store {} too; keep one of them",
+                rule.name, rule.dataset.table, rule.dataset.store
+            )));
+        }
+    }
+    problems
+}
+
+/// Tables of the matched regions' stores that no rule erases from: a keep alone says nothing of when rows go.
+pub(super) fn uncovered(facts: &PolicyFacts, chosen: &BTreeSet<&str>) -> Vec<Uncovered> {
+    let rules = &facts.policy.spec.rules;
+    let of = |store: &str, table: &str, erases: bool| {
+        rules.iter().find(|rule| {
+            rule.dataset.store == store
+                && rule.dataset.table == table
+                && rule.erase.is_some() == erases
+        })
+    };
+    let mut list: Vec<Uncovered> = chosen
+        .iter()
+        .filter_map(|name| Some((*name, &facts.regions.get(*name)?.region)))
+        .flat_map(|(name, region)| region.spec.data_stores.iter().map(move |s| (name, s)))
+        .flat_map(|(name, store)| store.datasets.iter().map(move |table| (name, store, table)))
+        .filter(|(_, store, table)| of(&store.name, table, true).is_none())
+        .map(|(name, store, table)| Uncovered {
+            region: name.to_owned(),
+            store: store.name.clone(),
+            table: table.clone(),
+            reason: match of(&store.name, table, false) {
+                Some(rule) => format!(
+                    "rule {} only keeps it; give it an erase, so that its rows go one day",
+                    rule.name
+                ),
+                None => format!(
+                    "no rule of this policy names it; add one for store {} and table {table}",
+                    store.name
+                ),
+            },
+        })
+        .collect();
+    list.sort();
+    list
+}
