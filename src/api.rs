@@ -8,6 +8,7 @@ pub mod condition;
 pub mod crd;
 mod data_policy;
 pub mod docs;
+mod erased_column;
 pub mod names;
 mod reference;
 mod region;
@@ -15,9 +16,10 @@ mod social_channel;
 
 pub use data_policy::{
     ApprovalSpec, CategoryTotals, DataPolicy, DataPolicySpec, DataPolicyStatus, Dataset, Erase,
-    Method, PolicyRegionStatus, PolicyRule, PolicySelector, Regime, Retention, RunPhase, RunStatus,
+    PolicyRegionStatus, PolicyRule, PolicySelector, Regime, Retention, RunPhase, RunStatus,
     Uncovered,
 };
+pub use erased_column::ErasedColumn;
 pub use reference::{
     DeletionPolicy, InventoryEntry, KeyRef, LabelPair, NameRef, RegionState, Setting, Suspend,
 };

@@ -126,7 +126,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{RejectedItem, RetainedRule};
+    use crate::contract::{Method, RejectedItem, RetainedRule};
     use proptest::prelude::*;
 
     fn feed(rejections: usize) -> FeedReport {
@@ -173,6 +173,7 @@ mod tests {
     fn worst(number: i64) -> Report<RetainReport> {
         let rule = |at| RetainedRule {
             name: format!("{at:032}"),
+            method: Method::Delete,
             rows: number,
             due: number,
             erased: number,

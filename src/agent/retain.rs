@@ -14,7 +14,9 @@ mod begin;
 mod books;
 mod bound;
 mod catalog;
+mod change;
 mod close;
+mod columns;
 mod count;
 mod cutoff;
 mod enforce;
@@ -24,6 +26,7 @@ mod fault;
 mod fence;
 mod grants;
 mod holds;
+mod method;
 mod order;
 mod pace;
 mod packed;
@@ -36,6 +39,8 @@ mod site;
 mod statement;
 mod store;
 mod sweep;
+mod triggers;
+mod unfit;
 
 use jiff::Timestamp;
 

@@ -11,8 +11,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, InventoryEntry, RegionState, Suspend};
-use crate::contract::{Preview, RetainMode, RetainedRule};
+use super::{DeletionPolicy, ErasedColumn, InventoryEntry, RegionState, Suspend};
+use crate::contract::{Method, Preview, RetainMode, RetainedRule};
 
 /// What personal data may be kept, how long, under which regimes, and how it goes.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -171,8 +171,11 @@ pub struct Dataset {
 }
 
 /// When and how rows go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.method != 'Delete' || !has(self.columns) || size(self.columns) == 0").message("erase.columns: Delete takes whole rows; remove columns, or choose Nullify or Anonymise"))]
+#[x_kube(validation = Rule::new("self.method == 'Delete' || has(self.columns) && size(self.columns) > 0").message("erase.columns: Nullify and Anonymise change columns; name at least one"))]
+#[x_kube(validation = Rule::new("self.method != 'Nullify' || !has(self.columns) || self.columns.all(column, !has(column.set) || column.set == 'Null')").message("erase.columns[].set: Nullify makes every column null; remove set, or choose Anonymise"))]
 pub struct Erase {
     /// ISO 8601 duration in calendar units, `P8Y`, `P6M`, `P90D`: a row is due once its clock and this lie in the past,
     /// counted in the region's time zone.
@@ -181,15 +184,16 @@ pub struct Erase {
         regex(pattern = r"^P(\d{1,3}Y)?(\d{1,4}M)?(\d{1,4}W)?(\d{1,5}D)?$")
     )]
     pub after: String,
-    /// How rows go. `Delete` is what this release does.
+    /// How rows go. `Delete` takes the whole row. `Nullify` keeps it and makes `columns` null; `Anonymise` keeps it and
+    /// sets each of `columns` as it says. What is left is only anonymous if nothing in the row, or beside it, still
+    /// leads to a person: that is for you to judge. Hashing and masking are pseudonymisation, which is not erasure:
+    /// there is no method for them.
     pub method: Method,
-}
-
-/// How rows go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Method {
-    /// The row is deleted.
-    Delete,
+    /// For `Nullify` and `Anonymise`: the columns that change. A row that holds all of it already is not due.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub columns: Vec<ErasedColumn>,
 }
 
 /// When and how runs are made.
@@ -260,11 +264,11 @@ pub struct DataPolicyStatus {
 pub struct CategoryTotals {
     /// Rows that were due.
     pub due: i64,
-    /// Rows that were erased.
+    /// Rows that were erased: deleted, or changed where the rule's method is `Nullify` or `Anonymise`.
     pub erased: i64,
     /// Rows that another table's rows still refer to.
     pub blocked: i64,
-    /// Rows that the database refused to delete.
+    /// Rows that the database refused to delete or change.
     pub failed: i64,
     /// Rows that are left for the next run.
     pub remaining: i64,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventKind, EventRule};
+use super::{ColumnChange, EventKind, EventRule, Method};
 
 /// A task as it stands in the mounted file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -336,6 +336,12 @@ pub struct RetentionRule {
     pub clock: String,
     /// ISO 8601 calendar duration, `P8Y`: a row is due once clock + period is not after now.
     pub after: String,
+    /// How rows go; absent: `Delete`.
+    #[serde(default, skip_serializing_if = "Method::is_delete")]
+    pub method: Method,
+    /// What changes, unless rows are deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnChange>,
 }
 
 /// An approval: the preview that somebody saw, and its hash as they wrote it.

@@ -10,8 +10,8 @@ use super::cron::Schedule;
 use super::meta::{self, Identity, Role};
 use super::pod::{Agent, Mount, Size};
 use super::{PolicyFacts, PolicyWorkloads};
-use crate::api::{DataPolicySpec, DataStore, PolicyRule, RegionSpec, names};
-use crate::contract::{Approval, Retain, RetentionRule};
+use crate::api::{DataPolicySpec, DataStore, ErasedColumn, PolicyRule, RegionSpec, names};
+use crate::contract::{Approval, ColumnChange, Retain, RetentionRule};
 
 /// The command, and the component label.
 const COMMAND: &str = "retain";
@@ -131,6 +131,21 @@ fn one(rule: &PolicyRule, store: &DataStore) -> RetentionRule {
         table: rule.dataset.table.clone(),
         clock: rule.dataset.clock.clone(),
         after: rule.erase.after.clone(),
+        method: rule.erase.method,
+        columns: rule.erase.columns.iter().map(change).collect(),
+    }
+}
+
+/// A column as the agent takes it; that its parameters fit, the schema's rules say.
+fn change(column: &ErasedColumn) -> ColumnChange {
+    let number = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
+    ColumnChange {
+        name: column.name.clone(),
+        set: column.set,
+        value: column.value.clone(),
+        length: number(column.length),
+        to: column.to,
+        step: number(column.step),
     }
 }
 

@@ -4,6 +4,7 @@
 //! bound to it. Pure.
 
 use super::catalog::{Column, Table};
+use super::change;
 use super::cutoff::Due;
 use super::holds::Holds;
 use super::statement::{Statement, Value};
@@ -24,9 +25,19 @@ pub(super) fn held(statement: &mut Statement, alias: &str, target: Target<'_>) -
     target.holds.condition(statement, alias, target.table)
 }
 
-/// Whether `alias`'s row is due: never null, so that its negation is safe. A clock that is null or infinite is
-/// no clock, and never due.
+/// Whether `alias`'s row is due, its time over and something of it left to erase: never null, so that its negation is
+/// safe.
 pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
+    let elapsed = elapsed(statement, alias, target);
+    if target.table.changes.is_empty() {
+        return elapsed;
+    }
+    let pending = change::pending(statement, alias, target.table);
+    format!("({elapsed} AND {pending})")
+}
+
+/// Whether `alias`'s row's time is over: never null. A clock that is null or infinite is no clock, and never due.
+fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
     let kind = target.table.kind.as_sql();
     let clock = format!("{alias}.{}", target.table.clock);
     let latest = Value::Clock(target.table.kind, target.due.latest.clone());
@@ -134,6 +145,7 @@ pub(super) mod tests {
                 },
             ],
             has_places: true,
+            changes: Vec::new(),
             references: vec![
                 Reference {
                     oid: 2,

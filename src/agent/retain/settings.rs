@@ -9,7 +9,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span};
 
-use crate::contract::{Retain, RetentionRule};
+use super::method::{self, Wanted};
+use crate::contract::{Method, Retain, RetentionRule};
 
 /// A batch holds its rows' locks and its books in memory: more rows than this help nobody.
 const MOST_BATCH_ROWS: u32 = 10_000;
@@ -60,6 +61,9 @@ pub(super) enum Error {
         /// The name.
         rule: String,
     },
+    /// A rule's method is wrong.
+    #[error(transparent)]
+    Method(#[from] method::Error),
     /// One store, two files with its URL.
     #[error("store `{store}` has two URLs: give all its rules the same")]
     TwoUrls {
@@ -105,6 +109,10 @@ pub(super) struct Rule {
     pub(super) clock: String,
     /// The period.
     pub(super) after: Span,
+    /// How rows go.
+    pub(super) method: Method,
+    /// What changes in them; nothing when they are deleted.
+    pub(super) changes: Vec<Wanted>,
 }
 
 impl Settings {
@@ -148,6 +156,8 @@ impl Settings {
                 table: rule.table.clone(),
                 clock: rule.clock.clone(),
                 after: after(rule)?,
+                method: rule.method,
+                changes: method::parse(rule, &spec.time_zone)?,
             });
         }
         let (batch_rows, max_percent) = (spec.batch_rows, spec.max_percent);
@@ -234,6 +244,8 @@ mod tests {
             table: name.into(),
             clock: "issued_on".into(),
             after: after.into(),
+            method: Method::Delete,
+            columns: Vec::new(),
         }
     }
 
