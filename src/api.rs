@@ -8,6 +8,7 @@ pub mod condition;
 pub mod crd;
 mod data_policy;
 pub mod docs;
+mod erased_column;
 pub mod names;
 mod reference;
 mod region;
@@ -18,6 +19,7 @@ pub use data_policy::{
     ApprovalSpec, CategoryTotals, DataPolicy, DataPolicySpec, DataPolicyStatus, PolicyRegionStatus,
     PolicySelector, Regime, Retention, RunPhase, RunStatus, Uncovered,
 };
+pub use erased_column::ErasedColumn;
 pub use reference::{
     DeletionPolicy, InventoryEntry, KeyRef, LabelPair, NameRef, RegionState, Setting, Suspend,
 };
@@ -26,9 +28,7 @@ pub use region::{
     LocaleSpec, PostgresStore, Region, RegionSpec, RegionStatus, TaxRateSpec, TaxSpec, Tenant,
     Toleration, Workloads,
 };
-pub use rule::{
-    BindingKeep, Dataset, Decides, Erase, Keep, Method, PolicyRule, RuleDecision, RunsFrom,
-};
+pub use rule::{BindingKeep, Dataset, Decides, Erase, Keep, PolicyRule, RuleDecision, RunsFrom};
 pub use social_channel::{
     Catalog, CatalogSource, ChannelRegionStatus, ChannelSelector, Checkout, CheckoutMode,
     Connector, ConnectorIngress, ConnectorStatus, ConnectorStore, Credentials, CredentialsLocation,

@@ -9,10 +9,12 @@
 
 pub mod cutoff;
 mod event;
+mod method;
 mod report;
 mod task;
 
 pub use event::{EventKind, EventRule, Match};
+pub use method::{ColumnChange, ColumnSet, Grain, Method};
 pub use report::{
     FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,
 };

@@ -126,7 +126,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{RejectedItem, RetainedRule};
+    use crate::contract::{Method, RejectedItem, RetainedRule};
     use proptest::prelude::*;
 
     fn feed(rejections: usize) -> FeedReport {
@@ -173,6 +173,7 @@ mod tests {
     fn worst(number: i64) -> Report<RetainReport> {
         let rule = |at| RetainedRule {
             name: format!("{at:032}"),
+            method: Method::Delete,
             rows: number,
             due: number,
             erased: number,
@@ -191,6 +192,7 @@ mod tests {
             preview_as_of: None,
             preview_hash: None,
             preview_shape: None,
+            ended_at: None,
             rules: (0..16).map(rule).collect(),
         };
         Begun::now("retain").ended(Outcome::Refused, "RowsFailed", &"x".repeat(150), Some(body))

@@ -14,8 +14,10 @@ mod begin;
 mod books;
 mod bound;
 mod catalog;
+mod change;
 mod clocks;
 mod close;
+mod columns;
 mod count;
 mod cutoff;
 mod enforce;
@@ -25,6 +27,7 @@ mod fault;
 mod fence;
 mod grants;
 mod holds;
+mod method;
 mod order;
 mod pace;
 mod packed;
@@ -37,6 +40,8 @@ mod site;
 mod statement;
 mod store;
 mod sweep;
+mod triggers;
+mod unfit;
 
 use jiff::Timestamp;
 

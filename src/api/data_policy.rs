@@ -208,11 +208,11 @@ pub struct DataPolicyStatus {
 pub struct CategoryTotals {
     /// Rows that were due.
     pub due: i64,
-    /// Rows that were erased.
+    /// Rows that were erased: deleted, or changed where the rule's method is `Nullify` or `Anonymise`.
     pub erased: i64,
     /// Rows that another table's rows still refer to.
     pub blocked: i64,
-    /// Rows that the database refused to delete.
+    /// Rows that the database refused to delete or change.
     pub failed: i64,
     /// Rows that are left for the next run.
     pub remaining: i64,

@@ -8,6 +8,9 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ErasedColumn;
+use crate::contract::Method;
+
 /// One rule over one data set: how it goes (`erase`), that it must stay (`keep`), or both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = Rule::new("has(self.erase) || has(self.keep)").message("rules: a rule needs erase, keep or both: say when its rows go, or which law keeps them"))]
@@ -56,8 +59,11 @@ pub struct Dataset {
 }
 
 /// When and how rows go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.method != 'Delete' || !has(self.columns) || size(self.columns) == 0").message("erase.columns: Delete takes whole rows; remove columns, or choose Nullify or Anonymise"))]
+#[x_kube(validation = Rule::new("self.method == 'Delete' || has(self.columns) && size(self.columns) > 0").message("erase.columns: Nullify and Anonymise change columns; name at least one"))]
+#[x_kube(validation = Rule::new("self.method != 'Nullify' || !has(self.columns) || self.columns.all(column, !has(column.set) || column.set == 'Null')").message("erase.columns[].set: Nullify makes every column null; remove set, or choose Anonymise"))]
 pub struct Erase {
     /// ISO 8601 duration in calendar units, `P8Y`, `P6M`, `P90D`: a row is due once its clock and this lie in the past,
     /// counted in the region's time zone.
@@ -69,8 +75,16 @@ pub struct Erase {
     /// What the period runs from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<RunsFrom>,
-    /// How rows go. `Delete` is what this release does.
+    /// How rows go. `Delete` takes the whole row. `Nullify` keeps it and makes `columns` null; `Anonymise` keeps it and
+    /// sets each of `columns` as it says. What is left is only anonymous if nothing in the row, or beside it, still
+    /// leads to a person: that is for you to judge. Hashing and masking are pseudonymisation, which is not erasure:
+    /// there is no method for them.
     pub method: Method,
+    /// For `Nullify` and `Anonymise`: the columns that change. A row that holds all of it already is not due.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub columns: Vec<ErasedColumn>,
 }
 
 /// A law that keeps rows. It binds every policy that selects the same region, also while the policy that states it only
@@ -107,13 +121,6 @@ pub enum RunsFrom {
     EndOfCalendarYear,
     /// The end of the fiscal year that the clock is in: see `fiscalYearEnd`.
     EndOfFiscalYear,
-}
-
-/// How rows go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Method {
-    /// The row is deleted.
-    Delete,
 }
 
 /// What decides when the rows of a rule may go. A row goes once the rule's own period and every keep have ended.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Preview, PreviewedRule};
+use super::{Method, Preview, PreviewedRule};
 
 /// The most bytes that Kubernetes keeps of a termination message.
 pub const REPORT_BYTES: usize = 4096;
@@ -158,11 +158,14 @@ fn is_zero(number: &i64) -> bool {
 pub struct RetainedRule {
     /// The rule's name.
     pub name: String,
+    /// What `erased` means: `Delete` took the rows, `Nullify` and `Anonymise` changed their columns. Absent: `Delete`.
+    #[serde(default, skip_serializing_if = "Method::is_delete")]
+    pub method: Method,
     /// Rows of the table when the run began.
     pub rows: i64,
-    /// Rows that were due at the run's cut-off.
+    /// Rows that were due at the run's cut-off; without those that hold what the rule sets already.
     pub due: i64,
-    /// Rows that are gone by this run.
+    /// Rows that this run deleted, or changed: see `method`.
     #[serde(default)]
     pub erased: i64,
     /// Due rows that a hold keeps.
@@ -177,7 +180,7 @@ pub struct RetainedRule {
     /// Due rows that a row of another table still refers to.
     #[serde(default)]
     pub blocked: i64,
-    /// Due rows that the database refused to delete.
+    /// Due rows that the database refused to delete or change.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: i64,
     /// Due rows that are left for the next run.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::cutoff::Anchor;
-use super::{EventKind, EventRule};
+use super::{ColumnChange, EventKind, EventRule, Method};
 
 /// A task as it stands in the mounted file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -344,6 +344,12 @@ pub struct RetentionRule {
     /// What keeps rows of the table: none is due before each of these has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keeps: Vec<RetentionKeep>,
+    /// How rows go; absent: `Delete`.
+    #[serde(default, skip_serializing_if = "Method::is_delete")]
+    pub method: Method,
+    /// What changes, unless rows are deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnChange>,
 }
 
 /// A law that keeps rows of a rule's table.

@@ -11,8 +11,8 @@ use super::cron::Schedule;
 use super::meta::{self, Identity, Role};
 use super::pod::{Agent, Mount, Size};
 use super::{PolicyFacts, PolicyWorkloads};
-use crate::api::{DataPolicy, DataPolicySpec, DataStore, RegionSpec, names};
-use crate::contract::{Approval, Retain, RetentionKeep, RetentionRule};
+use crate::api::{DataPolicy, DataPolicySpec, DataStore, ErasedColumn, RegionSpec, names};
+use crate::contract::{Approval, ColumnChange, Retain, RetentionKeep, RetentionRule};
 
 /// The command, and the component label.
 const COMMAND: &str = "retain";
@@ -150,6 +150,21 @@ fn one(ruling: &Ruling<'_>, store: &DataStore) -> RetentionRule {
         after: ruling.erase().after.clone(),
         from: ruling.anchor,
         keeps: ruling.keeps(),
+        method: ruling.erase().method,
+        columns: ruling.erase().columns.iter().map(change).collect(),
+    }
+}
+
+/// A column as the agent takes it; that its parameters fit, the schema's rules say.
+fn change(column: &ErasedColumn) -> ColumnChange {
+    let number = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
+    ColumnChange {
+        name: column.name.clone(),
+        set: column.set,
+        value: column.value.clone(),
+        length: number(column.length),
+        to: column.to,
+        step: number(column.step),
     }
 }
 

@@ -6,6 +6,8 @@ mod accounts;
 mod approval;
 #[path = "retain/calendar.rs"]
 mod calendar;
+#[path = "retain/columns.rs"]
+mod columns;
 #[path = "retain/fences.rs"]
 mod fences;
 #[path = "retain/hijack.rs"]
@@ -16,12 +18,16 @@ mod holds;
 mod keeps;
 #[path = "retain/kill.rs"]
 mod kill;
+#[path = "retain/methods.rs"]
+mod methods;
 #[path = "retain/oracle.rs"]
 mod oracle;
 #[path = "retain/parents.rs"]
 mod parents;
 #[path = "retain/refusals.rs"]
 mod refusals;
+#[path = "retain/sets.rs"]
+mod sets;
 #[path = "retain/stores.rs"]
 mod stores;
 #[path = "retain/story.rs"]

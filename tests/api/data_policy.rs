@@ -20,6 +20,18 @@ fn both(i: usize) -> Value {
     rule
 }
 
+/// A rule that keeps its rows.
+fn changing(method: &str, column: Value) -> Value {
+    let mut rule = rule(0);
+    rule["erase"]["method"] = method.into();
+    rule["erase"]["columns"] = json!([column]);
+    rule
+}
+
+fn column(i: usize) -> Value {
+    json!({"name": format!("column_{i}"), "set": "Constant", "value": "x"})
+}
+
 fn approval(i: usize) -> Value {
     json!({"region": format!("region-{i}"), "previewHash": format!("sha256-{}", "0".repeat(64)), "by": "dpo"})
 }
@@ -44,16 +56,46 @@ pub(crate) fn kind() -> Kind {
         "suspend": {"reason": "audit", "by": "dpo", "until": "2026-12-01T08:00:00Z"},
         "deletionPolicy": "Delete",
     });
+    // A column has the parameters of one `set` only.
+    let with = |rule: Value| {
+        let mut spec = least.clone();
+        spec["rules"] = json!([rule]);
+        spec
+    };
+    let specs = vec![
+        whole,
+        with(changing("Anonymise", column(0))),
+        with(changing(
+            "Anonymise",
+            json!({"name": "mail", "set": "Truncate", "length": 3}),
+        )),
+        with(changing(
+            "Anonymise",
+            json!({"name": "born", "set": "Generalise", "to": "Year"}),
+        )),
+        with(changing(
+            "Anonymise",
+            json!({"name": "age", "set": "Generalise", "step": 10}),
+        )),
+        with(changing("Nullify", json!({"name": "mail"}))),
+    ];
     Kind {
         name: "DataPolicy",
         plural: "datapolicies",
         namespace: None,
         least,
-        specs: vec![whole],
-        cases: [selector(), approvals(), rules(), retention(), suspend()]
-            .into_iter()
-            .flatten()
-            .collect(),
+        specs,
+        cases: [
+            selector(),
+            approvals(),
+            rules(),
+            columns(),
+            retention(),
+            suspend(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         long_name: "metadata.name: at most 40 characters",
     }
 }
@@ -182,6 +224,79 @@ fn rules() -> Vec<Case> {
             &[("13-01", PATTERN), ("04-32", PATTERN), ("4-005", PATTERN)],
         )
         .kept("spec.fiscalYearEnd: a rule counts from EndOfFiscalYear"),
+    ]
+}
+
+/// What keeps a parameter beside its `set`, and a `set` beside its parameters.
+const VALUE: &str = "columns[].value: set: Constant needs it";
+const LENGTH: &str = "columns[].length: set: Truncate needs it";
+const GENERALISE: &str = "columns[].to, columns[].step: set: Generalise needs one of them";
+const NONE: &str = "erase.columns: Nullify and Anonymise change columns; name at least one";
+
+fn columns() -> Vec<Case> {
+    let erase = |method: &str, columns: Value| json!({"after": "P1Y", "method": method, "columns": columns});
+    vec![
+        ruled(
+            "rules[].erase",
+            vec![
+                (
+                    erase("Delete", json!([column(0)])),
+                    "erase.columns: Delete takes whole rows",
+                ),
+                (erase("Nullify", json!([])), NONE),
+                (
+                    erase("Nullify", json!([column(0)])),
+                    "erase.columns[].set: Nullify makes every column null",
+                ),
+                (
+                    erase("Pseudonymise", json!([column(0)])),
+                    "Unsupported value",
+                ),
+            ],
+        ),
+        ruled(
+            "rules[].erase.method",
+            vec![(json!("Nullify"), NONE), (json!("Anonymise"), NONE)],
+        ),
+        list("rules[].erase.columns", column).kept(NONE),
+        ruled(
+            "rules[].erase.columns[]",
+            vec![
+                (json!({"name": "a", "set": "Null", "value": ""}), VALUE),
+                (json!({"name": "a", "set": "Null", "length": 1}), LENGTH),
+                (
+                    json!({"name": "a", "set": "Null", "to": "Year"}),
+                    GENERALISE,
+                ),
+                (
+                    json!({"name": "a", "set": "Generalise", "to": "Year", "step": 1}),
+                    GENERALISE,
+                ),
+            ],
+        ),
+        text(
+            "rules[].erase.columns[].name",
+            "mail",
+            "m".repeat(63),
+            &[
+                ("e mail", PATTERN),
+                ("a.b", PATTERN),
+                ("lower(mail)", PATTERN),
+            ],
+        ),
+        ruled(
+            "rules[].erase.columns[].set",
+            vec![
+                (json!("Null"), VALUE),
+                (json!("Truncate"), LENGTH),
+                (json!("Generalise"), GENERALISE),
+            ],
+        )
+        .kept(VALUE),
+        text("rules[].erase.columns[].value", "", "'; --".repeat(51), &[]).kept(VALUE),
+        ruled("rules[].erase.columns[].length", vec![]).kept(LENGTH),
+        ruled("rules[].erase.columns[].to", vec![]).kept(GENERALISE),
+        ruled("rules[].erase.columns[].step", vec![]).kept(GENERALISE),
     ]
 }
 

@@ -125,7 +125,7 @@ fn decision() -> Value {
 
 fn retained() -> Value {
     json!({
-        "name": "orders", "rows": 100, "due": 9, "erased": 1, "held": 1, "restricted": 1, "gone": 1, "blocked": 1,
+        "name": "orders", "method": "Anonymise", "rows": 100, "due": 9, "erased": 1, "held": 1, "restricted": 1, "gone": 1, "blocked": 1,
         "failed": 1, "remaining": 3, "late": 1, "nullClock": 2, "oldestKept": "2018-11-22",
     })
 }

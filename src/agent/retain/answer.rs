@@ -105,7 +105,7 @@ impl Answer {
         let done = format!("erased {erased} rows; {blocked} blocked, {remaining} left");
         let (outcome, reason, message) = match word {
             DONE | WINDOW_ELAPSED if failed > 0 => {
-                let more = "the database refuses to delete";
+                let more = "the database refuses to erase";
                 let said = format!("{done}; {more} {failed}: the log says with what SQLSTATE");
                 (Outcome::Refused, "RowsFailed", said)
             }

@@ -1,4 +1,4 @@
-//! The one statement that erases: takes pinned keys, deletes the rows that may go, judges those that may not,
+//! The one statement that erases: takes pinned keys, deletes or changes the rows that may go, judges those that may not,
 //! and writes the books, all or nothing.
 //!
 //! In: a target, some pins. Out: SQL. Pure.
@@ -6,6 +6,7 @@
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
+use super::change;
 use super::packed;
 use super::pins::Place;
 use super::predicate::{self, Target};
@@ -64,7 +65,7 @@ impl Judged {
 pub(super) fn erase(target: Target<'_>, batch: &Batch<'_>) -> Statement {
     let mut sql = Statement::default();
     taken(&mut sql, target, batch);
-    deleted(&mut sql, target);
+    erased(&mut sql, target);
     judged(&mut sql, target, batch.last);
     books(&mut sql, target, batch);
     sql.push(
@@ -87,18 +88,18 @@ fn taken(sql: &mut Statement, target: Target<'_>, batch: &Batch<'_>) {
     ));
 }
 
-fn deleted(sql: &mut Statement, target: Target<'_>) {
+fn erased(sql: &mut Statement, target: Target<'_>) {
     let due = predicate::due(sql, "t", target);
     let held = predicate::held(sql, "t", target);
+    let erase = change::erase(sql, target.table, Some("taken AS w"));
     sql.push(&format!(
-        "deleted AS (\n  DELETE FROM {} AS t USING taken AS w\n  WHERE {} AND {due} AND NOT {held} AND NOT {}\n  RETURNING w.id, w.place\n), ",
-        target.table.name,
+        "erased AS (\n  {erase}\n  WHERE {} AND {due} AND NOT {held} AND NOT {}\n  RETURNING w.id, w.place\n), ",
         predicate::is_key("t", "w", target.table),
         predicate::referenced("t", target.table),
     ));
 }
 
-/// The fate of every taken row, seen as it was before the delete. Rows that were not deleted are looked up one
+/// The fate of every taken row, seen as it was before that. Rows that were not erased are looked up one
 /// by one: there are few.
 fn judged(sql: &mut Statement, target: Target<'_>, last: bool) {
     let due = predicate::due(sql, "t", target);
@@ -108,7 +109,7 @@ fn judged(sql: &mut Statement, target: Target<'_>, last: bool) {
         "judged AS MATERIALIZED (
   SELECT w.*, CASE WHEN d.id IS NOT NULL THEN 'erased' ELSE coalesce(
     (SELECT CASE WHEN {held} THEN 'held' WHEN {} THEN '{blocked}' ELSE 'failed' END FROM {} AS t WHERE {} AND {due}), 'gone') END AS fate
-  FROM taken AS w LEFT JOIN deleted AS d USING (id, place)
+  FROM taken AS w LEFT JOIN erased AS d USING (id, place)
 ), ",
         predicate::referenced("t", target.table),
         target.table.name,

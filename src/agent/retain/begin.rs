@@ -126,6 +126,7 @@ impl Snapshot<'_> {
         let rules = rules.map(|((step, counts), forecast)| {
             let rule = RetainedRule {
                 name: step.rule.name.clone(),
+                method: step.rule.method,
                 rows: counts.rows,
                 due: counts.due,
                 held: forecast.held,
@@ -248,8 +249,8 @@ async fn write_rule(
     counts: &Counts,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO tradewind.rule
-          (run, store, name, position, due_set, shape, rows, due, null_clock, oldest_kept)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+          (run, store, name, position, due_set, shape, rows, due, null_clock, oldest_kept, method)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let position = i32::try_from(step.rule.position).unwrap_or(i32::MAX);
     let query = sqlx::query(sql)
         .bind(&place.run)
@@ -263,7 +264,8 @@ async fn write_rule(
     let query = query
         .bind(counts.due)
         .bind(counts.null_clock)
-        .bind(&counts.oldest);
+        .bind(&counts.oldest)
+        .bind(step.rule.method.name());
     query
         .execute(connection)
         .await

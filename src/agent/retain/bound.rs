@@ -107,7 +107,7 @@ fn mismatch(terms: Terms<'_>, approval: &Approval, counted: &[Counted<'_>]) -> O
         .as_ref()
         .is_some_and(|shape| shape != terms.shape)
     {
-        "was given for other tables, keys, clocks or foreign keys under these names"
+        "was given for other tables, keys, clocks, columns or foreign keys under these names"
     } else {
         return None;
     };

@@ -3,15 +3,19 @@
 //! In: names as the task wrote them, bound as values. Out: [`Table`]s, whose every identifier comes from the
 //! catalogue and was quoted by the server; or why a rule cannot run. Reads only.
 
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
+use super::change::Change;
 use super::clocks::{self, Clock};
+use super::columns;
 use super::cutoff::ClockKind;
 use super::fault::Fault;
 use super::grants::Grants;
 use super::refusal::Refusal;
 use super::settings::Rule;
 use super::store::Store;
+use super::triggers;
 
 /// A table that a rule erases from.
 #[derive(Clone, Debug)]
@@ -30,7 +34,9 @@ pub(super) struct Table {
     pub(super) key: Vec<Column>,
     /// Whether rows can be found by their place (`ctid`): not in many files, nor where the role may not see it.
     pub(super) has_places: bool,
-    /// Who refers to its rows.
+    /// What the rule changes; nothing when it deletes.
+    pub(super) changes: Vec<Change>,
+    /// Who refers to its rows; left empty where these stay, and keep what others refer to.
     pub(super) references: Vec<Reference>,
     /// All of the above in one text, for comparison: see [`shape`].
     pub(super) shape: String,
@@ -138,10 +144,16 @@ impl Table {
             .any(|reference| reference.oid == self.oid)
     }
 
-    /// Its clock columns: the rule's, and those of keeps.
+    /// Its clock columns, quoted: the rule's, and those of keeps.
     pub(super) fn clocks(&self) -> Vec<String> {
         let keeps = self.keeps.iter().map(|clock| &clock.name);
         keeps.chain([&self.clock]).cloned().collect()
+    }
+
+    /// The columns by which the rule works, quoted: its clocks, and what it changes.
+    pub(super) fn watched(&self) -> Vec<String> {
+        let changes = self.changes.iter().map(|change| change.name.clone());
+        changes.chain(self.clocks()).collect()
     }
 
     /// Whether its keys are packed as integers.
@@ -205,32 +217,8 @@ WHERE con.contype = 'f' AND con.confrelid IN (SELECT oid FROM family)
     WHERE p.oid = con.conparentid AND p.confrelid IN (SELECT oid FROM family))
 ORDER BY con.conrelid, con.oid";
 
-/// Triggers of somebody's own that a delete fires, on the table or a partition of it.
-const TRIGGERS: &str = "
-SELECT format('%I on %s calls %s', t.tgname, t.tgrelid::regclass, t.tgfoid::regprocedure)
-FROM pg_trigger t
-WHERE t.tgrelid IN (SELECT $1::bigint::oid UNION SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass))
-  AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 8 <> 0 AND t.tgparentid = 0
-ORDER BY t.tgrelid, t.tgname";
-
-/// Says which triggers a delete fires: one may copy what is to be erased.
-async fn name_triggers(connection: &mut PgConnection, oid: i64, rule: &str) -> Result<(), Fault> {
-    let fault = Fault::of("read the catalogue");
-    let rows = sqlx::query(TRIGGERS).bind(oid).fetch_all(connection).await;
-    for row in rows.map_err(&fault)? {
-        let trigger: String = row.try_get(0).map_err(&fault)?;
-        tracing::warn!(
-            finding = "TriggerOnDelete",
-            rule,
-            trigger,
-            "a trigger fires on each delete: see that it copies nothing that is to be erased"
-        );
-    }
-    Ok(())
-}
-
-/// One text for all that a run relies on: the table behind the name, its clocks, key and security, and every
-/// foreign key that leads to it. Anything else may change under a run.
+/// One text for all that a run relies on: the table behind the name, its clocks, key and security, the columns
+/// that change, and every foreign key that leads to it. Anything else may change under a run.
 pub(super) const SHAPE: &str = "
 SELECT concat_ws(' ', c.oid, c.relkind, row_security_active(c.oid),
   (SELECT string_agg(concat_ws(':', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod), ',' ORDER BY a.attnum)
@@ -249,9 +237,9 @@ pub(super) async fn shape(
     connection: &mut PgConnection,
     oid: i64,
     name: &str,
-    clocks: &[String],
+    watched: &[String],
 ) -> Result<Option<String>, Fault> {
-    let query = sqlx::query(SHAPE).bind(name).bind(clocks).bind(oid);
+    let query = sqlx::query(SHAPE).bind(name).bind(watched).bind(oid);
     let found = query.fetch_optional(connection).await;
     let shape = found.and_then(|row| row.map(|row| row.try_get(0)).transpose());
     shape.map_err(Fault::of("look at the table again"))
@@ -264,26 +252,12 @@ pub(super) async fn table(
     grants: &mut Grants,
 ) -> Result<Result<Table, Refusal>, Fault> {
     let fault = Fault::of("read the catalogue");
-    let Store {
-        connection, path, ..
-    } = store;
-    let found = sqlx::query(FIND)
-        .bind(&rule.table)
-        .bind(&path.schemas)
-        .bind(&path.setting)
-        .fetch_all(&mut *connection)
-        .await;
-    let found = found.map_err(&fault)?;
-    let (name, table) = (rule.name.clone(), rule.table.clone());
-    let row = match found.as_slice() {
-        [] => return Ok(Err(Refusal::TableMissing { rule: name, table })),
-        [row] => row,
-        _ => return Ok(Err(Refusal::TableAmbiguous { rule: name, table })),
+    let row = match found(store, rule).await? {
+        Ok(row) => row,
+        Err(refusal) => return Ok(Err(refusal)),
     };
+    let (connection, name) = (&mut store.connection, rule.name.clone());
     let oid: i64 = row.try_get(0).map_err(&fault)?;
-    if let Some(refusal) = unfit(row, &rule.name).map_err(&fault)? {
-        return Ok(Err(refusal));
-    }
     let table: String = row.try_get(1).map_err(&fault)?;
     let user: String = row.try_get(5).map_err(&fault)?;
     let has_places: bool = row.try_get(7).map_err(&fault)?;
@@ -299,11 +273,23 @@ pub(super) async fn table(
     if key.is_empty() {
         return Ok(Err(Refusal::NoPrimaryKey { rule: name, table }));
     }
-    let references = match references(connection, oid, &rule.name, &user).await? {
+    let all: Vec<&Clock> = keeps.iter().chain([&clock]).collect();
+    let changes = match columns::find(connection, oid, &all, &rule.changes).await? {
+        Ok(changes) => changes,
+        Err((column, unfit)) => {
+            return Ok(Err(Refusal::Column {
+                rule: name,
+                table,
+                column,
+                unfit: Box::new(unfit),
+            }));
+        }
+    };
+    let references = match references(connection, oid, rule, &user).await? {
         Ok(references) => references,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    name_triggers(connection, oid, &rule.name).await?;
+    triggers::name(connection, oid, &changes, &rule.name).await?;
     let mut table = Table {
         oid,
         name: table,
@@ -312,13 +298,35 @@ pub(super) async fn table(
         keeps,
         key,
         has_places,
+        changes,
         references,
         shape: String::new(),
     };
-    let shape = shape(connection, oid, &table.name, &table.clocks()).await?;
+    let shape = shape(connection, oid, &table.name, &table.watched()).await?;
     table.shape = shape.unwrap_or_default();
     grants.check(connection, &table).await?;
     Ok(Ok(table))
+}
+
+/// The one thing of a rule's table's name, if it is a table that rows can be erased from.
+async fn found(store: &mut Store, rule: &Rule) -> Result<Result<PgRow, Refusal>, Fault> {
+    let fault = Fault::of("read the catalogue");
+    let found = sqlx::query(FIND)
+        .bind(&rule.table)
+        .bind(&store.path.schemas)
+        .bind(&store.path.setting)
+        .fetch_all(&mut store.connection)
+        .await;
+    let mut found = found.map_err(&fault)?;
+    let (name, table) = (rule.name.clone(), rule.table.clone());
+    let Some(row) = found.pop() else {
+        return Ok(Err(Refusal::TableMissing { rule: name, table }));
+    };
+    if !found.is_empty() {
+        return Ok(Err(Refusal::TableAmbiguous { rule: name, table }));
+    }
+    let refusal = unfit(&row, &rule.name).map_err(&fault)?;
+    Ok(refusal.map_or(Ok(row), Err))
 }
 
 /// One right more than a run needs; without it the run is right, and slower.
@@ -330,7 +338,7 @@ fn ask_for_places(table: &str, user: &str) {
 }
 
 /// What is wrong with the thing of that name, before any column is looked at.
-fn unfit(row: &sqlx::postgres::PgRow, rule: &str) -> Result<Option<Refusal>, sqlx::Error> {
+fn unfit(row: &PgRow, rule: &str) -> Result<Option<Refusal>, sqlx::Error> {
     let (table, kind): (String, String) = (row.try_get(1)?, row.try_get(2)?);
     let (system, secured, inherited) = (row.try_get(3)?, row.try_get(4)?, row.try_get(6)?);
     let rule = rule.to_owned();
@@ -355,7 +363,7 @@ async fn key(connection: &mut PgConnection, oid: i64) -> Result<Vec<Column>, Fau
         .fetch_all(connection)
         .await
         .map_err(&fault)?;
-    let column = |row: &sqlx::postgres::PgRow| {
+    let column = |row: &PgRow| {
         Ok(Column {
             name: row.try_get(0)?,
             kind: row.try_get(1)?,
@@ -369,12 +377,17 @@ async fn key(connection: &mut PgConnection, oid: i64) -> Result<Vec<Column>, Fau
         .map_err(&fault)
 }
 
+/// None that matter, where the rows stay: nothing of them that another row refers to is changed.
 async fn references(
     connection: &mut PgConnection,
     oid: i64,
-    rule: &str,
+    rule: &Rule,
     user: &str,
 ) -> Result<Result<Vec<Reference>, Refusal>, Fault> {
+    if !rule.changes.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    let rule = rule.name.as_str();
     let fault = Fault::of("read the catalogue");
     let rows = sqlx::query(REFERENCES)
         .bind(oid)

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use sqlx::{PgConnection, Row};
 
 use super::catalog::Table;
+use super::change;
 use super::cutoff::ClockKind;
 use super::fault::Fault;
 use super::predicate::{self, Target};
@@ -20,9 +21,9 @@ pub(super) struct Counts {
     pub(super) rows: i64,
     /// Due rows.
     pub(super) due: i64,
-    /// Rows without a clock.
+    /// Rows without a clock that hold something to erase.
     pub(super) null_clock: i64,
-    /// The oldest clock, a date in the region.
+    /// The oldest clock of a row that holds something to erase, a date in the region.
     pub(super) oldest: Option<String>,
 }
 
@@ -46,9 +47,10 @@ pub(super) async fn counts(
     let mut sql = Statement::default();
     let due = predicate::due(&mut sql, "t", target);
     let clockless = predicate::clockless("t", target.table);
+    let pending = change::pending(&mut sql, "t", target.table);
     sql.push(&format!(
-        "SELECT count(*), count(*) FILTER (WHERE {due}), count(*) FILTER (WHERE {clockless}), {} FROM {} AS t",
-        oldest_sql(target),
+        "SELECT count(*), count(*) FILTER (WHERE {due}), count(*) FILTER (WHERE {clockless} AND {pending}), {} FROM {} AS t",
+        oldest_sql(target, &pending),
         target.table.name,
     ));
     let fault = Fault::of("count the due rows");
@@ -84,17 +86,18 @@ pub(super) async fn due(connection: &mut PgConnection, target: Target<'_>) -> Re
     row.and_then(|row| row.try_get(0)).map_err(fault)
 }
 
-/// The oldest clock that is in the table now.
+/// The oldest clock that is in the table now, of a row that holds something to erase.
 pub(super) async fn oldest(
     connection: &mut PgConnection,
     target: Target<'_>,
     zone: &TimeZone,
 ) -> Result<Option<String>, Fault> {
     let mut sql = Statement::default();
+    let pending = change::pending(&mut sql, "t", target.table);
     // Not `FILTER`: an index on the clock answers this at once.
     let clock = format!("t.{}", target.table.clock);
     sql.push(&format!(
-        "SELECT {} FROM {} AS t WHERE isfinite({clock})",
+        "SELECT {} FROM {} AS t WHERE isfinite({clock}) AND {pending}",
         as_text(target, &format!("min({clock})")),
         target.table.name
     ));
@@ -109,11 +112,11 @@ pub(super) async fn oldest(
     Ok(text.map(|text| in_region(text, zone)))
 }
 
-fn oldest_sql(target: Target<'_>) -> String {
+fn oldest_sql(target: Target<'_>, pending: &str) -> String {
     let clock = format!("t.{}", target.table.clock);
     as_text(
         target,
-        &format!("min({clock}) FILTER (WHERE isfinite({clock}))"),
+        &format!("min({clock}) FILTER (WHERE isfinite({clock}) AND {pending})"),
     )
 }
 
@@ -212,6 +215,8 @@ fn stays(sql: &mut Statement, targets: &[Target<'_>], at: usize) -> String {
             .position(|child| child.table.oid == reference.oid);
         let kept = match child.and_then(|place| Some((place, targets.get(place)?))) {
             None => String::new(),
+            // It stays, and refers to `t` still.
+            Some((_, child)) if !change::ends(child.table, reference) => String::new(),
             Some((place, child)) => {
                 let due = predicate::due(sql, "r", *child);
                 let held = predicate::held(sql, "r", *child);

@@ -231,8 +231,9 @@ impl Rule<'_> {
         if !single {
             self.pace.failed();
         } else if !again || self.troubles.row_tries >= ROW_TRIES {
-            tracing::warn!(rule = self.place.rule, %fault, "the database refuses to delete a row");
-            let blocked = trouble == Trouble::Referenced;
+            tracing::warn!(rule = self.place.rule, %fault, "the database refuses to erase a row");
+            // A row that is changed is in no other row's way: if a foreign key refuses it, it is the value.
+            let blocked = trouble == Trouble::Referenced && self.step.table.changes.is_empty();
             pins::refuse(&mut self.site.store, &self.work.run, batch, blocked).await?;
             self.troubles.row_tries = 0;
             self.troubles.refused += u32::from(!blocked);
@@ -325,7 +326,7 @@ async fn passed<'a>(
         }),
         _ => failed(fault),
     })?;
-    let locked = pins::lock_table(&mut transaction, &step.table.name).await;
+    let locked = pins::lock_table(&mut transaction, &step.table).await;
     locked.map_err(|fault| match fault.trouble() {
         Trouble::Busy => Obstacle::Locked(Error::TableBusy { rule: rule.clone() }),
         Trouble::Drifted => Obstacle::Fatal(Error::Drift { rule: rule.clone() }),
@@ -336,6 +337,7 @@ async fn passed<'a>(
     let error = match fence.map_err(failed)? {
         Fence::Open(holds) => return Ok((transaction, holds)),
         Fence::Unclear => Error::HoldUnclear { rule },
+        Fence::Stale => return Err(Obstacle::Locked(Error::TableBusy { rule })),
         Fence::NotOurs => Error::AnotherRun { store: name },
         Fence::Stopped => Error::Switched { store: name },
         Fence::Drifted => Error::Drift { rule },

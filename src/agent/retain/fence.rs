@@ -25,6 +25,8 @@ pub(super) enum Fence {
     Stopped,
     /// The table, its key, its clock or its security is another.
     Drifted,
+    /// The table was changed between the transaction's first look and its lock: look again.
+    Stale,
 }
 
 /// Whether an administrator has said stop to a policy. A switch that cannot be read is an error, never a no.
@@ -50,6 +52,17 @@ pub(super) async fn lock_holds(connection: &mut PgConnection) -> Result<(), Faul
         .map_err(Fault::of("lock the list of holds"))
 }
 
+/// Whether table `$3`, locked by now, is named and stored as the transaction's snapshot has it, column by column. What
+/// `pg_identify_object` and `pg_relation_filenode` tell is true at this moment, whatever the snapshot.
+const STEADY: &str = "
+SELECT NOT EXISTS (SELECT FROM pg_class AS c
+    WHERE c.oid IN (SELECT $3::bigint::oid UNION SELECT relid FROM pg_partition_tree($3::bigint::oid::regclass))
+      AND pg_relation_filenode(c.oid) IS DISTINCT FROM nullif(c.relfilenode, 0))
+  AND NOT EXISTS (SELECT FROM pg_attribute AS a
+    WHERE a.attrelid = $3::bigint::oid AND a.attnum > 0 AND NOT a.attisdropped
+      AND (pg_identify_object('pg_class'::regclass, a.attrelid, a.attnum)).identity
+        IS DISTINCT FROM concat($1::text, '.', quote_ident(a.attname)))";
+
 /// Asks, in one statement. From here on names are looked up as the tables' own triggers need it.
 pub(super) async fn pass(
     connection: &mut PgConnection,
@@ -57,16 +70,22 @@ pub(super) async fn pass(
     table: &Table,
     path: &str,
 ) -> Result<Fence, Fault> {
+    // What was locked by `LOCK TABLE` was locked before the first look.
+    let steady = if table.changes.is_empty() {
+        "SELECT true"
+    } else {
+        STEADY
+    };
     let sql = format!(
         "SELECT ({}), set_config('search_path', $7, true),
-          EXISTS (SELECT FROM tradewind.stop AS s WHERE s.policy IS NULL OR s.policy = r.policy), ({})
+          EXISTS (SELECT FROM tradewind.stop AS s WHERE s.policy IS NULL OR s.policy = r.policy), ({}), ({steady})
         FROM tradewind.run AS r WHERE id = $4 AND store = $5 AND token = $6 AND ended_at IS NULL FOR SHARE",
         catalog::SHAPE,
         holds::HOLDS,
     );
     let query = sqlx::query(AssertSqlSafe(sql))
         .bind(&table.name)
-        .bind(table.clocks())
+        .bind(table.watched())
         .bind(table.oid);
     let query = query.bind(&run.id).bind(store).bind(run.token).bind(path);
     let fault = Fault::of("check whose run it is");
@@ -77,6 +96,9 @@ pub(super) async fn pass(
     let shape: Option<String> = row.try_get(0).map_err(&fault)?;
     if row.try_get(2).map_err(&fault)? {
         return Ok(Fence::Stopped);
+    }
+    if !row.try_get::<bool, _>(4).map_err(&fault)? {
+        return Ok(Fence::Stale);
     }
     if shape.as_ref() != Some(&table.shape) {
         return Ok(Fence::Drifted);

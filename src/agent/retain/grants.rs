@@ -27,6 +27,10 @@ SELECT has_schema_privilege(c.relnamespace, 'USAGE'), has_table_privilege(c.oid,
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = $1::bigint::oid";
 
+const CHANGES: &str = "
+SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'UPDATE')), quote_ident(current_user)
+FROM pg_attribute a WHERE a.attrelid = $1::bigint::oid AND quote_ident(a.attname) = ANY ($2)";
+
 const SCHEMA: &str = "
 SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1),
   has_database_privilege(current_database(), 'CREATE'),
@@ -34,7 +38,7 @@ SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1),
     FROM pg_namespace WHERE nspname = $1), quote_ident(current_user)";
 
 impl Grants {
-    /// Seeing and deleting the table's rows, and seeing who refers to them.
+    /// Seeing and deleting or changing the table's rows, and seeing who refers to them.
     pub(super) async fn check(
         &mut self,
         connection: &mut PgConnection,
@@ -46,9 +50,13 @@ impl Grants {
             .flat_map(|reference| &reference.links);
         let mut columns: Vec<String> = parents.map(|link| link.parent.clone()).collect();
         columns.extend(table.key.iter().map(|column| column.name.clone()));
-        columns.extend(table.clocks());
-        self.check_one(connection, table.oid, &table.name, (&columns, true))
+        columns.extend(table.watched());
+        let deletes = table.changes.is_empty();
+        self.check_one(connection, table.oid, &table.name, (&columns, deletes))
             .await?;
+        if !deletes {
+            self.check_changes(connection, table).await?;
+        }
         for reference in &table.references {
             let columns: Vec<String> = reference
                 .links
@@ -98,6 +106,29 @@ impl Grants {
         Ok(role)
     }
 
+    /// Changing columns, and no others.
+    async fn check_changes(
+        &mut self,
+        connection: &mut PgConnection,
+        table: &Table,
+    ) -> Result<(), Fault> {
+        let fault = Fault::of("read the role's grants");
+        let changes = table.changes.iter();
+        let mut columns: Vec<&str> = changes.map(|change| &*change.name).collect();
+        columns.sort_unstable();
+        let row = sqlx::query(CHANGES).bind(table.oid).bind(&columns);
+        let row = row.fetch_one(connection).await.map_err(&fault)?;
+        if !row.try_get::<bool, _>(0).map_err(&fault)? {
+            let role: String = row.try_get(1).map_err(&fault)?;
+            let (columns, name) = (columns.join(", "), &table.name);
+            add(
+                &mut self.erasing,
+                format!("GRANT UPDATE ({columns}) ON {name} TO {role};"),
+            );
+        }
+        Ok(())
+    }
+
     async fn check_one(
         &mut self,
         connection: &mut PgConnection,
@@ -122,7 +153,7 @@ impl Grants {
             );
         }
         if !has(2)? {
-            // Keys and clocks only: retention need not read what it erases.
+            // Keys, clocks, and what it changes: retention need not read the rest.
             let mut columns = columns.to_vec();
             columns.sort();
             columns.dedup();

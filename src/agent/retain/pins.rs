@@ -168,9 +168,16 @@ pub(super) async fn refuse(
     transaction.commit().await.map_err(fault).map_err(failed)
 }
 
-/// Keeps the table's shape as it is until the transaction ends. Other programs read and write on.
-pub(super) async fn lock_table(connection: &mut PgConnection, table: &str) -> Result<(), Fault> {
-    let lock = format!("LOCK TABLE {table} IN ROW EXCLUSIVE MODE");
+/// Keeps the table's shape as it is until the transaction ends. Other programs read and write on. `LOCK TABLE` asks
+/// for a right to the whole table; who changes single columns has none, and locks by reading no row. That looks at the
+/// world before it waits for the lock: the fence asks whether the table has changed since.
+pub(super) async fn lock_table(connection: &mut PgConnection, table: &Table) -> Result<(), Fault> {
+    let name = &table.name;
+    let lock = if table.changes.is_empty() {
+        format!("LOCK TABLE {name} IN ROW EXCLUSIVE MODE")
+    } else {
+        format!("SELECT FROM {name} WHERE false")
+    };
     sqlx::raw_sql(AssertSqlSafe(lock))
         .execute(connection)
         .await

@@ -4,6 +4,7 @@
 //! bound to it. Pure.
 
 use super::catalog::{Column, Table};
+use super::change;
 use super::cutoff::{ClockKind, Cutoffs, Due};
 use super::holds::Holds;
 use super::statement::{Statement, Value};
@@ -24,9 +25,20 @@ pub(super) fn held(statement: &mut Statement, alias: &str, target: Target<'_>) -
     target.holds.condition(statement, alias, target.table)
 }
 
-/// Whether `alias`'s row is due: its own period is over, and every keep of it has ended. Never null, so that its negation
-/// is safe. A clock that is null or infinite is no clock: the row is never due, and its keep has not ended.
+/// Whether `alias`'s row is due, its time over and something of it left to erase: never null, so that its negation is
+/// safe.
 pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
+    let elapsed = elapsed(statement, alias, target);
+    if target.table.changes.is_empty() {
+        return elapsed;
+    }
+    let pending = change::pending(statement, alias, target.table);
+    format!("({elapsed} AND {pending})")
+}
+
+/// Whether `alias`'s row's time is over: its own period is over, and every keep of it has ended. Never null. A
+/// clock that is null or infinite is no clock: the row is never due, and its keep has not ended.
+fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
     let Target { table, due, .. } = target;
     let own = (format!("{alias}.{}", table.clock), table.kind);
     let mut all = vec![over(statement, own, &due.own)];
@@ -161,6 +173,7 @@ pub(super) mod tests {
                 },
             ],
             has_places: true,
+            changes: Vec::new(),
             references: vec![
                 Reference {
                     oid: 2,

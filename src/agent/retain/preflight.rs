@@ -90,9 +90,12 @@ pub(super) async fn plan(
     Ok(Err(refusals))
 }
 
-/// Foreign keys whose action reaches a table that no rule of the store speaks of.
+/// Foreign keys whose action reaches a table that no rule of the store deletes from.
 fn cascades(steps: &[Step]) -> Vec<Refusal> {
-    let ruled = |oid| steps.iter().any(|step| step.table.oid == oid);
+    let ruled = |oid| {
+        let mut steps = steps.iter();
+        steps.any(|step| step.table.oid == oid && step.table.changes.is_empty())
+    };
     let reaches = |step: &Step| {
         let references = step.table.references.iter();
         let reaching = references

@@ -1,5 +1,7 @@
 //! What is wrong with a rule's table, and what would be right.
 
+use super::unfit::Unfit;
+
 /// Why a rule cannot run. Somebody must change the policy, the table or the role's grants.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
@@ -115,9 +117,21 @@ pub(super) enum Refusal {
         /// The law, and the policy that states it.
         ground: String,
     },
-    /// A foreign key would erase or change rows that no rule speaks of.
+    /// A column that the rule would change, and may not.
+    #[error("rule `{rule}`: column {column} of {table} {unfit}")]
+    Column {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+        /// The column, quoted.
+        column: String,
+        /// What is wrong with it.
+        unfit: Box<Unfit>,
+    },
+    /// A foreign key would erase or change rows that no rule deletes.
     #[error(
-        "rule `{rule}`: constraint {constraint} ({action}) reaches {child}, which has no rule: write a rule for {child}, or make it ON DELETE RESTRICT"
+        "rule `{rule}`: constraint {constraint} ({action}) reaches {child}, which has no rule that deletes: write one for {child}, or make it ON DELETE RESTRICT"
     )]
     Cascade {
         /// The rule.
@@ -172,6 +186,7 @@ impl Refusal {
             Self::ClockMissing { .. } => "ClockMissing",
             Self::ClockWrongType { .. } => "ClockWrongType",
             Self::KeepUnreadable { .. } => "KeepUnreadable",
+            Self::Column { unfit, .. } => unfit.reason(),
             Self::Cascade { .. } => "CascadeWithoutRule",
             Self::SameTable { .. } => "SameTable",
             Self::Circle { .. } => "Circle",

@@ -10,7 +10,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span};
 
 use super::cutoff::Anchor;
-use crate::contract::{Retain, RetentionKeep, RetentionRule};
+use super::method::{self, Wanted};
+use crate::contract::{Method, Retain, RetentionKeep, RetentionRule};
 
 /// A batch holds its rows' locks and its books in memory: more rows than this help nobody.
 const MOST_BATCH_ROWS: u32 = 10_000;
@@ -81,6 +82,9 @@ pub(super) enum Error {
         /// The name.
         rule: String,
     },
+    /// A rule's method is wrong.
+    #[error(transparent)]
+    Method(#[from] method::Error),
     /// One store, two files with its URL.
     #[error("store `{store}` has two URLs: give all its rules the same")]
     TwoUrls {
@@ -130,6 +134,10 @@ pub(super) struct Rule {
     pub(super) from: Anchor,
     /// What keeps rows of the table; no two are the same period over the same clock.
     pub(super) keeps: Vec<Keep>,
+    /// How rows go.
+    pub(super) method: Method,
+    /// What changes in them; nothing when they are deleted.
+    pub(super) changes: Vec<Wanted>,
 }
 
 /// A keep, parsed.
@@ -188,6 +196,8 @@ impl Settings {
                 after: after(rule)?,
                 from: rule.from,
                 keeps: keeps(rule)?,
+                method: rule.method,
+                changes: method::parse(rule, &spec.time_zone)?,
             });
         }
         let (batch_rows, max_percent) = (spec.batch_rows, spec.max_percent);
@@ -316,6 +326,8 @@ mod tests {
             after: after.into(),
             from: Anchor::EventDate,
             keeps: Vec::new(),
+            method: Method::Delete,
+            columns: Vec::new(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The quick statement: deletes pinned rows where they lay when they were pinned, and is right only if those
+//! The quick statement: erases pinned rows where they lay when they were pinned, and is right only if those
 //! were exactly the pinned rows, all of them. Otherwise nothing of it may stay, and the careful statement of
 //! `batch` judges row by row.
 //!
@@ -8,6 +8,7 @@ use sqlx::Row;
 use sqlx::postgres::PgRow;
 
 use super::batch::{Batch, Judged};
+use super::change;
 use super::packed;
 use super::predicate::{self, Target};
 use super::statement::{Statement, Value};
@@ -15,7 +16,7 @@ use super::statement::{Statement, Value};
 /// What the statement answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Swept {
-    /// Whether it deleted the pinned rows and no other.
+    /// Whether it erased the pinned rows and no other.
     pub(super) exact: bool,
     /// So many.
     pub(super) erased: i64,
@@ -55,15 +56,16 @@ pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
     let pass = sql.bind(Value::Number(i64::from(batch.pass)));
     let token = sql.bind(Value::Number(batch.token));
     let array = packed::array("p", table);
-    let (deleted, pinned) = (deleted_keys(target), pinned_keys(target));
+    let (keys, pinned) = (erased_keys(target), pinned_keys(target));
+    let erase = change::erase(&mut sql, table, None);
     sql.push(&format!(
         "WITH pins AS MATERIALIZED (
   SELECT p.* FROM tradewind.pin AS p WHERE p.id = ANY ({pins}) AND NOT p.erased AND NOT p.settled
-), deleted AS (
-  DELETE FROM {} AS t WHERE t.ctid = ANY (ARRAY(SELECT pg_catalog.unnest(p.tids) FROM pins AS p)) AND {due} AND NOT {held} AND NOT {}
-  RETURNING {}
+), erased AS (
+  {erase} WHERE t.ctid = ANY (ARRAY(SELECT pg_catalog.unnest(p.tids) FROM pins AS p)) AND {due} AND NOT {held} AND NOT {}
+  RETURNING {keys}
 ), exact AS MATERIALIZED (
-  SELECT coalesce({} OPERATOR(pg_catalog.=) {}, false) AS yes, (SELECT count(*) FROM deleted) AS rows
+  SELECT coalesce({} OPERATOR(pg_catalog.=) {}, false) AS yes, (SELECT count(*) FROM erased) AS rows
 ), whole AS (
   UPDATE tradewind.pin AS p SET erased = true, pass = {pass} FROM exact WHERE exact.yes AND p.id = ANY ({pins})
 ), noted AS (
@@ -73,10 +75,8 @@ pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
   FROM exact WHERE yes
 )
 SELECT yes, rows FROM exact",
-        table.name,
         predicate::referenced("t", table),
-        deleted,
-        sorted(target, "deleted"),
+        sorted(target, "erased"),
         sorted(target, &format!("({pinned}) AS pinned")),
     ));
     sql
@@ -91,8 +91,8 @@ fn collation(target: Target<'_>) -> &'static str {
     }
 }
 
-/// The keys of deleted rows, as a pin packs them.
-fn deleted_keys(target: Target<'_>) -> String {
+/// The keys of erased rows, as a pin packs them.
+fn erased_keys(target: Target<'_>) -> String {
     let (kind, collate) = (packed::kind(target.table), collation(target));
     let keys = target.table.key.iter().zip(1..);
     let keys =

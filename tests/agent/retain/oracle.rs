@@ -1,4 +1,5 @@
-//! Random schemas, rules, holds and kills, against a naive answer in SQL: which rows go, and every term of the sum.
+//! Random schemas, rules, methods, holds and kills, against a naive answer in SQL: which rows go, what the others hold,
+//! and every term of the sum.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -74,7 +75,42 @@ struct Keep {
     anchor: (&'static str, &'static str),
 }
 
+/// A rule that keeps its rows: what it sets, in the oracle's words. Each table has a `word` and a number `n`.
+struct Change {
+    method: &'static str,
+    columns: &'static str,
+    /// Whether row `x` has something to lose.
+    pending: &'static str,
+    word: &'static str,
+    n: &'static str,
+}
+
+static CHANGES: [Change; 3] = [
+    Change {
+        method: "Nullify",
+        columns: r#"[{"name": "word"}, {"name": "n"}]"#,
+        pending: "x.word IS NOT NULL OR x.n IS NOT NULL",
+        word: "NULL",
+        n: "NULL",
+    },
+    Change {
+        method: "Anonymise",
+        columns: r#"[{"name": "word", "set": "Constant", "value": "Go'ne"}]"#,
+        pending: "x.word IS NULL OR x.word <> 'Go''ne'",
+        word: "'Go''ne'",
+        n: "x.n",
+    },
+    Change {
+        method: "Anonymise",
+        columns: r#"[{"name": "word", "set": "Truncate", "length": 2}, {"name": "n", "set": "Generalise", "step": 10}]"#,
+        pending: "length(x.word) > 2 OR x.n % 10 <> 0",
+        word: "substr(x.word, 1, 2)",
+        n: "x.n / 10 * 10",
+    },
+];
+
 struct Table {
+    change: Option<&'static Change>,
     name: String,
     /// Of the own clock, and of those in `KEPT`.
     clocks: [&'static str; 3],
@@ -166,10 +202,12 @@ impl Case {
         for at in 0..=dice.roll(4) {
             let at = usize::try_from(at).unwrap();
             let ruled = at == 0 || dice.percent(80);
+            let changes = ruled && dice.percent(35);
+            let change = changes.then(|| &CHANGES[usize::try_from(dice.roll(3)).unwrap()]);
             let mut parents = Vec::new();
             for parent in 0..at {
                 if dice.percent(60) {
-                    let actions: &[&str] = if ruled {
+                    let actions: &[&str] = if ruled && !changes {
                         &[
                             "",
                             "ON DELETE CASCADE",
@@ -196,6 +234,7 @@ impl Case {
                 clocks: [(); 3].map(|()| dice.pick(&CLOCKS)),
                 anchor: dice.pick(&ANCHORS),
                 keeps,
+                change,
                 name: format!("{}{at}", dice.pick(&NAMES)),
                 key: dice.pick(&KEYS),
                 ruled,
@@ -235,6 +274,7 @@ impl Case {
                 .zip(&table.clocks[1..])
                 .map(|(name, kind)| format!("{} {kind}", quoted(name))),
         );
+        columns.push("word text, n int".to_owned());
         for (place, kind) in table.key.iter().enumerate() {
             columns.push(format!("\"Key {place}\" {kind} NOT NULL"));
         }
@@ -268,6 +308,9 @@ impl Case {
                 _ => literal(&format!("200{}-02-0{}", dice.roll(10), 1 + dice.roll(9))),
             };
             let mut values = vec![clock(), clock(), clock()];
+            let word = dice.pick(&["NULL", "''", "'Go''ne'", "'go''ne'", "'ab'", "'straße'"]);
+            let n = dice.pick(&["NULL", "0", "30", "-37", "37"]);
+            values.extend([word.to_owned(), n.to_owned()]);
             values.extend(table.key.iter().map(|kind| literal(&key_text(kind, row))));
             for (parent, _) in &table.parents {
                 let other = &self.tables[*parent];
@@ -301,6 +344,9 @@ impl Case {
             columns.push("\"at\"".to_owned());
             let kept = table.keeps.iter().filter_map(|keep| keep.column);
             columns.extend(kept.map(|column| quoted(KEPT[column])));
+            if table.change.is_some() {
+                columns.push("word, n".to_owned());
+            }
             for (nth, (parent, _)) in table.parents.iter().enumerate() {
                 columns.extend(
                     (0..self.tables[*parent].key.len()).map(|place| format!("f{nth}_{place}")),
@@ -311,9 +357,10 @@ impl Case {
             } else {
                 String::new()
             };
+            let erase = table.change.map_or("DELETE", |_| "UPDATE (word, n)");
             write!(
                 sql,
-                "GRANT DELETE, SELECT {columns} ON {} TO {role};",
+                "GRANT {erase}, SELECT {columns} ON {} TO {role};",
                 self.name(at)
             )
             .unwrap();
@@ -342,7 +389,7 @@ impl Case {
     fn oracle(&self) -> String {
         let mark = format!("{}.mark", self.schema);
         let mut sql = format!(
-            "CREATE TABLE {mark} (t int, k text, due boolean, held boolean, stays boolean);\n"
+            "CREATE TABLE {mark} (t int, k text, due boolean, held boolean, stays boolean, goes boolean, before text, after text);\n"
         );
         let key = |at: usize, alias: &str| {
             let keys = (0..self.tables[at].key.len())
@@ -350,6 +397,10 @@ impl Case {
             format!("concat_ws('|', {})", keys.collect::<Vec<_>>().join(", "))
         };
         for (at, table) in self.tables.iter().enumerate() {
+            let changes = table.change.is_some();
+            let (pending, word, n) = table.change.map_or(("true", "x.word", "x.n"), |change| {
+                (change.pending, change.word, change.n)
+            });
             let held = self
                 .holds
                 .iter()
@@ -372,15 +423,12 @@ impl Case {
                 .join(" OR ");
             writeln!(
                 sql,
-                "INSERT INTO {mark} SELECT {at}, {}, {} AND {}, {held} FROM {} AS x;",
-                key(at, "x"),
-                table.ruled,
-                table.due(),
-                self.name(at)
-            )
-            .unwrap();
+                "INSERT INTO {mark} SELECT {at}, {}, {} AND {} AND coalesce({pending}, false),
+                  {held}, {}, NULL, concat_ws('|', x.word, x.n), concat_ws('|', {word}, {n}) FROM {} AS x;",
+                key(at, "x"), table.ruled, table.due(), if changes { "true" } else { "NULL" }, self.name(at)
+            ).unwrap();
         }
-        writeln!(sql, "UPDATE {mark} SET stays = NOT due OR held;").unwrap();
+        writeln!(sql, "UPDATE {mark} SET goes = due AND NOT held WHERE stays; UPDATE {mark} SET stays = NOT due OR held WHERE stays IS NULL;").unwrap();
         let mut rounds = String::new();
         for (at, table) in self.tables.iter().enumerate() {
             for (nth, (parent, _)) in table.parents.iter().enumerate() {
@@ -396,22 +444,24 @@ impl Case {
                 ).unwrap();
             }
         }
-        writeln!(sql, "DO $$ DECLARE n int; total int; BEGIN LOOP total := 0; {rounds} EXIT WHEN total = 0; END LOOP; END $$;").unwrap();
+        writeln!(sql, "DO $$ DECLARE n int; total int; BEGIN LOOP total := 0; {rounds} EXIT WHEN total = 0; END LOOP; END $$;
+            UPDATE {mark} SET goes = NOT stays WHERE goes IS NULL;").unwrap();
         sql
     }
 
     /// A line for each table: what the oracle says of its numbers.
     fn expected_sql(&self) -> String {
         format!(
-            "SELECT t, count(*), count(*) FILTER (WHERE due), count(*) FILTER (WHERE NOT stays), count(*) FILTER (WHERE due AND held),
-              count(*) FILTER (WHERE due AND stays AND NOT held) FROM {}.mark GROUP BY t ORDER BY t",
+            "SELECT t, count(*), count(*) FILTER (WHERE due), count(*) FILTER (WHERE goes), count(*) FILTER (WHERE due AND held),
+              count(*) FILTER (WHERE due AND NOT goes AND NOT held) FROM {}.mark GROUP BY t ORDER BY t",
             self.schema
         )
     }
 
     fn kept_sql(&self) -> String {
         let kept = format!(
-            "SELECT t, string_agg(k, ' ' ORDER BY k COLLATE \"C\") FROM {}.mark WHERE stays GROUP BY t ORDER BY t",
+            "SELECT t, string_agg(k || '=' || CASE WHEN goes THEN after ELSE before END, ' ' ORDER BY k COLLATE \"C\")
+              FROM {}.mark WHERE stays GROUP BY t ORDER BY t",
             self.schema
         );
         kept
@@ -421,14 +471,14 @@ impl Case {
         let tables = self.tables.iter().enumerate().map(|(at, table)| {
             let keys = (0..table.key.len()).map(|place| format!("x.\"Key {place}\"::text"));
             format!(
-                "SELECT {at} AS t, concat_ws('|', {}) AS k FROM {} AS x",
+                "SELECT {at} AS t, concat_ws('|', {}) AS k, concat_ws('|', x.word, x.n) AS v FROM {} AS x",
                 keys.collect::<Vec<_>>().join(", "),
                 self.name(at)
             )
         });
         let all = tables.collect::<Vec<_>>().join(" UNION ALL ");
         format!(
-            "SELECT t, string_agg(k, ' ' ORDER BY k COLLATE \"C\") FROM ({all}) AS r GROUP BY t ORDER BY t"
+            "SELECT t, string_agg(k || '=' || v, ' ' ORDER BY k COLLATE \"C\") FROM ({all}) AS r GROUP BY t ORDER BY t"
         )
     }
 
@@ -437,8 +487,13 @@ impl Case {
         world.set("batchRows", 1 + dice.roll(40));
         let url = world.dir.path().join("url");
         let rules = self.tables.iter().enumerate().filter(|(_, table)| table.ruled).map(|(at, table)| {
-            json!({"name": format!("r{at}"), "store": "orders", "url": url, "table": format!("{}.{}", self.schema, table.name),
-                "clock": "at", "after": "P5Y", "from": anchor(table.anchor), "keeps": table.told()})
+            let mut rule = json!({"name": format!("r{at}"), "store": "orders", "url": url, "table": format!("{}.{}", self.schema, table.name),
+                "clock": "at", "after": "P5Y", "from": anchor(table.anchor), "keeps": table.told()});
+            if let Some(change) = table.change {
+                rule["method"] = change.method.into();
+                rule["columns"] = serde_json::from_str(change.columns).unwrap();
+            }
+            rule
         });
         world.set("rules", rules.collect::<Vec<_>>());
     }
@@ -507,7 +562,7 @@ async fn case(seed: u64, nth: u64, url: &str) {
         "what is left"
     );
     let books = format!(
-        "SELECT coalesce(sum(l.erased), 0) - (SELECT count(*) FROM {0}.mark WHERE NOT stays),
+        "SELECT coalesce(sum(l.erased), 0) - (SELECT count(*) FROM {0}.mark WHERE goes),
           (SELECT count(*) FROM tradewind.pin WHERE run IN (SELECT id FROM tradewind.run WHERE policy = '{0}'))
         FROM tradewind.run AS r JOIN tradewind.ledger AS l ON l.run = r.id WHERE r.policy = '{0}'",
         case.schema

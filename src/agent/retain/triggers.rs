@@ -1,0 +1,50 @@
+//! Triggers of somebody's own that an erased row fires.
+//!
+//! In: a table and its changes. Out: a finding in the log for each. Reads only.
+
+use sqlx::{PgConnection, Row};
+
+use super::change::Change;
+use super::fault::Fault;
+
+/// On the table or a partition of it: those of an event, and of one of some columns where it names columns.
+const TRIGGERS: &str = "
+SELECT format('%I on %s calls %s', t.tgname, t.tgrelid::regclass, t.tgfoid::regprocedure)
+FROM pg_trigger t
+WHERE t.tgrelid IN (SELECT $1::bigint::oid UNION SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass))
+  AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & $2::int <> 0 AND t.tgparentid = 0
+  AND (cardinality(t.tgattr::int2[]) = 0 OR EXISTS (SELECT FROM pg_attribute a
+    WHERE a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr::int2[]) AND quote_ident(a.attname) = ANY ($3)))
+ORDER BY t.tgrelid, t.tgname";
+
+/// Bits of `pg_trigger.tgtype`.
+const ON_DELETE: i32 = 8;
+const ON_UPDATE: i32 = 16;
+
+/// Says which triggers erasing fires: one may copy what is to be erased.
+pub(super) async fn name(
+    connection: &mut PgConnection,
+    oid: i64,
+    changes: &[Change],
+    rule: &str,
+) -> Result<(), Fault> {
+    let fault = Fault::of("read the catalogue");
+    let (event, finding) = if changes.is_empty() {
+        (ON_DELETE, "TriggerOnDelete")
+    } else {
+        (ON_UPDATE, "TriggerOnUpdate")
+    };
+    let columns: Vec<&str> = changes.iter().map(|change| &*change.name).collect();
+    let query = sqlx::query(TRIGGERS).bind(oid).bind(event).bind(columns);
+    let rows = query.fetch_all(connection).await;
+    for row in rows.map_err(&fault)? {
+        let trigger: String = row.try_get(0).map_err(&fault)?;
+        tracing::warn!(
+            finding,
+            rule,
+            trigger,
+            "a trigger fires on each erased row: see that it copies nothing that is to be erased"
+        );
+    }
+    Ok(())
+}
