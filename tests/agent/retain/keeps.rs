@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::methods::changing;
 use super::world::World;
 
 /// A row a day for twenty years, in a table for each type of clock; the n-th was paid n days after a long credit.
@@ -238,4 +239,35 @@ async fn an_approval_does_not_outlive_a_new_keep() {
     );
     world.approve(&again);
     assert_eq!(world.run().await.expect("Done").rule("t").erased, 2000);
+}
+
+/// A rule that changes rows is bound like one that deletes them, and must not change what a keep counts from.
+#[tokio::test]
+async fn what_a_law_keeps_keeps_its_columns() {
+    let sql = "CREATE TABLE bills (id int PRIMARY KEY, at date, issued_on date, name text);
+        INSERT INTO bills VALUES (1, '2001-01-01', '2001-01-01', 'old'), (2, '2001-01-01', now()::date, 'kept'),
+          (3, '2001-01-01', NULL, 'unknown')";
+    let world = World::new("kee_columns", sql)
+        .await
+        .rule("bills", "at", "P1Y")
+        .keep("bills", "issued_on", "P8Y", json!("EventDate"));
+    let world = changing(
+        world,
+        "Nullify",
+        json!([{"name": "name"}, {"name": "issued_on"}]),
+    );
+    world.run().await.expect("ColumnIsClock");
+    let world = changing(world, "Nullify", json!([{"name": "name"}]));
+    let ran = world.run().await;
+    let rule = ran.expect("Done").rule("bills").clone();
+    assert_eq!(
+        (rule.due, rule.erased, rule.null_clock),
+        (1, 1, 1),
+        "{rule:?}"
+    );
+    let left =
+        "SELECT string_agg(concat_ws(' ', id, coalesce(name, '-')), ', ' ORDER BY id) FROM bills";
+    assert_eq!(world.sql(left).await, "1 -, 2 kept, 3 unknown");
+    let again = world.run().await;
+    assert_eq!(again.expect("Done").rule("bills").due, 0);
 }
