@@ -38,7 +38,7 @@ fn unfit() -> Vec<(Value, &'static str, &'static str)> {
         (
             constant("at", "2000-01-01"),
             "ColumnIsClock",
-            "column at of public.t is the rule's clock",
+            "column at of public.t is a clock, the rule's or a keep's",
         ),
         (
             null("whole"),

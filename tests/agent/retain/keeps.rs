@@ -251,6 +251,8 @@ async fn what_a_law_keeps_keeps_its_columns() {
         .await
         .rule("bills", "at", "P1Y")
         .keep("bills", "issued_on", "P8Y", json!("EventDate"));
+    let grant = format!("GRANT UPDATE (name) ON bills TO {}", world.role);
+    world.sql(&grant).await;
     let world = changing(
         world,
         "Nullify",

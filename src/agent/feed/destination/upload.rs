@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart};
@@ -13,6 +14,8 @@ use crate::agent::Stop;
 
 /// The least that S3 takes for any part but the last; the most that is worth holding.
 const PART_BYTES: usize = 5 * 1024 * 1024;
+/// How long a part that is on its way is waited for when the upload is given up: a pod that stops has half a minute.
+const IN_FLIGHT: Duration = Duration::from_secs(10);
 
 /// Takes the next bytes of an object.
 pub(in crate::agent::feed) type Take<'a> = dyn FnMut(&[u8]) -> io::Result<()> + 'a;
@@ -80,6 +83,12 @@ fn parts(
             Err(error) => Err(failed(&error)),
         },
         Err(error) => {
+            // A part that the store is still taking would outlive the end of its upload.
+            let taken =
+                async { tokio::time::timeout(IN_FLIGHT, upload.wait_for_capacity(1)).await };
+            if !matches!(runtime.block_on(taken), Ok(Ok(()))) {
+                tracing::warn!("a part of an unfinished upload may stay");
+            }
             // Parts that stay cost money, not correctness: the store's own lifecycle rule is the net.
             if let Err(error) = runtime.block_on(upload.abort()) {
                 tracing::warn!(%error, "an unfinished upload could not be removed");
