@@ -109,6 +109,8 @@ pub struct RunObserved<B> {
     pub running: Option<(String, Timestamp)>,
     /// The newest Job that ended.
     pub last: Option<RunEnd<B>>,
+    /// The newest Job that read a ledger back, and ended.
+    pub read_back: Option<RunEnd<B>>,
     /// Names of all its Jobs that are there, whatever their state: the run that an annotation asked for was made once
     /// its Job is among them.
     pub jobs: BTreeSet<String>,
@@ -119,6 +121,7 @@ impl<B> Default for RunObserved<B> {
         Self {
             running: None,
             last: None,
+            read_back: None,
             jobs: BTreeSet::new(),
         }
     }

@@ -69,7 +69,9 @@ async fn stage(name: &str) -> Stage {
     let fleet = Fleet::start(FleetSpec::for_test(name, &["eu-west", "us-east"]))
         .await
         .unwrap();
-    Stage::on(fleet, &OPERATOR).await.unwrap()
+    let stage = Stage::on(fleet, &OPERATOR).await.unwrap();
+    world::no_row_becomes_due_today(&stage).await;
+    stage
 }
 
 /// Stops everything; nothing of it is left, not even in folders that it kept elsewhere.

@@ -63,8 +63,8 @@ impl Shrink for FeedReport {
 }
 
 /// Rules are bounded so that their figures fit; only with counts beyond a thousand million rows, and a long
-/// message, is there no room left for the dates, and then for the late rows: no term of a sum, and the ledger has
-/// them.
+/// message, is there no room left for the dates, then for the late rows, then for those without a clock: no term of a
+/// sum, and the ledger has them.
 impl Shrink for RetainReport {
     fn shrink(&mut self) -> bool {
         let dates = &mut self.rules.iter_mut();
@@ -73,6 +73,10 @@ impl Shrink for RetainReport {
                 .rules
                 .iter_mut()
                 .any(|rule| std::mem::take(&mut rule.late) != 0)
+            || self
+                .rules
+                .iter_mut()
+                .any(|rule| std::mem::take(&mut rule.null_clock) != 0)
     }
 }
 
@@ -209,8 +213,13 @@ mod tests {
     fn figures_outlive_dates() {
         let number = 999_999_999_999;
         let mut report = worst(number);
-        for rule in &mut report.body.as_mut().unwrap().rules {
-            rule.late = number;
+        let body = report.body.as_mut().unwrap();
+        body.ended_at = Some("2026-11-23T04:41:19.123456789Z".into());
+        for rule in &mut body.rules {
+            (rule.late, rule.held) = (number, rule.blocked);
+            // What a rule changes is blocked by nothing.
+            rule.blocked = 0;
+            rule.method = Method::Anonymise;
         }
         let bytes = encode(report).unwrap();
         let back: Report<RetainReport> = serde_json::from_slice(&bytes).unwrap();
@@ -218,7 +227,7 @@ mod tests {
         assert!(
             rules
                 .iter()
-                .all(|rule| rule.due == number && rule.null_clock == number)
+                .all(|rule| rule.due == number && rule.held == number && rule.remaining == number)
         );
     }
 

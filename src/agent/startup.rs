@@ -37,7 +37,11 @@ pub struct Common {
 /// When the log filter cannot be parsed.
 pub fn init(common: &Common) -> Result<(), tracing_subscriber::filter::ParseError> {
     // sqlx logs each statement; its texts hold no values, but they would drown everything else.
-    let filter = EnvFilter::try_new(format!("sqlx=warn,hyper=warn,{}", common.log))?;
+    // What a database's own triggers tell (RAISE WARNING) may quote a row: no filter lets it through.
+    let filter = EnvFilter::try_new(format!(
+        "sqlx=warn,hyper=warn,{},sqlx::postgres::notice=off",
+        common.log
+    ))?;
     // Fails only when something is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let _ = tracing_subscriber::fmt()

@@ -189,10 +189,10 @@ pub struct RetainedRule {
     /// Rows that were due at the run's cut-off, but came after it had begun: the next run's.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub late: i64,
-    /// Rows without a clock, the rule's or a keep's: never due, to be mended by somebody.
+    /// Rows without a clock, the rule's or a keep's, that hold something to erase: never due, to be mended by somebody.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub null_clock: i64,
-    /// The clock of the oldest row that is still kept, RFC 3339 date; absent when the table is empty.
+    /// The clock of the oldest row that still holds what the rule erases, RFC 3339 date; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_kept: Option<String>,
 }

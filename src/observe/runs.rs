@@ -9,34 +9,37 @@ use crate::api::names;
 use crate::contract::Report;
 use crate::status::{RunEnd, RunObserved};
 
-/// What these Jobs and their pods say. Reading a ledger back is no run, but its answer is a report.
+/// What these Jobs and their pods say. Reading a ledger back is no run.
 pub(super) fn observe<B: Body>(jobs: &[&Job], pods: &[Pod], command: &str) -> RunObserved<B> {
-    let running = jobs
+    let name = |job: &Job| job.metadata.name.clone();
+    let (reading, runs): (Vec<&Job>, Vec<&Job>) = jobs
+        .iter()
+        .partition(|job| name(job).is_some_and(|name| names::is_read_back(&name)));
+    let running = runs
         .iter()
         .filter(|job| end(job).is_none())
-        .filter_map(|job| Some((job.metadata.name.clone()?, begun(job)?)))
-        .filter(|(name, _)| !names::is_read_back(name))
+        .filter_map(|job| Some((name(job)?, begun(job)?)))
         .max_by_key(|(name, at)| (*at, name.clone()));
-    let ended = jobs.iter().filter_map(|job| Some((end(job)?, *job)));
-    let newest = ended.max_by_key(|((at, _), job)| (*at, job.metadata.name.clone()));
-    let last = newest.and_then(|((at, succeeded), job)| {
-        Some(RunEnd {
-            job: job.metadata.name.clone()?,
-            started: begun(job),
-            at,
-            succeeded,
-            report: said(job, pods, command),
-        })
-    });
-    let jobs = jobs
-        .iter()
-        .filter_map(|job| job.metadata.name.clone())
-        .collect();
     RunObserved {
         running,
-        last,
-        jobs,
+        last: newest(&runs, pods, command),
+        read_back: newest(&reading, pods, command),
+        jobs: jobs.iter().filter_map(|job| name(job)).collect(),
     }
+}
+
+/// The Job that ended last.
+fn newest<B: Body>(jobs: &[&Job], pods: &[Pod], command: &str) -> Option<RunEnd<B>> {
+    let ended = jobs.iter().filter_map(|job| Some((end(job)?, *job)));
+    let newest = ended.max_by_key(|((at, _), job)| (*at, job.metadata.name.clone()));
+    let ((at, succeeded), job) = newest?;
+    Some(RunEnd {
+        job: job.metadata.name.clone()?,
+        started: begun(job),
+        at,
+        succeeded,
+        report: said(job, pods, command),
+    })
 }
 
 fn begun(job: &Job) -> Option<Timestamp> {

@@ -155,12 +155,15 @@ impl<'a> Ruling<'a> {
         self.keeps.iter().map(told).collect()
     }
 
-    /// The keeps that the policy's own spec doesn't have: what an approval must be bound to as well.
+    /// The keeps that bind for another reason than the policy's own spec: of other policies, and of its own by another name
+    /// of the store, which only the Region knows to be the same. What an approval must be bound to as well.
     pub(super) fn foreign(&self, policy: &DataPolicy) -> Vec<RetentionKeep> {
         let own = policy.name_any();
-        let mut keeps = self.keeps();
-        keeps.retain(|keep| keep.policy != own);
-        keeps
+        let claims = self.keeps.iter().zip(self.keeps());
+        let foreign = claims.filter(|(claim, keep)| {
+            keep.policy != own || claim.rule.dataset.store != self.rule.dataset.store
+        });
+        foreign.map(|(_, keep)| keep).collect()
     }
 
     /// Who decides, and for a keep which.

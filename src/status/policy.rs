@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
 
 use super::reason::Word;
 use super::resource::{self, Standing};
@@ -121,12 +122,13 @@ fn region<'a>(
     let workloads = decision.workloads();
     let known = standing.sight.known.map(|known| known.children);
     let hash = standing.note.spec_hash.clone().unwrap_or_default();
-    let runs = run::runs(
-        known.map(|children| &children.run),
-        old,
-        (name, &hash),
-        policy.spec.mode(),
-    );
+    let scope = run::Scope {
+        region: name,
+        spec_hash: &hash,
+        mode: policy.spec.mode(),
+        schedule: &names::retention(&policy.name_any()),
+    };
+    let runs = run::runs(known.map(|children| &children.run), old, scope);
     let told = old.and_then(|entry| entry.next_run.as_deref());
     let next = workloads
         .and_then(|workloads| Firing::of(&workloads.cron_job))
@@ -249,7 +251,8 @@ fn enforced_here(
 fn enforced(plan: &Plan<PolicyWorkloads>, policy: &DataPolicy, regions: &[Region<'_>]) -> Wanted {
     let kind = ConditionType::Enforced;
     let only_keeps = policy.spec.rules.iter().all(|rule| rule.erase.is_none());
-    if only_keeps && !matches!(plan.verdict, Verdict::Invalid(_)) {
+    let binds = plan.deleting.is_none() && chosen(regions).next().is_some();
+    if only_keeps && binds && !matches!(plan.verdict, Verdict::Invalid(_)) {
         let message = "the policy erases nothing itself; its keeps bind every policy that erases from their tables";
         return wanted(kind, Truth::True, PlanWord::OnlyKeeps.because(message));
     }

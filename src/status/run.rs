@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 
+use super::read_back::{self, Told};
 use super::reason::Word;
 use super::timing::Next;
-use super::{RunEnd, RunObserved, read_back};
+use super::{RunEnd, RunObserved};
 use crate::api::condition::Truth;
 use crate::api::{CategoryTotals, PolicyRegionStatus, RunPhase, RunStatus, names};
 use crate::contract::{Outcome, Preview, Report, RetainMode, RetainReport, RetainedRule};
@@ -26,13 +27,22 @@ pub(super) struct Runs {
     pub(super) newest: Option<Timestamp>,
 }
 
-/// The old entry with what the newest runs add; `spec_hash` is that of the present spec. Numbers stay those of the last
-/// run that told any.
+/// Of which policy and region the runs are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope<'a> {
+    pub(super) region: &'a str,
+    /// Of the present spec.
+    pub(super) spec_hash: &'a str,
+    pub(super) mode: RetainMode,
+    /// The CronJob's name.
+    pub(super) schedule: &'a str,
+}
+
+/// The old entry with what the newest runs add. Numbers stay those of the last run that told any.
 pub(super) fn runs(
     run: Option<&RunObserved<RetainReport>>,
     old: Option<&PolicyRegionStatus>,
-    (region, spec_hash): (&str, &str),
-    mode: RetainMode,
+    scope: Scope<'_>,
 ) -> Runs {
     let before = old.and_then(|entry| entry.last_run.as_ref());
     let mut runs = Runs {
@@ -52,40 +62,55 @@ pub(super) fn runs(
         .filter(|end| known.is_none_or(|at| at <= end.at))
     {
         runs.newest = runs.newest.max(Some(end.at));
-        runs.ended = Some(if names::is_read_back(&end.job) {
-            read_back::told(end, before)
-        } else {
-            ended(end, before, mode)
-        });
-        // A ledger that could not be believed leaves the numbers as they were.
-        let believed = runs
-            .ended
-            .as_ref()
-            .is_some_and(|run| run.reason.as_deref() != Some(Word::RunFailed.as_str()));
-        if let Some(body) = end
-            .report
-            .as_ref()
-            .and_then(|report| report.body.as_ref())
-            .filter(|_| believed)
-        {
-            runs.totals = Some(totals(&body.rules));
-            runs.preview = body.preview(region, spec_hash).or(runs.preview);
+        runs.ended = Some(ended(end, before, scope.mode));
+        runs.believe(end.report.as_ref(), scope);
+    }
+    let is_gone = run.running.is_none();
+    if let Some(lost) = before.filter(|run| is_gone && run.phase == RunPhase::Running) {
+        let seen = runs.ended.as_ref().and_then(moment);
+        if seen.is_none_or(|at| moment(lost).is_some_and(|started| at < started)) {
+            runs.ended = Some(vanished(lost, scope.mode));
         }
     }
+    runs.read_back(run, scope);
     if let Some((job, started)) = &run.running {
         runs.newest = runs.newest.max(Some(*started));
         let shown = runs.ended.as_ref().or(runs.last.as_ref());
         runs.last = Some(under_way(job, *started, shown));
-        return runs;
+    } else {
+        runs.last = runs.ended.clone();
     }
-    if let Some(lost) = before.filter(|run| run.phase == RunPhase::Running) {
-        let seen = runs.ended.as_ref().and_then(moment);
-        if seen.is_none_or(|at| moment(lost).is_some_and(|started| at < started)) {
-            runs.ended = Some(vanished(lost, mode));
+    runs
+}
+
+impl Runs {
+    /// Takes a report's numbers.
+    fn believe(&mut self, report: Option<&Report<RetainReport>>, scope: Scope<'_>) {
+        if let Some(body) = report.and_then(|report| report.body.as_ref()) {
+            self.totals = Some(totals(&body.rules));
+            let preview = body.preview(scope.region, scope.spec_hash);
+            self.preview = preview.or(self.preview.take());
         }
     }
-    runs.last = runs.ended.clone();
-    runs
+
+    /// What the ledger says of a run that was lost, once the Job that asks it for that run has ended.
+    fn read_back(&mut self, run: &RunObserved<RetainReport>, scope: Scope<'_>) {
+        let Some(lost) = self.ended.as_ref().filter(|run| run.is_report_lost()) else {
+            return;
+        };
+        let asks = names::read_back_job(scope.schedule, &lost.job);
+        let Some(end) = run.read_back.as_ref().filter(|end| end.job == asks) else {
+            return;
+        };
+        match read_back::told(end, lost, run.running.is_some()) {
+            Told::Run(told) => {
+                self.ended = Some(told);
+                self.believe(end.report.as_ref(), scope);
+            }
+            Told::Nothing(told) => self.ended = Some(told),
+            Told::Another => {}
+        }
+    }
 }
 
 fn under_way(job: &str, started: Timestamp, shown: Option<&RunStatus>) -> RunStatus {
@@ -119,9 +144,9 @@ fn vanished(run: &RunStatus, mode: RetainMode) -> RunStatus {
 /// Only a run that may erase has a ledger that can be read back.
 fn lost(what: String, mode: RetainMode) -> Reason {
     match mode {
-        RetainMode::Enforce => {
-            Word::ReportLost.because(format!("{what}; its ledger is being read back"))
-        }
+        RetainMode::Enforce => Word::ReportLost.because(format!(
+            "{what}; its ledger is read back while the policy is in force"
+        )),
         RetainMode::DryRun => Word::RunFailed.because(what),
     }
 }
@@ -133,6 +158,11 @@ fn moment(run: &RunStatus) -> Option<Timestamp> {
 
 fn ended(end: &RunEnd<RetainReport>, before: Option<&RunStatus>, mode: RetainMode) -> RunStatus {
     let report = end.report.as_ref();
+    // Its report was read while its pod was there; pods are cleared away long before their Jobs.
+    let told = before.filter(|run| run.job == end.job && run.phase != RunPhase::Running);
+    if let Some(told) = told.filter(|run| report.is_none() && !run.is_report_lost()) {
+        return told.clone();
+    }
     let is_good = end.succeeded && report.is_none_or(|report| report.outcome == Outcome::Done);
     let body = report.and_then(|report| report.body.as_ref());
     let (job, started) = (&end.job, end.started.map(|at| at.to_string()));

@@ -339,24 +339,26 @@ fn policy_children(look: &Look, _: Option<&PolicyWorkloads>) -> PolicyObserved {
     }
 }
 
-/// `{running: [job, at], last: {job, started, at, succeeded, report}, jobs: [...]}`.
+/// `{running: [job, at], last: {job, started, at, succeeded, report}, readBack: {...}, jobs: [...]}`.
 fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B> {
     let at = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let end = |end: &Value| RunEnd {
+        job: text(&end["job"]),
+        started: end.get("started").map(at),
+        at: at(&end["at"]),
+        succeeded: end["succeeded"].as_bool().unwrap(),
+        report: end.get("report").map(|report| {
+            serde_json::from_value::<Report<B>>(report.clone())
+                .unwrap_or_else(|error| panic!("{report}: {error}"))
+        }),
+    };
     RunObserved {
         running: value
             .get("running")
             .map(|running| (text(&running[0]), at(&running[1]))),
-        last: value.get("last").map(|last| RunEnd {
-            job: text(&last["job"]),
-            started: last.get("started").map(at),
-            at: at(&last["at"]),
-            succeeded: last["succeeded"].as_bool().unwrap(),
-            report: last.get("report").map(|report| {
-                serde_json::from_value::<Report<B>>(report.clone())
-                    .unwrap_or_else(|error| panic!("{report}: {error}"))
-            }),
-        }),
+        last: value.get("last").map(end),
+        read_back: value.get("readBack").map(end),
         jobs: value
             .get("jobs")
             .and_then(Value::as_array)

@@ -87,10 +87,13 @@ pub(super) async fn snapshot<'a>(
 
 fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Cutoffs, Error> {
     let Step { rule, table } = step;
-    let over = |(kind, period, from)| {
+    let over = |(kind, period, from), ground: Option<&str>| {
         let due = cutoff::due_from(from, kind, period, zone, now);
         due.map_err(|source| Error::Cutoff {
-            rule: rule.name.clone(),
+            rule: match ground {
+                None => rule.name.clone(),
+                Some(ground) => format!("{}, kept by {ground}", rule.name),
+            },
             source,
         })
     };
@@ -98,11 +101,11 @@ fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Cutoffs, Error> {
     let keeps = keeps.map(|(keep, clock)| {
         Ok(Ended {
             clock: clock.name.clone(),
-            due: over((clock.kind, keep.period, keep.from))?,
+            due: over((clock.kind, keep.period, keep.from), Some(&keep.ground))?,
         })
     });
     Ok(Cutoffs {
-        own: over((table.kind, rule.after, rule.from))?,
+        own: over((table.kind, rule.after, rule.from), None)?,
         keeps: keeps.collect::<Result<_, Error>>()?,
     })
 }
@@ -185,7 +188,7 @@ impl Snapshot<'_> {
             }
             let pinned = Pinned {
                 due: due.clone(),
-                shape: step.table.shape.clone(),
+                shape: step.table.bound_to(),
             };
             work.pinned.insert(step.rule.name.clone(), pinned);
         }
@@ -259,7 +262,7 @@ async fn write_rule(
         .bind(position);
     let query = query
         .bind(sqlx::types::Json(due))
-        .bind(&step.table.shape)
+        .bind(step.table.bound_to())
         .bind(counts.rows);
     let query = query
         .bind(counts.due)

@@ -63,7 +63,6 @@ pub(super) async fn prepare(store: &mut Store) -> Result<(), Error> {
     }
     let mut migrator: Migrator = sqlx::migrate!("migrations/retain");
     migrator.dangerous_set_table_name("tradewind.retain_migration");
-    store.set("client_min_messages", "warning").await?;
     migrator
         .run(&mut store.connection)
         .await

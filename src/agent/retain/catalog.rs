@@ -3,6 +3,7 @@
 //! In: names as the task wrote them, bound as values. Out: [`Table`]s, whose every identifier comes from the
 //! catalogue and was quoted by the server; or why a rule cannot run. Reads only.
 
+use sha2::{Digest as _, Sha256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
@@ -156,6 +157,16 @@ impl Table {
         changes.chain(self.clocks()).collect()
     }
 
+    /// All that a run, or an approval, is bound to: the table's shape, and what the rule sets in it. A run that began to
+    /// set something else, or by another zone, cannot be judged by what is set now.
+    pub(super) fn bound_to(&self) -> String {
+        if self.changes.is_empty() {
+            return self.shape.clone();
+        }
+        let changes = Sha256::digest(format!("{:?}", self.changes));
+        format!("{} sets {}", self.shape, hex::encode(changes))
+    }
+
     /// Whether its keys are packed as integers.
     pub(super) fn packs_integers(&self) -> bool {
         self.key.iter().all(|column| column.is_integer)
@@ -167,7 +178,9 @@ SELECT c.oid::bigint, format('%I.%I', n.nspname, c.relname), c.relkind::text,
   n.nspname = 'tradewind' OR n.nspname = 'information_schema' OR n.nspname LIKE 'pg\\_%',
   row_security_active(c.oid), quote_ident(current_user),
   c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
-  c.relkind = 'r' AND has_column_privilege(c.oid, 'ctid', 'SELECT')
+  c.relkind = 'r' AND has_column_privilege(c.oid, 'ctid', 'SELECT'),
+  (SELECT format('%I.%I', m.nspname, p.relname) FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+    JOIN pg_namespace m ON m.oid = p.relnamespace WHERE c.relispartition AND i.inhrelid = c.oid)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND (n.nspname || '.' || c.relname = $1
@@ -341,11 +354,17 @@ fn ask_for_places(table: &str, user: &str) {
 fn unfit(row: &PgRow, rule: &str) -> Result<Option<Refusal>, sqlx::Error> {
     let (table, kind): (String, String) = (row.try_get(1)?, row.try_get(2)?);
     let (system, secured, inherited) = (row.try_get(3)?, row.try_get(4)?, row.try_get(6)?);
+    let parent: Option<String> = row.try_get(8)?;
     let rule = rule.to_owned();
-    Ok(match kind.as_str() {
+    Ok(match (kind.as_str(), parent) {
         _ if system => Some(Refusal::SystemTable { rule, table }),
-        "v" | "m" => Some(Refusal::View { rule, table }),
-        "f" => Some(Refusal::ForeignTable { rule, table }),
+        ("v" | "m", _) => Some(Refusal::View { rule, table }),
+        ("f", _) => Some(Refusal::ForeignTable { rule, table }),
+        (_, Some(parent)) => Some(Refusal::Partition {
+            rule,
+            table,
+            parent,
+        }),
         _ if secured => Some(Refusal::RowSecurityActive {
             rule,
             table,

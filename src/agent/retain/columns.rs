@@ -14,7 +14,8 @@ use super::unfit::Unfit;
 
 /// What the catalogue knows of some columns of a table, and of the columns of the same names of its partitions.
 ///
-/// An index speaks against a change when it is unique and the column is in its key, its expressions or its predicate.
+/// An index speaks against a change when it is unique and the column is in its key, its expressions or its predicate; one
+/// that it only includes says nothing, unless there are expressions or a predicate, whose columns no catalogue tells apart.
 /// A null speaks against nothing where the column itself is in the key and nulls differ. A foreign key from the column
 /// ends with a null, unless it is MATCH FULL over several columns. What decides on the
 /// partition is in the primary key.
@@ -39,7 +40,7 @@ WITH RECURSIVE family AS (
       AND coalesce(to_jsonb(i) ->> 'indnullsnotdistinct', 'false') = 'false' AS parts_nulls
   FROM same s JOIN pg_index i ON i.indrelid = s.attrelid JOIN pg_class c ON c.oid = i.indexrelid
   WHERE (i.indisunique OR i.indisexclusion) AND (s.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
-    OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+    OR (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
       AND d.refclassid = 'pg_class'::regclass AND d.refobjid = s.attrelid AND d.refobjsubid = s.attnum))
 ), foreigns AS (
   SELECT s.place, quote_ident(f.conname) AS name, f.confrelid = s.attrelid AND s.attnum = ANY (f.confkey) AS leads_here,

@@ -59,6 +59,16 @@ pub(super) enum Refusal {
         /// The table.
         table: String,
     },
+    /// Holds and keeps are of whole tables: by a partition's name they would be missed.
+    #[error("rule `{rule}`: {table} is a partition: write the rule for {parent}")]
+    Partition {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+        /// What it is a partition of.
+        parent: String,
+    },
     /// Row security hides rows: what is hidden would be neither counted nor erased, or would be cascaded into.
     #[error(
         "rule `{rule}`: row security hides rows of {table} from role {role}: ALTER ROLE {role} BYPASSRLS"
@@ -181,6 +191,7 @@ impl Refusal {
             Self::View { .. } => "View",
             Self::ForeignTable { .. } => "ForeignTable",
             Self::Inherited { .. } => "Inherited",
+            Self::Partition { .. } => "Partition",
             Self::RowSecurityActive { .. } => "RowSecurityActive",
             Self::NoPrimaryKey { .. } => "NoPrimaryKey",
             Self::ClockMissing { .. } => "ClockMissing",

@@ -28,7 +28,7 @@ pub(super) fn shape(sites: &[Site]) -> String {
     steps.sort_by_key(|step| step.rule.position);
     let mut digest = Sha256::new();
     for step in steps {
-        digest.update(format!("{}\n{}\n", step.rule.name, step.table.shape));
+        digest.update(format!("{}\n{}\n", step.rule.name, step.table.bound_to()));
     }
     format!("sha256-{}", hex::encode(digest.finalize()))
 }
@@ -49,7 +49,8 @@ impl Work {
         // A run that was begun under other keeps is not gone on with, but it is closed: by its own.
         let is_there = |name: &String| step.table.keeps.iter().any(|clock| clock.name == *name);
         let mut keeps = pinned.due.keeps.iter();
-        let same = pinned.shape == step.table.shape && keeps.all(|ended| is_there(&ended.clock));
+        let same =
+            pinned.shape == step.table.bound_to() && keeps.all(|ended| is_there(&ended.clock));
         same.then_some(&pinned.due)
     }
 

@@ -31,7 +31,7 @@ SELECT set_config(s.name, v.value, false) FROM pg_settings AS s JOIN (VALUES
   ('lock_timeout', '200ms'), ('statement_timeout', '5s'), ('idle_in_transaction_session_timeout', '5min'),
   ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'),
   ('client_connection_check_interval', '1s'),
-  ('intervalstyle', 'postgres'), ('bytea_output', 'hex'), ('default_transaction_read_only', $1)
+  ('client_min_messages', 'error'), ('intervalstyle', 'postgres'), ('bytea_output', 'hex'), ('default_transaction_read_only', $1)
 ) AS v (name, value) ON lower(s.name) = v.name";
 
 /// Where unqualified names are looked up: nothing that the database's own users made is reached by accident.
@@ -46,6 +46,7 @@ const BATCH: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ;
 SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_security = off;
 SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_timeout = '5s';
 SET LOCAL idle_in_transaction_session_timeout = '1min'; SET LOCAL synchronous_commit = off;
+SET LOCAL client_min_messages = error;
 SET CONSTRAINTS ALL IMMEDIATE";
 
 /// What a transaction that reads whole tables begins with. Keys of a few million due rows are sorted in memory.

@@ -277,3 +277,40 @@ async fn a_hold_ends_by_its_release_alone() {
         .await
         .unwrap();
 }
+
+/// Whoever names a partition means rows of the table: they stay, and more with them.
+#[tokio::test]
+async fn a_hold_on_a_partition_holds_in_its_table() {
+    let sql = "CREATE TABLE log (id int, at date, who text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+        CREATE TABLE log_2000 PARTITION OF log FOR VALUES FROM ('2000-01-01') TO ('2001-01-01') PARTITION BY LIST (at);
+        CREATE TABLE log_2000_any PARTITION OF log_2000 DEFAULT;
+        CREATE TABLE log_rest PARTITION OF log DEFAULT;
+        INSERT INTO log SELECT i, date '2000-01-01' + i, 'w' || i % 10 FROM generate_series(1, 1000) AS i";
+    let world = World::new("hold_partition", sql)
+        .await
+        .rule("log", "at", "P1Y");
+    world.set_up_books().await;
+    let some = r#"[{"table": "public.log_2000_any", "column": "who", "values": ["w3"]}]"#;
+    world.sql(&open("some", some)).await;
+    let ran = world.run().await;
+    let rule = ran.expect("Done").rule("log").clone();
+    assert_eq!(
+        (rule.due, rule.held, rule.erased),
+        (1000, 100, 900),
+        "{rule:?}"
+    );
+    world
+        .sql(&open("all", r#"[{"table": "public.log_2000"}]"#))
+        .await;
+    let ran = world.run().await;
+    let rule = ran.expect("Done").rule("log").clone();
+    assert_eq!((rule.due, rule.held), (100, 100), "{rule:?}");
+    world
+        .sql("SELECT tradewind.release_hold('some', 'ann', 'over')")
+        .await;
+    assert_eq!(world.run().await.expect("Done").rule("log").held, 100);
+    world
+        .sql("SELECT tradewind.release_hold('all', 'ann', 'over')")
+        .await;
+    assert_eq!(world.run().await.expect("Done").rule("log").erased, 100);
+}

@@ -318,3 +318,49 @@ async fn partitions_change_and_stay() {
         world.run().await.expect(reason);
     }
 }
+
+/// What a run set before its rule was changed was erased, and stays so in the books.
+#[tokio::test]
+async fn a_run_is_closed_by_what_it_set_itself() {
+    let mut world = world("met_superseded", PERSONS, "Anonymise", mail_and_phone()).await;
+    world.set("batchRows", 100);
+    slow_updates(&world, 0.2).await;
+    let running = world.start("one");
+    world.wait_for_ledger(3).await;
+    running.kill();
+    let columns = json!([{"name": "mail", "set": "Constant", "value": "erased"}, {"name": "phone", "set": "Truncate", "length": 9}]);
+    world = changing(world, "Anonymise", columns);
+    world.set("specHash", format!("sha256-{}", "3".repeat(64)));
+    world.sql("DROP TRIGGER slow ON t").await;
+    world.run().await.expect("Done");
+    let first = "SELECT r.reason, sum(l.erased) > 0, sum(l.failed), sum(l.gone), sum(l.erased + l.remaining)
+        FROM tradewind.run r JOIN tradewind.ledger l ON l.run = r.id
+        WHERE r.id = (SELECT id FROM tradewind.run ORDER BY began_at LIMIT 1) GROUP BY r.reason";
+    assert_eq!(world.sql(first).await, "Superseded|t|0|0|3000");
+    assert_eq!(
+        world
+            .sql("SELECT count(*) FROM t WHERE mail <> 'erased'")
+            .await,
+        "0"
+    );
+}
+
+/// A column that a unique index only includes is in nobody's way; a trigger's words reach no log.
+#[tokio::test]
+async fn an_included_column_is_fit_and_a_triggers_warning_is_not_told() {
+    let sql = format!(
+        "{PERSONS}; CREATE UNIQUE INDEX ON t (id) INCLUDE (mail);
+        CREATE FUNCTION public.tell() RETURNS trigger LANGUAGE plpgsql AS
+          $$BEGIN RAISE WARNING 'archiving %', OLD.mail; RAISE NOTICE 'and %', OLD.mail; RETURN NEW; END$$;
+        CREATE TRIGGER tell BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION public.tell()"
+    );
+    let mut world = world("met_included", &sql, "Nullify", json!([{"name": "mail"}])).await;
+    world.set("batchRows", 1000);
+    let ran = world.run().await;
+    assert_eq!(ran.expect("Done").rule("t").erased, 3000);
+    assert!(
+        !ran.log.contains("shop.example"),
+        "{}",
+        &ran.log[..2000.min(ran.log.len())]
+    );
+}

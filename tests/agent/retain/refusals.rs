@@ -18,11 +18,13 @@ const TABLES: &str = "CREATE TABLE good (id int PRIMARY KEY, at date, word text)
     ALTER TABLE egg ADD FOREIGN KEY (hen) REFERENCES hen;
     CREATE SCHEMA other; CREATE TABLE other.good (id int PRIMARY KEY, at date);
     CREATE TABLE plain (id int PRIMARY KEY, at date, word text); INSERT INTO plain VALUES (1, '2000-01-01');
+    CREATE TABLE whole (id int, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+    CREATE TABLE part PARTITION OF whole DEFAULT;
     CREATE EXTENSION IF NOT EXISTS file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
     CREATE FOREIGN TABLE far (id int, at date) SERVER files OPTIONS (filename '/dev/null')";
 
 /// Table, clock, the reason, and what the message says.
-const UNFIT: [(&str, &str, &str, &str); 14] = [
+const UNFIT: [(&str, &str, &str, &str); 15] = [
     ("nothing", "at", "TableMissing", "no table `nothing`"),
     ("PLAIN", "at", "TableMissing", "case counts"),
     ("pg_class", "relname", "SystemTable", "pg_catalog.pg_class"),
@@ -52,6 +54,12 @@ const UNFIT: [(&str, &str, &str, &str); 14] = [
         "at",
         "Inherited",
         "other tables inherit from public.good",
+    ),
+    (
+        "part",
+        "at",
+        "Partition",
+        "public.part is a partition: write the rule for public.whole",
     ),
     (
         "keyless",
