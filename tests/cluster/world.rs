@@ -329,7 +329,7 @@ pub(crate) async fn no_row_becomes_due_today(stage: &Stage) {
         let updates = clocks.iter().zip(periods).map(|((table, clock), period)| {
             format!(
                 "UPDATE {table} SET {clock} = {clock} - interval '3 days'
-                  WHERE {clock} BETWEEN now() - interval '{period} 1 day' AND now() - interval '{period}' + interval '1 day'"
+                  WHERE {clock} BETWEEN now() - interval '{period}' - interval '1 day' AND now() - interval '{period}' + interval '1 day'"
             )
         });
         let sql = updates.collect::<Vec<_>>().join("; ");
