@@ -225,6 +225,7 @@ mod tests {
             ("SocialChannel a/shop", 3),
             ("SocialChannel a/sho", 2),
             ("DataPolicy eu", 1),
+            ("DataPolicy gone", 0),
         ];
         FleetFacts {
             region: Arc::new(region),
@@ -252,6 +253,31 @@ mod tests {
             left,
             [told, untold[0], untold[1], "what has not been read yet"]
         );
+    }
+
+    /// What is seen there belongs to the older Region of the cluster too: this one waits only for what statuses tell.
+    #[test]
+    fn the_younger_region_of_a_cluster_waits_for_statuses_alone() {
+        let mut facts = deleting("Delete");
+        let of = |name: &str, born: &str| {
+            let mut region = (*facts.region).clone();
+            region.metadata.name = Some(name.into());
+            region.metadata.creation_timestamp = serde_json::from_value(json!(born)).unwrap();
+            region.status = serde_json::from_value(json!({"clusterId": "one"})).unwrap();
+            RegionFacts {
+                region: Arc::new(region),
+                reach: Reach::Ready,
+                namespaces: None,
+                remains: false,
+            }
+        };
+        let pair = [
+            ("eu", of("eu", "2026-02-01T00:00:00Z")),
+            ("old", of("old", "2026-01-01T00:00:00Z")),
+        ];
+        facts.regions = pair.map(|(name, facts)| (name.to_owned(), facts)).into();
+        let left = region(&facts, Timestamp::UNIX_EPOCH).left;
+        assert_eq!(left, ["SocialChannel a/shop (1 object)"]);
     }
 
     #[test]
