@@ -295,3 +295,41 @@ pub(super) fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Time
         (one, None) | (None, one) => one,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn chooses(selector: &Value) -> bool {
+        let region = json!({
+            "metadata": {"name": "eu"},
+            "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs", "tenants": [{"namespace": "a"}],
+                "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"},
+                "dataStores": [{"name": "s", "namespaces": ["b"], "datasets": ["t"], "postgres": {"secretRef": {"name": "x", "key": "url"}}}]},
+        });
+        let policy = json!({
+            "metadata": {"name": "p"},
+            "spec": {"regimes": ["eu-gdpr"], "selector": selector, "rules": [], "retention": {"schedule": "0 2 * * *"}},
+        });
+        let region = serde_json::from_value(region).unwrap();
+        policy_chooses(&serde_json::from_value(policy).unwrap(), &region, &[])
+    }
+
+    #[test]
+    fn every_member_of_a_selector_must_hold() {
+        for (selector, expected) in [
+            (json!({}), false),
+            (json!({"jurisdictions": ["DE"]}), true),
+            (json!({"jurisdictions": ["DE"], "regions": ["us"]}), false),
+            (json!({"jurisdictions": ["FR"], "regions": ["eu"]}), false),
+            (json!({"namespaces": ["a"]}), true),
+            (json!({"namespaces": ["c", "b"]}), true),
+            (json!({"namespaces": ["c"]}), false),
+            (json!({"jurisdictions": ["DE"], "namespaces": ["c"]}), false),
+        ] {
+            assert_eq!(chooses(&selector), expected, "{selector}");
+        }
+    }
+}
