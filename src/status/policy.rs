@@ -9,7 +9,7 @@ use super::reason::Word;
 use super::resource::{self, Standing};
 use super::run::{self, Runs};
 use super::said::{self, Said, wanted};
-use super::timing::{Firing, Next, earliest};
+use super::timing::{Firing, Next, earliest, upcoming};
 use super::{PolicyObserved, Seen, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
 use crate::api::{
@@ -190,12 +190,6 @@ fn ask_the_ledger(
     is_wanted.then(|| now.checked_add(SETTLE).ok()).flatten()
 }
 
-fn upcoming(told: Option<&str>, now: Timestamp) -> Option<String> {
-    let told = told?;
-    let is_ahead = told.parse::<Timestamp>().is_ok_and(|at| at > now);
-    is_ahead.then(|| told.to_owned())
-}
-
 /// Whether what should run there works. A run that is still to come holds nothing back; one that failed, or that
 /// somebody must approve, does.
 fn works(runs: &Runs, next: &Next) -> (Truth, Reason) {
@@ -299,18 +293,4 @@ fn coverage(plan: &Plan<PolicyWorkloads>) -> Wanted {
         named.join(", ")
     );
     wanted(kind, Truth::False, Word::NoRule.because(message))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_that_is_due_this_instant_is_no_longer_ahead() {
-        let told = "2026-11-22T10:00:00Z";
-        let now: Timestamp = told.parse().unwrap();
-        assert_eq!(upcoming(Some(told), now), None);
-        assert!(upcoming(Some(told), now - SignedDuration::from_nanos(1)).is_some());
-        assert_eq!(upcoming(None, now), None);
-    }
 }

@@ -76,6 +76,13 @@ pub(super) fn earliest(
     times.into_iter().flatten().filter(|at| *at > now).min()
 }
 
+/// What was told of the next run stands while it lies ahead.
+pub(super) fn upcoming(told: Option<&str>, now: Timestamp) -> Option<String> {
+    let told = told?;
+    let is_ahead = told.parse::<Timestamp>().is_ok_and(|at| at > now);
+    is_ahead.then(|| told.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +117,15 @@ mod tests {
         let made = daily().next(told, Some(at("2026-07-01T01:02:00Z")), limit);
         assert_eq!(made.at, Some(at("2026-07-03T01:00:00Z")));
         assert!(!made.is_overdue);
+    }
+
+    #[test]
+    fn a_run_that_is_due_this_instant_is_no_longer_ahead() {
+        let told = "2026-11-22T10:00:00Z";
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(upcoming(Some(told), at(told)), None);
+        let before = at("2026-11-22T09:59:59Z");
+        assert_eq!(upcoming(Some(told), before).as_deref(), Some(told));
+        assert_eq!(upcoming(None, before), None);
     }
 }

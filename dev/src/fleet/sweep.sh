@@ -61,7 +61,7 @@ if [ -e "$run/nodes" ]; then
         rm -f "$forwarding"
     fi
 fi
-# Again while somebody still writes: a process on its way out shows no mark any more.
+# Seen once: a file appeared after the last process was killed. A last system call may still be under way.
 for _ in $(seq 50); do
     left=$(rm -rf "$run" 2>&1) && exit 0
     sleep 0.1

@@ -163,8 +163,11 @@ impl Table {
         if self.changes.is_empty() {
             return self.shape.clone();
         }
-        let changes = Sha256::digest(format!("{:?}", self.changes));
-        format!("{} sets {}", self.shape, hex::encode(changes))
+        let mut changes = Sha256::new();
+        for change in &self.changes {
+            changes.update(format!("{}\0{}\0", change.name, change.set.word()));
+        }
+        format!("{} sets {}", self.shape, hex::encode(changes.finalize()))
     }
 
     /// Whether its keys are packed as integers.

@@ -67,6 +67,20 @@ pub(super) enum Set {
     Step(u32),
 }
 
+impl Set {
+    /// The same word for the same change, in whatever release: run rows and approvals are bound to it.
+    pub(super) fn word(&self) -> String {
+        match self {
+            Self::Null => "Null".to_owned(),
+            Self::Constant(value) => format!("Constant {value}"),
+            Self::Truncate(length) => format!("Truncate {length}"),
+            Self::Period(Grain::Year, zone) => format!("Year {zone}"),
+            Self::Period(Grain::Month, zone) => format!("Month {zone}"),
+            Self::Step(step) => format!("Step {step}"),
+        }
+    }
+}
+
 /// The columns that a rule changes; none when it deletes. `zone` is the region's.
 pub(super) fn parse(rule: &RetentionRule, zone: &str) -> Result<Vec<Wanted>, Error> {
     match rule.method {

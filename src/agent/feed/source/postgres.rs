@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::body::ITEM_BYTES;
 use super::{Error, Invalid};
+use crate::agent::database::Said;
 use crate::agent::feed::item::FIELDS;
 
 /// A database that does not take a connection within this is down.
@@ -180,7 +181,7 @@ fn unavailable(what: &str) -> Error {
     }
 }
 
-/// What a database's error means. Its text may quote a row, so only its code is passed on.
+/// What a database's error means; [`Said`] is all that is passed on of it.
 fn failed(error: &sqlx::Error) -> Error {
     let sqlx::Error::Database(database) = error else {
         return match error {
@@ -192,7 +193,7 @@ fn failed(error: &sqlx::Error) -> Error {
         };
     };
     let code = database.code().unwrap_or_default();
-    let said = format!("PostgreSQL answered SQLSTATE {code}");
+    let said = format!("PostgreSQL answered {}", Said::from(error));
     match code.get(..2).unwrap_or_default() {
         // Invalid authorisation.
         "28" => Error::Credentials { what: said },
