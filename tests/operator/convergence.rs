@@ -81,7 +81,7 @@ fn what_is_changed_reverted_and_removed_is_followed() {
         let mut more = given::instagram();
         more["spec"]["connector"]["replicas"] = json!({"min": 5});
         let feeds = more["spec"]["feeds"].as_array_mut().unwrap();
-        feeds.push(given::feed("extra", "Delta", "45 * * * *"));
+        feeds.push(given::feed("extra", "Delta"));
         feeds.retain(|f| f["name"] != "full");
         world.apply(&[more]).await;
         let mut wanted = given::children("eu-west");

@@ -14,7 +14,7 @@ fn tax(period: &str) -> Value {
                 "name": "orders", "dataset": {"store": "orders", "table": "shop.orders", "clock": "billed_at"},
                 "keep": {"for": period, "from": "EndOfCalendarYear", "reference": "AO 147(3)"},
             }],
-            "retention": {"schedule": "0 2 * * *"},
+            "retention": {"schedule": given::SCHEDULE.as_str()},
         },
     })
 }
