@@ -156,6 +156,10 @@ impl Applier {
                 pass.group(group, &mut applied).await;
             }
         }
+        // Its pod has read its task long ago, and would go on by it for hours.
+        for run in steps::under_way(site.ours).filter(|run| workloads.forbids(run)) {
+            pass.remove(&run.id, &run.uid, &mut applied).await;
+        }
         pass.prune(&declared, &mut applied).await;
         applied
     }
@@ -169,6 +173,27 @@ impl Applier {
             writer: self.writer(site, None),
         };
         pass.prune(&Declared::default(), &mut applied).await;
+        applied
+    }
+
+    /// Stops what works by itself and leaves all else as it is: CronJobs are suspended, runs under way are ended. What
+    /// they had done is in the ledger; the next run goes on from there.
+    pub async fn pause(&self, site: &Site<'_>) -> Applied {
+        let mut applied = Applied::default();
+        let pass = Pass {
+            applier: self,
+            site,
+            writer: self.writer(site, None),
+        };
+        // The schedule first: else it starts the next run while this one is ended.
+        for schedule in steps::starting(site.ours) {
+            if let Err(fault) = pass.writer.suspend(schedule).await {
+                applied.fault(&schedule.id, &fault);
+            }
+        }
+        for run in steps::under_way(site.ours) {
+            pass.remove(&run.id, &run.uid, &mut applied).await;
+        }
         applied
     }
 

@@ -39,7 +39,8 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
-use crate::api::{DataPolicy, Region, SocialChannel};
+use crate::api::{DataPolicy, Region, SocialChannel, names};
+use crate::contract::RetainMode;
 
 /// What every plan is told by the operator's own configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,9 +239,9 @@ pub struct Reason {
 pub enum RegionPlan<W> {
     /// This runs there, and nothing else of ours.
     Run(Box<W>),
-    /// As `Run`, but nothing starts by itself: a suspended policy's CronJobs are there, suspended, so that it erases
-    /// nothing. Applied like `Run`; status calls it a hold, with this reason.
-    Pause(Box<W>, Reason),
+    /// As `Hold`, but what works by itself is stopped, so that a paused policy erases nothing: its CronJobs are
+    /// suspended and a run under way is ended. Nothing else is written; status calls it a hold, with this reason.
+    Pause(Reason),
     /// What runs there stays as it is; nothing new.
     Keep(Reason),
     /// Touch nothing: it isn't known what is there, or somebody said so.
@@ -256,8 +257,10 @@ impl<W> RegionPlan<W> {
     #[must_use]
     pub fn workloads(&self) -> Option<&W> {
         match self {
-            Self::Run(workloads) | Self::Pause(workloads, _) => Some(workloads),
-            Self::Keep(_) | Self::Hold(_) | Self::Withdraw(_) | Self::Leave(_) => None,
+            Self::Run(workloads) => Some(workloads),
+            Self::Pause(_) | Self::Keep(_) | Self::Hold(_) | Self::Withdraw(_) | Self::Leave(_) => {
+                None
+            }
         }
     }
 
@@ -266,7 +269,7 @@ impl<W> RegionPlan<W> {
     pub fn reason(&self) -> Option<&Reason> {
         match self {
             Self::Run(_) => None,
-            Self::Pause(_, reason)
+            Self::Pause(reason)
             | Self::Keep(reason)
             | Self::Hold(reason)
             | Self::Withdraw(reason)
@@ -342,6 +345,48 @@ pub struct PolicyWorkloads {
     pub run_now: Option<Job>,
     /// What reads the ledger back after a run that left no report (create only; never changed).
     pub read_back: Option<Job>,
+    /// What runs may do by now: one under way that does more is ended.
+    pub permit: Permit,
+}
+
+/// What a policy's runs may do in a region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permit {
+    /// Whether they count or erase.
+    pub mode: RetainMode,
+    /// The hash of what binds the policy there.
+    pub spec_hash: String,
+    /// The hash of the preview that is approved.
+    pub approved: Option<String>,
+}
+
+impl Permit {
+    /// What a run is marked with, so that it can be told later what it was made to do.
+    #[must_use]
+    pub fn marks(&self) -> BTreeMap<String, String> {
+        let approved = self.approved.clone();
+        [
+            (names::ANNOTATION_MODE, Some(self.mode.as_str().to_owned())),
+            (names::ANNOTATION_SPEC_HASH, Some(self.spec_hash.clone())),
+            (names::ANNOTATION_APPROVED, approved),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect()
+    }
+
+    /// Whether a run with these marks may go on. One that only counts may; one that erases may while the policy still
+    /// erases, by the same rules and, if it had an approval, by the same. An approval that it did not have takes nothing
+    /// from it.
+    #[must_use]
+    pub fn allows<'a>(&self, mark: impl Fn(&str) -> Option<&'a str>) -> bool {
+        let erases = mark(names::ANNOTATION_MODE) == Some(RetainMode::Enforce.as_str());
+        let had = mark(names::ANNOTATION_APPROVED);
+        !erases
+            || self.mode == RetainMode::Enforce
+                && mark(names::ANNOTATION_SPEC_HASH) == Some(&self.spec_hash)
+                && had.is_none_or(|had| self.approved.as_deref() == Some(had))
+    }
 }
 
 /// A Secret that is to be copied from the hub: names and hashes only.
@@ -357,4 +402,45 @@ pub struct SecretCopy {
     pub keys: BTreeMap<String, String>,
     /// The copy's labels.
     pub labels: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permit(mode: RetainMode, hash: &str, approved: Option<&str>) -> Permit {
+        Permit {
+            mode,
+            spec_hash: hash.to_owned(),
+            approved: approved.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_run_goes_on_while_it_may() {
+        use RetainMode::{DryRun, Enforce};
+        let approved = permit(Enforce, "h", Some("p"));
+        for (run, now, goes_on) in [
+            (approved.clone(), approved.clone(), true),
+            (approved.clone(), permit(DryRun, "h", Some("p")), false),
+            (approved.clone(), permit(Enforce, "h", None), false),
+            (approved.clone(), permit(Enforce, "h", Some("q")), false),
+            (approved.clone(), permit(Enforce, "other", Some("p")), false),
+            (permit(Enforce, "h", None), approved.clone(), true),
+            // What only counts does no harm by any rules.
+            (
+                permit(DryRun, "h", None),
+                permit(Enforce, "other", Some("p")),
+                true,
+            ),
+        ] {
+            let marks = run.marks();
+            let mark = |key: &str| marks.get(key).map(String::as_str);
+            assert_eq!(now.allows(mark), goes_on, "{run:?} under {now:?}");
+        }
+        assert!(
+            permit(DryRun, "h", None).allows(|_| None),
+            "it says nothing"
+        );
+    }
 }

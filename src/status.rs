@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::api::InventoryEntry;
-use crate::contract::{FeedReport, Report, RetainReport};
+use crate::contract::{FeedReport, Report, RetainMode, RetainReport};
 
 /// A new status, and what the driver does with it.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +114,8 @@ pub struct RunObserved<B> {
     /// Names of all its Jobs that are there, whatever their state: the run that an annotation asked for was made once
     /// its Job is among them.
     pub jobs: BTreeSet<String>,
+    /// Of those that say so, whether they count or erase.
+    pub modes: BTreeMap<String, RetainMode>,
 }
 
 impl<B> Default for RunObserved<B> {
@@ -123,6 +125,7 @@ impl<B> Default for RunObserved<B> {
             last: None,
             read_back: None,
             jobs: BTreeSet::new(),
+            modes: BTreeMap::new(),
         }
     }
 }

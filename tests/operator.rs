@@ -33,6 +33,8 @@ mod keeps;
 mod local;
 #[path = "operator/outage.rs"]
 mod outage;
+#[path = "operator/pause.rs"]
+mod pause;
 #[path = "operator/shared.rs"]
 mod shared;
 #[path = "operator/world.rs"]

@@ -26,6 +26,12 @@ pub const LABEL_NAME: &str = "tradewind.dev/name";
 pub const LABEL_FEED: &str = "tradewind.dev/feed";
 /// Hash of the task and secrets in a pod template: pods are rolled when it changes.
 pub const ANNOTATION_CONFIG_HASH: &str = "tradewind.dev/config-hash";
+/// On a retention Job: `DryRun` or `Enforce`, as its task said when it was made.
+pub const ANNOTATION_MODE: &str = "tradewind.dev/mode";
+/// On a retention Job: the hash of what binds the policy in the region, as it was then.
+pub const ANNOTATION_SPEC_HASH: &str = "tradewind.dev/spec-hash";
+/// On a retention Job: the hash of the preview that was approved for the region then; absent without one.
+pub const ANNOTATION_APPROVED: &str = "tradewind.dev/approved";
 /// The task version that wrote an object, for upgrades.
 pub const MANAGED_BY: &str = "tradewind";
 

@@ -2,6 +2,7 @@
 //! does not compile.
 
 use super::child::{Child, ChildKind};
+use super::live::Live;
 use super::secret;
 use super::steps::{Declared, Group};
 use crate::plan::{
@@ -15,6 +16,9 @@ pub trait Workloads {
 
     /// The credentials that are copied from the hub.
     fn copy(&self) -> Option<&SecretCopy>;
+
+    /// Whether a run under way does what it no longer may.
+    fn forbids(&self, run: &Live) -> bool;
 }
 
 impl Workloads for ChannelWorkloads {
@@ -40,6 +44,11 @@ impl Workloads for ChannelWorkloads {
 
     fn copy(&self) -> Option<&SecretCopy> {
         self.credentials.as_ref()
+    }
+
+    // A feed that was changed is written by the next run.
+    fn forbids(&self, _: &Live) -> bool {
+        false
     }
 }
 
@@ -90,6 +99,7 @@ impl Workloads for PolicyWorkloads {
             cron_job,
             run_now,
             read_back,
+            permit: _, // asked of runs under way, not applied
         } = self;
         let shared = Group {
             children: vec![Child::new(ChildKind::ServiceAccount, service_account)?],
@@ -107,5 +117,9 @@ impl Workloads for PolicyWorkloads {
 
     fn copy(&self) -> Option<&SecretCopy> {
         None
+    }
+
+    fn forbids(&self, run: &Live) -> bool {
+        !self.permit.allows(|key| run.annotation(key))
     }
 }

@@ -48,6 +48,13 @@ impl Live {
         self.body.get("metadata")?.get("labels")?.get(key)?.as_str()
     }
 
+    /// An annotation's value.
+    #[must_use]
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        let annotations = self.body.get("metadata")?.get("annotations")?;
+        annotations.get(key)?.as_str()
+    }
+
     /// Whether its labels say that it was made for this resource.
     #[must_use]
     pub fn is_made_for(&self, owner: &Identity) -> bool {

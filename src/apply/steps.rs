@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::child::{Child, ChildKind, ChildRef};
 use super::compare::{self, Drift};
 use super::live::Live;
 use super::secret;
-use crate::api::InventoryEntry;
+use crate::api::{InventoryEntry, names};
 
 /// Objects that make sense only together and in this order: what is read before what reads it. A group stops at its
 /// first trouble, so that no pod starts with a task that could not be written.
@@ -93,6 +95,30 @@ pub(crate) fn drift(child: &Child, live: &Live) -> Drift {
         drift.changed.push("/data".to_owned());
     }
     drift
+}
+
+/// CronJobs that start runs.
+pub(crate) fn starting(ours: &[Live]) -> impl Iterator<Item = &Live> {
+    ours.iter().filter(|live| {
+        let is_suspended = live.body.pointer("/spec/suspend") == Some(&Value::Bool(true));
+        live.id.kind == ChildKind::CronJob && !is_suspended && !live.is_going()
+    })
+}
+
+/// Runs that have not ended. Reading a ledger back is none.
+pub(crate) fn under_way(ours: &[Live]) -> impl Iterator<Item = &Live> {
+    ours.iter().filter(|live| {
+        let conditions = live.body.pointer("/status/conditions");
+        let has_ended = conditions
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .any(|one| {
+                one["status"] == "True" && (one["type"] == "Complete" || one["type"] == "Failed")
+            });
+        let is_run = live.id.kind == ChildKind::Job && !names::is_read_back(&live.id.name);
+        is_run && !has_ended && !live.is_going()
+    })
 }
 
 /// Ours, and no longer declared: in the order in which they are taken away. What another object owns goes with it, and
@@ -184,6 +210,49 @@ mod tests {
             .map(|l| l.id.name.as_str())
             .collect();
         assert_eq!(names, ["j", "c", "s"]);
+    }
+
+    #[test]
+    fn a_pause_stops_what_starts_runs_and_what_runs() {
+        let with = |kind, name: &str, more: serde_json::Value| {
+            let mut live = live(kind, name);
+            for (key, value) in more.as_object().unwrap() {
+                live.body[key] = value.clone();
+            }
+            live
+        };
+        let ended =
+            |kind: &str| json!({"status": {"conditions": [{"type": kind, "status": "True"}]}});
+        let mut going = live(ChildKind::Job, "going");
+        going.body["metadata"]["deletionTimestamp"] = json!("t");
+        let ours = [
+            with(
+                ChildKind::CronJob,
+                "starts",
+                json!({"spec": {"suspend": false}}),
+            ),
+            with(
+                ChildKind::CronJob,
+                "stands",
+                json!({"spec": {"suspend": true}}),
+            ),
+            with(ChildKind::Job, "runs", json!({"status": {"active": 1}})),
+            with(
+                ChildKind::Job,
+                "fails",
+                json!({"status": {"conditions": [{"type": "FailureTarget", "status": "True"}]}}),
+            ),
+            with(ChildKind::Job, "done", ended("Complete")),
+            with(ChildKind::Job, "failed", ended("Failed")),
+            live(ChildKind::Job, "x-read-back"),
+            live(ChildKind::Deployment, "connector"),
+            going,
+        ];
+        let names = |list: Vec<&Live>| -> Vec<String> {
+            list.iter().map(|live| live.id.name.clone()).collect()
+        };
+        assert_eq!(names(starting(&ours).collect()), ["starts"]);
+        assert_eq!(names(under_way(&ours).collect()), ["runs", "fails"]);
     }
 
     #[test]

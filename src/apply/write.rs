@@ -138,6 +138,15 @@ impl Writer<'_> {
         self.strip(&live, &drift.foreign).await
     }
 
+    /// Keeps a CronJob from starting anything, and changes nothing else of it.
+    pub(crate) async fn suspend(&self, live: &Live) -> Result<Live, Fault> {
+        let operations = json!([
+            {"op": "test", "path": "/metadata/uid", "value": live.uid},
+            {"op": "add", "path": "/spec/suspend", "value": true},
+        ]);
+        self.edit(live, operations).await
+    }
+
     async fn strip(&self, live: &Live, pointers: &[String]) -> Result<Live, Fault> {
         let mut operations =
             vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": live.version})];
@@ -146,9 +155,13 @@ impl Writer<'_> {
                 .iter()
                 .map(|path| json!({"op": "remove", "path": path})),
         );
-        let patch = Patch::<()>::Json(
-            serde_json::from_value(Value::from(operations)).map_err(Fault::Serialise)?,
-        );
+        self.edit(live, Value::from(operations)).await
+    }
+
+    /// A JSON patch, whose tests say which object it is for.
+    async fn edit(&self, live: &Live, operations: Value) -> Result<Live, Fault> {
+        let patch =
+            Patch::<()>::Json(serde_json::from_value(operations).map_err(Fault::Serialise)?);
         let params = PatchParams {
             field_manager: Some(names::FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
@@ -156,7 +169,7 @@ impl Writer<'_> {
         self.patch(&live.id, &params, &patch, Verb::Patch)
             .await
             .map_err(|fault| match fault {
-                // The test failed: it has changed since.
+                // A test failed: it has changed since, or is another.
                 Fault::Api(status) if matches!(status.code, 404 | 409 | 422) => Fault::Moved,
                 other => other,
             })
@@ -307,6 +320,7 @@ mod tests {
                 writer.mend(&child, &live, &changed).await.err(),
                 writer.mend(&child, &live, &foreign).await.err(),
                 writer.start(&child).await.err(),
+                writer.suspend(&live).await.err(),
                 writer.delete(&child.id, "u").await.err(),
             ];
             for end in ends {

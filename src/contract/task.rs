@@ -322,6 +322,25 @@ pub enum RetainMode {
     Enforce,
 }
 
+impl RetainMode {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DryRun => "DryRun",
+            Self::Enforce => "Enforce",
+        }
+    }
+
+    /// From how it is written.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::DryRun, Self::Enforce]
+            .into_iter()
+            .find(|mode| mode.as_str() == word)
+    }
+}
+
 /// One rule over one table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

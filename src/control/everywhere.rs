@@ -177,9 +177,8 @@ async fn apply<W: Workloads>(applier: &Applier, task: &Task<'_, W>) -> Option<Ap
         gone: &gone,
     };
     match task.plan {
-        RegionPlan::Run(workloads) | RegionPlan::Pause(workloads, _) => {
-            Some(applier.run(&site, workloads.as_ref()).await)
-        }
+        RegionPlan::Run(workloads) => Some(applier.run(&site, workloads.as_ref()).await),
+        RegionPlan::Pause(_) => Some(applier.pause(&site).await),
         RegionPlan::Withdraw(_) => Some(applier.withdraw(&site).await),
         RegionPlan::Keep(_) | RegionPlan::Hold(_) | RegionPlan::Leave(_) => None,
     }

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use super::report::{self, Body};
 use crate::api::names;
-use crate::contract::Report;
+use crate::contract::{Report, RetainMode};
 use crate::status::{RunEnd, RunObserved};
 
 /// What these Jobs and their pods say. Reading a ledger back is no run.
@@ -25,6 +25,14 @@ pub(super) fn observe<B: Body>(jobs: &[&Job], pods: &[Pod], command: &str) -> Ru
         last: newest(&runs, pods, command),
         read_back: newest(&reading, pods, command),
         jobs: jobs.iter().filter_map(|job| name(job)).collect(),
+        modes: jobs
+            .iter()
+            .filter_map(|job| {
+                let annotations = job.metadata.annotations.as_ref()?;
+                let mode = RetainMode::from_word(annotations.get(names::ANNOTATION_MODE)?)?;
+                Some((name(job)?, mode))
+            })
+            .collect(),
     }
 }
 
@@ -148,6 +156,19 @@ mod tests {
         let last = seen.last.unwrap();
         assert_eq!((last.job.as_str(), last.succeeded), ("new", false));
         assert_eq!(last.report.unwrap().body.unwrap().items, 3);
+    }
+
+    #[test]
+    fn a_run_says_itself_what_it_was_made_to_do() {
+        let mut marked = job("new", &json!({}));
+        let mark = |mode: &str| [(names::ANNOTATION_MODE.to_owned(), mode.to_owned())];
+        marked.metadata.annotations = Some(mark("Enforce").into());
+        let mut odd = job("odd", &json!({}));
+        odd.metadata.annotations = Some(mark("Perhaps").into());
+        let old = job("old", &json!({}));
+        let seen = observe::<FeedReport>(&[&marked, &odd, &old], &[], "feed");
+        let modes: Vec<_> = seen.modes.into_iter().collect();
+        assert_eq!(modes, [("new".to_owned(), RetainMode::Enforce)]);
     }
 
     #[test]

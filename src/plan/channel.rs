@@ -248,7 +248,7 @@ fn decide(
 ) -> Decision<ChannelWorkloads> {
     let region = match placement::ground(place, &facts.regions, own.deleting, now) {
         Ground::Decided(decision) => return decision,
-        Ground::Suspended(_, reason, until) => {
+        Ground::Suspended(reason, until) => {
             return Decision {
                 wake_at: until,
                 ..RegionPlan::Hold(reason).into()

@@ -1,5 +1,7 @@
 //! CronJobs and the Jobs that an annotation asks for.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::batch::v1::{
     CronJob, CronJobSpec, Job, JobSpec, JobTemplateSpec, PodFailurePolicy,
     PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
@@ -40,8 +42,8 @@ pub(super) struct Schedule<'a> {
     pub(super) time_zone: &'a str,
     /// How long all attempts of a run may take together, in seconds.
     pub(super) deadline: i64,
-    /// Whether it starts nothing.
-    pub(super) suspend: bool,
+    /// Annotations of its runs: what each may do, for as long as it is there.
+    pub(super) marks: BTreeMap<String, String>,
 }
 
 impl Schedule<'_> {
@@ -56,10 +58,12 @@ impl Schedule<'_> {
                 starting_deadline_seconds: Some(STARTING_DEADLINE),
                 successful_jobs_history_limit: Some(HISTORY),
                 failed_jobs_history_limit: Some(HISTORY),
-                suspend: Some(self.suspend),
+                // Said, not left out: so a pause that has ended is undone.
+                suspend: Some(false),
                 job_template: JobTemplateSpec {
                     metadata: Some(ObjectMeta {
                         labels: Some(self.role.labels()),
+                        annotations: self.annotations(),
                         ..ObjectMeta::default()
                     }),
                     spec: Some(self.job_spec(template)),
@@ -73,10 +77,12 @@ impl Schedule<'_> {
     pub(super) fn run_now(&self, template: &PodTemplateSpec, requested: &str) -> Job {
         let mut spec = self.job_spec(template);
         spec.ttl_seconds_after_finished = Some(TTL);
+        let name = names::run_job(&self.name, requested);
         Job {
-            metadata: self
-                .role
-                .meta(self.namespace, &names::run_job(&self.name, requested)),
+            metadata: ObjectMeta {
+                annotations: self.annotations(),
+                ..self.role.meta(self.namespace, &name)
+            },
             spec: Some(spec),
             ..Job::default()
         }
@@ -99,6 +105,10 @@ impl Schedule<'_> {
             spec: Some(spec),
             ..Job::default()
         }
+    }
+
+    fn annotations(&self) -> Option<BTreeMap<String, String>> {
+        Some(self.marks.clone()).filter(|marks| !marks.is_empty())
     }
 
     fn job_spec(&self, template: &PodTemplateSpec) -> JobSpec {
@@ -165,7 +175,7 @@ mod tests {
             cron: "0 2 * * *",
             time_zone: "UTC",
             deadline: 4000,
-            suspend: false,
+            marks: BTreeMap::from([("mode".to_owned(), "Enforce".to_owned())]),
         };
         let template: PodTemplateSpec = serde_json::from_value(serde_json::json!({
             "spec": {"containers": [{"name": CONTAINER, "args": ["retain", "--task", "/t"]}]}
@@ -178,6 +188,8 @@ mod tests {
         let run = schedule.run_now(&template, "x");
         assert_eq!(args(&run), "retain --task /t");
         let cron = schedule.cron_job(&template).spec.unwrap().job_template;
+        let marked = cron.metadata.as_ref().unwrap().annotations.clone();
+        assert!(marked.is_some() && marked == run.metadata.annotations);
         let spec = JobSpec {
             ttl_seconds_after_finished: None,
             ..run.spec.unwrap()
@@ -185,6 +197,7 @@ mod tests {
         assert_eq!(Some(spec), cron.spec, "but for how long it stays");
         let read_back = schedule.read_back(&template, "lost");
         assert_eq!(args(&read_back), "retain --task /t --report");
+        assert_eq!(read_back.metadata.annotations, None, "it erases nothing");
         let spec = read_back.spec.unwrap();
         assert_eq!(spec.ttl_seconds_after_finished, Some(86_400));
         assert_eq!(spec.active_deadline_seconds, Some(900));

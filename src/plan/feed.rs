@@ -60,7 +60,7 @@ pub(super) fn workloads(
         cron: &spec.schedule,
         time_zone: &site.place.spec.locale.time_zone,
         deadline: DEADLINE,
-        suspend: false,
+        marks: std::collections::BTreeMap::new(),
     };
     Some(FeedWorkloads {
         config_map: meta::config_map(&role, site.namespace, &name, task),

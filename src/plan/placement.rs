@@ -165,7 +165,7 @@ pub(super) enum Ground<'a, W> {
     /// It is decided.
     Decided(Decision<W>),
     /// The Region is suspended: a channel is held, a policy paused.
-    Suspended(&'a RegionFacts, Reason, Option<Timestamp>),
+    Suspended(Reason, Option<Timestamp>),
     /// The resource decides.
     Open(&'a RegionFacts),
 }
@@ -230,7 +230,7 @@ pub(super) fn ground<'a, W>(
         ));
     }
     if let Some(pause) = suspension::in_force(facts.region.spec.suspend.as_ref(), now) {
-        return suspended(place, facts, deleting.is_some(), &pause);
+        return suspended(place, deleting.is_some(), &pause);
     }
     if deleting.is_some() {
         return Ground::decided(RegionPlan::Withdraw(
@@ -240,17 +240,12 @@ pub(super) fn ground<'a, W>(
     Ground::Open(facts)
 }
 
-fn suspended<'a, W>(
-    place: &Place<'_>,
-    facts: &'a RegionFacts,
-    deleting: bool,
-    pause: &Suspension,
-) -> Ground<'a, W> {
+fn suspended<'a, W>(place: &Place<'_>, deleting: bool, pause: &Suspension) -> Ground<'a, W> {
     let reason = Word::RegionSuspended.because(format!("Region {} is {}", place.name, pause.told));
     if deleting {
         return Ground::decided(RegionPlan::Hold(reason));
     }
-    Ground::Suspended(facts, reason, pause.until)
+    Ground::Suspended(reason, pause.until)
 }
 
 /// The reason of a place without a Region.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::api::condition::ConditionType;
 use crate::api::{ApprovalSpec, DeletionPolicy, PolicyRegionStatus, names};
-use crate::contract::{Approval, Preview, RetainMode};
+use crate::contract::{Approval, Preview};
 pub(super) use rules::refused;
 
 /// What the policy itself says, whatever the region.
@@ -220,47 +220,34 @@ fn decide(
     approved: Option<&(&ApprovalSpec, &Preview)>,
     now: Timestamp,
 ) -> Decision<PolicyWorkloads> {
-    let (region, pause, until) = match placement::ground(place, &facts.regions, own.deleting, now) {
+    let region = match placement::ground(place, &facts.regions, own.deleting, now) {
         Ground::Decided(decision) => return decision,
-        Ground::Suspended(region, reason, until) => (region, Some(reason), until),
-        Ground::Open(region) => {
-            let pause = own.pause.as_ref();
-            (
-                region,
-                pause.map(|pause| pause.reason(Word::Suspended)),
-                None,
-            )
+        Ground::Suspended(reason, until) => {
+            return Decision {
+                wake_at: until,
+                ..RegionPlan::Pause(reason).into()
+            };
         }
+        Ground::Open(region) => region,
     };
-    let region = (place.name, region);
-    let built = build(facts, own, (region, bound), approved, pause.is_some());
-    let mut missing = None;
-    let plan = match (built, pause) {
-        (Ok(Some(workloads)), Some(pause)) => RegionPlan::Pause(workloads, pause),
-        // A pause that cannot be put into effect must not look like one.
-        (Err(stop), Some(pause)) => RegionPlan::Keep(Reason {
-            word: stop.reason.word,
-            message: format!(
-                "{}; until then the pause has no effect on what runs here ({})",
-                stop.reason.message, pause.message
-            ),
-        }),
-        (_, None) if !place.chosen && own.problems.is_empty() => RegionPlan::Withdraw(
-            Word::Deselected.because("spec.selector no longer chooses this region"),
-        ),
-        (Ok(Some(workloads)), None) => RegionPlan::Run(workloads),
-        (Ok(None), _) => RegionPlan::Withdraw(Word::OnlyKeeps.because(
+    // Whatever the spec says by now, sound or not: a pause that waits for something is none.
+    if let Some(pause) = &own.pause {
+        return RegionPlan::Pause(pause.reason(Word::Suspended)).into();
+    }
+    if !place.chosen && own.problems.is_empty() {
+        let reason = Word::Deselected.because("spec.selector no longer chooses this region");
+        return RegionPlan::Withdraw(reason).into();
+    }
+    match build(facts, own, ((place.name, region), bound), approved) {
+        Ok(Some(workloads)) => RegionPlan::Run(workloads).into(),
+        Ok(None) => RegionPlan::Withdraw(Word::OnlyKeeps.because(
             "the policy erases nothing itself; its keeps bind every policy that erases from their tables here",
-        )),
-        (Err(stop), None) => {
-            missing = stop.missing.then(|| stop.reason.clone());
-            RegionPlan::Keep(stop.reason)
-        }
-    };
-    Decision {
-        plan,
-        missing,
-        wake_at: until,
+        ))
+        .into(),
+        Err(stop) => Decision {
+            missing: stop.missing.then(|| stop.reason.clone()),
+            ..RegionPlan::Keep(stop.reason).into()
+        },
     }
 }
 
@@ -277,7 +264,6 @@ fn build(
     own: &Own,
     ((name, region), bound): ((&str, &RegionFacts), &Bound<'_>),
     approved: Option<&(&ApprovalSpec, &Preview)>,
-    suspend: bool,
 ) -> Result<Option<Box<PolicyWorkloads>>, Stop> {
     let missing = |reason| Stop {
         reason,
@@ -322,7 +308,6 @@ fn build(
         }),
         run_at: run_at(facts, name),
         lost: lost(facts, name),
-        suspend,
     }))))
 }
 
@@ -342,7 +327,7 @@ fn clocks(facts: &PolicyFacts, place: &Place<'_>, now: Timestamp) -> Vec<Finding
         .collect()
 }
 
-/// The value of the run-at annotation, unless its Job was made here before.
+/// The value of the run-at annotation, unless its Job was made here before, or elsewhere before the region joined.
 fn run_at<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a str> {
     let requested = facts.policy.annotations().get(names::ANNOTATION_RUN_AT)?;
     let handled = old_entry(facts, region).and_then(|entry| entry.last_handled_run_at.as_ref());
@@ -352,6 +337,5 @@ fn run_at<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a str> {
 /// The Job of the last run, when nobody has read what it did. What only counted left nothing to read back.
 fn lost<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a str> {
     let run = old_entry(facts, region)?.last_run.as_ref()?;
-    let has_ledger = facts.policy.spec.mode() == RetainMode::Enforce;
-    (run.is_report_lost() && has_ledger).then_some(run.job.as_str())
+    run.is_report_lost().then_some(run.job.as_str())
 }

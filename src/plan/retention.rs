@@ -10,7 +10,7 @@ use super::calculus::Ruling;
 use super::cron::Schedule;
 use super::meta::{self, Identity, Role};
 use super::pod::{Agent, Mount, Size};
-use super::{PolicyFacts, PolicyWorkloads};
+use super::{Permit, PolicyFacts, PolicyWorkloads};
 use crate::api::{DataPolicy, DataPolicySpec, DataStore, ErasedColumn, RegionSpec, names};
 use crate::contract::{Approval, ColumnChange, Retain, RetentionKeep, RetentionRule};
 
@@ -49,7 +49,6 @@ pub(super) struct Ground<'a> {
     pub(super) run_at: Option<&'a str>,
     /// The Job of a run that left no report.
     pub(super) lost: Option<&'a str>,
-    pub(super) suspend: bool,
 }
 
 /// The policy's objects.
@@ -80,6 +79,11 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         grace: GRACE,
     };
     let template = agent.template(&ground.facts.settings, ground.spec);
+    let permit = Permit {
+        mode: policy.spec.mode(),
+        spec_hash: ground.hash.to_owned(),
+        approved: ground.approval.as_ref().map(|it| it.hash.clone()),
+    };
     let schedule = Schedule {
         role: role.clone(),
         namespace,
@@ -87,7 +91,7 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         cron: &policy.spec.retention.schedule,
         time_zone: &ground.spec.locale.time_zone,
         deadline: ground.window.as_secs().saturating_add(MARGIN),
-        suspend: ground.suspend,
+        marks: permit.marks(),
     };
     PolicyWorkloads {
         service_account: meta::service_account(&role, namespace, &name),
@@ -95,12 +99,9 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         cron_job: schedule.cron_job(&template),
         run_now: ground
             .run_at
-            .filter(|_| !ground.suspend)
             .map(|requested| schedule.run_now(&template, requested)),
-        read_back: ground
-            .lost
-            .filter(|_| !ground.suspend)
-            .map(|lost| schedule.read_back(&template, lost)),
+        read_back: ground.lost.map(|lost| schedule.read_back(&template, lost)),
+        permit,
     }
 }
 

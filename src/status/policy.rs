@@ -18,7 +18,7 @@ use crate::api::{
 };
 use crate::contract::{Preview, RetainMode};
 use crate::plan::reason::Word as PlanWord;
-use crate::plan::{Plan, PolicyWorkloads, Reason, Verdict};
+use crate::plan::{Plan, PolicyWorkloads, Reason, RegionPlan, Verdict};
 
 /// How soon to plan again with what a status says: by then it has come back to us.
 const SETTLE: SignedDuration = SignedDuration::from_secs(1);
@@ -147,7 +147,7 @@ fn region<'a>(
         next_run: match standing.state {
             RegionState::Run => next.at.map(|at| at.to_string()),
             // What is there goes on as it was told, but for a pause and a withdrawal.
-            RegionState::Hold if workloads.is_some() => None,
+            RegionState::Hold if matches!(decision, RegionPlan::Pause(_)) => None,
             RegionState::Keep | RegionState::Hold => upcoming(told, now),
             RegionState::Withdraw => None,
         },
@@ -160,7 +160,7 @@ fn region<'a>(
             .or_else(|| old.and_then(|entry| entry.last_handled_run_at.clone())),
         inventory: standing.inventory.clone(),
     };
-    let ask = ask_the_ledger(&entry, workloads, policy.spec.mode(), now);
+    let ask = ask_the_ledger(&entry, workloads, now);
     Some(Region {
         wake_at: vec![next.wake_at, standing.sight.wake_at(), ask],
         ready: Said::of(name, truth, why),
@@ -174,7 +174,6 @@ fn region<'a>(
 fn ask_the_ledger(
     entry: &PolicyRegionStatus,
     workloads: Option<&PolicyWorkloads>,
-    mode: RetainMode,
     now: Timestamp,
 ) -> Option<Timestamp> {
     let is_lost = entry
@@ -182,12 +181,10 @@ fn ask_the_ledger(
         .as_ref()
         .is_some_and(RunStatus::is_report_lost);
     // A pause reads nothing back.
-    let is_open = workloads.is_some_and(|workloads| {
-        let schedule = workloads.cron_job.spec.as_ref();
-        workloads.read_back.is_none() && schedule.is_some_and(|it| it.suspend != Some(true))
-    });
-    let is_wanted = is_lost && is_open && mode == RetainMode::Enforce;
-    is_wanted.then(|| now.checked_add(SETTLE).ok()).flatten()
+    let is_open = workloads.is_some_and(|workloads| workloads.read_back.is_none());
+    (is_lost && is_open)
+        .then(|| now.checked_add(SETTLE).ok())
+        .flatten()
 }
 
 /// Whether what should run there works. A run that is still to come holds nothing back; one that failed, or that

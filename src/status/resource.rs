@@ -191,7 +191,7 @@ fn state<W>(decision: &RegionPlan<W>) -> RegionState {
     match decision {
         RegionPlan::Run(_) => RegionState::Run,
         RegionPlan::Keep(_) => RegionState::Keep,
-        RegionPlan::Pause(..) | RegionPlan::Hold(_) | RegionPlan::Leave(_) => RegionState::Hold,
+        RegionPlan::Pause(_) | RegionPlan::Hold(_) | RegionPlan::Leave(_) => RegionState::Hold,
         RegionPlan::Withdraw(_) => RegionState::Withdraw,
     }
 }

@@ -33,6 +33,7 @@ pub(super) struct Scope<'a> {
     pub(super) region: &'a str,
     /// Of the present spec.
     pub(super) spec_hash: &'a str,
+    /// The present one: of a run that says nothing itself.
     pub(super) mode: RetainMode,
     /// The CronJob's name.
     pub(super) schedule: &'a str,
@@ -62,21 +63,22 @@ pub(super) fn runs(
         .filter(|end| known.is_none_or(|at| at <= end.at))
     {
         runs.newest = runs.newest.max(Some(end.at));
-        runs.ended = Some(ended(end, before, scope.mode));
+        runs.ended = Some(ended(end, before, own_mode(&end.job, run, before, scope)));
         runs.believe(end.report.as_ref(), scope);
     }
     let is_gone = run.running.is_none();
     if let Some(lost) = before.filter(|run| is_gone && run.phase == RunPhase::Running) {
         let seen = runs.ended.as_ref().and_then(moment);
         if seen.is_none_or(|at| moment(lost).is_some_and(|started| at < started)) {
-            runs.ended = Some(vanished(lost, scope.mode));
+            runs.ended = Some(vanished(lost, lost.mode.unwrap_or(scope.mode)));
         }
     }
     runs.read_back(run, scope);
     if let Some((job, started)) = &run.running {
         runs.newest = runs.newest.max(Some(*started));
         let shown = runs.ended.as_ref().or(runs.last.as_ref());
-        runs.last = Some(under_way(job, *started, shown));
+        let mode = run.modes.get(job).copied();
+        runs.last = Some(under_way((job, mode), *started, shown));
     } else {
         runs.last = runs.ended.clone();
     }
@@ -113,11 +115,31 @@ impl Runs {
     }
 }
 
-fn under_way(job: &str, started: Timestamp, shown: Option<&RunStatus>) -> RunStatus {
+/// What a run was made to do: whether its report is missed is its own affair, whatever the policy says by now.
+fn own_mode(
+    job: &str,
+    run: &RunObserved<RetainReport>,
+    before: Option<&RunStatus>,
+    scope: Scope<'_>,
+) -> RetainMode {
+    let told = before.filter(|run| run.job == job);
+    let told = told.and_then(|run| {
+        let erased = run.is_report_lost().then_some(RetainMode::Enforce);
+        run.mode.or(erased)
+    });
+    let marked = run.modes.get(job).copied();
+    marked.or(told).unwrap_or(scope.mode)
+}
+
+fn under_way(
+    (job, mode): (&str, Option<RetainMode>),
+    started: Timestamp,
+    shown: Option<&RunStatus>,
+) -> RunStatus {
     RunStatus {
         job: job.to_owned(),
         phase: RunPhase::Running,
-        mode: None,
+        mode,
         reason: None,
         message: None,
         started_at: Some(started.to_string()),

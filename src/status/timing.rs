@@ -27,12 +27,9 @@ pub(super) struct Next {
 }
 
 impl Firing {
-    /// Of a planned CronJob; absent when it is suspended or cannot be read.
+    /// Of a planned CronJob; absent when it cannot be read.
     pub(super) fn of(cron_job: &CronJob) -> Option<Self> {
         let spec = cron_job.spec.as_ref()?;
-        if spec.suspend == Some(true) {
-            return None;
-        }
         Some(Self {
             schedule: Schedule::parse(&spec.schedule).ok()?,
             zone: TimeZone::get(spec.time_zone.as_deref()?).ok()?,

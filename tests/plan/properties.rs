@@ -271,14 +271,20 @@ proptest! {
     fn a_pause_erases_nothing_and_runs_nothing_now(facts in chance::policy_facts()) {
         let plan = plan::policy(&facts, now());
         for (name, decided) in &plan.regions {
-            let Some(workloads) = decided.workloads() else { continue };
-            let region = &facts.regions[name];
+            let Some(region) = facts.regions.get(name) else { continue };
             let paused = is_paused(facts.policy.spec.suspend.as_ref())
                 || is_paused(region.region.spec.suspend.as_ref());
-            let suspended = workloads.cron_job.spec.as_ref().unwrap().suspend == Some(true);
-            prop_assert_eq!(paused, suspended, "{}", name);
-            prop_assert!(!(paused && workloads.run_now.is_some()), "{name} runs now");
-            prop_assert!(!is_silent(region) && region.region.metadata.deletion_timestamp.is_none());
+            let stops = matches!(decided, RegionPlan::Pause(_));
+            prop_assert!(paused || !stops, "{name} is paused by nobody");
+            if let Some(workloads) = decided.workloads() {
+                prop_assert!(!paused, "{name} runs");
+                prop_assert!(workloads.cron_job.spec.as_ref().unwrap().suspend == Some(false));
+                prop_assert!(!is_silent(region) && region.region.metadata.deletion_timestamp.is_none());
+            }
+            let takes = matches!(decided, RegionPlan::Withdraw(_));
+            let going = facts.policy.metadata.deletion_timestamp.is_some()
+                || region.region.metadata.deletion_timestamp.is_some();
+            prop_assert!(!takes || !paused || going, "{name}: a pause takes nothing away");
         }
     }
 

@@ -133,11 +133,7 @@ fn told<W>(world: &World, plan: &Plan<W>, objects: fn(&W) -> Vec<Value>) -> Valu
         .map(|(name, decided)| {
             let mut told = match decided {
                 RegionPlan::Run(workloads) => json!({"is": "Run", "objects": show(workloads)}),
-                RegionPlan::Pause(workloads, why) => {
-                    let mut told = because("Pause", why);
-                    told["objects"] = show(workloads);
-                    told
-                }
+                RegionPlan::Pause(why) => because("Pause", why),
                 RegionPlan::Keep(why) => because("Keep", why),
                 RegionPlan::Hold(why) => because("Hold", why),
                 RegionPlan::Withdraw(why) => because("Withdraw", why),
@@ -238,6 +234,7 @@ fn policy_objects(workloads: &PolicyWorkloads) -> Vec<Value> {
         cron_job,
         run_now,
         read_back,
+        permit: _, // in the marks of the runs
     } = workloads;
     let mut out = vec![
         object(service_account),
@@ -339,7 +336,7 @@ fn policy_children(look: &Look, _: Option<&PolicyWorkloads>) -> PolicyObserved {
     }
 }
 
-/// `{running: [job, at], last: {job, started, at, succeeded, report}, readBack: {...}, jobs: [...]}`.
+/// `{running: [job, at], last: {job, started, at, succeeded, report}, readBack: {...}, jobs: [...], modes: {job: mode}}`.
 fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B> {
     let at = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -366,5 +363,8 @@ fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B
             .flatten()
             .map(text)
             .collect(),
+        modes: value.get("modes").map_or_else(BTreeMap::new, |modes| {
+            serde_json::from_value(modes.clone()).unwrap()
+        }),
     }
 }
