@@ -197,9 +197,14 @@ pub struct DataPolicyStatus {
     /// Data sets of the matched regions' stores that no rule of this policy erases from: one with a `keep` alone does not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uncovered: Vec<Uncovered>,
-    /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on.
+    /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on; of one with more than 128
+    /// characters its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+    /// The value of the annotation `tradewind.dev/run-at` that was last acted on in any region: one that joins later is
+    /// not asked for that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_run_at: Option<String>,
 }
 
 /// Sums over rules or regions, in rows.
@@ -259,7 +264,8 @@ pub struct PolicyRegionStatus {
     /// The preview that was approved, kept while the approval stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Preview>,
-    /// The value of the annotation `tradewind.dev/run-at` whose Job was last made here.
+    /// The value of the annotation `tradewind.dev/run-at` whose Job was last made here, or that had been acted on before the
+    /// region joined; of one with more than 128 characters its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_run_at: Option<String>,
     /// Every object that was made here, or is being made, and was not yet seen gone.
@@ -277,6 +283,7 @@ pub struct RunStatus {
     pub phase: RunPhase,
     /// Whether it counted or erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RetainMode")]
     pub mode: Option<RetainMode>,
     /// The agent's reason: `Done`, `AwaitingApproval`, `GrantsMissing`; `ReportLost` until its ledger is read back.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -38,8 +38,20 @@ pub const MANAGED_BY: &str = "tradewind";
 /// A new value asks for a reconcile now; acknowledged in `status.lastHandledReconcileAt`.
 pub const ANNOTATION_RECONCILE_AT: &str = "tradewind.dev/reconcile-at";
 /// A new value asks for one run of every feed, or of the retention, in every region now;
-/// acknowledged per region in `status.regions[].lastHandledRunAt`.
+/// acknowledged per region in `status.regions[].lastHandledRunAt`. A region that joins later is not asked.
 pub const ANNOTATION_RUN_AT: &str = "tradewind.dev/run-at";
+
+/// Annotations may have 256 KiB, and status repeats them: a longer value than this is acknowledged by its hash.
+const ACKNOWLEDGED: usize = 128;
+
+/// How status acknowledges an annotation's value: as it is, or `sha256-<hex>` of one with more than 128 bytes.
+#[must_use]
+pub fn acknowledged(value: &str) -> String {
+    if value.len() <= ACKNOWLEDGED {
+        return value.to_owned();
+    }
+    format!("sha256-{}", hex::encode(Sha256::digest(value)))
+}
 
 /// The first `digits` hexadecimal digits of a SHA-256 over the parts, joined by a byte that no name contains.
 #[must_use]
@@ -151,6 +163,15 @@ mod tests {
         assert!(read_back.len() <= 63 && is_read_back(&read_back));
         assert!(!is_read_back(&run_job(&one, "x")));
         assert_ne!(read_back, read_back_job(&one, "y"));
+    }
+
+    #[test]
+    fn a_long_value_is_acknowledged_by_its_hash() {
+        let fits = "2".repeat(128);
+        assert_eq!(acknowledged(&fits), fits);
+        let (one, two) = ("x".repeat(129), "x".repeat(262_000));
+        assert_ne!(acknowledged(&one), acknowledged(&two));
+        assert_eq!(acknowledged(&two).len(), 71);
     }
 
     #[test]

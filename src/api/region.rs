@@ -343,7 +343,8 @@ pub struct RegionStatus {
     /// Policies that run there.
     #[serde(default)]
     pub policies: i32,
-    /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on.
+    /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on; of one with more than 128
+    /// characters its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
 }

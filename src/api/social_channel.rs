@@ -368,9 +368,14 @@ pub struct SocialChannelStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub regions: Vec<ChannelRegionStatus>,
-    /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on.
+    /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on; of one with more than 128
+    /// characters its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+    /// The value of the annotation `tradewind.dev/run-at` that was last acted on in any region: one that joins later is
+    /// not asked for that run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_run_at: Option<String>,
 }
 
 /// The channel in one region.
@@ -405,7 +410,8 @@ pub struct ChannelRegionStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub feeds: Vec<FeedStatus>,
-    /// The value of the annotation `tradewind.dev/run-at` whose Jobs were last made here.
+    /// The value of the annotation `tradewind.dev/run-at` whose Jobs were last made here, or that had been acted on before the
+    /// region joined; of one with more than 128 characters its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_run_at: Option<String>,
     /// Every object that was made here, or is being made, and was not yet seen gone.

@@ -380,14 +380,15 @@ fn workloads(
     }
 }
 
-/// The value of the run-at annotation, unless its Jobs were made here before.
+/// The value of the run-at annotation, unless its Jobs were made here before, or elsewhere before the region joined.
 fn run_at<'a>(channel: &'a SocialChannel, region: &str) -> Option<&'a str> {
     let requested = channel.annotations().get(names::ANNOTATION_RUN_AT)?;
-    let handled = channel
-        .status
-        .iter()
-        .flat_map(|status| &status.regions)
-        .find(|entry| entry.name == region)
-        .and_then(|entry| entry.last_handled_run_at.as_ref());
-    (handled != Some(requested)).then_some(requested.as_str())
+    let before = channel.status.as_ref();
+    let mut entries = before.iter().flat_map(|status| &status.regions);
+    let handled = match entries.find(|entry| entry.name == region) {
+        Some(entry) => entry.last_handled_run_at.as_ref(),
+        None => before.and_then(|status| status.last_handled_run_at.as_ref()),
+    };
+    let is_handled = handled.is_some_and(|it| *it == names::acknowledged(requested));
+    (!is_handled).then_some(requested.as_str())
 }

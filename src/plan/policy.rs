@@ -330,11 +330,17 @@ fn clocks(facts: &PolicyFacts, place: &Place<'_>, now: Timestamp) -> Vec<Finding
 /// The value of the run-at annotation, unless its Job was made here before, or elsewhere before the region joined.
 fn run_at<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a str> {
     let requested = facts.policy.annotations().get(names::ANNOTATION_RUN_AT)?;
-    let handled = old_entry(facts, region).and_then(|entry| entry.last_handled_run_at.as_ref());
-    (handled != Some(requested)).then_some(requested.as_str())
+    let before = facts.policy.status.as_ref();
+    let handled = match old_entry(facts, region) {
+        Some(entry) => entry.last_handled_run_at.as_ref(),
+        None => before.and_then(|status| status.last_handled_run_at.as_ref()),
+    };
+    let is_handled = handled.is_some_and(|it| *it == names::acknowledged(requested));
+    (!is_handled).then_some(requested.as_str())
 }
 
-/// The Job of the last run, when nobody has read what it did. What only counted left nothing to read back.
+/// The Job of the last run, when nobody has read what it did. It erased, whatever the policy's mode is by now: of one that
+/// only counted no report is missed.
 fn lost<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a str> {
     let run = old_entry(facts, region)?.last_run.as_ref()?;
     run.is_report_lost().then_some(run.job.as_str())

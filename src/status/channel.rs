@@ -75,6 +75,10 @@ pub fn channel(
         .filter_map(|(entry, shown)| shown.then_some(entry))
         .collect();
     let generation = channel.metadata.generation.unwrap_or_default();
+    let handled = entries
+        .iter()
+        .map(|entry| entry.last_handled_run_at.as_deref());
+    let asked = resource::handled_run(&channel.metadata, handled, old.last_handled_run_at.as_ref());
     Written {
         status: SocialChannelStatus {
             observed_generation: generation,
@@ -83,6 +87,7 @@ pub fn channel(
             last_feed: last_feed(&entries, old.last_feed.as_deref()),
             regions: entries,
             last_handled_reconcile_at: resource::handled_reconcile(&channel.metadata),
+            last_handled_run_at: asked,
         },
         wake_at,
         finished: resource::is_finished(plan, &standings),
@@ -153,8 +158,11 @@ fn region<'a>(
             Some(children) => children.connector.map(of_pods),
             None => before.and_then(|entry| entry.connector.clone()),
         },
-        last_handled_run_at: handled_run(workloads, known, channel)
-            .or_else(|| old.and_then(|entry| entry.last_handled_run_at.clone())),
+        last_handled_run_at: handled_run(workloads, known, channel).or_else(|| match old {
+            Some(entry) => entry.last_handled_run_at.clone(),
+            // What was asked before it joined is not asked of it.
+            None => channel.status.as_ref()?.last_handled_run_at.clone(),
+        }),
         feeds: feeds.entries,
         inventory: standing.inventory.clone(),
     };

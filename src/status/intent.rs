@@ -21,16 +21,16 @@ pub trait Announce: Clone + Default {
 /// A region's entry in a status, as far as an intent concerns it.
 trait Entry {
     /// What says nothing yet but that something is being made.
-    fn begun(region: &str) -> Self;
+    fn begun(region: &str, asked_before: Option<&String>) -> Self;
     fn name(&self) -> &str;
     fn inventory(&mut self) -> &mut Vec<InventoryEntry>;
 }
 
-fn enter<E: Entry>(entries: &mut Vec<E>, intent: &Intent) {
+fn enter<E: Entry>(entries: &mut Vec<E>, intent: &Intent, asked_before: Option<&String>) {
     for (region, inventory) in intent {
         let at = entries.iter().position(|entry| entry.name() == region);
         let at = at.unwrap_or_else(|| {
-            entries.push(E::begun(region));
+            entries.push(E::begun(region, asked_before));
             entries.len() - 1
         });
         entries[at].inventory().clone_from(inventory);
@@ -43,13 +43,13 @@ macro_rules! announce {
         $(impl Announce for $status {
             fn announcing(&self, intent: &Intent) -> Self {
                 let mut status = self.clone();
-                enter(&mut status.regions, intent);
+                enter(&mut status.regions, intent, self.last_handled_run_at.as_ref());
                 status
             }
         }
 
         impl Entry for $entry {
-            fn begun(region: &str) -> Self {
+            fn begun(region: &str, asked_before: Option<&String>) -> Self {
                 Self {
                     name: region.to_owned(),
                     state: RegionState::Run,
@@ -57,7 +57,7 @@ macro_rules! announce {
                     message: MESSAGE.to_owned(),
                     ready: None,
                     unreachable_since: None,
-                    last_handled_run_at: None,
+                    last_handled_run_at: asked_before.cloned(),
                     inventory: Vec::new(),
                     $($absent: $nothing,)*
                 }
@@ -123,6 +123,16 @@ mod tests {
             .map(|r| (r.name.as_str(), r.reason.as_str(), r.inventory.len()))
             .collect();
         assert_eq!(told, [("a", "Progressing", 1), ("b", "Uncovered", 1)]);
+    }
+
+    #[test]
+    fn who_joins_later_is_not_asked_for_what_was_asked_before() {
+        let mut old = DataPolicyStatus::default().announcing(&intent(&["a"]));
+        assert_eq!(old.regions[0].last_handled_run_at, None, "it is asked");
+        old.last_handled_run_at = Some("1".into());
+        let new = old.announcing(&intent(&["a", "b"]));
+        let told: Vec<_> = new.regions.iter().map(|r| &r.last_handled_run_at).collect();
+        assert_eq!(told, [&None, &Some("1".into())]);
     }
 
     #[test]

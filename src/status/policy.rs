@@ -81,6 +81,10 @@ pub fn policy(
         .iter()
         .filter_map(|entry| entry.next_run.as_ref()?.parse::<Timestamp>().ok());
     let generation = policy.metadata.generation.unwrap_or_default();
+    let handled = entries
+        .iter()
+        .map(|entry| entry.last_handled_run_at.as_deref());
+    let asked = resource::handled_run(&policy.metadata, handled, old.last_handled_run_at.as_ref());
     Written {
         status: DataPolicyStatus {
             observed_generation: generation,
@@ -94,6 +98,7 @@ pub fn policy(
             regions: entries,
             uncovered: plan.uncovered.clone(),
             last_handled_reconcile_at: resource::handled_reconcile(&policy.metadata),
+            last_handled_run_at: asked,
         },
         wake_at,
         finished: resource::is_finished(plan, &standings),
@@ -156,8 +161,11 @@ fn region<'a>(
         preview_hash: runs.preview.as_ref().map(Preview::hash),
         preview: runs.preview,
         approved: standing.note.approved.clone(),
-        last_handled_run_at: handled_run(workloads, known, policy)
-            .or_else(|| old.and_then(|entry| entry.last_handled_run_at.clone())),
+        last_handled_run_at: handled_run(workloads, known, policy).or_else(|| match old {
+            Some(entry) => entry.last_handled_run_at.clone(),
+            // What was asked before it joined is not asked of it.
+            None => policy.status.as_ref()?.last_handled_run_at.clone(),
+        }),
         inventory: standing.inventory.clone(),
     };
     let ask = ask_the_ledger(&entry, workloads, now);
@@ -203,9 +211,6 @@ fn handled_run(
     policy: &DataPolicy,
 ) -> Option<String> {
     let (workloads, known) = (workloads?, known?);
-    if workloads.cron_job.spec.as_ref()?.suspend == Some(true) {
-        return None;
-    }
     let job = workloads.run_now.as_ref();
     let is_made = job
         .and_then(|job| job.metadata.name.as_ref())

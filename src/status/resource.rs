@@ -406,7 +406,19 @@ pub(super) fn ready_field(truth: Truth) -> Option<bool> {
 
 /// The value of an annotation.
 pub(super) fn annotation(metadata: &ObjectMeta, key: &str) -> Option<String> {
-    metadata.annotations.as_ref()?.get(key).cloned()
+    let value = metadata.annotations.as_ref()?.get(key)?;
+    Some(names::acknowledged(value))
+}
+
+/// The run that was asked for last and is acted on, in any region; before that the one that was before.
+pub(super) fn handled_run<'a>(
+    metadata: &ObjectMeta,
+    mut in_regions: impl Iterator<Item = Option<&'a str>>,
+    before: Option<&String>,
+) -> Option<String> {
+    annotation(metadata, names::ANNOTATION_RUN_AT)
+        .filter(|asked| in_regions.any(|handled| handled == Some(asked)))
+        .or_else(|| before.cloned())
 }
 
 /// The reconcile that was asked for last, now acted on.
