@@ -89,7 +89,10 @@ impl Reader {
     }
 
     async fn credentials(&self, channel: &SocialChannel) -> SecretFact {
-        let credentials = &channel.spec.credentials_ref;
+        // Without a connector nobody reads them; the schema has a connector name them.
+        let Some(credentials) = &channel.spec.credentials_ref else {
+            return SecretFact::Absent;
+        };
         let namespace = channel.namespace().unwrap_or_default();
         // Of a resource that is going nothing is written any more: its namespace may have no readable Secret left.
         if channel.metadata.deletion_timestamp.is_some() {

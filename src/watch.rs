@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use crate::api::{CredentialsLocation, DataPolicy, Region, SocialChannel, names};
+use crate::api::{DataPolicy, Region, SocialChannel, names};
 use crate::plan::channel_chooses;
 
 /// A resource to look at again.
@@ -126,10 +126,8 @@ pub fn secret_changed(
     channels
         .iter()
         .filter(|channel| {
-            let credentials = &channel.spec.credentials_ref;
             channel.namespace().as_deref() == Some(namespace)
-                && credentials.name == name
-                && credentials.location.unwrap_or_default() == CredentialsLocation::Hub
+                && channel.spec.hub_credentials() == Some(name)
         })
         .map(|channel| Key::channel(channel))
         .collect()

@@ -39,14 +39,16 @@ use crate::contract::{EventKind, FeedMode, SourceFormat};
 )]
 #[x_kube(validation = Rule::new("!has(self.connector) || has(self.sinks) && size(self.sinks) > 0").message("sinks: a connector needs at least one sink to deliver events to"))]
 #[x_kube(validation = Rule::new("!has(self.feeds) || size(self.feeds) == 0 || has(self.catalog)").message("catalog: feeds need a source; set catalog.source"))]
+#[x_kube(validation = Rule::new("!has(self.connector) || has(self.credentialsRef)").message("credentialsRef: a connector checks webhooks with the platform's keys; name the Secret that holds them"))]
 #[serde(rename_all = "camelCase")]
 pub struct SocialChannelSpec {
     /// The platform and what it needs to know.
     pub platform: Platform,
 
-    /// The platform's credentials, which a connector needs. Which keys must be there is the platform's fact; the condition
-    /// names those missing.
-    pub credentials_ref: Credentials,
+    /// The platform's credentials, which a connector needs and nothing else reads. Which keys must be there is the
+    /// platform's fact; the condition names those missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials_ref: Option<Credentials>,
 
     /// Where the channel runs: exactly one of `selector` and `names`.
     #[x_kube(validation = Rule::new("has(self.selector) != has(self.names)").message("regions: set exactly one of selector and names"))]
@@ -91,6 +93,16 @@ pub struct SocialChannelSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Platform {
+impl SocialChannelSpec {
+    /// The Secret on the hub that holds the platform's credentials, when it is there.
+    #[must_use]
+    pub fn hub_credentials(&self) -> Option<&str> {
+        let credentials = self.credentials_ref.as_ref()?;
+        let location = credentials.location.unwrap_or_default();
+        (location == CredentialsLocation::Hub).then_some(credentials.name.as_str())
+    }
+}
+
     /// A platform that the installed pack knows: `Facebook`, `Instagram`, `Messenger`, `WhatsApp` or `Generic`.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[A-Za-z][A-Za-z0-9]*$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("platform.name cannot be changed: make a new channel for the other platform and delete this one"))]

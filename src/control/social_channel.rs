@@ -12,7 +12,7 @@ use super::intent::announce;
 use super::publish::publish;
 use super::retry::{self, Error};
 use super::{Context, finalizer};
-use crate::api::{CredentialsLocation, InventoryEntry, SocialChannel};
+use crate::api::{InventoryEntry, SocialChannel};
 use crate::metrics;
 use crate::{observe, plan, status};
 
@@ -103,7 +103,7 @@ fn forget(channel: &SocialChannel, context: &Context) -> Next {
         let needs = |c: &Arc<SocialChannel>| {
             c.uid() != channel.uid()
                 && c.namespace().as_deref() == Some(namespace)
-                && c.spec.credentials_ref.location.unwrap_or_default() == CredentialsLocation::Hub
+                && c.spec.hub_credentials().is_some()
         };
         namespace == context.namespace || others.iter().any(needs)
     });

@@ -160,7 +160,9 @@ impl Known {
     /// Every Secret's name that somebody refers to.
     fn secret_names(&self) -> BTreeSet<String> {
         let channels = self.channels.state();
-        let channels = channels.iter().map(|c| c.spec.credentials_ref.name.clone());
+        let channels = channels
+            .iter()
+            .filter_map(|c| Some(c.spec.credentials_ref.as_ref()?.name.clone()));
         let regions = self.regions.state();
         let of_region =
             |r: &Arc<Region>| Some(r.spec.cluster.kubeconfig_secret_ref.as_ref()?.name.clone());

@@ -88,9 +88,9 @@ struct Own<'a> {
 /// What should be where.
 #[must_use]
 pub fn channel(facts: &ChannelFacts, now: Timestamp) -> Plan<ChannelWorkloads> {
-    let own = own(facts, now);
-    let deleting = own.deleting;
     let chosen = chosen(facts);
+    let own = own(facts, &chosen, now);
+    let deleting = own.deleting;
     let old = facts.channel.status.iter().flat_map(|s| &s.regions);
     let places = placement::places(
         &facts.regions,
@@ -133,7 +133,7 @@ fn chosen(facts: &ChannelFacts) -> BTreeSet<&str> {
     by_label.chain(by_name.map(String::as_str)).collect()
 }
 
-fn own(facts: &ChannelFacts, now: Timestamp) -> Own<'_> {
+fn own<'a>(facts: &'a ChannelFacts, chosen: &BTreeSet<&str>, now: Timestamp) -> Own<'a> {
     let spec = &facts.channel.spec;
     let pause = suspension::in_force(spec.suspend.as_ref(), now);
     let going = facts.channel.metadata.deletion_timestamp.as_ref();
@@ -149,6 +149,7 @@ fn own(facts: &ChannelFacts, now: Timestamp) -> Own<'_> {
         },
         Ok(platform) => {
             let mut problems = platform::problems(spec, platform);
+            problems.extend(platform::shared_files(spec, chosen));
             let (wrong, warnings) = gated::schedules(spec, platform, now);
             problems.extend(wrong);
             Own {

@@ -126,10 +126,13 @@ fn mounts(
     webhook: &Webhook,
     copy: Option<&SecretCopy>,
 ) -> Vec<Mount> {
-    let credentials = &site.facts.channel.spec.credentials_ref;
-    let secret = match (credentials.location.unwrap_or_default(), copy) {
+    let credentials = site.facts.channel.spec.credentials_ref.as_ref();
+    let location = credentials.and_then(|it| it.location).unwrap_or_default();
+    let secret = match (location, copy) {
         (CredentialsLocation::Hub, Some(copy)) => copy.name.clone(),
-        (CredentialsLocation::Hub | CredentialsLocation::Region, _) => credentials.name.clone(),
+        (CredentialsLocation::Hub | CredentialsLocation::Region, _) => {
+            credentials.map(|it| it.name.clone()).unwrap_or_default()
+        }
     };
     let mut mounts = vec![
         Mount {

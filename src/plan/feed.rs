@@ -4,6 +4,7 @@ use super::FeedWorkloads;
 use super::channel::Site;
 use super::cron::Schedule;
 use super::meta;
+use super::platform::{REGION, folder};
 use super::pod::{Agent, Mount, Size};
 use crate::api::{CatalogSource, CheckoutMode, FeedSpec, RegionSpec, names};
 use crate::contract::{
@@ -102,15 +103,14 @@ fn task(site: &Site<'_>, spec: &FeedSpec, source: FeedSource) -> Feed {
 }
 
 fn object(site: &Site<'_>, prefix: &str) -> String {
-    let folder = prefix.replace("{region}", site.region);
-    format!("{}/{}.csv", folder.trim_end_matches('/'), site.name)
+    format!("{}/{}.csv", folder(prefix, site.region), site.name)
 }
 
 fn source_of(site: &Site<'_>, source: &CatalogSource) -> Option<(FeedSource, Option<Mount>)> {
     if let Some(http) = &source.http {
         let bearer = http.bearer_ref.as_ref();
         let from = FeedSource::Http {
-            url: http.url.replace("{region}", site.region),
+            url: http.url.replace(REGION, site.region),
             format: http.format,
             auth: bearer.map(|key| SourceAuth {
                 bearer: meta::secret_file(SOURCE, &key.key),

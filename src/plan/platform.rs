@@ -1,11 +1,16 @@
 //! A channel against its platform's pack: settings, events, feeds, secret keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use url::Url;
 
 use super::reason::Word;
 use super::{Reason, SecretCopy, SecretFact};
 use crate::api::{SocialChannelSpec, names};
 use crate::packs::{Packs, Platform};
+
+/// What stands for a region's name in addresses and folders.
+pub(super) const REGION: &str = "{region}";
 
 /// The channel's platform, or the list of those there are.
 pub(super) fn known<'a>(
@@ -30,9 +35,36 @@ pub(super) fn known<'a>(
 /// What somebody must mend in the spec, in the order of its fields.
 pub(super) fn problems(spec: &SocialChannelSpec, platform: &Platform) -> Vec<Reason> {
     let mut problems = settings(spec, platform);
+    problems.extend(addresses(spec));
     problems.extend(events(spec, platform));
     problems.extend(feeds(spec, platform));
     problems
+}
+
+/// Addresses as the agent reads them: the schema's pattern takes a port that there is none of, say, and then no pod starts.
+fn addresses(spec: &SocialChannelSpec) -> Vec<Reason> {
+    let source = spec.catalog.iter().filter_map(|catalog| {
+        let http = catalog.source.http.as_ref()?;
+        Some(("spec.catalog.source.http.url".to_owned(), http.url.as_str()))
+    });
+    let checkout = spec.checkout.iter().filter_map(|checkout| {
+        let url = checkout.url.as_deref()?;
+        Some(("spec.checkout.url".to_owned(), url))
+    });
+    let sinks = spec.sinks.iter().map(|sink| {
+        let field = format!("spec.sinks[{}].http.url", sink.name);
+        (field, sink.http.url.as_str())
+    });
+    source
+        .chain(checkout)
+        .chain(sinks)
+        .filter_map(|(field, address)| {
+            let error = Url::parse(&address.replace(REGION, "region")).err()?;
+            Some(Word::AddressInvalid.because(format!(
+                "{field}: {address} is no address ({error}); write one such as https://erp.aurora.example:8443/hooks"
+            )))
+        })
+        .collect()
 }
 
 fn settings(spec: &SocialChannelSpec, platform: &Platform) -> Vec<Reason> {
@@ -107,7 +139,6 @@ fn events(spec: &SocialChannelSpec, platform: &Platform) -> Vec<Reason> {
 
 fn feeds(spec: &SocialChannelSpec, platform: &Platform) -> Vec<Reason> {
     let name = &spec.platform.name;
-    let mut files: BTreeMap<(String, String), &str> = BTreeMap::new();
     let mut problems = Vec::new();
     for feed in &spec.feeds {
         if platform.mode(feed.mode).is_none() {
@@ -123,16 +154,46 @@ fn feeds(spec: &SocialChannelSpec, platform: &Platform) -> Vec<Reason> {
                 feed.mode, feed.name
             )));
         }
+    }
+    problems
+}
+
+/// The folder of a feed's file in a region.
+pub(super) fn folder(prefix: &str, region: &str) -> String {
+    let folder = prefix.replace(REGION, region);
+    folder.trim_end_matches('/').to_owned()
+}
+
+/// Feeds that would write one file in turns, in the chosen regions: each feed is told of once.
+pub(super) fn shared_files(spec: &SocialChannelSpec, chosen: &BTreeSet<&str>) -> Vec<Reason> {
+    let mut files: BTreeMap<(&str, String), (&str, &str)> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for feed in &spec.feeds {
         let store = &feed.destination.object_store;
-        let file = (
-            store.url.clone(),
-            store.prefix.trim_end_matches('/').to_owned(),
-        );
-        if let Some(other) = files.insert(file, &feed.name) {
-            problems.push(Word::FeedsShareFile.because(format!(
-                "spec.feeds: {other} and {} would write the same file; give each a prefix of its own",
-                feed.name
-            )));
+        let own = chosen.iter().map(|region| {
+            let file = (store.url.as_str(), folder(&store.prefix, region));
+            (file, (feed.name.as_str(), *region))
+        });
+        let mut told = false;
+        for (file, writer) in own {
+            let Some((other, region)) = files.insert(file, writer) else {
+                continue;
+            };
+            if std::mem::replace(&mut told, true) {
+                continue;
+            }
+            let problem = if other == feed.name {
+                format!(
+                    "spec.feeds: {other} would write the same file in {region} and {}; put {REGION} into its prefix",
+                    writer.1
+                )
+            } else {
+                format!(
+                    "spec.feeds: {other} and {} would write the same file; give each a prefix of its own",
+                    feed.name
+                )
+            };
+            problems.push(Word::FeedsShareFile.because(problem));
         }
     }
     problems
@@ -157,7 +218,7 @@ pub(super) fn copy(
         .collect();
     Some(SecretCopy {
         namespace: namespace.to_owned(),
-        from: spec.credentials_ref.name.clone(),
+        from: spec.credentials_ref.as_ref()?.name.clone(),
         name: names::credentials(channel),
         keys,
         labels,
@@ -173,7 +234,13 @@ pub(super) fn credentials(
 ) -> Option<Reason> {
     // Only a connector reads them.
     spec.connector.as_ref()?;
-    let name = &spec.credentials_ref.name;
+    let Some(credentials) = &spec.credentials_ref else {
+        // The API server asks for it too; what is read from a file need not have passed there.
+        return Some(Word::SecretNotFound.because(
+            "spec.credentialsRef: a connector checks webhooks with the platform's keys; name the Secret that holds them",
+        ));
+    };
+    let name = &credentials.name;
     let required = || {
         platform
             .secrets

@@ -291,6 +291,12 @@ fn build(
             ))));
         }
     }
+    if let Some(reason) = rules::one_database((name, spec), &bound.rulings) {
+        return Err(Stop {
+            reason,
+            missing: false,
+        });
+    }
     if bound.rulings.is_empty() {
         return Ok(None);
     }

@@ -53,8 +53,10 @@ words! {
     EventUnsupported,
     /// A feed for a platform that reads no files, or a mode that it doesn't have.
     FeedUnsupported,
-    /// Two feeds would write the same file.
+    /// Two feeds, or one in two regions, would write the same file.
     FeedsShareFile,
+    /// No address that the agent could read.
+    AddressInvalid,
     /// No pack knows the regime.
     UnknownRegime,
     /// A rule's period isn't longer than nothing.
@@ -75,6 +77,8 @@ words! {
     CurrencyUnknown,
     /// Two rules for one table.
     RulesShareTable,
+    /// Rules name one database of the Region by two names.
+    StoresAreOne,
 
     // What the resource names, and isn't there
     /// No Region of that name.

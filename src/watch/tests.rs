@@ -4,6 +4,7 @@
 )]
 
 use super::*;
+use crate::api::CredentialsLocation;
 use serde_json::{Value, json};
 
 fn read<T: serde::de::DeserializeOwned>(value: Value) -> Arc<T> {
@@ -139,7 +140,8 @@ fn a_secret_wakes_the_channels_of_its_namespace_that_name_it() {
     );
     assert_eq!(secret_changed("a", "other", &channels), BTreeSet::new());
     let mut regional = (*channels[0]).clone();
-    regional.spec.credentials_ref.location = Some(CredentialsLocation::Region);
+    let credentials = regional.spec.credentials_ref.as_mut().unwrap();
+    credentials.location = Some(CredentialsLocation::Region);
     assert_eq!(
         secret_changed("a", "keys", &[Arc::new(regional)]),
         BTreeSet::new()

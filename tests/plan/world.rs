@@ -197,7 +197,9 @@ impl World {
     }
 
     fn secret(&self, channel: &SocialChannel, packs: &Packs) -> SecretFact {
-        let credentials = &channel.spec.credentials_ref;
+        let Some(credentials) = &channel.spec.credentials_ref else {
+            return SecretFact::Absent;
+        };
         if credentials.location == Some(CredentialsLocation::Region) {
             return SecretFact::InRegion;
         }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
-use crate::api::{DataPolicy, DataPolicySpec, PolicyRule, RunsFrom, Uncovered};
+use crate::api::{DataPolicy, DataPolicySpec, PolicyRule, RegionSpec, RunsFrom, Uncovered};
 use crate::packs::Packs;
+use crate::plan::calculus::Ruling;
 use crate::plan::reason::Word;
 use crate::plan::{PolicyFacts, Reason, gated, gates, retention};
 
@@ -111,6 +112,32 @@ fn same_table(spec: &DataPolicySpec) -> Vec<Reason> {
         }
     }
     problems
+}
+
+/// Rules that erase from one database by two names of it. The agent takes each store for a database of its own: it would
+/// erase twice from one table, and could not take children before their parents.
+pub(super) fn one_database(
+    (region, spec): (&str, &RegionSpec),
+    rulings: &[Ruling<'_>],
+) -> Option<Reason> {
+    let mut names: BTreeMap<(&str, &str), (&str, &str)> = BTreeMap::new();
+    rulings.iter().find_map(|ruling| {
+        let rule = ruling.rule();
+        let store = spec
+            .data_stores
+            .iter()
+            .find(|store| store.name == rule.dataset.store)?;
+        let secret = &store.postgres.secret_ref;
+        let key = (secret.name.as_str(), secret.key.as_str());
+        let (other, first) = *names.entry(key).or_insert((&store.name, &rule.name));
+        (other != store.name).then(|| {
+            Word::StoresAreOne.because(format!(
+                "spec.rules[{}].dataset.store: in Region {region} {} and {other}, which rule {first} names, are one \
+                 database: both have the Secret {}; name it by one of them in all rules",
+                rule.name, store.name, secret.name
+            ))
+        })
+    })
 }
 
 /// Tables of the matched regions' stores that no rule erases from: a keep alone says nothing of when rows go.
