@@ -54,12 +54,14 @@ pub struct DataPolicySpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub regimes: Vec<String>,
 
-    /// Which regions and channels the policy is for: one member at least. Members are ANDed, their values ORed.
+    /// Which regions the policy is for: one member at least. Members are ANDed, their values ORed.
     #[x_kube(validation = Rule::new("has(self.jurisdictions) || has(self.regions) || has(self.namespaces) || has(self.channelLabels)").message("selector: set at least one of jurisdictions, regions, namespaces, channelLabels; an empty selector would choose everything"))]
     pub selector: PolicySelector,
 
-    /// `DryRun` counts what would go; `Enforce` erases it. `DryRun` when absent.
+    /// `DryRun`, also when absent: counts what would go, and writes nothing. `Enforce`: erases it. Going back to `DryRun`
+    /// ends a run under way, as taking its approval back or changing the rules does: the next run goes by the new spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RetainMode")]
     pub mode: Option<RetainMode>,
 
     /// Previews that somebody has seen and approved, one per region. Needed when a rule would erase more than
@@ -86,12 +88,17 @@ pub struct DataPolicySpec {
     /// When and how runs are made.
     pub retention: Retention,
 
-    /// Pauses all runs.
+    /// Pauses the policy in all regions: CronJobs that are there are suspended, a run under way is ended (what it did is in
+    /// the ledger; the next goes on from there), and nothing else is made, changed or removed, whatever the rest of the
+    /// spec says. Its keeps bind all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
 
-    /// What happens in the regions when the policy is deleted.
+    /// What happens in the regions when the policy is deleted. `Delete`, also when absent: its CronJobs and tasks are
+    /// removed, and the policy stays until that is done; the condition `Deleting` says what is left where. `Orphan`:
+    /// everything stays, goes on erasing, and is nobody's from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DeletionPolicy")]
     pub deletion_policy: Option<DeletionPolicy>,
 }
 
@@ -112,12 +119,13 @@ pub struct PolicySelector {
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 40)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub regions: Option<Vec<String>>,
-    /// Channels in any of these namespaces of the hub.
+    /// Regions of which any of these namespaces is a tenant, or uses a data store: also once its last channel is gone.
+    /// Beside `channelLabels`: the channels' own namespaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub namespaces: Option<Vec<String>>,
-    /// Channels with all of these labels.
+    /// Regions that a channel with all of these labels chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 10, "additionalProperties" = {"type": "string", "maxLength": 63}))]
     #[x_kube(validation = Rule::new("size(self) > 0").message("selector.channelLabels: name at least one label, or remove it; no label would choose every channel"))]
@@ -281,7 +289,7 @@ pub struct RunStatus {
     pub job: String,
     /// How far it is.
     pub phase: RunPhase,
-    /// Whether it counted or erased.
+    /// Whether it counts or erases. Absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RetainMode")]
     pub mode: Option<RetainMode>,

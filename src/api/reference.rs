@@ -54,7 +54,8 @@ pub struct LabelPair {
     pub value: String,
 }
 
-/// A pause that explains itself. What runs goes on running; nothing is changed, started or removed.
+/// A pause that explains itself. Nothing is made, changed or removed, and connectors and feeds go on; what erases is
+/// stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Suspend {
@@ -105,7 +106,8 @@ pub enum RegionState {
     Run,
     /// What runs there stays as it is: the spec is invalid or something that it refers to is missing.
     Keep,
-    /// Nothing is touched: it isn't known what is there, or the resource or the region is suspended.
+    /// Nothing is touched: it isn't known what is there, or the resource or the region is suspended; then what erases is
+    /// stopped, too.
     Hold,
     /// It must not run there (any more): what was there is taken away.
     Withdraw,

@@ -88,13 +88,17 @@ pub struct RegionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforcement: Option<Enforcement>,
 
-    /// Leaves this region as it is: nothing is changed, started or removed. Retention runs are suspended; connectors and
-    /// feeds that are there go on.
+    /// Leaves this region as it is: nothing is made, changed or removed, and connectors and feeds that are there go on. Only
+    /// what erases is stopped: the policies' CronJobs are suspended, and a retention run under way is ended (what it did is
+    /// in the ledger; the next goes on from there).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
 
-    /// What happens to everything in this region when the Region is deleted.
+    /// What happens in this region when the Region is deleted. `Delete`, also when absent: everything that was made there is
+    /// removed, and the Region stays until that is done; the condition `Deleting` says what is left. `Orphan`: everything
+    /// stays, goes on, and is nobody's from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DeletionPolicy")]
     pub deletion_policy: Option<DeletionPolicy>,
 }
 
@@ -206,12 +210,17 @@ pub struct TaxRateSpec {
 #[serde(rename_all = "camelCase")]
 pub struct IngressTarget {
     /// The IngressClass of the regional cluster.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub class_name: String,
     /// The domain under which each channel gets a host of its own: `<channel>-<namespace>-<hash>.<domain>`.
     #[schemars(
         length(min = 3, max = 180),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$")
+        regex(
+            pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)+$"
+        )
     )]
     pub domain: String,
     /// Name of a TLS Secret for the domain in each tenant's namespace of the region. Absent: the controller's default.
@@ -258,7 +267,12 @@ pub struct PostgresStore {
 pub struct Workloads {
     /// Registry that replaces the agent image's own, `registry.eu.aurora.example`. Absent: the image as the operator was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(
+            pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([-a-z0-9._]*[a-z0-9])?)*$"
+        )
+    )]
     pub registry: Option<String>,
     /// Names of pull secrets in every namespace of the region in which pods run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -295,8 +309,10 @@ pub struct Toleration {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Enforcement {
-    /// Whether an uncovered channel is stopped or only flagged. `Enforce` when absent.
+    /// `Enforce`, also when absent: an uncovered channel starts nothing, and what runs is taken away after the grace.
+    /// `Warn`: it runs, and the condition says what is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "EnforcementMode")]
     pub mode: Option<EnforcementMode>,
     /// How long what runs may go on once it is uncovered: an ISO 8601 duration of days and time, `PT24H`, the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]

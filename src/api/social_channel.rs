@@ -28,6 +28,7 @@ use crate::contract::{EventKind, FeedMode, SourceFormat};
     doc = "One sales channel on one social platform: connectors that take its webhooks and feeds that bring its catalogue, in every chosen region.",
     selectable = ".spec.platform.name",
     validation = Rule::new("!self.metadata.name.contains('.')").message("metadata.name: no dots, because a Service is named after it; write a hyphen"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]')").message("metadata.name: begin with a letter, because a Service is named after it; write one before the digit"),
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: at most 40 characters, because names in the regions are made from it"),
     printcolumn(name = "Platform", type_ = "string", json_path = ".spec.platform.name"),
     printcolumn(name = "Regions", type_ = "string", json_path = ".status.regionsReady", description = "Regions in which it is ready, of those chosen"),
@@ -38,8 +39,8 @@ use crate::contract::{EventKind, FeedMode, SourceFormat};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(validation = Rule::new("!has(self.connector) || has(self.sinks) && size(self.sinks) > 0").message("sinks: a connector needs at least one sink to deliver events to"))]
-#[x_kube(validation = Rule::new("!has(self.feeds) || size(self.feeds) == 0 || has(self.catalog)").message("catalog: feeds need a source; set catalog.source"))]
 #[x_kube(validation = Rule::new("!has(self.connector) || has(self.credentialsRef)").message("credentialsRef: a connector checks webhooks with the platform's keys; name the Secret that holds them"))]
+#[x_kube(validation = Rule::new("!has(self.feeds) || size(self.feeds) == 0 || has(self.catalog)").message("catalog: feeds need a source; set catalog.source"))]
 #[serde(rename_all = "camelCase")]
 pub struct SocialChannelSpec {
     /// The platform and what it needs to know.
@@ -84,15 +85,14 @@ pub struct SocialChannelSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
 
-    /// What happens in the regions when the channel is deleted.
+    /// What happens in the regions when the channel is deleted. `Delete`, also when absent: everything that was made for it
+    /// is removed, and the channel stays until that is done; the condition `Deleting` says what is left where. `Orphan`:
+    /// everything stays, goes on, and is nobody's from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DeletionPolicy")]
     pub deletion_policy: Option<DeletionPolicy>,
 }
 
-/// The platform and what it needs to know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Platform {
 impl SocialChannelSpec {
     /// The Secret on the hub that holds the platform's credentials, when it is there.
     #[must_use]
@@ -103,6 +103,10 @@ impl SocialChannelSpec {
     }
 }
 
+/// The platform and what it needs to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Platform {
     /// A platform that the installed pack knows: `Facebook`, `Instagram`, `Messenger`, `WhatsApp` or `Generic`.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[A-Za-z][A-Za-z0-9]*$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("platform.name cannot be changed: make a new channel for the other platform and delete this one"))]
@@ -125,8 +129,11 @@ pub struct Credentials {
         regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// Where the Secret is. `Hub` when absent.
+    /// Where the Secret is. `Hub`, also when absent: on the hub, in the channel's namespace; the platform's keys, and no
+    /// other, are copied to each region. `Region`: in each region already, in the namespace of the same name; the hub
+    /// never sees it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CredentialsLocation")]
     pub location: Option<CredentialsLocation>,
 }
 
@@ -256,7 +263,8 @@ pub struct ObjectStoreDestination {
         regex(pattern = r"^s3://[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")
     )]
     pub url: String,
-    /// Folder of the file; `{region}` stands for the region's name. The file is `<prefix>/<channel>.csv`.
+    /// Folder of the file; `{region}` stands for the region's name, and is needed where more than one region is chosen.
+    /// The file is `<prefix>/<channel>.csv`: channels of one name in two namespaces need folders of their own.
     #[schemars(
         length(min = 1, max = 200),
         regex(pattern = r"^[A-Za-z0-9{][A-Za-z0-9._\-/{}]*$")

@@ -12,8 +12,8 @@ pub(crate) struct Kind {
     /// Specs that together have every field; the members of a union need more than one.
     pub(crate) specs: Vec<Value>,
     pub(crate) cases: Vec<Case>,
-    /// Objects of this name are refused with this message.
-    pub(crate) long_name: &'static str,
+    /// Objects of these names are refused with these messages.
+    pub(crate) names: Vec<(&'static str, &'static str)>,
 }
 
 /// One field.
@@ -96,6 +96,9 @@ pub(crate) fn ruled(path: &'static str, illegal: Vec<(Value, &'static str)>) -> 
 pub(crate) fn label(length: usize) -> String {
     format!("{}9", "a".repeat(length - 1))
 }
+
+/// A name of 41 characters.
+pub(crate) const LONG: &str = "a1234567890123456789012345678901234567890";
 
 /// What a pattern refuses.
 pub(crate) const PATTERN: &str = "should match";

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::case::{Case, Kind, PATTERN, label, list, map, ruled, text};
+use crate::case::{Case, Kind, LONG, PATTERN, label, list, map, ruled, text};
 use crate::region::suspend;
 
 fn rule(i: usize) -> Value {
@@ -96,7 +96,7 @@ pub(crate) fn kind() -> Kind {
         .into_iter()
         .flatten()
         .collect(),
-        long_name: "metadata.name: at most 40 characters",
+        names: vec![(LONG, "metadata.name: at most 40 characters")],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::case::{Kind, PATTERN, label, list, ruled, text};
+use crate::case::{Kind, LONG, PATTERN, label, list, ruled, text};
 
 /// The Region kind.
 pub(crate) fn kind() -> Kind {
@@ -42,7 +42,7 @@ pub(crate) fn kind() -> Kind {
             .into_iter()
             .flatten()
             .collect(),
-        long_name: "metadata.name: at most 40 characters",
+        names: vec![(LONG, "metadata.name: at most 40 characters")],
     }
 }
 
@@ -159,9 +159,17 @@ fn locale() -> Vec<crate::case::Case> {
     ]
 }
 
+/// One of 64 characters, which no DNS name has.
+const LONG_LABEL: &str = "a123456789012345678901234567890123456789012345678901234567890123.example";
+
 fn ingress() -> Vec<crate::case::Case> {
     vec![
-        text("ingress.className", "traefik", "c".repeat(253), &[]),
+        text(
+            "ingress.className",
+            "traefik",
+            "c".repeat(253),
+            &[("Nginx", PATTERN), ("a..b", PATTERN), ("a/b", PATTERN)],
+        ),
         text(
             "ingress.domain",
             "hooks.example",
@@ -172,6 +180,7 @@ fn ingress() -> Vec<crate::case::Case> {
                 ("a..b", PATTERN),
                 ("-a.example", PATTERN),
                 ("a.example/x", PATTERN),
+                (LONG_LABEL, PATTERN),
             ],
         ),
         text("ingress.tlsSecretName", "wildcard", "t".repeat(253), &[]),
@@ -211,7 +220,17 @@ fn stores() -> Vec<crate::case::Case> {
 
 fn workloads() -> Vec<crate::case::Case> {
     let mut cases = vec![
-        text("workloads.registry", "localhost:5000", "r".repeat(253), &[]),
+        text(
+            "workloads.registry",
+            "localhost:5000/mirror",
+            "r".repeat(253),
+            &[
+                ("https://registry.example", PATTERN),
+                ("registry.example/", PATTERN),
+                ("Registry.example", PATTERN),
+                ("registry.example:port", PATTERN),
+            ],
+        ),
         list("workloads.imagePullSecrets", |i| json!(format!("pull-{i}"))),
         text(
             "workloads.imagePullSecrets[]",

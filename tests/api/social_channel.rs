@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::case::{Case, Kind, PATTERN, label, list, map, ruled, text};
+use crate::case::{Case, Kind, LONG, PATTERN, label, list, map, ruled, text};
 use crate::region::suspend;
 
 /// The SocialChannel kind.
 pub(crate) fn kind() -> Kind {
     let least = json!({
-        "platform": {"name": "Instagram"}, "credentialsRef": {"name": "meta"}, "regions": {"names": ["eu-west"]},
+        "platform": {"name": "Instagram"}, "regions": {"names": ["eu-west"]},
     });
     let labels = json!({
         "platform": {"name": "Instagram", "settings": [{"name": "catalogId", "value": "1784"}]},
@@ -58,7 +58,11 @@ pub(crate) fn kind() -> Kind {
         .into_iter()
         .flatten()
         .collect(),
-        long_name: "metadata.name: at most 40 characters",
+        names: vec![
+            (LONG, "metadata.name: at most 40 characters"),
+            ("aurora.shop", "metadata.name: no dots"),
+            ("4you", "metadata.name: begin with a letter"),
+        ],
     }
 }
 
@@ -82,6 +86,7 @@ fn platform() -> Vec<Case> {
             &[("page_id", PATTERN), ("1a", PATTERN)],
         ),
         text("platform.settings[].value", "17", "v".repeat(253), &[]),
+        ruled("credentialsRef", vec![]).kept("credentialsRef: a connector checks webhooks"),
         text(
             "credentialsRef.name",
             "meta",

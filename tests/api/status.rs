@@ -76,7 +76,7 @@ fn region() -> Value {
 fn channel() -> Value {
     json!({
         "observedGeneration": 1, "conditions": [condition()], "regionsReady": "1/1",
-        "lastFeed": "2026-11-22T12:00:00Z", "lastHandledReconcileAt": "1",
+        "lastFeed": "2026-11-22T12:00:00Z", "lastHandledReconcileAt": "1", "lastHandledRunAt": "1",
         "regions": [{
             "name": "eu-west", "state": "Run", "reason": "Running", "message": "m", "ready": true,
             "unreachableSince": "2026-11-22T12:00:00Z", "uncoveredSince": "2026-11-22T12:00:00Z",
@@ -91,14 +91,16 @@ fn channel() -> Value {
 }
 
 fn policy() -> Value {
-    let totals = json!({"due": 9, "erased": 3, "blocked": 1, "failed": 1, "remaining": 4});
+    let totals = json!({
+        "due": 9, "erased": 1, "held": 1, "restricted": 1, "gone": 1, "blocked": 1, "failed": 1, "remaining": 3,
+    });
     let preview = json!({
         "region": "eu-west", "asOf": "2026-11-22T12:00:00Z", "specHash": "sha256-0", "shape": "sha256-1",
         "rules": [{"name": "orders", "rows": 100, "due": 9}],
     });
     json!({
         "observedGeneration": 1, "conditions": [condition()], "totals": totals, "lastRun": "2026-11-22T12:00:00Z",
-        "nextRun": "2026-11-23T12:00:00Z", "lastHandledReconcileAt": "1",
+        "nextRun": "2026-11-23T12:00:00Z", "lastHandledReconcileAt": "1", "lastHandledRunAt": "1",
         "uncovered": [{"region": "eu-west", "store": "orders", "table": "messages", "reason": "r"}],
         "regions": [{
             "name": "eu-west", "state": "Run", "reason": "Running", "message": "m", "ready": true,

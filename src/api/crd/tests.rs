@@ -86,6 +86,30 @@ fn every_field_is_described() {
     );
 }
 
+/// The field's own words, not its type's: of a choice that may be left out they say what counts then.
+#[test]
+fn what_an_absent_choice_means_is_said() {
+    let mut silent = Vec::new();
+    for (path, node) in nodes(&all(), "spec") {
+        let required = node.required.clone().unwrap_or_default();
+        for (name, property) in node.properties.iter().flatten() {
+            if property.enum_.is_none() || required.contains(name) {
+                continue;
+            }
+            let told = property.description.clone().unwrap_or_default();
+            // What goes with another choice is asked for there, and has no meaning without.
+            let goes_with_another = told.starts_with("For `");
+            if !told.to_lowercase().contains("absent") && !goes_with_another {
+                silent.push(format!("{path}.{name}: {told}"));
+            }
+        }
+    }
+    assert!(
+        silent.is_empty(),
+        "say what counts when absent: {silent:#?}"
+    );
+}
+
 fn lacks_bound(node: &JSONSchemaProps) -> Option<&'static str> {
     match node.type_.as_deref() {
         Some("string") if node.enum_.is_none() && node.max_length.is_none() => Some("maxLength"),
@@ -224,4 +248,84 @@ fn no_default_but_that_is_written_into_a_spec() {
         defaulted.is_empty(),
         "a default in the schema writes to the spec: {defaulted:#?}"
     );
+}
+
+#[test]
+fn what_kubectl_shows_and_selects_by_is_there() {
+    let told: Vec<(String, String, String, String)> = all()
+        .iter()
+        .map(|crd| {
+            let (names, version) = (&crd.spec.names, &crd.spec.versions[0]);
+            let columns = version.additional_printer_columns.iter().flatten();
+            let columns = columns.map(|column| match column.priority {
+                Some(0) | None => column.name.clone(),
+                Some(_) => format!("({})", column.name),
+            });
+            let fields = version.selectable_fields.iter().flatten();
+            (
+                names.kind.clone(),
+                names.short_names.clone().unwrap_or_default().join(" "),
+                fields
+                    .map(|field| field.json_path.clone())
+                    .collect::<Vec<_>>()
+                    .join(" "),
+                columns.collect::<Vec<_>>().join(" "),
+            )
+        })
+        .collect();
+    let wanted = [
+        (
+            "Region",
+            "rgn",
+            ".spec.runNamespace",
+            "Ready Cluster Channels Unreachable-Since (Reason) Age",
+        ),
+        (
+            "SocialChannel",
+            "sch",
+            ".spec.platform.name",
+            "Platform Regions Ready Reason LastFeed (Message) Age",
+        ),
+        (
+            "DataPolicy",
+            "dpol",
+            ".spec.mode",
+            "Regimes Mode Enforced Due Erased LastRun NextRun Ready (Message) Age",
+        ),
+    ];
+    for (kind, short, fields, columns) in wanted {
+        let found = told.iter().find(|told| told.0 == kind).unwrap();
+        assert_eq!(
+            (found.1.as_str(), found.2.as_str(), found.3.as_str()),
+            (short, fields, columns),
+            "{kind}"
+        );
+    }
+}
+
+/// A column of a field that nobody writes shows nothing, for ever.
+#[test]
+fn every_column_shows_a_field_that_there_is() {
+    for crd in all() {
+        let version = &crd.spec.versions[0];
+        let schema = version.schema.as_ref().unwrap();
+        let root = schema.open_api_v3_schema.as_ref().unwrap();
+        for column in version.additional_printer_columns.iter().flatten() {
+            let path = column.json_path.as_str();
+            let mut node = root;
+            if path.starts_with(".metadata.") {
+                continue;
+            }
+            for name in path.split(['.', '[']).filter(|name| !name.is_empty()) {
+                // A condition's own fields are Kubernetes'.
+                if name.starts_with('?') {
+                    break;
+                }
+                let properties = node.properties.as_ref();
+                node = properties
+                    .and_then(|all| all.get(name))
+                    .unwrap_or_else(|| panic!("{}: {path}: no field {name}", column.name));
+            }
+        }
+    }
 }
