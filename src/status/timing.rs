@@ -40,7 +40,8 @@ impl Firing {
     /// missed one is noticed. `ran` is the newest start or end that was seen.
     pub(super) fn next(&self, told: Option<&str>, ran: Option<Timestamp>, now: Timestamp) -> Next {
         let told = told.and_then(|told| told.parse::<Timestamp>().ok());
-        let pending = told.filter(|due| *due <= now && ran.is_none_or(|ran| ran < *due));
+        let is_missed = |due: &Timestamp| *due <= now && ran.is_none_or(|ran| ran < *due);
+        let pending = told.filter(|due| is_missed(due) && self.fires(*due));
         let Some(due) = pending else {
             let at = self.schedule.next(now, &self.zone);
             return Next {
@@ -56,6 +57,12 @@ impl Firing {
             is_overdue,
             wake_at: limit.filter(|_| !is_overdue),
         }
+    }
+
+    /// Whether it fires then: what was told by another schedule, or in another zone, is not missed by this one.
+    fn fires(&self, at: Timestamp) -> bool {
+        let before = at.checked_sub(SignedDuration::from_secs(1));
+        before.is_ok_and(|before| self.schedule.next(before, &self.zone) == Some(at))
     }
 
     /// When a run that was due is overdue: a little after the one that follows it was due too.
@@ -114,6 +121,14 @@ mod tests {
         let made = daily().next(told, Some(at("2026-07-01T01:02:00Z")), limit);
         assert_eq!(made.at, Some(at("2026-07-03T01:00:00Z")));
         assert!(!made.is_overdue);
+    }
+
+    #[test]
+    fn what_another_schedule_missed_is_not_missed_by_this_one() {
+        let told = Some("2026-07-01T01:30:00Z");
+        let next = daily().next(told, None, at("2026-07-09T09:00:00Z"));
+        assert_eq!(next.at, Some(at("2026-07-10T01:00:00Z")));
+        assert!(!next.is_overdue);
     }
 
     #[test]
