@@ -40,7 +40,7 @@ use crate::metrics::Metrics;
 use crate::plan::Settings;
 use crate::resolve::{InForce, Reader, SecretChanged, SecretWatch};
 use crate::watch::Key;
-use hub::{Change, Kind};
+use hub::{Change, Hub, Kind};
 use report::Report;
 use triggers::{Known, Queues, Triggers};
 
@@ -83,7 +83,7 @@ struct Context {
     applier: Applier,
     report: Report,
     clock: fn() -> Timestamp,
-    hub: Client,
+    hub: Hub,
     namespace: String,
     attempts: Attempts,
     /// Resources that wait for a region's first connection, and since when.
@@ -173,10 +173,13 @@ impl Operator {
                 clusters,
                 settings: Arc::new(parts.settings),
             },
-            applier: Applier::new(parts.fence, parts.metrics, values),
+            applier: Applier::new(parts.fence.clone(), parts.metrics, values),
             report,
             clock: parts.clock,
-            hub: parts.hub,
+            hub: Hub {
+                client: parts.hub,
+                fence: parts.fence.clone(),
+            },
             namespace: parts.namespace,
             attempts: Attempts::default(),
             waiting: Mutex::default(),

@@ -1,16 +1,17 @@
 //! The finalizer: on before the first thing is made in a region, off when nothing is left there.
 //!
 //! Both are merge patches with the version that was seen: what happened to the object meanwhile is never undone, and
-//! another object of the same name is never touched.
+//! another object of the same name is never touched. Neither is written by who no longer leads.
 
 use std::fmt::Debug;
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::{Client, Resource, ResourceExt};
+use kube::api::{Patch, PatchParams};
+use kube::{Resource, ResourceExt};
 use serde_json::json;
 
+use super::HUB_DEADLINE;
+use super::hub::Hub;
 use super::retry::Error;
-use super::{HUB_DEADLINE, hub};
 use crate::api::names::FINALIZER;
 
 /// Whether it is on.
@@ -19,34 +20,34 @@ pub(super) fn is_on<K: Resource>(object: &K) -> bool {
 }
 
 /// Puts it on.
-pub(super) async fn add<K>(client: &Client, object: &K) -> Result<(), Error>
+pub(super) async fn add<K>(hub: &Hub, object: &K) -> Result<(), Error>
 where
     K: Resource<DynamicType = ()> + Debug,
 {
     let mut finalizers = object.finalizers().to_vec();
     finalizers.push(FINALIZER.to_owned());
-    set(client, object, &finalizers).await
+    set(hub, object, &finalizers).await
 }
 
 /// Takes it off.
-pub(super) async fn remove<K>(client: &Client, object: &K) -> Result<(), Error>
+pub(super) async fn remove<K>(hub: &Hub, object: &K) -> Result<(), Error>
 where
     K: Resource<DynamicType = ()> + Debug,
 {
     let others = object.finalizers().iter().filter(|f| *f != FINALIZER);
     let others: Vec<String> = others.cloned().collect();
-    match set(client, object, &others).await {
+    match set(hub, object, &others).await {
         // It is gone already.
         Err(Error::Finalizer(kube::Error::Api(status))) if status.code == 404 => Ok(()),
         other => other,
     }
 }
 
-async fn set<K>(client: &Client, object: &K, finalizers: &[String]) -> Result<(), Error>
+async fn set<K>(hub: &Hub, object: &K, finalizers: &[String]) -> Result<(), Error>
 where
     K: Resource<DynamicType = ()> + Debug,
 {
-    let api: Api<DynamicObject> = hub::api(client, object);
+    let api = hub.writing(object)?;
     let patch = Patch::Merge(json!({"metadata": {
         "finalizers": finalizers,
         "resourceVersion": object.resource_version(),

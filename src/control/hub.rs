@@ -14,6 +14,8 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::retry::Error;
+use crate::apply::Fence;
 use crate::clusters::{Limits, Sink, follow};
 use crate::metrics::Metrics;
 
@@ -43,15 +45,29 @@ pub(super) enum Change<'a, K> {
     Gone(&'a K),
 }
 
-/// The dynamic API of a resource, in its namespace when it has one.
-pub(super) fn api<K: Resource<DynamicType = ()>>(
-    client: &Client,
-    object: &K,
-) -> Api<DynamicObject> {
-    let resource = ApiResource::erase::<K>(&());
-    match object.namespace() {
-        Some(namespace) => Api::namespaced_with(client.clone(), &namespace, &resource),
-        None => Api::all_with(client.clone(), &resource),
+/// The hub, for whoever has the right to write to it.
+pub(super) struct Hub {
+    /// To read, and for what is no resource of ours.
+    pub(super) client: Client,
+    /// The right to write, asked right before each write.
+    pub(super) fence: Fence,
+}
+
+impl Hub {
+    /// The dynamic API of a resource, in its namespace when it has one, to write with at once. A former leader's view is
+    /// old: by it a finalizer would go while the new leader still makes something.
+    pub(super) fn writing<K: Resource<DynamicType = ()>>(
+        &self,
+        object: &K,
+    ) -> Result<Api<DynamicObject>, Error> {
+        if !(self.fence)() {
+            return Err(Error::NotLeading);
+        }
+        let (client, resource) = (self.client.clone(), ApiResource::erase::<K>(&()));
+        Ok(match object.namespace() {
+            Some(namespace) => Api::namespaced_with(client, &namespace, &resource),
+            None => Api::all_with(client, &resource),
+        })
     }
 }
 

@@ -3,14 +3,14 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Client, ResourceExt};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::HUB_DEADLINE;
-use super::hub::{self, Kind};
+use super::hub::{Hub, Kind};
 use super::retry::Error;
 use crate::api::names::STATUS_MANAGER;
 
@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Writes the status if it differs from the old one. Returns once the cache shows it, so that the next reconcile of this
 /// object does not start from the status before. Says whether it was written.
 pub(super) async fn publish<K, S>(
-    client: &Client,
+    hub: &Hub,
     store: &Store<K>,
     object: &K,
     (old, new): (Option<&S>, &S),
@@ -39,7 +39,7 @@ where
     let body = body(object, &new);
     let name = object.name_any();
     let params = PatchParams::apply(STATUS_MANAGER).force();
-    let api = hub::api(client, object);
+    let api = hub.writing(object)?;
     let patch = Patch::Apply(&body);
     let written =
         match tokio::time::timeout(HUB_DEADLINE, api.patch_status(&name, &params, &patch)).await {
@@ -79,4 +79,62 @@ fn body<K: Kind>(object: &K, status: &Value) -> Value {
         },
         "status": status,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use kube::Client;
+    use kube::client::Body;
+    use kube::runtime::reflector::store::Writer;
+
+    use super::super::finalizer;
+    use super::*;
+    use crate::api::{Region, RegionStatus};
+    use crate::apply::Fence;
+
+    fn region() -> Region {
+        serde_json::from_value(json!({
+            "metadata": {"name": "r", "uid": "u", "finalizers": ["tradewind.dev/cleanup"]},
+            "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs",
+                "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_does_not_lead_writes_nothing_to_the_hub() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = asked.clone();
+        let service = tower::service_fn(move |_: axum::http::Request<Body>| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403, "message": "no"});
+            let answer = axum::http::Response::builder()
+                .status(403)
+                .body(Body::from(status.to_string().into_bytes()));
+            std::future::ready(answer)
+        });
+        let client = Client::new(service, "default");
+        let store = Writer::<Region>::default().as_reader();
+        for leads in [false, true] {
+            let fence: Fence = Arc::new(move || leads);
+            let hub = Hub {
+                client: client.clone(),
+                fence,
+            };
+            let (object, status) = (region(), RegionStatus::default());
+            let ends = [
+                finalizer::add(&hub, &object).await.err(),
+                finalizer::remove(&hub, &object).await.err(),
+                publish(&hub, &store, &object, (None, &status)).await.err(),
+            ];
+            for end in ends {
+                let error = end.unwrap();
+                assert_eq!(matches!(error, Error::NotLeading), !leads, "{error}");
+            }
+            assert_eq!(asked.swap(0, Ordering::SeqCst), if leads { 3 } else { 0 });
+        }
+    }
 }

@@ -122,7 +122,7 @@ async fn target(region: &Region, context: &Context) -> (Target, Option<Again>) {
     };
     let Some(secret) = &region.spec.cluster.kubeconfig_secret_ref else {
         kubeconfigs().remove(&name);
-        return (Target::Local(context.hub.clone()), None);
+        return (Target::Local(context.hub.client.clone()), None);
     };
     let from = (secret.name.clone(), secret.key().to_owned());
     let old = kubeconfigs().get(&name).and_then(|kept| kept.of(&from));

@@ -140,7 +140,9 @@ fn of_region((region, inventory): (&String, &Vec<InventoryEntry>)) -> String {
 fn stage(error: &Error) -> Stage {
     match error {
         Error::Finalizer(_) => Stage::Finalize,
-        Error::Status(_) | Error::Serialise(_) | Error::Timeout(_) => Stage::Status,
+        Error::Status(_) | Error::Serialise(_) | Error::Timeout(_) | Error::NotLeading => {
+            Stage::Status
+        }
         Error::Panicked => Stage::Plan,
     }
 }

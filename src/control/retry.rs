@@ -31,6 +31,9 @@ pub enum Error {
     /// The hub did not answer in time.
     #[error("the hub did not answer within {} s", .0.as_secs())]
     Timeout(Duration),
+    /// Another process leads by now.
+    #[error("not written: this process no longer leads")]
+    NotLeading,
     /// The reconcile panicked: a bug of ours. What it said is in the log only.
     #[error("the reconcile panicked")]
     Panicked,
@@ -54,7 +57,7 @@ pub fn retry(error: &Error) -> Retry {
     match error {
         Error::Finalizer(source) | Error::Status(source) => of_hub(source),
         Error::Serialise(_) => Retry::Slow,
-        Error::Timeout(_) | Error::Panicked => Retry::Backoff,
+        Error::Timeout(_) | Error::NotLeading | Error::Panicked => Retry::Backoff,
     }
 }
 
