@@ -215,7 +215,8 @@ pub struct DataPolicyStatus {
     pub last_handled_run_at: Option<String>,
 }
 
-/// Sums over rules or regions, in rows.
+/// Sums over rules or regions, in rows: `due = erased + held + restricted + gone + blocked + failed + remaining`. Of those
+/// that were not always counted, one that is 0 is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CategoryTotals {
@@ -223,12 +224,47 @@ pub struct CategoryTotals {
     pub due: i64,
     /// Rows that were erased: deleted, or changed where the rule's method is `Nullify` or `Anonymise`.
     pub erased: i64,
+    /// Rows that a hold keeps.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held: i64,
+    /// Rows that are restricted instead of erased.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restricted: i64,
+    /// Rows that somebody else deleted or changed meanwhile.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gone: i64,
     /// Rows that another table's rows still refer to.
     pub blocked: i64,
     /// Rows that the database refused to delete or change.
     pub failed: i64,
     /// Rows that are left for the next run.
     pub remaining: i64,
+}
+
+impl CategoryTotals {
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, more: &Self) -> Self {
+        let sum = |term: fn(&Self) -> i64| term(self).saturating_add(term(more));
+        Self {
+            due: sum(|it| it.due),
+            erased: sum(|it| it.erased),
+            held: sum(|it| it.held),
+            restricted: sum(|it| it.restricted),
+            gone: sum(|it| it.gone),
+            blocked: sum(|it| it.blocked),
+            failed: sum(|it| it.failed),
+            remaining: sum(|it| it.remaining),
+        }
+    }
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_zero(rows: &i64) -> bool {
+    *rows == 0
 }
 
 /// The policy in one region.

@@ -233,28 +233,27 @@ fn mode_of(report: &Report<RetainReport>) -> Option<RetainMode> {
 }
 
 fn totals(rules: &[RetainedRule]) -> CategoryTotals {
-    let mut sum = CategoryTotals::default();
-    for rule in rules {
-        sum.due = sum.due.saturating_add(rule.due);
-        sum.erased = sum.erased.saturating_add(rule.erased);
-        sum.blocked = sum.blocked.saturating_add(rule.blocked);
-        sum.failed = sum.failed.saturating_add(rule.failed);
-        sum.remaining = sum.remaining.saturating_add(rule.remaining);
-    }
-    sum
+    let of = |rule: &RetainedRule| CategoryTotals {
+        due: rule.due,
+        erased: rule.erased,
+        held: rule.held,
+        restricted: rule.restricted,
+        gone: rule.gone,
+        blocked: rule.blocked,
+        failed: rule.failed,
+        remaining: rule.remaining,
+    };
+    let nothing = CategoryTotals::default();
+    rules
+        .iter()
+        .map(of)
+        .fold(nothing, |sum, more| sum.plus(&more))
 }
 
 /// The sum over regions; none when no region has told any.
 pub(super) fn sum<'a>(regions: impl Iterator<Item = &'a CategoryTotals>) -> Option<CategoryTotals> {
     regions.fold(None, |sum: Option<CategoryTotals>, more| {
-        let sum = sum.unwrap_or_default();
-        Some(CategoryTotals {
-            due: sum.due.saturating_add(more.due),
-            erased: sum.erased.saturating_add(more.erased),
-            blocked: sum.blocked.saturating_add(more.blocked),
-            failed: sum.failed.saturating_add(more.failed),
-            remaining: sum.remaining.saturating_add(more.remaining),
-        })
+        Some(sum.unwrap_or_default().plus(more))
     })
 }
 
