@@ -314,23 +314,26 @@ fn every_command_helps_with_examples_and_refuses_what_it_does_not_know() {
     for (program, commands, misused) in [
         (
             operator,
-            &["", "run", "crds", "clock", "regimes", "version"][..],
+            &[
+                "",
+                "run",
+                "crds",
+                "clock",
+                "regimes",
+                "regimes diff",
+                "version",
+            ][..],
             1,
         ),
         (agent, &["", "connect", "feed", "retain"], 64),
     ] {
         for command in commands {
-            let args: Vec<&str> = [*command, "--help"]
-                .into_iter()
-                .filter(|arg| !arg.is_empty())
-                .collect();
+            let words = || command.split_whitespace();
+            let args: Vec<&str> = words().chain(["--help"]).collect();
             let (code, help, _) = run(program, &args);
             assert_eq!(code, Some(0), "{args:?}");
             assert!(help.contains("Example"), "{args:?} has no examples: {help}");
-            let wrong: Vec<&str> = [*command, "--no-such-flag"]
-                .into_iter()
-                .filter(|arg| !arg.is_empty())
-                .collect();
+            let wrong: Vec<&str> = words().chain(["--no-such-flag"]).collect();
             let (code, _, said) = run(program, &wrong);
             assert_eq!(code, Some(misused), "{wrong:?}: {said}");
             assert!(said.contains("--no-such-flag"), "{said}");
@@ -350,5 +353,33 @@ fn the_programs_print_their_version_and_the_crds() {
         assert!(!file.is_empty(), "crds/{kind}.yaml is missing");
         let (_, body) = file.split_once("apiVersion:").unwrap();
         assert!(printed.contains(body.trim_end()), "{kind} is not printed");
+    }
+}
+
+#[test]
+fn what_a_newcomer_looks_for_is_there() {
+    for file in [
+        "README.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+    ] {
+        assert!(read(Path::new(file)).lines().count() > 20, "{file}");
+    }
+    let licence = read(Path::new("LICENSE"));
+    assert!(licence.contains("Apache License") && licence.contains("Version 2.0"));
+    let gate = read(Path::new(".ci/run"));
+    assert!(gate.contains("for target in check test"), "{gate}");
+}
+
+/// What is written into a spec is written by whoever applied it: nothing changes it on its way.
+#[test]
+fn the_chart_brings_no_webhook() {
+    let files = files();
+    let chart: Vec<_> = files.iter().filter(|file| under(file, "charts")).collect();
+    assert!(!chart.is_empty());
+    for file in chart {
+        let brings = read(file).contains("WebhookConfiguration");
+        assert!(!brings, "{}", file.display());
     }
 }

@@ -13,6 +13,9 @@ use tradewind_dev::story::programs::checkout;
 /// The operator's user in every cluster.
 const OPERATOR: &str = "system:serviceaccount:tradewind-system:tradewind";
 
+/// How the operator names itself in every request.
+const AGENT: &str = concat!("tradewind/", env!("CARGO_PKG_VERSION"));
+
 /// How long each audit log was.
 pub(crate) struct Offsets(BTreeMap<String, u64>);
 
@@ -42,7 +45,8 @@ fn length(cluster: &Cluster) -> u64 {
     std::fs::metadata(cluster.audit_log()).map_or(0, |metadata| metadata.len())
 }
 
-/// The operator's completed requests since then, with the cluster's name.
+/// The operator's completed requests since then, with the cluster's name: whatever user they came as, since the program
+/// names itself in each.
 pub(crate) fn requests_since(stage: &Stage, offsets: &Offsets) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     for cluster in stage.fleet.clusters() {
@@ -54,11 +58,8 @@ pub(crate) fn requests_since(stage: &Stage, offsets: &Offsets) -> Vec<(String, V
             let Ok(event) = serde_json::from_str::<Value>(&line.unwrap()) else {
                 continue;
             };
-            if event
-                .pointer("/user/username")
-                .is_some_and(|user| user == OPERATOR)
-                && event["stage"] == "ResponseComplete"
-            {
+            let agent = event["userAgent"].as_str().unwrap_or_default();
+            if agent.starts_with(AGENT) && event["stage"] == "ResponseComplete" {
                 found.push((cluster.name().to_owned(), event));
             }
         }
@@ -109,7 +110,7 @@ fn short(cluster: &str, event: &Value) -> String {
     )
 }
 
-/// No rule was missing. Asked before namespaces die: with one go the RoleBindings in it.
+/// No rule was missing, and the operator was nobody else: no administrator. Asked before namespaces die: with one go the RoleBindings in it.
 pub(crate) async fn nothing_was_refused(stage: &mut Stage) {
     let all = requests_since(stage, &Offsets::start(stage));
     assert!(
@@ -118,6 +119,13 @@ pub(crate) async fn nothing_was_refused(stage: &mut Stage) {
         all.len()
     );
     for (cluster, event) in &all {
+        let user = event.pointer("/user/username");
+        // A token that was taken back is nobody's: the server says 401, and the request did nothing.
+        let is_nobody = event.pointer("/responseStatus/code") == Some(&Value::from(401));
+        assert!(
+            is_nobody || user.is_some_and(|user| user == OPERATOR),
+            "the operator came as another user in {cluster}: {event}"
+        );
         let decision = event.pointer("/annotations/authorization.k8s.io~1decision");
         assert!(
             decision.is_none_or(|decision| decision != "forbid"),

@@ -1,10 +1,13 @@
 //! SIGKILL at any write: the world is the same as if nothing had happened.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use tokio::sync::watch;
 use tradewind_dev::fleet::HUB;
+use tradewind_dev::serve::platform::{Load, Scheme, Sender};
 use tradewind_dev::story::install::{RUNS, TENANT};
 use tradewind_dev::story::{Stage, programs, quickstart, settle};
 
@@ -12,13 +15,17 @@ use crate::audit::{Offsets, writes_since};
 use crate::world::{agents, difference, dump, settled, sql_of, tables};
 use crate::{SOON, quickstart as chapter};
 
+const REGIONS: [&str; 2] = ["eu-west", "us-east"];
+/// The channel that a webhook is sent to.
+const CHANNEL: &str = "aurora-instagram";
+
 /// Rounds of the story, and kills in each: 20 values of k in all.
 const ROUNDS: usize = 5;
 const KILLS: usize = 4;
 
 /// The shop as it was before anything was erased, so that each round finds the same rows.
 async fn restore_shops(stage: &Stage) {
-    for region in ["eu-west", "us-east"] {
+    for region in REGIONS {
         let access = &stage.info.databases[region].access;
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname IN ('orders', 'orders_seed')";
         access.query("postgres", end).await.unwrap();
@@ -33,7 +40,17 @@ async fn restore_shops(stage: &Stage) {
     }
 }
 
+/// Takes everything away, also what connectors kept: each round's webhook is the first.
 async fn remove_everything(stage: &Stage) {
+    take_away(stage).await;
+    for region in REGIONS {
+        let access = &stage.info.databases[region].access;
+        let drop = "DROP SCHEMA IF EXISTS tradewind_connect CASCADE";
+        access.query("inbox", drop).await.unwrap();
+    }
+}
+
+async fn take_away(stage: &Stage) {
     let hub = stage.fleet.cluster(HUB).unwrap();
     hub.kubectl(&[
         "delete",
@@ -53,9 +70,49 @@ async fn remove_everything(stage: &Stage) {
         .unwrap();
 }
 
-/// The story that every round tells: apply, run feeds, preview, approve, erase.
-async fn story(stage: &Stage) {
+/// One signed webhook in each region; it reaches the sink, whatever becomes of the operator.
+async fn webhook(stage: &Stage, round: &str) {
+    let secrets = &stage.info.platform_secrets["aurora-meta"];
+    let path = format!("/webhooks/{TENANT}/{CHANNEL}");
+    for region in REGIONS {
+        let cluster = stage.fleet.cluster(region).unwrap();
+        let targets: Vec<SocketAddr> = settle::until("a ready connector", SOON, || async {
+            let found = quickstart::connector_addresses(&cluster, CHANNEL).await?;
+            let found: Vec<SocketAddr> = found.iter().filter_map(|it| it.parse().ok()).collect();
+            Ok(if found.is_empty() {
+                Err("none is ready".to_owned())
+            } else {
+                Ok(found)
+            })
+        })
+        .await
+        .unwrap();
+        let (_keep, targets) = watch::channel(targets);
+        let sender = Sender::new(Scheme::Instagram, &secrets["app_secret"], &path, targets);
+        let load = Load {
+            count: 1,
+            rate: 1,
+            subjects: 1,
+            repeat_every: 0,
+            give_up_after: 60,
+            run: format!("{round}-{region}"),
+        };
+        let sent = sender.unwrap().send(&load).await;
+        assert_eq!((sent.acknowledged.len(), sent.given_up), (1, 0));
+        settle::until("the webhook at the sink", SOON, || async {
+            let record = std::fs::read_to_string(&stage.info.sink_record).unwrap();
+            let there = record.contains(&sent.acknowledged[0].id);
+            Ok(there.then_some(()).ok_or("it is not there".to_owned()))
+        })
+        .await
+        .unwrap();
+    }
+}
+
+/// The story that every round tells: apply, take a webhook, run feeds, preview, approve, erase.
+async fn story(stage: &Stage, round: &str) {
     stage.apply_quickstart().await.unwrap();
+    webhook(stage, round).await;
     chapter::run_feeds(stage, "feeds-kill").await;
     let hub = stage.fleet.cluster(HUB).unwrap();
     for (policy, _) in quickstart::POLICIES {
@@ -77,7 +134,7 @@ pub(crate) async fn killed_after_any_write_the_world_is_the_same(stage: &mut Sta
     remove_everything(stage).await;
     restore_shops(stage).await;
     let offsets = Offsets::now(stage);
-    story(stage).await;
+    story(stage, "undisturbed").await;
     let total = writes_since(stage, &offsets).len();
     let reference = settled(stage).await;
     assert!(
@@ -88,11 +145,12 @@ pub(crate) async fn killed_after_any_write_the_world_is_the_same(stage: &mut Sta
     for round in 0..ROUNDS {
         remove_everything(stage).await;
         restore_shops(stage).await;
-        // 20 values of k over the first nine tenths of the story (a kill may spare later writes); each round takes every fifth.
+        // 20 values of k from the first write to the last; each round takes every fifth.
         let values: Vec<usize> = (0..KILLS)
-            .map(|kill| 1 + (kill * ROUNDS + round) * (total * 9 / 10 - 1) / (ROUNDS * KILLS))
+            .map(|kill| 1 + (kill * ROUNDS + round) * (total - 1) / (ROUNDS * KILLS - 1))
             .collect();
-        seen.extend(tell_with_kills(stage, &values).await);
+        let name = format!("round-{round}");
+        seen.extend(tell_with_kills(stage, &name, &values).await);
         settle::until(&format!("round {round}: the same world"), SOON, || async {
             let differs = difference(&reference, &dump(stage).await);
             Ok(if differs.is_empty() {
@@ -113,21 +171,22 @@ pub(crate) async fn killed_after_any_write_the_world_is_the_same(stage: &mut Sta
 }
 
 /// Tells the story while the operator is killed after each of these writes, or one soon after it, and started again at
-/// once. After which they were in fact.
-async fn tell_with_kills(stage: &mut Stage, values: &[usize]) -> Vec<usize> {
+/// once. A kill may spare later writes: what the story no longer reaches is killed at its end. After which they were in fact.
+async fn tell_with_kills(stage: &mut Stage, round: &str, values: &[usize]) -> Vec<usize> {
     let offsets = Offsets::now(stage);
     let mut operator = stage.operator.clone();
     let mut killed = Vec::new();
     {
-        let telling = story(stage);
+        let telling = story(stage, round);
         tokio::pin!(telling);
-        loop {
+        let mut told = false;
+        while !told || killed.len() < values.len() {
             let next = values.get(killed.len()).copied();
             tokio::select! {
-                () = &mut telling => break,
+                () = &mut telling, if !told => told = true,
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}
             }
-            if next.is_some_and(|k| writes_since(stage, &offsets).len() >= k) {
+            if next.is_some_and(|k| told || writes_since(stage, &offsets).len() >= k) {
                 operator.daemon.signal(Signal::SIGKILL).unwrap();
                 operator.daemon.stop(Duration::ZERO).await.unwrap();
                 killed.push(writes_since(stage, &offsets).len());

@@ -1,6 +1,7 @@
 //! The platforms' facts are data: a ConfigMap replaces them, an unsound one changes nothing and is named with its line.
 
-use tradewind::packs::{BUILTIN_PLATFORMS, PLATFORMS_KEY};
+use serde_json::Value;
+use tradewind::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, PLATFORMS_KEY, Packs};
 use tradewind_dev::fleet::{Cluster, HUB};
 use tradewind_dev::story::install::{self, SYSTEM, TENANT};
 use tradewind_dev::story::{Stage, settle};
@@ -45,12 +46,21 @@ pub(crate) async fn packs_are_replaced_by_a_config_map(stage: &mut Stage) {
     let runs = settle::get(&region, connector.0, connector.1, connector.2).await;
     assert!(runs.unwrap().is_some(), "what runs stays as it is");
 
-    put(&hub, "platforms:\n  Generic: [").await;
+    let unsound = "platforms:\n  Generic: [";
+    // What is wrong in which line, in the words of whoever reads the pack.
+    let error = Packs::load(unsound, BUILTIN_REGIMES).unwrap_err();
+    let wrong = std::error::Error::source(&error).unwrap().to_string();
+    assert!(wrong.contains("line "), "{wrong}");
+    put(&hub, unsound).await;
     settle::until("the refused pack's Event", SOON, || async {
         let events = hub
             .kubectl(&["get", "events.events.k8s.io", "-n", SYSTEM, "-o", "json"])
             .await?;
-        let named = events.contains("PacksRefused") && events.contains("line");
+        let list: Value = serde_json::from_str(&events).unwrap_or_default();
+        let named = list["items"].as_array().into_iter().flatten().any(|event| {
+            let note = event["note"].as_str().unwrap_or_default();
+            event["reason"] == "PacksRefused" && note.contains(&wrong)
+        });
         Ok(if named { Ok(()) } else { Err(events) })
     })
     .await

@@ -38,6 +38,14 @@ fn everything_is_made_once_and_then_nothing_is_written_or_read() {
         );
         assert_eq!(world.region("eu-west").await["status"]["channels"], 2);
 
+        let kinds = "regions.tradewind.dev,socialchannels.tradewind.dev,datapolicies.tradewind.dev";
+        let (hub, args) = (world.hub(), ["get", kinds, "-A", "-o", "json"]);
+        let all: Value = serde_json::from_str(&hub.kubectl(&args).await.unwrap()).unwrap();
+        for object in all["items"].as_array().unwrap() {
+            let generation = &object["metadata"]["generation"];
+            assert_eq!(*generation, 1, "somebody wrote the spec: {object:#}");
+        }
+
         let copy = world
             .get(
                 &world.cluster("eu-west"),

@@ -77,14 +77,14 @@ pub fn manifests(checkout: &Path, info: &Info) -> Result<String> {
     Ok(all)
 }
 
-/// Waits until every Region and SocialChannel is ready and every DataPolicy accepted.
+/// Waits until every Region, DataPolicy and SocialChannel is ready.
 pub async fn ready(fleet: &Fleet, limit: Duration) -> Result<()> {
     let hub = fleet.cluster(HUB)?;
     for region in fleet.clusters().filter(|cluster| cluster.name() != HUB) {
         settle::condition_true(&hub, ("region", None, region.name()), "Ready", limit).await?;
     }
     for (policy, _) in POLICIES {
-        settle::condition_true(&hub, ("datapolicy", None, policy), "Accepted", limit).await?;
+        settle::condition_true(&hub, ("datapolicy", None, policy), "Ready", limit).await?;
     }
     for channel in CHANNELS {
         settle::condition_true(
