@@ -5,7 +5,7 @@ use super::child::{Child, ChildKind};
 use super::secret;
 use super::steps::{Declared, Group};
 use crate::plan::{
-    ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, PolicyWorkloads, SecretCopy,
+    ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, PolicyWorkloads, SecretCopy,
 };
 
 /// What can be applied in a region.
@@ -101,6 +101,29 @@ impl Workloads for PolicyWorkloads {
         for job in [run_now, read_back].into_iter().flatten() {
             children.push(Child::new(ChildKind::Job, job)?);
         }
+        let groups = vec![Group { children }];
+        Ok(Declared { shared, groups })
+    }
+
+    fn copy(&self) -> Option<&SecretCopy> {
+        None
+    }
+}
+
+impl Workloads for HoldWorkloads {
+    fn declare(&self) -> Result<Declared, serde_json::Error> {
+        let Self {
+            service_account,
+            config_map,
+            job,
+        } = self;
+        let shared = Group {
+            children: vec![Child::new(ChildKind::ServiceAccount, service_account)?],
+        };
+        let children = vec![
+            Child::new(ChildKind::ConfigMap, config_map)?,
+            Child::new(ChildKind::Job, job)?,
+        ];
         let groups = vec![Group { children }];
         Ok(Declared { shared, groups })
     }

@@ -75,6 +75,8 @@ words! {
     CurrencyUnknown,
     /// Two rules for one table.
     RulesShareTable,
+    /// `reviewOn` is no date.
+    ReviewDateInvalid,
 
     // What the resource names, and isn't there
     /// No Region of that name.
@@ -119,6 +121,8 @@ words! {
     RegionOrphaned,
     /// The policy has no rule that erases.
     OnlyKeeps,
+    /// The hold is released in every database of the region.
+    Released,
     /// The spec no longer chooses the region.
     Deselected,
     /// The resource is being deleted.

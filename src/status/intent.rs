@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::reason::Word;
 use crate::api::{
-    ChannelRegionStatus, DataPolicyStatus, InventoryEntry, PolicyRegionStatus, RegionState,
-    SocialChannelStatus,
+    ChannelRegionStatus, DataPolicyStatus, HoldRegionStatus, InventoryEntry, LegalHoldStatus,
+    PolicyRegionStatus, RegionState, SocialChannelStatus,
 };
 
 /// What is about to be made, by region.
@@ -89,6 +89,10 @@ announce! {
         preview: None,
         preview_hash: None,
         approved: None,
+    };
+    LegalHoldStatus, HoldRegionStatus {
+        task: None,
+        stores: Vec::new(),
     };
 }
 
