@@ -1,6 +1,6 @@
 //! The API: group `tradewind.dev`, version `v1alpha1`, in the user's vocabulary.
 //!
-//! In: nothing. Out: the three kinds, their conditions, and every name that other rooms use in a cluster.
+//! In: nothing. Out: the four kinds, their conditions, and every name that other rooms use in a cluster.
 //! It must never decide anything: rules that the API server checks are declared here, all others are the plan's.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
@@ -9,6 +9,7 @@ pub mod crd;
 mod data_policy;
 pub mod docs;
 mod erased_column;
+mod legal_hold;
 pub mod names;
 mod reference;
 mod region;
@@ -20,6 +21,10 @@ pub use data_policy::{
     PolicySelector, Regime, Retention, RunPhase, RunStatus, Uncovered,
 };
 pub use erased_column::ErasedColumn;
+pub use legal_hold::{
+    HeldScope, HeldStoreStatus, HoldRegionStatus, HoldRelease, HoldSelector, HoldState, LegalHold,
+    LegalHoldSpec, LegalHoldStatus, ValuesRef,
+};
 pub use reference::{
     DeletionPolicy, InventoryEntry, KeyRef, LabelPair, NameRef, RegionState, Setting, Suspend,
 };

@@ -9,11 +9,15 @@
 
 pub mod cutoff;
 mod event;
+mod hold;
 mod method;
 mod report;
 mod task;
 
 pub use event::{EventKind, EventRule, Match};
+pub use hold::{
+    HeldStore, Hold, HoldReport, HoldScope, ReleaseOf, ReportedStore, RequiredHold, RequiredScope,
+};
 pub use method::{ColumnChange, ColumnSet, Grain, Method};
 pub use report::{
     FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,

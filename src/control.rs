@@ -10,6 +10,7 @@ mod finalizer;
 mod guard;
 mod hub;
 mod intent;
+mod legal_hold;
 mod publish;
 mod region;
 mod report;
@@ -33,7 +34,7 @@ use tokio::time::Instant;
 
 pub use retry::{Attempts, Error, Retry, retry};
 
-use crate::api::{DataPolicy, Region, SocialChannel};
+use crate::api::{DataPolicy, LegalHold, Region, SocialChannel};
 use crate::apply::{Applier, Fence};
 use crate::clusters::{Clusters, Identity, Limits, Wake, Wakes};
 use crate::metrics::Metrics;
@@ -141,6 +142,26 @@ impl Kind for DataPolicy {
     }
 }
 
+impl Kind for LegalHold {
+    const KIND: &'static str = "LegalHold";
+
+    fn told(&self) -> u64 {
+        let regions = self.status.iter().flat_map(|s| &s.regions);
+        let answers = regions.map(|r| {
+            let stores = r.stores.iter();
+            let stores = stores.map(|s| (&s.name, s.is_in_force(), &s.reason));
+            (&r.name, &r.task, stores.collect::<Vec<_>>())
+        });
+        hub::hash(&(self.held_in(), answers.collect::<Vec<_>>()))
+    }
+
+    fn held_in(&self) -> BTreeSet<String> {
+        let regions = self.status.iter().flat_map(|s| &s.regions);
+        let held = regions.filter(|r| !r.inventory.is_empty());
+        held.map(|r| r.name.clone()).collect()
+    }
+}
+
 impl Operator {
     /// Starts the watches of the hub; nothing is reconciled before [`Operator::run`].
     #[must_use]
@@ -168,6 +189,7 @@ impl Operator {
                 regions: known.regions.clone(),
                 channels: known.channels.clone(),
                 policies: known.policies.clone(),
+                holds: known.holds.clone(),
                 packs,
                 secrets: secret_watch,
                 clusters,
@@ -246,9 +268,16 @@ impl Operator {
             stopped(),
             data_policy::reconcile,
         );
+        let holds = drive(
+            &context,
+            &self.known.holds,
+            self.queues.holds,
+            stopped(),
+            legal_hold::reconcile,
+        );
         tokio::select! {
             () = turning => {}
-            _ = async { tokio::join!(regions, channels, policies) } => {}
+            _ = async { tokio::join!(regions, channels, policies, holds) } => {}
         }
         context.reader.clusters.shutdown().await;
     }
@@ -369,13 +398,15 @@ struct Watches<'a> {
 }
 
 impl Watches<'_> {
-    /// Starts all three. What a change of one kind means for the others is found in all three caches.
+    /// Starts them all. What a change of one kind means for the others is found in all caches.
     fn start(&self) -> (Known, Vec<(&'static str, watch::Receiver<bool>)>) {
         let (regions, channels, policies) =
             (Writer::default(), Writer::default(), Writer::default());
+        let holds = Writer::default();
         let known = Known {
             channels: channels.as_reader(),
             policies: policies.as_reader(),
+            holds: holds.as_reader(),
             regions: regions.as_reader(),
         };
         let ready = vec![
@@ -388,6 +419,7 @@ impl Watches<'_> {
                 "datapolicies",
                 self.fill(&known, policies, Known::of_policy),
             ),
+            ("legalholds", self.fill(&known, holds, Known::of_hold)),
         ];
         (known, ready)
     }

@@ -27,6 +27,8 @@ pub enum Kind {
     SocialChannel,
     /// `DataPolicy`.
     DataPolicy,
+    /// `LegalHold`.
+    LegalHold,
 }
 
 /// How a reconcile ended.

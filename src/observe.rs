@@ -3,6 +3,7 @@
 //! In: a region's view after apply. Out: what the pods, Jobs and reports say, and what is there. It must never believe a
 //! report that isn't one, and never call gone what a cache merely doesn't show.
 
+mod holds;
 mod inventory;
 mod report;
 mod runs;
@@ -19,6 +20,7 @@ use crate::contract::{FeedReport, RetainReport};
 use crate::resolve::View;
 use crate::status::{ChannelObserved, PolicyObserved};
 
+pub use holds::legal_hold;
 pub use inventory::inventory;
 
 /// What a channel's children report. `feeds` are the names that its spec has; what was just started may not be in the

@@ -1,6 +1,6 @@
 //! Pure: what should be where. Facts and the time in, a plan out; total, no client, no clock, no randomness.
 //!
-//! In: [`ChannelFacts`] or [`PolicyFacts`], and now. Out: [`Plan`]. It must never do I/O, and never hold a secret:
+//! In: [`ChannelFacts`], [`PolicyFacts`] or [`HoldFacts`], and now. Out: [`Plan`]. It must never do I/O, and never hold a secret:
 //! only the names of keys and hashes of their values. Same facts, same bytes.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
@@ -12,6 +12,7 @@ mod feed;
 mod fleet;
 mod gated;
 pub mod gates;
+mod legal_hold;
 mod meta;
 mod placement;
 mod platform;
@@ -23,8 +24,9 @@ mod suspension;
 
 pub use channel::channel;
 pub use fleet::region;
+pub use legal_hold::{legal_hold, review_on};
 pub use meta::Identity;
-pub use placement::{channel_chooses, policy_chooses};
+pub use placement::{channel_chooses, hold_chooses, policy_chooses};
 pub use policy::policy;
 pub use retention::spec_hash;
 pub use suspension::paused;
@@ -39,7 +41,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
-use crate::api::{DataPolicy, Region, SocialChannel, names};
+use crate::api::{DataPolicy, LegalHold, Region, SocialChannel, names};
 use crate::contract::RetainMode;
 
 /// What every plan is told by the operator's own configuration.
@@ -125,8 +127,21 @@ pub struct PolicyFacts {
     pub channels: Vec<Arc<SocialChannel>>,
     /// Every DataPolicy of the hub by name: their keeps bind this one where they select the same region.
     pub policies: BTreeMap<String, Arc<DataPolicy>>,
+    /// Every LegalHold of the hub by name: without those that are for a region nothing is erased there.
+    pub holds: BTreeMap<String, Arc<LegalHold>>,
     /// The platform and regime packs in force.
     pub packs: Arc<crate::packs::Packs>,
+    /// The operator's configuration.
+    pub settings: Arc<Settings>,
+}
+
+/// All that a LegalHold refers to.
+#[derive(Clone, Debug)]
+pub struct HoldFacts {
+    /// The resource, with its old status.
+    pub hold: Arc<LegalHold>,
+    /// Every Region of the hub by name.
+    pub regions: BTreeMap<String, RegionFacts>,
     /// The operator's configuration.
     pub settings: Arc<Settings>,
 }
@@ -142,6 +157,8 @@ pub struct FleetFacts {
     pub channels: Vec<Arc<SocialChannel>>,
     /// Every DataPolicy of the hub, with its status.
     pub policies: Vec<Arc<DataPolicy>>,
+    /// Every LegalHold of the hub, with its status.
+    pub holds: Vec<Arc<LegalHold>>,
     /// What its cluster is seen to hold, whatever statuses say of it; read when it is being deleted.
     pub holdings: Holdings,
 }
@@ -208,7 +225,8 @@ pub struct RegionNote {
     pub approved: Option<crate::contract::Preview>,
     /// What decides for each rule whose table has keeps (policies only).
     pub decisions: Vec<crate::api::RuleDecision>,
-    /// The hash of the spec and of what binds it here (policies only).
+    /// What there is to be of the spec here: of a policy the hash of its spec and of what binds it, of a hold the name
+    /// of the ConfigMap with its task.
     pub spec_hash: Option<String>,
 }
 
@@ -387,6 +405,17 @@ impl Permit {
                 && mark(names::ANNOTATION_SPEC_HASH) == Some(&self.spec_hash)
                 && had.is_none_or(|had| self.approved.as_deref() == Some(had))
     }
+}
+
+/// What a hold has in a region.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HoldWorkloads {
+    /// The pods' identity; no token.
+    pub service_account: ServiceAccount,
+    /// The task; its name follows from it.
+    pub config_map: ConfigMap,
+    /// What opens or releases the hold in each store (create only; never changed).
+    pub job: Job,
 }
 
 /// A Secret that is to be copied from the hub: names and hashes only.

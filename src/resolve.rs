@@ -19,10 +19,13 @@ pub use packs::{InForce, Place, builtin, follow};
 pub use secrets::{SecretChanged, SecretWatch, Secrets, SecretsError, Value};
 pub use view::{Look, Scope, View};
 
-use crate::api::{CredentialsLocation, DataPolicy, InventoryEntry, Region, SocialChannel};
+use crate::api::{
+    CredentialsLocation, DataPolicy, InventoryEntry, LegalHold, Region, SocialChannel,
+};
 use crate::clusters::{Clusters, Identity, OwnerKind};
 use crate::plan::{
-    ChannelFacts, FleetFacts, Holdings, PolicyFacts, Reach, RegionFacts, SecretFact, Settings,
+    ChannelFacts, FleetFacts, HoldFacts, Holdings, PolicyFacts, Reach, RegionFacts, SecretFact,
+    Settings,
 };
 
 /// The hub's caches and the regions', behind one door.
@@ -33,6 +36,8 @@ pub struct Reader {
     pub channels: Store<SocialChannel>,
     /// Every DataPolicy of the hub.
     pub policies: Store<DataPolicy>,
+    /// Every LegalHold of the hub.
+    pub holds: Store<LegalHold>,
     /// The packs in force.
     pub packs: watch::Receiver<InForce>,
     /// Secrets on the hub.
@@ -64,6 +69,16 @@ impl Reader {
             kind: OwnerKind::DataPolicy,
             namespace: None,
             name: policy.name_any(),
+        }
+    }
+
+    /// Whom a hold's children are made for.
+    #[must_use]
+    pub fn hold_identity(hold: &LegalHold) -> Identity {
+        Identity {
+            kind: OwnerKind::LegalHold,
+            namespace: None,
+            name: hold.name_any(),
         }
     }
 
@@ -119,7 +134,26 @@ impl Reader {
             regions: self.region_facts(&looks),
             channels: self.sorted_channels(),
             policies: self.policies_by_name(),
+            holds: self.sorted_holds().into_iter().map(named).collect(),
             packs: self.packs.borrow().packs.clone(),
+            settings: self.settings.clone(),
+        };
+        (facts, looks)
+    }
+
+    /// All that a hold refers to.
+    #[must_use]
+    pub fn hold(&self, hold: &Arc<LegalHold>) -> (HoldFacts, Looks) {
+        let status = hold.status.iter().flat_map(|s| &s.regions);
+        let had: Vec<(&str, &[InventoryEntry])> = status
+            .map(|e| (e.name.as_str(), e.inventory.as_slice()))
+            .collect();
+        let looks = self.looks(&Self::hold_identity(hold), &had, |region| {
+            region.spec.run_namespace.clone()
+        });
+        let facts = HoldFacts {
+            hold: hold.clone(),
+            regions: self.region_facts(&looks),
             settings: self.settings.clone(),
         };
         (facts, looks)
@@ -151,6 +185,7 @@ impl Reader {
             regions: regions.collect(),
             channels: self.sorted_channels(),
             policies,
+            holds: self.sorted_holds(),
             holdings: holdings.unwrap_or_default(),
         }
     }
@@ -178,7 +213,12 @@ impl Reader {
                     self.policies.get(&ObjectRef::new(&owner.name))?;
                     owner.name.clone()
                 }
-                (OwnerKind::SocialChannel, None) | (OwnerKind::DataPolicy, Some(_)) => return None,
+                (OwnerKind::LegalHold, None) => {
+                    self.holds.get(&ObjectRef::new(&owner.name))?;
+                    owner.name.clone()
+                }
+                (OwnerKind::SocialChannel, None)
+                | (OwnerKind::DataPolicy | OwnerKind::LegalHold, Some(_)) => return None,
             };
             Some((format!("{} {name}", owner.kind.as_str()), count))
         };
@@ -197,6 +237,12 @@ impl Reader {
         let mut channels = self.channels.state();
         channels.sort_by_key(|c| (c.namespace(), c.name_any()));
         channels
+    }
+
+    fn sorted_holds(&self) -> Vec<Arc<LegalHold>> {
+        let mut holds = self.holds.state();
+        holds.sort_by_key(|h| h.name_any());
+        holds
     }
 
     /// Looks at each region, for one resource. `home` is the namespace in which its children live.
@@ -249,6 +295,10 @@ impl Reader {
         };
         self.regions.state().into_iter().map(facts).collect()
     }
+}
+
+fn named(hold: Arc<LegalHold>) -> (String, Arc<LegalHold>) {
+    (hold.name_any(), hold)
 }
 
 fn connecting() -> Reach {

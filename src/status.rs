@@ -8,6 +8,7 @@ mod channel;
 mod feeds;
 mod fleet;
 mod intent;
+mod legal_hold;
 mod policy;
 mod read_back;
 pub mod reason;
@@ -20,6 +21,7 @@ mod timing;
 pub use channel::channel;
 pub use fleet::region;
 pub use intent::{Announce, Intent};
+pub use legal_hold::{legal_hold, still_in_force};
 pub use policy::policy;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +29,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::api::InventoryEntry;
-use crate::contract::{FeedReport, Report, RetainMode, RetainReport};
+use crate::contract::{FeedReport, HoldReport, Report, RetainMode, RetainReport};
 
 /// A new status, and what the driver does with it.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +102,24 @@ pub struct ChannelObserved {
 pub struct PolicyObserved {
     /// The newest run.
     pub run: RunObserved<RetainReport>,
+}
+
+/// What a hold's children report in one region.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HoldObserved {
+    /// The Jobs that are there, by name.
+    pub jobs: BTreeMap<String, HoldJob>,
+}
+
+/// A Job that opens or releases a hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HoldJob {
+    /// It ended: whether Kubernetes calls it complete. Absent: it is under way.
+    pub succeeded: Option<bool>,
+    /// The newest report of its pods; of one under way that of an attempt before.
+    pub report: Option<Report<HoldReport>>,
+    /// Why its pod has not started, when Kubernetes says.
+    pub waits: Option<String>,
 }
 
 /// Runs of one CronJob (and of Jobs made of its template).

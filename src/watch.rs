@@ -26,6 +26,8 @@ pub enum Key {
     },
     /// A DataPolicy by its name.
     Policy(String),
+    /// A LegalHold by its name.
+    Hold(String),
 }
 
 impl Key {
@@ -101,6 +103,18 @@ pub fn policy_changed(
     keys
 }
 
+/// A LegalHold changed, came or went: every policy, each of which it may bind or may have bound before. A policy whose
+/// task does not know of a hold would erase what the hold is for.
+#[must_use]
+pub fn hold_changed(name: &str, policies: &[Arc<DataPolicy>]) -> BTreeSet<Key> {
+    let mut keys: BTreeSet<Key> = policies
+        .iter()
+        .map(|policy| Key::Policy(policy.name_any()))
+        .collect();
+    keys.insert(Key::Hold(name.to_owned()));
+    keys
+}
+
 /// A SocialChannel changed, came or went: itself, and the policies whose selector may speak of channels. When one of
 /// them keeps, it may bind other policies now, or no more: then every policy.
 #[must_use]
@@ -162,6 +176,7 @@ pub fn child_changed(fleet: &str, labels: &BTreeMap<String, String>) -> Option<K
             name: name.to_owned(),
         }),
         "DataPolicy" if namespace.is_empty() => Some(Key::Policy(name.to_owned())),
+        "LegalHold" if namespace.is_empty() => Some(Key::Hold(name.to_owned())),
         _ => None,
     }
 }

@@ -16,6 +16,8 @@ mod case;
 mod data_policy;
 #[path = "api/examples.rs"]
 mod examples;
+#[path = "api/legal_hold.rs"]
+mod legal_hold;
 #[path = "api/region.rs"]
 mod region;
 #[path = "api/schema.rs"]
@@ -38,7 +40,12 @@ async fn the_api_server_takes_what_is_legal_and_refuses_the_rest_with_its_reason
     let server = Server::connect(&fleet).await;
     server.install().await;
 
-    let kinds = [region::kind(), social_channel::kind(), data_policy::kind()];
+    let kinds = [
+        region::kind(),
+        social_channel::kind(),
+        data_policy::kind(),
+        legal_hold::kind(),
+    ];
     let mut faults = Vec::new();
     for kind in &kinds {
         let walked = walk::walk(&server, kind, &mut faults).await;

@@ -129,7 +129,10 @@ async fn the_roles_are_the_rules_and_nothing_else() {
     for values in [HUB, REGION, &[HUB, &["localRegion=true"]].concat()] {
         let rendered = helm.objects(values);
         assert!(of_kind(&rendered, "Role").is_empty());
-        for role in of_kind(&rendered, "ClusterRole") {
+        for role in of_kind(&rendered, "ClusterRole")
+            .into_iter()
+            .filter(|role| !is_for_people(role))
+        {
             let name = name(&role);
             assert_eq!(Some(&role["rules"]), rules.get(&name), "{name}");
             assert_eq!(role.get("aggregationRule"), None, "{name}");
@@ -166,11 +169,70 @@ fn no_rule_has_a_wildcard_and_secrets_are_for_namespaces_only() {
     }
 }
 
+const PEOPLE: [&str; 4] = [
+    "tradewind-counsel",
+    "tradewind-compliance",
+    "tradewind-holds-write",
+    "tradewind-holds-read",
+];
+
+/// Roles that the chart brings for people, and binds to nobody.
+fn is_for_people(role: &Value) -> bool {
+    PEOPLE.contains(&name(role).as_str())
+}
+
+#[tokio::test]
+async fn counsel_alone_may_write_holds_and_nobody_is_bound() {
+    let helm = Helm::built().await;
+    let rendered = helm.objects(HUB);
+    let roles: Vec<Value> = of_kind(&rendered, "ClusterRole");
+    let people: Vec<&Value> = roles.iter().filter(|role| is_for_people(role)).collect();
+    assert_eq!(people.len(), PEOPLE.len());
+    for binding in ["ClusterRoleBinding", "RoleBinding"] {
+        for binding in of_kind(&rendered, binding) {
+            let bound = binding["roleRef"]["name"].as_str().unwrap();
+            assert!(!PEOPLE.contains(&bound), "{binding}");
+        }
+    }
+    // As Kubernetes puts an aggregated role together.
+    let granted = |who: &str| {
+        let label = format!("tradewind.dev/aggregate-to-{who}");
+        let selector = json!([{"matchLabels": {label.as_str(): "true"}}]);
+        let own = people
+            .iter()
+            .find(|role| name(role) == format!("tradewind-{who}"))
+            .unwrap();
+        assert_eq!(own["aggregationRule"]["clusterRoleSelectors"], selector);
+        let joined = people
+            .iter()
+            .filter(|role| role["metadata"]["labels"][label.as_str()] == "true");
+        let rules = joined.flat_map(|role| role["rules"].as_array().unwrap().clone());
+        let of_holds = rules.filter(|rule| rule["resources"].to_string().contains("legalholds"));
+        let verbs = of_holds.flat_map(|rule| rule["verbs"].as_array().unwrap().clone());
+        verbs
+            .map(|verb| verb.as_str().unwrap().to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    let reading = BTreeSet::from(["get", "list", "watch"].map(str::to_owned));
+    assert_eq!(granted("compliance"), reading);
+    let writing = ["create", "delete", "patch", "update"].map(str::to_owned);
+    assert_eq!(
+        granted("counsel"),
+        reading.into_iter().chain(writing).collect()
+    );
+    let region = of_kind(&helm.objects(REGION), "ClusterRole");
+    assert!(
+        !region.iter().any(is_for_people),
+        "holds are opened on the hub"
+    );
+}
+
 /// Roles and bindings by kind, namespace and name, with what they grant and to whom.
 fn rights(objects: &[Value]) -> BTreeMap<String, Value> {
     ["ClusterRole", "ClusterRoleBinding", "RoleBinding"]
         .iter()
         .flat_map(|kind| of_kind(objects, kind))
+        .filter(|object| !is_for_people(object))
         .map(|object| {
             let namespace = object["metadata"]["namespace"].as_str().unwrap_or("-");
             let key = format!("{} {namespace}/{}", object["kind"], name(&object));

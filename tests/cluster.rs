@@ -17,6 +17,8 @@ mod audit;
 mod changes;
 #[path = "cluster/deletion.rs"]
 mod deletion;
+#[path = "cluster/holds.rs"]
+mod holds;
 #[path = "cluster/ingress.rs"]
 mod ingress;
 #[path = "cluster/kill.rs"]
@@ -108,6 +110,7 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
         quickstart::feeds_are_written,
         quickstart::a_preview_is_approved_and_rows_go,
         kill::a_report_lost_with_its_pod_is_read_back,
+        holds::what_counsel_holds_stays_until_it_is_released,
         quickstart::a_converged_fleet_is_left_alone,
         changes::fields_change_revert_and_go,
         changes::drift_is_repaired_without_a_resync,

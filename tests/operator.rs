@@ -25,6 +25,8 @@ mod drift;
 mod fleets;
 #[path = "operator/given.rs"]
 mod given;
+#[path = "operator/holds.rs"]
+mod holds;
 #[path = "operator/hub.rs"]
 mod hub;
 #[path = "operator/keeps.rs"]

@@ -27,6 +27,7 @@ mod fault;
 mod fence;
 mod grants;
 mod holds;
+mod legal_hold;
 mod method;
 mod order;
 mod pace;
@@ -50,6 +51,7 @@ use crate::contract::{Report, Retain, RetainMode, RetainReport, Task};
 use answer::Answer;
 use enforce::{Job, stoppable};
 use error::Error;
+pub use legal_hold::run as hold;
 use preflight::Plan;
 use settings::Settings;
 use site::Site;
@@ -87,7 +89,11 @@ async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
     let counting = async {
         let mut sites = sites(&settings, Purpose::Read).await?;
         let mut now: Option<Timestamp> = None;
+        let mut unheld = None;
         for site in &mut sites {
+            let missing = holds::missing(&mut site.store, &task.spec.holds).await;
+            let missing = missing.map_err(|fault| site.store.failed(fault))?;
+            unheld = unheld.or_else(|| Some((site.store.name.clone(), missing?)));
             let clock = site.store.now().await?;
             now = Some(now.map_or(clock, |now| now.min(clock)));
         }
@@ -97,7 +103,11 @@ async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
         for site in &mut sites {
             snapshots.push(begin::snapshot(site, &settings.zone, now, Purpose::Read).await?);
         }
-        Answer::forecast(job, now, (snapshots, shape), None).await
+        let answer = Answer::forecast(job, now, (snapshots, shape), None).await?;
+        Ok(match unheld {
+            Some((store, hold)) => answer.warned(&Error::HoldNotInForce { store, hold }),
+            None => answer,
+        })
     };
     stoppable(stop, counting).await
 }

@@ -30,6 +30,10 @@ pub enum ConditionType {
     Enforced,
     /// Every data set of the matched stores has a rule.
     CoverageComplete,
+    /// Every database that the hold is for says that it holds.
+    InForce,
+    /// The hold's review date lies ahead, or it is released.
+    ReviewCurrent,
     /// Paused by `spec.suspend`.
     Suspended,
     /// Being deleted; the message says what is left where. Present only while deleting.
@@ -53,6 +57,8 @@ impl ConditionType {
             Self::FeedsCurrent => "FeedsCurrent",
             Self::Enforced => "Enforced",
             Self::CoverageComplete => "CoverageComplete",
+            Self::InForce => "InForce",
+            Self::ReviewCurrent => "ReviewCurrent",
             Self::Suspended => "Suspended",
             Self::Deleting => "Deleting",
         }

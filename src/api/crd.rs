@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::{DataPolicy, Region, SocialChannel};
+use super::{DataPolicy, LegalHold, Region, SocialChannel};
 
 /// All CustomResourceDefinitions, in the order in which they are installed.
 #[must_use]
@@ -14,6 +14,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         finish(Region::crd()),
         finish(SocialChannel::crd()),
         finish(DataPolicy::crd()),
+        finish(LegalHold::crd()),
     ]
 }
 

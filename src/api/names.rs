@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-/// The finalizer on all three kinds: what was made in the regions is removed (or orphaned) first.
+/// The finalizer on all kinds: what was made in the regions is removed (or orphaned) first.
 pub const FINALIZER: &str = "tradewind.dev/cleanup";
 
 /// Field manager of children in the regions.
@@ -12,11 +12,11 @@ pub const STATUS_MANAGER: &str = "tradewind-status";
 
 /// Whose objects these are: `tradewind`.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// The role of an object: `connector`, `feed`, `retention`.
+/// The role of an object: `connector`, `feed`, `retention`, `hold`.
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 /// The fleet that made the object; with kind, namespace and name it is the object's identity.
 pub const LABEL_FLEET: &str = "tradewind.dev/fleet";
-/// The kind of the resource that the object was made for: `SocialChannel` or `DataPolicy`.
+/// The kind of the resource that the object was made for: `SocialChannel`, `DataPolicy` or `LegalHold`.
 pub const LABEL_KIND: &str = "tradewind.dev/kind";
 /// The hub namespace of that resource; empty for cluster-scoped kinds.
 pub const LABEL_NAMESPACE: &str = "tradewind.dev/namespace";
@@ -37,7 +37,7 @@ pub const MANAGED_BY: &str = "tradewind";
 
 /// A new value asks for a reconcile now; acknowledged in `status.lastHandledReconcileAt`.
 pub const ANNOTATION_RECONCILE_AT: &str = "tradewind.dev/reconcile-at";
-/// A new value asks for one run of every feed, or of the retention, in every region now;
+/// A new value asks for one run of every feed, of the retention, or of the hold, in every region now;
 /// acknowledged per region in `status.regions[].lastHandledRunAt`. A region that joins later is not asked.
 pub const ANNOTATION_RUN_AT: &str = "tradewind.dev/run-at";
 
@@ -94,6 +94,28 @@ pub fn feed(channel: &str, feed: &str) -> String {
 #[must_use]
 pub fn retention(policy: &str) -> String {
     bounded(&format!("{policy}-retention"), &[policy])
+}
+
+/// Name of the ServiceAccount of a hold's pods in a region's run namespace (at most 45 characters).
+#[must_use]
+pub fn hold(hold: &str) -> String {
+    format!("{hold}-hold")
+}
+
+/// Name of the ConfigMap with a hold's task, and of its Job: it follows from the task, so that a second create answers
+/// 409, and another task makes another Job (at most 52 characters).
+#[must_use]
+pub fn hold_task(hold: &str, task: &str) -> String {
+    let cut: String = hold.chars().take(36).collect();
+    let cut = cut.trim_end_matches(['-', '.']);
+    format!("{cut}-hold-{}", short_hash(&[hold, task], 10))
+}
+
+/// A hold's id in every database: the same after the hub was restored, another in every fleet. No fleet's id has a
+/// slash.
+#[must_use]
+pub fn hold_id(fleet: &str, hold: &str) -> String {
+    format!("{fleet}/{hold}")
 }
 
 /// Name of the Job that a run-at annotation asks for: deterministic, so that a second create answers 409.
@@ -172,6 +194,21 @@ mod tests {
         let (one, two) = ("x".repeat(129), "x".repeat(262_000));
         assert_ne!(acknowledged(&one), acknowledged(&two));
         assert_eq!(acknowledged(&two).len(), 71);
+    }
+
+    #[test]
+    fn hold_names_fit_and_follow_from_the_task() {
+        let long = format!("{}-.{}", "a".repeat(35), "b".repeat(3));
+        let name = hold_task(&long, "{}");
+        assert!(
+            name.len() <= 52 && !name.contains("-.") && !name.contains("--"),
+            "{name}"
+        );
+        assert!(run_job(&name, "x").len() <= 63);
+        assert_eq!(name, hold_task(&long, "{}"));
+        assert_ne!(name, hold_task(&long, "{ }"), "another task");
+        assert_ne!(name, hold_task(&format!("{long}b"), "{}"), "another hold");
+        assert_eq!(hold_id("aurora", "case-7"), "aurora/case-7");
     }
 
     #[test]

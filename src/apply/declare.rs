@@ -6,7 +6,7 @@ use super::live::Live;
 use super::secret;
 use super::steps::{Declared, Group};
 use crate::plan::{
-    ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, PolicyWorkloads, SecretCopy,
+    ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, PolicyWorkloads, SecretCopy,
 };
 
 /// What can be applied in a region.
@@ -121,5 +121,33 @@ impl Workloads for PolicyWorkloads {
 
     fn forbids(&self, run: &Live) -> bool {
         !self.permit.allows(|key| run.annotation(key))
+    }
+}
+
+impl Workloads for HoldWorkloads {
+    fn declare(&self) -> Result<Declared, serde_json::Error> {
+        let Self {
+            service_account,
+            config_map,
+            job,
+        } = self;
+        let shared = Group {
+            children: vec![Child::new(ChildKind::ServiceAccount, service_account)?],
+        };
+        let children = vec![
+            Child::new(ChildKind::ConfigMap, config_map)?,
+            Child::new(ChildKind::Job, job)?,
+        ];
+        let groups = vec![Group { children }];
+        Ok(Declared { shared, groups })
+    }
+
+    fn copy(&self) -> Option<&SecretCopy> {
+        None
+    }
+
+    // What a hold's Job does ends by itself, and takes nothing away.
+    fn forbids(&self, _: &Live) -> bool {
+        false
     }
 }

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use tradewind::agent::{Common, connect, feed, init, retain, run_job};
 use tradewind::contract::exit;
 
-/// Takes webhooks, writes feeds and erases due rows in one region, as its task says.
+/// Takes webhooks, writes feeds, erases due rows and holds others in one region, as its task says.
 ///
 /// The operator starts it with a task file and mounted secrets; nothing else configures it. It writes one
 /// report and exits 0 (done), 75 (try again) or 64 (somebody must act: the report says who and what).
@@ -55,6 +55,14 @@ enum Command {
         #[arg(long)]
         report: bool,
     },
+    /// Open a legal hold in each store of the task, or release it there; again is no mistake.
+    #[command(after_help = "Examples:
+  tradewind-agent hold                                                   do what the mounted task says
+  tradewind-agent hold --task ./task.json --report-path ./report.json    try a task on this machine")]
+    Hold {
+        #[command(flatten)]
+        common: Common,
+    },
 }
 
 #[tokio::main]
@@ -74,6 +82,7 @@ async fn main() -> ExitCode {
     };
     let (Command::Connect { common, .. }
     | Command::Feed { common }
+    | Command::Hold { common }
     | Command::Retain { common, .. }) = &cli.command;
     if let Err(error) = init(common) {
         eprintln!("--log: {error}");
@@ -87,6 +96,7 @@ async fn main() -> ExitCode {
             .await
         }
         Command::Feed { common } => run_job(&common, "feed", feed::run).await,
+        Command::Hold { common } => run_job(&common, "hold", retain::hold).await,
         Command::Retain {
             common,
             report: true,

@@ -13,7 +13,7 @@ pub const REPORT_BYTES: usize = 4096;
 pub struct Report<B> {
     /// [`super::VERSION`].
     pub version: u32,
-    /// `feed` or `retain`.
+    /// `feed`, `retain` or `hold`.
     pub command: String,
     /// How it ended.
     pub outcome: Outcome,

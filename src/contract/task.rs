@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::cutoff::Anchor;
-use super::{ColumnChange, EventKind, EventRule, Method};
+use super::{ColumnChange, EventKind, EventRule, Method, RequiredHold};
 
 /// A task as it stands in the mounted file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ use super::{ColumnChange, EventKind, EventRule, Method};
 pub struct Task<S> {
     /// [`super::VERSION`]; any other is refused.
     pub version: u32,
-    /// `connect`, `feed` or `retain`: must be the command that the agent was started with.
+    /// `connect`, `feed`, `retain` or `hold`: must be the command that the agent was started with.
     pub command: String,
     /// The region's name, for logs, reports and object names.
     pub region: String,
@@ -308,6 +308,9 @@ pub struct Retain {
     /// What was approved, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
+    /// Holds that must be in force before anything is erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<RequiredHold>,
     /// What goes when.
     pub rules: Vec<RetentionRule>,
 }

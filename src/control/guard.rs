@@ -41,6 +41,10 @@ impl Guarded for crate::api::DataPolicy {
     const METRIC: metrics::Kind = metrics::Kind::DataPolicy;
 }
 
+impl Guarded for crate::api::LegalHold {
+    const METRIC: metrics::Kind = metrics::Kind::LegalHold;
+}
+
 /// When a resource is looked at again, if nothing wakes it before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Next {

@@ -164,8 +164,16 @@ fn namespaces(region: &Region, facts: &plan::FleetFacts) -> Namespaces {
     let of_policies = of_policies
         .filter(|r| r.name == name)
         .flat_map(|r| &r.inventory);
+    let of_holds = facts
+        .holds
+        .iter()
+        .flat_map(|h| h.status.iter().flat_map(|s| &s.regions));
+    let of_holds = of_holds
+        .filter(|r| r.name == name)
+        .flat_map(|r| &r.inventory);
     let held = of_channels
         .chain(of_policies)
+        .chain(of_holds)
         .map(|e: &InventoryEntry| e.namespace.clone());
     let tenants = region.spec.tenants.iter().map(|t| t.namespace.clone());
     let mut tenants: BTreeSet<String> = tenants.chain(held).collect();

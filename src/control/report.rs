@@ -169,6 +169,7 @@ fn turns<'a>(old: &'a [Condition], new: &'a [Condition]) -> impl Iterator<Item =
 fn event(condition: &Condition) -> Event {
     let is_bad = match condition.type_.as_str() {
         "Stalled" => condition.status == "True",
+        "InForce" if condition.reason == "Released" => false,
         "Deleting" | "Suspended" => false,
         _ => condition.status != "True",
     };

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::hub::Change;
-use crate::api::{DataPolicy, Region, SocialChannel};
+use crate::api::{DataPolicy, LegalHold, Region, SocialChannel};
 use crate::clusters::{Identity, OwnerKind, Wake};
 use crate::resolve::SecretChanged;
 use crate::watch::{self, Key};
@@ -18,6 +18,7 @@ use crate::watch::{self, Key};
 pub(super) struct Triggers {
     channels: UnboundedSender<ObjectRef<SocialChannel>>,
     policies: UnboundedSender<ObjectRef<DataPolicy>>,
+    holds: UnboundedSender<ObjectRef<LegalHold>>,
     regions: UnboundedSender<ObjectRef<Region>>,
 }
 
@@ -25,23 +26,27 @@ pub(super) struct Triggers {
 pub(super) struct Queues {
     pub(super) channels: UnboundedReceiver<ObjectRef<SocialChannel>>,
     pub(super) policies: UnboundedReceiver<ObjectRef<DataPolicy>>,
+    pub(super) holds: UnboundedReceiver<ObjectRef<LegalHold>>,
     pub(super) regions: UnboundedReceiver<ObjectRef<Region>>,
 }
 
 impl Triggers {
-    /// Three queues.
+    /// A queue for each kind.
     pub(super) fn new() -> (Self, Queues) {
         let (channels, of_channels) = unbounded();
         let (policies, of_policies) = unbounded();
+        let (holds, of_holds) = unbounded();
         let (regions, of_regions) = unbounded();
         let triggers = Self {
             channels,
             policies,
+            holds,
             regions,
         };
         let queues = Queues {
             channels: of_channels,
             policies: of_policies,
+            holds: of_holds,
             regions: of_regions,
         };
         (triggers, queues)
@@ -54,6 +59,7 @@ impl Triggers {
             let _ = match key {
                 Key::Region(name) => self.regions.unbounded_send(ObjectRef::new(&name)).is_ok(),
                 Key::Policy(name) => self.policies.unbounded_send(ObjectRef::new(&name)).is_ok(),
+                Key::Hold(name) => self.holds.unbounded_send(ObjectRef::new(&name)).is_ok(),
                 Key::Channel { namespace, name } => {
                     let channel = ObjectRef::new(&name).within(&namespace);
                     self.channels.unbounded_send(channel).is_ok()
@@ -68,12 +74,19 @@ impl Triggers {
 pub(super) struct Known {
     pub(super) channels: Store<SocialChannel>,
     pub(super) policies: Store<DataPolicy>,
+    pub(super) holds: Store<LegalHold>,
     pub(super) regions: Store<Region>,
 }
 
 impl Known {
     fn region_names(&self) -> Vec<String> {
         self.regions.state().iter().map(|r| r.name_any()).collect()
+    }
+
+    /// Whom a hold is for depends on Regions: each is looked at when one changes.
+    fn hold_keys(&self) -> Vec<Key> {
+        let holds = self.holds.state();
+        holds.iter().map(|h| Key::Hold(h.name_any())).collect()
     }
 
     /// Everything: the packs changed, and every verdict may.
@@ -83,7 +96,8 @@ impl Known {
         let policies = self.policies.state();
         let policies = policies.iter().map(|p| Key::Policy(p.name_any()));
         let regions = self.region_names().into_iter().map(Key::Region);
-        channels.chain(policies).chain(regions).collect()
+        let all = channels.chain(policies).chain(regions);
+        all.chain(self.hold_keys()).collect()
     }
 
     /// Whom a change of a Region concerns.
@@ -96,13 +110,15 @@ impl Known {
         let (channels, policies) = (self.channels.state(), self.policies.state());
         // Also the Region itself when its own controller wrote that: only now is it known to be the same cluster as an
         // older one.
-        watch::region_changed(
+        let mut keys = watch::region_changed(
             &region.name_any(),
             now,
             &channels,
             &policies,
             &self.region_names(),
-        )
+        );
+        keys.extend(self.hold_keys());
+        keys
     }
 
     /// Whom a change of a policy concerns, beside the Regions in which it holds or held something: they count it.
@@ -119,6 +135,22 @@ impl Known {
                 &self.policies.state(),
             ));
         }
+        keys
+    }
+
+    /// Whom a change of a hold concerns, beside the Regions in which it has or had something. What databases said of it
+    /// matters too: to policies, which must find it where it is in force, and to itself, when nothing is left to do.
+    pub(super) fn of_hold(
+        &self,
+        change: &Change<'_, LegalHold>,
+        held_in: BTreeSet<String>,
+    ) -> BTreeSet<Key> {
+        let mut keys: BTreeSet<Key> = held_in.into_iter().map(Key::Region).collect();
+        let (Change::Meant(hold) | Change::Told(hold) | Change::Gone(hold)) = change;
+        keys.extend(watch::hold_changed(
+            &hold.name_any(),
+            &self.policies.state(),
+        ));
         keys
     }
 
@@ -181,6 +213,7 @@ impl Known {
                 };
                 let (channels, policies) = (self.channels.state(), self.policies.state());
                 let mut keys = watch::reach_changed(&region, &channels, &policies);
+                keys.extend(self.hold_keys());
                 keys.extend(owners.iter().filter_map(|owner| self.owner(owner)));
                 keys
             }
@@ -206,7 +239,12 @@ impl Known {
                 let policy = self.policies.get(&ObjectRef::new(&name));
                 policy.map(|_| Key::Policy(name))
             }
-            (OwnerKind::SocialChannel, None) | (OwnerKind::DataPolicy, Some(_)) => None,
+            (OwnerKind::LegalHold, None) => {
+                let hold = self.holds.get(&ObjectRef::new(&name));
+                hold.map(|_| Key::Hold(name))
+            }
+            (OwnerKind::SocialChannel, None)
+            | (OwnerKind::DataPolicy | OwnerKind::LegalHold, Some(_)) => None,
         }
     }
 }
@@ -234,6 +272,7 @@ mod tests {
         let known = Known {
             channels: Writer::default().as_reader(),
             policies: Writer::default().as_reader(),
+            holds: Writer::default().as_reader(),
             regions: regions.as_reader(),
         };
         // Which of the two is to go is seen only once both ids are there.

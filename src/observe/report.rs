@@ -2,12 +2,15 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::contract::{self, FeedReport, REPORT_BYTES, Report, RetainReport};
+use crate::contract::{self, FeedReport, HoldReport, REPORT_BYTES, Report, RetainReport};
 
 /// A sentence that status takes; the rest is cut.
 const MESSAGE_CHARS: usize = 512;
 /// More rows or items than any store holds; a number beyond it is nonsense, and sums of such would overflow.
 const MOST: i64 = 1_000_000_000_000_000;
+
+/// A hold has no more scopes, and so no more stores.
+const MOST_STORES: usize = 16;
 
 /// What a command reports beside how it ended.
 pub(super) trait Body: DeserializeOwned + Default {
@@ -52,6 +55,22 @@ impl Body for RetainReport {
                 r.null_clock,
             ])
         })
+    }
+}
+
+impl Body for HoldReport {
+    fn is_plausible(&self) -> bool {
+        let is_time = |at: &Option<String>| {
+            let at = at.as_ref();
+            at.is_none_or(|at| at.len() <= 40 && at.parse::<jiff::Timestamp>().is_ok())
+        };
+        self.stores.len() <= MOST_STORES
+            && self.stores.iter().all(|store| {
+                store.store.len() <= 40
+                    && is_time(&store.in_force_since)
+                    && is_time(&store.released_at)
+                    && store.reason.as_ref().is_none_or(|word| is_word(word))
+            })
     }
 }
 
@@ -120,5 +139,25 @@ mod tests {
             parse::<RetainReport>(GOOD, "retain").is_none(),
             "another command"
         );
+    }
+
+    #[test]
+    fn a_holds_report_has_times_and_words_and_no_more() {
+        let report = |store: &str| {
+            let head = r#"{"version":1,"command":"hold","outcome":"Done","reason":"InForce","message":"","startedAt":"2026-01-01T00:00:00Z","finishedAt":"2026-01-01T00:00:01Z","body":{"stores":["#;
+            parse::<HoldReport>(&format!("{head}{store}]}}}}"), "hold")
+        };
+        let good = r#"{"store": "orders", "inForceSince": "2026-01-01T00:00:00.123456Z"}"#;
+        assert!(report(good).is_some());
+        assert!(report(&[good; 16].join(",")).is_some());
+        for wrong in [
+            r#"{"store": "orders", "inForceSince": "<b>now</b>"}"#,
+            r#"{"store": "orders", "releasedAt": "yesterday"}"#,
+            r#"{"store": "orders", "reason": "two words"}"#,
+            r#"{"store": "a store whose name is longer than any store's"}"#,
+            &[good; 17].join(","),
+        ] {
+            assert!(report(wrong).is_none(), "{wrong}");
+        }
     }
 }

@@ -50,7 +50,7 @@ fn newest<B: Body>(jobs: &[&Job], pods: &[Pod], command: &str) -> Option<RunEnd<
     })
 }
 
-fn begun(job: &Job) -> Option<Timestamp> {
+pub(super) fn begun(job: &Job) -> Option<Timestamp> {
     let started = job.status.as_ref().and_then(|s| s.start_time.as_ref());
     started
         .or(job.metadata.creation_timestamp.as_ref())
@@ -58,7 +58,7 @@ fn begun(job: &Job) -> Option<Timestamp> {
 }
 
 /// When a Job ended, and whether well. A Job that fails for good has no completion time, only a condition.
-fn end(job: &Job) -> Option<(Timestamp, bool)> {
+pub(super) fn end(job: &Job) -> Option<(Timestamp, bool)> {
     let status = job.status.as_ref()?;
     let condition = status
         .conditions
@@ -72,7 +72,7 @@ fn end(job: &Job) -> Option<(Timestamp, bool)> {
 }
 
 /// The newest report among the Job's pods: of several attempts the last one's counts are cumulative.
-fn said<B: Body>(job: &Job, pods: &[Pod], command: &str) -> Option<Report<B>> {
+pub(super) fn said<B: Body>(job: &Job, pods: &[Pod], command: &str) -> Option<Report<B>> {
     let uid = job.metadata.uid.as_deref()?;
     let of_job = pods.iter().filter(|pod| {
         let owners = pod.metadata.owner_references.iter().flatten();

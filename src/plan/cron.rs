@@ -112,18 +112,49 @@ impl Schedule<'_> {
     }
 
     fn job_spec(&self, template: &PodTemplateSpec) -> JobSpec {
-        let mut template = template.clone();
-        if let Some(pod) = template.spec.as_mut() {
-            // A pod failure policy reads exit codes of pods that are not restarted in place.
-            pod.restart_policy = Some("Never".to_owned());
-        }
-        JobSpec {
-            backoff_limit: Some(RETRIES),
-            active_deadline_seconds: Some(self.deadline),
-            pod_failure_policy: Some(failure_policy()),
-            template,
-            ..JobSpec::default()
-        }
+        job_spec(template, RETRIES, self.deadline)
+    }
+}
+
+/// A Job that no schedule makes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Once {
+    /// Attempts after the first.
+    pub(super) retries: i32,
+    /// How long all attempts may take together, in seconds.
+    pub(super) deadline: i64,
+    /// How long it stays once it ended, in seconds.
+    pub(super) ttl: i32,
+}
+
+/// A Job of its own.
+pub(super) fn once(
+    role: &Role<'_>,
+    (namespace, name): (&str, &str),
+    template: &PodTemplateSpec,
+    once: Once,
+) -> Job {
+    let mut spec = job_spec(template, once.retries, once.deadline);
+    spec.ttl_seconds_after_finished = Some(once.ttl);
+    Job {
+        metadata: role.meta(namespace, name),
+        spec: Some(spec),
+        ..Job::default()
+    }
+}
+
+fn job_spec(template: &PodTemplateSpec, retries: i32, deadline: i64) -> JobSpec {
+    let mut template = template.clone();
+    if let Some(pod) = template.spec.as_mut() {
+        // A pod failure policy reads exit codes of pods that are not restarted in place.
+        pod.restart_policy = Some("Never".to_owned());
+    }
+    JobSpec {
+        backoff_limit: Some(retries),
+        active_deadline_seconds: Some(deadline),
+        pod_failure_policy: Some(failure_policy()),
+        template,
+        ..JobSpec::default()
     }
 }
 

@@ -38,12 +38,13 @@ pub fn region(facts: &FleetFacts, now: Timestamp) -> FleetPlan {
     );
     let channels = holders(facts, &name, Kind::Channel);
     let policies = holders(facts, &name, Kind::Policy);
+    let holds = holders(facts, &name, Kind::Hold);
     let count = |list: &[String]| i32::try_from(list.len()).unwrap_or(i32::MAX);
     let deleting = facts.region.metadata.deletion_timestamp.as_ref();
     let deleting = deleting.map(|_| facts.region.spec.deletion_policy.unwrap_or_default());
     let untold = match deleting {
         Some(DeletionPolicy::Delete) if shared_cluster(&name, &facts.regions).is_none() => {
-            untold(facts, &channels, &policies)
+            untold(facts, [&channels, &policies, &holds])
         }
         _ => Vec::new(),
     };
@@ -52,16 +53,16 @@ pub fn region(facts: &FleetFacts, now: Timestamp) -> FleetPlan {
         reach,
         channels: count(&channels),
         policies: count(&policies),
-        left: channels.into_iter().chain(policies).chain(untold).collect(),
+        left: [channels, policies, holds, untold].concat(),
         wake_at: pause.and_then(|pause| pause.until),
         deleting,
     }
 }
 
 /// What is seen there, and no status tells: whoever wrote it was killed before saying so.
-fn untold(facts: &FleetFacts, channels: &[String], policies: &[String]) -> Vec<String> {
+fn untold(facts: &FleetFacts, told: [&Vec<String>; 3]) -> Vec<String> {
     let told = |owner: &String| {
-        let mut all = channels.iter().chain(policies);
+        let mut all = told.into_iter().flatten();
         all.any(|told| {
             told.strip_prefix(owner)
                 .is_some_and(|rest| rest.starts_with(" ("))
@@ -89,6 +90,7 @@ fn holds(owner: &str, count: usize) -> String {
 enum Kind {
     Channel,
     Policy,
+    Hold,
 }
 
 /// The resources that have objects in a region, by what their status says of them: never by asking a cluster that
@@ -120,6 +122,16 @@ fn holders(facts: &FleetFacts, region: &str, kind: Kind) -> Vec<String> {
                 let entry = regions.iter().find(|entry| entry.name == region)?;
                 (!entry.inventory.is_empty())
                     .then(|| told("DataPolicy", policy.name_any(), &entry.inventory))
+            })
+            .collect(),
+        Kind::Hold => facts
+            .holds
+            .iter()
+            .filter_map(|hold| {
+                let regions = &hold.status.as_ref()?.regions;
+                let entry = regions.iter().find(|entry| entry.name == region)?;
+                (!entry.inventory.is_empty())
+                    .then(|| told("LegalHold", hold.name_any(), &entry.inventory))
             })
             .collect(),
     };
@@ -232,6 +244,7 @@ mod tests {
             regions: BTreeMap::new(),
             channels: vec![Arc::new(channel)],
             policies: Vec::new(),
+            holds: Vec::new(),
             holdings: Holdings {
                 objects: objects
                     .map(|(owner, count)| (owner.to_owned(), count))

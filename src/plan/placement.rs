@@ -9,7 +9,7 @@ use super::reason::Word;
 use super::suspension::{self, Suspension};
 use super::{Finding, Plan, Reach, Reason, RegionFacts, RegionNote, RegionPlan, fleet, gates};
 use crate::api::condition::ConditionType;
-use crate::api::{DataPolicy, DeletionPolicy, InventoryEntry, Region, SocialChannel};
+use crate::api::{DataPolicy, DeletionPolicy, InventoryEntry, LegalHold, Region, SocialChannel};
 use crate::packs::Jurisdiction;
 
 /// Whether a channel chooses a Region.
@@ -58,6 +58,15 @@ pub fn policy_chooses(
             .namespaces
             .as_ref()
             .map(|names| has_tenant(names, region)))
+}
+
+/// Whether a hold's selector chooses a Region: by its name or by a jurisdiction, so that more is held rather than less.
+#[must_use]
+pub fn hold_chooses(hold: &LegalHold, region: &Region) -> bool {
+    let selector = &hold.spec.selector;
+    let mut names = selector.regions.iter().flatten();
+    let codes = selector.jurisdictions.as_deref().unwrap_or_default();
+    names.any(|name| *name == region.name_any()) || in_jurisdiction(codes, region)
 }
 
 fn has_tenant(namespaces: &[String], region: &Region) -> bool {
@@ -310,6 +319,33 @@ mod tests {
         });
         let region = serde_json::from_value(region).unwrap();
         policy_chooses(&serde_json::from_value(policy).unwrap(), &region, &[])
+    }
+
+    #[test]
+    fn either_member_of_a_holds_selector_chooses() {
+        let region = json!({
+            "metadata": {"name": "eu"},
+            "spec": {"jurisdictions": ["DE", "US-CA"], "cluster": {"local": {}}, "runNamespace": "runs",
+                "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+        });
+        let region: Region = serde_json::from_value(region).unwrap();
+        for (selector, expected) in [
+            (json!({}), false),
+            (json!({"regions": ["eu"]}), true),
+            (json!({"regions": ["us"]}), false),
+            (json!({"jurisdictions": ["FR", "DE"]}), true),
+            (json!({"jurisdictions": ["US"]}), true),
+            (json!({"jurisdictions": ["FR"], "regions": ["eu"]}), true),
+            (json!({"jurisdictions": ["DE"], "regions": ["us"]}), true),
+            (json!({"jurisdictions": ["FR"], "regions": ["us"]}), false),
+        ] {
+            let hold = json!({
+                "metadata": {"name": "h"},
+                "spec": {"ground": "g", "openedBy": "b", "reviewOn": "2027-01-01", "selector": selector, "scopes": []},
+            });
+            let hold: LegalHold = serde_json::from_value(hold).unwrap();
+            assert_eq!(hold_chooses(&hold, &region), expected, "{selector}");
+        }
     }
 
     #[test]

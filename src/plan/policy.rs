@@ -303,7 +303,7 @@ fn build(
     Ok(Some(Box::new(retention::workloads(&Retention {
         facts,
         region: name,
-        spec,
+        at: &region.region,
         rulings: &bound.rulings,
         hash: &bound.hash,
         window,

@@ -79,6 +79,8 @@ words! {
     RulesShareTable,
     /// Rules name one database of the Region by two names.
     StoresAreOne,
+    /// `reviewOn` is no date.
+    ReviewDateInvalid,
 
     // What the resource names, and isn't there
     /// No Region of that name.
@@ -123,6 +125,8 @@ words! {
     RegionOrphaned,
     /// The policy has no rule that erases.
     OnlyKeeps,
+    /// The hold is released in every database of the region.
+    Released,
     /// The spec no longer chooses the region.
     Deselected,
     /// The resource is being deleted.

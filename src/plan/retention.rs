@@ -10,9 +10,9 @@ use super::calculus::Ruling;
 use super::cron::Schedule;
 use super::meta::{self, Identity, Role};
 use super::pod::{Agent, Mount, Size};
-use super::{Permit, PolicyFacts, PolicyWorkloads};
-use crate::api::{DataPolicy, DataPolicySpec, DataStore, ErasedColumn, RegionSpec, names};
-use crate::contract::{Approval, ColumnChange, Retain, RetentionKeep, RetentionRule};
+use super::{Permit, PolicyFacts, PolicyWorkloads, legal_hold};
+use crate::api::{DataPolicy, DataPolicySpec, DataStore, ErasedColumn, Region, names};
+use crate::contract::{Approval, ColumnChange, RequiredHold, Retain, RetentionKeep, RetentionRule};
 
 /// The command, and the component label.
 const COMMAND: &str = "retain";
@@ -39,7 +39,7 @@ const MAX_PERCENT: u32 = 5;
 pub(super) struct Ground<'a> {
     pub(super) facts: &'a PolicyFacts,
     pub(super) region: &'a str,
-    pub(super) spec: &'a RegionSpec,
+    pub(super) at: &'a Region,
     /// Each rule that erases, with what binds it.
     pub(super) rulings: &'a [Ruling<'a>],
     /// What a preview here is of.
@@ -66,7 +66,7 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         feed: None,
     };
     let name = names::retention(policy_name);
-    let namespace = ground.spec.run_namespace.as_str();
+    let namespace = ground.at.spec.run_namespace.as_str();
     let task = meta::task(COMMAND, ground.region, task(ground, policy_name));
     let agent = Agent {
         command: COMMAND,
@@ -78,7 +78,7 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         size: SIZE,
         grace: GRACE,
     };
-    let template = agent.template(&ground.facts.settings, ground.spec);
+    let template = agent.template(&ground.facts.settings, &ground.at.spec);
     let permit = Permit {
         mode: policy.spec.mode(),
         spec_hash: ground.hash.to_owned(),
@@ -89,7 +89,7 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         namespace,
         name: name.clone(),
         cron: &policy.spec.retention.schedule,
-        time_zone: &ground.spec.locale.time_zone,
+        time_zone: &ground.at.spec.locale.time_zone,
         deadline: ground.window.as_secs().saturating_add(MARGIN),
         marks: permit.marks(),
     };
@@ -116,7 +116,7 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         policy: policy.to_owned(),
         mode: spec.mode(),
         spec_hash: ground.hash.to_owned(),
-        time_zone: ground.spec.locale.time_zone.clone(),
+        time_zone: ground.at.spec.locale.time_zone.clone(),
         window: spec
             .retention
             .window
@@ -125,16 +125,23 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         batch_rows: bounded(spec.retention.batch_rows, BATCH_ROWS),
         max_percent: bounded(spec.retention.max_percent, MAX_PERCENT),
         approval: ground.approval.clone(),
+        holds: holds(ground),
         rules: stores(ground)
             .map(|(ruling, store)| one(ruling, store))
             .collect(),
     }
 }
 
+/// The holds that must be in force in the rules' stores.
+fn holds(ground: &Ground<'_>) -> Vec<RequiredHold> {
+    let names = stores(ground).map(|(_, store)| store.name.as_str());
+    legal_hold::required(ground.facts, ground.at, &names.collect())
+}
+
 /// Each rule with its store.
 fn stores<'a>(ground: &'a Ground<'_>) -> impl Iterator<Item = (&'a Ruling<'a>, &'a DataStore)> {
     ground.rulings.iter().filter_map(|ruling| {
-        let mut stores = ground.spec.data_stores.iter();
+        let mut stores = ground.at.spec.data_stores.iter();
         let store = stores.find(|store| store.name == ruling.rule().dataset.store)?;
         Some((ruling, store))
     })

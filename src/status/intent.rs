@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::reason::Word;
 use crate::api::{
-    ChannelRegionStatus, DataPolicyStatus, InventoryEntry, PolicyRegionStatus, RegionState,
-    SocialChannelStatus,
+    ChannelRegionStatus, DataPolicyStatus, HoldRegionStatus, InventoryEntry, LegalHoldStatus,
+    PolicyRegionStatus, RegionState, SocialChannelStatus,
 };
 
 /// What is about to be made, by region.
@@ -39,11 +39,12 @@ fn enter<E: Entry>(entries: &mut Vec<E>, intent: &Intent, asked_before: Option<&
 }
 
 macro_rules! announce {
-    ($($status:ty, $entry:ident { $($absent:ident: $nothing:expr,)* };)*) => {
+    ($($status:ty [$($asked:ident)?], $entry:ident { $($absent:ident: $nothing:expr,)* };)*) => {
         $(impl Announce for $status {
             fn announcing(&self, intent: &Intent) -> Self {
                 let mut status = self.clone();
-                enter(&mut status.regions, intent, self.last_handled_run_at.as_ref());
+                let asked_before = None$(.or(self.$asked.as_ref()))?;
+                enter(&mut status.regions, intent, asked_before);
                 status
             }
         }
@@ -75,13 +76,13 @@ macro_rules! announce {
 }
 
 announce! {
-    SocialChannelStatus, ChannelRegionStatus {
+    SocialChannelStatus [last_handled_run_at], ChannelRegionStatus {
         uncovered_since: None,
         callback_url: None,
         connector: None,
         feeds: Vec::new(),
     };
-    DataPolicyStatus, PolicyRegionStatus {
+    DataPolicyStatus [last_handled_run_at], PolicyRegionStatus {
         last_run: None,
         next_run: None,
         totals: None,
@@ -89,6 +90,10 @@ announce! {
         preview: None,
         preview_hash: None,
         approved: None,
+    };
+    LegalHoldStatus [], HoldRegionStatus {
+        task: None,
+        stores: Vec::new(),
     };
 }
 

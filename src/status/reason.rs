@@ -57,6 +57,18 @@ words! {
     Complete,
     /// A data set has none.
     NoRule,
+    /// Every database that it is for says that it holds.
+    InForce,
+    /// A database has not said yet that it holds.
+    NotInForce,
+    /// The release is on its way to a database.
+    Releasing,
+    /// A Job that opens or releases a hold ended badly and left no word of its own.
+    HoldJobFailed,
+    /// The review date lies ahead.
+    ReviewAhead,
+    /// The review date has passed.
+    ReviewPassed,
     /// The regional cluster answers.
     Connected,
     /// The regional cluster is being connected for the first time.

@@ -149,6 +149,20 @@ fn a_secret_wakes_the_channels_of_its_namespace_that_name_it() {
 }
 
 #[test]
+fn a_hold_wakes_every_policy_and_itself() {
+    let policies = [
+        policy("one", json!({"regions": ["eu"]}), &[]),
+        policy("two", json!({"jurisdictions": ["US"]}), &[]),
+    ];
+    let woken = [
+        Key::Policy("one".into()),
+        Key::Policy("two".into()),
+        Key::Hold("case".into()),
+    ];
+    assert_eq!(hold_changed("case", &policies), BTreeSet::from(woken));
+}
+
+#[test]
 fn a_kubeconfig_wakes_its_region() {
     let regions = [region("eu", json!({})), region("us", json!({}))];
     assert_eq!(
@@ -177,6 +191,11 @@ fn a_child_is_whose_its_labels_say_and_of_this_fleet() {
             labels("f", "DataPolicy", "", "p"),
             Some(Key::Policy("p".into())),
         ),
+        (
+            labels("f", "LegalHold", "", "h"),
+            Some(Key::Hold("h".into())),
+        ),
+        (labels("f", "LegalHold", "a", "h"), None),
         (labels("g", "SocialChannel", "a", "one"), None),
         (labels("f", "SocialChannel", "", "one"), None),
         (labels("f", "DataPolicy", "a", "p"), None),

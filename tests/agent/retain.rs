@@ -18,6 +18,8 @@ mod holds;
 mod keeps;
 #[path = "retain/kill.rs"]
 mod kill;
+#[path = "retain/legal_hold.rs"]
+mod legal_hold;
 #[path = "retain/methods.rs"]
 mod methods;
 #[path = "retain/oracle.rs"]

@@ -25,6 +25,8 @@ pub(crate) struct Case {
     pub(crate) kept: Option<&'static str>,
     /// Why it cannot be changed.
     pub(crate) fixed: Option<&'static str>,
+    /// Why it cannot be removed once it is set, though a new object may be without it.
+    pub(crate) stays: Option<&'static str>,
 }
 
 /// What a field is made of. Enumerations, numbers and plain objects explain themselves.
@@ -50,11 +52,17 @@ impl Case {
             form,
             kept: None,
             fixed: None,
+            stays: None,
         }
     }
 
     pub(crate) fn kept(mut self, message: &'static str) -> Self {
         self.kept = Some(message);
+        self
+    }
+
+    pub(crate) fn stays(mut self, message: &'static str) -> Self {
+        self.stays = Some(message);
         self
     }
 

@@ -4,7 +4,7 @@ use kube::core::object::HasStatus;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tradewind::api::{DataPolicy, Region, SocialChannel};
+use tradewind::api::{DataPolicy, LegalHold, Region, SocialChannel};
 
 use crate::case::Kind;
 use crate::schema;
@@ -15,6 +15,8 @@ pub(crate) async fn walk(server: &Server, faults: &mut Vec<String>) {
     one::<Region>(server, &crate::region::kind(), &region(), faults).await;
     one::<SocialChannel>(server, &crate::social_channel::kind(), &channel(), faults).await;
     one::<DataPolicy>(server, &crate::data_policy::kind(), &policy(), faults).await;
+    let hold = crate::legal_hold::status(condition(), inventory());
+    one::<LegalHold>(server, &crate::legal_hold::kind(), &hold, faults).await;
 }
 
 async fn one<K>(server: &Server, kind: &Kind, status: &Value, faults: &mut Vec<String>)

@@ -259,10 +259,12 @@ impl Step<'_> {
         let null = schema::with(self.spec, &self.pointer, Some(Value::Null));
         let kept = self.case.and_then(|case| case.kept);
         let kept = kept.or(self.field.required.then_some("Required value"));
+        let stays = self.case.and_then(|case| case.stays.or(case.fixed));
         let applied = self.server.apply(self.kind, name, &without).await;
         match kept {
             Some(_) if applied.is_err() => {}
             Some(_) => self.fault("remove: must be refused"),
+            None if stays.is_some() => self.refused("remove", &applied, stays.unwrap_or_default()),
             None => self.taken("remove", &applied, &without),
         }
         for (what, spec) in [("without", &without), ("null", &null)] {

@@ -89,7 +89,10 @@ fn normal(object: &Value) -> Value {
         }
     }
     let kind = object["kind"].as_str().unwrap_or_default().to_owned();
-    if !matches!(kind.as_str(), "Region" | "SocialChannel" | "DataPolicy") {
+    if !matches!(
+        kind.as_str(),
+        "Region" | "SocialChannel" | "DataPolicy" | "LegalHold"
+    ) {
         object.as_object_mut().unwrap().remove("status");
     }
     object

@@ -28,6 +28,9 @@ pub(crate) const KINDS: [&str; 9] = [
     "services",
 ];
 
+/// Our own kinds, Regions last.
+const CUSTOM: &str = "socialchannels.tradewind.dev,datapolicies.tradewind.dev,legalholds.tradewind.dev,regions.tradewind.dev";
+
 /// A machine that does other things too may be slow; a world that stands still is seen earlier.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(400);
@@ -200,7 +203,7 @@ impl World {
         for region in REGIONS {
             self.give_kubeconfig(region).await;
         }
-        let kinds = "socialchannels.tradewind.dev,datapolicies.tradewind.dev,regions.tradewind.dev";
+        let kinds = CUSTOM;
         let all = [
             "delete",
             kinds,
@@ -235,7 +238,7 @@ impl World {
     /// What of Tradewind's is left anywhere.
     pub(crate) async fn left(&self) -> Vec<String> {
         let mut left = Vec::new();
-        let kinds = "socialchannels.tradewind.dev,datapolicies.tradewind.dev,regions.tradewind.dev";
+        let kinds = CUSTOM;
         let names = self
             .hub()
             .kubectl(&["get", kinds, "-A", "-o", "name"])

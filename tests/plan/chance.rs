@@ -11,7 +11,9 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
 use tradewind::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Packs};
-use tradewind::plan::{ChannelFacts, PolicyFacts, Reach, RegionFacts, SecretFact, Settings};
+use tradewind::plan::{
+    ChannelFacts, HoldFacts, PolicyFacts, Reach, RegionFacts, SecretFact, Settings,
+};
 
 /// The moment of all that happens by chance.
 pub(crate) fn now() -> Timestamp {
@@ -430,7 +432,9 @@ pub(crate) fn channel_facts() -> impl Strategy<Value = ChannelFacts> {
 
 pub(crate) fn policy_facts() -> impl Strategy<Value = PolicyFacts> {
     let policies = (policy("first"), option::of(policy("second")));
-    (policies, regions(), vec(channel(), 0..=2)).prop_map(|((policy, other), regions, channels)| {
+    let holds = vec(hold(), 0..=2);
+    let all = (policies, regions(), vec(channel(), 0..=2), holds);
+    all.prop_map(|((policy, other), regions, channels, holds)| {
         let policy = read(policy);
         let other = other.map(|other| ("second".to_owned(), read(other)));
         let own = ("first".to_owned(), Arc::clone(&policy));
@@ -439,8 +443,99 @@ pub(crate) fn policy_facts() -> impl Strategy<Value = PolicyFacts> {
             regions,
             channels: channels.into_iter().map(read).collect(),
             policies: other.into_iter().chain([own]).collect(),
+            holds: holds
+                .into_iter()
+                .zip(["hold", "lock"])
+                .map(|(hold, name)| {
+                    let mut hold = hold;
+                    hold["metadata"]["name"] = json!(name);
+                    (name.to_owned(), read(hold))
+                })
+                .collect(),
             packs: packs(),
             settings: settings(),
         }
+    })
+}
+
+fn scopes() -> impl Strategy<Value = Value> {
+    let scope = (
+        select(vec!["orders", "orders", "orders", "elsewhere"]),
+        select(vec![
+            json!({}),
+            json!({"table": "public.orders"}),
+            json!({"table": "public.orders", "column": "id", "valuesSecretRef": {"name": "who", "key": "ids"}}),
+        ]),
+    );
+    vec(scope, 1..=3).prop_map(|scopes| {
+        let scopes = scopes.into_iter().enumerate();
+        let scopes = scopes.map(|(number, (store, mut scope))| {
+            scope["name"] = json!(format!("scope-{number}"));
+            scope["store"] = json!(store);
+            scope
+        });
+        scopes.collect()
+    })
+}
+
+fn old_hold() -> impl Strategy<Value = Value> {
+    let store = select(vec![
+        json!([]),
+        json!([{"name": "orders", "inForceSince": "2026-11-20T00:00:00Z"}]),
+        json!([{"name": "orders", "inForceSince": "2026-11-20T00:00:00Z", "releasedAt": "2026-11-21T00:00:00Z"}]),
+        json!([{"name": "orders", "reason": "StoreUnavailable"}]),
+    ]);
+    vec((inventory(), store), 4).prop_map(|entries| {
+        let entries = entries.into_iter().zip(REGIONS);
+        let entries: Vec<Value> = entries
+            .map(|((inventory, stores), name)| {
+                json!({
+                    "name": name, "state": "Run", "reason": "InForce", "inventory": inventory, "stores": stores,
+                    "task": "hold-hold-0",
+                })
+            })
+            .collect();
+        json!({"observedGeneration": 1, "state": "InForce", "regionsInForce": "4/4", "regions": entries})
+    })
+}
+
+/// A hold that the API server would let through, or that was read from elsewhere.
+pub(crate) fn hold() -> impl Strategy<Value = Value> {
+    let selector = select(vec![
+        json!({"regions": ["eu"]}),
+        json!({"regions": ["eu", "us", "gone"]}),
+        json!({"jurisdictions": ["DE", "BR"]}),
+        json!({"jurisdictions": ["US"], "regions": ["br"]}),
+        json!({"jurisdictions": ["UK"]}),
+    ]);
+    let review = select(vec!["2027-06-01", "2026-11-21", "2026-02-31"]);
+    let release = prop_oneof![
+        3 => Just(Value::Null),
+        1 => Just(json!({"by": "counsel", "ground": "settled"})),
+    ];
+    let state = (going(), option::of(old_hold()), any::<bool>());
+    (selector, scopes(), review, release, state).prop_map(
+        |(selector, scopes, review, release, ((going, deletion), status, run))| {
+            without_nulls(json!({
+                "apiVersion": "tradewind.dev/v1alpha1", "kind": "LegalHold",
+                "metadata": {
+                    "name": "hold", "generation": 2, "deletionTimestamp": going,
+                    "annotations": {"tradewind.dev/run-at": run.then_some("first")},
+                },
+                "spec": {
+                    "ground": "case 7", "openedBy": "counsel", "reviewOn": review, "selector": selector,
+                    "scopes": scopes, "release": release, "deletionPolicy": deletion,
+                },
+                "status": status,
+            }))
+        },
+    )
+}
+
+pub(crate) fn hold_facts() -> impl Strategy<Value = HoldFacts> {
+    (hold(), regions()).prop_map(|(hold, regions)| HoldFacts {
+        hold: read(hold),
+        regions,
+        settings: settings(),
     })
 }

@@ -9,13 +9,15 @@ use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use tradewind::api::{DataPolicy, DeletionPolicy, EnforcementMode, InventoryEntry, SocialChannel};
-use tradewind::contract::{Connect, Feed, Retain, Task};
-use tradewind::plan::{
-    self, ChannelFacts, ChannelWorkloads, Plan, PolicyFacts, PolicyWorkloads, Reach, RegionFacts,
-    RegionPlan, Verdict, gates,
+use tradewind::api::{
+    DataPolicy, DeletionPolicy, EnforcementMode, InventoryEntry, LegalHold, SocialChannel,
 };
-use tradewind::status::{self, ChannelObserved, PolicyObserved, Seen};
+use tradewind::contract::{Connect, Feed, Hold, HoldReport, Report, ReportedStore, Retain, Task};
+use tradewind::plan::{
+    self, ChannelFacts, ChannelWorkloads, HoldWorkloads, Plan, PolicyFacts, PolicyWorkloads, Reach,
+    RegionFacts, RegionPlan, Verdict, gates,
+};
+use tradewind::status::{self, ChannelObserved, HoldJob, HoldObserved, PolicyObserved, Seen};
 
 use super::chance::{self, now};
 
@@ -62,6 +64,7 @@ fn is_covered(facts: &ChannelFacts, region: &RegionFacts) -> bool {
                     regions: BTreeMap::new(),
                     channels: Vec::new(),
                     policies: BTreeMap::new(),
+                    holds: BTreeMap::new(),
                     packs: facts.packs.clone(),
                     settings: facts.settings.clone(),
                 },
@@ -267,6 +270,93 @@ proptest! {
         }
     }
 
+    /// Whatever else is true of a hold: while it has no release, no task erases from what it is for without asking for it.
+    #[test]
+    fn every_hold_reaches_every_run_that_it_binds(facts in chance::policy_facts()) {
+        for (name, task) in tasks(&facts) {
+            let region = &facts.regions[&name].region;
+            let mut wanted = BTreeSet::new();
+            for (hold_name, hold) in &facts.holds {
+                let told = hold.status.iter().flat_map(|status| &status.regions).filter(|entry| entry.name == name);
+                let in_force = told.flat_map(|entry| &entry.stores).any(|store| store.in_force_since.is_some() && store.released_at.is_none());
+                if hold.spec.release.is_some() || !(plan::hold_chooses(hold, region) || in_force) {
+                    continue;
+                }
+                for scope in hold.spec.scopes.iter().filter(|scope| scope.store == "orders") {
+                    wanted.insert((format!("fleet/{hold_name}"), scope.table.clone(), scope.column.clone()));
+                }
+            }
+            let told: BTreeSet<_> = task.spec.holds.iter().flat_map(|hold| {
+                hold.scopes.iter().map(|scope| (hold.id.clone(), scope.table.clone(), scope.column.clone()))
+            }).collect();
+            prop_assert_eq!(told, wanted);
+            prop_assert!(task.spec.holds.iter().all(|hold| task.spec.rules.iter().any(|rule| rule.store == hold.store)));
+            // What was approved stays approved: a hold only keeps more.
+            let mut free = facts.clone();
+            free.holds.clear();
+            prop_assert_eq!(&tasks(&free)[&name].spec.spec_hash, &task.spec.spec_hash);
+        }
+    }
+
+    /// A hold is released because somebody wrote a release, and for no other reason: not by deletion, by a region that
+    /// left, or by a spec that is wrong. Each store that is there gets every scope.
+    #[test]
+    fn a_hold_is_released_by_its_release_alone(facts in chance::hold_facts()) {
+        let plan = plan::legal_hold(&facts, now());
+        for (name, decided) in &plan.regions {
+            let Some(workloads) = decided.workloads() else { continue };
+            round_trip::<Hold>(&workloads.config_map)?;
+            let task: Task<Hold> = serde_json::from_str(&workloads.config_map.data.as_ref().unwrap()["task.json"]).unwrap();
+            prop_assert_eq!(task.spec.release.is_some(), facts.hold.spec.release.is_some());
+            prop_assert_eq!(task.spec.id.as_str(), "fleet/hold");
+            let stores: BTreeSet<_> = facts.regions[name].region.spec.data_stores.iter().map(|store| store.name.clone()).collect();
+            let wanted: BTreeSet<_> = facts.hold.spec.scopes.iter().filter(|scope| stores.contains(&scope.store)).map(|scope| (scope.store.clone(), scope.name.clone())).collect();
+            let told: BTreeSet<_> = task.spec.stores.iter().flat_map(|store| store.scopes.iter().map(|scope| (store.store.clone(), scope.name.clone()))).collect();
+            prop_assert_eq!(told, wanted);
+            prop_assert!(plan.deleting.is_none(), "a Job of a hold that goes");
+            prop_assert!(!is_silent(&facts.regions[name]));
+            // What the values are is the region's alone to know.
+            prop_assert!(!workloads.config_map.data.as_ref().unwrap()["task.json"].contains("\"who\""));
+        }
+    }
+
+    #[test]
+    fn ignorance_forgets_no_hold(facts in chance::hold_facts()) {
+        let plan = plan::legal_hold(&facts, now());
+        let seen: BTreeMap<String, Seen<HoldObserved>> = plan.regions.keys().map(|name| (name.clone(), unknown())).collect();
+        let written = status::legal_hold(&plan, &seen, &facts.hold, now()).status;
+        for before in facts.hold.status.iter().flat_map(|status| &status.regions) {
+            let held = before.stores.iter().any(|store| store.in_force_since.is_some() && store.released_at.is_none());
+            let after = written.regions.iter().find(|entry| entry.name == before.name);
+            let left = matches!(plan.regions.get(&before.name), Some(RegionPlan::Leave(_)));
+            prop_assert!(!held || left || after.is_some(), "{} is forgotten", before.name);
+            if let Some(after) = after {
+                prop_assert_eq!(&after.stores, &before.stores);
+            }
+            let unknown = facts.regions.get(&before.name).is_none_or(is_silent);
+            prop_assert!(!unknown || !matches!(plan.regions.get(&before.name), Some(RegionPlan::Withdraw(_))));
+        }
+    }
+
+    #[test]
+    fn a_holds_status_settles(mut facts in chance::hold_facts()) {
+        let mut last = None;
+        for _ in 0..5 {
+            let plan = plan::legal_hold(&facts, now());
+            let written = status::legal_hold(&plan, &healthy(&plan, hold_seen), &facts.hold, now());
+            check(&written.status.conditions, &HOLD)?;
+            for region in facts.regions.values_mut() {
+                region.remains = false;
+            }
+            let mut hold = LegalHold::clone(&facts.hold);
+            hold.status = Some(written.status.clone());
+            facts.hold = Arc::new(hold);
+            last = Some((last.map(|(_, now)| now), written));
+        }
+        let (before, after) = last.unwrap();
+        prop_assert_eq!(before.unwrap(), after);
+    }
+
     #[test]
     fn a_pause_erases_nothing_and_runs_nothing_now(facts in chance::policy_facts()) {
         let plan = plan::policy(&facts, now());
@@ -385,6 +475,14 @@ const POLICY: [&str; 6] = [
     "Suspended",
 ];
 
+const HOLD: [&str; 5] = [
+    "Accepted",
+    "InForce",
+    "Ready",
+    "ReferencesResolved",
+    "ReviewCurrent",
+];
+
 /// Every condition of the kind, each once; those of kstatus only while they are so.
 fn check(
     conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition],
@@ -449,4 +547,41 @@ fn channel_seen(workloads: &ChannelWorkloads) -> ChannelObserved {
 
 fn policy_seen(_: &PolicyWorkloads) -> PolicyObserved {
     PolicyObserved::default()
+}
+
+/// The planned Job did what its task says.
+fn hold_seen(workloads: &HoldWorkloads) -> HoldObserved {
+    let task = &workloads.config_map.data.as_ref().unwrap()["task.json"];
+    let task: Task<Hold> = serde_json::from_str(task).unwrap();
+    let store = |store: &tradewind::contract::HeldStore| ReportedStore {
+        store: store.store.clone(),
+        in_force_since: Some("2026-11-22T09:00:00Z".into()),
+        released_at: task
+            .spec
+            .release
+            .as_ref()
+            .map(|_| "2026-11-22T09:30:00Z".into()),
+        ..ReportedStore::default()
+    };
+    let report = Report {
+        version: 1,
+        command: "hold".into(),
+        outcome: tradewind::contract::Outcome::Done,
+        reason: "InForce".into(),
+        message: "done".into(),
+        started_at: "2026-11-22T09:00:00Z".into(),
+        finished_at: "2026-11-22T09:00:01Z".into(),
+        body: Some(HoldReport {
+            stores: task.spec.stores.iter().map(store).collect(),
+        }),
+    };
+    let job = HoldJob {
+        succeeded: Some(true),
+        report: Some(report),
+        waits: None,
+    };
+    let name = workloads.job.metadata.name.clone().unwrap();
+    HoldObserved {
+        jobs: BTreeMap::from([(name, job)]),
+    }
 }

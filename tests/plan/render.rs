@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 
 use tradewind::api::InventoryEntry;
 use tradewind::api::condition::ConditionType;
-use tradewind::contract::{FeedReport, Report, RetainReport};
+use tradewind::contract::{FeedReport, HoldReport, Report, ReportedStore, RetainReport};
 use tradewind::plan::{
-    self, ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, Plan, PolicyWorkloads, Reason,
-    RegionPlan, Verdict,
+    self, ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, Plan,
+    PolicyWorkloads, Reason, RegionPlan, Verdict,
 };
 use tradewind::status::{
-    self, ChannelObserved, ClusterObserved, PolicyObserved, RunEnd, RunObserved, Seen, Trouble,
-    Written,
+    self, ChannelObserved, ClusterObserved, HoldJob, HoldObserved, PolicyObserved, RunEnd,
+    RunObserved, Seen, Trouble, Written,
 };
 
 use super::world::{Look, World};
@@ -85,6 +85,13 @@ fn all(world: &World) -> Vec<(String, Value)> {
         let seen = looks(world, &key, &plan, policy_children, policy_objects);
         let written = status::policy(&plan, &seen, &policy, world.now);
         let told = told(world, &plan, policy_objects);
+        out.push((key, json!({"plan": told, "status": whole(&written)})));
+    }
+    for (key, hold) in world.holds() {
+        let plan = plan::legal_hold(&world.hold_facts(&key, &hold), world.now);
+        let seen = looks(world, &key, &plan, hold_children, hold_objects);
+        let written = status::legal_hold(&plan, &seen, &hold, world.now);
+        let told = told(world, &plan, hold_objects);
         out.push((key, json!({"plan": told, "status": whole(&written)})));
     }
     out.retain(|(key, _)| world.objects || world.show.contains(key));
@@ -246,6 +253,15 @@ fn policy_objects(workloads: &PolicyWorkloads) -> Vec<Value> {
     out
 }
 
+fn hold_objects(workloads: &HoldWorkloads) -> Vec<Value> {
+    let HoldWorkloads {
+        service_account,
+        config_map,
+        job,
+    } = workloads;
+    vec![object(service_account), object(config_map), object(job)]
+}
+
 fn looks<W, O: Default>(
     world: &World,
     key: &str,
@@ -333,6 +349,55 @@ fn policy_children(look: &Look, _: Option<&PolicyWorkloads>) -> PolicyObserved {
             .as_ref()
             .map(run::<RetainReport>)
             .unwrap_or_default(),
+    }
+}
+
+/// Where all is well, the planned Job has done what its task says in every store.
+fn hold_children(look: &Look, workloads: Option<&HoldWorkloads>) -> HoldObserved {
+    let Some(workloads) = workloads else {
+        return HoldObserved::default();
+    };
+    let planned = workloads.job.metadata.name.clone().unwrap();
+    if look.jobs.is_empty() {
+        let task = &workloads.config_map.data.as_ref().unwrap()["task.json"];
+        let task: Value = serde_json::from_str(task).unwrap();
+        let is_release = task["spec"].get("release").is_some();
+        let stores = task["spec"]["stores"].as_array().unwrap().iter();
+        let store = |store: &Value| ReportedStore {
+            store: store["store"].as_str().unwrap().to_owned(),
+            in_force_since: Some("2026-11-22T09:00:00.123456Z".into()),
+            released_at: is_release.then(|| "2026-11-22T09:30:00Z".into()),
+            ..ReportedStore::default()
+        };
+        let report = json!({
+            "version": 1, "command": "hold", "outcome": "Done", "reason": "InForce", "message": "done",
+            "startedAt": "2026-11-22T09:00:00Z", "finishedAt": "2026-11-22T09:00:01Z",
+            "body": HoldReport { stores: stores.map(store).collect() },
+        });
+        let job = HoldJob {
+            succeeded: Some(true),
+            report: Some(serde_json::from_value(report).unwrap()),
+            waits: None,
+        };
+        return HoldObserved {
+            jobs: BTreeMap::from([(planned, job)]),
+        };
+    }
+    let job = |(name, value): (&String, &Value)| {
+        let name = if name == "planned" { &planned } else { name };
+        let job = HoldJob {
+            succeeded: value.get("succeeded").and_then(Value::as_bool),
+            report: value
+                .get("report")
+                .map(|report| serde_json::from_value(report.clone()).unwrap()),
+            waits: value
+                .get("waits")
+                .map(|why| why.as_str().unwrap().to_owned()),
+        };
+        (name.clone(), job)
+    };
+    HoldObserved {
+        jobs: look.jobs.iter().map(job).collect(),
     }
 }
 

@@ -11,10 +11,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use tradewind::api::{CredentialsLocation, DataPolicy, Region, SocialChannel};
+use tradewind::api::{CredentialsLocation, DataPolicy, LegalHold, Region, SocialChannel};
 use tradewind::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Packs};
 use tradewind::plan::{
-    ChannelFacts, FleetFacts, Holdings, PolicyFacts, Reach, RegionFacts, SecretFact, Settings,
+    ChannelFacts, FleetFacts, HoldFacts, Holdings, PolicyFacts, Reach, RegionFacts, SecretFact,
+    Settings,
 };
 
 /// `given.yaml`.
@@ -88,6 +89,9 @@ pub(crate) struct Look {
     #[serde(default)]
     pub(crate) feeds: BTreeMap<String, Value>,
     pub(crate) run: Option<Value>,
+    /// The Jobs of a hold: `{succeeded, report, waits}` by `planned` or by their names.
+    #[serde(default)]
+    pub(crate) jobs: BTreeMap<String, Value>,
     /// Absent: everything that is planned.
     pub(crate) inventory: Option<Vec<tradewind::api::InventoryEntry>>,
     #[serde(default)]
@@ -138,6 +142,10 @@ impl World {
 
     pub(crate) fn policies(&self) -> BTreeMap<String, Arc<DataPolicy>> {
         self.all("DataPolicy")
+    }
+
+    pub(crate) fn holds(&self) -> BTreeMap<String, Arc<LegalHold>> {
+        self.all("LegalHold")
     }
 
     pub(crate) fn regions(&self) -> BTreeMap<String, Arc<Region>> {
@@ -245,7 +253,20 @@ impl World {
                 .into_values()
                 .map(|policy| (policy.name_any(), policy))
                 .collect(),
+            holds: self
+                .holds()
+                .into_values()
+                .map(|hold| (hold.name_any(), hold))
+                .collect(),
             packs: self.packs(),
+            settings: Self::settings(),
+        }
+    }
+
+    pub(crate) fn hold_facts(&self, key: &str, hold: &Arc<LegalHold>) -> HoldFacts {
+        HoldFacts {
+            hold: hold.clone(),
+            regions: self.region_facts(key),
             settings: Self::settings(),
         }
     }
@@ -256,6 +277,7 @@ impl World {
             regions: self.region_facts(key),
             channels: self.channels().into_values().collect(),
             policies: self.policies().into_values().collect(),
+            holds: self.holds().into_values().collect(),
             holdings: Holdings::default(),
         }
     }

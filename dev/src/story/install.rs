@@ -29,6 +29,7 @@ pub async fn install(fleet: &Fleet, checkout: &Path) -> Result<()> {
         "regions.tradewind.dev",
         "socialchannels.tradewind.dev",
         "datapolicies.tradewind.dev",
+        "legalholds.tradewind.dev",
     ])
     .await?;
     apply(&hub, &hub_rights(checkout, &[TENANT])?).await?;

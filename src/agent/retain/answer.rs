@@ -96,6 +96,13 @@ impl Answer {
         })
     }
 
+    /// The same, with what would keep a run from erasing.
+    pub(super) fn warned(mut self, error: &Error) -> Self {
+        tracing::warn!(reason = error.reason(), "{error}");
+        self.message = format!("{}; a run that erases would not: {error}", self.message);
+        self
+    }
+
     /// What the ledger says of a run that ended with `word`.
     pub(super) async fn of(sites: &mut [Site], run: &str, word: &str) -> Result<Self, Error> {
         let rules = rules(sites, run).await?;

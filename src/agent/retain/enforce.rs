@@ -17,6 +17,7 @@ use super::erase::{self, Ended, Limits};
 use super::error::Error;
 use super::fault::Fault;
 use super::fence;
+use super::holds;
 use super::settings::Settings;
 use super::site::{self, Site, Work};
 use super::store::Purpose;
@@ -48,6 +49,7 @@ pub(super) async fn run(job: Job<'_>, sites: &mut [Site]) -> Result<Answer, Erro
     if let Some(run) = over.first() {
         return Answer::of(sites, &run.id, &answer::word(over.iter())).await;
     }
+    held(job, sites).await?;
     let going_on = resume(job, sites, now).await?;
     let identity = match going_on {
         Some(identity) => identity,
@@ -98,6 +100,18 @@ async fn ready(job: Job<'_>, sites: &mut [Site]) -> Result<(Timestamp, Vec<Run>)
         now.unwrap_or_default(),
         if whole { over } else { Vec::new() },
     ))
+}
+
+/// Nothing is erased anywhere while a hold that the hub knows is missing somewhere.
+async fn held(job: Job<'_>, sites: &mut [Site]) -> Result<(), Error> {
+    for Site { store, .. } in sites {
+        let missing = holds::missing(store, &job.task.spec.holds).await;
+        if let Some(hold) = missing.map_err(|fault| store.failed(fault))? {
+            let store = store.name.clone();
+            return Err(Error::HoldNotInForce { store, hold });
+        }
+    }
+    Ok(())
 }
 
 /// Goes on with the open run, if it is still wanted; ends every open run that is not.

@@ -114,6 +114,16 @@ pub(super) enum Error {
         /// The rule.
         rule: String,
     },
+    /// A hold that the hub knows is not in force here.
+    #[error(
+        "store `{store}`: LegalHold {hold} is not in force here, so nothing is erased: its Job opens it, or the LegalHold's status says why not; if it was released here by hand, record that in its spec.release"
+    )]
+    HoldNotInForce {
+        /// The store.
+        store: String,
+        /// The hold's id.
+        hold: String,
+    },
     /// Somebody who opens or releases a hold does not commit.
     #[error("store `{store}`: another transaction keeps the list of holds locked")]
     HoldsBusy {
@@ -150,6 +160,7 @@ impl Error {
             | Self::Unreachable { .. }
             | Self::AnotherRun { .. }
             | Self::TableBusy { .. }
+            | Self::HoldNotInForce { .. }
             | Self::HoldsBusy { .. }
             | Self::Stopped => Outcome::Retry,
             Self::Settings(_)
@@ -193,6 +204,7 @@ impl Error {
             Self::Drift { .. } => "SchemaDrift",
             Self::TableBusy { .. } => "TableBusy",
             Self::HoldUnclear { .. } => "HoldUnclear",
+            Self::HoldNotInForce { .. } => "HoldNotInForce",
             Self::HoldsBusy { .. } => "HoldsBusy",
             Self::Switched { .. } => "StoppedBySwitch",
             Self::Stopped => "Stopped",

@@ -8,6 +8,8 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 use super::catalog::Table;
 use super::fault::Fault;
 use super::statement::{Statement, Value};
+use super::store::Store;
+use crate::contract::{RequiredHold, RequiredScope};
 
 /// What is held of a table: nothing, single values of some columns, or all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,9 +74,7 @@ pub(super) async fn on(
     table: &Table,
 ) -> Result<Result<Holds, Unclear>, Fault> {
     let fault = Fault::of("read the holds");
-    let exists = sqlx::query("SELECT to_regclass('tradewind.held') IS NOT NULL");
-    let exists = exists.fetch_one(&mut *connection).await;
-    if !exists.and_then(|row| row.try_get(0)).map_err(&fault)? {
+    if !is_there(connection).await? {
         return Ok(Ok(NONE.clone()));
     }
     // $2 is not used here.
@@ -83,6 +83,52 @@ pub(super) async fn on(
     let row = query.fetch_one(connection).await;
     let found: Found = row.and_then(|row| row.try_get(0)).map_err(fault)?;
     Ok(read(found))
+}
+
+/// Scopes that must be in force and are not: compared by the names that they were opened under.
+const MISSING: &str = r#"
+SELECT DISTINCT w.id FROM jsonb_to_recordset($1) AS w (id text, "table" text, "column" text)
+WHERE NOT EXISTS (SELECT FROM tradewind.held AS s WHERE s.hold = w.id
+  AND s.relation IS NOT DISTINCT FROM
+    quote_ident(split_part(w."table", '.', 1)) || '.' || quote_ident(split_part(w."table", '.', 2))
+  AND s.attname IS NOT DISTINCT FROM w."column"::name)
+ORDER BY w.id LIMIT 1"#;
+
+/// The first of the holds that a store must have, and has not: not opened yet, lost with a restored database, or
+/// released here and not on the hub.
+pub(super) async fn missing(
+    store: &mut Store,
+    required: &[RequiredHold],
+) -> Result<Option<String>, Fault> {
+    let fault = Fault::of("read the holds");
+    let own = required.iter().filter(|hold| hold.store == store.name);
+    let wanted: Vec<serde_json::Value> = own
+        .flat_map(|hold| {
+            let scope = |scope: &RequiredScope| {
+                serde_json::json!({"id": hold.id, "table": scope.table, "column": scope.column})
+            };
+            hold.scopes.iter().map(scope)
+        })
+        .collect();
+    let Some(first) = wanted.first() else {
+        return Ok(None);
+    };
+    let connection = &mut store.connection;
+    if !is_there(connection).await? {
+        return Ok(first["id"].as_str().map(str::to_owned));
+    }
+    let query = sqlx::query(MISSING).bind(sqlx::types::Json(&wanted));
+    let row = query.fetch_optional(connection).await.map_err(&fault)?;
+    row.map(|row| row.try_get(0)).transpose().map_err(fault)
+}
+
+/// Whether there are books with holds at all.
+async fn is_there(connection: &mut PgConnection) -> Result<bool, Fault> {
+    let exists = sqlx::query("SELECT to_regclass('tradewind.held') IS NOT NULL");
+    let exists = exists.fetch_one(connection).await;
+    exists
+        .and_then(|row| row.try_get(0))
+        .map_err(Fault::of("read the holds"))
 }
 
 impl Holds {

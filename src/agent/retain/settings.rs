@@ -312,6 +312,7 @@ mod tests {
             batch_rows: 1000,
             max_percent: 5,
             approval: None,
+            holds: Vec::new(),
             rules: vec![rule("invoices", "P8Y")],
         }
     }

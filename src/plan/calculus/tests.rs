@@ -52,6 +52,7 @@ fn facts(policies: &[Value]) -> PolicyFacts {
         regions: BTreeMap::new(),
         channels: Vec::new(),
         policies: by_name.collect(),
+        holds: BTreeMap::new(),
         packs: packs(),
         settings: Arc::new(Settings {
             fleet: "f".into(),

@@ -36,10 +36,10 @@ pub(crate) struct World {
 }
 
 /// What one run of the binary left behind.
-pub(crate) struct Ran {
+pub(crate) struct Ran<B = RetainReport> {
     pub(crate) code: i32,
     pub(crate) log: String,
-    pub(crate) report: Report<RetainReport>,
+    pub(crate) report: Report<B>,
 }
 
 impl Ran {
@@ -213,12 +213,17 @@ impl World {
     }
 
     fn start_with(&self, name: &str, flags: &[&str]) -> Running {
+        self.start_task(name, &self.task, flags)
+    }
+
+    /// Starts the command that a task is for.
+    pub(crate) fn start_task(&self, name: &str, content: &Value, flags: &[&str]) -> Running {
         let file = |suffix: &str| self.dir.path().join(format!("{name}.{suffix}"));
         let (task, report, log) = (file("task"), file("json"), file("log"));
-        std::fs::write(&task, self.task.to_string()).unwrap();
+        std::fs::write(&task, content.to_string()).unwrap();
         let _ = std::fs::remove_file(&report);
         let child = Command::new(env!("CARGO_BIN_EXE_tradewind-agent"))
-            .arg("retain")
+            .arg(content["command"].as_str().unwrap())
             .arg("--task")
             .arg(&task)
             .arg("--report-path")
@@ -326,7 +331,12 @@ impl Running {
     }
 
     /// Waits for its end.
-    pub(crate) async fn finish(mut self) -> Ran {
+    pub(crate) async fn finish(self) -> Ran {
+        self.finish_as().await
+    }
+
+    /// Waits for the end of any command.
+    pub(crate) async fn finish_as<B: serde::de::DeserializeOwned + Default>(mut self) -> Ran<B> {
         let limit = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -1,0 +1,115 @@
+//! Legal holds: what the operator asks for in a region's databases, and what they say.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// `hold`: open a hold in each store, or release it there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Hold {
+    /// The hold's id in every database: `<fleet>/<LegalHold>`.
+    pub id: String,
+    /// Why it is held.
+    pub ground: String,
+    /// Who opened it.
+    pub opened_by: String,
+    /// When somebody looks again, a date.
+    pub review_on: String,
+    /// Where, and what of it.
+    pub stores: Vec<HeldStore>,
+    /// Set: it is released instead of opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseOf>,
+}
+
+/// One database, and what is held of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HeldStore {
+    /// The data store's name in the Region.
+    pub store: String,
+    /// File with the store's PostgreSQL URL.
+    pub url: PathBuf,
+    /// What is held: any row of these.
+    pub scopes: Vec<HoldScope>,
+}
+
+/// All of a database, a table, or the rows of a table with some values in a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HoldScope {
+    /// The scope's name in the LegalHold.
+    pub name: String,
+    /// `schema.table`; absent: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The column whose values tell which rows; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// File with the column's values, one a line or a JSON array.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<PathBuf>,
+}
+
+/// Who released a hold, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReleaseOf {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub ground: String,
+}
+
+/// A hold without which a retention run erases nothing in a store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RequiredHold {
+    /// Its id in the databases.
+    pub id: String,
+    /// One of the task's stores.
+    pub store: String,
+    /// What must be in force there, each of these.
+    pub scopes: Vec<RequiredScope>,
+}
+
+/// All of a database, a table, or rows of it by a column; the values are the database's alone to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RequiredScope {
+    /// `schema.table`; absent: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The column; absent: every row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+}
+
+/// What a region's databases say of a hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldReport {
+    /// A store each.
+    pub stores: Vec<ReportedStore>,
+}
+
+/// What one database says of a hold: dates and a word.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportedStore {
+    /// The store's name.
+    pub store: String,
+    /// When it was opened there, by the database's clock, RFC 3339; absent: it is not there, or nobody could ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_force_since: Option<String>,
+    /// When it was released there, by the database's clock, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_at: Option<String>,
+    /// Why it could not be done there; absent: it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Nobody could ask the database: the dates say nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unread: bool,
+}

@@ -1,0 +1,408 @@
+//! What a LegalHold should have in each region, and which holds a retention run must find in force.
+//!
+//! A hold is only ever opened or released by its Job: no plan takes one back, whatever becomes of the object.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use kube::ResourceExt;
+
+use super::cron::{self, Once};
+use super::meta::{self, Identity, Role};
+use super::placement::{self, Decision, Ground, Place};
+use super::pod::{Agent, Mount, Size};
+use super::reason::Word;
+use super::{
+    Finding, HoldFacts, HoldWorkloads, Plan, PolicyFacts, Reason, RegionFacts, RegionNote,
+    RegionPlan, Verdict, gates,
+};
+use crate::api::condition::ConditionType;
+use crate::api::{
+    DataStore, DeletionPolicy, HeldScope, HeldStoreStatus, LegalHold, Region, RegionSpec, names,
+};
+use crate::contract::{HeldStore, Hold, HoldScope, ReleaseOf, RequiredHold, RequiredScope};
+
+/// The command, and the component label.
+const COMMAND: &str = "hold";
+/// A list of values at most: the rows stay in the database.
+const SIZE: Size = Size {
+    cpu: "20m",
+    memory: "32Mi",
+    memory_limit: "128Mi",
+    scratch: "16Mi",
+};
+/// Seconds to finish the store under way.
+const GRACE: i64 = 30;
+/// Attempts after the first, ten minutes in all; then the Job rests until it is made anew.
+const RETRIES: i32 = 6;
+/// What a Job may take over all attempts, in seconds: also to wait for a Secret that is not there yet.
+const DEADLINE: i64 = 3_600;
+/// How long a Job stays once it ended, in seconds. It is made anew then: what a database lost is opened again.
+const TTL: i32 = 1_800;
+
+/// What should be where.
+#[must_use]
+pub fn legal_hold(facts: &HoldFacts, now: Timestamp) -> Plan<HoldWorkloads> {
+    let going = facts.hold.metadata.deletion_timestamp.as_ref();
+    let deleting = going.map(|_| facts.hold.spec.deletion_policy.unwrap_or_default());
+    let problems = problems(&facts.hold);
+    let chosen = chosen(facts);
+    let old = facts.hold.status.iter().flat_map(|s| &s.regions);
+    let places = placement::places(
+        &facts.regions,
+        &chosen,
+        old.map(|entry| (entry.name.as_str(), entry.inventory.as_slice())),
+    );
+    let first = problems.first().cloned();
+    let mut plan = Plan {
+        verdict: first.map_or(Verdict::Accepted, Verdict::Invalid),
+        regions: BTreeMap::new(),
+        notes: BTreeMap::new(),
+        findings: findings(&problems, &chosen),
+        uncovered: Vec::new(),
+        wake_at: None,
+        deleting,
+    };
+    for place in &places {
+        if deleting.is_some() && !place.had {
+            continue;
+        }
+        let held = place
+            .facts
+            .map(|region| Held::of(facts, place.name, region));
+        if let Some(held) = held.as_ref().filter(|_| place.chosen) {
+            plan.findings.extend(held.missing());
+        }
+        let note = RegionNote {
+            spec_hash: held.as_ref().map(Held::config_map),
+            ..RegionNote::default()
+        };
+        let decision = decide(facts, (place, held.as_ref()), (deleting, &problems), now);
+        plan.enter(place, note, decision);
+    }
+    plan
+}
+
+/// Whether a hold is for a Region: either member of its selector names it, or a database there has said that it holds.
+/// What is in force somewhere can only be released there, whatever the Region's jurisdictions are by now.
+pub(super) fn is_for(hold: &LegalHold, region: &Region) -> bool {
+    placement::hold_chooses(hold, region) || is_in_force(hold, &region.name_any())
+}
+
+fn is_in_force(hold: &LegalHold, region: &str) -> bool {
+    let entries = hold.status.iter().flat_map(|status| &status.regions);
+    let mut entries = entries.filter(|entry| entry.name == region);
+    entries.any(|entry| entry.stores.iter().any(HeldStoreStatus::is_in_force))
+}
+
+/// A named Region that isn't there is a place too, and so is one that went with a hold in force.
+fn chosen(facts: &HoldFacts) -> BTreeSet<&str> {
+    let named = facts.hold.spec.selector.regions.iter().flatten();
+    let told = facts.hold.status.iter().flat_map(|status| &status.regions);
+    let told = told.map(|entry| &entry.name);
+    let told = told.filter(|name| is_in_force(&facts.hold, name));
+    facts
+        .regions
+        .iter()
+        .filter(|(_, region)| is_for(&facts.hold, &region.region))
+        .map(|(name, _)| name)
+        .chain(named)
+        .chain(told)
+        .map(String::as_str)
+        .collect()
+}
+
+/// What somebody must mend in the spec.
+fn problems(hold: &LegalHold) -> Vec<Reason> {
+    let spec = &hold.spec;
+    let codes = spec.selector.jurisdictions.as_deref().unwrap_or_default();
+    let mut problems: Vec<Reason> = gates::codes("spec.selector.jurisdictions", codes)
+        .err()
+        .into_iter()
+        .collect();
+    if review_on(hold).is_none() {
+        problems.push(Word::ReviewDateInvalid.because(format!(
+            "spec.reviewOn: {} is no date of the calendar; write one such as 2027-06-01",
+            spec.review_on
+        )));
+    }
+    problems
+}
+
+/// The day of the review.
+#[must_use]
+pub fn review_on(hold: &LegalHold) -> Option<Date> {
+    hold.spec.review_on.parse().ok()
+}
+
+fn findings(problems: &[Reason], chosen: &BTreeSet<&str>) -> Vec<Finding> {
+    let found = |condition, reason| Finding {
+        condition,
+        region: None,
+        holds: Some(false),
+        reason,
+    };
+    let mut findings: Vec<Finding> = problems
+        .iter()
+        .map(|problem| found(ConditionType::Accepted, problem.clone()))
+        .collect();
+    if chosen.is_empty() {
+        let reason = Word::NoRegion.because(
+            "spec.selector: it chooses no Region, so nothing is held; add the Region that it means",
+        );
+        findings.push(found(ConditionType::ReferencesResolved, reason));
+    }
+    findings
+}
+
+fn decide(
+    facts: &HoldFacts,
+    (place, held): (&Place<'_>, Option<&Held<'_>>),
+    (deleting, problems): (Option<DeletionPolicy>, &[Reason]),
+    now: Timestamp,
+) -> Decision<HoldWorkloads> {
+    let region = match placement::ground(place, &facts.regions, deleting, now) {
+        Ground::Decided(decision) => return decision,
+        Ground::Suspended(reason, until) => {
+            return Decision {
+                plan: RegionPlan::Hold(reason),
+                missing: None,
+                wake_at: until,
+            };
+        }
+        Ground::Open(region) => region,
+    };
+    if let Some(problem) = problems.first() {
+        return RegionPlan::Keep(problem.clone()).into();
+    }
+    if !place.chosen {
+        let why = "spec.selector does not choose this region, and nothing was held in it";
+        return RegionPlan::Withdraw(Word::Deselected.because(why)).into();
+    }
+    if held.is_some_and(Held::is_over) {
+        let why = "every database of this region has recorded the release; nothing is left to do";
+        return RegionPlan::Withdraw(Word::Released.because(why)).into();
+    }
+    let unready = placement::unready(region, place.name, &region.region.spec.run_namespace);
+    match (unready, held) {
+        (Some(reason), _) => Decision {
+            missing: Some(reason.clone()),
+            ..RegionPlan::Keep(reason).into()
+        },
+        (None, Some(held)) if !held.task.stores.is_empty() => {
+            RegionPlan::Run(Box::new(held.workloads(facts))).into()
+        }
+        // Each of its stores was found missing, and is told so.
+        (None, _) => {
+            let reason = held.and_then(|held| held.missing().into_iter().next());
+            let none = || Word::StoreNotFound.because("no scope is for a store of this region");
+            RegionPlan::Keep(reason.map_or_else(none, |finding| finding.reason)).into()
+        }
+    }
+}
+
+/// What is to be held in a region.
+struct Held<'a> {
+    region: &'a str,
+    spec: &'a RegionSpec,
+    hold: &'a LegalHold,
+    task: Hold,
+}
+
+impl<'a> Held<'a> {
+    fn of(facts: &'a HoldFacts, region: &'a str, at: &'a RegionFacts) -> Self {
+        let (hold, spec) = (facts.hold.as_ref(), &at.region.spec);
+        let mut stores: BTreeMap<&str, HeldStore> = BTreeMap::new();
+        for (scope, store) in scopes(hold, spec) {
+            let held = stores.entry(&store.name).or_insert_with(|| HeldStore {
+                store: store.name.clone(),
+                url: meta::secret_file(&store_mount(store), &store.postgres.secret_ref.key),
+                scopes: Vec::new(),
+            });
+            held.scopes.push(HoldScope {
+                name: scope.name.clone(),
+                table: scope.table.clone(),
+                column: scope.column.clone(),
+                values: scope
+                    .values_secret_ref
+                    .as_ref()
+                    .map(|values| meta::secret_file(&values_mount(scope), &values.key)),
+            });
+        }
+        let release = hold.spec.release.as_ref();
+        let task = Hold {
+            id: names::hold_id(&facts.settings.fleet, &hold.name_any()),
+            ground: hold.spec.ground.clone(),
+            opened_by: hold.spec.opened_by.clone(),
+            review_on: hold.spec.review_on.clone(),
+            stores: stores.into_values().collect(),
+            release: release.map(|release| ReleaseOf {
+                by: release.by.clone(),
+                ground: release.ground.clone(),
+            }),
+        };
+        Self {
+            region,
+            spec,
+            hold,
+            task,
+        }
+    }
+
+    /// Scopes of stores that the Region does not have: they are held nowhere in it.
+    fn missing(&self) -> Vec<Finding> {
+        let has = |scope: &&HeldScope| {
+            let mut stores = self.spec.data_stores.iter();
+            !stores.any(|store| store.name == scope.store)
+        };
+        let told = |scope: &HeldScope| {
+            Finding {
+            condition: ConditionType::ReferencesResolved,
+            region: Some(self.region.to_owned()),
+            holds: Some(false),
+            reason: Word::StoreNotFound.because(format!(
+                "spec.scopes[{}].store: Region {} has no data store {}, so the scope holds nothing there; add it to \
+                 the Region",
+                scope.name, self.region, scope.store
+            )),
+        }
+        };
+        self.hold.spec.scopes.iter().filter(has).map(told).collect()
+    }
+
+    /// Whether every store has answered the very task that releases the hold, and holds no more.
+    fn is_over(&self) -> bool {
+        let entries = self.hold.status.iter().flat_map(|status| &status.regions);
+        let mut entries = entries.filter(|entry| entry.name == self.region);
+        let entry = entries.find(|entry| entry.task.as_ref() == Some(&self.config_map()));
+        let is_done = |store: &HeldStore| {
+            let mut told = entry.iter().flat_map(|entry| &entry.stores);
+            let told = told.find(|told| told.name == store.store);
+            told.is_some_and(|told| told.reason.is_none() && !told.is_in_force())
+        };
+        self.task.release.is_some()
+            && !self.task.stores.is_empty()
+            && self.task.stores.iter().all(is_done)
+    }
+
+    fn text(&self) -> String {
+        meta::task(COMMAND, self.region, &self.task)
+    }
+
+    /// Its name follows from the task.
+    fn config_map(&self) -> String {
+        names::hold_task(&self.hold.name_any(), &self.text())
+    }
+
+    fn workloads(&self, facts: &HoldFacts) -> HoldWorkloads {
+        let name = self.hold.name_any();
+        let role = Role {
+            identity: Identity {
+                fleet: &facts.settings.fleet,
+                kind: "LegalHold",
+                namespace: "",
+                name: &name,
+            },
+            component: COMMAND,
+            feed: None,
+        };
+        let namespace = self.spec.run_namespace.as_str();
+        let (text, config_map) = (self.text(), self.config_map());
+        let account = names::hold(&name);
+        let agent = Agent {
+            command: COMMAND,
+            role: role.clone(),
+            config_map: &config_map,
+            hash: meta::config_hash(&text, &BTreeMap::new()),
+            service_account: account.clone(),
+            mounts: self.mounts(),
+            size: SIZE,
+            grace: GRACE,
+        };
+        let requested = self.hold.annotations().get(names::ANNOTATION_RUN_AT);
+        let job = match requested {
+            None => config_map.clone(),
+            Some(requested) => names::run_job(&config_map, requested),
+        };
+        let once = Once {
+            retries: RETRIES,
+            deadline: DEADLINE,
+            ttl: TTL,
+        };
+        let template = agent.template(&facts.settings, self.spec);
+        HoldWorkloads {
+            service_account: meta::service_account(&role, namespace, &account),
+            config_map: meta::config_map(&role, namespace, &config_map, text),
+            job: cron::once(&role, (namespace, &job), &template, once),
+        }
+    }
+
+    /// Each store's URL, and the values of each scope that has some. To release, no value is needed.
+    fn mounts(&self) -> Vec<Mount> {
+        let mut mounts = BTreeMap::new();
+        for (scope, store) in scopes(self.hold, self.spec) {
+            let secret = &store.postgres.secret_ref;
+            let name = store_mount(store);
+            let mount = Mount::key(name.clone(), &secret.name, &secret.key);
+            mounts.insert(name, mount);
+            let values = scope.values_secret_ref.as_ref();
+            if let Some(values) = values.filter(|_| self.hold.spec.release.is_none()) {
+                let name = values_mount(scope);
+                let mount = Mount::key(name.clone(), &values.name, &values.key);
+                mounts.insert(name, mount);
+            }
+        }
+        mounts.into_values().collect()
+    }
+}
+
+fn store_mount(store: &DataStore) -> String {
+    format!("store-{}", store.name)
+}
+
+fn values_mount(scope: &HeldScope) -> String {
+    format!("values-{}", scope.name)
+}
+
+/// Each scope with its store, where the Region has it.
+fn scopes<'a>(
+    hold: &'a LegalHold,
+    region: &'a RegionSpec,
+) -> impl Iterator<Item = (&'a HeldScope, &'a DataStore)> {
+    hold.spec.scopes.iter().filter_map(|scope| {
+        let mut stores = region.data_stores.iter();
+        Some((scope, stores.find(|store| store.name == scope.store)?))
+    })
+}
+
+/// The holds that must be in force in these stores of a Region before a run erases there: every one that is there and
+/// has no release, whether or not it is accepted, is being deleted or has had its Job. Two stores with one Secret are one.
+pub(super) fn required(
+    facts: &PolicyFacts,
+    region: &Region,
+    stores: &BTreeSet<&str>,
+) -> Vec<RequiredHold> {
+    let secret = |name: &str| {
+        let mut all = region.spec.data_stores.iter();
+        all.find(|store| store.name == name)
+            .map(|store| &store.postgres.secret_ref)
+    };
+    let holds = facts.holds.values();
+    let holds = holds.filter(|hold| hold.spec.release.is_none() && is_for(hold, region));
+    let in_store = |hold: &LegalHold, store: &str| {
+        let held = scopes(hold, &region.spec);
+        let held = held.filter(|(_, held)| secret(store) == Some(&held.postgres.secret_ref));
+        let scope = |(scope, _): (&HeldScope, _)| RequiredScope {
+            table: scope.table.clone(),
+            column: scope.column.clone(),
+        };
+        RequiredHold {
+            id: names::hold_id(&facts.settings.fleet, &hold.name_any()),
+            store: store.to_owned(),
+            scopes: held.map(scope).collect(),
+        }
+    };
+    let required = holds.flat_map(|hold| stores.iter().map(move |store| in_store(hold, store)));
+    required.filter(|hold| !hold.scopes.is_empty()).collect()
+}
