@@ -6,7 +6,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::contract::{FeedReport, Outcome, REPORT_BYTES, Report, RetainReport, VERSION};
+use crate::contract::{
+    EraseReport, FeedReport, Outcome, REPORT_BYTES, Report, RetainReport, VERSION,
+};
 
 /// The most bytes of a report's message.
 const MESSAGE_BYTES: usize = 512;
@@ -77,6 +79,12 @@ impl Shrink for RetainReport {
                 .rules
                 .iter_mut()
                 .any(|rule| std::mem::take(&mut rule.null_clock) != 0)
+    }
+}
+
+impl Shrink for EraseReport {
+    fn shrink(&mut self) -> bool {
+        Self::shrink(self)
     }
 }
 

@@ -33,4 +33,4 @@ mod stores;
 #[path = "retain/story.rs"]
 mod story;
 #[path = "retain/world.rs"]
-mod world;
+pub(crate) mod world;
