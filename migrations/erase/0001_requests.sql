@@ -42,7 +42,7 @@ CREATE TABLE tradewind.request_row (
 -- What was erased, a row for each transaction that did, written by that very transaction.
 CREATE TABLE tradewind.erasure (
   store text NOT NULL,
-  number bigint NOT NULL,             -- without gaps: the newest is acknowledged in the suppression store
+  number bigint NOT NULL,             -- the newest is acknowledged in the suppression store; a gap is a restore
   run text NOT NULL,
   name text NOT NULL,
   token bigint NOT NULL,
@@ -54,5 +54,6 @@ CREATE TABLE tradewind.erasure (
 -- The newest number. Behind what was acknowledged, the database is an older one than it was.
 CREATE TABLE tradewind.erasure_head (
   store text PRIMARY KEY,
-  number bigint NOT NULL
+  number bigint NOT NULL,
+  behind boolean NOT NULL DEFAULT false -- a restore was found, and not all erasures have been done over again
 );

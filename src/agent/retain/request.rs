@@ -62,13 +62,11 @@ pub async fn run(task: Task<Erase>, stop: Stop) -> Report<EraseReport> {
     let answer = async {
         let request = settings::request(&task.spec)?;
         let settings = Settings::parse(&task.spec, false)?;
-        match request.kind {
-            RequestKind::Erasure => erasure(&task, request, &settings, &stop).await,
-            _ => {
-                let copy = deliver::copy(&task, request, &settings);
-                stoppable(&stop, copy).await.map(Answer::delivered)
-            }
+        if request.kind == RequestKind::Erasure {
+            return erasure(&task, request, &settings, &stop).await;
         }
+        let copy = deliver::copy(&task, request, &settings);
+        stoppable(&stop, copy).await.map(Answer::delivered)
     };
     let answer: Result<Answer, Error> = answer.await;
     answer
@@ -235,6 +233,10 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     let opening = open(task, &settings, key.clone());
     let (mut suppression, mut sites) = stoppable(stop, opening).await?;
     let erased = suppression.erased().await?;
+    for site in &mut sites {
+        let acknowledged = suppression.acknowledged(&site.store.name).await?;
+        suppress::note_behind(&mut site.store, acknowledged).await?;
+    }
     let (run, now) = name(&mut sites).await?;
     let mut whose = Vec::new();
     for site in &mut sites {

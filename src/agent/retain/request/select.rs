@@ -82,7 +82,7 @@ impl Whose<'_> {
     }
 
     /// Whether `alias`'s row is theirs and holds something to erase.
-    pub(super) fn to_erase(&self, sql: &mut Statement, alias: &str) -> String {
+    pub(super) fn to_erase(self, sql: &mut Statement, alias: &str) -> String {
         let theirs = self.theirs(sql, alias);
         let pending = change::pending(sql, alias, self.table);
         format!("({theirs} AND {pending})")

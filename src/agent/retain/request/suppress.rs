@@ -226,12 +226,12 @@ async fn acknowledged(suppression: &mut Store, region: &str, store: &str) -> Res
         .map_err(|fault| suppression.failed(fault))
 }
 
-/// The newest number of a store's erasures, by its own books.
+/// The newest number of a store's erasures, by its own books; none while they are done over again.
 pub(super) async fn head(store: &mut Store) -> Result<i64, Run> {
     if !has(store, "tradewind.erasure_head").await? {
         return Ok(0);
     }
-    let sql = "SELECT number FROM tradewind.erasure_head WHERE store = $1";
+    let sql = "SELECT CASE WHEN behind THEN 0 ELSE number END FROM tradewind.erasure_head WHERE store = $1";
     let query = sqlx::query(sql).bind(&store.name);
     let row = query.fetch_optional(&mut store.connection).await;
     row.and_then(|row| row.map(|row| row.try_get(0)).transpose())
@@ -240,10 +240,27 @@ pub(super) async fn head(store: &mut Store) -> Result<i64, Run> {
         .map_err(|fault| store.failed(fault))
 }
 
+/// Notes that a store is behind, if it is. From then on its number, which grows while erasures are done over again, says
+/// nothing, until all have been.
+pub(super) async fn note_behind(store: &mut Store, acknowledged: i64) -> Result<(), Error> {
+    if head(store).await? >= acknowledged {
+        return Ok(());
+    }
+    let sql = "INSERT INTO tradewind.erasure_head (store, number, behind) VALUES ($1, 0, true)
+        ON CONFLICT (store) DO UPDATE SET behind = true";
+    let done = sqlx::query(sql)
+        .bind(&store.name)
+        .execute(&mut store.connection);
+    done.await
+        .map(drop)
+        .map_err(Fault::of("note that the store was restored"))
+        .map_err(failed(store))
+}
+
 /// A store's books have all that was acknowledged again: erasures go on from that number.
 pub(super) async fn catch_up(store: &mut Store, acknowledged: i64) -> Result<(), Error> {
     let sql = "INSERT INTO tradewind.erasure_head AS h (store, number) VALUES ($1, $2)
-        ON CONFLICT (store) DO UPDATE SET number = greatest(h.number, excluded.number)";
+        ON CONFLICT (store) DO UPDATE SET number = greatest(h.number, excluded.number), behind = false";
     let query = sqlx::query(sql).bind(&store.name).bind(acknowledged);
     let done = query.execute(&mut store.connection).await;
     done.map(drop)
