@@ -13,6 +13,8 @@ mod startup;
 mod stop;
 mod task;
 
+pub use retain::request as erase;
+
 pub use report::{Begun, Shrink};
 pub use startup::{Common, error_chain, init, run_job};
 pub use stop::Stop;

@@ -8,12 +8,18 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 pub mod cutoff;
+mod erase;
 mod event;
 mod hold;
 mod method;
 mod report;
 mod task;
 
+pub use erase::{
+    Delivered, Delivery, Erase, EraseReport, ErasedStore, ErasedTable, IdentityKind, KeptRows,
+    Lookup, RequestKind, RequestState, SEVERAL, SubjectColumn, SubjectRequest, SubjectStore,
+    SubjectTable, Suppression,
+};
 pub use event::{EventKind, EventRule, Match};
 pub use hold::{
     HeldStore, Hold, HoldReport, HoldScope, ReleaseOf, ReportedStore, RequiredHold, RequiredScope,

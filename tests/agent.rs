@@ -11,6 +11,8 @@
 
 #[path = "agent/connect.rs"]
 mod connect;
+#[path = "agent/erase.rs"]
+mod erase;
 #[path = "agent/feed.rs"]
 mod feed;
 #[path = "agent/retain.rs"]

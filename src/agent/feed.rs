@@ -4,7 +4,7 @@
 //! Items pass one at a time: memory does not grow with the catalogue. It must never put an item's text into a
 //! log, an error or the report.
 
-mod destination;
+pub(super) mod destination;
 mod gather;
 mod guard;
 mod item;

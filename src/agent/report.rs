@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::contract::{
-    FeedReport, HoldReport, Outcome, REPORT_BYTES, Report, RetainReport, VERSION,
+    EraseReport, FeedReport, HoldReport, Outcome, REPORT_BYTES, Report, RetainReport, VERSION,
 };
 
 /// The most bytes of a report's message.
@@ -86,6 +86,12 @@ impl Shrink for RetainReport {
 impl Shrink for HoldReport {
     fn shrink(&mut self) -> bool {
         false
+    }
+}
+
+impl Shrink for EraseReport {
+    fn shrink(&mut self) -> bool {
+        Self::shrink(self)
     }
 }
 

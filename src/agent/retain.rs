@@ -36,10 +36,12 @@ mod pins;
 mod predicate;
 mod preflight;
 mod refusal;
+pub mod request;
 mod settings;
 mod site;
 mod statement;
 mod store;
+mod subjects;
 mod sweep;
 mod triggers;
 mod unfit;
@@ -87,7 +89,7 @@ async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
         stop,
     };
     let counting = async {
-        let mut sites = sites(&settings, Purpose::Read).await?;
+        let mut sites = sites(task, &settings, Purpose::Read).await?;
         let mut now: Option<Timestamp> = None;
         let mut unheld = None;
         for site in &mut sites {
@@ -119,7 +121,7 @@ async fn erase(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
         settings: &settings,
         stop,
     };
-    let mut sites = stoppable(stop, sites(&settings, Purpose::Write)).await?;
+    let mut sites = stoppable(stop, sites(task, &settings, Purpose::Write)).await?;
     enforce::run(job, &mut sites).await
 }
 
@@ -138,7 +140,11 @@ async fn last(task: &Task<Retain>) -> Result<Answer, Error> {
 }
 
 /// Opens every store and looks at every table: nothing is erased anywhere while anything is wrong somewhere.
-async fn sites(settings: &Settings, purpose: Purpose) -> Result<Vec<Site>, Error> {
+async fn sites(
+    task: &Task<Retain>,
+    settings: &Settings,
+    purpose: Purpose,
+) -> Result<Vec<Site>, Error> {
     let mut sites = Vec::new();
     let mut refusals = Vec::new();
     for (name, rules) in &settings.stores {
@@ -152,9 +158,12 @@ async fn sites(settings: &Settings, purpose: Purpose) -> Result<Vec<Site>, Error
             Err(found) => refusals.extend(found),
         }
     }
-    if refusals.is_empty() {
-        Ok(sites)
-    } else {
-        Err(Error::Refused(refusals))
+    if !refusals.is_empty() {
+        return Err(Error::Refused(refusals));
     }
+    if let Some(url) = &task.spec.suppression {
+        let stores = sites.iter_mut().map(|site| &mut site.store);
+        request::none_restored(url, &task.region, stores).await?;
+    }
+    Ok(sites)
 }

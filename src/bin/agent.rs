@@ -1,12 +1,14 @@
 //! `tradewind-agent`: parses arguments, builds the runtime, calls the library.
 
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tradewind::agent::{Common, connect, feed, init, retain, run_job};
+use tradewind::agent::{Common, connect, erase, feed, init, retain, run_job};
 use tradewind::contract::exit;
 
-/// Takes webhooks, writes feeds, erases due rows and holds others in one region, as its task says.
+/// Takes webhooks, writes feeds, erases due rows, holds others and answers data subjects in one region, as its task says.
 ///
 /// The operator starts it with a task file and mounted secrets; nothing else configures it. It writes one
 /// report and exits 0 (done), 75 (try again) or 64 (somebody must act: the report says who and what).
@@ -21,7 +23,9 @@ const EXAMPLES: &str = "Examples:
   tradewind-agent connect                          serve the channel of the mounted task
   tradewind-agent connect --replay-dead --sink erp deliver the dead letters of one sink again
   tradewind-agent feed --task ./task.json --report-path ./report.json
-  tradewind-agent retain --report                  what the last run did; erases nothing";
+  tradewind-agent retain --report                  what the last run did; erases nothing
+  tradewind-agent erase --reapply                  after a restore: erase again whoever was erased
+  tradewind-agent keygen --out ./region.key        make the region's key for identities";
 
 #[derive(Subcommand)]
 enum Command {
@@ -63,6 +67,25 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Erase one person, or deliver a copy of their rows, as a data subject's request asks.
+    #[command(after_help = "Examples:
+  tradewind-agent erase              do what the mounted task's request asks for; a killed one is gone on with
+  tradewind-agent erase --reapply    after a restore or an import: erase again whoever was erased before")]
+    Erase {
+        #[command(flatten)]
+        common: Common,
+        /// Erase again whoever was erased, in stores that were restored; the task needs no request.
+        #[arg(long)]
+        reapply: bool,
+    },
+    /// Make the key to which identities of data subjects are encrypted: no task, no network.
+    #[command(after_help = "Examples:
+  tradewind-agent keygen --out ./region.key    the private half into a new file, the public half to standard output")]
+    Keygen {
+        /// Where the private half goes: a file that is not there yet.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
 }
 
 #[tokio::main]
@@ -80,10 +103,14 @@ async fn main() -> ExitCode {
             return code.into();
         }
     };
-    let (Command::Connect { common, .. }
-    | Command::Feed { common }
-    | Command::Hold { common }
-    | Command::Retain { common, .. }) = &cli.command;
+    let common = match &cli.command {
+        Command::Connect { common, .. }
+        | Command::Feed { common }
+        | Command::Hold { common }
+        | Command::Erase { common, .. }
+        | Command::Retain { common, .. } => common,
+        Command::Keygen { out } => return keygen(out),
+    };
     if let Err(error) = init(common) {
         eprintln!("--log: {error}");
         return exit::REFUSED.into();
@@ -105,5 +132,30 @@ async fn main() -> ExitCode {
             common,
             report: false,
         } => run_job(&common, "retain", retain::run).await,
+        Command::Erase {
+            common,
+            reapply: true,
+        } => run_job(&common, "erase", erase::reapply).await,
+        Command::Erase {
+            common,
+            reapply: false,
+        } => run_job(&common, "erase", erase::run).await,
+        Command::Keygen { out } => keygen(&out),
+    }
+}
+
+/// The private half into a file, the public half to standard output.
+fn keygen(out: &Path) -> ExitCode {
+    let made = erase::generate(out);
+    let told = made.and_then(|public| writeln!(std::io::stdout(), "{public}"));
+    match told {
+        Ok(()) => exit::DONE.into(),
+        Err(error) => {
+            eprintln!(
+                "--out {}: {error}: name a file that is not there yet",
+                out.display()
+            );
+            exit::REFUSED.into()
+        }
     }
 }

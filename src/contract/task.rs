@@ -14,7 +14,7 @@ use super::{ColumnChange, EventKind, EventRule, Method, RequiredHold};
 pub struct Task<S> {
     /// [`super::VERSION`]; any other is refused.
     pub version: u32,
-    /// `connect`, `feed`, `retain` or `hold`: must be the command that the agent was started with.
+    /// `connect`, `feed`, `retain`, `hold` or `erase`: must be the command that the agent was started with.
     pub command: String,
     /// The region's name, for logs, reports and object names.
     pub region: String,
@@ -313,6 +313,10 @@ pub struct Retain {
     pub holds: Vec<RequiredHold>,
     /// What goes when.
     pub rules: Vec<RetentionRule>,
+    /// File with the URL of the suppression store: a store whose books are behind the erasures that were acknowledged
+    /// there was restored, and is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppression: Option<PathBuf>,
 }
 
 /// Count only, or erase.

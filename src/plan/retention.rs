@@ -129,6 +129,8 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         rules: stores(ground)
             .map(|(ruling, store)| one(ruling, store))
             .collect(),
+        // No kind names a suppression store yet.
+        suppression: None,
     }
 }
 

@@ -13,4 +13,4 @@ mod source;
 #[path = "feed/table.rs"]
 mod table;
 #[path = "feed/world.rs"]
-mod world;
+pub(crate) mod world;

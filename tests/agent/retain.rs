@@ -35,4 +35,4 @@ mod stores;
 #[path = "retain/story.rs"]
 mod story;
 #[path = "retain/world.rs"]
-mod world;
+pub(crate) mod world;

@@ -14,6 +14,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 pub(super) use manifest::{Manifest, Rejected};
+pub(in crate::agent) use open::{beside, place};
 pub(super) use upload::Produce;
 
 use super::source::Body;
@@ -25,7 +26,7 @@ const MANIFEST_BYTES: u64 = 64 * 1024;
 
 /// Why the file did not get there, or what was there cannot be known.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(in crate::agent) enum Error {
     /// The store cannot be reached, or is busy. Passes.
     #[error("the object store cannot be reached: {what}")]
     Unavailable {
@@ -87,7 +88,7 @@ pub(super) struct Previous {
 }
 
 /// What an object store's error means. Its text holds addresses and keys: only its kind and code count.
-fn failed(error: &object_store::Error) -> Error {
+pub(in crate::agent) fn failed(error: &object_store::Error) -> Error {
     use object_store::Error as E;
     let text = error.to_string();
     let credentials = |what: &str| Error::Credentials {

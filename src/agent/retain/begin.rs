@@ -220,7 +220,7 @@ pub(super) fn judge(
     bound::judge(terms, &counted.collect::<Vec<_>>())
 }
 
-async fn write_run(
+pub(super) async fn write_run(
     connection: &mut PgConnection,
     store: &str,
     run: &Run,

@@ -49,6 +49,16 @@ pub(super) struct Pinned {
 
 /// Makes the schema and its tables, or brings them up to date.
 pub(super) async fn prepare(store: &mut Store) -> Result<(), Error> {
+    let migrations = sqlx::migrate!("migrations/retain");
+    migrate(store, migrations, "tradewind.retain_migration").await
+}
+
+/// Makes the schema, and in it what some migrations make; `noted` is where those are noted that were run.
+pub(super) async fn migrate(
+    store: &mut Store,
+    mut migrator: Migrator,
+    noted: &'static str,
+) -> Result<(), Error> {
     // `IF NOT EXISTS` alone would need the right to create schemas even where there is one.
     let exists = "SELECT FROM pg_namespace WHERE nspname = 'tradewind'";
     let found = sqlx::query(exists)
@@ -61,8 +71,7 @@ pub(super) async fn prepare(store: &mut Store) -> Result<(), Error> {
         done.map_err(Fault::of("create the schema of the books"))
             .map_err(|f| store.failed(f))?;
     }
-    let mut migrator: Migrator = sqlx::migrate!("migrations/retain");
-    migrator.dangerous_set_table_name("tradewind.retain_migration");
+    migrator.dangerous_set_table_name(noted);
     migrator
         .run(&mut store.connection)
         .await

@@ -16,7 +16,9 @@ use super::grants::Grants;
 use super::refusal::Refusal;
 use super::settings::Rule;
 use super::store::Store;
+use super::subjects::{self, Subject};
 use super::triggers;
+use super::unfit::Unfit;
 
 /// A table that a rule erases from.
 #[derive(Clone, Debug)]
@@ -25,7 +27,7 @@ pub(super) struct Table {
     pub(super) oid: i64,
     /// `schema.table`, quoted.
     pub(super) name: String,
-    /// The clock column, quoted.
+    /// The clock column, quoted; of a request's table that names none, a column that tells whose a row is.
     pub(super) clock: String,
     /// The clock's type.
     pub(super) kind: ClockKind,
@@ -33,6 +35,8 @@ pub(super) struct Table {
     pub(super) keeps: Vec<Clock>,
     /// The primary key's columns, in its order.
     pub(super) key: Vec<Column>,
+    /// The columns that tell whose a row is; none where no person is looked for.
+    pub(super) subjects: Vec<Subject>,
     /// Whether rows can be found by their place (`ctid`): not in many files, nor where the role may not see it.
     pub(super) has_places: bool,
     /// What the rule changes; nothing when it deletes.
@@ -151,10 +155,11 @@ impl Table {
         keeps.chain([&self.clock]).cloned().collect()
     }
 
-    /// The columns by which the rule works, quoted: its clocks, and what it changes.
+    /// The columns by which the rule works, quoted: its clocks, what it changes, and what tells whose a row is.
     pub(super) fn watched(&self) -> Vec<String> {
         let changes = self.changes.iter().map(|change| change.name.clone());
-        changes.chain(self.clocks()).collect()
+        let subjects = self.subjects.iter().map(|subject| subject.name.clone());
+        changes.chain(self.clocks()).chain(subjects).collect()
     }
 
     /// All that a run, or an approval, is bound to: the table's shape, and what the rule sets in it. A run that began to
@@ -281,7 +286,11 @@ pub(super) async fn table(
     if is_plain && !has_places {
         ask_for_places(&table, &user);
     }
-    let (clock, keeps) = match clocks::clocks(connection, oid, &table, rule).await? {
+    let subjects = match subjects::find(connection, oid, &table, rule).await? {
+        Ok(subjects) => subjects,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let (clock, keeps) = match clocks::clocks(connection, oid, (&table, &subjects), rule).await? {
         Ok(clocks) => clocks,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -289,17 +298,12 @@ pub(super) async fn table(
     if key.is_empty() {
         return Ok(Err(Refusal::NoPrimaryKey { rule: name, table }));
     }
-    let all: Vec<&Clock> = keeps.iter().chain([&clock]).collect();
-    let changes = match columns::find(connection, oid, &all, &rule.changes).await? {
+    let own = (!rule.clock.is_empty()).then_some(&clock);
+    let all: Vec<&Clock> = keeps.iter().chain(own).collect();
+    let changes = columns::find(connection, oid, &all, &rule.changes).await?;
+    let changes = match changes.map_err(|unfit| unfit_column(unfit, rule, &table)) {
         Ok(changes) => changes,
-        Err((column, unfit)) => {
-            return Ok(Err(Refusal::Column {
-                rule: name,
-                table,
-                column,
-                unfit: Box::new(unfit),
-            }));
-        }
+        Err(refusal) => return Ok(Err(refusal)),
     };
     let references = match references(connection, oid, rule, &user).await? {
         Ok(references) => references,
@@ -313,6 +317,7 @@ pub(super) async fn table(
         kind: clock.kind,
         keeps,
         key,
+        subjects,
         has_places,
         changes,
         references,
@@ -324,8 +329,17 @@ pub(super) async fn table(
     Ok(Ok(table))
 }
 
+fn unfit_column((column, unfit): (String, Unfit), rule: &Rule, table: &str) -> Refusal {
+    Refusal::Column {
+        rule: rule.name.clone(),
+        table: table.to_owned(),
+        column,
+        unfit: Box::new(unfit),
+    }
+}
+
 /// The one thing of a rule's table's name, if it is a table that rows can be erased from.
-async fn found(store: &mut Store, rule: &Rule) -> Result<Result<PgRow, Refusal>, Fault> {
+pub(super) async fn found(store: &mut Store, rule: &Rule) -> Result<Result<PgRow, Refusal>, Fault> {
     let fault = Fault::of("read the catalogue");
     let found = sqlx::query(FIND)
         .bind(&rule.table)

@@ -9,6 +9,7 @@ use super::cutoff::ClockKind;
 use super::fault::Fault;
 use super::refusal::Refusal;
 use super::settings::Rule;
+use super::subjects::Subject;
 
 /// A clock column.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,22 +32,27 @@ struct Column {
     kind: Result<ClockKind, String>,
 }
 
-/// The rule's clock, and the column that each of its keeps counts from, in their order.
+/// The rule's clock, and the column that each of its keeps counts from, in their order. A request's table needs no clock of
+/// its own: the first column that tells whose a row is stands in its place among what is watched.
 pub(super) async fn clocks(
     connection: &mut PgConnection,
     oid: i64,
-    table: &str,
+    (table, subjects): (&str, &[Subject]),
     rule: &Rule,
 ) -> Result<Result<(Clock, Vec<Clock>), Refusal>, Fault> {
-    let own = match column(connection, oid, &rule.clock).await? {
-        None => {
+    let own = match (column(connection, oid, &rule.clock).await?, subjects) {
+        (None, [first, ..]) if rule.clock.is_empty() => Clock {
+            name: first.name.clone(),
+            kind: ClockKind::Date,
+        },
+        (None, _) => {
             return Ok(Err(Refusal::ClockMissing {
                 rule: rule.name.clone(),
                 table: table.to_owned(),
                 clock: rule.clock.clone(),
             }));
         }
-        Some(Column { name, kind }) => match kind {
+        (Some(Column { name, kind }), _) => match kind {
             Ok(kind) => Clock { name, kind },
             Err(found) => {
                 return Ok(Err(Refusal::ClockWrongType {

@@ -22,14 +22,14 @@ use super::sweep::{self, Swept};
 use crate::agent::Stop;
 
 /// How often a single row that is locked or fought over is tried before it is called failed.
-const ROW_TRIES: u32 = 3;
+pub(super) const ROW_TRIES: u32 = 3;
 
 /// How often the whole table is found locked before the run gives up for now.
-const TABLE_TRIES: u32 = 20;
+pub(super) const TABLE_TRIES: u32 = 20;
 
 /// A wait between two tries: another transaction's usual length, and a locked table's patience.
-const PAUSE: Duration = Duration::from_millis(100);
-const TABLE_PAUSE: Duration = Duration::from_secs(1);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const TABLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// So many rows refused by a trigger or constraint are a fault of the table, not of the rows: the rule stops.
 const MOST_REFUSED: u32 = 100;
@@ -112,7 +112,7 @@ struct Troubles {
 }
 
 /// Why a batch did not commit.
-enum Obstacle {
+pub(super) enum Obstacle {
     /// A whole table is locked; the error says which, for when it stays so.
     Locked(Error),
     /// The batch's statement failed.
@@ -303,7 +303,7 @@ impl Rule<'_> {
 
 /// Begins a batch's transaction: holds can no longer be written, the table keeps its shape, and all fences are
 /// passed. Answers what is held.
-async fn passed<'a>(
+pub(super) async fn passed<'a>(
     store: &'a mut Store,
     work: &Work,
     step: &Step,

@@ -138,6 +138,14 @@ pub(super) enum Error {
         /// The store.
         store: String,
     },
+    /// The store was restored to a state of before an erasure.
+    #[error(
+        "store `{store}`: its books are behind the erasures that were acknowledged: it was restored, and persons may be back; run `tradewind-agent erase --reapply`"
+    )]
+    RestoreDetected {
+        /// The store.
+        store: String,
+    },
     /// Asked to stop.
     #[error("asked to stop: the run continues with the next pod")]
     Stopped,
@@ -174,6 +182,7 @@ impl Error {
             | Self::Unbalanced { .. }
             | Self::HoldUnclear { .. }
             | Self::Switched { .. }
+            | Self::RestoreDetected { .. }
             | Self::Drift { .. } => Outcome::Refused,
             Self::Statement { fault, .. } => match fault.trouble() {
                 Trouble::Lost | Trouble::Conflict | Trouble::Busy | Trouble::RunOpen => {
@@ -207,6 +216,7 @@ impl Error {
             Self::HoldNotInForce { .. } => "HoldNotInForce",
             Self::HoldsBusy { .. } => "HoldsBusy",
             Self::Switched { .. } => "StoppedBySwitch",
+            Self::RestoreDetected { .. } => "RestoreDetected",
             Self::Stopped => "Stopped",
             Self::Statement { fault, .. } => match fault.trouble() {
                 Trouble::Lost => "StoreUnavailable",

@@ -28,7 +28,7 @@ pub(super) enum Trouble {
 }
 
 /// A failed statement.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("could not {doing} ({said})")]
 pub(super) struct Fault {
     doing: &'static str,

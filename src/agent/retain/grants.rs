@@ -129,7 +129,8 @@ impl Grants {
         Ok(())
     }
 
-    async fn check_one(
+    /// Seeing some columns of a table, and deleting its rows.
+    pub(super) async fn check_one(
         &mut self,
         connection: &mut PgConnection,
         oid: i64,

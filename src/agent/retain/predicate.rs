@@ -60,7 +60,11 @@ fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String
 }
 
 /// Whether a clock is one of those whose period is over.
-fn over(statement: &mut Statement, (clock, kind): (String, ClockKind), due: &Due) -> String {
+pub(super) fn over(
+    statement: &mut Statement,
+    (clock, kind): (String, ClockKind),
+    due: &Due,
+) -> String {
     let latest = statement.bind(Value::Clock(kind, due.latest.clone()));
     let kind = kind.as_sql();
     let over = format!(
@@ -158,6 +162,7 @@ pub(super) mod tests {
             clock: "placed_at".into(),
             kind: ClockKind::Timestamptz,
             keeps: vec![],
+            subjects: vec![],
             key: vec![
                 Column {
                     name: "year".into(),

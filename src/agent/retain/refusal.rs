@@ -99,6 +99,18 @@ pub(super) enum Refusal {
         /// As it was written.
         clock: String,
     },
+    /// No such column.
+    #[error(
+        "rule `{rule}`: {table} has no column `{column}` (case counts): name the column that tells whose a row is"
+    )]
+    SubjectMissing {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+        /// As it was written.
+        column: String,
+    },
     /// Not a clock.
     #[error(
         "rule `{rule}`: column {clock} of {table} is {found}: a clock is date, timestamp or timestamptz"
@@ -195,6 +207,7 @@ impl Refusal {
             Self::RowSecurityActive { .. } => "RowSecurityActive",
             Self::NoPrimaryKey { .. } => "NoPrimaryKey",
             Self::ClockMissing { .. } => "ClockMissing",
+            Self::SubjectMissing { .. } => "SubjectMissing",
             Self::ClockWrongType { .. } => "ClockWrongType",
             Self::KeepUnreadable { .. } => "KeepUnreadable",
             Self::Column { unfit, .. } => unfit.reason(),

@@ -11,10 +11,10 @@ use jiff::{SignedDuration, Span};
 
 use super::cutoff::Anchor;
 use super::method::{self, Wanted};
-use crate::contract::{Method, Retain, RetentionKeep, RetentionRule};
+use crate::contract::{Method, Retain, RetentionKeep, RetentionRule, SubjectColumn};
 
 /// A batch holds its rows' locks and its books in memory: more rows than this help nobody.
-const MOST_BATCH_ROWS: u32 = 10_000;
+pub(super) const MOST_BATCH_ROWS: u32 = 10_000;
 
 /// Why a task is refused. Each names the field and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -138,6 +138,8 @@ pub(super) struct Rule {
     pub(super) method: Method,
     /// What changes in them; nothing when they are deleted.
     pub(super) changes: Vec<Wanted>,
+    /// Of a request: the columns that tell whose a row is, to be found in the catalogue; its clock may be empty then.
+    pub(super) subjects: Vec<SubjectColumn>,
 }
 
 /// A keep, parsed.
@@ -198,6 +200,7 @@ impl Settings {
                 keeps: keeps(rule)?,
                 method: rule.method,
                 changes: method::parse(rule, &spec.time_zone)?,
+                subjects: Vec::new(),
             });
         }
         let (batch_rows, max_percent) = (spec.batch_rows, spec.max_percent);
@@ -211,7 +214,7 @@ impl Settings {
     }
 }
 
-fn bounds(field: &'static str, value: u32, least: u32, most: u32) -> Result<(), Error> {
+pub(super) fn bounds(field: &'static str, value: u32, least: u32, most: u32) -> Result<(), Error> {
     if (least..=most).contains(&value) {
         return Ok(());
     }
@@ -234,7 +237,7 @@ fn window(text: &str) -> Option<Duration> {
 
 /// Years, months, weeks and days, not negative and not nothing: a period without hours ends at the same time
 /// of day as it began.
-fn calendar(text: &str) -> Option<Span> {
+pub(super) fn calendar(text: &str) -> Option<Span> {
     let calendar = |span: &Span| {
         span.is_positive()
             && span.get_hours() == 0
@@ -255,7 +258,7 @@ fn after(rule: &RetentionRule) -> Result<Span, Error> {
 }
 
 /// The keeps of a rule. What several laws say alike is asked of a row once.
-fn keeps(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
+pub(super) fn keeps(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
     let mut keeps: Vec<Keep> = Vec::new();
     for RetentionKeep {
         clock,
@@ -314,6 +317,7 @@ mod tests {
             approval: None,
             holds: Vec::new(),
             rules: vec![rule("invoices", "P8Y")],
+            suppression: None,
         }
     }
 

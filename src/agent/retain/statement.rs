@@ -8,6 +8,8 @@ use sqlx::query::Query;
 use sqlx::types::Type;
 use sqlx::{Arguments as _, AssertSqlSafe};
 
+use zeroize::Zeroize as _;
+
 use super::cutoff::ClockKind;
 
 /// SQL and its values. Text comes from string literals of this program, and identifiers that the server itself
@@ -25,12 +27,31 @@ pub(super) enum Value {
     Text(String),
     /// `text[]`
     Texts(Vec<String>),
+    /// `text[]` of what identifies a person
+    Hidden(Hidden),
     /// `bigint`
     Number(i64),
     /// `bigint[]`
     Numbers(Vec<i64>),
     /// A clock of the column's own type: a text would be parsed again for every row.
     Clock(ClockKind, String),
+}
+
+/// Texts that identify a person: nothing shows them, and they leave memory with their owner. What the driver makes of
+/// them on their way to the server is its own.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Hidden(pub(super) Vec<String>);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Hidden")
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
 }
 
 /// A clock as PostgreSQL takes it in binary: days or microseconds since the year 2000.
@@ -109,6 +130,7 @@ impl Statement {
             match value {
                 Value::Text(text) => arguments.add(text),
                 Value::Texts(texts) => arguments.add(texts),
+                Value::Hidden(hidden) => arguments.add(&hidden.0),
                 Value::Number(number) => arguments.add(number),
                 Value::Numbers(numbers) => arguments.add(numbers),
                 Value::Clock(kind, text) => {
@@ -125,6 +147,13 @@ impl Statement {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_identifies_a_person_is_not_shown() {
+        let mut sql = Statement::default();
+        sql.bind(Value::Hidden(Hidden(vec!["ann@mail.example".into()])));
+        assert!(!format!("{sql:?}").contains("ann"));
+    }
 
     #[test]
     fn clocks_count_from_the_year_2000() {

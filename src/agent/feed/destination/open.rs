@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
-use object_store::{BackoffConfig, ClientOptions, RetryConfig};
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use reqwest::Url;
 
 use super::{Destination, Error};
@@ -42,22 +42,9 @@ struct Credentials {
 impl Destination {
     /// The destination of a task. Nothing is asked of the store yet.
     pub(in crate::agent::feed) fn open(task: &FeedDestination) -> Result<Self, Error> {
-        let invalid = |what: &str| Error::Invalid {
-            what: what.to_owned(),
-        };
-        let bucket = task
-            .url
-            .strip_prefix("s3://")
-            .map(|bucket| bucket.trim_end_matches('/'))
-            .filter(|bucket| !bucket.is_empty() && !bucket.contains(['/', '?', '@', ':']))
-            .ok_or_else(|| invalid("its URL must be `s3://` and a bucket's name"))?;
-        let object = Path::parse(&task.object)
-            .ok()
-            .filter(|object| !object.as_ref().is_empty())
-            .ok_or_else(|| invalid("`object` is no key"))?;
-        let store = s3(bucket, Credentials::read(&task.credentials)?)?;
+        let (store, object) = place(task)?;
         Ok(Self {
-            store: Arc::new(store),
+            store,
             rejected: beside(&object, "rejected.csv"),
             manifest: beside(&object, "manifest.json"),
             object,
@@ -65,7 +52,28 @@ impl Destination {
     }
 }
 
-pub(super) fn beside(object: &Path, suffix: &str) -> Path {
+/// The store and the key that a task names. Nothing is asked of the store yet.
+pub(in crate::agent) fn place(
+    task: &FeedDestination,
+) -> Result<(Arc<dyn ObjectStore>, Path), Error> {
+    let invalid = |what: &str| Error::Invalid {
+        what: what.to_owned(),
+    };
+    let bucket = task
+        .url
+        .strip_prefix("s3://")
+        .map(|bucket| bucket.trim_end_matches('/'))
+        .filter(|bucket| !bucket.is_empty() && !bucket.contains(['/', '?', '@', ':']))
+        .ok_or_else(|| invalid("its URL must be `s3://` and a bucket's name"))?;
+    let object = Path::parse(&task.object)
+        .ok()
+        .filter(|object| !object.as_ref().is_empty())
+        .ok_or_else(|| invalid("`object` is no key"))?;
+    let store = s3(bucket, Credentials::read(&task.credentials)?)?;
+    Ok((Arc::new(store), object))
+}
+
+pub(in crate::agent) fn beside(object: &Path, suffix: &str) -> Path {
     Path::from(format!("{object}.{suffix}"))
 }
 

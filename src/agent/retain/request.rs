@@ -1,0 +1,339 @@
+//! `erase`: one request of one person over the stores of a region, or all erasures over again.
+//!
+//! In: a task, the person's identity as ciphertext, the region's key. Out: rows that are gone, or a copy that was
+//! delivered; books by keyed hashes; a report with counts and grounds. It stands on retention's floor: the same
+//! catalogue, order, methods, fences and holds. No value of a person is in a log, an error, a report or a statement's
+//! text, here or in the server.
+//!
+//! ```text
+//! settings -> person -> sites -> lookups -> suppress -> begin (find, pin) -> work (batch by batch) -> look -> answer
+//! ```
+
+mod answer;
+mod begin;
+mod books;
+mod deliver;
+mod error;
+mod hash;
+mod key;
+mod look;
+mod lookup;
+mod person;
+mod quiet;
+mod reapply;
+mod rows;
+mod select;
+mod settings;
+mod site;
+mod suppress;
+mod work;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use sqlx::Row as _;
+
+use super::books as runs;
+use super::error::Error as RunError;
+use super::fault::Fault;
+use super::store::Purpose;
+use crate::agent::{Begun, Stop};
+use crate::contract::{
+    Erase, EraseReport, Report, RequestKind, RequestState, SubjectRequest, Task,
+};
+use answer::Answer;
+use begin::Identity;
+use error::Error;
+use hash::HashKey;
+pub use key::generate;
+use person::Person;
+use select::Who;
+use settings::Settings;
+use site::Site;
+pub(super) use suppress::none_restored;
+use suppress::{Known, Suppression};
+use work::Job;
+
+/// What the report calls it when all erasures are done over again.
+const REAPPLY: &str = "reapply";
+
+/// Does what the task's request asks for.
+pub async fn run(task: Task<Erase>, stop: Stop) -> Report<EraseReport> {
+    let begun = Begun::now("erase");
+    let answer = async {
+        let request = settings::request(&task.spec)?;
+        let settings = Settings::parse(&task.spec, false)?;
+        if request.kind == RequestKind::Erasure {
+            return erasure(&task, request, &settings, &stop).await;
+        }
+        let copy = deliver::copy(&task, request, &settings);
+        stoppable(&stop, copy).await.map(Answer::delivered)
+    };
+    let answer: Result<Answer, Error> = answer.await;
+    answer
+        .unwrap_or_else(|error| Answer::error(&error, None))
+        .report(begun)
+}
+
+/// Erases again whoever was erased, in stores that were restored or imported into.
+pub async fn reapply(task: Task<Erase>, stop: Stop) -> Report<EraseReport> {
+    let begun = Begun::now("erase");
+    let answer = again(&task, &stop).await;
+    answer
+        .unwrap_or_else(|error| Answer::error(&error, None))
+        .report(begun)
+}
+
+async fn erasure(
+    task: &Task<Erase>,
+    request: &SubjectRequest,
+    settings: &Settings,
+    stop: &Stop,
+) -> Result<Answer, Error> {
+    let region_key = person::key(&request.key)?;
+    let given = Person::given(&request.identity, &region_key, &settings.kinds)?;
+    let key = HashKey::read(&task.spec.suppression.key)?;
+    let opening = open(task, settings, key.clone());
+    let (mut suppression, mut sites) = stoppable(stop, opening).await?;
+    none_behind(&mut suppression, &mut sites).await?;
+    let kind = [("", request.kind.name())].into_iter();
+    let hash = key.given(kind.chain(given.all()));
+    let reference = &request.reference;
+    let (known, who) = match suppression.find(reference).await? {
+        Some(known) if known.given != hash => return Err(Error::ReferenceReused),
+        Some(known) if known.has_ended => return told(&mut sites, &known, reference).await,
+        Some(known) => {
+            let person = known.person.as_deref().unwrap_or_default();
+            let who = Who::Person(Person::decrypt(person, &region_key)?);
+            (known, who)
+        }
+        None => {
+            let suppressing = suppress_first(&mut sites, settings, given, &region_key);
+            let (mut known, who) = stoppable(stop, suppressing).await?;
+            known.given = hash;
+            if let Who::Person(person) = &who {
+                suppression.begin(reference, &known, person).await?;
+            }
+            (known, who)
+        }
+    };
+    let identity = Identity {
+        run: known.run.clone(),
+        region: task.region.clone(),
+        reference: reference.clone(),
+        kind: request.kind.name(),
+        spec_hash: spec_hash(&task.spec),
+        now: known.began_at,
+    };
+    let whose = vec![&who; sites.len()];
+    let parties = (settings, whose.as_slice(), stop);
+    let ran = carry_out(&mut sites, &mut suppression, parties, &identity).await;
+    let mut body = answer::body(&mut sites, &identity.run, reference).await;
+    if let Ok(body) = &mut body {
+        body.suppressed = known.suppressed;
+    }
+    if let Err(error) = ran {
+        return Ok(Answer::error(&error, body.ok()));
+    }
+    let body = body?;
+    if let Some(word) = end(&mut sites, body.state).await? {
+        suppression.end(reference, word).await?;
+    }
+    Ok(Answer::of(body))
+}
+
+/// What a request did that has ended.
+async fn told(sites: &mut [Site], known: &Known, reference: &str) -> Result<Answer, Error> {
+    let mut body = answer::body(sites, &known.run, reference).await?;
+    body.suppressed = known.suppressed;
+    Ok(Answer::of(body))
+}
+
+/// Whether every store is as new as the erasures that were acknowledged.
+async fn none_behind(suppression: &mut Suppression, sites: &mut [Site]) -> Result<(), Error> {
+    for site in sites {
+        let acknowledged = suppression.acknowledged(&site.store.name).await?;
+        suppress::is_current(&mut site.store, acknowledged).await?;
+    }
+    Ok(())
+}
+
+/// Learns all that the person is known by, and sees that it is one person; what is to be written before the first row
+/// goes. Writes nothing yet.
+async fn suppress_first(
+    sites: &mut [Site],
+    settings: &Settings,
+    mut person: Person,
+    key: &age::x25519::Identity,
+) -> Result<(Known, Who), Error> {
+    lookup::follow(sites, &mut person, &settings.kinds).await?;
+    let (run, now) = name(sites).await?;
+    let known = Known {
+        run,
+        given: Vec::new(),
+        person: Some(person.encrypt(key)?),
+        began_at: now,
+        has_ended: false,
+        suppressed: i64::try_from(person.all().count()).unwrap_or(i64::MAX),
+    };
+    let who = Who::Person(person);
+    for site in sites {
+        begin::is_one_person(site, settings, &who).await?;
+    }
+    Ok((known, who))
+}
+
+/// Begins in every store, erases, acknowledges, looks.
+async fn carry_out(
+    sites: &mut [Site],
+    suppression: &mut Suppression,
+    (settings, whose, stop): (&Settings, &[&Who], &Stop),
+    identity: &Identity,
+) -> Result<(), Error> {
+    let key = suppression.key.clone();
+    let jobs: Vec<Job<'_>> = whose
+        .iter()
+        .map(|who| Job {
+            settings,
+            who,
+            key: &key,
+            stop,
+        })
+        .collect();
+    for (site, job) in sites.iter_mut().zip(&jobs) {
+        stoppable(stop, begin::enter(site, *job, identity)).await?;
+    }
+    for (site, job) in sites.iter_mut().zip(&jobs) {
+        let worked = work::erase(site, *job).await;
+        let number = suppress::head(&mut site.store).await?;
+        suppression.acknowledge(&site.store.name, number).await?;
+        worked?;
+        stoppable(stop, look::look(site, *job)).await?;
+    }
+    Ok(())
+}
+
+/// Ends the runs of a request that nothing more can be done for; answers the word that they ended with.
+async fn end(sites: &mut [Site], state: RequestState) -> Result<Option<&'static str>, Error> {
+    let word = match state {
+        RequestState::Verified => "Verified",
+        RequestState::Kept => "Kept",
+        _ => return Ok(None),
+    };
+    for site in sites {
+        if let Some(run) = site.run.take() {
+            runs::end(&mut site.store, &run, word).await?;
+        }
+    }
+    Ok(Some(word))
+}
+
+async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
+    let settings = Settings::parse(&task.spec, true)?;
+    let key = HashKey::read(&task.spec.suppression.key)?;
+    let opening = open(task, &settings, key.clone());
+    let (mut suppression, mut sites) = stoppable(stop, opening).await?;
+    let erased = suppression.erased().await?;
+    for site in &mut sites {
+        let acknowledged = suppression.acknowledged(&site.store.name).await?;
+        suppress::note_behind(&mut site.store, acknowledged).await?;
+    }
+    let (run, now) = name(&mut sites).await?;
+    let mut whose = Vec::new();
+    for site in &mut sites {
+        let scanned = reapply::back(site, &settings, &erased, &key);
+        whose.push(stoppable(stop, scanned).await?);
+    }
+    let mut identity = Identity {
+        run,
+        region: task.region.clone(),
+        reference: REAPPLY.to_owned(),
+        kind: begin::REAPPLY,
+        spec_hash: spec_hash(&task.spec),
+        now,
+    };
+    // One run for all stores: the one that a killed pod left, if it did.
+    for site in &mut sites {
+        if let Some(open) = runs::open_run(&mut site.store, &identity.policy()).await? {
+            identity.run = open.id;
+        }
+    }
+    let whose: Vec<&Who> = whose.iter().collect();
+    let ran = carry_out(
+        &mut sites,
+        &mut suppression,
+        (&settings, &whose, stop),
+        &identity,
+    )
+    .await;
+    let body = answer::body(&mut sites, &identity.run, REAPPLY).await;
+    if let Err(error) = ran {
+        return Ok(Answer::error(&error, body.ok()));
+    }
+    let mut body = body?;
+    body.suppressed = i64::try_from(erased.len()).unwrap_or(i64::MAX);
+    let settled = matches!(
+        body.state,
+        RequestState::Verified | RequestState::Kept | RequestState::Held
+    );
+    if settled {
+        for site in &mut sites {
+            let acknowledged = suppression.acknowledged(&site.store.name).await?;
+            suppress::catch_up(&mut site.store, acknowledged).await?;
+            if let Some(run) = site.run.take() {
+                runs::end(&mut site.store, &run, "Reapplied").await?;
+            }
+        }
+    }
+    Ok(Answer::of(body))
+}
+
+/// Opens the suppression store and all stores, and keeps other requests out.
+async fn open(
+    task: &Task<Erase>,
+    settings: &Settings,
+    key: HashKey,
+) -> Result<(Suppression, Vec<Site>), Error> {
+    let mut suppression = Suppression::open(&task.spec.suppression.url, key, &task.region).await?;
+    let mut sites = site::open(settings, Purpose::Write).await?;
+    for site in &mut sites {
+        suppression.is_apart(&mut site.store).await?;
+    }
+    suppression.prepare().await?;
+    for site in &mut sites {
+        begin::ready(site).await?;
+    }
+    Ok((suppression, sites))
+}
+
+/// A run's name, and the latest of the stores' clocks: no row that is there now came later.
+async fn name(sites: &mut [Site]) -> Result<(String, Timestamp), Error> {
+    let (mut id, mut now) = (String::new(), Timestamp::MIN);
+    for site in sites {
+        now = now.max(site.store.now().await?);
+        let sql = "SELECT gen_random_uuid()::text";
+        let row = sqlx::query(sql).fetch_one(&mut site.store.connection).await;
+        id = row
+            .and_then(|row| row.try_get(0))
+            .map_err(Fault::of("name the run"))
+            .map_err(error::failed(&site.store))?;
+    }
+    Ok((id, now))
+}
+
+/// What the task says of the stores.
+fn spec_hash(spec: &Erase) -> String {
+    let bytes = serde_json::to_vec(&(&spec.identities, &spec.stores)).unwrap_or_default();
+    format!("sha256-{}", hex::encode(Sha256::digest(bytes)))
+}
+
+/// Ends at once when asked to stop: what has not committed has not happened.
+async fn stoppable<T>(
+    stop: &Stop,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        biased;
+        () = stop.requested() => Err(RunError::Stopped.into()),
+        done = work => done,
+    }
+}

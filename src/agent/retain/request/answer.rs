@@ -1,0 +1,131 @@
+//! What is reported: numbers from the books, states, no identity.
+
+use super::books;
+use super::error::Error;
+use super::site::Site;
+use crate::agent::{Begun, error_chain};
+use crate::contract::{EraseReport, ErasedStore, ErasedTable, Outcome, Report, RequestState};
+
+/// What is reported.
+#[derive(Debug)]
+pub(super) struct Answer {
+    outcome: Outcome,
+    reason: String,
+    message: String,
+    body: Option<EraseReport>,
+}
+
+impl Answer {
+    /// Into the report.
+    pub(super) fn report(self, begun: Begun) -> Report<EraseReport> {
+        begun.ended(self.outcome, &self.reason, &self.message, self.body)
+    }
+
+    /// An error, with what the books say was done before it, if they can be read.
+    pub(super) fn error(error: &Error, body: Option<EraseReport>) -> Self {
+        Self {
+            outcome: error.outcome(),
+            reason: error.reason().to_owned(),
+            message: error_chain(error),
+            body,
+        }
+    }
+
+    /// A copy that was delivered.
+    pub(super) fn delivered(body: EraseReport) -> Self {
+        let rows: i64 = tables(&body).map(|table| table.found).sum();
+        Self {
+            outcome: Outcome::Done,
+            reason: "Delivered".to_owned(),
+            message: format!("delivered {rows} rows, encrypted to the recipient"),
+            body: Some(body),
+        }
+    }
+
+    /// What the books say.
+    pub(super) fn of(body: EraseReport) -> Self {
+        let sum = |term: fn(&ErasedTable) -> i64| tables(&body).map(term).sum::<i64>();
+        let erased = sum(|table| table.erased);
+        let (kept, held) = (sum(|table| table.kept), sum(|table| table.held));
+        let (blocked, failed) = (sum(|table| table.blocked), sum(|table| table.failed));
+        let undated = sum(|table| table.undated);
+        let done = format!("erased {erased} rows; {kept} kept by law, {held} held");
+        let (outcome, reason, message) = match body.state {
+            RequestState::Verified => (Outcome::Done, "Verified", done),
+            RequestState::Kept => (Outcome::Done, "Kept", done),
+            RequestState::Held => {
+                let then = "the request goes on once no hold keeps them";
+                (Outcome::Done, "Held", format!("{done}: {then}"))
+            }
+            RequestState::LogicallyGone | RequestState::Pending => {
+                let said = format!("{done} so far; the next pod goes on");
+                (Outcome::Retry, "Unfinished", said)
+            }
+            RequestState::Failed if undated > 0 => {
+                let why =
+                    "rows of erased persons have no clock: nobody can say whether they came later";
+                (
+                    Outcome::Refused,
+                    "RowsUndated",
+                    format!("{done}; {undated} {why}"),
+                )
+            }
+            RequestState::Failed if failed > 0 => {
+                let why =
+                    "the database refuses to erase, or has again: the log says with what SQLSTATE";
+                (
+                    Outcome::Refused,
+                    "RowsFailed",
+                    format!("{done}; {failed} {why}"),
+                )
+            }
+            RequestState::Failed => {
+                let why = "other rows still refer to: name their tables in the task";
+                (
+                    Outcome::Refused,
+                    "RowsBlocked",
+                    format!("{done}; {blocked} {why}"),
+                )
+            }
+        };
+        Self {
+            outcome,
+            reason: reason.to_owned(),
+            message,
+            body: Some(body),
+        }
+    }
+}
+
+fn tables(body: &EraseReport) -> impl Iterator<Item = &ErasedTable> {
+    body.stores.iter().flat_map(|store| &store.tables)
+}
+
+/// The worst state of all tables.
+fn worst(stores: &[ErasedStore]) -> RequestState {
+    let tables = stores.iter().flat_map(|store| &store.tables);
+    let states = tables.map(|table| table.state);
+    states.min().unwrap_or(RequestState::Pending)
+}
+
+/// A request's numbers over all stores.
+pub(super) async fn body(
+    sites: &mut [Site],
+    run: &str,
+    reference: &str,
+) -> Result<EraseReport, Error> {
+    let mut stores = Vec::new();
+    for site in sites {
+        let tables = books::totals(&mut site.store, run).await?;
+        stores.push(ErasedStore {
+            name: site.store.name.clone(),
+            tables,
+        });
+    }
+    Ok(EraseReport {
+        request: reference.to_owned(),
+        state: worst(&stores),
+        stores,
+        ..EraseReport::default()
+    })
+}

@@ -1,0 +1,195 @@
+//! How a request begins in a store, and how it is gone on with.
+//!
+//! In: a store, who is looked for. Out: a run, with every row of theirs in the books by its keyed hash, found in one
+//! snapshot; or the run that a killed pod left.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::begin::write_run;
+use super::super::books::{self as runs, Run};
+use super::super::cutoff::{self, Ended};
+use super::super::error::Error as RunError;
+use super::super::fault::Fault;
+use super::super::fence;
+use super::super::preflight::Step;
+use super::super::store::Purpose;
+use super::books;
+use super::error::{Error, failed};
+use super::rows::{self, Keys};
+use super::select::Who;
+use super::settings::Settings;
+use super::site::{Site, whose};
+use super::work::Job;
+
+/// A request is given up by nobody's clock.
+const WINDOW: SignedDuration = SignedDuration::from_hours(24 * 365 * 100);
+
+/// The word that keeps two requests over one store apart.
+const LOCK: &str = "request";
+
+/// The kind of all erasures done over again.
+pub(super) const REAPPLY: &str = "Reapply";
+
+/// What a request is in every store.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    /// Its run.
+    pub(super) run: String,
+    /// The region.
+    pub(super) region: String,
+    /// The request's reference.
+    pub(super) reference: String,
+    /// Its kind, as the books write it.
+    pub(super) kind: &'static str,
+    /// What the task says of the stores: `sha256-<hex>`.
+    pub(super) spec_hash: String,
+    /// When it began: its keeps count from there.
+    pub(super) now: Timestamp,
+}
+
+impl Identity {
+    /// What stands for a policy in the run row.
+    pub(super) fn policy(&self) -> String {
+        if self.kind == REAPPLY {
+            return "reapply".to_owned();
+        }
+        format!("request/{}", self.reference)
+    }
+}
+
+/// Keeps other requests out, and makes the books.
+pub(super) async fn ready(site: &mut Site) -> Result<(), Error> {
+    site.store.lock(LOCK).await?;
+    books::prepare(&mut site.store).await
+}
+
+/// Whether no table has more rows of the person than a person has: asked before anybody is suppressed.
+pub(super) async fn is_one_person(
+    site: &mut Site,
+    settings: &Settings,
+    who: &Who,
+) -> Result<(), Error> {
+    let failed = failed(&site.store);
+    let steps = site.plan.steps.clone();
+    let snapshot = site.store.begin_snapshot(Purpose::Read).await;
+    let mut snapshot = snapshot.map_err(&failed)?;
+    let most = settings.max_rows;
+    for step in &steps {
+        let whose = whose(step, who, &settings.kinds);
+        let found = rows::count(&mut snapshot, whose, most.saturating_add(1)).await;
+        if found.map_err(&failed)? > most {
+            let table = step.rule.name.clone();
+            return Err(Error::TooMany { table, most });
+        }
+    }
+    Ok(())
+}
+
+/// Goes on with the run in a store, or begins it. Where it has ended there is none.
+pub(super) async fn enter(site: &mut Site, job: Job<'_>, identity: &Identity) -> Result<(), Error> {
+    let policy = identity.policy();
+    if fence::is_stopped(&mut site.store, &policy).await? {
+        let store = site.store.name.clone();
+        return Err(RunError::Switched { store }.into());
+    }
+    if let Some(mut run) = runs::open_run(&mut site.store, &policy).await? {
+        runs::take_over(&mut site.store, &mut run).await?;
+        return go_on(site, run).await;
+    }
+    if runs::has_run(&mut site.store, &identity.run).await? {
+        return Ok(());
+    }
+    begin(site, job, identity).await
+}
+
+async fn go_on(site: &mut Site, run: Run) -> Result<(), Error> {
+    tracing::info!(
+        store = site.store.name,
+        run = run.id,
+        "found a request that has not ended"
+    );
+    let pinned = books::pinned(&mut site.store, &run.id).await?;
+    let same = |step: &Step| {
+        let pinned = pinned.get(&step.rule.name);
+        pinned.is_some_and(|(shape, _)| *shape == step.table.bound_to())
+    };
+    if pinned.len() != site.plan.steps.len() || !site.plan.steps.iter().all(same) {
+        let store = site.store.name.clone();
+        return Err(Error::OtherTables { store });
+    }
+    site.ends = pinned
+        .into_iter()
+        .map(|(name, (_, ends))| (name, ends))
+        .collect();
+    books::reopen(&mut site.store, &run.id).await?;
+    site.run = Some(run);
+    Ok(())
+}
+
+async fn begin(site: &mut Site, job: Job<'_>, identity: &Identity) -> Result<(), Error> {
+    let window_ends = identity.now.saturating_add(WINDOW);
+    let run = Run {
+        id: identity.run.clone(),
+        region: identity.region.clone(),
+        spec_hash: identity.spec_hash.clone(),
+        approval: None,
+        now: identity.now,
+        window_ends: window_ends.unwrap_or(Timestamp::MAX),
+        token: 1,
+        ended: None,
+    };
+    let failed = failed(&site.store);
+    let store = site.store.name.clone();
+    let steps = site.plan.steps.clone();
+    let snapshot = site.store.begin_snapshot(Purpose::Write).await;
+    let mut transaction = snapshot.map_err(&failed)?;
+    let written = write_run(&mut transaction, &store, &run, &identity.policy()).await;
+    written.map_err(&failed)?;
+    let words = (identity.reference.as_str(), identity.kind);
+    let written = books::write_request(&mut transaction, &store, &run, words).await;
+    written.map_err(&failed)?;
+    let most = job.settings.max_rows;
+    for step in &steps {
+        let name = &step.rule.name;
+        let keys = Keys {
+            with: job.key,
+            store: &store,
+            table: name,
+        };
+        let whose = whose(step, job.who, &job.settings.kinds);
+        let found = rows::to_erase(&mut transaction, whose, keys, job.most().saturating_add(1));
+        let found = found.await.map_err(&failed)?;
+        if i64::try_from(found.len()).is_ok_and(|count| count > job.most()) {
+            let table = name.clone();
+            return Err(Error::TooMany { table, most });
+        }
+        let ends = ends(step, job, identity.now)?;
+        let hashes = found.iter().map(|key| key.hash.clone()).collect();
+        let at = (run.id.as_str(), store.as_str());
+        let written = books::write_table(&mut transaction, at, step, &ends, hashes).await;
+        written.map_err(&failed)?;
+        site.ends.insert(name.clone(), ends);
+    }
+    let committed = transaction.commit().await;
+    committed
+        .map_err(Fault::of("begin the request"))
+        .map_err(failed)?;
+    site.run = Some(run);
+    Ok(())
+}
+
+/// The clocks for which each keep has ended.
+fn ends(step: &Step, job: Job<'_>, now: Timestamp) -> Result<Vec<Ended>, Error> {
+    let keeps = step.rule.keeps.iter().zip(&step.table.keeps);
+    let ends = keeps.map(|(keep, clock)| {
+        let zone = &job.settings.zone;
+        let due = cutoff::due_from(keep.from, clock.kind, keep.period, zone, now);
+        let due = due.map_err(|source| RunError::Cutoff {
+            rule: format!("{}, kept by {}", step.rule.name, keep.ground),
+            source,
+        })?;
+        let clock = clock.name.clone();
+        Ok(Ended { clock, due })
+    });
+    ends.collect()
+}

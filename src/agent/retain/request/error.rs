@@ -1,0 +1,163 @@
+//! Why a request ended without an answer, and what the Job should make of it. No word of the person is in any of them.
+
+use super::super::error::Error as Run;
+use super::super::fault::{Fault, Trouble};
+use super::super::store::Store;
+use super::settings;
+use crate::contract::Outcome;
+
+/// Why a request ended without an answer. What it had done until then stands in the books.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// What retention would say of the same.
+    #[error(transparent)]
+    Run(#[from] Run),
+    /// The task's words are wrong.
+    #[error("the task is wrong")]
+    Settings(#[from] settings::Error),
+    /// A file that the task names is not there.
+    #[error("cannot read the file that `{what}` names: mount its Secret")]
+    Unreadable {
+        /// The field.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The region's key is none.
+    #[error(
+        "the file that `request.key` names holds no `age` identity: make one by `tradewind-agent keygen`"
+    )]
+    KeyInvalid,
+    /// The key of the hashes is none.
+    #[error(
+        "the file that `suppression.key` names does not hold 64 hexadecimal digits: make them by `openssl rand -hex 32`"
+    )]
+    HashKeyInvalid,
+    /// The ciphertext holds no person.
+    #[error("what the file that `request.identity` names holds, decrypted, {0}")]
+    IdentityInvalid(&'static str),
+    /// Encrypted to another region's key.
+    #[error(
+        "the identity was not encrypted to this region's key, or was changed on its way: encrypt it to the key that `tradewind-agent keygen` printed here"
+    )]
+    IdentityNotForKey,
+    /// It could not be encrypted.
+    #[error("could not encrypt to the recipient")]
+    Encrypt,
+    /// One reference, two persons.
+    #[error(
+        "`request.reference` stood for another person or another kind of request before: give this one another"
+    )]
+    ReferenceReused,
+    /// One reference, two tasks.
+    #[error(
+        "store `{store}`: the request was begun with other tables: give it another reference, or the tables it had"
+    )]
+    OtherTables {
+        /// The store.
+        store: String,
+    },
+    /// Too many for one person.
+    #[error(
+        "table `{table}`: more than {most} rows would be the person's (`maxRows`): see whether a value is shared by many"
+    )]
+    TooMany {
+        /// The table.
+        table: String,
+        /// The bound.
+        most: i64,
+    },
+    /// The suppression store would be restored with the store.
+    #[error(
+        "store `{store}` is in the database of the suppression store: give that one a database, better a server, of its own"
+    )]
+    NotApart {
+        /// The store.
+        store: String,
+    },
+    /// Hashes whose key is not here.
+    #[error(
+        "the suppression store has hashes of another key than `suppression.key`: mount that key, or delete them there if it was destroyed on purpose"
+    )]
+    OtherHashKey,
+    /// The server would write the person's values into its log.
+    #[error(
+        "store `{store}`: the server would log the values of statements ({setting}), and so the person's: {mend}"
+    )]
+    ServerLogs {
+        /// The store.
+        store: String,
+        /// The setting.
+        setting: String,
+        /// What mends it.
+        mend: String,
+    },
+    /// The copy did not get where it was to go.
+    #[error("the copy was not delivered: {what}")]
+    Delivery {
+        /// What happened.
+        what: String,
+        /// How to take it.
+        outcome: Outcome,
+        /// The word for a condition.
+        reason: &'static str,
+    },
+}
+
+impl Error {
+    /// A failed statement.
+    pub(super) fn at(store: &str) -> impl Fn(Fault) -> Self + use<> {
+        let store = store.to_owned();
+        move |fault| {
+            Self::Run(Run::Statement {
+                store: store.clone(),
+                fault,
+            })
+        }
+    }
+
+    /// Whether another transaction was in the way.
+    pub(super) fn is_conflict(&self) -> bool {
+        let Self::Run(Run::Statement { fault, .. }) = self else {
+            return false;
+        };
+        matches!(fault.trouble(), Trouble::Conflict | Trouble::Busy)
+    }
+
+    /// How the Job should take it.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self {
+            Self::Run(error) => error.outcome(),
+            Self::Delivery { outcome, .. } => *outcome,
+            _ => Outcome::Refused,
+        }
+    }
+
+    /// The word for a condition.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Run(error) => error.reason(),
+            Self::Settings(settings::Error::Kind { .. }) => "KindUnavailable",
+            Self::Settings(_) => "TaskInvalid",
+            Self::Unreadable { .. } => "SecretMissing",
+            Self::KeyInvalid => "KeyInvalid",
+            Self::HashKeyInvalid => "SuppressionKeyInvalid",
+            Self::IdentityInvalid(_) => "IdentityInvalid",
+            Self::IdentityNotForKey => "IdentityNotForKey",
+            Self::Encrypt => "EncryptionFailed",
+            Self::ReferenceReused => "ReferenceReused",
+            Self::OtherTables { .. } => "SchemaDrift",
+            Self::TooMany { .. } => "TooManyRows",
+            Self::NotApart { .. } => "SuppressionNotApart",
+            Self::OtherHashKey => "SuppressionKeyUnknown",
+            Self::ServerLogs { .. } => "ServerLogsValues",
+            Self::Delivery { reason, .. } => reason,
+        }
+    }
+}
+
+/// The error for a failed statement of a store.
+pub(super) fn failed(store: &Store) -> impl Fn(Fault) -> Error + use<> {
+    Error::at(&store.name)
+}

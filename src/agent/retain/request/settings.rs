@@ -1,0 +1,372 @@
+//! The task's words, parsed once.
+//!
+//! In: `contract::Erase`. Out: [`Settings`], whose values cannot be wrong any more. Pure.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::Span;
+use jiff::tz::TimeZone;
+
+use super::super::cutoff::Anchor;
+use super::super::method;
+use super::super::settings::{self, MOST_BATCH_ROWS, Rule, StoreRules};
+use crate::contract::{
+    Delivery, Erase, Lookup, RequestKind, RetentionRule, SubjectColumn, SubjectRequest,
+    SubjectStore, SubjectTable,
+};
+
+/// Most rows that a task may let one person have in a table.
+const MOST_ROWS: u32 = 1_000_000;
+
+/// Why a task is refused. Each names the field and what would be right.
+#[derive(Debug, thiserror::Error)]
+pub(in super::super) enum Error {
+    /// What retention says of the same words.
+    #[error(transparent)]
+    Shared(#[from] settings::Error),
+    /// A rule's method is wrong.
+    #[error(transparent)]
+    Method(#[from] method::Error),
+    /// Nobody asked for anything.
+    #[error("`request` is missing: without `--reapply` there is one")]
+    NoRequest,
+    /// A reference that could be anything.
+    #[error(
+        "`request.reference` must be 1 to 63 letters, digits, `.`, `-` or `_`, and name no person"
+    )]
+    Reference,
+    /// No agent does it yet.
+    #[error(
+        "`request.kind` is {kind}, which no agent does yet: Erasure, Access and Portability are done"
+    )]
+    Kind {
+        /// The kind.
+        kind: &'static str,
+    },
+    /// A copy has no place, or an erasure has one.
+    #[error(
+        "`request.delivery` is for Access and Portability, which need it, and for nothing else"
+    )]
+    Delivery,
+    /// No time after which a copy is to be removed.
+    #[error(
+        "`request.delivery.expiresAfter` is `{period}`: write years, months, weeks or days such as `P30D`"
+    )]
+    Expires {
+        /// As it was written.
+        period: String,
+    },
+    /// Nobody could read it.
+    #[error("`request.delivery.recipient` is no `age` recipient such as `age1...`")]
+    Recipient,
+    /// There is nothing to look in.
+    #[error("`{field}` is empty: name at least one")]
+    Empty {
+        /// The field.
+        field: &'static str,
+    },
+    /// Two things have one name.
+    #[error("`{field}` has two entries named `{name}`")]
+    Twice {
+        /// The field.
+        field: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A column of no kind.
+    #[error("`{at}`: `identity` is `{identity}`, which is not among `identities`")]
+    NoSuchKind {
+        /// The table or lookup.
+        at: String,
+        /// As it was written.
+        identity: String,
+    },
+    /// Nobody can be found in it.
+    #[error("table `{table}`: `subjects` is empty: name the column that tells whose a row is")]
+    NoSubject {
+        /// The table.
+        table: String,
+    },
+    /// What is newer than an erasure could not be told.
+    #[error(
+        "table `{table}` of store `{store}`: `--reapply` needs its `clock`, to spare what came after the erasure"
+    )]
+    NoClock {
+        /// The store.
+        store: String,
+        /// The table.
+        table: String,
+    },
+}
+
+/// The kinds of values, and whether letters A to Z are the same as a to z.
+pub(super) type Kinds = BTreeMap<String, bool>;
+
+/// The task, parsed.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    /// The region's zone.
+    pub(super) zone: TimeZone,
+    /// Most rows in one transaction.
+    pub(super) batch_rows: usize,
+    /// Most rows of a table that a request may find.
+    pub(super) max_rows: i64,
+    /// The kinds of values.
+    pub(super) kinds: Kinds,
+    /// The stores, in the task's order.
+    pub(super) stores: Vec<Scope>,
+}
+
+/// A store, parsed.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    /// Its name.
+    pub(super) name: String,
+    /// Its tables.
+    pub(super) rules: StoreRules,
+    /// Where values lead to others.
+    pub(super) lookups: Vec<Lookup>,
+    /// The tables whose rows the person provided.
+    pub(super) portable: Vec<String>,
+}
+
+impl Settings {
+    /// Parses a task's words.
+    pub(super) fn parse(spec: &Erase, reapply: bool) -> Result<Self, Error> {
+        let zone = TimeZone::get(&spec.time_zone).map_err(|_| settings::Error::Zone {
+            zone: spec.time_zone.clone(),
+        })?;
+        settings::bounds("batchRows", spec.batch_rows, 1, MOST_BATCH_ROWS)?;
+        settings::bounds("maxRows", spec.max_rows, 1, MOST_ROWS)?;
+        let mut kinds = Kinds::new();
+        for kind in &spec.identities {
+            if kinds.insert(kind.name.clone(), kind.ignore_case).is_some() {
+                let name = kind.name.clone();
+                return Err(Error::Twice {
+                    field: "identities",
+                    name,
+                });
+            }
+        }
+        if spec.stores.is_empty() {
+            return Err(Error::Empty { field: "stores" });
+        }
+        let mut stores: Vec<Scope> = Vec::new();
+        for store in &spec.stores {
+            if stores.iter().any(|other| other.name == store.name) {
+                let name = store.name.clone();
+                return Err(Error::Twice {
+                    field: "stores",
+                    name,
+                });
+            }
+            stores.push(scope(store, &spec.time_zone, &kinds, reapply)?);
+        }
+        Ok(Self {
+            zone,
+            batch_rows: usize::try_from(spec.batch_rows).unwrap_or(1),
+            max_rows: i64::from(spec.max_rows),
+            kinds,
+            stores,
+        })
+    }
+}
+
+/// The request of a task, if an agent can do it.
+pub(super) fn request(spec: &Erase) -> Result<&SubjectRequest, Error> {
+    let request = spec.request.as_ref().ok_or(Error::NoRequest)?;
+    let reference = &request.reference;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    if !(1..=63).contains(&reference.len()) || !reference.bytes().all(plain) {
+        return Err(Error::Reference);
+    }
+    match (request.kind, &request.delivery) {
+        (RequestKind::Restriction, _) => Err(Error::Kind {
+            kind: request.kind.name(),
+        }),
+        (RequestKind::Erasure, None) => Ok(request),
+        (RequestKind::Access | RequestKind::Portability, Some(delivery)) => {
+            expires(delivery)?;
+            recipient(delivery)?;
+            Ok(request)
+        }
+        _ => Err(Error::Delivery),
+    }
+}
+
+/// After what time a copy is to be removed.
+pub(super) fn expires(delivery: &Delivery) -> Result<Span, Error> {
+    settings::calendar(&delivery.expires_after).ok_or_else(|| Error::Expires {
+        period: delivery.expires_after.clone(),
+    })
+}
+
+/// Who can read a copy.
+pub(super) fn recipient(delivery: &Delivery) -> Result<age::x25519::Recipient, Error> {
+    delivery.recipient.parse().map_err(|_| Error::Recipient)
+}
+
+fn scope(store: &SubjectStore, zone: &str, kinds: &Kinds, reapply: bool) -> Result<Scope, Error> {
+    if store.tables.is_empty() {
+        return Err(Error::Empty { field: "tables" });
+    }
+    let known = |at: &str, column: &SubjectColumn| {
+        if kinds.contains_key(&column.identity) {
+            return Ok(());
+        }
+        Err(Error::NoSuchKind {
+            at: at.to_owned(),
+            identity: column.identity.clone(),
+        })
+    };
+    for lookup in &store.lookups {
+        known(&lookup.table, &lookup.by)?;
+        known(&lookup.table, &lookup.gives)?;
+    }
+    let mut rules: Vec<Rule> = Vec::new();
+    for table in &store.tables {
+        let name = table.name.clone();
+        if rules.iter().any(|other| other.name == name) {
+            return Err(Error::Twice {
+                field: "tables",
+                name,
+            });
+        }
+        if table.subjects.is_empty() {
+            return Err(Error::NoSubject { table: name });
+        }
+        if reapply && table.clock.is_none() {
+            let store = store.name.clone();
+            return Err(Error::NoClock { store, table: name });
+        }
+        for subject in &table.subjects {
+            known(&table.name, subject)?;
+        }
+        rules.push(rule(store, table, rules.len(), zone)?);
+    }
+    let portable = store.tables.iter().filter(|table| table.portable);
+    Ok(Scope {
+        name: store.name.clone(),
+        rules: StoreRules {
+            url: store.url.clone(),
+            rules,
+        },
+        lookups: store.lookups.clone(),
+        portable: portable.map(|table| table.name.clone()).collect(),
+    })
+}
+
+/// A table as a rule without a period of its own: a person's rows go at once, but for what keeps them.
+fn rule(
+    store: &SubjectStore,
+    table: &SubjectTable,
+    position: usize,
+    zone: &str,
+) -> Result<Rule, Error> {
+    let words = RetentionRule {
+        name: table.name.clone(),
+        store: store.name.clone(),
+        url: PathBuf::new(),
+        table: table.table.clone(),
+        clock: String::new(),
+        after: String::new(),
+        from: Anchor::EventDate,
+        keeps: table.keeps.clone(),
+        method: table.method,
+        columns: table.columns.clone(),
+    };
+    Ok(Rule {
+        name: table.name.clone(),
+        position,
+        table: table.table.clone(),
+        clock: table.clock.clone().unwrap_or_default(),
+        after: Span::new(),
+        from: Anchor::EventDate,
+        keeps: settings::keeps(&words)?,
+        method: table.method,
+        changes: method::parse(&words, zone)?,
+        subjects: table.subjects.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn task() -> Value {
+        json!({
+            "timeZone": "Europe/Berlin", "batchRows": 100, "maxRows": 1000,
+            "identities": [{"name": "email", "ignoreCase": true}],
+            "stores": [{"name": "shop", "url": "/u", "tables": [
+                {"name": "customers", "table": "customers", "subjects": [{"column": "email", "identity": "email"}]}]}],
+            "suppression": {"url": "/s", "key": "/k"},
+            "request": {"reference": "dsr-7", "kind": "Erasure", "identity": "/i", "key": "/a"},
+        })
+    }
+
+    fn refusal(change: impl FnOnce(&mut Value), reapply: bool) -> String {
+        let mut task = task();
+        change(&mut task);
+        let spec: Erase = serde_json::from_value(task).unwrap();
+        let parsed = Settings::parse(&spec, reapply).and_then(|_| request(&spec).map(drop));
+        parsed.map_or_else(|error| error.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn a_task_is_parsed_and_each_mistake_is_named() {
+        assert_eq!(refusal(|_| (), false), "");
+        let table = |task: &mut Value, field: &str, value: Value| {
+            task["stores"][0]["tables"][0][field] = value;
+        };
+        let says = |change: &dyn Fn(&mut Value), says: &str| {
+            let said = refusal(change, false);
+            assert!(said.contains(says), "{said}");
+        };
+        says(&|t| t["timeZone"] = "Mars".into(), "`timeZone` is `Mars`");
+        says(&|t| t["batchRows"] = 0.into(), "`batchRows` is 0");
+        says(&|t| t["maxRows"] = 0.into(), "`maxRows` is 0");
+        says(&|t| t["stores"] = json!([]), "`stores` is empty");
+        says(&|t| table(t, "subjects", json!([])), "`subjects` is empty");
+        says(
+            &|t| table(t, "subjects", json!([{"column": "c", "identity": "phone"}])),
+            "`phone`, which is not among",
+        );
+        says(
+            &|t| table(t, "method", "Nullify".into()),
+            "`columns` is empty",
+        );
+        let keep = json!([{"clock": "at", "for": "P8Y", "reference": " ", "policy": "tax"}]);
+        says(&|t| table(t, "keeps", keep.clone()), "name the law");
+        says(
+            &|t| t["request"]["kind"] = "Restriction".into(),
+            "Erasure, Access and Portability are done",
+        );
+        says(
+            &|t| t["request"]["kind"] = "Access".into(),
+            "`request.delivery` is for Access",
+        );
+        says(
+            &|t| t["request"]["reference"] = "ann@x".into(),
+            "`request.reference` must be",
+        );
+        assert!(refusal(|_| (), true).contains("`--reapply` needs its `clock`"));
+    }
+
+    #[test]
+    fn a_delivery_has_a_recipient_and_an_end() {
+        let delivery = json!({"destination": {"url": "s3://b", "object": "o", "credentials": "/c"},
+            "recipient": "age1nobody", "expiresAfter": "P30D"});
+        let ask = |task: &mut Value| {
+            task["request"]["kind"] = "Access".into();
+            task["request"]["delivery"] = delivery.clone();
+        };
+        assert!(refusal(ask, false).contains("no `age` recipient"));
+        let never = |task: &mut Value| {
+            ask(task);
+            task["request"]["delivery"]["expiresAfter"] = "soon".into();
+        };
+        assert!(refusal(never, false).contains("`soon`"));
+    }
+}

@@ -1,0 +1,295 @@
+//! The suppression store: who was erased, by keyed hashes; how far each store's erasures have come; requests under way.
+//!
+//! In: values of a person, numbers of stores' books. Out: rows in a database of its own, written before the first row of
+//! the person goes. No value of a person gets there but as a keyed hash, or as ciphertext to the region's key while its
+//! request is under way.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::super::books;
+use super::super::error::Error as Run;
+use super::super::fault::Fault;
+use super::super::store::{MOMENT, Purpose, Store};
+use super::error::{Error, failed};
+use super::hash::HashKey;
+use super::person::Person;
+
+/// What the store is called in messages.
+const NAME: &str = "suppression";
+
+/// The suppression store, and the key of its hashes.
+#[derive(Debug)]
+pub(super) struct Suppression {
+    pub(super) store: Store,
+    pub(super) key: HashKey,
+    region: String,
+}
+
+/// A request that was begun.
+pub(super) struct Known {
+    /// Its run in every store.
+    pub(super) run: String,
+    /// A keyed hash of what the task gave.
+    pub(super) given: Vec<u8>,
+    /// Ciphertext of all values, until it has ended.
+    pub(super) person: Option<Vec<u8>>,
+    /// How many values of the person are suppressed.
+    pub(super) suppressed: i64,
+    /// When it began: rows that came later are not its own.
+    pub(super) began_at: Timestamp,
+    /// Whether it has ended.
+    pub(super) has_ended: bool,
+}
+
+/// Who was erased when: by kind and hash.
+pub(super) type Erased = BTreeMap<(String, Vec<u8>), Timestamp>;
+
+impl Suppression {
+    /// Opens the store.
+    pub(super) async fn open(url: &Path, key: HashKey, region: &str) -> Result<Self, Error> {
+        let mut store = Store::open(NAME, url, Purpose::Write).await?;
+        // What is acknowledged here is told nowhere else.
+        store.set("synchronous_commit", "on").await?;
+        Ok(Self {
+            store,
+            key,
+            region: region.to_owned(),
+        })
+    }
+
+    /// The request of that reference, if it was begun.
+    pub(super) async fn find(&mut self, reference: &str) -> Result<Option<Known>, Error> {
+        let sql = format!(
+            "SELECT run, given, person, to_char(began_at AT TIME ZONE 'UTC', {MOMENT}), state IS NOT NULL, suppressed
+            FROM tradewind.request WHERE region = $1 AND reference = $2"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(&self.region)
+            .bind(reference);
+        let row = query.fetch_optional(&mut self.store.connection).await;
+        let read = |row: PgRow| {
+            let moment: String = row.try_get(3)?;
+            Ok(Known {
+                run: row.try_get(0)?,
+                given: row.try_get(1)?,
+                person: row.try_get(2)?,
+                began_at: moment
+                    .parse()
+                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+                has_ended: row.try_get(4)?,
+                suppressed: row.try_get(5)?,
+            })
+        };
+        row.and_then(|row| row.map(read).transpose())
+            .map_err(Fault::of("read the request"))
+            .map_err(failed(&self.store))
+    }
+
+    /// Begins a request: from this commit on the person is suppressed.
+    pub(super) async fn begin(
+        &mut self,
+        reference: &str,
+        known: &Known,
+        person: &Person,
+    ) -> Result<(), Error> {
+        let failed = failed(&self.store);
+        let fault = Fault::of("suppress the person");
+        let (kinds, hashes): (Vec<String>, Vec<Vec<u8>>) = person
+            .all()
+            .map(|(kind, value)| (kind.to_owned(), self.key.value(kind, value)))
+            .unzip();
+        let sql = "WITH begun AS (
+            INSERT INTO tradewind.request (region, reference, run, given, person, began_at, suppressed)
+            VALUES ($1, $2, $3, $4, $5, $6::text::timestamptz, $10))
+          INSERT INTO tradewind.suppressed (kind, hash, key_id, erased_at)
+          SELECT p.kind, p.hash, $7, $6::text::timestamptz FROM unnest($8::text[], $9::bytea[]) AS p (kind, hash)
+          ON CONFLICT (kind, hash, key_id) DO UPDATE SET erased_at = greatest(suppressed.erased_at, excluded.erased_at)";
+        let query = sqlx::query(sql)
+            .bind(&self.region)
+            .bind(reference)
+            .bind(&known.run);
+        let query = query
+            .bind(&known.given)
+            .bind(&known.person)
+            .bind(known.began_at.to_string());
+        let query = query.bind(&self.key.id).bind(kinds).bind(hashes);
+        let query = query.bind(known.suppressed);
+        let done = query.execute(&mut self.store.connection).await;
+        done.map(drop).map_err(fault).map_err(failed)
+    }
+
+    /// The request has ended: what was kept of the person for it goes.
+    pub(super) async fn end(&mut self, reference: &str, state: &str) -> Result<(), Error> {
+        let sql = "UPDATE tradewind.request SET person = NULL, state = $3 WHERE region = $1 AND reference = $2";
+        let query = sqlx::query(sql).bind(&self.region).bind(reference);
+        let done = query.bind(state).execute(&mut self.store.connection).await;
+        done.map(drop)
+            .map_err(Fault::of("end the request"))
+            .map_err(failed(&self.store))
+    }
+
+    /// Everybody who was erased.
+    pub(super) async fn erased(&mut self) -> Result<Erased, Error> {
+        let sql = format!(
+            "SELECT kind, hash, to_char(erased_at AT TIME ZONE 'UTC', {MOMENT}), key_id = $1 FROM tradewind.suppressed"
+        );
+        let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&self.key.id);
+        let failed = failed(&self.store);
+        let fault = Fault::of("read who was erased");
+        let rows = query.fetch_all(&mut self.store.connection).await;
+        let mut erased = Erased::new();
+        for row in rows.map_err(&fault).map_err(&failed)? {
+            let read = || {
+                let moment: String = row.try_get(2)?;
+                let moment = moment
+                    .parse::<Timestamp>()
+                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+                Ok((
+                    (row.try_get(0)?, row.try_get(1)?),
+                    moment,
+                    row.try_get::<bool, _>(3)?,
+                ))
+            };
+            let (value, moment, is_of_key) = read().map_err(&fault).map_err(&failed)?;
+            if !is_of_key {
+                return Err(Error::OtherHashKey);
+            }
+            erased.insert(value, moment);
+        }
+        Ok(erased)
+    }
+
+    /// The newest number of a store's erasures that was acknowledged.
+    pub(super) async fn acknowledged(&mut self, store: &str) -> Result<i64, Error> {
+        Ok(acknowledged(&mut self.store, &self.region, store).await?)
+    }
+
+    /// A store's erasures have come so far, and its disk has them.
+    pub(super) async fn acknowledge(&mut self, store: &str, number: i64) -> Result<(), Error> {
+        let sql = "INSERT INTO tradewind.acknowledged (region, store, number) VALUES ($1, $2, $3)
+            ON CONFLICT (region, store) DO UPDATE SET number = greatest(acknowledged.number, excluded.number)";
+        let query = sqlx::query(sql).bind(&self.region).bind(store).bind(number);
+        let done = query.execute(&mut self.store.connection).await;
+        done.map(drop)
+            .map_err(Fault::of("acknowledge the erasures"))
+            .map_err(failed(&self.store))
+    }
+
+    /// Makes its tables, once it is known to be apart from all stores.
+    pub(super) async fn prepare(&mut self) -> Result<(), Error> {
+        let migrations = sqlx::migrate!("migrations/suppress");
+        let noted = "tradewind.suppress_migration";
+        Ok(books::migrate(&mut self.store, migrations, noted).await?)
+    }
+
+    /// The suppression store must not be in a store's database, under whatever URL.
+    pub(super) async fn is_apart(&mut self, store: &mut Store) -> Result<(), Error> {
+        let own = database(&mut self.store).await?;
+        if own == database(store).await? || has(store, "tradewind.suppressed").await? {
+            let store = store.name.clone();
+            return Err(Error::NotApart { store });
+        }
+        Ok(())
+    }
+}
+
+/// Which database it is, of all: its server's start, to the microsecond, and its number there.
+async fn database(store: &mut Store) -> Result<String, Run> {
+    let sql = "SELECT concat(pg_postmaster_start_time(), ' ', oid) FROM pg_database WHERE datname = current_database()";
+    let row = sqlx::query(sql).fetch_one(&mut store.connection).await;
+    row.and_then(|row| row.try_get(0))
+        .map_err(Fault::of("read the catalogue"))
+        .map_err(|fault| store.failed(fault))
+}
+
+/// Whether there is a table of that name.
+async fn has(store: &mut Store, table: &str) -> Result<bool, Run> {
+    let query = sqlx::query("SELECT to_regclass($1) IS NOT NULL").bind(table);
+    let row = query.fetch_one(&mut store.connection).await;
+    row.and_then(|row| row.try_get(0))
+        .map_err(Fault::of("read the catalogue"))
+        .map_err(|fault| store.failed(fault))
+}
+
+async fn acknowledged(suppression: &mut Store, region: &str, store: &str) -> Result<i64, Run> {
+    let sql = "SELECT number FROM tradewind.acknowledged WHERE region = $1 AND store = $2";
+    let query = sqlx::query(sql).bind(region).bind(store);
+    let row = query.fetch_optional(&mut suppression.connection).await;
+    row.and_then(|row| row.map(|row| row.try_get(0)).transpose())
+        .map(Option::unwrap_or_default)
+        .map_err(Fault::of("read what was acknowledged"))
+        .map_err(|fault| suppression.failed(fault))
+}
+
+/// The newest number of a store's erasures, by its own books; none while they are done over again.
+pub(super) async fn head(store: &mut Store) -> Result<i64, Run> {
+    if !has(store, "tradewind.erasure_head").await? {
+        return Ok(0);
+    }
+    let sql = "SELECT CASE WHEN behind THEN 0 ELSE number END FROM tradewind.erasure_head WHERE store = $1";
+    let query = sqlx::query(sql).bind(&store.name);
+    let row = query.fetch_optional(&mut store.connection).await;
+    row.and_then(|row| row.map(|row| row.try_get(0)).transpose())
+        .map(Option::unwrap_or_default)
+        .map_err(Fault::of("read the erasures' number"))
+        .map_err(|fault| store.failed(fault))
+}
+
+/// Notes that a store is behind, if it is. From then on its number, which grows while erasures are done over again, says
+/// nothing, until all have been.
+pub(super) async fn note_behind(store: &mut Store, acknowledged: i64) -> Result<(), Error> {
+    if head(store).await? >= acknowledged {
+        return Ok(());
+    }
+    let sql = "INSERT INTO tradewind.erasure_head (store, number, behind) VALUES ($1, 0, true)
+        ON CONFLICT (store) DO UPDATE SET behind = true";
+    let done = sqlx::query(sql)
+        .bind(&store.name)
+        .execute(&mut store.connection);
+    done.await
+        .map(drop)
+        .map_err(Fault::of("note that the store was restored"))
+        .map_err(failed(store))
+}
+
+/// A store's books have all that was acknowledged again: erasures go on from that number.
+pub(super) async fn catch_up(store: &mut Store, acknowledged: i64) -> Result<(), Error> {
+    let sql = "INSERT INTO tradewind.erasure_head AS h (store, number) VALUES ($1, $2)
+        ON CONFLICT (store) DO UPDATE SET number = greatest(h.number, excluded.number), behind = false";
+    let query = sqlx::query(sql).bind(&store.name).bind(acknowledged);
+    let done = query.execute(&mut store.connection).await;
+    done.map(drop)
+        .map_err(Fault::of("catch up with the erasures"))
+        .map_err(failed(store))
+}
+
+/// Whether all stores are as new as the erasures that were acknowledged; the first that is not is the error.
+pub(in super::super) async fn none_restored(
+    url: &Path,
+    region: &str,
+    stores: impl Iterator<Item = &mut Store>,
+) -> Result<(), Run> {
+    let mut suppression = Store::open(NAME, url, Purpose::Read).await?;
+    if !has(&mut suppression, "tradewind.acknowledged").await? {
+        return Ok(());
+    }
+    for store in stores {
+        let number = acknowledged(&mut suppression, region, &store.name).await?;
+        is_current(store, number).await?;
+    }
+    Ok(())
+}
+
+/// Whether a store's books have what was acknowledged.
+pub(super) async fn is_current(store: &mut Store, acknowledged: i64) -> Result<(), Run> {
+    if head(store).await? < acknowledged {
+        let store = store.name.clone();
+        return Err(Run::RestoreDetected { store });
+    }
+    Ok(())
+}

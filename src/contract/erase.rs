@@ -1,0 +1,411 @@
+//! What the agent is told of a data subject's request, and what it answers.
+//!
+//! No task and no report has an identity: a task names files with its ciphertext, a report has counts and grounds.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::report::is_zero;
+use super::{ColumnChange, FeedDestination, Method, RetentionKeep};
+
+/// `erase`: one request of one person over the stores of a region; or, with `--reapply`, all erasures that there have
+/// been, over stores that were restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Erase {
+    /// What is asked for. `--reapply` needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<SubjectRequest>,
+    /// IANA zone in which keeps are counted, the region's.
+    pub time_zone: String,
+    /// Most rows in one transaction.
+    pub batch_rows: u32,
+    /// Most rows of a table that one request may find: with more, what was given is no single person's.
+    pub max_rows: u32,
+    /// The kinds of values by which a person is known.
+    pub identities: Vec<IdentityKind>,
+    /// Where the person may be.
+    pub stores: Vec<SubjectStore>,
+    /// Who was erased, apart from the stores.
+    pub suppression: Suppression,
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubjectRequest {
+    /// Names the request, and never the person: 1 to 63 letters, digits, `.`, `-` and `_`.
+    pub reference: String,
+    /// What is asked for.
+    pub kind: RequestKind,
+    /// File with the person's identity: `age` ciphertext to the region's key, as it is or in base64, of a JSON object
+    /// with a list of texts for each kind, `{"email": ["ann@mail.example"]}`.
+    pub identity: PathBuf,
+    /// File with the region's `age` identity, which decrypts it.
+    pub key: PathBuf,
+    /// Where an answer with data goes: for `Access` and `Portability`, and for these only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RequestKind {
+    /// The person's rows go, as far as no law and no hold keeps them.
+    Erasure,
+    /// The person gets a copy of all rows.
+    Access,
+    /// The person gets a copy of what they provided.
+    Portability,
+    /// The person's rows are used for nothing else. No agent does that yet: it is refused.
+    Restriction,
+}
+
+impl RequestKind {
+    /// As tasks and books write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Erasure => "Erasure",
+            Self::Access => "Access",
+            Self::Portability => "Portability",
+            Self::Restriction => "Restriction",
+        }
+    }
+}
+
+/// Where a person's rows are delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Delivery {
+    /// The bucket, and the key that every object begins with; `<object>.manifest.json` is written last.
+    pub destination: FeedDestination,
+    /// The `age` recipient that reads it, `age1...`: the person's, or of whoever hands it over.
+    pub recipient: String,
+    /// ISO 8601 duration after which it is to be removed, `P30D`; noted in the manifest.
+    pub expires_after: String,
+}
+
+/// A kind of value by which a person is known, such as `email`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdentityKind {
+    /// The kind. Values of one kind mean one person in every store.
+    pub name: String,
+    /// Whether the letters A to Z are the same as a to z.
+    #[serde(default)]
+    pub ignore_case: bool,
+}
+
+/// A store, and how a person is found in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubjectStore {
+    /// The data store's name in the Region.
+    pub name: String,
+    /// File with the store's PostgreSQL URL.
+    pub url: PathBuf,
+    /// Where a value of one kind leads to one of another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lookups: Vec<Lookup>,
+    /// Its tables with rows of persons.
+    pub tables: Vec<SubjectTable>,
+}
+
+/// A table in which a value of one kind stands beside one of another: an e-mail address beside a customer's number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Lookup {
+    /// `table` or `schema.table`.
+    pub table: String,
+    /// What is known.
+    pub by: SubjectColumn,
+    /// What it leads to.
+    pub gives: SubjectColumn,
+}
+
+/// A column that holds values of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubjectColumn {
+    /// The column.
+    pub column: String,
+    /// The kind's name.
+    pub identity: String,
+}
+
+/// A table with rows of persons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubjectTable {
+    /// Its name in the report; unique in the store.
+    pub name: String,
+    /// `table` or `schema.table`.
+    pub table: String,
+    /// The columns by which a row is a person's: any of them.
+    pub subjects: Vec<SubjectColumn>,
+    /// The column that tells when a row came: `date`, `timestamp` or `timestamptz`. `--reapply` needs it, to spare rows
+    /// that are newer than the erasure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
+    /// What keeps rows of the table, with the law: they stay, and are counted with their ground.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keeps: Vec<RetentionKeep>,
+    /// How rows go; absent: `Delete`.
+    #[serde(default, skip_serializing_if = "Method::is_delete")]
+    pub method: Method,
+    /// What changes, unless rows are deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnChange>,
+    /// Whether the person provided these rows: `Portability` delivers them and no others.
+    #[serde(default)]
+    pub portable: bool,
+}
+
+/// The suppression store: keyed hashes of who was erased, in a database of its own, so that no restore of a store
+/// takes them away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Suppression {
+    /// File with its PostgreSQL URL.
+    pub url: PathBuf,
+    /// File with the key of the hashes: 64 hexadecimal digits. Without it they mean nothing.
+    pub key: PathBuf,
+}
+
+/// How far a request has come; of several tables, the first of these that is true of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RequestState {
+    /// Rows stay that should go: the database refuses, or a row of somebody else refers to them.
+    Failed,
+    /// Not all was come to.
+    #[default]
+    Pending,
+    /// All is gone that may go; nobody has looked again.
+    LogicallyGone,
+    /// A hold keeps rows.
+    Held,
+    /// A law keeps rows; all others are gone, and were looked for again.
+    Kept,
+    /// All are gone, and were looked for again.
+    Verified,
+}
+
+/// What was done for a request. Cumulative over all attempts, read back from the books.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EraseReport {
+    /// The request's reference; `reapply` for what no single request asked for.
+    pub request: String,
+    /// How far it has come.
+    pub state: RequestState,
+    /// Values of the person, or of all persons, in the suppression store: how many, not which.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub suppressed: i64,
+    /// What was delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<Delivered>,
+    /// The stores.
+    pub stores: Vec<ErasedStore>,
+}
+
+/// What was delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivered {
+    /// The manifest's key.
+    pub manifest: String,
+    /// `sha256-<hex>` of the manifest.
+    pub hash: String,
+    /// When it is to be removed, RFC 3339.
+    pub expires_at: String,
+}
+
+/// One store's numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErasedStore {
+    /// The store's name.
+    pub name: String,
+    /// Its tables.
+    pub tables: Vec<ErasedTable>,
+}
+
+/// One table's numbers, in rows. `found = erased + kept + held + blocked + failed + gone + remaining`, each counted for
+/// itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErasedTable {
+    /// The table's name in the task; `...` for several that a report has no room for.
+    pub name: String,
+    /// How far it has come.
+    pub state: RequestState,
+    /// Rows of the person when the request began, that held something to erase. Of a copy, the rows delivered.
+    pub found: i64,
+    /// Rows that were deleted, or changed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub erased: i64,
+    /// Rows that a law keeps.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub kept: i64,
+    /// The same by their ground.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grounds: Vec<KeptRows>,
+    /// Rows that a hold keeps.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held: i64,
+    /// Rows that another row still refers to.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub blocked: i64,
+    /// Rows that the database refused to delete or change, or that are there again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed: i64,
+    /// Rows that somebody else deleted meanwhile.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gone: i64,
+    /// Rows that nobody has come to yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub remaining: i64,
+    /// Rows of the person that came after the request had begun: not erased, no part of the sum.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub late: i64,
+    /// Of `--reapply`: rows of erased persons without a clock, of which nobody can say whether they came later. They
+    /// stay, and are no part of the sum.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub undated: i64,
+}
+
+/// Rows that a law keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptRows {
+    /// The law and its article, and the policy that states it.
+    pub ground: String,
+    /// So many.
+    pub rows: i64,
+}
+
+impl ErasedTable {
+    /// Adds another table's numbers to these.
+    fn add(&mut self, other: &Self) {
+        self.state = self.state.min(other.state);
+        for (sum, term) in [
+            (&mut self.found, other.found),
+            (&mut self.erased, other.erased),
+            (&mut self.kept, other.kept),
+            (&mut self.held, other.held),
+            (&mut self.blocked, other.blocked),
+            (&mut self.failed, other.failed),
+            (&mut self.gone, other.gone),
+            (&mut self.remaining, other.remaining),
+            (&mut self.late, other.late),
+            (&mut self.undated, other.undated),
+        ] {
+            *sum = sum.saturating_add(term);
+        }
+    }
+
+    /// The terms whose sum `found` is.
+    #[must_use]
+    pub fn terms(&self) -> [i64; 7] {
+        [
+            self.erased,
+            self.kept,
+            self.held,
+            self.blocked,
+            self.failed,
+            self.gone,
+            self.remaining,
+        ]
+    }
+}
+
+/// The name under which tables are summed up for which a report has no room.
+pub const SEVERAL: &str = "...";
+
+impl EraseReport {
+    /// Gives up one piece of detail, least important first: grounds, which the books have; then the last table of the
+    /// store with most, whose numbers go into a sum. False when only sums are left.
+    pub fn shrink(&mut self) -> bool {
+        let mut tables = self.stores.iter_mut().flat_map(|store| &mut store.tables);
+        if let Some(table) = tables.find(|table| !table.grounds.is_empty()) {
+            table.grounds.pop();
+            return true;
+        }
+        let most = self
+            .stores
+            .iter_mut()
+            .max_by_key(|store| store.tables.len())
+            .filter(|store| store.tables.len() > 1);
+        let Some(store) = most else {
+            return false;
+        };
+        let mut sum = store.tables.pop().unwrap_or_default();
+        if let Some(last) = store.tables.pop() {
+            sum.add(&last);
+        }
+        SEVERAL.clone_into(&mut sum.name);
+        store.tables.push(sum);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_that_shrinks_keeps_its_sums() {
+        let table = |found| ErasedTable {
+            name: "t".into(),
+            state: RequestState::Verified,
+            found,
+            erased: found,
+            grounds: vec![KeptRows::default()],
+            ..ErasedTable::default()
+        };
+        let store = |name: &str, tables| ErasedStore {
+            name: name.into(),
+            tables,
+        };
+        let mut kept = table(100);
+        kept.state = RequestState::Kept;
+        let mut report = EraseReport {
+            stores: vec![
+                store("a", vec![table(1), kept, table(10)]),
+                store("b", vec![table(5)]),
+            ],
+            ..EraseReport::default()
+        };
+        let mut steps = 0;
+        while report.shrink() {
+            steps += 1;
+        }
+        assert_eq!(steps, 4 + 2);
+        let [a, b] = &report.stores[..] else {
+            panic!("{report:?}")
+        };
+        assert_eq!((a.tables.len(), a.tables[0].found), (1, 111));
+        assert_eq!(
+            (a.tables[0].name.as_str(), a.tables[0].state),
+            (SEVERAL, RequestState::Kept)
+        );
+        assert_eq!((b.tables[0].name.as_str(), b.tables[0].found), ("t", 5));
+    }
+
+    #[test]
+    fn the_worst_of_several_states_is_told() {
+        use RequestState::{Failed, Held, Kept, LogicallyGone, Pending, Verified};
+        let order = [Failed, Pending, LogicallyGone, Held, Kept, Verified];
+        assert!(order.is_sorted());
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused() {
+        let task = r#"{"timeZone": "Europe/Berlin", "batchRows": 1, "maxRows": 1, "identities": [], "stores": [],
+            "suppression": {"url": "/u", "key": "/k"}, "email": "x"}"#;
+        let error = serde_json::from_str::<Erase>(task).unwrap_err().to_string();
+        assert!(error.contains("unknown field `email`"), "{error}");
+    }
+}

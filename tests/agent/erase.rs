@@ -1,0 +1,21 @@
+//! `erase`: one person's rows go, as far as no law and no hold keeps them, whatever dies or interferes meanwhile; and no
+//! word of the person is found anywhere afterwards.
+
+#[path = "erase/copy.rs"]
+mod copy;
+#[path = "erase/drill.rs"]
+mod drill;
+#[path = "erase/fences.rs"]
+mod fences;
+#[path = "erase/kill.rs"]
+mod kill;
+#[path = "erase/names.rs"]
+mod names;
+#[path = "erase/refusals.rs"]
+mod refusals;
+#[path = "erase/silence.rs"]
+mod silence;
+#[path = "erase/story.rs"]
+mod story;
+#[path = "erase/world.rs"]
+mod world;

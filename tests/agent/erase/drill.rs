@@ -1,0 +1,154 @@
+//! The drill: dump, erase, restore, erase again. A restored store stands still until then.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::world::{EMAIL, World, assert_nobody};
+use crate::retain::world::access;
+
+/// A database from a dump, under another name, as after a disaster.
+async fn restore(world: &World, dump: &str, database: &str) {
+    let access = access().await;
+    access.create_database(database, "postgres").await.unwrap();
+    access.script(database, dump, &[]).await.unwrap();
+    let url = access.url_as(&world.role, "secret", database);
+    world.write("url", url);
+}
+
+const LEFT: &str = "SELECT (SELECT count(*) FROM customers WHERE id = 7), (SELECT count(*) FROM orders WHERE customer = 7),
+    (SELECT count(*) FROM messages WHERE sender ~* 'planted'), (SELECT count(*) FROM invoices WHERE customer = 7)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_store_stands_still_until_everybody_is_erased_again() {
+    let world = World::shop("erd_drill").await;
+    world.sql("DROP TABLE items").await;
+    let dump = access().await.dump(&world.database).await.unwrap();
+    world.run().await.expect("Kept");
+    assert_eq!(world.sql(LEFT).await, "0|0|0|5");
+    restore(&world, &dump, "erd_drill_b").await;
+    let sql = async |sql: &str| access().await.query("erd_drill_b", sql).await.unwrap();
+    assert_eq!(sql(LEFT).await, "1|10|10|10");
+    // A customer who came back after the erasure, under the same address.
+    sql(&format!(
+        "INSERT INTO customers VALUES (99, '{EMAIL}', 'x', now()); INSERT INTO messages (sender, sent_at) VALUES ('{EMAIL}', now())"
+    ))
+    .await;
+    // Nothing runs: no erasure, no copy, no retention, not even a count.
+    let mut other = World::shop("erd_other").await;
+    other.task = world.task.clone();
+    other.spec()["request"]["reference"] = "dsr-2".into();
+    other.run().await.expect("RestoreDetected");
+    for mode in ["Enforce", "DryRun"] {
+        retained(&world, mode).await.expect("RestoreDetected");
+    }
+    assert_eq!(sql(LEFT).await, "1|10|11|10");
+    // Erased again, the same rows and no others: what came later stays, what a law keeps stays.
+    let ran = world.reapply().await;
+    ran.expect("Kept");
+    assert_eq!(ran.body().request, "reapply");
+    assert_eq!(ran.terms("customers"), [1, 1, 0, 0, 0, 0]);
+    assert_eq!(ran.terms("orders"), [10, 10, 0, 0, 0, 0]);
+    assert_eq!(ran.terms("messages"), [10, 10, 0, 0, 0, 0]);
+    assert_eq!(ran.terms("invoices"), [10, 5, 5, 0, 0, 0]);
+    assert_eq!(sql(LEFT).await, "0|0|1|5");
+    assert_eq!(
+        sql("SELECT count(*) FROM customers WHERE id = 99").await,
+        "1"
+    );
+    // Now all runs go on.
+    retained(&world, "DryRun").await.expect("Previewed");
+    other.identify(&json!({"email": ["nobody@mail.example"]}));
+    let mut task = world.task.clone();
+    task["spec"]["request"]["reference"] = "dsr-3".into();
+    task["spec"]["request"]["identity"] = json!(other.path("identity"));
+    task["spec"]["request"]["key"] = json!(other.path("key"));
+    other.task = task;
+    other.run().await.expect("Verified");
+    // And once more, there is nothing to do.
+    let ran = world.reapply().await;
+    assert_eq!(ran.expect("Kept").terms("messages"), [0; 6]);
+    assert_nobody(&access().await.dump("erd_drill_suppressed").await.unwrap());
+}
+
+/// SIGKILL in the midst of it: the store stands still as before, and a rerun finishes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_drill_is_gone_on_with() {
+    let mut world = World::shop("erd_killed").await;
+    world.sql("DROP TABLE items").await;
+    let dump = access().await.dump(&world.database).await.unwrap();
+    world.run().await.expect("Kept");
+    // Four batches were acknowledged; over again there are more, and none of their numbers says that it is done.
+    assert_eq!(world.batches().await, 4);
+    world.spec()["batchRows"] = 1.into();
+    restore(&world, &dump, "erd_killed_b").await;
+    world.database = "erd_killed_b".into();
+    world.slow_down("orders", 0.2).await;
+    for batches in [2, 6] {
+        let running = world.start("erase", &["--reapply"]);
+        world.wait_for_batches(batches).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        running.kill();
+        retained(&world, "DryRun").await.expect("RestoreDetected");
+    }
+    let ran = world.reapply().await;
+    ran.expect("Kept");
+    assert_eq!(ran.terms("orders"), [10, 10, 0, 0, 0, 0]);
+    assert_eq!(world.sql(LEFT).await, "0|0|0|5");
+    retained(&world, "DryRun").await.expect("Previewed");
+}
+
+/// An import with old dates brings somebody back; a row without a date is left, and said so.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_is_erased_again_and_what_has_no_date_is_told() {
+    let world = World::shop("erd_import").await;
+    world.sql("DROP TABLE items").await;
+    world.run().await.expect("Kept");
+    world.sql(&format!(
+        "ALTER TABLE customers ALTER created DROP NOT NULL; INSERT INTO customers VALUES (7, '{EMAIL}', '', '2020-01-01');
+        INSERT INTO messages (sender, sent_at) VALUES ('{EMAIL}', '2020-01-01'), ('{EMAIL}', 'infinity')"
+    ))
+    .await;
+    let ran = world.reapply().await;
+    ran.expect("RowsUndated");
+    assert_eq!(ran.terms("customers"), [1, 1, 0, 0, 0, 0]);
+    let messages = ran.table("messages");
+    assert_eq!((messages.erased, messages.undated), (1, 1), "{messages:?}");
+    world
+        .sql("UPDATE messages SET sent_at = now() WHERE sent_at = 'infinity'")
+        .await;
+    world.reapply().await.expect("Kept");
+}
+
+/// Hashes of a key that is not here say nothing; deleted on purpose, they are in nobody's way.
+#[tokio::test]
+async fn a_destroyed_key_leaves_nobody_to_be_found() {
+    let world = World::shop("erd_key").await;
+    world.sql("DROP TABLE items").await;
+    world.run().await.expect("Kept");
+    world.write("hash", "6b".repeat(32));
+    world.reapply().await.expect("SuppressionKeyUnknown");
+    world.suppressed("DELETE FROM tradewind.suppressed").await;
+    world.reapply().await.expect("Verified");
+}
+
+/// One retention run over the same store, with the suppression store named.
+async fn retained(world: &World, mode: &str) -> Reason {
+    let mut task = world.task.clone();
+    task["command"] = "retain".into();
+    task["spec"] = json!({
+        "policy": "p", "mode": mode, "specHash": "sha256-1", "timeZone": "Europe/Berlin", "window": "PT1H",
+        "batchRows": 100, "maxPercent": 100, "suppression": world.path("suppressed"),
+        "rules": [{"name": "messages", "store": "shop", "url": world.path("url"), "table": "messages",
+            "clock": "sent_at", "after": "P20D"}]});
+    Reason(world.start_task("retain", &task).finish_plain().await)
+}
+
+struct Reason(Value);
+
+impl Reason {
+    #[track_caller]
+    fn expect(&self, reason: &str) {
+        assert_eq!(self.0["reason"], reason, "{}", self.0);
+    }
+}
