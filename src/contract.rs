@@ -12,6 +12,7 @@ mod event;
 mod method;
 mod report;
 mod task;
+mod throttle;
 
 pub use event::{EventKind, EventRule, Match};
 pub use method::{ColumnChange, ColumnSet, Grain, Method};
@@ -23,6 +24,7 @@ pub use task::{
     FeedSource, Locale, Preview, PreviewedRule, Retain, RetainMode, RetentionKeep, RetentionRule,
     Sink, SourceAuth, SourceFormat, Task, Tax, TaxDisplay, TaxRate, Webhook,
 };
+pub use throttle::Throttle;
 
 /// The version of the task and report formats. An agent refuses any other.
 pub const VERSION: u32 = 1;

@@ -40,6 +40,7 @@ mod site;
 mod statement;
 mod store;
 mod sweep;
+mod throttle;
 mod triggers;
 mod unfit;
 

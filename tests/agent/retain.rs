@@ -32,5 +32,7 @@ mod sets;
 mod stores;
 #[path = "retain/story.rs"]
 mod story;
+#[path = "retain/throttle.rs"]
+mod throttle;
 #[path = "retain/world.rs"]
 mod world;

@@ -63,6 +63,7 @@ pub(super) async fn run(job: Job<'_>, sites: &mut [Site]) -> Result<Answer, Erro
     let limits = Limits {
         until: Instant::now() + left.unsigned_abs(),
         batch_rows: job.settings.batch_rows,
+        throttle: job.settings.throttle,
         stop: job.stop.clone(),
     };
     match work(job, sites, &limits).await {
@@ -279,6 +280,7 @@ async fn work(job: Job<'_>, sites: &mut [Site], limits: &Limits) -> Result<&'sta
         let ended = match erase::erase(site, limits).await {
             Ok(Ended::Finished) => answer::DONE,
             Ok(Ended::WindowElapsed) => answer::WINDOW_ELAPSED,
+            Ok(Ended::Throttled(wait)) => wait.word(),
             Err(error @ Error::Drift { .. }) => {
                 // The tables are not what was pinned: nobody goes on with this run.
                 site.plan.steps.clear();

@@ -120,6 +120,17 @@ pub(super) enum Error {
         /// The store.
         store: String,
     },
+    /// What the database has to carry cannot be seen, so nobody knows whether it can carry more.
+    #[error(
+        "store `{store}`: its replicas, slots or transactions cannot be seen, by which a run spares it: nothing was erased since; GRANT pg_read_all_stats to its role"
+    )]
+    Signals {
+        /// The store.
+        store: String,
+        /// What happened; nothing when the server hides them.
+        #[source]
+        source: Option<Fault>,
+    },
     /// An administrator of the database said stop.
     #[error(
         "store `{store}`: a row of `tradewind.stop` says stop: nothing was erased since; delete it, and the next run goes on"
@@ -151,6 +162,7 @@ impl Error {
             | Self::AnotherRun { .. }
             | Self::TableBusy { .. }
             | Self::HoldsBusy { .. }
+            | Self::Signals { .. }
             | Self::Stopped => Outcome::Retry,
             Self::Settings(_)
             | Self::UrlUnreadable { .. }
@@ -194,6 +206,7 @@ impl Error {
             Self::TableBusy { .. } => "TableBusy",
             Self::HoldUnclear { .. } => "HoldUnclear",
             Self::HoldsBusy { .. } => "HoldsBusy",
+            Self::Signals { .. } => "ThrottleUnreadable",
             Self::Switched { .. } => "StoppedBySwitch",
             Self::Stopped => "Stopped",
             Self::Statement { fault, .. } => match fault.trouble() {

@@ -58,6 +58,8 @@ pub(super) async fn plan(
     }
     let books = grants.check_books(&mut store.connection).await;
     let role = books.map_err(|fault| store.failed(fault))?;
+    let signals = grants.check_signals(&mut store.connection).await;
+    signals.map_err(|fault| store.failed(fault))?;
     let Grants {
         mut reading,
         erasing,
