@@ -11,6 +11,7 @@ pub mod cutoff;
 mod event;
 mod method;
 mod report;
+mod strategy;
 mod task;
 mod throttle;
 
@@ -19,6 +20,7 @@ pub use method::{ColumnChange, ColumnSet, Grain, Method};
 pub use report::{
     FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,
 };
+pub use strategy::Strategy;
 pub use task::{
     Approval, Channel, Column, ColumnKind, Connect, Country, Feed, FeedDestination, FeedMode,
     FeedSource, Locale, Preview, PreviewedRule, Retain, RetainMode, RetentionKeep, RetentionRule,

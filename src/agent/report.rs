@@ -6,7 +6,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::contract::{FeedReport, Outcome, REPORT_BYTES, Report, RetainReport, VERSION};
+use crate::contract::{
+    FeedReport, Outcome, REPORT_BYTES, Report, RetainReport, Strategy, VERSION,
+};
 
 /// The most bytes of a report's message.
 const MESSAGE_BYTES: usize = 512;
@@ -63,12 +65,20 @@ impl Shrink for FeedReport {
 }
 
 /// Rules are bounded so that their figures fit; only with counts beyond a thousand million rows, and a long
-/// message, is there no room left for the dates, then for the late rows, then for those without a clock: no term of a
+/// message, is there no room left for the dates, then for strategies and partitions, then for the late rows, then for those without a clock: no term of a
 /// sum, and the ledger has them.
 impl Shrink for RetainReport {
     fn shrink(&mut self) -> bool {
         let dates = &mut self.rules.iter_mut();
         dates.any(|rule| rule.oldest_kept.take().is_some())
+            || self
+                .rules
+                .iter_mut()
+                .any(|rule| std::mem::take(&mut rule.strategy) != Strategy::Rows)
+            || self
+                .rules
+                .iter_mut()
+                .any(|rule| std::mem::take(&mut rule.partitions) != 0)
             || self
                 .rules
                 .iter_mut()
@@ -178,6 +188,8 @@ mod tests {
         let rule = |at| RetainedRule {
             name: format!("{at:032}"),
             method: Method::Delete,
+            strategy: Strategy::Rows,
+            partitions: 0,
             rows: number,
             due: number,
             erased: number,

@@ -15,7 +15,7 @@ use super::error::Error;
 use super::fault::{Fault, Trouble};
 use super::pins::Place;
 use super::store::{MOMENT, Store};
-use crate::contract::{Method, RetainedRule};
+use crate::contract::{Method, RetainedRule, Strategy};
 
 /// A run of a policy over one store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,7 +283,9 @@ pub(super) async fn totals(
 ) -> Result<Vec<(i32, RetainedRule)>, Error> {
     let sql = "SELECT r.position, r.name, r.rows, r.due, coalesce(l.erased, 0), coalesce(l.gone, 0),
           coalesce(l.blocked, 0), coalesce(l.failed, 0), coalesce(l.remaining, 0) + coalesce(p.rows, 0),
-          r.null_clock, r.oldest_kept, coalesce(r.late, 0), coalesce(l.held, 0), r.method
+          r.null_clock, r.oldest_kept, coalesce(r.late, 0), coalesce(l.held, 0), r.method, r.strategy,
+          (SELECT count(*) FROM tradewind.partition
+            WHERE run = r.run AND store = r.store AND rule = r.name AND state = 'Dropped')
         FROM tradewind.rule AS r
         LEFT JOIN LATERAL (SELECT sum(erased)::bigint AS erased, sum(gone)::bigint AS gone,
             sum(blocked)::bigint AS blocked, sum(failed)::bigint AS failed, sum(remaining)::bigint AS remaining,
@@ -324,9 +326,12 @@ pub(super) async fn totals(
 fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
     let method: String = row.try_get(13)?;
     let unknown = || sqlx::Error::Decode(format!("no method is called {method}").into());
+    let strategy: String = row.try_get(14)?;
     let rule = RetainedRule {
         name: row.try_get(1)?,
         method: Method::named(&method).ok_or_else(unknown)?,
+        strategy: Strategy::named(&strategy).unwrap_or_default(),
+        partitions: row.try_get(15)?,
         rows: row.try_get(2)?,
         due: row.try_get(3)?,
         erased: row.try_get(4)?,

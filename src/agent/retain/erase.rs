@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use sqlx::{Postgres, Transaction};
 
 use super::batch::{self, Batch, Judged};
+use super::detach;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
 use super::fence::{self, Fence};
@@ -78,6 +79,7 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
         let target = work.target(step).ok_or_else(|| Error::Drift {
             rule: step.rule.name.clone(),
         })?;
+        detach::erase(site, &work, (step, target), limits).await?;
         let mut rule = Rule {
             place: Place::new(&work.run.id, &site.store.name, &step.rule.name),
             pace: Pace::new(limits.batch_rows),
@@ -125,7 +127,7 @@ struct Troubles {
 }
 
 /// Why a batch did not commit.
-enum Obstacle {
+pub(super) enum Obstacle {
     /// A whole table is locked; the error says which, for when it stays so.
     Locked(Error),
     /// The batch's statement failed.
@@ -346,7 +348,7 @@ impl Rule<'_> {
 
 /// Begins a batch's transaction: holds can no longer be written, the table keeps its shape, and all fences are
 /// passed. Answers what is held.
-async fn passed<'a>(
+pub(super) async fn passed<'a>(
     store: &'a mut Store,
     work: &Work,
     step: &Step,

@@ -131,6 +131,25 @@ pub(super) enum Error {
         #[source]
         source: Option<Fault>,
     },
+    /// A partition is on its way out, and other transactions still use the table.
+    #[error(
+        "rule `{rule}`: a partition of its table is being detached and waits for other transactions: none of its rows is erased, and the next pod goes on"
+    )]
+    Detaching {
+        /// The rule.
+        rule: String,
+    },
+    /// A partition that is to go back does not fit any more.
+    #[error(
+        "rule `{rule}`: a detached partition cannot be attached again, as `tradewind.partition` has it: none of its rows is erased; attach it, or drop what stands in its place"
+    )]
+    Stranded {
+        /// The rule.
+        rule: String,
+        /// What the server said.
+        #[source]
+        fault: Fault,
+    },
     /// An administrator of the database said stop.
     #[error(
         "store `{store}`: a row of `tradewind.stop` says stop: nothing was erased since; delete it, and the next run goes on"
@@ -163,6 +182,7 @@ impl Error {
             | Self::TableBusy { .. }
             | Self::HoldsBusy { .. }
             | Self::Signals { .. }
+            | Self::Detaching { .. }
             | Self::Stopped => Outcome::Retry,
             Self::Settings(_)
             | Self::UrlUnreadable { .. }
@@ -175,6 +195,7 @@ impl Error {
             | Self::Unbalanced { .. }
             | Self::HoldUnclear { .. }
             | Self::Switched { .. }
+            | Self::Stranded { .. }
             | Self::Drift { .. } => Outcome::Refused,
             Self::Statement { fault, .. } => match fault.trouble() {
                 Trouble::Lost | Trouble::Conflict | Trouble::Busy | Trouble::RunOpen => {
@@ -206,6 +227,8 @@ impl Error {
             Self::TableBusy { .. } => "TableBusy",
             Self::HoldUnclear { .. } => "HoldUnclear",
             Self::HoldsBusy { .. } => "HoldsBusy",
+            Self::Detaching { .. } => "PartitionDetaching",
+            Self::Stranded { .. } => "PartitionStranded",
             Self::Signals { .. } => "ThrottleUnreadable",
             Self::Switched { .. } => "StoppedBySwitch",
             Self::Stopped => "Stopped",

@@ -6,9 +6,11 @@ use super::catalog::{self, Action, Reference, Table};
 use super::error::Error;
 use super::grants::Grants;
 use super::order;
+use super::partition;
 use super::refusal::Refusal;
 use super::settings::{Rule, StoreRules};
 use super::store::{Purpose, Store};
+use crate::contract::Strategy;
 
 /// A rule and its table.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub(super) struct Step {
     pub(super) rule: Rule,
     /// Its table.
     pub(super) table: Table,
+    /// How its rows go.
+    pub(super) strategy: Strategy,
 }
 
 /// A store's rules with their tables, children before parents.
@@ -38,7 +42,12 @@ pub(super) async fn plan(
     let mut grants = Grants::default();
     for rule in &rules.rules {
         let found = catalog::table(store, rule, &mut grants).await;
-        match found.map_err(|fault| store.failed(fault))? {
+        let found = found.map_err(|fault| store.failed(fault))?;
+        let strategy = match &found {
+            Ok(table) => way(store, rule, table).await?,
+            Err(_) => Strategy::Rows,
+        };
+        match found {
             Ok(table) => match steps.iter().find(|step| step.table.oid == table.oid) {
                 Some(other) => refusals.push(Refusal::SameTable {
                     rule: rule.name.clone(),
@@ -48,6 +57,7 @@ pub(super) async fn plan(
                 None => steps.push(Step {
                     rule: rule.clone(),
                     table,
+                    strategy,
                 }),
             },
             Err(refusal) => refusals.push(refusal),
@@ -90,6 +100,17 @@ pub(super) async fn plan(
         tracing::error!(store = store.name, reason = refusal.reason(), "{refusal}");
     }
     Ok(Err(refusals))
+}
+
+/// How the rule's rows go; said where the table is partitioned by the rule's clock.
+async fn way(store: &mut Store, rule: &Rule, table: &Table) -> Result<Strategy, Error> {
+    let found = partition::strategy(&mut store.connection, table).await;
+    let (strategy, mend) = found.map_err(|fault| store.failed(fault))?;
+    if strategy != Strategy::Rows {
+        let (rule, strategy) = (&rule.name, strategy.name());
+        tracing::info!(rule, strategy, mend, "how rows go from a partitioned table");
+    }
+    Ok(strategy)
 }
 
 /// Foreign keys whose action reaches a table that no rule of the store deletes from.
