@@ -11,6 +11,7 @@ pub mod cutoff;
 mod event;
 mod method;
 mod report;
+mod space;
 mod strategy;
 mod task;
 mod throttle;
@@ -20,6 +21,7 @@ pub use method::{ColumnChange, ColumnSet, Grain, Method};
 pub use report::{
     FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,
 };
+pub use space::Space;
 pub use strategy::Strategy;
 pub use task::{
     Approval, Channel, Column, ColumnKind, Connect, Country, Feed, FeedDestination, FeedMode,

@@ -24,10 +24,14 @@ mod methods;
 mod oracle;
 #[path = "retain/parents.rs"]
 mod parents;
+#[path = "retain/partitions.rs"]
+mod partitions;
 #[path = "retain/refusals.rs"]
 mod refusals;
 #[path = "retain/sets.rs"]
 mod sets;
+#[path = "retain/stages.rs"]
+mod stages;
 #[path = "retain/stores.rs"]
 mod stores;
 #[path = "retain/story.rs"]

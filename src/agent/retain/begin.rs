@@ -22,6 +22,7 @@ use super::pins::Place;
 use super::predicate::{self, Target};
 use super::preflight::{Plan, Step};
 use super::site::{Site, Work};
+use super::stages;
 use super::statement::{Statement, Value};
 use super::store::Purpose;
 use crate::contract::{RetainedRule, Strategy};
@@ -204,6 +205,9 @@ impl Snapshot<'_> {
                 let (store, rule) = (self.store.clone(), step.rule.name.clone());
                 return Err(Error::Unbalanced { store, rule });
             }
+            stages::place(transaction, &place, target)
+                .await
+                .map_err(failed)?;
             let pinned = Pinned {
                 due: due.clone(),
                 shape: step.table.bound_to(),

@@ -9,22 +9,20 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Row, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Row};
 
 use super::books;
 use super::erase::{Limits, Obstacle, passed};
 use super::error::Error;
 use super::fault::{Fault, Trouble};
-use super::fence::{self, Fence};
-use super::holds::{self, Holds};
-use super::packed;
+use super::last_look::{Look, last_look, lock, own_holds};
 use super::partition::{self, Part, Standing, State};
 use super::pins::Place;
-use super::predicate::{self, Target};
+use super::predicate::Target;
 use super::preflight::Step;
 use super::site::{Site, Work};
-use super::statement::{Statement, Value};
 use super::store::Store;
+use super::throttle::Gauge;
 
 /// How often something that is in the way is waited for, and how long each time.
 const TRIES: u32 = 20;
@@ -72,7 +70,7 @@ pub(super) async fn erase(
     site: &mut Site,
     work: &Work,
     (step, target): (&Step, Target<'_>),
-    limits: &Limits,
+    (limits, gauge): (&Limits, &mut Gauge),
 ) -> Result<(), Error> {
     let place = Place::new(&work.run.id, &site.store.name, &step.rule.name);
     for (oid, state) in partition::open(&mut site.store, &place).await? {
@@ -96,6 +94,11 @@ pub(super) async fn erase(
             if Instant::now() >= limits.until {
                 return Ok(());
             }
+            // What is on its way is brought to its end, whatever the database has to carry.
+            if state == State::Planned && gauge.look(leaving.store).await?.is_some() {
+                pause(limits).await;
+                continue;
+            }
             match leaving.go(step, target, &mut state).await? {
                 Next::Settled => break,
                 Next::Look => {}
@@ -105,10 +108,7 @@ pub(super) async fn erase(
                         leaving.give_up(state).await?;
                         break;
                     }
-                    tokio::select! {
-                        () = limits.stop.requested() => {}
-                        () = tokio::time::sleep(PAUSE) => {}
-                    }
+                    pause(limits).await;
                 }
                 Next::Back(then) => {
                     leaving.back().await?;
@@ -121,6 +121,13 @@ pub(super) async fn erase(
         }
     }
     Ok(())
+}
+
+async fn pause(limits: &Limits) {
+    tokio::select! {
+        () = limits.stop.requested() => {}
+        () = tokio::time::sleep(PAUSE) => {}
+    }
 }
 
 /// Puts back what a run detached and did not drop: before its end, so that nothing is out of its table for good.
@@ -145,7 +152,13 @@ pub(super) async fn put_back(store: &mut Store, work: &Work) -> Result<(), Error
         };
         leaving.back().await?;
     }
-    Ok(())
+    // What was not begun has no part in anything any more.
+    let sql = "UPDATE tradewind.partition SET state = 'Kept' WHERE run = $1 AND store = $2 AND state = 'Planned'";
+    let query = sqlx::query(sql).bind(&work.run.id).bind(&store.name);
+    let done = query.execute(&mut store.connection).await;
+    done.map(drop)
+        .map_err(Fault::of("write down the partitions"))
+        .map_err(|fault| store.failed(fault))
 }
 
 impl Leaving<'_> {
@@ -172,12 +185,18 @@ impl Leaving<'_> {
                 self.detach(&sql).await
             }
             (State::Detaching, Standing::Pending(part, whole)) => {
-                let sql = format!("ALTER TABLE {whole} DETACH PARTITION {} FINALIZE", part.name);
+                let sql = format!(
+                    "ALTER TABLE {whole} DETACH PARTITION {} FINALIZE",
+                    part.name
+                );
                 self.detach(&sql).await
             }
             (State::Detaching, Standing::Alone(part, _)) => {
-                match self.last_look(step, target, &part).await {
-                    Ok(next) => Ok(next),
+                let books = (self.work, self.place);
+                match last_look(self.store, books, (step, target), &part).await {
+                    Ok(Look::Dropped) => Ok(Next::Settled),
+                    Ok(Look::Again) => Ok(Next::Look),
+                    Ok(Look::Back(then)) => Ok(Next::Back(then)),
                     Err(fault) => self.trouble(fault),
                 }
             }
@@ -220,7 +239,9 @@ impl Leaving<'_> {
             Err(Obstacle::Fatal(error)) => return Err(error),
             Err(Obstacle::Locked(_) | Obstacle::Batch(_)) => return Ok(Announced::Wait),
         };
-        let own = own_holds(&mut transaction, step, part).await.map_err(failed)?;
+        let own = own_holds(&mut transaction, step, part)
+            .await
+            .map_err(failed)?;
         let Some(own) = own else {
             let rule = self.place.rule.clone();
             return Err(Error::HoldUnclear { rule });
@@ -256,60 +277,6 @@ impl Leaving<'_> {
         Ok(next)
     }
 
-    /// One transaction: nobody reaches the partition any more; its rows are the pinned ones and due; the holds stand
-    /// still, and none is on it; the ledger has its rows; it is dropped.
-    async fn last_look(
-        &mut self,
-        step: &Step,
-        target: Target<'_>,
-        part: &Part,
-    ) -> Result<Next, Fault> {
-        let fault = Fault::of("drop a partition");
-        let (place, work) = (self.place, self.work);
-        let (oid, parent) = (self.oid, self.parent);
-        let path = self.store.path.behind_the_server();
-        let mut transaction = self.store.begin_look().await?;
-        lock(&mut transaction, &part.name).await?;
-        let standing = partition::standing(&mut transaction, oid, parent).await?;
-        if !matches!(&standing, Standing::Alone(same, _) if same == part) {
-            return Ok(Next::Look);
-        }
-        let Some(rows) = exact(&mut transaction, place, target, part).await? else {
-            tracing::info!(rule = place.rule, "a partition changed since it was counted");
-            return Ok(Next::Back(None));
-        };
-        fence::lock_holds(&mut transaction).await?;
-        let run = (place.store.as_str(), &work.run);
-        let rule = place.rule.clone();
-        let store = place.store.clone();
-        let holds = match fence::pass(&mut transaction, run, &step.table, &path).await? {
-            Fence::Open(holds) => holds,
-            Fence::Stale => return Ok(Next::Look),
-            Fence::Unclear => return Ok(Next::Back(Some(Error::HoldUnclear { rule }))),
-            Fence::Stopped => return Ok(Next::Back(Some(Error::Switched { store }))),
-            Fence::Drifted => return Ok(Next::Back(Some(Error::Drift { rule }))),
-            // The partition is the other process's to put back or to drop: `back` will find so.
-            Fence::NotOurs => return Ok(Next::Back(Some(Error::AnotherRun { store }))),
-        };
-        let Some(own) = own_holds(&mut transaction, step, part).await? else {
-            return Ok(Next::Back(Some(Error::HoldUnclear { rule })));
-        };
-        if partition::is_held(&mut transaction, part, (&step.table, &holds), &own).await? {
-            return Ok(Next::Back(None));
-        }
-        let query = write_sql(place, target, (oid, rows), work.run.token).query();
-        let row = query.map_err(&fault)?.fetch_one(&mut *transaction).await;
-        if !row.and_then(|row| row.try_get::<bool, _>(0)).map_err(&fault)? {
-            return Ok(Next::Back(None));
-        }
-        let sql = format!("DROP TABLE {}", part.name);
-        let dropped = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction);
-        dropped.await.map_err(&fault)?;
-        transaction.commit().await.map_err(&fault)?;
-        tracing::info!(rule, partition = part.name, rows, "dropped a partition");
-        Ok(Next::Settled)
-    }
-
     /// The rows are the batches'.
     async fn leave(&mut self) -> Result<Next, Error> {
         let books = (self.place, self.work.run.token);
@@ -332,8 +299,10 @@ impl Leaving<'_> {
         loop {
             let tried = match self.standing().await? {
                 Standing::Pending(part, whole) => {
-                    let sql =
-                        format!("ALTER TABLE {whole} DETACH PARTITION {} FINALIZE", part.name);
+                    let sql = format!(
+                        "ALTER TABLE {whole} DETACH PARTITION {} FINALIZE",
+                        part.name
+                    );
                     match self.detach(&sql).await? {
                         Next::Look => continue,
                         _ => Ok(false),
@@ -388,8 +357,12 @@ impl Leaving<'_> {
         let bound: String = row.try_get(0).map_err(&fault)?;
         let added: Vec<String> = row.try_get(1).map_err(&fault)?;
         let name = &part.name;
-        let mut ddl = vec![format!("ALTER TABLE {whole} ATTACH PARTITION {name} {bound}")];
-        let drops = added.iter().map(|check| format!("ALTER TABLE {name} DROP CONSTRAINT {check}"));
+        let mut ddl = vec![format!(
+            "ALTER TABLE {whole} ATTACH PARTITION {name} {bound}"
+        )];
+        let drops = added
+            .iter()
+            .map(|check| format!("ALTER TABLE {name} DROP CONSTRAINT {check}"));
         ddl.extend(drops);
         for sql in ddl {
             let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction);
@@ -404,97 +377,7 @@ impl Leaving<'_> {
 }
 
 /// A statement about a partition in the books: run, store, rule, number.
-fn bound<'q>(
-    sql: &'static str,
-    place: &'q Place,
-    oid: i64,
-) -> Query<'q, Postgres, PgArguments> {
+fn bound<'q>(sql: &'static str, place: &'q Place, oid: i64) -> Query<'q, Postgres, PgArguments> {
     let query = sqlx::query(sql).bind(&place.run).bind(&place.store);
     query.bind(&place.rule).bind(oid)
-}
-
-/// Nobody reads or writes the table of that name until the transaction ends. Takes no look at the world.
-async fn lock(connection: &mut PgConnection, name: &str) -> Result<(), Fault> {
-    let sql = format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE");
-    let locked = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await;
-    locked.map(drop).map_err(Fault::of("lock a partition"))
-}
-
-/// Holds that name the partition itself: while it is detached it is no part of the whole.
-async fn own_holds(
-    transaction: &mut Transaction<'_, Postgres>,
-    step: &Step,
-    part: &Part,
-) -> Result<Option<Holds>, Fault> {
-    let holds = holds::on(transaction, &part.table(&step.table)).await?;
-    Ok(holds.ok())
-}
-
-/// How many rows the partition has, if they are the pinned ones, all and no other, and all due.
-async fn exact(
-    transaction: &mut Transaction<'_, Postgres>,
-    place: &Place,
-    target: Target<'_>,
-    part: &Part,
-) -> Result<Option<i64>, Fault> {
-    let fault = Fault::of("look at a partition for the last time");
-    let mut sql = Statement::default();
-    let [run, store, rule] = place.bind(&mut sql);
-    let oid = sql.bind(Value::Number(part.oid));
-    let due = predicate::due(&mut sql, "t", target);
-    let table = target.table;
-    let keys = table.key.iter().zip(1..);
-    let on = keys.clone();
-    let on = on.map(|(column, place)| format!("t.k{place} {} w.k{place}", column.equals));
-    let keys = keys.map(|(column, place)| format!("t.{} AS k{place}", column.name));
-    sql.push(&format!(
-        "WITH there AS MATERIALIZED (
-  SELECT true AS here, {due} AS due, {} FROM {} AS t
-), pinned AS (
-  SELECT true AS pin, {} FROM tradewind.pin AS p, {}
-  WHERE p.run = {run} AND p.store = {store} AND p.rule = {rule} AND p.partition = {oid}::bigint::oid
-    AND NOT p.erased AND NOT p.settled
-)
-SELECT count(*), count(*) FILTER (WHERE t.here IS NULL OR w.pin IS NULL OR NOT t.due)
-FROM pinned AS w FULL JOIN there AS t ON {}",
-        keys.collect::<Vec<_>>().join(", "),
-        part.name,
-        packed::typed("k", table),
-        packed::rows("p", "k", table),
-        on.collect::<Vec<_>>().join(" AND "),
-    ));
-    let row = sql.query().map_err(&fault)?.fetch_one(&mut **transaction);
-    let row = row.await.map_err(&fault)?;
-    let (rows, others): (i64, i64) = (
-        row.try_get(0).map_err(&fault)?,
-        row.try_get(1).map_err(&fault)?,
-    );
-    Ok((others == 0).then_some(rows))
-}
-
-/// The books of a dropped partition: its pins keep the keys for the look at the end, the ledger gets one line. Answers
-/// whether the pins have as many rows as were seen.
-fn write_sql(place: &Place, target: Target<'_>, (oid, rows): (i64, i64), token: i64) -> Statement {
-    let mut sql = Statement::default();
-    let [run, store, rule] = place.bind(&mut sql);
-    let oid = sql.bind(Value::Number(oid));
-    let rows = sql.bind(Value::Number(rows));
-    let token = sql.bind(Value::Number(token));
-    let array = packed::array("p", target.table);
-    sql.push(&format!(
-        "WITH gone AS (
-  UPDATE tradewind.pin AS p SET erased = true
-  WHERE p.run = {run} AND p.store = {store} AND p.rule = {rule} AND p.partition = {oid}::bigint::oid
-    AND NOT p.erased AND NOT p.settled RETURNING p.first, p.id, p.rows, {array} AS keys
-), noted AS (
-  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, keys_sha256)
-  SELECT {run}, {store}, {rule}, {token}, 'Partition', sum(rows),
-    sha256(string_agg(pg_catalog.array_send(keys), '' ORDER BY first, id)) FROM gone
-), done AS (
-  UPDATE tradewind.partition SET state = 'Dropped'
-  WHERE run = {run} AND store = {store} AND rule = {rule} AND oid = {oid}::bigint::oid
-)
-SELECT coalesce(sum(rows), 0) OPERATOR(pg_catalog.=) {rows}::bigint FROM gone"
-    ));
-    sql
 }

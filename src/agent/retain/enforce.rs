@@ -19,6 +19,7 @@ use super::fault::Fault;
 use super::fence;
 use super::settings::Settings;
 use super::site::{self, Site, Work};
+use super::stages;
 use super::store::Purpose;
 use crate::agent::Stop;
 use crate::contract::{Retain, Task};
@@ -67,7 +68,17 @@ pub(super) async fn run(job: Job<'_>, sites: &mut [Site]) -> Result<Answer, Erro
         stop: job.stop.clone(),
     };
     match work(job, sites, &limits).await {
-        Ok(word) => Answer::of(sites, &identity.id, word).await,
+        Ok(word) => {
+            for site in &mut *sites {
+                let name = site.store.name.clone();
+                let connection = &mut site.store.connection;
+                let judged = stages::judge(connection, &job.task.spec.policy, &name);
+                if let Err(fault) = judged.await {
+                    tracing::warn!(store = name, %fault, "the space of erased rows is not known");
+                }
+            }
+            Answer::of(sites, &identity.id, word).await
+        }
         Err(error) => Ok(Answer::broken(sites, &identity.id, &error).await),
     }
 }

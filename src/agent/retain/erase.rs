@@ -79,7 +79,7 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
         let target = work.target(step).ok_or_else(|| Error::Drift {
             rule: step.rule.name.clone(),
         })?;
-        detach::erase(site, &work, (step, target), limits).await?;
+        detach::erase(site, &work, (step, target), (limits, &mut gauge)).await?;
         let mut rule = Rule {
             place: Place::new(&work.run.id, &site.store.name, &step.rule.name),
             pace: Pace::new(limits.batch_rows),

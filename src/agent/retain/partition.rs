@@ -97,6 +97,7 @@ WHERE i.inhparent = $1::bigint::oid AND NOT i.inhdetachpending AND c.relkind = '
 
 const UNUSED: &str = "
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.deptype = 'n'
+    AND d.classid IN ('pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_class'::regclass, 'pg_type'::regclass)
     AND (d.refclassid, d.refobjid) IN (('pg_class'::regclass, c.oid), ('pg_type'::regclass, c.reltype)))
 ORDER BY c.oid";
 

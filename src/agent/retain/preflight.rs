@@ -66,6 +66,24 @@ pub(super) async fn plan(
     if refusals.is_empty() {
         refusals.extend(cascades(&steps));
     }
+    refusals.extend(lacking(store, grants, purpose).await?);
+    match sorted(&steps) {
+        Ok(steps) if refusals.is_empty() => return Ok(Ok(Plan { steps })),
+        Ok(_) => {}
+        Err(circle) => refusals.push(circle),
+    }
+    for refusal in &refusals {
+        tracing::error!(store = store.name, reason = refusal.reason(), "{refusal}");
+    }
+    Ok(Err(refusals))
+}
+
+/// What the role lacks for the purpose. To count, a log line says what erasing will lack.
+async fn lacking(
+    store: &mut Store,
+    mut grants: Grants,
+    purpose: Purpose,
+) -> Result<Option<Refusal>, Error> {
     let books = grants.check_books(&mut store.connection).await;
     let role = books.map_err(|fault| store.failed(fault))?;
     let signals = grants.check_signals(&mut store.connection).await;
@@ -83,23 +101,12 @@ pub(super) async fn plan(
             "grants that erasing will need"
         );
     }
-    if !reading.is_empty() {
-        let (store, statements) = (store.name.clone(), reading);
-        refusals.push(Refusal::GrantsMissing {
-            store,
-            role,
-            statements,
-        });
-    }
-    match sorted(&steps) {
-        Ok(steps) if refusals.is_empty() => return Ok(Ok(Plan { steps })),
-        Ok(_) => {}
-        Err(circle) => refusals.push(circle),
-    }
-    for refusal in &refusals {
-        tracing::error!(store = store.name, reason = refusal.reason(), "{refusal}");
-    }
-    Ok(Err(refusals))
+    let (store, statements) = (store.name.clone(), reading);
+    Ok((!statements.is_empty()).then_some(Refusal::GrantsMissing {
+        store,
+        role,
+        statements,
+    }))
 }
 
 /// How the rule's rows go; said where the table is partitioned by the rule's clock.

@@ -18,7 +18,8 @@ const LOG: &str = "CREATE TABLE log (id int, at timestamptz, who text, PRIMARY K
     ALTER TABLE log_2000 ADD CHECK (id > 0)";
 
 const DUE: i64 = 4000;
-const ATTACHED: &str = "SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY inhrelid) FROM pg_inherits
+const ATTACHED: &str =
+    "SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY inhrelid) FROM pg_inherits
     WHERE inhparent = 'log'::regclass AND NOT inhdetachpending";
 
 /// The role owns the table, as it must to detach.
@@ -45,15 +46,15 @@ impl World {
         }
     }
 
-    /// Another session that does something and stays in its transaction until it is ended by its name.
+    /// Another session that does something and stays in its transaction, without a snapshot, until it is ended by its name.
     async fn stays(&self, name: &str, sql: &str) {
-        let script = format!("BEGIN; {sql}; SELECT pg_sleep(600) /* stays {name} */");
+        let script = format!("BEGIN;\n{sql} /* stays {name} */;\n\\! sleep 120\n");
         let database = self.database.clone();
         tokio::spawn(async move { access().await.query(&database, &script).await });
-        let asleep = format!(
-            "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%stays {name} *%' AND wait_event = 'PgSleep'"
+        let there = format!(
+            "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%stays {name} *%' AND state = 'idle in transaction'"
         );
-        self.until(&asleep).await;
+        self.until(&there).await;
     }
 
     async fn ends(&self, name: &str) {
@@ -119,7 +120,10 @@ impl World {
               - CASE WHEN to_regclass('log_2000') IS NULL THEN 0 ELSE 1 END,
             (SELECT count(*) FROM pg_class c WHERE relname LIKE 'log%' AND relkind = 'r' AND NOT relispartition)";
         let erased = DUE - kept;
-        assert_eq!(self.sql(sql).await, format!("{kept}|100|{erased}|0|0|0|0|0"));
+        assert_eq!(
+            self.sql(sql).await,
+            format!("{kept}|100|{erased}|0|0|0|0|0")
+        );
     }
 }
 
@@ -142,10 +146,7 @@ async fn what_is_due_as_a_whole_is_dropped_and_the_rest_goes_in_batches() {
     world.assert_whole(0).await;
     let ledger = "SELECT entry, count(*) > 0, sum(erased) FROM tradewind.ledger GROUP BY entry ORDER BY entry";
     assert_eq!(world.sql(ledger).await, "Batch|t|1000\nPartition|t|3000");
-    world
-        .run_with(&["--report"])
-        .await
-        .says_what_was_said(&ran);
+    world.run_with(&["--report"]).await.says_what_was_said(&ran);
     let again = world.run().await;
     let rule = again.expect("Done").rule("log").clone();
     assert_eq!((rule.due, rule.partitions), (0, 0));
@@ -217,10 +218,7 @@ async fn a_partition_that_something_speaks_for_is_left_to_the_batches() {
     world = world.keep("log", "at", &format!("P{days}D"), json!("EventDate"));
     let rule = world.run().await.expect("Done").rule("log").clone();
     assert_eq!(rule.partitions, 1, "{rule:?}");
-    assert_eq!(
-        world.sql(ATTACHED).await,
-        "log_2001 \"log '02\" log_rest"
-    );
+    assert_eq!(world.sql(ATTACHED).await, "log_2001 \"log '02\" log_rest");
 }
 
 /// Before anything is detached.
@@ -228,9 +226,7 @@ async fn a_partition_that_something_speaks_for_is_left_to_the_batches() {
 async fn a_hold_that_is_there_keeps_its_partition() {
     let world = owned("part_held").await;
     world.set_up_books().await;
-    let row = world
-        .sql("SELECT min(id) FROM log_2001")
-        .await;
+    let row = world.sql("SELECT min(id) FROM log_2001").await;
     let scope = format!(r#"[{{"table": "public.log", "column": "id", "values": ["{row}"]}}]"#);
     world.hold("one", &scope).await;
     let rule = world.run().await.expect("Done").rule("log").clone();
@@ -260,7 +256,11 @@ async fn a_hold_opened_while_a_partition_is_being_detached_brings_it_back() {
 #[tokio::test]
 async fn a_hold_opened_on_a_detached_partition_brings_it_back() {
     for (database, scope, held) in [
-        ("part_hold_row", r#"[{"table": "public.log", "column": "who", "values": ["w8"]}]"#, 80),
+        (
+            "part_hold_row",
+            r#"[{"table": "public.log", "column": "who", "values": ["w8"]}]"#,
+            80,
+        ),
         ("part_hold_name", r#"[{"table": "public.log_2000"}]"#, DUE),
     ] {
         let world = owned(database).await;
@@ -283,7 +283,7 @@ async fn a_hold_opened_on_a_detached_partition_brings_it_back() {
 async fn a_hold_waits_for_the_drop_and_keeps_what_is_left() {
     let world = owned("part_hold_drop").await;
     world.set_up_books().await;
-    let running = world.dropping(2).await;
+    let running = world.dropping(8).await;
     let writer = tokio::spawn(async move {
         let open = "SELECT tradewind.open_hold('one', 'case 7', 'ann', NULL, '[{}]')";
         access().await.query("part_hold_drop", open).await
@@ -293,7 +293,10 @@ async fn a_hold_waits_for_the_drop_and_keeps_what_is_left() {
         .await;
     assert!(!writer.is_finished());
     writer.await.unwrap().unwrap();
-    assert_eq!(world.sql("SELECT to_regclass('log_2000') IS NULL").await, "t");
+    assert_eq!(
+        world.sql("SELECT to_regclass('log_2000') IS NULL").await,
+        "t"
+    );
     let ran = running.finish().await;
     let rule = ran.expect("Done").rule("log").clone();
     assert_eq!((rule.erased, rule.held, rule.partitions), (1000, 3000, 1));
