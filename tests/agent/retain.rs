@@ -14,6 +14,8 @@ mod fences;
 mod hijack;
 #[path = "retain/holds.rs"]
 mod holds;
+#[path = "retain/hostile.rs"]
+mod hostile;
 #[path = "retain/keeps.rs"]
 mod keeps;
 #[path = "retain/kill.rs"]
