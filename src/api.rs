@@ -18,7 +18,7 @@ mod social_channel;
 
 pub use data_policy::{
     ApprovalSpec, CategoryTotals, DataPolicy, DataPolicySpec, DataPolicyStatus, PolicyRegionStatus,
-    PolicySelector, Regime, Retention, RunPhase, RunStatus, Uncovered,
+    PolicySelector, Regime, Retention, RetentionThrottle, RunPhase, RunStatus, Uncovered,
 };
 pub use erased_column::ErasedColumn;
 pub use legal_hold::{

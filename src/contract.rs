@@ -13,7 +13,10 @@ mod event;
 mod hold;
 mod method;
 mod report;
+mod space;
+mod strategy;
 mod task;
+mod throttle;
 
 pub use erase::{
     Delivered, Delivery, Erase, EraseReport, ErasedStore, ErasedTable, IdentityKind, KeptRows,
@@ -28,11 +31,14 @@ pub use method::{ColumnChange, ColumnSet, Grain, Method};
 pub use report::{
     FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,
 };
+pub use space::Space;
+pub use strategy::Strategy;
 pub use task::{
     Approval, Channel, Column, ColumnKind, Connect, Country, Feed, FeedDestination, FeedMode,
     FeedSource, Locale, Preview, PreviewedRule, Retain, RetainMode, RetentionKeep, RetentionRule,
     Sink, SourceAuth, SourceFormat, Task, Tax, TaxDisplay, TaxRate, Webhook,
 };
+pub use throttle::Throttle;
 
 /// The version of the task and report formats. An agent refuses any other.
 pub const VERSION: u32 = 1;

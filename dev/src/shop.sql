@@ -104,7 +104,9 @@ ALTER TABLE orders OWNER TO :"owner";
 ALTER TABLE invoices OWNER TO :"owner";
 ALTER TABLE messages OWNER TO :"owner";
 
--- What retention needs, and nothing else: see keys and clocks, delete rows, and a schema for its own books.
+-- What retention needs, and nothing else: see keys and clocks, delete rows, see what the server has to carry, and a
+-- schema for its own books.
+GRANT pg_read_all_stats TO :"retain";
 GRANT USAGE ON SCHEMA public TO :"retain";
 GRANT SELECT (id, last_seen_at), DELETE ON customers TO :"retain";
 GRANT SELECT (id, customer_id, placed_at), DELETE ON orders TO :"retain";

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::contract::{
-    EraseReport, FeedReport, HoldReport, Outcome, REPORT_BYTES, Report, RetainReport, VERSION,
+    EraseReport, FeedReport, HoldReport, Outcome, REPORT_BYTES, Report, RetainReport, Strategy,
+    VERSION,
 };
 
 /// The most bytes of a report's message.
@@ -65,12 +66,28 @@ impl Shrink for FeedReport {
 }
 
 /// Rules are bounded so that their figures fit; only with counts beyond a thousand million rows, and a long
-/// message, is there no room left for the dates, then for the late rows, then for those without a clock: no term of a
+/// message, is there no room left for the dates, then for the space, strategies and partitions, then for the late rows, then for those without a clock: no term of a
 /// sum, and the ledger has them.
 impl Shrink for RetainReport {
     fn shrink(&mut self) -> bool {
         let dates = &mut self.rules.iter_mut();
-        dates.any(|rule| rule.oldest_kept.take().is_some())
+        dates.any(|rule| rule.released_until.take().is_some())
+            || self
+                .rules
+                .iter_mut()
+                .any(|rule| rule.oldest_kept.take().is_some())
+            || self
+                .rules
+                .iter_mut()
+                .any(|rule| rule.space.take().is_some())
+            || self
+                .rules
+                .iter_mut()
+                .any(|rule| std::mem::take(&mut rule.strategy) != Strategy::Rows)
+            || self
+                .rules
+                .iter_mut()
+                .any(|rule| std::mem::take(&mut rule.partitions) != 0)
             || self
                 .rules
                 .iter_mut()
@@ -145,7 +162,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Method, RejectedItem, RetainedRule};
+    use crate::contract::{Method, RejectedItem, RetainedRule, Space, Strategy};
     use proptest::prelude::*;
 
     fn feed(rejections: usize) -> FeedReport {
@@ -193,6 +210,8 @@ mod tests {
         let rule = |at| RetainedRule {
             name: format!("{at:032}"),
             method: Method::Delete,
+            strategy: Strategy::Rows,
+            partitions: 0,
             rows: number,
             due: number,
             erased: number,
@@ -205,6 +224,8 @@ mod tests {
             late: 0,
             null_clock: number,
             oldest_kept: Some("2016-02-29".into()),
+            space: None,
+            released_until: None,
         };
         let body = RetainReport {
             run: "00000000-0000-0000-0000-000000000000".into(),
@@ -232,6 +253,9 @@ mod tests {
         body.ended_at = Some("2026-11-23T04:41:19.123456789Z".into());
         for rule in &mut body.rules {
             (rule.late, rule.held) = (number, rule.blocked);
+            rule.space = Some(Space::WaitsForTransaction);
+            rule.released_until = Some("2026-11-23T04:41:19Z".into());
+            rule.strategy = Strategy::RowsDefaultPartition;
             // What a rule changes is blocked by nothing.
             rule.blocked = 0;
             rule.method = Method::Anonymise;

@@ -167,6 +167,28 @@ pub struct Retention {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub max_percent: Option<i32>,
+    /// When a run waits between two batches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<RetentionThrottle>,
+}
+
+/// What a run spares the database: while one of these is exceeded it erases nothing and waits, until its window ends. The
+/// role needs `pg_read_all_stats` to see them; what it cannot see stops the run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RetentionThrottle {
+    /// Seconds that a replica of the database may be behind. 10 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub replica_lag_seconds: Option<i32>,
+    /// MiB of write-ahead log that a replication slot may keep on the database's disk. 10240 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub slot_mebibytes: Option<i32>,
+    /// Minutes that another transaction may be open which keeps dead rows from being vacuumed. 60 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1440))]
+    pub transaction_minutes: Option<i32>,
 }
 
 impl DataPolicySpec {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Method, Preview, PreviewedRule};
+use super::{Method, Preview, PreviewedRule, Space, Strategy};
 
 /// The most bytes that Kubernetes keeps of a termination message.
 pub const REPORT_BYTES: usize = 4096;
@@ -161,6 +161,12 @@ pub struct RetainedRule {
     /// What `erased` means: `Delete` took the rows, `Nullify` and `Anonymise` changed their columns. Absent: `Delete`.
     #[serde(default, skip_serializing_if = "Method::is_delete")]
     pub method: Method,
+    /// How due rows are taken out of the table; absent: `Rows`.
+    #[serde(default, skip_serializing_if = "Strategy::is_rows")]
+    pub strategy: Strategy,
+    /// Partitions that went whole; in a preview, that would.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub partitions: i64,
     /// Rows of the table when the run began.
     pub rows: i64,
     /// Rows that were due at the run's cut-off; without those that hold what the rule sets already.
@@ -195,12 +201,19 @@ pub struct RetainedRule {
     /// The clock of the oldest row that still holds what the rule erases, RFC 3339 date; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_kept: Option<String>,
+    /// What had become of the space of the rows that this run erased, when it ended; absent when it erased none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<Space>,
+    /// Up to which of the rule's runs all space was seen released: when that one ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_until: Option<String>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use proptest::strategy::Strategy; // not the contract's
 
     fn outcome() -> impl Strategy<Value = Outcome> {
         prop_oneof![

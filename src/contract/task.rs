@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::cutoff::Anchor;
-use super::{ColumnChange, EventKind, EventRule, Method, RequiredHold};
+use super::{ColumnChange, EventKind, EventRule, Method, RequiredHold, Throttle};
 
 /// A task as it stands in the mounted file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -305,6 +305,9 @@ pub struct Retain {
     pub batch_rows: u32,
     /// A rule whose due rows are more than this share of its table needs an approval, in percent.
     pub max_percent: u32,
+    /// What a run waits for between two batches.
+    #[serde(default, skip_serializing_if = "Throttle::is_default")]
+    pub throttle: Throttle,
     /// What was approved, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,

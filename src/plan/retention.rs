@@ -11,8 +11,12 @@ use super::cron::Schedule;
 use super::meta::{self, Identity, Role};
 use super::pod::{Agent, Mount, Size};
 use super::{Permit, PolicyFacts, PolicyWorkloads, legal_hold};
-use crate::api::{DataPolicy, DataPolicySpec, DataStore, ErasedColumn, Region, names};
-use crate::contract::{Approval, ColumnChange, RequiredHold, Retain, RetentionKeep, RetentionRule};
+use crate::api::{
+    DataPolicy, DataPolicySpec, DataStore, ErasedColumn, Region, RetentionThrottle, names,
+};
+use crate::contract::{
+    Approval, ColumnChange, RequiredHold, Retain, RetentionKeep, RetentionRule, Throttle,
+};
 
 /// The command, and the component label.
 const COMMAND: &str = "retain";
@@ -124,6 +128,7 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
             .unwrap_or_else(|| WINDOW.to_owned()),
         batch_rows: bounded(spec.retention.batch_rows, BATCH_ROWS),
         max_percent: bounded(spec.retention.max_percent, MAX_PERCENT),
+        throttle: throttle(spec.retention.throttle.as_ref()),
         approval: ground.approval.clone(),
         holds: holds(ground),
         rules: stores(ground)
@@ -131,6 +136,20 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
             .collect(),
         // No kind names a suppression store yet.
         suppression: None,
+    }
+}
+
+fn throttle(spec: Option<&RetentionThrottle>) -> Throttle {
+    let usual = Throttle::default();
+    let Some(spec) = spec else { return usual };
+    let number = |value: Option<i32>, usual| {
+        let value = value.and_then(|value| u32::try_from(value).ok());
+        value.unwrap_or(usual)
+    };
+    Throttle {
+        replica_lag_seconds: number(spec.replica_lag_seconds, usual.replica_lag_seconds),
+        slot_mebibytes: number(spec.slot_mebibytes, usual.slot_mebibytes),
+        transaction_minutes: number(spec.transaction_minutes, usual.transaction_minutes),
     }
 }
 
@@ -269,6 +288,24 @@ fn canonical(value: &Value, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bound_that_nobody_set_is_the_contracts() {
+        assert!(throttle(None).is_default());
+        let set = RetentionThrottle {
+            slot_mebibytes: Some(64),
+            ..RetentionThrottle::default()
+        };
+        let usual = Throttle::default();
+        let slot_mebibytes = 64;
+        assert_eq!(
+            throttle(Some(&set)),
+            Throttle {
+                slot_mebibytes,
+                ..usual
+            }
+        );
+    }
 
     #[test]
     fn canonical_json_does_not_depend_on_order() {

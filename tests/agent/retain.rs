@@ -14,6 +14,8 @@ mod fences;
 mod hijack;
 #[path = "retain/holds.rs"]
 mod holds;
+#[path = "retain/hostile.rs"]
+mod hostile;
 #[path = "retain/keeps.rs"]
 mod keeps;
 #[path = "retain/kill.rs"]
@@ -26,13 +28,19 @@ mod methods;
 mod oracle;
 #[path = "retain/parents.rs"]
 mod parents;
+#[path = "retain/partitions.rs"]
+mod partitions;
 #[path = "retain/refusals.rs"]
 mod refusals;
 #[path = "retain/sets.rs"]
 mod sets;
+#[path = "retain/stages.rs"]
+mod stages;
 #[path = "retain/stores.rs"]
 mod stores;
 #[path = "retain/story.rs"]
 mod story;
+#[path = "retain/throttle.rs"]
+mod throttle;
 #[path = "retain/world.rs"]
 pub(crate) mod world;

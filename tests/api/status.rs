@@ -131,5 +131,6 @@ fn retained() -> Value {
     json!({
         "name": "orders", "method": "Anonymise", "rows": 100, "due": 9, "erased": 1, "held": 1, "restricted": 1, "gone": 1, "blocked": 1,
         "failed": 1, "remaining": 3, "late": 1, "nullClock": 2, "oldestKept": "2018-11-22",
+        "strategy": "Partitions", "partitions": 2, "space": "WaitsForVacuum", "releasedUntil": "2026-11-22T08:00:00Z",
     })
 }

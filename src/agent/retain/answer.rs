@@ -7,6 +7,7 @@ use super::books::{self, Run};
 use super::enforce::Job;
 use super::error::Error;
 use super::site::Site;
+use super::throttle::Wait;
 use crate::agent::{Begun, error_chain};
 use crate::contract::{Outcome, Preview, PreviewedRule, Report, RetainReport, RetainedRule};
 
@@ -111,12 +112,16 @@ impl Answer {
         let (blocked, remaining) = (sum(|rule| rule.blocked), sum(|rule| rule.remaining));
         let done = format!("erased {erased} rows; {blocked} blocked, {remaining} left");
         let (outcome, reason, message) = match word {
-            DONE | WINDOW_ELAPSED if failed > 0 => {
+            _ if failed > 0 && ended_well(word) => {
                 let more = "the database refuses to erase";
                 let said = format!("{done}; {more} {failed}: the log says with what SQLSTATE");
                 (Outcome::Refused, "RowsFailed", said)
             }
             DONE | WINDOW_ELAPSED => (Outcome::Done, word, done),
+            _ if let Some(wait) = Wait::named(word) => {
+                let said = format!("{done}: the window ended while {}", wait.sentence());
+                (Outcome::Done, word, said)
+            }
             VERIFICATION_FAILED => {
                 let said =
                     format!("{done}; erased rows are there again: see what writes them back");
@@ -195,6 +200,11 @@ impl Answer {
         }
         Ok(answer)
     }
+}
+
+/// Whether a run did all that it could in its time.
+fn ended_well(word: &str) -> bool {
+    word == DONE || word == WINDOW_ELAPSED || Wait::named(word).is_some()
 }
 
 /// How a run ended over all its stores: the first word that is not `Done`.

@@ -17,13 +17,15 @@ use super::fault::Fault;
 use super::holds::{self, Holds, NONE};
 use super::pace;
 use super::packed;
+use super::partition::{self, Part};
 use super::pins::Place;
 use super::predicate::{self, Target};
 use super::preflight::{Plan, Step};
 use super::site::{Site, Work};
+use super::stages;
 use super::statement::{Statement, Value};
 use super::store::Purpose;
-use crate::contract::RetainedRule;
+use crate::contract::{RetainedRule, Strategy};
 
 /// A store's snapshot with its figures; everything in the order of erasing.
 pub(super) struct Snapshot<'a> {
@@ -33,6 +35,8 @@ pub(super) struct Snapshot<'a> {
     dues: Vec<Cutoffs>,
     counts: Vec<Counts>,
     holds: Vec<Holds>,
+    /// Partitions that are due as a whole, by rule.
+    parts: Vec<Vec<Part>>,
     work: &'a mut Option<Work>,
 }
 
@@ -58,6 +62,7 @@ pub(super) async fn snapshot<'a>(
     let mut transaction = begun.map_err(failed)?;
     let mut counts = Vec::new();
     let mut held = Vec::new();
+    let mut parts = Vec::new();
     for (step, due) in plan.steps.iter().zip(&dues) {
         let target = Target {
             table: &step.table,
@@ -65,9 +70,18 @@ pub(super) async fn snapshot<'a>(
             holds: &NONE,
         };
         let holds = holds::on(&mut transaction, &step.table).await;
-        held.push(holds.map_err(failed)?.map_err(|_| Error::HoldUnclear {
+        let holds = holds.map_err(failed)?.map_err(|_| Error::HoldUnclear {
             rule: step.rule.name.clone(),
-        })?);
+        })?;
+        let whole = match step.strategy {
+            Strategy::Partitions => {
+                let holds = &holds;
+                partition::whole(&mut transaction, Target { holds, ..target }).await
+            }
+            _ => Ok(Vec::new()),
+        };
+        parts.push(whole.map_err(failed)?);
+        held.push(holds);
         counts.push(
             count::counts(&mut transaction, target, zone)
                 .await
@@ -81,12 +95,13 @@ pub(super) async fn snapshot<'a>(
         dues,
         counts,
         holds: held,
+        parts,
         work,
     })
 }
 
 fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Cutoffs, Error> {
-    let Step { rule, table } = step;
+    let Step { rule, table, .. } = step;
     let over = |(kind, period, from), ground: Option<&str>| {
         let due = cutoff::due_from(from, kind, period, zone, now);
         due.map_err(|source| Error::Cutoff {
@@ -126,8 +141,11 @@ impl Snapshot<'_> {
         let forecasts = count::forecast(&mut self.transaction, &targets).await;
         let forecasts = forecasts.map_err(|fault| self.failed(fault))?;
         let rules = self.plan.steps.iter().zip(&self.counts).zip(forecasts);
-        let rules = rules.map(|((step, counts), forecast)| {
+        let rules = rules.zip(&self.parts);
+        let rules = rules.map(|(((step, counts), forecast), parts)| {
             let rule = RetainedRule {
+                strategy: step.strategy,
+                partitions: i64::try_from(parts.len()).unwrap_or(i64::MAX),
                 name: step.rule.name.clone(),
                 method: step.rule.method,
                 rows: counts.rows,
@@ -171,7 +189,8 @@ impl Snapshot<'_> {
         write_run(transaction, &self.store, run, policy)
             .await
             .map_err(failed)?;
-        for ((step, due), counts) in self.plan.steps.iter().zip(&self.dues).zip(&self.counts) {
+        let steps = self.plan.steps.iter().zip(&self.dues).zip(&self.counts);
+        for (((step, due), counts), parts) in steps.zip(&self.parts) {
             let place = Place::new(&run.id, &self.store, &step.rule.name);
             write_rule(transaction, &place, step, due, counts)
                 .await
@@ -181,11 +200,14 @@ impl Snapshot<'_> {
                 due,
                 holds: &NONE,
             };
-            let pinned = pin_rule(transaction, &place, target, chunk).await;
+            let pinned = pin_rule(transaction, &place, (target, parts), chunk).await;
             if pinned.map_err(failed)? != counts.due {
                 let (store, rule) = (self.store.clone(), step.rule.name.clone());
                 return Err(Error::Unbalanced { store, rule });
             }
+            stages::place(transaction, &place, target)
+                .await
+                .map_err(failed)?;
             let pinned = Pinned {
                 due: due.clone(),
                 shape: step.table.bound_to(),
@@ -252,8 +274,8 @@ async fn write_rule(
     counts: &Counts,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO tradewind.rule
-          (run, store, name, position, due_set, shape, rows, due, null_clock, oldest_kept, method)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+          (run, store, name, position, due_set, shape, rows, due, null_clock, oldest_kept, method, strategy)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let position = i32::try_from(step.rule.position).unwrap_or(i32::MAX);
     let query = sqlx::query(sql)
         .bind(&place.run)
@@ -268,7 +290,8 @@ async fn write_rule(
         .bind(counts.due)
         .bind(counts.null_clock)
         .bind(&counts.oldest)
-        .bind(step.rule.method.name());
+        .bind(step.rule.method.name())
+        .bind(step.strategy.name());
     query
         .execute(connection)
         .await
@@ -281,16 +304,19 @@ async fn write_rule(
 async fn pin_rule(
     connection: &mut PgConnection,
     place: &Place,
-    target: Target<'_>,
+    (target, parts): (Target<'_>, &[Part]),
     chunk: u32,
 ) -> Result<i64, Fault> {
-    let sql = pin_sql(place, target, chunk.min(pace::STEP));
+    if !parts.is_empty() {
+        partition::plan(connection, place, target.table, parts).await?;
+    }
+    let sql = pin_sql(place, (target, parts), chunk.min(pace::STEP));
     let fault = Fault::of("pin the due rows");
     let row = sql.query().map_err(&fault)?.fetch_one(connection).await;
     row.and_then(|row| row.try_get(0)).map_err(fault)
 }
 
-fn pin_sql(place: &Place, target: Target<'_>, chunk: u32) -> Statement {
+fn pin_sql(place: &Place, (target, parts): (Target<'_>, &[Part]), chunk: u32) -> Statement {
     let mut sql = Statement::default();
     let [run, store, rule] = place.bind(&mut sql);
     let chunk = sql.bind(Value::Number(i64::from(chunk)));
@@ -309,12 +335,19 @@ fn pin_sql(place: &Place, target: Target<'_>, chunk: u32) -> Statement {
     } else {
         ("", "NULL::tid[]")
     };
+    // A pin has rows of one partition, if that is to go whole.
+    let part = if parts.is_empty() {
+        "NULL::oid".to_owned()
+    } else {
+        let parts = sql.bind(Value::Numbers(parts.iter().map(|part| part.oid).collect()));
+        format!("CASE WHEN t.tableoid = ANY ({parts}::bigint[]::oid[]) THEN t.tableoid END")
+    };
     sql.push(&format!(
         "WITH pinned AS (
-  INSERT INTO tradewind.pin (run, store, rule, first, rows, {}, tids)
-  SELECT {run}::text, {store}::text, {rule}::text, min(n), count(*), {}, {tids}
-  FROM (SELECT row_number() OVER (ORDER BY t.{} {order}) - 1 AS n, {}{tid} FROM {} AS t WHERE {due}) AS d
-  GROUP BY n / {chunk}::bigint RETURNING rows
+  INSERT INTO tradewind.pin (run, store, rule, first, rows, {}, tids, partition)
+  SELECT {run}::text, {store}::text, {rule}::text, min(n), count(*), {}, {tids}, part
+  FROM (SELECT row_number() OVER (ORDER BY t.{} {order}) - 1 AS n, {}{tid}, {part} AS part FROM {} AS t WHERE {due}) AS d
+  GROUP BY part, n / {chunk}::bigint RETURNING rows
 ) SELECT coalesce(sum(rows), 0)::bigint FROM pinned",
         packed::column(table),
         packed::pack(table, ")"),

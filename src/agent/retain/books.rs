@@ -14,8 +14,9 @@ use super::cutoff::Cutoffs;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
 use super::pins::Place;
+use super::stages;
 use super::store::{MOMENT, Store};
-use crate::contract::{Method, RetainedRule};
+use crate::contract::{Method, RetainedRule, Strategy};
 
 /// A run of a policy over one store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -268,7 +269,7 @@ pub(super) async fn is_closed(connection: &mut PgConnection, place: &Place) -> R
         .map_err(Fault::of("read the rule"))
 }
 
-/// Writes down the oldest clock that is still there, and lets the rule's pins go.
+/// Writes down the oldest clock that is still there, and when and as of which transaction it was looked at; lets the rule's pins go.
 pub(super) async fn close_rule(
     connection: &mut PgConnection,
     place: &Place,
@@ -276,7 +277,8 @@ pub(super) async fn close_rule(
 ) -> Result<(), Fault> {
     let sql =
         "WITH freed AS (DELETE FROM tradewind.pin WHERE run = $1 AND store = $2 AND rule = $3)
-        UPDATE tradewind.rule SET oldest_kept = $4 WHERE run = $1 AND store = $2 AND name = $3";
+        UPDATE tradewind.rule SET oldest_kept = $4, verified_at = clock_timestamp(),
+          horizon = pg_snapshot_xmax(pg_current_snapshot()) WHERE run = $1 AND store = $2 AND name = $3";
     let query = sqlx::query(sql)
         .bind(&place.run)
         .bind(&place.store)
@@ -290,10 +292,19 @@ pub(super) async fn totals(
     store: &mut Store,
     run: &str,
 ) -> Result<Vec<(i32, RetainedRule)>, Error> {
-    let sql = "SELECT r.position, r.name, r.rows, r.due, coalesce(l.erased, 0), coalesce(l.gone, 0),
+    let sql = r#"SELECT r.position, r.name, r.rows, r.due, coalesce(l.erased, 0), coalesce(l.gone, 0),
           coalesce(l.blocked, 0), coalesce(l.failed, 0), coalesce(l.remaining, 0) + coalesce(p.rows, 0),
-          r.null_clock, r.oldest_kept, coalesce(r.late, 0), coalesce(l.held, 0), r.method
-        FROM tradewind.rule AS r
+          r.null_clock, r.oldest_kept, coalesce(r.late, 0), coalesce(l.held, 0), r.method, r.strategy,
+          (SELECT count(*) FROM tradewind.partition
+            WHERE run = r.run AND store = r.store AND rule = r.name AND state = 'Dropped'),
+          CASE WHEN l.erased > 0 THEN coalesce(r.space, 'Unknown') END,
+          (SELECT to_char(max(n.ended_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+            FROM tradewind.run AS n JOIN tradewind.rule AS o ON o.run = n.id AND o.store = n.store
+            WHERE n.policy = u.policy AND o.store = r.store AND o.name = r.name AND o.space = 'Released'
+              AND NOT EXISTS (SELECT FROM tradewind.run AS e JOIN tradewind.rule AS w ON w.run = e.id AND w.store = e.store
+                WHERE e.policy = u.policy AND w.store = r.store AND w.name = r.name AND e.began_at < n.began_at
+                  AND w.space <> 'Released'))
+        FROM tradewind.rule AS r JOIN tradewind.run AS u ON u.id = r.run AND u.store = r.store
         LEFT JOIN LATERAL (SELECT sum(erased)::bigint AS erased, sum(gone)::bigint AS gone,
             sum(blocked)::bigint AS blocked, sum(failed)::bigint AS failed, sum(remaining)::bigint AS remaining,
             sum(held)::bigint AS held
@@ -301,7 +312,7 @@ pub(super) async fn totals(
         LEFT JOIN LATERAL (SELECT sum(rows)::bigint AS rows
           FROM tradewind.pin WHERE run = r.run AND store = r.store AND rule = r.name
             AND NOT erased AND NOT settled) AS p ON true
-        WHERE r.run = $1 AND r.store = $2 ORDER BY r.position";
+        WHERE r.run = $1 AND r.store = $2 ORDER BY r.position"#;
     let rows = sqlx::query(sql)
         .bind(run)
         .bind(&store.name)
@@ -333,9 +344,12 @@ pub(super) async fn totals(
 fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
     let method: String = row.try_get(13)?;
     let unknown = || sqlx::Error::Decode(format!("no method is called {method}").into());
+    let strategy: String = row.try_get(14)?;
     let rule = RetainedRule {
         name: row.try_get(1)?,
         method: Method::named(&method).ok_or_else(unknown)?,
+        strategy: Strategy::named(&strategy).unwrap_or_default(),
+        partitions: row.try_get(15)?,
         rows: row.try_get(2)?,
         due: row.try_get(3)?,
         erased: row.try_get(4)?,
@@ -348,6 +362,8 @@ fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
         null_clock: row.try_get(9)?,
         oldest_kept: row.try_get(10)?,
         late: row.try_get(11)?,
+        space: stages::read(row.try_get(16)?),
+        released_until: row.try_get(17)?,
     };
     Ok((row.try_get(0)?, rule))
 }

@@ -9,6 +9,7 @@ use sqlx::{Connection, Transaction};
 use super::answer;
 use super::books;
 use super::count;
+use super::detach;
 use super::enforce::stoppable;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
@@ -35,6 +36,7 @@ pub(super) async fn close(
     let Some(work) = site.work.take() else {
         return Ok(ending);
     };
+    detach::put_back(&mut site.store, &work).await?;
     let steps = site.plan.steps.clone();
     for rule in work.pinned.keys() {
         let place = Place::new(&work.run.id, &site.store.name, rule);

@@ -20,6 +20,7 @@ use super::fence;
 use super::holds;
 use super::settings::Settings;
 use super::site::{self, Site, Work};
+use super::stages;
 use super::store::Purpose;
 use crate::agent::Stop;
 use crate::contract::{Retain, Task};
@@ -65,10 +66,21 @@ pub(super) async fn run(job: Job<'_>, sites: &mut [Site]) -> Result<Answer, Erro
     let limits = Limits {
         until: Instant::now() + left.unsigned_abs(),
         batch_rows: job.settings.batch_rows,
+        throttle: job.settings.throttle,
         stop: job.stop.clone(),
     };
     match work(job, sites, &limits).await {
-        Ok(word) => Answer::of(sites, &identity.id, word).await,
+        Ok(word) => {
+            for site in &mut *sites {
+                let name = site.store.name.clone();
+                let connection = &mut site.store.connection;
+                let judged = stages::judge(connection, &job.task.spec.policy, &name);
+                if let Err(fault) = judged.await {
+                    tracing::warn!(store = name, %fault, "the space of erased rows is not known");
+                }
+            }
+            Answer::of(sites, &identity.id, word).await
+        }
         Err(error) => Ok(Answer::broken(sites, &identity.id, &error).await),
     }
 }
@@ -293,6 +305,7 @@ async fn work(job: Job<'_>, sites: &mut [Site], limits: &Limits) -> Result<&'sta
         let ended = match erase::erase(site, limits).await {
             Ok(Ended::Finished) => answer::DONE,
             Ok(Ended::WindowElapsed) => answer::WINDOW_ELAPSED,
+            Ok(Ended::Throttled(wait)) => wait.word(),
             Err(error @ Error::Drift { .. }) => {
                 // The tables are not what was pinned: nobody goes on with this run.
                 site.plan.steps.clear();

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use sqlx::{Postgres, Transaction};
 
 use super::batch::{self, Batch, Judged};
+use super::detach;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
 use super::fence::{self, Fence};
@@ -19,7 +20,9 @@ use super::preflight::Step;
 use super::site::{Site, Work};
 use super::store::Store;
 use super::sweep::{self, Swept};
+use super::throttle::{Gauge, Wait};
 use crate::agent::Stop;
+use crate::contract::Throttle;
 
 /// How often a single row that is locked or fought over is tried before it is called failed.
 pub(super) const ROW_TRIES: u32 = 3;
@@ -30,6 +33,9 @@ pub(super) const TABLE_TRIES: u32 = 20;
 /// A wait between two tries: another transaction's usual length, and a locked table's patience.
 pub(super) const PAUSE: Duration = Duration::from_millis(100);
 pub(super) const TABLE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long until a database that has enough to carry is asked again.
+const THROTTLED: Duration = Duration::from_secs(1);
 
 /// So many rows refused by a trigger or constraint are a fault of the table, not of the rows: the rule stops.
 const MOST_REFUSED: u32 = 100;
@@ -45,6 +51,8 @@ pub(super) struct Limits {
     pub(super) until: Instant,
     /// Most rows in one transaction.
     pub(super) batch_rows: u32,
+    /// What to wait for between two batches.
+    pub(super) throttle: Throttle,
     /// Whether to leave the rest to the next pod.
     pub(super) stop: Stop,
 }
@@ -56,6 +64,8 @@ pub(super) enum Ended {
     Finished,
     /// The window is over; pins are left.
     WindowElapsed,
+    /// The window is over, and the database could not carry more at that time; pins are left.
+    Throttled(Wait),
 }
 
 /// Erases a store's pinned rows.
@@ -64,24 +74,28 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
         return Ok(Ended::Finished);
     };
     let steps = site.plan.steps.clone();
+    let mut gauge = Gauge::new(limits.throttle);
     for step in &steps {
         let target = work.target(step).ok_or_else(|| Error::Drift {
             rule: step.rule.name.clone(),
         })?;
+        detach::erase(site, &work, (step, target), (limits, &mut gauge)).await?;
         let mut rule = Rule {
             place: Place::new(&work.run.id, &site.store.name, &step.rule.name),
             pace: Pace::new(limits.batch_rows),
             troubles: Troubles::default(),
             inexact: 0,
             open: Vec::new(),
+            gauge: &mut gauge,
             site,
             work: &work,
             step,
             target,
             limits,
         };
-        if rule.erase().await? == Ended::WindowElapsed {
-            return Ok(Ended::WindowElapsed);
+        match rule.erase().await? {
+            Ended::Finished => {}
+            early => return Ok(early),
         }
     }
     Ok(Ended::Finished)
@@ -96,6 +110,7 @@ struct Rule<'a> {
     target: Target<'a>,
     limits: &'a Limits,
     pace: Pace,
+    gauge: &'a mut Gauge,
     troubles: Troubles,
     /// Batches, one after the other, that the quick statement was not exact for.
     inexact: u32,
@@ -132,11 +147,8 @@ impl Rule<'_> {
         loop {
             let mut erased = 0;
             loop {
-                if self.limits.stop.is_requested() {
-                    return Err(Error::Stopped);
-                }
-                if Instant::now() >= self.limits.until {
-                    return Ok(Ended::WindowElapsed);
+                if let Some(ended) = self.may_go_on().await? {
+                    return Ok(ended);
                 }
                 if self.open.is_empty() {
                     self.open = pins::open(&mut self.site.store, &place, pass).await?;
@@ -175,16 +187,49 @@ impl Rule<'_> {
         }
     }
 
+    /// Waits for what the database has to carry, and says if the window ended before the next batch.
+    async fn may_go_on(&mut self) -> Result<Option<Ended>, Error> {
+        let mut told = None;
+        loop {
+            if self.limits.stop.is_requested() {
+                return Err(Error::Stopped);
+            }
+            let wait = self.gauge.look(&mut self.site.store).await?;
+            if Instant::now() >= self.limits.until {
+                return Ok(Some(wait.map_or(Ended::WindowElapsed, Ended::Throttled)));
+            }
+            let Some(wait) = wait else { return Ok(None) };
+            if told != Some(wait) {
+                let (store, why) = (&self.site.store.name, wait.sentence());
+                tracing::info!(store, throttle = wait.word(), "waiting: {why}");
+                told = Some(wait);
+            }
+            self.pause(THROTTLED).await;
+        }
+    }
+
     /// Tries a batch; `None` when it did not commit and something is to be done differently.
     async fn attempt(&mut self, batch: &Batch<'_>, single: bool) -> Result<Option<Judged>, Error> {
         let started = Instant::now();
         match self.commit(batch).await {
             Ok(judged) => {
-                self.pace.went(started.elapsed());
+                let took = started.elapsed();
+                let company = self.gauge.has_company();
+                self.pace.went(took, company);
+                self.gauge.went();
                 self.troubles.row_tries = 0;
                 self.troubles.table_tries = 0;
-                let took = started.elapsed().as_micros();
-                tracing::debug!(rule = self.place.rule, took, ?judged, "batch");
+                let micros = took.as_micros();
+                tracing::debug!(
+                    rule = self.place.rule,
+                    took = micros,
+                    company,
+                    ?judged,
+                    "batch"
+                );
+                if company {
+                    self.pause(took).await;
+                }
                 Ok(Some(judged))
             }
             Err(Obstacle::Fatal(error)) => Err(error),

@@ -130,6 +130,36 @@ pub(super) enum Error {
         /// The store.
         store: String,
     },
+    /// What the database has to carry cannot be seen, so nobody knows whether it can carry more.
+    #[error(
+        "store `{store}`: its replicas, slots or transactions cannot be seen, by which a run spares it: nothing was erased since; GRANT pg_read_all_stats to its role"
+    )]
+    Signals {
+        /// The store.
+        store: String,
+        /// What happened; nothing when the server hides them.
+        #[source]
+        source: Option<Fault>,
+    },
+    /// A partition is on its way out, and other transactions still use the table.
+    #[error(
+        "rule `{rule}`: a partition of its table is being detached and waits for other transactions: none of its rows is erased, and the next pod goes on"
+    )]
+    Detaching {
+        /// The rule.
+        rule: String,
+    },
+    /// A partition that is to go back does not fit any more.
+    #[error(
+        "rule `{rule}`: a detached partition cannot be attached again, as `tradewind.partition` has it: none of its rows is erased; attach it, or drop what stands in its place"
+    )]
+    Stranded {
+        /// The rule.
+        rule: String,
+        /// What the server said.
+        #[source]
+        fault: Fault,
+    },
     /// An administrator of the database said stop.
     #[error(
         "store `{store}`: a row of `tradewind.stop` says stop: nothing was erased since; delete it, and the next run goes on"
@@ -170,6 +200,8 @@ impl Error {
             | Self::TableBusy { .. }
             | Self::HoldNotInForce { .. }
             | Self::HoldsBusy { .. }
+            | Self::Signals { .. }
+            | Self::Detaching { .. }
             | Self::Stopped => Outcome::Retry,
             Self::Settings(_)
             | Self::UrlUnreadable { .. }
@@ -183,6 +215,7 @@ impl Error {
             | Self::HoldUnclear { .. }
             | Self::Switched { .. }
             | Self::RestoreDetected { .. }
+            | Self::Stranded { .. }
             | Self::Drift { .. } => Outcome::Refused,
             Self::Statement { fault, .. } => match fault.trouble() {
                 Trouble::Lost | Trouble::Conflict | Trouble::Busy | Trouble::RunOpen => {
@@ -215,6 +248,9 @@ impl Error {
             Self::HoldUnclear { .. } => "HoldUnclear",
             Self::HoldNotInForce { .. } => "HoldNotInForce",
             Self::HoldsBusy { .. } => "HoldsBusy",
+            Self::Detaching { .. } => "PartitionDetaching",
+            Self::Stranded { .. } => "PartitionStranded",
+            Self::Signals { .. } => "ThrottleUnreadable",
             Self::Switched { .. } => "StoppedBySwitch",
             Self::RestoreDetected { .. } => "RestoreDetected",
             Self::Stopped => "Stopped",

@@ -31,6 +31,9 @@ const CHANGES: &str = "
 SELECT bool_and(has_column_privilege(a.attrelid, a.attnum, 'UPDATE')), quote_ident(current_user)
 FROM pg_attribute a WHERE a.attrelid = $1::bigint::oid AND quote_ident(a.attname) = ANY ($2)";
 
+const SIGNALS: &str = "
+SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE'), quote_ident(current_user)";
+
 const SCHEMA: &str = "
 SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1),
   has_database_privilege(current_database(), 'CREATE'),
@@ -104,6 +107,24 @@ impl Grants {
             );
         }
         Ok(role)
+    }
+
+    /// Seeing what the database has to carry: without it others' sessions and replicas look like none.
+    pub(super) async fn check_signals(
+        &mut self,
+        connection: &mut PgConnection,
+    ) -> Result<(), Fault> {
+        let fault = Fault::of("read the role's grants");
+        let row = sqlx::query(SIGNALS).fetch_one(connection).await;
+        let row = row.map_err(&fault)?;
+        if !row.try_get::<bool, _>(0).map_err(&fault)? {
+            let role: String = row.try_get(1).map_err(&fault)?;
+            add(
+                &mut self.erasing,
+                format!("GRANT pg_read_all_stats TO {role};"),
+            );
+        }
+        Ok(())
     }
 
     /// Changing columns, and no others.

@@ -4,11 +4,12 @@
 
 use std::time::Duration;
 
-/// A batch that holds its locks longer than this makes other programs wait noticeably.
-const SLOW: Duration = Duration::from_millis(50);
+/// A batch that holds its locks longer than this makes other programs wait noticeably; below the second there is room
+/// for more.
+const ALONE: [Duration; 2] = [Duration::from_millis(40), Duration::from_millis(20)];
 
-/// Below this there is room for more.
-const QUICK: Duration = Duration::from_millis(20);
+/// The same while other programs write.
+const IN_COMPANY: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(10)];
 
 /// A batch that is slow at this size is slow for another reason, a far server say: smaller ones would only be
 /// more of them.
@@ -38,11 +39,12 @@ impl Pace {
         self.rows
     }
 
-    /// A batch went through in `took`.
-    pub(super) fn went(&mut self, took: Duration) {
-        if took > SLOW {
+    /// A batch went through in `took`, while other programs wrote, or not.
+    pub(super) fn went(&mut self, took: Duration, company: bool) {
+        let [slow, quick] = if company { IN_COMPANY } else { ALONE };
+        if took > slow {
             self.rows = (self.rows / 2).max(LEAST.min(self.most));
-        } else if took < QUICK {
+        } else if took < quick {
             self.rows = self.rows.saturating_add(STEP).min(self.most);
         }
     }
@@ -62,29 +64,33 @@ mod tests {
     fn quick_batches_grow_by_a_step_and_slow_ones_halve() {
         let mut pace = Pace::new(1200);
         assert_eq!(pace.rows(), 500);
-        pace.went(Duration::from_millis(5));
-        pace.went(Duration::from_millis(5));
+        pace.went(Duration::from_millis(5), false);
+        pace.went(Duration::from_millis(5), false);
         assert_eq!(pace.rows(), 1200);
-        pace.went(Duration::from_millis(30));
+        pace.went(Duration::from_millis(30), false);
         assert_eq!(pace.rows(), 1200);
-        pace.went(Duration::from_millis(51));
+        pace.went(Duration::from_millis(41), false);
         assert_eq!(pace.rows(), 600);
         pace.failed();
         assert_eq!(pace.rows(), 300);
+        pace.went(Duration::from_millis(15), true);
+        assert_eq!(pace.rows(), 300);
+        pace.went(Duration::from_millis(21), true);
+        assert_eq!(pace.rows(), 150);
     }
 
     #[test]
     fn only_failure_makes_batches_tiny_and_a_slow_success_mends_it() {
         let mut pace = Pace::new(1000);
         for _ in 0..20 {
-            pace.went(Duration::from_secs(1));
+            pace.went(Duration::from_secs(1), false);
         }
         assert_eq!(pace.rows(), 100);
         for _ in 0..20 {
             pace.failed();
         }
         assert_eq!(pace.rows(), 1);
-        pace.went(Duration::from_secs(1));
+        pace.went(Duration::from_secs(1), false);
         assert_eq!(pace.rows(), 100);
         assert_eq!(Pace::new(30).rows(), 30);
     }
@@ -94,7 +100,7 @@ mod tests {
         fn a_pace_never_leaves_its_bounds(most in 1_u32..20_000, took in prop::collection::vec(0_u64..200, 0..50)) {
             let mut pace = Pace::new(most);
             for took in took {
-                pace.went(Duration::from_millis(took));
+                pace.went(Duration::from_millis(took), false);
                 prop_assert!((1..=most).contains(&pace.rows()));
             }
         }

@@ -56,7 +56,7 @@ pub(super) struct Pin {
 /// The next open pins that `pass` has not tried.
 pub(super) async fn open(store: &mut Store, place: &Place, pass: i32) -> Result<Vec<Pin>, Error> {
     let sql = "SELECT id, rows::bigint FROM tradewind.pin
-        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND NOT settled AND pass < $4
+        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND NOT settled AND partition IS NULL AND pass < $4
         ORDER BY first, id LIMIT $5";
     let query = sqlx::query(sql)
         .bind(&place.run)
@@ -90,7 +90,7 @@ pub(super) fn fitting(pins: &[Pin], rows: u32) -> &[Pin] {
 /// The pass that was begun last.
 pub(super) async fn last_pass(store: &mut Store, place: &Place) -> Result<i32, Error> {
     let sql = "SELECT coalesce(max(pass), 0) FROM tradewind.pin
-        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND NOT settled";
+        WHERE run = $1 AND store = $2 AND rule = $3 AND NOT erased AND NOT settled AND partition IS NULL";
     let query = sqlx::query(sql)
         .bind(&place.run)
         .bind(&place.store)

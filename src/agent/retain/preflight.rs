@@ -6,9 +6,11 @@ use super::catalog::{self, Action, Reference, Table};
 use super::error::Error;
 use super::grants::Grants;
 use super::order;
+use super::partition;
 use super::refusal::Refusal;
 use super::settings::{Rule, StoreRules};
 use super::store::{Purpose, Store};
+use crate::contract::Strategy;
 
 /// A rule and its table.
 #[derive(Clone, Debug)]
@@ -17,6 +19,8 @@ pub(super) struct Step {
     pub(super) rule: Rule,
     /// Its table.
     pub(super) table: Table,
+    /// How its rows go.
+    pub(super) strategy: Strategy,
 }
 
 /// A store's rules with their tables, children before parents.
@@ -38,7 +42,12 @@ pub(super) async fn plan(
     let mut grants = Grants::default();
     for rule in &rules.rules {
         let found = catalog::table(store, rule, &mut grants).await;
-        match found.map_err(|fault| store.failed(fault))? {
+        let found = found.map_err(|fault| store.failed(fault))?;
+        let strategy = match &found {
+            Ok(table) => way(store, rule, table).await?,
+            Err(_) => Strategy::Rows,
+        };
+        match found {
             Ok(table) => match steps.iter().find(|step| step.table.oid == table.oid) {
                 Some(other) => refusals.push(Refusal::SameTable {
                     rule: rule.name.clone(),
@@ -48,6 +57,7 @@ pub(super) async fn plan(
                 None => steps.push(Step {
                     rule: rule.clone(),
                     table,
+                    strategy,
                 }),
             },
             Err(refusal) => refusals.push(refusal),
@@ -56,8 +66,28 @@ pub(super) async fn plan(
     if refusals.is_empty() {
         refusals.extend(cascades(&steps));
     }
+    refusals.extend(lacking(store, grants, purpose).await?);
+    match sorted(&steps) {
+        Ok(steps) if refusals.is_empty() => return Ok(Ok(Plan { steps })),
+        Ok(_) => {}
+        Err(circle) => refusals.push(circle),
+    }
+    for refusal in &refusals {
+        tracing::error!(store = store.name, reason = refusal.reason(), "{refusal}");
+    }
+    Ok(Err(refusals))
+}
+
+/// What the role lacks for the purpose. To count, a log line says what erasing will lack.
+async fn lacking(
+    store: &mut Store,
+    mut grants: Grants,
+    purpose: Purpose,
+) -> Result<Option<Refusal>, Error> {
     let books = grants.check_books(&mut store.connection).await;
     let role = books.map_err(|fault| store.failed(fault))?;
+    let signals = grants.check_signals(&mut store.connection).await;
+    signals.map_err(|fault| store.failed(fault))?;
     let Grants {
         mut reading,
         erasing,
@@ -71,23 +101,23 @@ pub(super) async fn plan(
             "grants that erasing will need"
         );
     }
-    if !reading.is_empty() {
-        let (store, statements) = (store.name.clone(), reading);
-        refusals.push(Refusal::GrantsMissing {
-            store,
-            role,
-            statements,
-        });
+    let (store, statements) = (store.name.clone(), reading);
+    Ok((!statements.is_empty()).then_some(Refusal::GrantsMissing {
+        store,
+        role,
+        statements,
+    }))
+}
+
+/// How the rule's rows go; said where the table is partitioned by the rule's clock.
+async fn way(store: &mut Store, rule: &Rule, table: &Table) -> Result<Strategy, Error> {
+    let found = partition::strategy(&mut store.connection, table).await;
+    let (strategy, mend) = found.map_err(|fault| store.failed(fault))?;
+    if strategy != Strategy::Rows {
+        let (rule, strategy) = (&rule.name, strategy.name());
+        tracing::info!(rule, strategy, mend, "how rows go from a partitioned table");
     }
-    match sorted(&steps) {
-        Ok(steps) if refusals.is_empty() => return Ok(Ok(Plan { steps })),
-        Ok(_) => {}
-        Err(circle) => refusals.push(circle),
-    }
-    for refusal in &refusals {
-        tracing::error!(store = store.name, reason = refusal.reason(), "{refusal}");
-    }
-    Ok(Err(refusals))
+    Ok(strategy)
 }
 
 /// Foreign keys whose action reaches a table that no rule of the store deletes from.

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Span};
 
 use super::cutoff::Anchor;
 use super::method::{self, Wanted};
-use crate::contract::{Method, Retain, RetentionKeep, RetentionRule, SubjectColumn};
+use crate::contract::{Method, Retain, RetentionKeep, RetentionRule, SubjectColumn, Throttle};
 
 /// A batch holds its rows' locks and its books in memory: more rows than this help nobody.
 pub(super) const MOST_BATCH_ROWS: u32 = 10_000;
@@ -104,6 +104,8 @@ pub(super) struct Settings {
     pub(super) batch_rows: u32,
     /// The bound, in percent of a rule's rows.
     pub(super) max_percent: u32,
+    /// What a run waits for between two batches.
+    pub(super) throttle: Throttle,
     /// The rules by store, in the stores' order.
     pub(super) stores: BTreeMap<String, StoreRules>,
 }
@@ -166,6 +168,7 @@ impl Settings {
         })?;
         bounds("batchRows", spec.batch_rows, 1, MOST_BATCH_ROWS)?;
         bounds("maxPercent", spec.max_percent, 0, 100)?;
+        let throttle = throttle(spec.throttle)?;
         if spec.rules.is_empty() {
             return Err(Error::NoRules);
         }
@@ -209,6 +212,7 @@ impl Settings {
             window,
             batch_rows,
             max_percent,
+            throttle,
             stores,
         })
     }
@@ -224,6 +228,18 @@ pub(super) fn bounds(field: &'static str, value: u32, least: u32, most: u32) -> 
         least,
         most,
     })
+}
+
+fn throttle(throttle: Throttle) -> Result<Throttle, Error> {
+    let Throttle {
+        replica_lag_seconds,
+        slot_mebibytes,
+        transaction_minutes,
+    } = throttle;
+    bounds("throttle.replicaLagSeconds", replica_lag_seconds, 1, 3600)?;
+    bounds("throttle.slotMebibytes", slot_mebibytes, 1, 1_048_576)?;
+    bounds("throttle.transactionMinutes", transaction_minutes, 1, 1440)?;
+    Ok(throttle)
 }
 
 /// A day of a window is 24 hours: it bounds a run, it counts no calendar.
@@ -314,6 +330,7 @@ mod tests {
             window: "PT4H".into(),
             batch_rows: 1000,
             max_percent: 5,
+            throttle: Throttle::default(),
             approval: None,
             holds: Vec::new(),
             rules: vec![rule("invoices", "P8Y")],
@@ -444,6 +461,10 @@ mod tests {
         assert_eq!(
             refusal(|task| task.batch_rows = 0),
             "`batchRows` is 0: it must be from 1 to 10000"
+        );
+        assert_eq!(
+            refusal(|task| task.throttle.replica_lag_seconds = 0),
+            "`throttle.replicaLagSeconds` is 0: it must be from 1 to 3600"
         );
         assert_eq!(
             refusal(|task| task.max_percent = 101),

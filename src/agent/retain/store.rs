@@ -54,6 +54,13 @@ const READ: &str = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_s
 SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
 SELECT set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 67108864) / 1024 || 'kB', true)";
 
+/// What a detached partition is looked at with. Each statement sees what has been committed by then; the partition
+/// itself is locked, and reading it may take its time. This commit waits for the disk.
+const LOOK: &str = "BEGIN ISOLATION LEVEL READ COMMITTED;
+SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_security = off;
+SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = '1min'; SET LOCAL client_min_messages = error";
+
 /// The role's own search path.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SearchPath {
@@ -168,6 +175,12 @@ impl Store {
     pub(super) async fn begin_batch(&mut self) -> Result<Transaction<'_, Postgres>, Fault> {
         let begun = self.connection.begin_with(BATCH).await;
         begun.map_err(Fault::of("begin a batch"))
+    }
+
+    /// Begins a transaction for a detached partition.
+    pub(super) async fn begin_look(&mut self) -> Result<Transaction<'_, Postgres>, Fault> {
+        let begun = self.connection.begin_with(LOOK).await;
+        begun.map_err(Fault::of("look at a partition"))
     }
 
     /// Begins a transaction that sees one state of the world and may read whole tables: it takes as long as it

@@ -9,14 +9,26 @@ use serde_json::{Value, json};
 
 use super::world::{Ran, World, access, assert_balanced};
 
-const CASES: u64 = 200;
-const AT_ONCE: usize = 3;
+const CASES: u64 = 1000;
+const AT_ONCE: usize = 4;
 
 /// Numbers from a seed (SplitMix64): the same case for the same seed, on every machine.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    /// For the n-th case of a seed.
+    pub(super) fn new(seed: u64, nth: u64) -> Self {
+        Self(seed.wrapping_add(nth.wrapping_mul(0x00D1_5EA5_E000)))
+    }
+
+    /// A seed that the environment names, or a new one.
+    pub(super) fn seed(variable: &str) -> u64 {
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let random = || u64::try_from(now().as_micros()).unwrap();
+        std::env::var(variable).map_or_else(|_| random(), |seed| seed.parse().unwrap())
+    }
+
+    pub(super) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -24,11 +36,11 @@ impl Dice {
         (z ^ (z >> 31)) % sides
     }
 
-    fn percent(&mut self, chance: u64) -> bool {
+    pub(super) fn percent(&mut self, chance: u64) -> bool {
         self.roll(100) < chance
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[usize::try_from(self.roll(from.len() as u64)).unwrap()]
     }
 }
@@ -521,7 +533,7 @@ impl Case {
 }
 
 async fn case(seed: u64, nth: u64, url: &str) {
-    let mut dice = Dice(seed.wrapping_add(nth.wrapping_mul(0x00D1_5EA5_E000)));
+    let mut dice = Dice::new(seed, nth);
     let case = Case::new(&format!("case_{nth}"), &mut dice);
     println!(
         "-- case {nth} of seed {seed}: {} holds\n{}",
@@ -529,12 +541,10 @@ async fn case(seed: u64, nth: u64, url: &str) {
         case.sql
     );
     let mut world = World::of("oracle", "oracle_retain", url);
-    world.sql(&case.sql).await;
-    world.sql(&case.oracle()).await;
-    world.sql(&case.grants(&world.role, dice.percent(30))).await;
-    if !case.holds.is_empty() {
-        world.sql(&case.open_holds()).await;
-    }
+    let grants = case.grants(&world.role, dice.percent(30));
+    let (oracle, holds) = (case.oracle(), case.open_holds());
+    let script = [case.sql.as_str(), &oracle, &grants, &holds].concat();
+    world.sql(&script).await;
     case.task(&mut world, &mut dice);
     let expected = world.sql(&case.expected_sql()).await;
     world.set("mode", "DryRun");
@@ -582,16 +592,7 @@ async fn case(seed: u64, nth: u64, url: &str) {
 
 #[tokio::test]
 async fn random_schemas_end_as_a_naive_answer_has_it() {
-    let random = || {
-        u64::try_from(
-            SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap()
-                .as_micros(),
-        )
-        .unwrap()
-    };
-    let seed = std::env::var("ORACLE_SEED").map_or_else(|_| random(), |seed| seed.parse().unwrap());
+    let seed = Dice::seed("ORACLE_SEED");
     let cases = std::env::var("ORACLE_CASES").map_or(CASES, |cases| cases.parse().unwrap());
     let world = World::new("oracle", "CREATE TABLE first (id int PRIMARY KEY, at date)")
         .await

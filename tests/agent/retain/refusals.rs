@@ -163,7 +163,7 @@ async fn what_is_missing_is_said_as_sql_that_mends_it() {
     let (_, statements) = message.split_once("grants: ").unwrap();
     assert_eq!(
         statements,
-        r#"GRANT USAGE ON SCHEMA shop TO ref_poor; GRANT SELECT ("At", id) ON shop."Or ders" TO ref_poor; GRANT SELECT ("order") ON shop.lines TO ref_poor; GRANT DELETE ON shop."Or ders" TO ref_poor; CREATE SCHEMA tradewind AUTHORIZATION ref_poor;"#
+        r#"GRANT USAGE ON SCHEMA shop TO ref_poor; GRANT SELECT ("At", id) ON shop."Or ders" TO ref_poor; GRANT SELECT ("order") ON shop.lines TO ref_poor; GRANT DELETE ON shop."Or ders" TO ref_poor; CREATE SCHEMA tradewind AUTHORIZATION ref_poor; GRANT pg_read_all_stats TO ref_poor;"#
     );
     let (_, first) = dry.report.message.split_once("grants: ").unwrap();
     assert!(

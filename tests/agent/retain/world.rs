@@ -111,7 +111,7 @@ impl World {
         access.query(database, sql).await.unwrap();
         let grants = format!(
             "GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO {role};
-            CREATE SCHEMA tradewind AUTHORIZATION {role}"
+            GRANT pg_read_all_stats TO {role}; CREATE SCHEMA tradewind AUTHORIZATION {role}"
         );
         access.query(database, &grants).await.unwrap();
         let url = access.url_as(&role, "secret", database);

@@ -1,0 +1,310 @@
+//! What the database has to carry already, looked at between batches: when it is too much the run waits, and when it
+//! cannot be seen the run stops.
+//!
+//! In: a session that has no transaction open. Out: what to wait for, and whether other programs write too. Reads only.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::error::Error;
+use super::fault::Fault;
+use super::store::Store;
+use crate::contract::Throttle;
+
+/// How often it is looked at: a look takes a millisecond.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// The longest that a replica may be behind by a bound: older positions in the log are of no use.
+const OLDEST: Duration = Duration::from_secs(3600);
+
+/// Transactions a second of other programs from which on they are spared.
+const COMPANY: f64 = 20.0;
+
+/// What a run waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// A replica is behind.
+    Replica,
+    /// A slot keeps too much of the log.
+    Slot,
+    /// A transaction keeps dead rows from being vacuumed.
+    Transaction,
+}
+
+impl Wait {
+    const ALL: [Self; 3] = [Self::Replica, Self::Slot, Self::Transaction];
+
+    /// The word that a run's row ends with when the window ended meanwhile.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Replica => "ThrottledByReplica",
+            Self::Slot => "ThrottledBySlot",
+            Self::Transaction => "ThrottledByTransaction",
+        }
+    }
+
+    /// By its word.
+    pub(super) fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|wait| wait.word() == word)
+    }
+
+    /// Completes "while".
+    pub(super) fn sentence(self) -> &'static str {
+        match self {
+            Self::Replica => "a replica was too far behind",
+            Self::Slot => "a replication slot kept too much of the write-ahead log",
+            Self::Transaction => {
+                "a transaction was open for too long, which keeps dead rows from being vacuumed"
+            }
+        }
+    }
+}
+
+/// What a role without `pg_read_all_stats` sees of others' sessions and of replicas has nulls where it is of use. The
+/// log's position is asked for only where somebody follows it.
+const SIGNALS: &str = "
+SELECT (SELECT count(*) FROM pg_stat_replication WHERE state IS NULL),
+  (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type IS NULL),
+  CASE WHEN r.followed OR s.kept IS NOT NULL THEN pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint END,
+  r.replayed, r.lag, s.kept,
+  greatest((SELECT extract(epoch FROM clock_timestamp() - min(xact_start)) FROM pg_stat_activity
+      WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+        AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL)),
+    (SELECT extract(epoch FROM clock_timestamp() - min(prepared)) FROM pg_prepared_xacts
+      WHERE database = current_database()))::double precision,
+  (SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database())
+FROM (SELECT count(*) > 0 AS followed, min(pg_wal_lsn_diff(replay_lsn, '0/0'))::bigint AS replayed,
+    extract(epoch FROM max(replay_lag))::double precision AS lag FROM pg_stat_replication) AS r,
+  (SELECT min(pg_wal_lsn_diff(restart_lsn, '0/0'))::bigint AS kept FROM pg_replication_slots
+    WHERE wal_status IS DISTINCT FROM 'lost') AS s";
+
+/// What [`SIGNALS`] answers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// Where the log is.
+    position: Option<i64>,
+    /// Up to where the slowest replica has it.
+    replayed: Option<i64>,
+    /// What the server itself measured of that, in seconds.
+    lag: Option<f64>,
+    /// From where on a slot keeps it.
+    kept: Option<i64>,
+    /// How long the oldest transaction has been open, in seconds.
+    oldest: Option<f64>,
+    /// Transactions that have ended in this database.
+    ended: i64,
+}
+
+/// Looks, and remembers.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    limits: Throttle,
+    /// When it was looked at last, and what was seen.
+    last: Option<(Instant, Seen)>,
+    /// Where the log was, and when.
+    marks: VecDeque<(Instant, i64)>,
+    /// Transactions of this process since the last look.
+    own: u32,
+    company: bool,
+}
+
+impl Gauge {
+    /// Nothing seen yet.
+    pub(super) fn new(limits: Throttle) -> Self {
+        Self {
+            limits,
+            last: None,
+            marks: VecDeque::new(),
+            own: 0,
+            company: false,
+        }
+    }
+
+    /// Whether other programs write in this database.
+    pub(super) fn has_company(&self) -> bool {
+        self.company
+    }
+
+    /// This process ended a transaction.
+    pub(super) fn went(&mut self) {
+        self.own = self.own.saturating_add(1);
+    }
+
+    /// What to wait for, if anything. A signal that cannot be read is an error, never a zero.
+    pub(super) async fn look(&mut self, store: &mut Store) -> Result<Option<Wait>, Error> {
+        let now = Instant::now();
+        if let Some((at, seen)) = self.last
+            && now.duration_since(at) < EVERY
+        {
+            return Ok(self.judge(now, seen));
+        }
+        let row = sqlx::query(SIGNALS).fetch_one(&mut store.connection).await;
+        let seen = row.and_then(|row| read(&row));
+        let seen = seen.map_err(Fault::of("read what the database has to carry"));
+        let unreadable = |source| Error::Signals {
+            store: store.name.clone(),
+            source,
+        };
+        let seen = seen.map_err(|fault| unreadable(Some(fault)))?;
+        let seen = seen.ok_or_else(|| unreadable(None))?;
+        self.mark(now, seen);
+        Ok(self.judge(now, seen))
+    }
+
+    /// Remembers a look.
+    fn mark(&mut self, now: Instant, seen: Seen) {
+        if let Some((at, before)) = self.last {
+            let others = (seen.ended - before.ended - i64::from(self.own)).max(0);
+            let others = f64::from(u32::try_from(others).unwrap_or(u32::MAX));
+            self.company = others / now.duration_since(at).as_secs_f64() >= COMPANY;
+        }
+        self.own = 0;
+        if let Some(position) = seen.position {
+            self.marks.push_back((now, position));
+        }
+        let is_old = |(at, _): &(Instant, i64)| now.duration_since(*at) > OLDEST;
+        while self.marks.front().is_some_and(is_old) {
+            self.marks.pop_front();
+        }
+        self.last = Some((now, seen));
+    }
+
+    fn judge(&self, now: Instant, seen: Seen) -> Option<Wait> {
+        let Throttle {
+            replica_lag_seconds,
+            slot_mebibytes,
+            transaction_minutes,
+        } = self.limits;
+        let behind = seen.position.zip(seen.kept).map(|(now, kept)| now - kept);
+        if self.lag(now, seen) > f64::from(replica_lag_seconds) {
+            Some(Wait::Replica)
+        } else if behind.is_some_and(|bytes| bytes > i64::from(slot_mebibytes) << 20) {
+            Some(Wait::Slot)
+        } else if seen.oldest > Some(60.0 * f64::from(transaction_minutes)) {
+            Some(Wait::Transaction)
+        } else {
+            None
+        }
+    }
+
+    /// How long ago the log was where the slowest replica is now. The server's own measure stands still while a
+    /// replica replays nothing; this does not.
+    fn lag(&self, now: Instant, seen: Seen) -> f64 {
+        let Some(replayed) = seen.replayed else {
+            return 0.0;
+        };
+        let missing = self.marks.iter().find(|(_, mark)| *mark > replayed);
+        let ours = missing.map_or(0.0, |(at, _)| now.duration_since(*at).as_secs_f64());
+        let current = seen.position.is_none_or(|position| position > replayed);
+        ours.max(seen.lag.filter(|_| current).unwrap_or_default())
+    }
+}
+
+/// `None` where something was hidden.
+fn read(row: &PgRow) -> Result<Option<Seen>, sqlx::Error> {
+    if row.try_get::<i64, _>(0)? > 0 || row.try_get::<i64, _>(1)? > 0 {
+        return Ok(None);
+    }
+    Ok(Some(Seen {
+        position: row.try_get(2)?,
+        replayed: row.try_get(3)?,
+        lag: row.try_get(4)?,
+        kept: row.try_get(5)?,
+        oldest: row.try_get(6)?,
+        ended: row.try_get(7)?,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: i64 = 1 << 20;
+
+    fn at(position: i64, replayed: i64) -> Seen {
+        Seen {
+            position: Some(position),
+            replayed: Some(replayed),
+            ..Seen::default()
+        }
+    }
+
+    #[test]
+    fn a_replica_that_stands_still_falls_behind_by_the_clock() {
+        let begun = Instant::now();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let mut gauge = Gauge::new(Throttle::default());
+        // It was behind before the run began, nobody knows for how long: that is no reason yet.
+        for second in 0..=10 {
+            let seen = at(1000 + i64::try_from(second).unwrap(), 500);
+            gauge.mark(after(second), seen);
+            assert_eq!(gauge.judge(after(second), seen), None, "{second}");
+        }
+        let seen = at(1011, 500);
+        gauge.mark(after(11), seen);
+        assert_eq!(gauge.judge(after(11), seen), Some(Wait::Replica));
+        // It has all but what came in the last second.
+        let seen = at(1012, 1010);
+        gauge.mark(after(12), seen);
+        assert_eq!(gauge.judge(after(12), seen), None);
+        // The server's own measure counts, until there is nothing left to replay.
+        let measured = |seen| Seen {
+            lag: Some(11.0),
+            ..seen
+        };
+        assert_eq!(gauge.judge(after(12), measured(seen)), Some(Wait::Replica));
+        assert_eq!(gauge.judge(after(12), measured(at(1012, 1012))), None);
+    }
+
+    #[test]
+    fn slots_and_transactions_have_their_bounds() {
+        let now = Instant::now();
+        let gauge = Gauge::new(Throttle {
+            slot_mebibytes: 2,
+            transaction_minutes: 1,
+            ..Throttle::default()
+        });
+        let seen = |kept, oldest| Seen {
+            position: Some(10 * MIB),
+            kept: Some(kept),
+            oldest: Some(oldest),
+            ..Seen::default()
+        };
+        assert_eq!(gauge.judge(now, Seen::default()), None);
+        assert_eq!(gauge.judge(now, seen(8 * MIB, 60.0)), None);
+        assert_eq!(gauge.judge(now, seen(8 * MIB - 1, 0.0)), Some(Wait::Slot));
+        assert_eq!(
+            gauge.judge(now, seen(10 * MIB, 60.1)),
+            Some(Wait::Transaction)
+        );
+    }
+
+    #[test]
+    fn company_is_what_others_write() {
+        let begun = Instant::now();
+        let mut gauge = Gauge::new(Throttle::default());
+        let ended = |ended| Seen {
+            ended,
+            ..Seen::default()
+        };
+        gauge.mark(begun, ended(1000));
+        for _ in 0..100 {
+            gauge.went();
+        }
+        gauge.mark(begun + Duration::from_secs(1), ended(1110));
+        assert!(!gauge.has_company());
+        gauge.mark(begun + Duration::from_secs(2), ended(1140));
+        assert!(gauge.has_company());
+    }
+
+    #[test]
+    fn every_wait_is_found_by_its_word() {
+        for wait in Wait::ALL {
+            assert_eq!(Wait::named(wait.word()), Some(wait));
+        }
+        assert_eq!(Wait::named("Done"), None);
+    }
+}

@@ -1,0 +1,33 @@
+//! What a retention run waits for between two batches.
+
+use serde::{Deserialize, Serialize};
+
+/// Bounds beyond which a run waits, so that it never adds to what the database has to carry already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Throttle {
+    /// Seconds that a replica may be behind.
+    pub replica_lag_seconds: u32,
+    /// MiB of log that a replication slot may keep from being recycled.
+    pub slot_mebibytes: u32,
+    /// Minutes that a transaction may be open which keeps dead rows from being vacuumed.
+    pub transaction_minutes: u32,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            replica_lag_seconds: 10,
+            slot_mebibytes: 10_240,
+            transaction_minutes: 60,
+        }
+    }
+}
+
+impl Throttle {
+    /// Whether it says what an absent one does.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,120 @@
+//! A run waits while the database has enough to carry, and stops when it cannot see that.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::world::{World, access};
+
+const OLD: &str = "CREATE TABLE t (id int PRIMARY KEY, at timestamptz);
+    INSERT INTO t SELECT i, timestamptz '2000-01-01' + i * interval '1 hour' FROM generate_series(1, 2000) AS i";
+
+async fn old(database: &str) -> World {
+    let mut world = World::new(database, OLD).await.rule("t", "at", "P1Y");
+    world.set("batchRows", 100);
+    world
+}
+
+#[tokio::test]
+async fn the_grant_that_shows_replicas_and_sessions_is_asked_for() {
+    let mut world = old("thr_grant").await;
+    let grant = format!("GRANT pg_read_all_stats TO {};", world.role);
+    world
+        .sql(&format!("REVOKE pg_read_all_stats FROM {}", world.role))
+        .await;
+    world.set("mode", "DryRun");
+    let dry = world.run().await;
+    dry.expect("Previewed");
+    assert!(dry.log.contains(&grant), "{}", dry.log);
+    world.set("mode", "Enforce");
+    let ran = world.run().await;
+    assert_eq!(ran.expect("GrantsMissing").code, 64);
+    assert!(ran.report.message.contains(&grant));
+    assert_eq!(world.sql("SELECT count(*) FROM t").await, "2000");
+    world.sql(&grant).await;
+    assert_eq!(world.run().await.expect("Done").rule("t").erased, 2000);
+}
+
+/// What is hidden in the midst of a run is no zero: another's session, here.
+#[tokio::test]
+async fn a_signal_that_cannot_be_read_stops_the_run() {
+    let world = old("thr_hidden").await;
+    world.slow_down("t", 0.4).await;
+    // Somebody whose transactions are hidden then.
+    tokio::spawn(async move {
+        access()
+            .await
+            .query("thr_hidden", "SELECT pg_sleep(30)")
+            .await
+    });
+    let running = world.start("one");
+    world.wait_for_ledger(1).await;
+    world
+        .sql(&format!("REVOKE pg_read_all_stats FROM {}", world.role))
+        .await;
+    let ran = running.finish().await;
+    assert_eq!(ran.expect("ThrottleUnreadable").code, 75);
+    let rule = ran.rule("t");
+    assert!(rule.erased < 2000 && rule.remaining > 0, "{rule:?}");
+    assert_eq!(
+        world.sql("SELECT count(*) FROM t").await,
+        rule.remaining.to_string()
+    );
+    world
+        .sql(&format!("GRANT pg_read_all_stats TO {}", world.role))
+        .await;
+    assert_eq!(world.run().await.expect("Done").rule("t").erased, 2000);
+}
+
+/// A slot that nobody reads keeps the log, which a run would add to.
+#[tokio::test]
+async fn a_slot_that_keeps_too_much_of_the_log_holds_the_run_back() {
+    let mut world = old("thr_slot").await;
+    world
+        .sql("SELECT pg_create_physical_replication_slot('thr_slot', true)")
+        .await;
+    world
+        .sql("CREATE TABLE filler AS SELECT repeat(md5(i::text), 30) AS words FROM generate_series(1, 4000) AS i")
+        .await;
+    world.set(
+        "throttle",
+        json!({"replicaLagSeconds": 10, "slotMebibytes": 1, "transactionMinutes": 60}),
+    );
+    world.set("window", "PT3S");
+    let ran = world.run().await;
+    assert_eq!(ran.expect("ThrottledBySlot").code, 0);
+    let rule = ran.rule("t");
+    assert_eq!((rule.due, rule.erased, rule.remaining), (2000, 0, 2000));
+    assert!(ran.report.message.contains("a replication slot"));
+    let back = world.run_with(&["--report"]).await;
+    assert_eq!(back.report.reason, "ThrottledBySlot");
+    // The next run waits, and goes on by itself.
+    world.set("window", "PT1H");
+    let mut running = world.start("waits");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(running.is_running());
+    assert_eq!(world.sql("SELECT count(*) FROM t").await, "2000");
+    world
+        .sql("SELECT pg_drop_replication_slot('thr_slot')")
+        .await;
+    assert_eq!(running.finish().await.expect("Done").rule("t").erased, 2000);
+}
+
+/// A transaction that has been open for a minute, which is the least bound: it keeps dead rows from being vacuumed.
+#[tokio::test]
+async fn a_transaction_that_is_open_for_too_long_holds_the_run_back() {
+    let mut world = old("thr_open").await;
+    world.set(
+        "throttle",
+        json!({"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 1}),
+    );
+    let opened = Instant::now();
+    let open = "BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(72); COMMIT";
+    let other = tokio::spawn(async move { access().await.query("thr_open", open).await });
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let ran = world.start("waits").finish().await;
+    assert_eq!(ran.expect("Done").rule("t").erased, 2000);
+    assert!(ran.log.contains("ThrottledByTransaction"), "{}", ran.log);
+    assert!(opened.elapsed() > Duration::from_secs(72));
+    other.await.unwrap().unwrap();
+}
