@@ -1,0 +1,26 @@
+//! Evidence: what was done, in a form that an auditor can check without trusting whoever hands it over.
+//!
+//! In: what happened, a key's bytes, the lines of an export, keys that are trusted from elsewhere. Out: records that
+//! are chained by hash, signatures over the chain, and faults, each with its name. It must never know Kubernetes, a
+//! clock, a file or a random number, and never hold an identity, a message or a secret.
+//!
+//! `docs/design/0009-evidence.md` says why it is so.
+#![deny(clippy::disallowed_types, clippy::disallowed_methods)]
+
+pub mod body;
+pub mod canonical;
+mod chain;
+mod checkpoint;
+mod hash;
+mod key;
+mod record;
+
+pub use canonical::{Object, Value};
+pub use chain::{Entry, Tip, extend};
+pub use checkpoint::{Checkpoint, Countersignature, Witness, checkpoint, countersign};
+pub use hash::{Hash, Unreadable};
+pub use key::{KeyId, Signature, Signer};
+pub use record::{About, Kind, Record};
+
+/// The version of the record's form. Any other is refused.
+pub const VERSION: u32 = 1;
