@@ -11,16 +11,25 @@ pub mod body;
 pub mod canonical;
 mod chain;
 mod checkpoint;
+mod fault;
 mod hash;
 mod key;
+mod line;
 mod record;
+mod verify;
 
 pub use canonical::{Object, Value};
 pub use chain::{Entry, Tip, extend};
 pub use checkpoint::{Checkpoint, Countersignature, Witness, checkpoint, countersign};
+pub use fault::{Fault, Name};
 pub use hash::{Hash, Unreadable};
 pub use key::{KeyId, Signature, Signer};
+pub use line::Line;
 pub use record::{About, Kind, Record};
+pub use verify::{Checked, Report, Trust, Trusted, Verifier};
 
 /// The version of the record's form. Any other is refused.
 pub const VERSION: u32 = 1;
+
+#[cfg(test)]
+mod tests;

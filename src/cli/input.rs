@@ -52,6 +52,24 @@ pub enum Error {
         #[source]
         source: Box<serde_saphyr::Error>,
     },
+    /// A trust file has not the right form.
+    #[error("--trust '{}': write fleet, and regions with their keys", file.display())]
+    Trust {
+        /// The file.
+        file: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<serde_saphyr::Error>,
+    },
+    /// A file or folder cannot be written.
+    #[error("--out: writing '{}'", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// There are no deadlines for a case.
     #[error("{case}")]
     Clock {

@@ -140,6 +140,7 @@ pub struct Record {
     /// Whose chain it is in.
     pub region: String,
     /// Its place there, from 1.
+    #[serde(deserialize_with = "place")]
     pub sequence: u64,
     /// What makes it the only record of its fact: a Job's uid, a policy's uid and generation. An appender that was
     /// killed between two steps finds its record by it instead of adding another.
@@ -155,6 +156,15 @@ fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> 
         other => Err(D::Error::custom(format!(
             "a record of version {other}, where this program reads {VERSION}"
         ))),
+    }
+}
+
+fn place<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let sequence = u64::deserialize(deserializer)?;
+    if (1..=canonical::GREATEST.unsigned_abs()).contains(&sequence) {
+        Ok(sequence)
+    } else {
+        Err(D::Error::custom("a place that is not from 1 to 2^53 - 1"))
     }
 }
 
