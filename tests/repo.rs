@@ -317,7 +317,7 @@ fn every_command_helps_with_examples_and_refuses_what_it_does_not_know() {
     for (program, commands, misused) in [
         (
             operator,
-            &["", "run", "crds", "clock", "regimes", "version"][..],
+            &["", "run", "crds", "clock", "regimes", "audit", "version"][..],
             1,
         ),
         (agent, &["", "connect", "feed", "retain"], 64),

@@ -6,6 +6,7 @@
 mod expected;
 mod export;
 mod html;
+mod listed;
 mod period;
 mod source;
 mod tables;

@@ -130,3 +130,136 @@ fn fires(
     }
     fires
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{About, Entry, Tip};
+    use serde_json::{Value as Json, json};
+
+    fn moment(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// Records of a policy, in their order.
+    fn noted(entries: &[(Kind, &str, Json)]) -> Expectations {
+        let mut expectations = Expectations::default();
+        let mut tip = Tip::genesis("f", "eu-west");
+        for (kind, at, body) in entries {
+            let entry = Entry {
+                kind: *kind,
+                at: moment(at),
+                about: About::cluster("DataPolicy", "p"),
+                source: at.to_string(),
+                body: canonical::object(body).unwrap(),
+            };
+            let record = entry.append("eu-west", &tip);
+            tip = Tip::of(&record);
+            expectations.note(&record);
+        }
+        expectations
+    }
+
+    fn policy(runs: bool, schedule: &str) -> Json {
+        json!({"generation": 1, "runs": runs, "schedule": schedule, "zone": "Europe/Berlin", "window": "PT4H", "spec": {}})
+    }
+
+    fn run(started: &str, scheduled: Option<&str>) -> Json {
+        let mut run = json!({"job": "j", "reason": "Done", "startedAt": started, "rules": []});
+        if let Some(scheduled) = scheduled {
+            run["scheduled"] = Json::from(scheduled);
+        }
+        run
+    }
+
+    fn missing(expectations: &Expectations, now: &str) -> (u64, Vec<String>) {
+        let (expected, faults) = expectations.missing(moment(now));
+        let told = faults.iter().map(|fault| {
+            let says = fault.says.split("the run of ").nth(1).unwrap();
+            says.split(',').next().unwrap().to_owned()
+        });
+        (expected, told.collect())
+    }
+
+    #[test]
+    fn a_run_is_expected_once_its_window_and_an_hour_have_passed() {
+        let change = (
+            Kind::PolicyChange,
+            "2026-06-01T10:00:00Z",
+            policy(true, "0 2 * * *"),
+        );
+        let noted = noted(&[change]);
+        // 2 in Berlin is midnight in UTC.
+        assert_eq!(missing(&noted, "2026-06-02T04:59:59Z"), (0, vec![]));
+        let one = vec!["2026-06-02T00:00:00Z".to_owned()];
+        assert_eq!(missing(&noted, "2026-06-02T05:00:00Z"), (1, one));
+    }
+
+    #[test]
+    fn a_run_counts_for_what_it_was_scheduled_for_or_when_it_started() {
+        let noted = noted(&[
+            (
+                Kind::PolicyChange,
+                "2026-06-01T10:00:00Z",
+                policy(true, "0 2 * * *"),
+            ),
+            (
+                Kind::Run,
+                "2026-06-02T01:00:00Z",
+                run("2026-06-02T00:00:20Z", None),
+            ),
+            // It came late, and says what it is for.
+            (
+                Kind::Run,
+                "2026-06-04T02:00:00Z",
+                run("2026-06-04T00:10:00Z", Some("2026-06-03T00:00:00Z")),
+            ),
+        ]);
+        let missed = ["2026-06-04T00:00:00Z", "2026-06-05T00:00:00Z"].map(str::to_owned);
+        assert_eq!(
+            missing(&noted, "2026-06-05T12:00:00Z"),
+            (4, missed.to_vec())
+        );
+    }
+
+    #[test]
+    fn nothing_is_expected_while_nothing_runs_or_another_schedule_holds() {
+        let noted = noted(&[
+            (
+                Kind::PolicyChange,
+                "2026-06-01T10:00:00Z",
+                policy(true, "0 2 * * *"),
+            ),
+            (
+                Kind::PolicyChange,
+                "2026-06-02T22:00:00Z",
+                policy(false, "0 2 * * *"),
+            ),
+            (
+                Kind::PolicyChange,
+                "2026-06-09T22:00:00Z",
+                policy(true, "0 3 * * *"),
+            ),
+            // A schedule that a CronJob would not take asks for nothing.
+            (
+                Kind::PolicyChange,
+                "2026-06-10T22:00:00Z",
+                policy(true, "every night"),
+            ),
+        ]);
+        let missed = ["2026-06-02T00:00:00Z", "2026-06-10T01:00:00Z"].map(str::to_owned);
+        assert_eq!(
+            missing(&noted, "2026-07-01T00:00:00Z"),
+            (2, missed.to_vec())
+        );
+    }
+
+    #[test]
+    fn an_hour_that_the_clocks_skip_asks_for_no_run_and_one_that_comes_twice_for_two() {
+        let change = |at| (Kind::PolicyChange, at, policy(true, "30 2 * * *"));
+        let spring = noted(&[change("2026-03-28T12:00:00Z")]);
+        assert_eq!(missing(&spring, "2026-03-29T20:00:00Z").0, 0);
+        let autumn = noted(&[change("2026-10-24T12:00:00Z")]);
+        assert_eq!(missing(&autumn, "2026-10-25T20:00:00Z").0, 2);
+    }
+}

@@ -12,7 +12,7 @@ use super::period::Period;
 use super::tables::{Table, Tables, tables};
 use super::verify::{Found, look};
 use super::{Audited, html, source};
-use crate::cli::input::Error;
+use crate::cli::input::{self, Error};
 use crate::evidence::{Line, Record};
 
 /// What of which evidence, and how.
@@ -21,9 +21,10 @@ pub struct Export {
     /// A file of evidence, or a folder with such files (*.jsonl).
     #[arg(long, value_name = "DIR|FILE")]
     from: PathBuf,
-    /// A year, quarter, month, or a first and last day, in UTC: 2026, 2026-Q4, 2026-10, 2026-10-05/2026-10-18.
+    /// A year, quarter, month, or a first and last day, in UTC: 2026, 2026-Q4, 2026-10, 2026-10-05/2026-10-18. Needed
+    /// but for lines: a chain is not cut into periods.
     #[arg(long)]
-    period: String,
+    period: Option<String>,
     /// How it looks.
     #[arg(long, value_enum)]
     format: Format,
@@ -44,6 +45,8 @@ pub enum Format {
     Json,
     /// A file for each table.
     Csv,
+    /// The evidence itself: what `audit verify` reads.
+    Lines,
 }
 
 /// A report, ready to be shown.
@@ -56,6 +59,9 @@ pub(super) struct Book {
 
 /// Writes the export, or makes it a text.
 pub fn export(args: &Export) -> Result<Audited, Error> {
+    if args.format == Format::Lines {
+        return raw(args);
+    }
     let book = book(args)?;
     let clean = book.found.as_ref().is_none_or(|f| f.faults().is_empty());
     let mut text = match (args.format, &args.out) {
@@ -71,7 +77,7 @@ pub fn export(args: &Export) -> Result<Audited, Error> {
             all.join("\r\n")
         }
         (Format::Json, _) => json_text(&book)?,
-        (Format::Html, _) => html::page(&book),
+        (Format::Html | Format::Lines, _) => html::page(&book),
     };
     if let (Format::Json | Format::Html, Some(file)) = (args.format, &args.out) {
         write(file, &text)?;
@@ -80,8 +86,44 @@ pub fn export(args: &Export) -> Result<Audited, Error> {
     Ok(Audited { text, clean })
 }
 
+/// All lines as they are: records by region and place, then signatures, then what is neither.
+fn raw(args: &Export) -> Result<Audited, Error> {
+    let evidence = source::evidence(&args.from)?;
+    let mut clean = true;
+    if let Some(file) = &args.trust {
+        let trust = source::trust(file)?;
+        let when = |latest: Option<Timestamp>| (latest.unwrap_or_default(), SignedDuration::MAX);
+        clean = look(&evidence, &trust, |_| {}, when).faults().is_empty();
+    }
+    let lines = evidence
+        .iter()
+        .flat_map(|text| text.split_inclusive(|byte| *byte == b'\n'));
+    let mut lines: Vec<&[u8]> = lines.collect();
+    lines.sort_by_cached_key(|line| {
+        let inner = line.strip_suffix(b"\n").unwrap_or(line);
+        match Line::parse(inner) {
+            Ok(Line::Record(record)) => (0, record.region, record.sequence),
+            Ok(_) => (1, String::new(), 0),
+            Err(_) => (2, String::new(), 0),
+        }
+    });
+    let text = String::from_utf8_lossy(&lines.concat()).into_owned();
+    let text = match &args.out {
+        Some(file) => {
+            write(file, &text)?;
+            String::new()
+        }
+        None => text,
+    };
+    Ok(Audited { text, clean })
+}
+
 fn book(args: &Export) -> Result<Book, Error> {
-    let period = Period::parse(&args.period)?;
+    let period = args.period.as_deref().ok_or_else(|| {
+        let problem = "is needed for a report: a year, quarter or month, as 2026-Q4";
+        input::wrong("--period", problem.to_owned())
+    })?;
+    let period = Period::parse(period)?;
     let evidence = source::evidence(&args.from)?;
     let mut records: Vec<Record> = Vec::new();
     let mut found = None;

@@ -3,10 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::listed;
 use crate::cli::input::{self, Error};
 use crate::evidence::Trust;
 
-/// The bytes of evidence: of a file, or of all files of a folder that end in `.jsonl`, by name.
+/// The lines of evidence: of a file, or of all files of a folder that end in `.jsonl` or `.json`, by name. A file may be
+/// the list that `kubectl get evidencerecords -o json` prints.
 pub(super) fn evidence(from: &Path) -> Result<Vec<Vec<u8>>, Error> {
     let unread = |file: &Path| {
         let file = file.to_owned();
@@ -17,21 +19,24 @@ pub(super) fn evidence(from: &Path) -> Result<Vec<Vec<u8>>, Error> {
         }
     };
     if !from.is_dir() {
-        return Ok(vec![fs::read(from).map_err(unread(from))?]);
+        return Ok(vec![listed::lines(fs::read(from).map_err(unread(from))?)]);
     }
     let mut files: Vec<PathBuf> = fs::read_dir(from)
         .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect())
         .map_err(unread(from))?;
-    files.retain(|file| file.extension().is_some_and(|end| end == "jsonl"));
+    files.retain(|file| {
+        file.extension()
+            .is_some_and(|end| end == "jsonl" || end == "json")
+    });
     files.sort();
     if files.is_empty() {
         let problem = format!(
-            "'{}' has no file that ends in .jsonl: name the folder or file that evidence was exported to",
+            "'{}' has no file that ends in .jsonl or .json: name the folder or file that evidence was exported to",
             from.display()
         );
         return Err(input::wrong("--from", problem));
     }
-    let read = |file: &PathBuf| fs::read(file).map_err(unread(file));
+    let read = |file: &PathBuf| fs::read(file).map(listed::lines).map_err(unread(file));
     files.iter().map(read).collect()
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::expected::Expectations;
@@ -45,7 +45,7 @@ pub enum Shape {
 /// What was looked at, and what is wrong.
 pub fn verify(args: &Verify, now: Timestamp) -> Result<Audited, Error> {
     let trust = source::trust(&args.trust)?;
-    let bound = bound(&args.unsigned)?;
+    let bound = input::duration("--unsigned", &args.unsigned, "P2D or PT48H")?;
     let at = match &args.at {
         Some(text) => input::moment("--at", text)?,
         None => Timestamp::from_second(now.as_second()).unwrap_or(now),
@@ -64,18 +64,6 @@ pub fn verify(args: &Verify, now: Timestamp) -> Result<Audited, Error> {
         clean: found.report.faults.is_empty(),
         text,
     })
-}
-
-fn bound(text: &str) -> Result<SignedDuration, Error> {
-    let span: Option<Span> = text.parse().ok();
-    let days = SpanRelativeTo::days_are_24_hours();
-    let duration = span.and_then(|span| span.to_duration(days).ok());
-    duration
-        .filter(|bound| !bound.is_negative())
-        .ok_or_else(|| {
-            let problem = format!("'{text}' is no time; write days or hours, as P2D or PT48H");
-            input::wrong("--unsigned", problem)
-        })
 }
 
 /// What a verification found.

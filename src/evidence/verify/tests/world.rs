@@ -46,6 +46,11 @@ pub(super) fn entry(sequence: u64, due: i64) -> Entry {
 
 impl World {
     pub(super) fn of(regions: usize, records: u64) -> Self {
+        Self::signed(regions, records, EVERY)
+    }
+
+    /// With a checkpoint after each `every` records.
+    pub(super) fn signed(regions: usize, records: u64, every: u64) -> Self {
         let mut world = Self {
             records: vec![Vec::new(); regions],
             signatures: Vec::new(),
@@ -58,7 +63,7 @@ impl World {
                 let record = entry(sequence, due).append(&region(index), &tip);
                 tip = Tip::of(&record);
                 world.records[index].push(record);
-                if sequence % EVERY == 0 {
+                if sequence % every == 0 {
                     world.sign(index, tip);
                     for by in (0..regions).filter(|by| *by != index) {
                         world.witness(by, index, (witnessed, tip));
@@ -89,7 +94,7 @@ impl World {
     pub(super) fn trust(&self) -> Trust {
         let trusted = |index| Trusted {
             keys: vec![signer(index).key()],
-            head: None,
+            noted: None,
         };
         Trust {
             fleet: "aurora".to_owned(),
