@@ -3,7 +3,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "the helpers of tests are tests as well"
+    clippy::too_many_lines,
+    reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
 
 #[path = "cli/audit.rs"]

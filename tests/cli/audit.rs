@@ -126,7 +126,7 @@ fn what_somebody_did_is_named() {
     let at = all.iter().position(|line| signed(&line)).unwrap();
     try_out(
         "a signature changed",
-        &edit(at, "\"at\":\"2026-10-26", "\"at\":\"2026-10-27"),
+        &edit(at, "\"at\":\"2026-10-19", "\"at\":\"2026-10-20"),
     );
     let mut unsigned = all.clone();
     unsigned.retain(|line| !line.starts_with("{\"checkpoint\""));

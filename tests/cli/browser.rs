@@ -7,7 +7,7 @@ use super::audit::{audit, export};
 use super::world::{Folder, lines};
 
 /// What the browser measures once the page is laid out. It stands in a copy: the report itself has no script.
-const MEASURE: &str = r#"<script>
+const MEASURE: &str = r"<script>
 addEventListener('load', () => {
   const all = (what) => [...document.querySelectorAll(what)];
   const seen = (one) => { const box = one.getBoundingClientRect(); return box.width > 0 && box.height > 0; };
@@ -33,7 +33,7 @@ addEventListener('load', () => {
   out.textContent = JSON.stringify(measured);
   document.body.append(out);
 });
-</script>"#;
+</script>";
 
 fn chromium(folder: &Folder, args: &[&str]) -> String {
     let out = Command::new("chromium")

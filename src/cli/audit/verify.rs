@@ -176,7 +176,7 @@ fn one(out: &mut String, checked: &Checked) -> std::fmt::Result {
     match checked.signed_at {
         Some(at) => writeln!(
             out,
-            "  signed          up to {} on {at}, {} signatures, {} changes of key",
+            "  signed          up to {} on {at}; signatures: {}, changes of key: {}",
             checked.signed, checked.checkpoints, checked.rotations
         )?,
         None => writeln!(out, "  signed          nothing")?,

@@ -43,8 +43,12 @@ fn a_new_key_counts_once_the_old_one_signed_its_rotation() {
     let (old, new) = (signer(0), signer(8));
     let (world, text, tips) = rotating(new.key());
     let trust = world.trust();
-    let with =
-        |signatures: &[Vec<u8>]| verify(&trust, &[&[text.clone()], signatures].concat().concat());
+    let with = |signatures: &[Vec<u8>]| {
+        verify(
+            &trust,
+            &[std::slice::from_ref(&text), signatures].concat().concat(),
+        )
+    };
     let good = with(&[signed(&old, tips[4]), signed(&new, tips[6])]);
     assert_eq!(good.faults, []);
     assert_eq!(good.regions["region-0"].rotations, 1);
