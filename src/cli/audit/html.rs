@@ -92,7 +92,7 @@ fn verdict(out: &mut String, found: Option<&Found>) -> std::fmt::Result {
     } else {
         writeln!(
             out,
-            "<div class=\"verdict bad\" role=\"alert\"><strong>{} faults found.</strong> What follows cannot be relied upon.\n<ul>",
+            "<div class=\"verdict bad\" role=\"alert\"><strong>Faults found: {}.</strong> What follows cannot be relied upon.\n<ul>",
             faults.len() as u64 + found.report.more
         )?;
         for fault in faults {

@@ -148,7 +148,7 @@ impl Found {
         }
         let more = self.report.more;
         let count = self.report.faults.len() as u64 + more;
-        writeln!(out, "\n{count} faults:")?;
+        writeln!(out, "\nfaults: {count}")?;
         for fault in &self.report.faults {
             writeln!(out, "  {fault}")?;
         }

@@ -167,6 +167,10 @@ fn rotated(seen: &mut Seen, signed: &Checkpoint, valid: &[KeyId]) -> Vec<KeyId> 
     }
     for (sequence, key) in reached {
         seen.rotations.remove(&sequence);
+        // The first record of a chain may name the key that it begins with.
+        if key == signed.key {
+            continue;
+        }
         seen.checked.rotations += 1;
         valid.retain(|old| *old != signed.key);
         valid.push(key);

@@ -14,7 +14,7 @@ fn told(report: &Report) -> Vec<(Name, Option<u64>)> {
     faults.map(|fault| (fault.name, fault.sequence)).collect()
 }
 
-/// Five records, of which the fourth names a new key.
+/// Six records, of which the fourth names a key.
 fn rotating(key: KeyId) -> (World, Vec<u8>, Vec<Tip>) {
     let mut world = World::of(1, 0);
     let mut tip = Tip::genesis("aurora", &region(0));
@@ -72,6 +72,16 @@ fn a_new_key_counts_once_the_old_one_signed_its_rotation() {
     assert!(retired.faults[1].says.contains("another key had replaced"));
     let before = with(&[signed(&new, tips[3]), signed(&old, tips[6])]);
     assert_eq!(told(&before), [(Name::UntrustedKey, Some(3))]);
+}
+
+#[test]
+fn a_record_that_names_the_key_in_use_changes_nothing() {
+    let old = signer(0);
+    let (world, text, tips) = rotating(old.key());
+    let text = [text, signed(&old, tips[4]), signed(&old, tips[6])].concat();
+    let report = verify(&world.trust(), &text);
+    assert_eq!(report.faults, []);
+    assert_eq!(report.regions["region-0"].rotations, 0);
 }
 
 #[test]
