@@ -82,14 +82,15 @@ deny: tools ## Licences, bans and sources of every dependency
 	@echo "deny"
 	@$(TOOLS)/bin/cargo-deny --workspace check --hide-inclusion-graph bans licenses sources
 
-bench: setup ## What retention costs, as ratios within one run; not a part of `make test`
+bench: setup ## What retention and verification cost, as ratios within one run; not a part of `make test`
 	@cargo bench -q --profile dev --bench retain
+	@cargo bench -q --profile measured --bench evidence
 
 unit: setup ## Unit tests and the repository's own rules
 	@echo "unit"
 	@cargo test -q --workspace --lib --bins --test repo --test plan
 
-PURE_ROOMS := api contract packs plan status watch
+PURE_ROOMS := api contract evidence packs plan status watch
 mutants: ## Mutation tests of the pure rooms (hours); docs/mutants.md explains the survivors
 	@command -v $(TOOLS)/bin/cargo-mutants >/dev/null || { echo "installing cargo-mutants into $(TOOLS) (once, some minutes)"; \
 	  cargo install -q cargo-mutants --version $(CARGO_MUTANTS) --locked --root $(TOOLS); }

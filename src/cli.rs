@@ -1,8 +1,9 @@
 //! What the command line does besides running the operator: files and arguments in, a text out.
 //!
 //! In: parsed arguments, files that they name, the time. Out: the text to print and whether it says that something
-//! differs. It must never write, and never ask a cluster.
+//! differs, or is at fault. It writes nothing but what `audit export --out` names, and never asks a cluster.
 
+pub mod audit;
 pub mod clock;
 mod input;
 pub mod regimes;

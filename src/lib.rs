@@ -15,6 +15,7 @@ pub mod clusters;
 pub mod contract;
 #[cfg(feature = "operator")]
 pub mod control;
+pub mod evidence;
 #[cfg(feature = "operator")]
 pub mod lease;
 #[cfg(feature = "operator")]

@@ -1,9 +1,18 @@
-//! What `tradewind clock` and `tradewind regimes diff` print, and how they exit. Golden files are in tests/cli.
+//! What `tradewind clock`, `tradewind regimes diff` and `tradewind audit` print, and how they exit. Golden files are in
+//! tests/cli.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "the helpers of tests are tests as well"
+    clippy::too_many_lines,
+    reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
+
+#[path = "cli/audit.rs"]
+mod audit;
+#[path = "cli/browser.rs"]
+mod browser;
+#[path = "cli/world.rs"]
+mod world;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -119,8 +119,8 @@ fn is_crate_root(file: &Path) -> bool {
 }
 
 /// The rooms that may not see a client or a clock, and what they may not import.
-const PURE: [&str; 7] = [
-    "contract", "api", "packs", "clock", "plan", "status", "watch",
+const PURE: [&str; 8] = [
+    "contract", "evidence", "api", "packs", "clock", "plan", "status", "watch",
 ];
 const IMPURE: [&str; 8] = [
     "resolve", "apply", "observe", "clusters", "control", "lease", "agent", "cli",
@@ -167,8 +167,11 @@ fn the_agent_sees_only_the_contract() {
                 continue;
             };
             assert!(
-                rest.starts_with("contract") || rest.starts_with("agent") || rest.starts_with('{'),
-                "{}:{}: the agent may import contract and agent only",
+                rest.starts_with("contract")
+                    || rest.starts_with("evidence")
+                    || rest.starts_with("agent")
+                    || rest.starts_with('{'),
+                "{}:{}: the agent may import contract, evidence and agent only",
                 file.display(),
                 number + 1
             );
@@ -321,11 +324,18 @@ fn every_command_helps_with_examples_and_refuses_what_it_does_not_know() {
                 "clock",
                 "regimes",
                 "regimes diff",
+                "audit",
+                "audit verify",
+                "audit export",
                 "version",
             ][..],
             1,
         ),
-        (agent, &["", "connect", "feed", "retain"], 64),
+        (
+            agent,
+            &["", "connect", "feed", "hold", "retain", "erase", "keygen"],
+            64,
+        ),
     ] {
         for command in commands {
             let words = || command.split_whitespace();

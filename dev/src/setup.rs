@@ -62,7 +62,7 @@ struct Package {
 
 const POSTGRESQL: &str = "postgresql";
 
-const PACKAGES: [Package; 9] = [
+const PACKAGES: [Package; 10] = [
     Package {
         name: POSTGRESQL,
         purpose: "the regions' databases",
@@ -110,6 +110,12 @@ const PACKAGES: [Package; 9] = [
         purpose: "a second opinion on signatures",
         part: Part::Tests,
         is_there: || has(&["openssl"]),
+    },
+    Package {
+        name: "chromium",
+        purpose: "looking at reports",
+        part: Part::Tests,
+        is_there: || has(&["chromium"]),
     },
     Package {
         name: "procps",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tradewind::api::{crd, docs};
-use tradewind::cli::{self, Printed, clock, regimes};
+use tradewind::cli::{self, Printed, audit, clock, regimes};
 use tradewind::plan::Settings;
 use tradewind::run::{self, Options};
 use tradewind::telemetry::{self, LogFormat};
@@ -70,10 +70,46 @@ Exit codes: 0 printed; 1 an argument or a file is wrong, and the message names i
   tradewind regimes diff builtin regimes.yaml --cases open-cases.yaml"
     )]
     Regimes(Regimes),
+    /// Verifies evidence, or makes a report of it.
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  tradewind audit verify --from evidence/ --trust trust.yaml
+  tradewind audit export --from evidence/ --trust trust.yaml --period 2026-Q4 --format html --out 2026-Q4.html"
+    )]
+    Audit(Audit),
     /// Prints the version.
     #[command(after_help = "Example:
   tradewind version")]
     Version,
+}
+
+#[derive(Subcommand)]
+enum Audit {
+    /// Says what is wrong with evidence, by name; no cluster is asked.
+    #[command(after_help = "Examples:
+  An export, with keys that were written down elsewhere:
+    tradewind audit verify --from evidence.jsonl --trust trust.yaml
+  One that was made on New Year's Day, for a program:
+    tradewind audit verify --from 2026/ --trust trust.yaml --at 2027-01-01T09:00:00Z --format json
+
+A trust file, which must not come with the evidence:
+  fleet: aurora
+  regions:
+    eu-west: {keys: [ed25519-...], noted: {sequence: 412, head: sha256-...}}   # noted: how far it went last time
+
+Exit codes: 0 no fault found; 1 a fault, or an argument or a file is wrong, and the message names it.")]
+    Verify(audit::Verify),
+    /// Writes what an auditor asks for: register, deletion concept, runs, approvals, holds, coverage.
+    #[command(after_help = "Examples:
+  The last quarter, as one page to read or print:
+    tradewind audit export --from evidence/ --trust trust.yaml --period 2026-Q4 --format html --out 2026-Q4.html
+  A month as tables for a spreadsheet:
+    tradewind audit export --from evidence/ --period 2026-10 --format csv --out october/
+
+The same evidence makes the same bytes.
+Exit codes: 0 written; 1 written, and the evidence has a fault; or an argument or a file is wrong.")]
+    Export(audit::Export),
 }
 
 #[derive(Subcommand)]
@@ -147,6 +183,8 @@ fn main() -> ExitCode {
         Command::Crds { dir, reference } => crds(dir.as_deref(), reference.as_deref()),
         Command::Clock(args) => show(clock::run(&args, jiff::Timestamp::now())),
         Command::Regimes(Regimes::Diff(args)) => show(regimes::diff(&args)),
+        Command::Audit(Audit::Verify(args)) => told(audit::verify(&args, jiff::Timestamp::now())),
+        Command::Audit(Audit::Export(args)) => told(audit::export(&args)),
         Command::Version => print(concat!("tradewind ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     match done {
@@ -221,6 +259,17 @@ fn show(printed: Result<Printed, cli::Error>) -> Result<ExitCode, Failure> {
         ExitCode::from(2)
     } else {
         ExitCode::SUCCESS
+    })
+}
+
+/// Prints what there is; 1 says that evidence has a fault.
+fn told(audited: Result<audit::Audited, cli::Error>) -> Result<ExitCode, Failure> {
+    let audited = audited?;
+    print(&audited.text)?;
+    Ok(if audited.clean {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 

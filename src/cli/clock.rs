@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::input::{self, Error};
@@ -72,7 +72,7 @@ pub fn run(args: &Arguments, now: Timestamp) -> Result<Printed, Error> {
         // Whole seconds: nobody reads more.
         None => Timestamp::from_second(now.as_second()).unwrap_or(now),
     };
-    let soon = soon(&args.soon)?;
+    let soon = input::duration("--soon", &args.soon, "P7D or PT48H")?;
     let answer = answer(regime, pack.as_of, &case).map_err(|source| Error::Clock {
         case: args.regime.clone(),
         source,
@@ -96,18 +96,6 @@ pub fn run(args: &Arguments, now: Timestamp) -> Result<Printed, Error> {
     Ok(Printed {
         text,
         differs: false,
-    })
-}
-
-fn soon(text: &str) -> Result<SignedDuration, Error> {
-    let span: Option<Span> = text.parse().ok();
-    let days = SpanRelativeTo::days_are_24_hours();
-    let duration = span.and_then(|span| span.to_duration(days).ok());
-    duration.filter(|soon| !soon.is_negative()).ok_or_else(|| {
-        input::wrong(
-            "--soon",
-            format!("'{text}' is no time; write days or hours, as P7D or PT48H"),
-        )
     })
 }
 

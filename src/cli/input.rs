@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde::Deserialize;
 
 use crate::clock::{self, Calendar, Case, OpenCase, Pause};
@@ -51,6 +51,24 @@ pub enum Error {
         /// Where and why.
         #[source]
         source: Box<serde_saphyr::Error>,
+    },
+    /// A trust file has not the right form.
+    #[error("--trust '{}': write fleet, and regions with their keys", file.display())]
+    Trust {
+        /// The file.
+        file: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<serde_saphyr::Error>,
+    },
+    /// A file or folder cannot be written.
+    #[error("--out: writing '{}'", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// There are no deadlines for a case.
     #[error("{case}")]
@@ -111,6 +129,17 @@ pub(super) fn moment(field: &str, text: &str) -> Result<Timestamp, Error> {
         let problem = format!(
             "'{text}' is no moment; write date, time and offset, as 2026-03-31T23:30:00+02:00 or 2026-03-31T21:30:00Z"
         );
+        wrong(field, problem)
+    })
+}
+
+/// Days or hours, none of them negative.
+pub(super) fn duration(field: &str, text: &str, such: &str) -> Result<SignedDuration, Error> {
+    let span: Option<Span> = text.parse().ok();
+    let days = SpanRelativeTo::days_are_24_hours();
+    let duration = span.and_then(|span| span.to_duration(days).ok());
+    duration.filter(|d| !d.is_negative()).ok_or_else(|| {
+        let problem = format!("'{text}' is no time; write days or hours, as {such}");
         wrong(field, problem)
     })
 }

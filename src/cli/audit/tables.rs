@@ -1,0 +1,110 @@
+//! What records say, as the tables that an auditor asks for. The same for every format, and made of records alone.
+
+mod concept;
+mod log;
+mod runs;
+
+use std::collections::BTreeMap;
+
+use super::period::Period;
+use crate::evidence::{Kind, Record, body, canonical};
+
+/// A table.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    /// A word for programs and file names.
+    pub(super) id: &'static str,
+    /// A title for readers.
+    pub(super) title: &'static str,
+    /// What it is, and what it leaves out.
+    pub(super) note: &'static str,
+    /// The columns; the first ones name the row.
+    pub(super) columns: &'static [Column],
+    pub(super) rows: Vec<Vec<String>>,
+}
+
+/// A column.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Column {
+    /// A word for programs.
+    pub(super) key: &'static str,
+    /// A heading for readers.
+    pub(super) title: &'static str,
+    /// Whether it holds numbers of rows.
+    pub(super) number: bool,
+}
+
+const fn text(key: &'static str, title: &'static str) -> Column {
+    Column {
+        key,
+        title,
+        number: false,
+    }
+}
+
+const fn number(key: &'static str, title: &'static str) -> Column {
+    Column {
+        key,
+        title,
+        number: true,
+    }
+}
+
+/// A run's numbers within the period, for the charts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ran {
+    pub(super) region: String,
+    pub(super) day: jiff::civil::Date,
+    pub(super) due: i64,
+    pub(super) erased: i64,
+}
+
+/// All that a report holds.
+#[derive(Clone, Debug)]
+pub(super) struct Tables {
+    pub(super) tables: Vec<Table>,
+    pub(super) ran: Vec<Ran>,
+}
+
+/// Reads records into tables.
+pub(super) fn tables(records: &[Record], period: &Period) -> Tables {
+    let policies = policies(records, period);
+    let within: Vec<&Record> = records.iter().filter(|r| period.has(r.at)).collect();
+    let (runs, ran) = runs::runs(&within);
+    let mut tables = vec![
+        concept::register(&policies),
+        concept::deletion(&policies),
+        runs,
+    ];
+    tables.extend(log::logs(&within));
+    Tables { tables, ran }
+}
+
+/// What a policy asks for in a region.
+struct InForce<'a> {
+    record: &'a Record,
+    policy: body::Policy,
+}
+
+/// The last word on each policy in each region before the period ended, for policies that ran at some time in it.
+fn policies<'a>(records: &'a [Record], period: &Period) -> Vec<InForce<'a>> {
+    let mut last: BTreeMap<(&str, &str), InForce<'a>> = BTreeMap::new();
+    let changes = records
+        .iter()
+        .filter(|r| r.kind == Kind::PolicyChange && r.at < period.to);
+    for record in changes {
+        let key = (record.about.name.as_str(), record.region.as_str());
+        let Ok(policy) = canonical::read::<body::Policy>(&record.body) else {
+            continue;
+        };
+        match last.get(&key) {
+            Some(before) if before.record.sequence > record.sequence => {}
+            _ => {
+                last.insert(key, InForce { record, policy });
+            }
+        }
+    }
+    // What had ended before the period began is not of it.
+    last.retain(|_, one| one.policy.runs || period.has(one.record.at));
+    last.into_values().collect()
+}

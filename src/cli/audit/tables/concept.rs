@@ -1,0 +1,199 @@
+//! The register of processing and the deletion concept, from what policies asked for.
+
+use super::{Column, InForce, Table, text};
+use crate::evidence::{Object, Value};
+
+const UNSTATED: &str = "not stated";
+
+const REGISTER: &[Column] = &[
+    text("policy", "Policy"),
+    text("region", "Region"),
+    text("since", "In force since"),
+    text("runs", "Runs"),
+    text("regimes", "Regimes"),
+    text("controller", "Controller and contact (a)"),
+    text("purposes", "Purposes (b)"),
+    text("categories", "Categories of data (c)"),
+    text("recipients", "Recipients (d)"),
+    text("transfers", "Transfers (e)"),
+    text("limits", "Time limits for erasure (f)"),
+    text("measures", "Security measures (g)"),
+];
+
+/// GDPR Art. 30(1), a row for each policy and region.
+pub(super) fn register(policies: &[InForce<'_>]) -> Table {
+    let row = |one: &InForce<'_>| {
+        let spec = &one.policy.spec;
+        let rules = rules(spec);
+        let limits = rules.iter().map(|rule| {
+            let name = word(rule, "name");
+            match (object(rule, "erase"), object(rule, "keep")) {
+                (Some(erase), _) => format!(
+                    "{name}: {} after {}",
+                    word(erase, "method"),
+                    word(erase, "after")
+                ),
+                (None, Some(keep)) => format!("{name}: kept for {}", word(keep, "for")),
+                (None, None) => name,
+            }
+        });
+        let controller = object(spec, "controller").map_or_else(
+            || UNSTATED.to_owned(),
+            |controller| {
+                format!(
+                    "{}, {}",
+                    word(controller, "name"),
+                    word(controller, "contact")
+                )
+            },
+        );
+        vec![
+            one.record.about.name.clone(),
+            one.record.region.clone(),
+            one.record.at.to_string(),
+            if one.policy.runs { "yes" } else { "no" }.to_owned(),
+            words(spec, "regimes"),
+            controller,
+            each(&rules, "purpose"),
+            each(&rules, "category"),
+            words(spec, "recipients"),
+            words(spec, "transfers"),
+            limits.collect::<Vec<_>>().join("; "),
+            words(spec, "measures"),
+        ]
+    };
+    Table {
+        id: "register",
+        title: "Register of processing",
+        note: "GDPR Art. 30(1): the letters are its own. A row for each policy and region, as it stood at the end of the period. 'Not stated' is what the policy does not say.",
+        columns: REGISTER,
+        rows: policies.iter().map(row).collect(),
+    }
+}
+
+const DELETION: &[Column] = &[
+    text("policy", "Policy"),
+    text("region", "Region"),
+    text("rule", "Rule"),
+    text("table", "Table"),
+    text("clock", "Starts with"),
+    text("from", "Counted from"),
+    text("period", "Erased after"),
+    text("method", "Method"),
+    text("columns", "Columns"),
+    text("keep", "Kept for"),
+    text("statute", "Statute"),
+    text("schedule", "Schedule"),
+];
+
+/// Table by start, period, statute and method.
+pub(super) fn deletion(policies: &[InForce<'_>]) -> Table {
+    let mut rows = Vec::new();
+    for one in policies {
+        for rule in rules(&one.policy.spec) {
+            rows.push(row(one, rule));
+        }
+    }
+    Table {
+        id: "deletion",
+        title: "Deletion concept",
+        note: "A row for each rule: from which event, after which period, under which statute and how rows go. A row goes once its own period and every keep have ended.",
+        columns: DELETION,
+        rows,
+    }
+}
+
+fn row(one: &InForce<'_>, rule: &Object) -> Vec<String> {
+    let nothing = Object::new();
+    let dataset = object(rule, "dataset").unwrap_or(&nothing);
+    let keep = object(rule, "keep");
+    let erase = object(rule, "erase");
+    let from = erase
+        .or(keep)
+        .and_then(|part| part.get("from"))
+        .map_or_else(|| "EventDate".to_owned(), plain);
+    let columns = match erase.and_then(|erase| erase.get("columns")) {
+        Some(Value::List(columns)) => {
+            let named = columns.iter().filter_map(|column| match column {
+                Value::Object(column) => Some(word(column, "name")),
+                _ => None,
+            });
+            named.collect::<Vec<_>>().join(", ")
+        }
+        _ => String::new(),
+    };
+    let of =
+        |part: Option<&Object>, key: &str| part.map(|part| word(part, key)).unwrap_or_default();
+    vec![
+        one.record.about.name.clone(),
+        one.record.region.clone(),
+        word(rule, "name"),
+        format!("{}.{}", word(dataset, "store"), word(dataset, "table")),
+        word(dataset, "clock"),
+        from,
+        of(erase, "after"),
+        of(erase, "method"),
+        columns,
+        of(keep, "for"),
+        of(keep, "reference"),
+        format!("{} ({})", one.policy.schedule, one.policy.zone),
+    ]
+}
+
+fn rules(spec: &Object) -> Vec<&Object> {
+    let Some(Value::List(rules)) = spec.get("rules") else {
+        return Vec::new();
+    };
+    let objects = rules.iter().filter_map(|rule| match rule {
+        Value::Object(rule) => Some(rule),
+        _ => None,
+    });
+    objects.collect()
+}
+
+fn object<'a>(of: &'a Object, key: &str) -> Option<&'a Object> {
+    match of.get(key) {
+        Some(Value::Object(object)) => Some(object),
+        _ => None,
+    }
+}
+
+/// A member as a reader sees it.
+fn word(of: &Object, key: &str) -> String {
+    of.get(key).map_or_else(|| UNSTATED.to_owned(), plain)
+}
+
+fn words(of: &Object, key: &str) -> String {
+    word(of, key)
+}
+
+/// A member of each rule, once each.
+fn each(rules: &[&Object], key: &str) -> String {
+    let mut all: Vec<String> = rules
+        .iter()
+        .filter_map(|rule| rule.get(key))
+        .map(plain)
+        .collect();
+    all.sort();
+    all.dedup();
+    if all.is_empty() {
+        return UNSTATED.to_owned();
+    }
+    all.join("; ")
+}
+
+/// A value without the marks of JSON.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::Bool(value) => if *value { "yes" } else { "no" }.to_owned(),
+        Value::Integer(value) => value.to_string(),
+        Value::Text(value) => value.clone(),
+        Value::List(list) => list.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::Object(object) => {
+            let members = object
+                .iter()
+                .map(|(key, value)| format!("{key}: {}", plain(value)));
+            members.collect::<Vec<_>>().join("; ")
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Approvals, holds, requests, coverage and changes: a row for each record of the period.
+
+use super::concept::plain;
+use super::{Column, Table, text};
+use crate::evidence::{Kind, Record};
+
+const LOG: &[Column] = &[
+    text("at", "When"),
+    text("region", "Region"),
+    text("record", "Record"),
+    text("kind", "Kind"),
+    text("about", "About"),
+    text("facts", "What was recorded"),
+];
+
+/// A table each; an empty one says that nothing of the kind was recorded.
+pub(super) fn logs(records: &[&Record]) -> [Table; 6] {
+    let log = |id, title, note, kinds: &[Kind]| {
+        let mut of: Vec<&&Record> = records.iter().filter(|r| kinds.contains(&r.kind)).collect();
+        of.sort_by(|a, b| (a.at, &a.region, a.sequence).cmp(&(b.at, &b.region, b.sequence)));
+        Table {
+            id,
+            title,
+            note,
+            columns: LOG,
+            rows: of.iter().map(|record| row(record)).collect(),
+        }
+    };
+    [
+        log(
+            "approvals",
+            "Approvals",
+            "Who approved which preview. What was approved is what the run with the same hash counted.",
+            &[Kind::Approval],
+        ),
+        log(
+            "requests",
+            "Requests",
+            "Steps of data subjects' requests. No record holds who asked.",
+            &[Kind::Request],
+        ),
+        log(
+            "holds",
+            "Holds",
+            "Holds that were opened, reviewed or released.",
+            &[Kind::Hold],
+        ),
+        log(
+            "coverage",
+            "Coverage",
+            "What rules cover, and what they do not.",
+            &[Kind::Coverage],
+        ),
+        log(
+            "changes",
+            "Changes of policies, packs and transfers",
+            "When which rules began to hold.",
+            &[Kind::PolicyChange, Kind::PackChange, Kind::TransferChange],
+        ),
+        log(
+            "chain",
+            "Keys and seals",
+            "Changes of the key that signs, and records that went into an archive.",
+            &[Kind::KeyRotation, Kind::Seal],
+        ),
+    ]
+}
+
+fn row(record: &Record) -> Vec<String> {
+    let told: Vec<String> = record
+        .body
+        .iter()
+        // The register and the deletion concept have the whole of it.
+        .filter(|(key, _)| !(record.kind == Kind::PolicyChange && key.as_str() == "spec"))
+        .map(|(key, value)| format!("{key}: {}", plain(value)))
+        .collect();
+    vec![
+        record.at.to_string(),
+        record.region.clone(),
+        record.sequence.to_string(),
+        record.kind.to_string(),
+        record.about.to_string(),
+        told.join("; "),
+    ]
+}

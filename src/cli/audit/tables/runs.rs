@@ -1,0 +1,122 @@
+//! The run population: every run of the period, rule by rule, with its sum checked.
+
+use super::{Column, Ran, Table, number, text};
+use crate::contract::RetainedRule;
+use crate::evidence::{Kind, Record, body, canonical};
+
+const RUNS: &[Column] = &[
+    text("policy", "Policy"),
+    text("region", "Region"),
+    text("record", "Record"),
+    text("job", "Job"),
+    text("rule", "Rule"),
+    text("scheduled", "Scheduled for"),
+    text("ended", "Ended"),
+    text("mode", "Mode"),
+    text("reason", "Outcome"),
+    number("rows", "Rows"),
+    number("due", "Due"),
+    number("erased", "Erased"),
+    number("held", "Held"),
+    number("restricted", "Restricted"),
+    number("gone", "Gone"),
+    number("blocked", "Blocked"),
+    number("failed", "Failed"),
+    number("remaining", "Remaining"),
+    number("late", "Late"),
+    text("sum", "Adds up"),
+];
+
+/// The table, and the numbers of each run for the charts.
+pub(super) fn runs(records: &[&Record]) -> (Table, Vec<Ran>) {
+    let mut rows = Vec::new();
+    let mut ran = Vec::new();
+    for record in records.iter().filter(|record| record.kind == Kind::Run) {
+        let Ok(run) = canonical::read::<body::Run>(&record.body) else {
+            let mut row = vec![String::new(); RUNS.len()];
+            row[0].clone_from(&record.about.name);
+            row[1].clone_from(&record.region);
+            row[2] = record.sequence.to_string();
+            "unreadable".clone_into(&mut row[8]);
+            rows.push(row);
+            continue;
+        };
+        let enforced = run.mode == Some(crate::contract::RetainMode::Enforce);
+        ran.push(Ran {
+            region: record.region.clone(),
+            day: record.at.to_zoned(jiff::tz::TimeZone::UTC).date(),
+            due: run
+                .rules
+                .iter()
+                .map(|rule| rule.due)
+                .fold(0, i64::saturating_add),
+            erased: run
+                .rules
+                .iter()
+                .map(|rule| rule.erased)
+                .fold(0, i64::saturating_add),
+        });
+        if run.rules.is_empty() {
+            rows.push(row(record, &run, None, enforced));
+        }
+        for rule in &run.rules {
+            rows.push(row(record, &run, Some(rule), enforced));
+        }
+    }
+    rows.sort_by(|a, b| (&a[0], &a[1]).cmp(&(&b[0], &b[1])));
+    let table = Table {
+        id: "runs",
+        title: "Run population",
+        note: "Every run that was recorded in the period, a row for each rule, in rows of the table. A run that erases adds up when due = erased + held + restricted + gone + blocked + failed + remaining; each number was counted for itself.",
+        columns: RUNS,
+        rows,
+    };
+    (table, ran)
+}
+
+fn row(
+    record: &Record,
+    run: &body::Run,
+    rule: Option<&RetainedRule>,
+    enforced: bool,
+) -> Vec<String> {
+    let moment = |text: &Option<String>| text.clone().unwrap_or_default();
+    let mode = run
+        .mode
+        .map_or_else(String::new, |mode| format!("{mode:?}"));
+    let mut row = vec![
+        record.about.name.clone(),
+        record.region.clone(),
+        record.sequence.to_string(),
+        run.job.clone(),
+        rule.map_or_else(String::new, |rule| rule.name.clone()),
+        moment(&run.scheduled),
+        moment(&run.finished_at),
+        mode,
+        run.reason.clone(),
+    ];
+    let Some(rule) = rule else {
+        row.resize(RUNS.len(), String::new());
+        return row;
+    };
+    let terms = [
+        rule.erased,
+        rule.held,
+        rule.restricted,
+        rule.gone,
+        rule.blocked,
+        rule.failed,
+        rule.remaining,
+    ];
+    let numbers = [&[rule.rows, rule.due][..], &terms[..], &[rule.late][..]].concat();
+    row.extend(numbers.iter().map(ToString::to_string));
+    let sum = terms.iter().copied().fold(0, i64::saturating_add);
+    let told = match enforced {
+        _ if sum == rule.due => "yes".to_owned(),
+        // A preview only counts what is due.
+        false if sum == 0 => "preview".to_owned(),
+        _ => format!("NO: {sum}"),
+    };
+    row.push(told);
+    row
+}

@@ -1,0 +1,76 @@
+//! What the bodies of records hold, where something reads them again. Counts, dates, hashes and names of resources:
+//! never a row, an identity, a message or a secret.
+//!
+//! `canonical::object(&body)` makes a record's body of one, `canonical::read(&record.body)` one of a record's body.
+
+use serde::{Deserialize, Serialize};
+
+use super::canonical::Object;
+use super::key::KeyId;
+use crate::contract::{RetainMode, RetainedRule};
+
+/// Of a `Run`: what a retention run did. `about` is the policy, `source` the Job's uid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// The Job's name.
+    pub job: String,
+    /// The start that the schedule asked for, RFC 3339 in UTC (Kubernetes' annotation
+    /// `batch.kubernetes.io/cronjob-scheduled-timestamp`); absent for a run that somebody asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<String>,
+    /// Whether it counted or erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<RetainMode>,
+    /// `Done`, `AwaitingApproval`, `GrantsMissing`; `ReportLost` when nobody could read what it did.
+    pub reason: String,
+    /// When it started, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<String>,
+    /// When it ended, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<String>,
+    /// The hash of the preview that it counted or was approved by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview_hash: Option<String>,
+    /// The numbers, rule by rule.
+    pub rules: Vec<RetainedRule>,
+}
+
+/// Of a `PolicyChange`: what a policy asks for in the region from now on. `about` is the policy, `source` its uid and
+/// generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Policy {
+    /// The generation of the spec.
+    pub generation: i64,
+    /// Whether the schedule starts runs here: not while the policy is suspended, deleted, refused or meant for other
+    /// regions.
+    pub runs: bool,
+    /// Five cron fields.
+    pub schedule: String,
+    /// The IANA zone that the schedule is read in.
+    pub zone: String,
+    /// How long a run may last, ISO 8601: `PT4H`.
+    pub window: String,
+    /// The policy's spec without approvals, as the resource has it.
+    pub spec: Object,
+}
+
+/// Of an `Approval`: which preview somebody approved. `about` is the policy, `source` its uid and the preview's hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// Who approved it.
+    pub by: String,
+    /// The preview's hash.
+    pub preview_hash: String,
+}
+
+/// Of a `KeyRotation`: the key that signs from the next checkpoint on. The old key must sign a checkpoint of this record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyRotation {
+    /// The new public key.
+    pub key: KeyId,
+}

@@ -1,0 +1,238 @@
+//! The signatures over one region's records: its own, those of others, and what somebody noted earlier.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::chain::Tip;
+use super::super::checkpoint::{Checkpoint, Countersignature};
+use super::super::fault::{Faults, Name};
+use super::super::hash::Hash;
+use super::super::key::KeyId;
+use super::Seen;
+
+/// One region, and where its faults go.
+pub(super) struct View<'a> {
+    pub(super) region: &'a str,
+    pub(super) faults: &'a mut Faults,
+}
+
+impl View<'_> {
+    fn fault(&mut self, name: Name, sequence: u64, says: String) {
+        self.faults.add(name, self.region, Some(sequence), says);
+    }
+
+    /// Follows the region's own signatures from the first to the last, and its keys with them.
+    pub(super) fn checkpoints(&mut self, seen: &mut Seen, mut given: Vec<Checkpoint>) {
+        given.sort_by_key(|signed| (signed.tip.sequence, signed.at));
+        let mut valid = seen.keys.clone();
+        let mut agreed: Vec<Tip> = Vec::new();
+        let mut rest = &given[..];
+        while let Some(first) = rest.first() {
+            let same = rest.partition_point(|signed| signed.tip.sequence <= first.tip.sequence);
+            let (here, after) = rest.split_at(same);
+            rest = after;
+            // Of one place those of the old key first: one of them makes a new key known.
+            let (known, unknown): (Vec<_>, Vec<_>) =
+                here.iter().partition(|signed| valid.contains(&signed.key));
+            let mut coming = valid.clone();
+            for signed in known {
+                if self.checkpoint(seen, signed, &agreed) {
+                    agreed.push(signed.tip);
+                    coming = rotated(seen, signed, &coming);
+                }
+            }
+            valid = coming;
+            for signed in unknown {
+                if !valid.contains(&signed.key) {
+                    self.untrusted(signed, &seen.keys);
+                } else if self.checkpoint(seen, signed, &agreed) {
+                    agreed.push(signed.tip);
+                }
+            }
+        }
+    }
+
+    fn untrusted(&mut self, signed: &Checkpoint, ever: &[KeyId]) {
+        let says = if ever.contains(&signed.key) {
+            format!("signed by {}, which another key had replaced", signed.key)
+        } else {
+            format!(
+                "signed by {}, which neither the trust file nor a signed rotation names",
+                signed.key
+            )
+        };
+        self.fault(Name::UntrustedKey, signed.tip.sequence, says);
+    }
+
+    /// Whether a signature of a trusted key holds and is over the record that is here.
+    fn checkpoint(&mut self, seen: &mut Seen, signed: &Checkpoint, agreed: &[Tip]) -> bool {
+        let Tip { head, sequence } = signed.tip;
+        if !signed.is_signed() {
+            let says = "the checkpoint's signature is not over this checkpoint".to_owned();
+            self.fault(Name::BadSignature, sequence, says);
+            return false;
+        }
+        if sequence > seen.end() {
+            let says = format!("signed on {}; the records end at {}", signed.at, seen.end());
+            self.fault(Name::TruncatedTail, sequence, says);
+            return false;
+        }
+        match seen.hash(sequence) {
+            // Told as missing.
+            None => false,
+            Some(hash) if hash == head => {
+                seen.checked.checkpoints += 1;
+                if sequence >= seen.checked.signed {
+                    seen.checked.signed = sequence;
+                    seen.checked.signed_at = Some(signed.at);
+                }
+                true
+            }
+            Some(_) if agreed.iter().any(|tip| tip.sequence == sequence) => {
+                let says = "its own region signed two different records of this place".to_owned();
+                self.fault(Name::Forked, sequence, says);
+                false
+            }
+            Some(_) => {
+                let since = agreed.last().map_or(0, |tip| tip.sequence);
+                let says = format!(
+                    "another record was signed here: this one, or one after record {since}, was changed later"
+                );
+                self.fault(Name::Rewritten, sequence, says);
+                false
+            }
+        }
+    }
+
+    /// What somebody noted at an earlier time.
+    pub(super) fn noted(&mut self, seen: &Seen, head: &Tip) {
+        let Tip { head, sequence } = *head;
+        if sequence > seen.end() {
+            let says = format!(
+                "the trust file notes record {sequence}; the records end at {}",
+                seen.end()
+            );
+            self.fault(Name::TruncatedTail, sequence, says);
+        } else if seen.hash(sequence).is_some_and(|hash| hash != head) {
+            let says = "the trust file notes another record here".to_owned();
+            self.fault(Name::Rewritten, sequence, says);
+        }
+    }
+
+    /// Records that no signature reaches yet.
+    pub(super) fn tail(&mut self, seen: &mut Seen, (now, bound): (Timestamp, SignedDuration)) {
+        let signed = seen.checked.signed;
+        let from = seen.line.partition_point(|link| link.sequence <= signed);
+        let tail = &seen.line[from..];
+        seen.checked.unsigned = tail.len() as u64;
+        let Some(oldest) = tail.iter().map(|link| link.at).min() else {
+            return;
+        };
+        let sequence = tail[0].sequence;
+        if signed == 0 {
+            let says = "no signature that holds reaches any record of this region".to_owned();
+            self.fault(Name::UnsignedTail, sequence, says);
+        } else if now.duration_since(oldest) > bound {
+            let says = format!(
+                "{} records wait for a signature, the oldest since {oldest}",
+                tail.len()
+            );
+            self.fault(Name::UnsignedTail, sequence, says);
+        }
+    }
+}
+
+/// The keys that are valid after a signature that holds: rotations that it reaches through an unbroken chain replace the
+/// key that signed.
+fn rotated(seen: &mut Seen, signed: &Checkpoint, valid: &[KeyId]) -> Vec<KeyId> {
+    let Some(at) = seen.index(signed.tip.sequence) else {
+        return valid.to_vec();
+    };
+    let begins = seen.broken.partition_point(|broken| *broken <= at);
+    let begins = begins.checked_sub(1).map_or(0, |i| seen.broken[i]);
+    let mut valid = valid.to_vec();
+    // By the few rotations, not by the many records: each checkpoint comes here.
+    let span = seen.line[begins].sequence..=signed.tip.sequence;
+    let named: Vec<(u64, Vec<(Hash, KeyId)>)> = seen
+        .rotations
+        .range(span)
+        .map(|(sequence, named)| (*sequence, named.clone()))
+        .collect();
+    let mut reached = Vec::new();
+    for (sequence, named) in named {
+        let here = seen.hash(sequence);
+        let stands = |(hash, _): &&(Hash, KeyId)| Some(*hash) == here;
+        reached.extend(named.iter().find(stands).map(|(_, key)| (sequence, *key)));
+    }
+    for (sequence, key) in reached {
+        seen.rotations.remove(&sequence);
+        // The first record of a chain may name the key that it begins with.
+        if key == signed.key {
+            continue;
+        }
+        seen.checked.rotations += 1;
+        valid.retain(|old| *old != signed.key);
+        valid.push(key);
+        if !seen.keys.contains(&key) {
+            seen.keys.push(key);
+        }
+    }
+    valid
+}
+
+/// Signatures of other regions, once the keys of all regions are known.
+pub(super) fn others(regions: &mut BTreeMap<String, Seen>, faults: &mut Faults) {
+    let keys: BTreeMap<String, Vec<KeyId>> = regions
+        .iter()
+        .map(|(region, seen)| (region.clone(), seen.keys.clone()))
+        .collect();
+    for (region, seen) in regions.iter_mut() {
+        let mut view = View { region, faults };
+        for signed in std::mem::take(&mut seen.countersignatures) {
+            let theirs = keys.get(&signed.by).map(Vec::as_slice).unwrap_or_default();
+            view.countersignature(seen, &signed, theirs);
+        }
+    }
+}
+
+impl View<'_> {
+    fn countersignature(&mut self, seen: &mut Seen, signed: &Countersignature, theirs: &[KeyId]) {
+        let sequence = signed.tip.sequence;
+        let by = &signed.by;
+        if by == self.region || !theirs.contains(&signed.key) {
+            let says = format!(
+                "countersigned for {by} by {}, which is no trusted key of another region",
+                signed.key
+            );
+            self.fault(Name::UntrustedKey, sequence, says);
+            return;
+        }
+        if !signed.is_signed() {
+            let says = format!("the signature of {by} is not over this countersignature");
+            self.fault(Name::BadSignature, sequence, says);
+            return;
+        }
+        if sequence > seen.end() {
+            let says = format!(
+                "countersigned by {by} on {}; the records end at {}",
+                signed.at,
+                seen.end()
+            );
+            self.fault(Name::TruncatedTail, sequence, says);
+            return;
+        }
+        let mut holds = true;
+        for tip in [Some(signed.tip), signed.previous].into_iter().flatten() {
+            if tip.sequence > 0 && seen.hash(tip.sequence).is_some_and(|hash| hash != tip.head) {
+                let says = format!("{by} countersigned another record here on {}", signed.at);
+                self.fault(Name::Forked, tip.sequence, says);
+                holds = false;
+            }
+        }
+        if holds && seen.index(sequence).is_some() {
+            let reached = seen.checked.witnesses.entry(by.clone()).or_default();
+            *reached = (*reached).max(sequence);
+        }
+    }
+}

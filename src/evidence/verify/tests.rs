@@ -1,0 +1,59 @@
+//! Attacks on evidence: what was tried and what was found is printed.
+
+mod bits;
+mod keys;
+mod records;
+mod world;
+
+use jiff::SignedDuration;
+
+use super::*;
+use world::World;
+
+/// Records may wait a day for a signature.
+pub(super) const BOUND: SignedDuration = SignedDuration::from_hours(24);
+
+/// What verification says an hour after the last record.
+pub(super) fn verify(trust: &Trust, text: &[u8]) -> Report {
+    let mut verifier = Verifier::new(trust);
+    verifier.text(text, |_| {});
+    verifier.finish(world::moment(100_000), BOUND)
+}
+
+pub(super) fn names(report: &Report) -> BTreeSet<Name> {
+    report.faults.iter().map(|fault| fault.name).collect()
+}
+
+#[test]
+fn what_nobody_touched_is_whole() {
+    let world = World::of(2, 40);
+    let report = verify(&world.trust(), &world.text());
+    assert_eq!(report.faults, []);
+    let checked = &report.regions["region-0"];
+    assert_eq!(checked.records, 40);
+    assert_eq!(checked.signed, 40);
+    assert_eq!(checked.unsigned, 0);
+    assert_eq!(checked.checkpoints, 4);
+    assert_eq!(checked.witnesses["region-1"], 40);
+    assert_eq!(checked.tip, Some(world.tip(0, 40)));
+}
+
+#[test]
+fn a_text_that_was_cut_is_not_read_as_a_shorter_one() {
+    let world = World::of(1, 10);
+    let text = world.text();
+    let (trust, len) = (world.trust(), text.len());
+    let cut = |at: usize| names(&verify(&trust, &text[..at]));
+    assert_eq!(
+        cut(len - 1),
+        BTreeSet::from([Name::NonCanonical, Name::UnsignedTail])
+    );
+    assert_eq!(
+        cut(0),
+        BTreeSet::from([Name::Missing]),
+        "the trust file names the region"
+    );
+    for at in 0..len {
+        assert!(!cut(at).is_empty(), "cut at {at}");
+    }
+}

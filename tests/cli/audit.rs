@@ -1,0 +1,460 @@
+//! `tradewind audit`: what it prints and writes of a quarter's evidence, and what it says when somebody meddled.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::world::{self, Folder, REGIONS, lines};
+
+/// What a run in a folder printed, and how it exited.
+pub(super) fn audit(folder: &Folder, args: &[&str]) -> String {
+    let out = Command::new(env!("CARGO_BIN_EXE_tradewind"))
+        .arg("audit")
+        .args(args)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let stdout = String::from_utf8(out.stdout).unwrap();
+    let stderr = String::from_utf8(out.stderr).unwrap();
+    format!("{stdout}{stderr}exit {}\n", out.status.code().unwrap())
+}
+
+const VERIFY: [&str; 7] = [
+    "verify",
+    "--from",
+    "evidence.jsonl",
+    "--trust",
+    "trust.yaml",
+    "--at",
+    "2027-01-01T00:00:00Z",
+];
+
+fn verify(folder: &Folder) -> String {
+    audit(folder, &VERIFY)
+}
+
+pub(super) fn export<'a>(format: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let args = [
+        "export",
+        "--from",
+        "evidence.jsonl",
+        "--period",
+        "2026-Q4",
+        "--format",
+        format,
+    ];
+    [&args[..], more].concat()
+}
+
+fn golden(name: &str, text: &str) {
+    insta::with_settings!({ snapshot_path => ".", prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, text);
+    });
+}
+
+#[test]
+fn a_quarter_that_nobody_touched() {
+    let folder = Folder::of(&lines(&[]));
+    golden("audit-verified", &verify(&folder));
+    golden(
+        "audit-verified-json",
+        &audit(&folder, &[&VERIFY[..], &["--format=json"]].concat()),
+    );
+    // A folder of parts is the same evidence.
+    let parts = Folder::of(&lines(&[]));
+    let all = lines(&[]);
+    fs::create_dir(parts.at("parts")).unwrap();
+    parts.put("parts/1.jsonl", &all[..20].concat());
+    parts.put("parts/2.jsonl", &all[20..].concat());
+    parts.put("parts/notes.txt", "not evidence");
+    let mut args = VERIFY;
+    args[2] = "parts";
+    assert_eq!(audit(&parts, &args), verify(&folder));
+}
+
+#[test]
+fn the_form_of_evidence_is_pinned() {
+    let all = lines(&[]);
+    let first = |word: &str| all.iter().find(|line| line.starts_with(word)).unwrap();
+    let three = ["{\"record\"", "{\"checkpoint\"", "{\"countersignature\""]
+        .map(|word| first(word).as_str());
+    golden("audit-lines", &three.concat());
+}
+
+#[test]
+fn what_somebody_did_is_named() {
+    let all = lines(&[]);
+    let mut told = String::new();
+    let mut try_out = |what: &str, lines: &[String]| {
+        writeln!(told, "## {what}\n{}", faults(&verify(&Folder::of(lines)))).unwrap();
+    };
+    let edit = |at: usize, from: &str, to: &str| {
+        let mut lines = all.clone();
+        assert!(lines[at].contains(from), "{}", lines[at]);
+        lines[at] = lines[at].replacen(from, to, 1);
+        lines
+    };
+    let own = |line: &String| line.contains("\"region\":\"eu-west\"");
+    let end = all
+        .iter()
+        .filter(|line| line.starts_with("{\"record\""))
+        .filter(|l| own(l))
+        .count();
+    try_out(
+        "a number changed",
+        &edit(4, "\"erased\":92", "\"erased\":93"),
+    );
+    try_out(
+        "a space put in",
+        &edit(4, "\"erased\":92", "\"erased\": 92"),
+    );
+    let mut missing = all.clone();
+    missing.remove(4);
+    try_out("a record taken out", &missing);
+    let mut swapped = all.clone();
+    swapped.swap(4, 5);
+    try_out("two records exchanged", &swapped);
+    let mut twice = all.clone();
+    twice.insert(5, all[4].clone());
+    try_out("a record put in twice", &twice);
+    let mut cut = all.clone();
+    cut.drain(end - 2..end);
+    try_out("the end cut off", &cut);
+    let signed = |line: &&String| line.starts_with("{\"checkpoint\"") && own(line);
+    let at = all.iter().position(|line| signed(&line)).unwrap();
+    try_out(
+        "a signature changed",
+        &edit(at, "\"at\":\"2026-10-19", "\"at\":\"2026-10-20"),
+    );
+    let mut unsigned = all.clone();
+    unsigned.retain(|line| !line.starts_with("{\"checkpoint\""));
+    try_out("the checkpoints taken away", &unsigned);
+    try_out("a run that nobody recorded", &lines(&["job-5"]));
+    golden("audit-faults", &told);
+}
+
+/// From the faults on.
+fn faults(told: &str) -> String {
+    let from = told
+        .find("faults:")
+        .map_or(0, |at| told[..at].rfind('\n').unwrap_or(0));
+    told[from..].to_owned()
+}
+
+#[test]
+fn keys_come_from_outside_the_evidence() {
+    let folder = Folder::of(&lines(&[]));
+    let mut told = String::new();
+    let mut say = |what: &str, args: &[&str]| {
+        writeln!(told, "## {what}\n{}", audit(&folder, args)).unwrap();
+    };
+    say("no trust file", &VERIFY[..3]);
+    let with = |file: &'static str| {
+        let mut args = VERIFY;
+        args[4] = file;
+        args
+    };
+    say("one that is not there", &with("no.yaml"));
+    for (file, text) in [
+        (
+            "keyless.yaml",
+            "fleet: aurora\nregions:\n  eu-west:\n    keys: []\n",
+        ),
+        ("regionless.yaml", "fleet: aurora\nregions: {}\n"),
+        (
+            "short.yaml",
+            "fleet: aurora\nregions:\n  eu-west:\n    keys: [ed25519-00]\n",
+        ),
+        ("wrong.yaml", "fleet: aurora\nregion: {}\n"),
+    ] {
+        folder.put(file, text);
+        say(text.trim_end(), &with(file));
+    }
+    say(
+        "evidence that is not there",
+        &["verify", "--from", "no", "--trust", "trust.yaml"],
+    );
+    fs::create_dir(folder.at("empty")).unwrap();
+    say(
+        "a folder without evidence",
+        &["verify", "--from", "empty", "--trust", "trust.yaml"],
+    );
+    say(
+        "a bound that is no time",
+        &[&VERIFY[..], &["--unsigned=soon"]].concat(),
+    );
+    say(
+        "a period that is none",
+        &[
+            "export",
+            "--from",
+            "evidence.jsonl",
+            "--period",
+            "Q4",
+            "--format",
+            "html",
+        ],
+    );
+    golden("audit-mistakes", &told);
+    // Another's key is no fault of the file, but of the evidence.
+    folder.put(
+        "other.yaml",
+        &world::trust().replace(
+            &world::signer(0, 1).key().to_string(),
+            &world::signer(0, 9).key().to_string(),
+        ),
+    );
+    let told = audit(&folder, &with("other.yaml"));
+    assert!(
+        told.contains("UntrustedKey eu-west") && told.ends_with("exit 1\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_export_says_what_the_records_say() {
+    let folder = Folder::of(&lines(&[]));
+    golden("audit-export-csv", &audit(&folder, &export("csv", &[])));
+    golden(
+        "audit-export-json",
+        &audit(&folder, &export("json", &["--trust", "trust.yaml"])),
+    );
+    let written = audit(&folder, &export("csv", &["--out", "tables"]));
+    assert_eq!(written, "exit 0\n");
+    let names: BTreeSet<String> = fs::read_dir(folder.at("tables"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(names.len(), 9, "{names:?}");
+    let runs = fs::read_to_string(folder.at("tables/runs.csv")).unwrap();
+    assert_eq!(
+        runs.lines().count(),
+        1 + 2 * 13 * 2,
+        "a row for each run and rule"
+    );
+    assert!(
+        runs.lines().skip(1).all(|row| row.ends_with(",yes")),
+        "{runs}"
+    );
+    // A number that does not add up is told, also when it was signed.
+    let sum = |evidence: &str| evidence.replace("\"erased\":12", "\"erased\":11");
+    folder.put("evidence.jsonl", &sum(&lines(&[]).concat()));
+    let told = audit(&folder, &export("csv", &[]));
+    assert_eq!(told.matches("NO: 19").count(), 26);
+}
+
+#[test]
+fn the_same_evidence_makes_the_same_bytes() {
+    let folder = Folder::of(&lines(&[]));
+    for format in ["html", "json", "csv"] {
+        let args = export(format, &["--trust", "trust.yaml"]);
+        let first = audit(&folder, &args);
+        let out = Command::new(env!("CARGO_BIN_EXE_tradewind"))
+            .arg("audit")
+            .args(&args)
+            .current_dir(folder.path())
+            .env("TZ", "Asia/Tokyo")
+            .env("LC_ALL", "de_DE.UTF-8")
+            .output()
+            .unwrap();
+        let second = String::from_utf8(out.stdout).unwrap();
+        assert_eq!(first, format!("{second}exit 0\n"), "{format}");
+        // However the lines are parted and ordered among regions.
+        let mut all = lines(&[]);
+        all.sort_by_key(|line| !line.contains("\"region\":\"us-east\""));
+        let other = Folder::of(&all);
+        assert_eq!(audit(&other, &args), first, "{format}");
+    }
+}
+
+#[test]
+fn a_report_of_evidence_with_a_fault_says_so_first() {
+    let mut all = lines(&[]);
+    all.remove(4);
+    let folder = Folder::of(&all);
+    let args = export("html", &["--trust", "trust.yaml", "--out", "report.html"]);
+    assert_eq!(audit(&folder, &args), "exit 1\n");
+    let page = fs::read_to_string(folder.at("report.html")).unwrap();
+    let (verdict, table) = (
+        page.find("cannot be relied upon").unwrap(),
+        page.find("<table").unwrap(),
+    );
+    assert!(verdict < table);
+    assert!(page.contains("Missing eu-west 5"));
+    let unverified = audit(&folder, &export("html", &[]));
+    assert!(unverified.contains("Not verified."));
+}
+
+#[test]
+fn the_page_needs_nothing_and_everybody_can_read_it() {
+    let folder = Folder::of(&lines(&[]));
+    let page = audit(&folder, &export("html", &["--trust", "trust.yaml"]));
+    for foreign in [
+        "<script", "<link", "<img", "@import", "url(", "src=", "https://",
+    ] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    let own = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+    assert!(!own.contains("http://"));
+    let count = |word: &str| page.matches(word).count();
+    assert_eq!(count("<html lang=\"en\">"), 1);
+    assert_eq!(count("<h1"), 1);
+    assert_eq!(count("<table"), count("<caption>"));
+    assert_eq!(count("<th"), count("<th scope=") + count("<thead"));
+    assert_eq!(count("<svg"), 4, "two for each region");
+    assert_eq!(count("<svg"), count("<svg role=\"img\" aria-labelledby="));
+    assert_eq!(count("<svg"), count("<title id="));
+    assert_eq!(count("<svg"), count("<desc id="));
+    assert!(page.contains("&lt;notes&gt;") && !page.contains("<notes>"));
+}
+
+#[test]
+fn another_program_agrees_with_the_signatures() {
+    let folder = Folder::of(&lines(&[]));
+    // RFC 8410: twelve bytes before an ed25519 public key.
+    let prefix = [
+        0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+    ];
+    let mut checked = 0;
+    for (word, domain) in [
+        ("checkpoint", "checkpoint"),
+        ("countersignature", "countersignature"),
+    ] {
+        for line in lines(&[])
+            .iter()
+            .filter(|line| line.starts_with(&format!("{{\"{word}\"")))
+        {
+            let json: serde_json::Value = serde_json::from_str(line).unwrap();
+            let mut signed = json[word].clone();
+            let signature = signed.as_object_mut().unwrap().remove("signature").unwrap();
+            let key = signed["key"]
+                .as_str()
+                .unwrap()
+                .strip_prefix("ed25519-")
+                .unwrap();
+            // Sorted keys and no white space: what is left of the line without its signature.
+            let text = line
+                .trim_end()
+                .strip_prefix(&format!("{{\"{word}\":"))
+                .unwrap();
+            let text = text.strip_suffix('}').unwrap();
+            let text = text.replace(&format!("\"signature\":{signature},"), "");
+            let statement = format!("tradewind.dev/evidence/{domain}/v1\n{text}");
+            fs::write(
+                folder.at("key"),
+                [&prefix[..], &hex::decode(key).unwrap()].concat(),
+            )
+            .unwrap();
+            fs::write(
+                folder.at("signature"),
+                hex::decode(signature.as_str().unwrap()).unwrap(),
+            )
+            .unwrap();
+            assert!(openssl(folder.path(), &statement), "{line}");
+            assert!(!openssl(
+                folder.path(),
+                &statement
+                    .replace("eu-west", "eu-vest")
+                    .replace("us-east", "us-vest")
+            ));
+            checked += 1;
+        }
+    }
+    assert!(checked >= 4 * REGIONS.len(), "{checked}");
+}
+
+/// Whether OpenSSL takes the signature for the statement's.
+fn openssl(folder: &Path, statement: &str) -> bool {
+    fs::write(folder.join("statement"), statement).unwrap();
+    let args =
+        "pkeyutl -verify -pubin -keyform DER -inkey key -rawin -in statement -sigfile signature";
+    let out = Command::new("openssl")
+        .args(args.split(' '))
+        .current_dir(folder)
+        .output()
+        .expect("openssl is needed: target/debug/dev setup");
+    out.status.success()
+}
+
+#[test]
+fn the_manual_names_every_fault_and_has_keys_that_can_be_read() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/evidence.md");
+    let manual = fs::read_to_string(manual).unwrap();
+    for name in tradewind::evidence::Name::ALL {
+        assert!(manual.contains(&format!("\n| `{name:?}` | ")), "{name:?}");
+    }
+    let from = manual.find("fleet: aurora").unwrap();
+    let trust = manual[from..].split("```").next().unwrap();
+    let folder = Folder::of(&lines(&[]));
+    folder.put("trust.yaml", trust);
+    assert!(verify(&folder).contains("no fault found"));
+}
+
+#[test]
+fn what_the_hub_lists_is_the_same_evidence() {
+    let all = lines(&[]);
+    let (mut items, mut signed) = (Vec::new(), Vec::new());
+    for line in &all {
+        let json: serde_json::Value = serde_json::from_str(line).unwrap();
+        if let Some(record) = json.get("record") {
+            let parsed = tradewind::evidence::Line::parse(line.trim_end().as_bytes()).unwrap();
+            let tradewind::evidence::Line::Record(parsed) = parsed else {
+                panic!("{line}");
+            };
+            let mut spec = record.clone();
+            let body = tradewind::evidence::canonical::encode(&parsed.body);
+            spec["body"] = String::from_utf8(body).unwrap().into();
+            spec["hash"] = parsed.hash().to_string().into();
+            let object = serde_json::json!({"apiVersion": "tradewind.dev/v1alpha1", "kind": "EvidenceRecord", "spec": spec});
+            items.push(object);
+        } else if let Some(checkpoint) = json.get("checkpoint") {
+            signed.push(checkpoint.clone());
+        }
+    }
+    for checkpoint in signed {
+        let of = |item: &&mut serde_json::Value| {
+            item["spec"]["region"] == checkpoint["region"]
+                && item["spec"]["sequence"] == checkpoint["tip"]["sequence"]
+        };
+        let item = items.iter_mut().find(of).unwrap();
+        let told = serde_json::json!({"at": checkpoint["at"], "key": checkpoint["key"], "signature": checkpoint["signature"]});
+        item["status"] = serde_json::json!({"checkpoints": [told]});
+    }
+    items.reverse();
+    let folder = Folder::of(&[]);
+    let list = |items: &[serde_json::Value]| {
+        let list =
+            serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items, "metadata": {}});
+        folder.put(
+            "evidence.jsonl",
+            &serde_json::to_string_pretty(&list).unwrap(),
+        );
+    };
+    list(&items);
+    let told = verify(&folder);
+    let own = |line: &&String| !line.starts_with("{\"countersignature\"");
+    let without: Vec<String> = all.iter().filter(own).cloned().collect();
+    assert_eq!(told, verify(&Folder::of(&without)));
+    assert!(told.contains("no fault found"), "{told}");
+    let raw = audit(
+        &folder,
+        &["export", "--from", "evidence.jsonl", "--format", "lines"],
+    );
+    assert_eq!(raw, format!("{}exit 0\n", without.concat()));
+    let erased = |from: &str, to: &str| {
+        let mut items = items.clone();
+        let last = items.len() - 5;
+        let body = items[last]["spec"]["body"]
+            .as_str()
+            .unwrap()
+            .replacen(from, to, 1);
+        assert_ne!(items[last]["spec"]["body"], body);
+        items[last]["spec"]["body"] = body.into();
+        list(&items);
+        verify(&folder)
+    };
+    assert!(erased("\"erased\":92", "\"erased\":93").contains("Rewritten eu-west 5"));
+    assert!(erased("\"erased\":92", "\"erased\": 92").contains("NonCanonical eu-west 5"));
+}

@@ -1,0 +1,193 @@
+//! A quarter of evidence: two regions, one policy, weekly runs, an approval, a hold, a new key.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value as Json, json};
+use tradewind::evidence::{
+    About, Entry, Kind, Line, Record, Signer, Tip, Witness, canonical, checkpoint, countersign,
+};
+
+pub(super) const REGIONS: [&str; 2] = ["eu-west", "us-east"];
+/// The first runs, a Monday each in its region's zone.
+const FIRST: [&str; 2] = ["2026-10-05T00:00:00Z", "2026-10-05T06:00:00Z"];
+const ZONES: [&str; 2] = ["Europe/Berlin", "America/New_York"];
+const WEEKS: i64 = 13;
+
+pub(super) fn moment(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn seed(region: usize, number: u8) -> [u8; 32] {
+    [u8::try_from(region).unwrap() * 16 + number; 32]
+}
+
+pub(super) fn signer(region: usize, number: u8) -> Signer {
+    Signer::new(&seed(region, number))
+}
+
+fn entry(kind: Kind, at: Timestamp, source: String, body: &Json) -> Entry {
+    Entry {
+        kind,
+        at,
+        about: About::cluster("DataPolicy", "customers"),
+        source,
+        body: canonical::object(body).unwrap(),
+    }
+}
+
+fn policy(region: usize) -> Json {
+    json!({
+        "generation": 3, "runs": true, "schedule": "0 2 * * 1",
+        "zone": ZONES[region], "window": "PT4H",
+        "spec": {
+            "regimes": ["eu-gdpr"], "selector": {"jurisdictions": ["DE"]}, "mode": "Enforce",
+            "rules": [
+                {"name": "messages", "dataset": {"store": "shop", "table": "messages", "clock": "sent_at"},
+                 "erase": {"after": "P90D", "method": "Anonymise", "columns": [{"name": "author", "set": "Null"}, {"name": "body"}]}},
+                {"name": "invoices", "dataset": {"store": "shop", "table": "invoices", "clock": "issued_at"},
+                 "keep": {"for": "P8Y", "from": "EndOfCalendarYear", "reference": "AO 147(3)"},
+                 "erase": {"after": "P8Y", "from": "EndOfCalendarYear", "method": "Delete"}},
+            ],
+            "retention": {"schedule": "0 2 * * 1"},
+        },
+    })
+}
+
+fn run(week: i64, at: Timestamp) -> Json {
+    json!({
+        "job": format!("customers-{week}"), "scheduled": at, "mode": "Enforce", "reason": "Done",
+        "startedAt": at + SignedDuration::from_secs(9), "finishedAt": at + SignedDuration::from_mins(7),
+        "previewHash": format!("sha256-{}", "ab".repeat(32)),
+        "rules": [
+            {"name": "messages", "method": "Anonymise", "rows": 10_000 - week, "due": 100 + week, "erased": 90 + week, "blocked": 0, "remaining": 10},
+            {"name": "invoices", "rows": 500, "due": 20, "erased": 12, "held": 5, "blocked": 2, "remaining": 1, "late": 3},
+        ],
+    })
+}
+
+/// What was recorded of a region, in its order.
+fn entries(region: usize) -> Vec<Entry> {
+    let begun = moment("2026-09-30T12:00:00Z");
+    let mut entries = vec![entry(
+        Kind::PolicyChange,
+        begun,
+        "p/3".into(),
+        &policy(region),
+    )];
+    let approved =
+        json!({"by": "dpo@aurora.example", "previewHash": format!("sha256-{}", "ab".repeat(32))});
+    let at = begun + SignedDuration::from_hours(20);
+    entries.push(entry(Kind::Approval, at, "p/ab".into(), &approved));
+    for week in 0..WEEKS {
+        let at = due(region, week);
+        entries.push(entry(
+            Kind::Run,
+            at + SignedDuration::from_mins(8),
+            format!("job-{week}"),
+            &run(week, at),
+        ));
+        let later = at + SignedDuration::from_hours(30);
+        if week == 3 {
+            let uncovered = json!({"rules": 2, "uncovered": [{"store": "shop", "table": "<notes>", "reason": "no rule"}]});
+            entries.push(entry(Kind::Coverage, later, "c-1".into(), &uncovered));
+            let hold = json!({"event": "Opened", "store": "shop", "table": "invoices", "ground": "litigation", "reviewBy": "2027-01-31"});
+            entries.push(entry(Kind::Hold, later, "h-1".into(), &hold));
+        }
+        if week == 6 && region == 0 {
+            let rotation = json!({"key": signer(0, 2).key()});
+            entries.push(entry(Kind::KeyRotation, later, "k-2".into(), &rotation));
+        }
+    }
+    entries
+}
+
+/// When the schedule asks for a run: at 2 by the wall clock, also after the clocks went back.
+pub(super) fn due(region: usize, week: i64) -> Timestamp {
+    let zone = jiff::tz::TimeZone::get(ZONES[region]).unwrap();
+    let first = moment(FIRST[region]).to_zoned(zone);
+    let span = jiff::Span::new().weeks(week);
+    first.checked_add(span).unwrap().timestamp()
+}
+
+/// The records of a region, without those that `leave` names by their source.
+pub(super) fn records(region: usize, leave: &[&str]) -> Vec<Record> {
+    let mut tip = Tip::genesis("aurora", REGIONS[region]);
+    let mut records = Vec::new();
+    for entry in entries(region) {
+        if !leave.contains(&entry.source.as_str()) {
+            let record = entry.append(REGIONS[region], &tip);
+            tip = Tip::of(&record);
+            records.push(record);
+        }
+    }
+    records
+}
+
+/// All lines: records, checkpoints after every fifth record and the last, countersignatures of those.
+pub(super) fn lines(leave: &[&str]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut signatures = Vec::new();
+    for (region, name) in REGIONS.iter().enumerate() {
+        let records = records(region, leave);
+        let mut key = 1;
+        let mut previous = None;
+        for (index, record) in records.iter().enumerate() {
+            let tip = Tip::of(record);
+            let at = record.at + SignedDuration::from_mins(30);
+            let rotates = record.kind == Kind::KeyRotation;
+            if index % 5 == 4 || index + 1 == records.len() || rotates {
+                let made = checkpoint(&signer(region, key), name, tip, at).unwrap();
+                signatures.push(Line::Checkpoint(made));
+                let by = 1 - region;
+                let witness = Witness {
+                    by: REGIONS[by],
+                    region: name,
+                    previous,
+                };
+                let made = countersign(&signer(by, 1), witness, tip, at).unwrap();
+                signatures.push(Line::Countersignature(made));
+                previous = Some(tip);
+            }
+            key = if rotates { 2 } else { key };
+        }
+        lines.extend(records.into_iter().map(Line::Record));
+    }
+    let lines = lines.iter().chain(&signatures);
+    lines
+        .map(|line| String::from_utf8(line.canonical().unwrap()).unwrap())
+        .collect()
+}
+
+pub(super) fn trust() -> String {
+    format!(
+        "fleet: aurora\nregions:\n  eu-west:\n    keys: [{}]\n  us-east:\n    keys: [{}]\n",
+        signer(0, 1).key(),
+        signer(1, 1).key()
+    )
+}
+
+/// A folder with evidence and a trust file.
+pub(super) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    pub(super) fn of(lines: &[String]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.put("evidence.jsonl", &lines.concat());
+        folder.put("trust.yaml", &trust());
+        folder
+    }
+
+    pub(super) fn put(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(super) fn at(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+}
