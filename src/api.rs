@@ -4,22 +4,27 @@
 //! It must never decide anything: rules that the API server checks are declared here, all others are the plan's.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod accountability;
 pub mod condition;
 pub mod crd;
 mod data_policy;
 pub mod docs;
 mod erased_column;
+mod finding;
 pub mod names;
 mod reference;
 mod region;
 mod rule;
 mod social_channel;
+mod transfer;
 
+pub use accountability::{Contact, Controller, LegalBasis, Recipient};
 pub use data_policy::{
     ApprovalSpec, CategoryTotals, DataPolicy, DataPolicySpec, DataPolicyStatus, PolicyRegionStatus,
     PolicySelector, Regime, Retention, RunPhase, RunStatus, Uncovered,
 };
 pub use erased_column::ErasedColumn;
+pub use finding::{FindingTotals, PolicyFinding, Severity};
 pub use reference::{
     DeletionPolicy, InventoryEntry, KeyRef, LabelPair, NameRef, RegionState, Setting, Suspend,
 };
@@ -36,6 +41,7 @@ pub use social_channel::{
     Platform, PostgresSource, RegionSelector, Replicas, SinkSpec, SocialChannel, SocialChannelSpec,
     SocialChannelStatus,
 };
+pub use transfer::{Backups, HeldFlow, Transfer};
 
 /// The API group.
 pub const GROUP: &str = "tradewind.dev";

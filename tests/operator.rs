@@ -35,5 +35,7 @@ mod local;
 mod outage;
 #[path = "operator/shared.rs"]
 mod shared;
+#[path = "operator/transfers.rs"]
+mod transfers;
 #[path = "operator/world.rs"]
 mod world;

@@ -22,6 +22,8 @@ pub enum ConditionType {
     MarketSupported,
     /// A lawful policy covers the channel in every chosen region.
     PolicyCovered,
+    /// No event crosses a border without an instrument that is valid today.
+    TransfersLawful,
     /// The connectors run.
     ConnectorAvailable,
     /// Every feed's last run succeeded and is not older than its schedule allows.
@@ -30,6 +32,8 @@ pub enum ConditionType {
     Enforced,
     /// Every data set of the matched stores has a rule.
     CoverageComplete,
+    /// Nothing that its regimes ask for is seen not to be so.
+    BaselineMet,
     /// Paused by `spec.suspend`.
     Suspended,
     /// Being deleted; the message says what is left where. Present only while deleting.
@@ -49,10 +53,12 @@ impl ConditionType {
             Self::Reachable => "Reachable",
             Self::MarketSupported => "MarketSupported",
             Self::PolicyCovered => "PolicyCovered",
+            Self::TransfersLawful => "TransfersLawful",
             Self::ConnectorAvailable => "ConnectorAvailable",
             Self::FeedsCurrent => "FeedsCurrent",
             Self::Enforced => "Enforced",
             Self::CoverageComplete => "CoverageComplete",
+            Self::BaselineMet => "BaselineMet",
             Self::Suspended => "Suspended",
             Self::Deleting => "Deleting",
         }

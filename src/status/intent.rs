@@ -77,6 +77,7 @@ macro_rules! announce {
 announce! {
     SocialChannelStatus, ChannelRegionStatus {
         uncovered_since: None,
+        held: Vec::new(),
         callback_url: None,
         connector: None,
         feeds: Vec::new(),

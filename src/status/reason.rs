@@ -57,6 +57,12 @@ words! {
     Complete,
     /// A data set has none.
     NoRule,
+    /// Nothing that the regimes ask for is missing, by what can be seen.
+    NoFindings,
+    /// Something is missing, and none of it is severe.
+    LesserFindings,
+    /// Something severe is.
+    SevereFindings,
     /// The regional cluster answers.
     Connected,
     /// The regional cluster is being connected for the first time.

@@ -27,7 +27,7 @@ pub(crate) struct Case {
     pub(crate) fixed: Option<&'static str>,
 }
 
-/// What a field is made of. Enumerations, numbers and plain objects explain themselves.
+/// What a field is made of. Enumerations, numbers, booleans and plain objects explain themselves.
 pub(crate) enum Form {
     Text {
         change: &'static str,
