@@ -101,21 +101,18 @@ impl<'a> Book<'a> {
     }
 
     fn add(&mut self, check: Check, spot: Spot, (severity, law): (Severity, String), told: Told) {
-        match self.entries.get_mut(&(check, spot.clone())) {
-            Some(entry) => {
-                entry.severity = entry.severity.max(severity);
-                entry.laws.insert(law);
-                entry.told.parts.extend(told.parts);
-            }
-            None => {
-                let entry = Entry {
-                    severity,
-                    laws: BTreeSet::from([law]),
-                    told,
-                };
-                self.entries.insert((check, spot), entry);
-            }
+        if let Some(entry) = self.entries.get_mut(&(check, spot.clone())) {
+            entry.severity = entry.severity.max(severity);
+            entry.laws.insert(law);
+            entry.told.parts.extend(told.parts);
+            return;
         }
+        let entry = Entry {
+            severity,
+            laws: BTreeSet::from([law]),
+            told,
+        };
+        self.entries.insert((check, spot), entry);
     }
 
     /// All of them, the most severe first.

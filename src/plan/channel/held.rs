@@ -2,6 +2,7 @@
 
 use super::{Own, unready, workloads};
 use crate::api::HeldFlow;
+use crate::plan::flows::Flow;
 use crate::plan::gated::Gated;
 use crate::plan::placement::{Decision, Place};
 use crate::plan::reason::Word;
@@ -9,7 +10,7 @@ use crate::plan::{ChannelFacts, ChannelWorkloads, Reason, RegionPlan};
 
 /// What is not made in a region.
 pub(super) fn held(gated: &Gated) -> Vec<HeldFlow> {
-    gated.flows.iter().filter_map(|flow| flow.held()).collect()
+    gated.flows.iter().filter_map(Flow::held).collect()
 }
 
 /// Where something runs that may still serve a flow that no instrument covers any more, it is changed in spite of a

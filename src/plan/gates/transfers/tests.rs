@@ -1,3 +1,8 @@
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "fixtures read best with literals"
+)]
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
