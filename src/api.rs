@@ -4,23 +4,28 @@
 //! It must never decide anything: rules that the API server checks are declared here, all others are the plan's.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod accountability;
 pub mod condition;
 pub mod crd;
 mod data_policy;
 pub mod docs;
 mod erased_column;
+mod finding;
 mod legal_hold;
 pub mod names;
 mod reference;
 mod region;
 mod rule;
 mod social_channel;
+mod transfer;
 
+pub use accountability::{Contact, Controller, LegalBasis, Recipient};
 pub use data_policy::{
     ApprovalSpec, CategoryTotals, DataPolicy, DataPolicySpec, DataPolicyStatus, PolicyRegionStatus,
     PolicySelector, Regime, Retention, RetentionThrottle, RunPhase, RunStatus, Uncovered,
 };
 pub use erased_column::ErasedColumn;
+pub use finding::{FindingTotals, PolicyFinding, Severity};
 pub use legal_hold::{
     HeldScope, HeldStoreStatus, HoldRegionStatus, HoldRelease, HoldSelector, HoldState, LegalHold,
     LegalHoldSpec, LegalHoldStatus, ValuesRef,
@@ -41,6 +46,7 @@ pub use social_channel::{
     Platform, PostgresSource, RegionSelector, Replicas, SinkSpec, SocialChannel, SocialChannelSpec,
     SocialChannelStatus,
 };
+pub use transfer::{Backups, HeldFlow, Transfer};
 
 /// The API group.
 pub const GROUP: &str = "tradewind.dev";

@@ -14,6 +14,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::api::FindingTotals;
+
+mod findings;
 mod watches;
 
 pub use watches::WatchPulse;
@@ -119,6 +122,7 @@ pub struct Metrics {
     errors: Family<ErrorLabels, Counter>,
     writes: Family<WriteLabels, Counter>,
     leader: Gauge,
+    findings: findings::Findings,
     watches: watches::Watches,
 }
 
@@ -149,6 +153,7 @@ impl Metrics {
             errors: Family::default(),
             writes: Family::default(),
             leader: Gauge::default(),
+            findings: findings::Findings::default(),
             watches: watches::Watches::default(),
         };
         let mut registry = Registry::with_prefix("tradewind");
@@ -193,6 +198,7 @@ impl Metrics {
             "Whether this process may write",
             self.leader.clone(),
         );
+        self.findings.register(registry);
         registry.register_collector(Box::new(self.watches.clone()));
     }
 
@@ -226,8 +232,16 @@ impl Metrics {
         }
     }
 
+    /// Says how many findings a policy has.
+    pub fn findings(&self, policy: &str, totals: &FindingTotals) {
+        self.findings.say(policy, totals);
+    }
+
     /// Forgets a resource that is gone.
     pub fn forget(&self, kind: Kind, namespace: Option<&str>, name: &str) {
+        if kind == Kind::DataPolicy {
+            self.findings.forget(name);
+        }
         self.conditions(kind, namespace, name, &[]);
     }
 

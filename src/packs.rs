@@ -3,6 +3,7 @@
 //! In: YAML. Out: [`Packs`], checked. It must never let a malformed fact through, nor decide anything with one.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod baseline;
 mod code;
 mod deadline;
 mod fact;
@@ -11,6 +12,7 @@ mod period;
 mod platform;
 mod regime;
 
+pub use baseline::{Adequacy, Check, Decision, Demand, MethodName, RegisterField};
 pub use code::{Country, Jurisdiction};
 pub use deadline::{Counting, Deadline, FirstDay, Kind, Pause, RestDay, Roll, Step};
 pub use fact::{Fact, Place, Source};

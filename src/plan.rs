@@ -4,12 +4,14 @@
 //! only the names of keys and hashes of their values. Same facts, same bytes.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod baseline;
 mod calculus;
 mod channel;
 mod connector;
 mod cron;
 mod feed;
 mod fleet;
+mod flows;
 mod gated;
 pub mod gates;
 mod legal_hold;
@@ -22,6 +24,7 @@ pub mod reason;
 mod retention;
 mod suspension;
 
+pub use baseline::Baseline;
 pub use channel::channel;
 pub use fleet::region;
 pub use legal_hold::{legal_hold, review_on};
@@ -206,6 +209,8 @@ pub struct Plan<W> {
     pub findings: Vec<Finding>,
     /// Data sets of the matched regions that no rule erases from (policies only).
     pub uncovered: Vec<crate::api::Uncovered>,
+    /// What the policy's regimes ask for and is missing (policies only).
+    pub baseline: Baseline,
     /// When the plan will change by itself (a suspension or grace ends), at the latest.
     pub wake_at: Option<Timestamp>,
     /// Whether the resource is being deleted: everything is withdrawn (or, with `Orphan`, left).
@@ -221,6 +226,8 @@ pub struct RegionNote {
     pub reach: Option<Reach>,
     /// Since when no lawful policy has covered the channel here.
     pub uncovered_since: Option<Timestamp>,
+    /// What is not made here, because it would take personal data over a border without an instrument (channels only).
+    pub held: Vec<crate::api::HeldFlow>,
     /// The preview that the approval of this region names, kept while the approval stands (policies only).
     pub approved: Option<crate::contract::Preview>,
     /// What decides for each rule whose table has keeps (policies only).

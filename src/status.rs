@@ -6,6 +6,7 @@
 
 mod channel;
 mod feeds;
+mod findings;
 mod fleet;
 mod intent;
 mod legal_hold;

@@ -66,6 +66,26 @@ pub fn region_changed(
     keys
 }
 
+/// A Region's law changed, came or went: the channels of every Region with a transfer to it, which is worth what that law
+/// says.
+#[must_use]
+pub fn transfer_goal_changed(
+    name: &str,
+    channels: &[Arc<SocialChannel>],
+    regions: &[Arc<Region>],
+) -> BTreeSet<Key> {
+    let leads_there = |region: &&Arc<Region>| region.spec.transfers.iter().any(|it| it.to == name);
+    let from = regions.iter().filter(leads_there);
+    from.flat_map(|region| {
+        let name = region.name_any();
+        let there = channels
+            .iter()
+            .filter(move |channel| knows(channel, &name) || channel_chooses(channel, region));
+        there.map(|channel| Key::channel(channel))
+    })
+    .collect()
+}
+
 /// A Region's cluster was lost or came back, or a namespace there came or went.
 #[must_use]
 pub fn reach_changed(
@@ -115,18 +135,12 @@ pub fn hold_changed(name: &str, policies: &[Arc<DataPolicy>]) -> BTreeSet<Key> {
     keys
 }
 
-/// A SocialChannel changed, came or went: itself, and the policies whose selector may speak of channels. When one of
-/// them keeps, it may bind other policies now, or no more: then every policy.
+/// A SocialChannel changed, came or went: itself, and every policy, whose selector may speak of it, which another's keep
+/// may bind by it, and whose findings are about where it sends what.
 #[must_use]
 pub fn channel_changed(channel: &SocialChannel, policies: &[Arc<DataPolicy>]) -> BTreeSet<Key> {
     let mut keys = BTreeSet::from([Key::channel(channel)]);
-    let speaks = |policy: &Arc<DataPolicy>| policy.spec.selector.channel_labels.is_some();
-    let keeps = |policy: &Arc<DataPolicy>| policy.spec.rules.iter().any(|rule| rule.keep.is_some());
-    let all = policies
-        .iter()
-        .any(|policy| speaks(policy) && keeps(policy));
-    let woken = policies.iter().filter(|policy| all || speaks(policy));
-    keys.extend(woken.map(|policy| Key::Policy(policy.name_any())));
+    keys.extend(policies.iter().map(|policy| Key::Policy(policy.name_any())));
     keys
 }
 

@@ -39,5 +39,7 @@ mod outage;
 mod pause;
 #[path = "operator/shared.rs"]
 mod shared;
+#[path = "operator/transfers.rs"]
+mod transfers;
 #[path = "operator/world.rs"]
 mod world;

@@ -27,6 +27,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tradewind::packs::Check;
 use tradewind::plan::gates::Word as GateWord;
 use tradewind::plan::reason::Word as PlanWord;
 use tradewind::status::reason::Word as StatusWord;
@@ -110,6 +111,23 @@ fn every_reason_is_reached_by_a_case() {
     }
     let missing: BTreeSet<&str> = words().filter(|word| !reached.contains(*word)).collect();
     assert!(missing.is_empty(), "no case reaches {missing:?}");
+}
+
+#[test]
+fn every_check_is_reached_and_explained() {
+    let mut reached = BTreeSet::new();
+    for case in folders("tests/plan") {
+        reached.extend(render::checks(&World::read(&case.join("given.yaml"))));
+    }
+    let page = fs::read_to_string(folder("docs/findings.md")).unwrap();
+    for check in Check::ALL.iter().map(|check| check.as_str()) {
+        assert!(reached.contains(check), "no case reaches {check}");
+        let row = format!("| `{check}` |");
+        assert!(
+            page.contains(&row),
+            "docs/findings.md has no row for {check}"
+        );
+    }
 }
 
 /// Every reason that a plan or a status gives.

@@ -22,6 +22,8 @@ pub enum ConditionType {
     MarketSupported,
     /// A lawful policy covers the channel in every chosen region.
     PolicyCovered,
+    /// No event crosses a border without an instrument that is valid today.
+    TransfersLawful,
     /// The connectors run.
     ConnectorAvailable,
     /// Every feed's last run succeeded and is not older than its schedule allows.
@@ -34,6 +36,8 @@ pub enum ConditionType {
     InForce,
     /// The hold's review date lies ahead, or it is released.
     ReviewCurrent,
+    /// Nothing that its regimes ask for is seen not to be so.
+    BaselineMet,
     /// Paused by `spec.suspend`.
     Suspended,
     /// Being deleted; the message says what is left where. Present only while deleting.
@@ -53,12 +57,14 @@ impl ConditionType {
             Self::Reachable => "Reachable",
             Self::MarketSupported => "MarketSupported",
             Self::PolicyCovered => "PolicyCovered",
+            Self::TransfersLawful => "TransfersLawful",
             Self::ConnectorAvailable => "ConnectorAvailable",
             Self::FeedsCurrent => "FeedsCurrent",
             Self::Enforced => "Enforced",
             Self::CoverageComplete => "CoverageComplete",
             Self::InForce => "InForce",
             Self::ReviewCurrent => "ReviewCurrent",
+            Self::BaselineMet => "BaselineMet",
             Self::Suspended => "Suspended",
             Self::Deleting => "Deleting",
         }

@@ -12,7 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{PolicyRule, RuleDecision};
-use super::{DeletionPolicy, InventoryEntry, RegionState, Suspend};
+use super::{
+    Controller, DeletionPolicy, FindingTotals, InventoryEntry, PolicyFinding, RegionState, Suspend,
+};
 use crate::contract::{Preview, RetainMode, RetainedRule};
 
 /// What personal data may be kept, how long, under which regimes, and how it goes.
@@ -37,6 +39,7 @@ use crate::contract::{Preview, RetainMode, RetainedRule};
     printcolumn(name = "LastRun", type_ = "date", json_path = ".status.lastRun"),
     printcolumn(name = "NextRun", type_ = "string", json_path = ".status.nextRun"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Findings", type_ = "integer", json_path = ".status.findingTotals.all", description = "What the regimes ask for and is missing", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -53,6 +56,16 @@ pub struct DataPolicySpec {
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub regimes: Vec<String>,
+
+    /// Who is responsible for the processing, for the register that some regimes ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<Controller>,
+
+    /// How the data is secured, in general words, for the register that some regimes ask for: `encrypted at rest`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 200)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub security_measures: Vec<String>,
 
     /// Which regions the policy is for: one member at least. Members are ANDed, their values ORed.
     #[x_kube(validation = Rule::new("has(self.jurisdictions) || has(self.regions) || has(self.namespaces) || has(self.channelLabels)").message("selector: set at least one of jurisdictions, regions, namespaces, channelLabels; an empty selector would choose everything"))]
@@ -207,7 +220,7 @@ pub struct DataPolicyStatus {
     #[serde(default)]
     pub observed_generation: i64,
     /// `Ready`, `Reconciling`, `Stalled`, `Accepted`, `ReferencesResolved`, `Enforced`, `CoverageComplete`,
-    /// `Suspended`, `Deleting`.
+    /// `BaselineMet`, `Suspended`, `Deleting`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -227,6 +240,15 @@ pub struct DataPolicyStatus {
     /// Data sets of the matched regions' stores that no rule of this policy erases from: one with a `keep` alone does not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uncovered: Vec<Uncovered>,
+    /// What the policy's regimes ask for and is missing, by what can be seen in the resources: the first 50, the most
+    /// severe first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub findings: Vec<PolicyFinding>,
+    /// How many findings there are, also those beyond the first 50.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding_totals: Option<FindingTotals>,
     /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on; of one with more than 128
     /// characters its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, KeyRef, Suspend};
+use super::{Backups, DeletionPolicy, KeyRef, Suspend, Transfer};
 use crate::contract::TaxDisplay;
 
 /// One regional cluster: where it is in law, who may run there, how prices and texts look, which stores it has.
@@ -69,6 +69,14 @@ pub struct RegionSpec {
     #[schemars(length(max = 50))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub data_stores: Vec<DataStore>,
+
+    /// On which grounds personal data of this region may leave its jurisdictions, to where, until when. Without one that
+    /// is valid today, what would take it over the border is not made. Whether an instrument binds the recipient is for
+    /// you to judge: its country and its days are looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub transfers: Vec<Transfer>,
 
     /// The namespace of the regional cluster in which retention Jobs run, beside the stores' Secrets. It must exist,
     /// and tenants must have no rights in it.
@@ -249,6 +257,14 @@ pub struct DataStore {
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 127)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub datasets: Vec<String>,
+    /// Where the database is, an ISO 3166-1 code, quoted. Outside of the region's jurisdictions it needs an instrument in
+    /// `transfers`, else it is a finding of the policies. Absent: it is in the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
+    pub country: Option<String>,
+    /// Its backups. Absent: how long what was erased is still in them is unknown, which is a finding of the policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backups: Option<Backups>,
     /// A PostgreSQL database.
     pub postgres: PostgresStore,
 }

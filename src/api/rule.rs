@@ -8,7 +8,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ErasedColumn;
+use super::{ErasedColumn, LegalBasis, Recipient};
 use crate::contract::Method;
 
 /// One rule over one data set: how it goes (`erase`), that it must stay (`keep`), or both.
@@ -22,6 +22,31 @@ pub struct PolicyRule {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: String,
+    /// What the rows say of a person, by a key of the fideslang taxonomy or one of your own below it: `user.financial`,
+    /// `user.contact.email`. One that the regime pack does not know is a finding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 120),
+        regex(pattern = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")
+    )]
+    pub category: Option<String>,
+    /// What they are kept for, in a few words for the register of processing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 200))]
+    pub purpose: Option<String>,
+    /// Why they may be processed at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_basis: Option<LegalBasis>,
+    /// Whom they are about: `customers`, `newsletter subscribers`. The register of processing has it, findings look for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 80)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub subjects: Vec<String>,
+    /// To whom they are disclosed beside the channels' sinks. None when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub recipients: Vec<Recipient>,
     /// Which rows.
     pub dataset: Dataset,
     /// A law that keeps them: no policy that selects the region erases them before. A rule with a `keep` alone erases

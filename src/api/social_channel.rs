@@ -11,7 +11,9 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, InventoryEntry, KeyRef, NameRef, RegionState, Setting, Suspend};
+use super::{
+    DeletionPolicy, HeldFlow, InventoryEntry, KeyRef, NameRef, RegionState, Setting, Suspend,
+};
 use crate::contract::{EventKind, FeedMode, SourceFormat};
 
 /// One sales channel: its platform, its catalogue, its feeds, its events, its regions.
@@ -179,12 +181,20 @@ pub struct Catalog {
     /// Exactly one of `http` and `postgres`.
     #[x_kube(validation = Rule::new("has(self.http) != has(self.postgres)").message("catalog.source: set exactly one of http and postgres"))]
     pub source: CatalogSource,
+    /// Whether items say something of living persons, as a private seller's name does. Then a feed whose destination is
+    /// outside of a region's jurisdictions needs an instrument like a sink. `false` when absent: goods are nobody's data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personal_data: Option<bool>,
 }
 
 /// Where items come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogSource {
+    /// Where it is, an ISO 3166-1 code, quoted. Absent: unknown, which is a finding of the policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
+    pub country: Option<String>,
     /// A JSON or CSV document, read from inside each region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpSource>,
@@ -249,6 +259,10 @@ pub struct FeedSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FeedDestinationSpec {
+    /// Where it is, an ISO 3166-1 code, quoted. Absent: unknown, which is a finding of the policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
+    pub country: Option<String>,
     /// A bucket from which the platform fetches the file.
     pub object_store: ObjectStoreDestination,
 }
@@ -351,6 +365,12 @@ pub struct SinkSpec {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: String,
+    /// Where events are received, an ISO 3166-1 code, quoted. Outside of a region's jurisdictions it needs an instrument in
+    /// `Region.spec.transfers` that is valid today: without one the connector keeps events and sends this sink none.
+    /// Absent: unknown, which is a finding of the policies and stops nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
+    pub country: Option<String>,
     /// A signed HTTP POST (Standard Webhooks).
     pub http: HttpSink,
 }
@@ -374,7 +394,7 @@ pub struct SocialChannelStatus {
     #[serde(default)]
     pub observed_generation: i64,
     /// `Ready`, `Reconciling`, `Stalled`, `Accepted`, `ReferencesResolved`, `MarketSupported`, `PolicyCovered`,
-    /// `ConnectorAvailable`, `FeedsCurrent`, `Suspended`, `Deleting`.
+    /// `TransfersLawful`, `ConnectorAvailable`, `FeedsCurrent`, `Suspended`, `Deleting`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -423,6 +443,11 @@ pub struct ChannelRegionStatus {
     /// Where the platform sends webhooks, when an Ingress was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback_url: Option<String>,
+    /// What is not made here, because it would take personal data over a border without an instrument. The connector
+    /// keeps a held sink's events until there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["flow".into()]))]
+    pub held: Vec<HeldFlow>,
     /// The connector's pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connector: Option<ConnectorStatus>,

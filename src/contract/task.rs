@@ -55,6 +55,10 @@ pub struct Connect {
     pub store: PathBuf,
     /// Where events go. Each sink gets each event.
     pub sinks: Vec<Sink>,
+    /// Sinks that are owed each event and must be sent none: their events wait in the store until the task names them
+    /// among `sinks`. Where they are, the task does not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_sinks: Vec<String>,
     /// ISO 8601 duration after which delivered events are purged from the store, `P7D`.
     pub keep_delivered: String,
 }
@@ -88,6 +92,9 @@ pub struct Sink {
     pub url: String,
     /// File with the signing secret, `whsec_<base64>`.
     pub secret: PathBuf,
+    /// From this moment on, RFC 3339, it is sent nothing, whatever the hub can or cannot tell by then. Absent: no end is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }
 
 /// `feed`: read the catalogue, write the platform's file.

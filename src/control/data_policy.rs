@@ -71,6 +71,9 @@ async fn tell(policy: &DataPolicy, new: &DataPolicyStatus, context: &Context) ->
         &policy.name_any(),
         &new.conditions,
     );
+    if let Some(totals) = &new.finding_totals {
+        metrics.findings(&policy.name_any(), totals);
+    }
     let old = policy.status.as_ref();
     if publish(&context.hub, &context.reader.policies, policy, (old, new)).await? {
         let before = old.map(|s| s.conditions.as_slice()).unwrap_or_default();

@@ -110,13 +110,14 @@ impl Known {
         let (channels, policies) = (self.channels.state(), self.policies.state());
         // Also the Region itself when its own controller wrote that: only now is it known to be the same cluster as an
         // older one.
-        let mut keys = watch::region_changed(
-            &region.name_any(),
-            now,
-            &channels,
-            &policies,
-            &self.region_names(),
-        );
+        let name = region.name_any();
+        let mut keys =
+            watch::region_changed(&name, now, &channels, &policies, &self.region_names());
+        // What only a Region's own controller wrote is nothing of its law.
+        if !matches!(change, Change::Told(_)) {
+            let regions = self.regions.state();
+            keys.extend(watch::transfer_goal_changed(&name, &channels, &regions));
+        }
         keys.extend(self.hold_keys());
         keys
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::{Clock, Counting, Deadline, Fact, Jurisdiction};
+use super::{Adequacy, Clock, Counting, Deadline, Demand, Fact, Jurisdiction};
 
 /// All regimes, and the jurisdictions that call for them.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -19,6 +19,12 @@ pub struct Regimes {
     /// What must stand in each kind of register.
     #[serde(default)]
     pub registers: BTreeMap<String, Fact<Vec<String>>>,
+    /// Keys of the taxonomy that `rules[].category` is from; one below such a key is known too. Absent: none is checked.
+    #[serde(default)]
+    pub categories: Option<Fact<BTreeSet<String>>>,
+    /// Words in a table's name that speak of persons, in the singular.
+    #[serde(default)]
+    pub personal_names: Option<Fact<BTreeSet<String>>>,
     /// By the id that `spec.regimes` uses.
     pub regimes: BTreeMap<String, Regime>,
     /// Where which regimes are called for.
@@ -52,6 +58,12 @@ pub struct Regime {
     pub keep: BTreeMap<String, Fact<Clock>>,
     /// The instruments on which personal data may leave; empty: none is needed.
     pub transfers: Fact<BTreeSet<String>>,
+    /// Countries to which nothing else is needed, or less.
+    #[serde(default)]
+    pub adequacy: Option<Adequacy>,
+    /// What policies and regions are looked at for.
+    #[serde(default)]
+    pub baseline: Vec<Fact<Demand>>,
     /// The registers that must be kept.
     pub registers: Fact<BTreeSet<String>>,
     /// Whether personal data must stay in the country.

@@ -1,21 +1,24 @@
 //! What a SocialChannel should have in each region.
 
+mod held;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::flows::{self, Flow, Part};
 use super::gated::{self, Gated};
 use super::meta::{self, Identity, Role};
 use super::placement::{self, Decision, Ground, Place, earlier};
 use super::reason::Word;
 use super::suspension::{self, Suspension};
 use super::{
-    ChannelFacts, ChannelWorkloads, Finding, Plan, Reason, RegionFacts, RegionNote, RegionPlan,
-    SecretFact, Verdict, connector, feed, platform,
+    Baseline, ChannelFacts, ChannelWorkloads, Finding, Plan, Reason, RegionFacts, RegionNote,
+    RegionPlan, SecretFact, Verdict, connector, feed, gates, platform,
 };
 use crate::api::condition::ConditionType;
-use crate::api::{DeletionPolicy, Region, SocialChannel, names};
+use crate::api::{DeletionPolicy, Region, SocialChannel, SocialChannelSpec, names};
 use crate::contract::Channel;
 use crate::packs::Platform;
 
@@ -26,6 +29,8 @@ pub(super) struct Site<'a> {
     /// The Region's name and the Region.
     pub(super) region: &'a str,
     pub(super) place: &'a Region,
+    /// What takes personal data out of the region, held or not.
+    pub(super) flows: &'a [Flow],
     /// The channel's namespace (here and there) and name.
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
@@ -48,6 +53,17 @@ impl<'a> Site<'a> {
         settings
             .map(|setting| (setting.name.clone(), setting.value.clone()))
             .collect()
+    }
+
+    /// What is known of a flow; nothing when it takes no personal data anywhere.
+    pub(super) fn flow(&self, part: &Part) -> Option<&'a Flow> {
+        self.flows.iter().find(|flow| flow.part == *part)
+    }
+
+    /// Whether it must not be made.
+    pub(super) fn is_held(&self, part: &Part) -> bool {
+        self.flow(part)
+            .is_some_and(|flow| !flow.judgement.is_open())
     }
 
     pub(super) fn channel(&self) -> Channel {
@@ -103,6 +119,7 @@ pub fn channel(facts: &ChannelFacts, now: Timestamp) -> Plan<ChannelWorkloads> {
         notes: BTreeMap::new(),
         findings: findings(facts, &own, &chosen),
         uncovered: Vec::new(),
+        baseline: Baseline::default(),
         wake_at: own.pause.as_ref().and_then(|pause| pause.until),
         deleting,
     };
@@ -114,9 +131,12 @@ pub fn channel(facts: &ChannelFacts, now: Timestamp) -> Plan<ChannelWorkloads> {
         let gated = gated::ask(facts, own.platform, place, now);
         let note = RegionNote {
             uncovered_since: gated.uncovered_since,
+            held: held::held(&gated),
             ..RegionNote::default()
         };
-        plan.enter(place, note, decide(facts, &own, place, &gated, now));
+        let decision = decide(facts, &own, place, &gated, now);
+        let decision = held::law_first(facts, &own, (place, &gated), decision);
+        plan.enter(place, note, decision);
         plan.wake_at = earlier(plan.wake_at, gated.wake_at);
         plan.findings.extend(gated.findings);
     }
@@ -152,6 +172,7 @@ fn own<'a>(facts: &'a ChannelFacts, chosen: &BTreeSet<&str>, now: Timestamp) -> 
             problems.extend(platform::shared_files(spec, chosen));
             let (wrong, warnings) = gated::schedules(spec, platform, now);
             problems.extend(wrong);
+            problems.extend(countries(spec));
             Own {
                 deleting,
                 platform: Some(platform),
@@ -172,6 +193,14 @@ fn own<'a>(facts: &'a ChannelFacts, chosen: &BTreeSet<&str>, now: Timestamp) -> 
             }
         }
     }
+}
+
+/// Countries that are none.
+fn countries(spec: &SocialChannelSpec) -> Vec<Reason> {
+    let named = flows::named(spec).into_iter();
+    named
+        .filter_map(|(field, code)| gates::codes(&field, &[code]).err())
+        .collect()
 }
 
 /// A spec that somebody must mend says so before a pause does: both keep what runs.
@@ -268,7 +297,8 @@ fn decide(
     }
     match own.platform {
         Some(platform) => {
-            RegionPlan::Run(Box::new(workloads(facts, platform, place.name, region))).into()
+            let at = (place.name, region);
+            RegionPlan::Run(Box::new(workloads(facts, platform, at, &gated.flows))).into()
         }
         // Not reached: an unknown platform is a problem, and settled above.
         None => {
@@ -334,8 +364,8 @@ fn unready(facts: &ChannelFacts, region: &RegionFacts, name: &str) -> Option<Rea
 fn workloads(
     facts: &ChannelFacts,
     platform: &Platform,
-    name: &str,
-    region: &RegionFacts,
+    (name, region): (&str, &RegionFacts),
+    flows: &[Flow],
 ) -> ChannelWorkloads {
     let own = identity(facts);
     let site = Site {
@@ -343,6 +373,7 @@ fn workloads(
         platform,
         region: name,
         place: &region.region,
+        flows,
         namespace: own.namespace,
         name: own.name,
         run_at: run_at(&facts.channel, name),
@@ -367,6 +398,7 @@ fn workloads(
     let feeds = spec
         .feeds
         .iter()
+        .filter(|feed| !site.is_held(&Part::Feed(feed.name.clone())))
         .filter_map(|feed| Some((feed.name.clone(), feed::workloads(&site, feed, source?)?)))
         .collect();
     ChannelWorkloads {

@@ -15,10 +15,11 @@ use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec}
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::channel::Site;
+use super::flows::Part;
 use super::meta::{self, Role};
 use super::pod::{Agent, Mount, Size};
 use super::{ConnectorWorkloads, SecretCopy};
-use crate::api::{Connector, CredentialsLocation, IngressTarget, names};
+use crate::api::{Connector, CredentialsLocation, IngressTarget, SinkSpec, names};
 use crate::contract::{ADMIN_PORT, Connect, Sink, WEBHOOK_PORT, Webhook};
 
 /// The command, and the component label.
@@ -100,19 +101,27 @@ fn task(site: &Site<'_>, spec: &Connector, webhook: &Webhook) -> Connect {
         rules: site.platform.event_rules(),
         events,
         store: meta::secret_file(STORE, &spec.store.secret_ref.key),
-        sinks: site
-            .facts
-            .channel
-            .spec
-            .sinks
-            .iter()
-            .map(|sink| Sink {
-                name: sink.name.clone(),
-                url: sink.http.url.clone(),
-                secret: meta::secret_file(&sink_mount(&sink.name), &sink.http.secret_ref.key),
-            })
-            .collect(),
+        sinks: sinks(site, false).map(|sink| open(site, sink)).collect(),
+        held_sinks: sinks(site, true).map(|sink| sink.name.clone()).collect(),
         keep_delivered: format!("P{days}D"),
+    }
+}
+
+/// The sinks that are held, or those that are not.
+fn sinks<'a>(site: &'a Site<'_>, held: bool) -> impl Iterator<Item = &'a SinkSpec> {
+    let sinks = site.facts.channel.spec.sinks.iter();
+    sinks.filter(move |sink| site.is_held(&Part::Sink(sink.name.clone())) == held)
+}
+
+/// A sink that may be sent events. When its instrument ends is told to the agent, which then stops though the hub is away.
+fn open(site: &Site<'_>, sink: &SinkSpec) -> Sink {
+    let flow = site.flow(&Part::Sink(sink.name.clone()));
+    let until = flow.and_then(|flow| flow.judgement.until);
+    Sink {
+        name: sink.name.clone(),
+        url: sink.http.url.clone(),
+        secret: meta::secret_file(&sink_mount(&sink.name), &sink.http.secret_ref.key),
+        until: until.map(|until| until.to_string()),
     }
 }
 
@@ -147,7 +156,8 @@ fn mounts(
             &spec.store.secret_ref.key,
         ),
     ];
-    mounts.extend(site.facts.channel.spec.sinks.iter().map(|sink| {
+    // A held sink's key isn't even mounted.
+    mounts.extend(sinks(site, false).map(|sink| {
         let secret = &sink.http.secret_ref;
         Mount::key(sink_mount(&sink.name), &secret.name, &secret.key)
     }));

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 
 use super::reason::Word;
 use super::{FleetFacts, FleetPlan, Reach, Reason, RegionFacts, Verdict, gates, suspension};
-use crate::api::{DeletionPolicy, InventoryEntry, Region};
+use crate::api::{DeletionPolicy, InventoryEntry, Region, RegionSpec};
 
 /// What a Region's status says of itself, and whether it may go.
 #[must_use]
@@ -145,6 +145,7 @@ pub(super) fn problems(region: &Region) -> Vec<Reason> {
     let mut problems = Vec::new();
     problems.extend(gates::codes("spec.jurisdictions", &spec.jurisdictions).err());
     problems.extend(time_zone(&spec.locale.time_zone));
+    problems.extend(countries(spec));
     if Currency::from_code(&spec.locale.currency).is_none_or(|it| it.exponent().is_none()) {
         problems.push(Word::CurrencyUnknown.because(format!(
             "spec.locale.currency: {} is no currency of ISO 4217 that prices can be in; write one such as EUR",
@@ -170,6 +171,23 @@ pub(super) fn problems(region: &Region) -> Vec<Reason> {
         )));
     }
     problems
+}
+
+/// Countries that are none. A transfer's goal in small letters is a Region's name.
+fn countries(spec: &RegionSpec) -> Vec<Reason> {
+    let of_transfer = |to: &&str| to.chars().all(|letter| letter.is_ascii_uppercase());
+    let transfers = spec.transfers.iter().map(|transfer| {
+        let goal = Some(transfer.to.as_str()).filter(of_transfer);
+        (format!("spec.transfers[{}].to", transfer.name), goal)
+    });
+    let stores = spec.data_stores.iter().map(|store| {
+        let field = format!("spec.dataStores[{}].country", store.name);
+        (field, store.country.as_deref())
+    });
+    transfers
+        .chain(stores)
+        .filter_map(|(field, code)| gates::codes(&field, &[code?.to_owned()]).err())
+        .collect()
 }
 
 /// Kubernetes reads a zone by the letters as they stand, which the database here does not.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::gates::{self, Candidate, Rule, Sanction, Word as GateWord};
+use super::flows::{self, Flow};
+use super::gates::{self, Border, Candidate, Rule, Sanction, Word as GateWord};
 use super::placement::{Place, earlier};
 use super::reason::Word;
 use super::{ChannelFacts, Finding, Reason, RegionFacts, policy};
@@ -22,6 +23,8 @@ pub(super) struct Gated {
     pub(super) withdraw: Option<Reason>,
     /// Nothing new may start.
     pub(super) keep: Option<Reason>,
+    /// What would take personal data out of the region, held or not.
+    pub(super) flows: Vec<Flow>,
     /// Since when no policy has covered it.
     pub(super) uncovered_since: Option<Timestamp>,
     /// When an answer may change by itself.
@@ -60,6 +63,7 @@ pub(super) fn ask(
     tenant(facts, place.name, region, &mut gated);
     market(facts, platform, place.name, region, &mut gated);
     coverage(facts, place, region, now, &mut gated);
+    transfers(facts, place, region, now, &mut gated);
     let clocks = clocks(facts, platform, region, now);
     gated.warn(ConditionType::Accepted, place.name, clocks);
     if !place.chosen {
@@ -158,6 +162,37 @@ fn coverage(
     let kind = ConditionType::PolicyCovered;
     gated.find(kind, place.name, Some(answer.holds), told);
     gated.warn(kind, place.name, answer.warnings);
+}
+
+/// Whether what leaves the region may.
+fn transfers(
+    facts: &ChannelFacts,
+    place: &Place<'_>,
+    region: &RegionFacts,
+    now: Timestamp,
+    gated: &mut Gated,
+) {
+    let border = Border {
+        region: &region.region,
+        regions: &facts.regions,
+        packs: &facts.packs,
+        now,
+    };
+    gated.flows = flows::flows(&facts.channel.spec, |to| gates::transfer(&border, to));
+    for flow in &gated.flows {
+        gated.wake_at = earlier(gated.wake_at, flow.judgement.wake_at);
+        gated.findings.extend(flow.findings(place.name));
+    }
+    if gated.flows.is_empty() {
+        let nothing =
+            GateWord::NothingLeaves.because("nothing of the channel takes personal data anywhere");
+        gated.find(
+            ConditionType::TransfersLawful,
+            place.name,
+            Some(true),
+            nothing,
+        );
+    }
 }
 
 fn remembered(facts: &ChannelFacts, region: &str) -> Option<Timestamp> {

@@ -9,6 +9,7 @@ mod enforcement;
 mod market;
 mod schedule;
 mod tenants;
+mod transfers;
 mod word;
 
 pub use codes::codes;
@@ -17,6 +18,7 @@ pub use enforcement::{Enforced, Sanction, enforce};
 pub use market::market;
 pub use schedule::{Rule, Schedule, Scheduled, schedule};
 pub use tenants::tenant;
+pub use transfers::{Border, Judgement, transfer};
 pub use word::Word;
 
 use super::Reason;

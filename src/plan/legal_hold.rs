@@ -14,8 +14,8 @@ use super::placement::{self, Decision, Ground, Place};
 use super::pod::{Agent, Mount, Size};
 use super::reason::Word;
 use super::{
-    Finding, HoldFacts, HoldWorkloads, Plan, PolicyFacts, Reason, RegionFacts, RegionNote,
-    RegionPlan, Verdict, gates,
+    Baseline, Finding, HoldFacts, HoldWorkloads, Plan, PolicyFacts, Reason, RegionFacts,
+    RegionNote, RegionPlan, Verdict, gates,
 };
 use crate::api::condition::ConditionType;
 use crate::api::{
@@ -61,6 +61,7 @@ pub fn legal_hold(facts: &HoldFacts, now: Timestamp) -> Plan<HoldWorkloads> {
         notes: BTreeMap::new(),
         findings: findings(&problems, &chosen),
         uncovered: Vec::new(),
+        baseline: Baseline::default(),
         wake_at: None,
         deleting,
     };

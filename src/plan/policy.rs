@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
+use super::baseline::{self, Baseline};
 use super::calculus::{self, Ruling};
 use super::placement::{self, Decision, Ground, Place};
 use super::reason::Word;
@@ -60,13 +61,19 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
         &chosen,
         old.map(|entry| (entry.name.as_str(), entry.inventory.as_slice())),
     );
+    let baseline = match deleting {
+        Some(_) => Baseline::default(),
+        None => baseline::baseline(facts, &chosen, now),
+    };
+    let paused_until = own.pause.as_ref().and_then(|pause| pause.until);
     let mut plan = Plan {
         verdict: verdict(&own),
         regions: BTreeMap::new(),
         notes: BTreeMap::new(),
         findings: findings(facts, &own, &chosen),
         uncovered: rules::uncovered(facts, &chosen),
-        wake_at: own.pause.as_ref().and_then(|pause| pause.until),
+        wake_at: placement::earlier(paused_until, baseline.wake_at),
+        baseline,
         deleting,
     };
     for place in &places {

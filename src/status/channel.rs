@@ -137,6 +137,7 @@ fn region<'a>(
     let (truth, why) = standing.ready(old.and_then(|entry| entry.ready), |children| {
         works(children, wants, &feeds, rollout)
     });
+    let (truth, why) = lawful(&standing, (truth, why));
     let connector = connector(&standing, before, channel, rollout);
     let mut wake_at = feeds.wake_at.clone();
     wake_at.push(standing.sight.wake_at());
@@ -154,6 +155,11 @@ fn region<'a>(
         unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
         uncovered_since: standing.note.uncovered_since.map(|since| since.to_string()),
         callback_url: callback(workloads, before),
+        // Where nothing is changed, what is held is what was.
+        held: match workloads {
+            Some(_) => standing.note.held.clone(),
+            None => before.map(|entry| entry.held.clone()).unwrap_or_default(),
+        },
         connector: match known {
             Some(children) => children.connector.map(of_pods),
             None => before.and_then(|entry| entry.connector.clone()),
@@ -233,6 +239,21 @@ fn works(
             Word::Running.because("everything runs as planned"),
         )
     })
+}
+
+/// What is held is not what the spec asks for, however well the rest runs.
+fn lawful(
+    standing: &Standing<'_, ChannelObserved>,
+    (truth, why): (Truth, Reason),
+) -> (Truth, Reason) {
+    match standing.note.held.first() {
+        Some(held) if truth == Truth::True => {
+            let message = format!("{}: {}", held.flow, held.message);
+            let word = held.reason.clone();
+            (Truth::False, Reason { word, message })
+        }
+        _ => (truth, why),
+    }
 }
 
 /// Whether all pods serve, when nothing else is known.
@@ -358,6 +379,11 @@ fn kinds(
         said::condition(
             ConditionType::PolicyCovered,
             &of(ConditionType::PolicyCovered),
+            (Truth::Unknown, none()),
+        ),
+        said::condition(
+            ConditionType::TransfersLawful,
+            &of(ConditionType::TransfersLawful),
             (Truth::Unknown, none()),
         ),
         said::condition(

@@ -78,6 +78,7 @@ macro_rules! announce {
 announce! {
     SocialChannelStatus [last_handled_run_at], ChannelRegionStatus {
         uncovered_since: None,
+        held: Vec::new(),
         callback_url: None,
         connector: None,
         feeds: Vec::new(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
+use super::findings::{self, shown, totals};
 use super::reason::Word;
 use super::resource::{self, Standing};
 use super::run::{self, Runs};
@@ -50,7 +51,11 @@ pub fn policy(
         .keys()
         .filter_map(|name| region(plan, name, seen.get(name), policy, now))
         .collect();
-    let mut wanted = vec![enforced(plan, policy, &regions), coverage(plan)];
+    let mut wanted = vec![
+        enforced(plan, policy, &regions),
+        coverage(plan),
+        findings::baseline(plan),
+    ];
     let ready: Vec<Said> = chosen(&regions)
         .map(|region| region.ready.clone())
         .collect();
@@ -97,6 +102,8 @@ pub fn policy(
             next_run: nexts.min().map(|at| at.to_string()),
             regions: entries,
             uncovered: plan.uncovered.clone(),
+            findings: shown(&plan.baseline),
+            finding_totals: Some(totals(&plan.baseline)),
             last_handled_reconcile_at: resource::handled_reconcile(&policy.metadata),
             last_handled_run_at: asked,
         },

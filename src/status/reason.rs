@@ -69,6 +69,12 @@ words! {
     ReviewAhead,
     /// The review date has passed.
     ReviewPassed,
+    /// Nothing that the regimes ask for is missing, by what can be seen.
+    NoFindings,
+    /// Something is missing, and none of it is severe.
+    LesserFindings,
+    /// Something severe is.
+    SevereFindings,
     /// The regional cluster answers.
     Connected,
     /// The regional cluster is being connected for the first time.

@@ -110,22 +110,37 @@ fn a_policy_wakes_every_channel_that_it_may_cover_and_every_policy_that_it_may_b
 }
 
 #[test]
-fn a_channel_wakes_policies_that_speak_of_channels() {
-    let mut policies = [
+fn a_channel_wakes_itself_and_every_policy() {
+    let policies = [
         policy("labels", json!({"channelLabels": {"brand": "a"}}), &[]),
         policy("regions", json!({"regions": ["eu"]}), &[]),
     ];
     let one = channel("a", "one", json!({"names": ["eu"]}), &["eu"]);
-    let mut wanted = BTreeSet::from([key("a", "one"), Key::Policy("labels".into())]);
-    assert_eq!(channel_changed(&one, &policies), wanted);
-    // With the channel its keep comes or goes, and binds the other policy.
-    let mut keeps = (*policies[0]).clone();
-    let rule = json!({"name": "r", "dataset": {"store": "s", "table": "t", "clock": "c"},
-        "keep": {"for": "P8Y", "reference": "AO 147(3)"}});
-    keeps.spec.rules = vec![serde_json::from_value(rule).unwrap()];
-    policies[0] = Arc::new(keeps);
-    wanted.insert(Key::Policy("regions".into()));
-    assert_eq!(channel_changed(&one, &policies), wanted);
+    let wanted = [
+        key("a", "one"),
+        Key::Policy("labels".into()),
+        Key::Policy("regions".into()),
+    ];
+    assert_eq!(channel_changed(&one, &policies), BTreeSet::from(wanted));
+}
+
+#[test]
+fn a_region_wakes_the_channels_that_send_what_rests_on_its_law() {
+    let mut eu = (*region("eu", json!({}))).clone();
+    let transfer = json!({"name": "us", "to": "us", "instrument": "Scc", "reference": "r"});
+    eu.spec.transfers = vec![serde_json::from_value(transfer).unwrap()];
+    let regions = [Arc::new(eu), region("us", json!({}))];
+    let channels = [
+        channel("a", "in-eu", json!({"names": ["eu"]}), &[]),
+        channel("a", "was-in-eu", json!({"names": ["br"]}), &["eu"]),
+        channel("a", "in-us", json!({"names": ["us"]}), &[]),
+    ];
+    let woken = transfer_goal_changed("us", &channels, &regions);
+    assert_eq!(
+        woken,
+        BTreeSet::from([key("a", "in-eu"), key("a", "was-in-eu")])
+    );
+    assert!(transfer_goal_changed("eu", &channels, &regions).is_empty());
 }
 
 #[test]

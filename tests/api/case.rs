@@ -29,7 +29,7 @@ pub(crate) struct Case {
     pub(crate) stays: Option<&'static str>,
 }
 
-/// What a field is made of. Enumerations, numbers and plain objects explain themselves.
+/// What a field is made of. Enumerations, numbers, booleans and plain objects explain themselves.
 pub(crate) enum Form {
     Text {
         change: &'static str,

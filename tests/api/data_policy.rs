@@ -17,6 +17,11 @@ fn both(i: usize) -> Value {
     let mut rule = rule(i);
     rule["keep"] = json!({"for": "P8Y", "from": "EndOfCalendarYear", "reference": "AO 147(3)"});
     rule["erase"]["from"] = json!("EndOfFiscalYear");
+    rule["category"] = json!("user.financial");
+    rule["purpose"] = json!("Tax records");
+    rule["legalBasis"] = json!("LegalObligation");
+    rule["subjects"] = json!(["customers"]);
+    rule["recipients"] = json!([{"name": "tax adviser", "country": "DE"}]);
     rule
 }
 
@@ -44,6 +49,12 @@ pub(crate) fn kind() -> Kind {
     });
     let whole = json!({
         "regimes": ["eu-gdpr", "uk-gdpr"],
+        "controller": {
+            "name": "Aurora GmbH", "contact": "privacy@aurora.example",
+            "representative": {"name": "Aurora Ltd", "contact": "uk@aurora.example"},
+            "dpo": {"name": "DPO", "contact": "dpo@aurora.example"},
+        },
+        "securityMeasures": ["encrypted at rest"],
         "selector": {
             "jurisdictions": ["DE", "GB"], "regions": ["eu-west"], "namespaces": ["aurora"],
             "channelLabels": {"brand": "aurora"},
@@ -90,6 +101,7 @@ pub(crate) fn kind() -> Kind {
             selector(),
             approvals(),
             rules(),
+            register(),
             columns(),
             retention(),
             suspend(),
@@ -225,6 +237,49 @@ fn rules() -> Vec<Case> {
             &[("13-01", PATTERN), ("04-32", PATTERN), ("4-005", PATTERN)],
         )
         .kept("spec.fiscalYearEnd: a rule counts from EndOfFiscalYear"),
+    ]
+}
+
+fn register() -> Vec<Case> {
+    let person = |path| text(path, "Borealis", "n".repeat(200), &[]);
+    vec![
+        person("controller.name"),
+        person("controller.contact"),
+        person("controller.representative.name"),
+        person("controller.representative.contact"),
+        person("controller.dpo.name"),
+        person("controller.dpo.contact"),
+        list("securityMeasures", |i| json!(format!("measure {i}"))),
+        text("securityMeasures[]", "access by role", "m".repeat(200), &[]),
+        text(
+            "rules[].category",
+            "user.contact.email",
+            format!("u{}", ".a9".repeat(39)),
+            &[
+                ("User", PATTERN),
+                ("user.", PATTERN),
+                ("user contact", PATTERN),
+            ],
+        ),
+        text("rules[].purpose", "Support", "p".repeat(200), &[]),
+        list("rules[].subjects", |i| json!(format!("subjects {i}"))),
+        text("rules[].subjects[]", "visitors", "s".repeat(80), &[]),
+        list(
+            "rules[].recipients",
+            |i| json!({"name": format!("recipient {i}")}),
+        ),
+        text(
+            "rules[].recipients[].name",
+            "Parcel Ltd",
+            "r".repeat(80),
+            &[(" ", PATTERN)],
+        ),
+        text(
+            "rules[].recipients[].country",
+            "CH",
+            "ZZ",
+            &[("ch", PATTERN), ("C1", PATTERN)],
+        ),
     ]
 }
 

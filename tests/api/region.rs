@@ -19,7 +19,12 @@ pub(crate) fn kind() -> Kind {
         "ingress": {"className": "nginx", "domain": "eu.hooks.example", "tlsSecretName": "hooks"},
         "dataStores": [{
             "name": "orders", "namespaces": ["aurora"], "datasets": ["orders", "shop.invoices"],
+            "country": "DE", "backups": {"keep": "P35D"},
             "postgres": {"secretRef": {"name": "orders-db", "key": "url"}},
+        }],
+        "transfers": [{
+            "name": "us-scc", "to": "us-east", "instrument": "Scc", "reference": "2021/914 module 2",
+            "validFrom": "2026-01-01", "validUntil": "2027-06-30",
         }],
         "runNamespace": "tradewind-runs",
         "workloads": {
@@ -38,10 +43,17 @@ pub(crate) fn kind() -> Kind {
         namespace: None,
         least,
         specs: vec![local, remote],
-        cases: [place(), locale(), ingress(), stores(), workloads()]
-            .into_iter()
-            .flatten()
-            .collect(),
+        cases: [
+            place(),
+            locale(),
+            ingress(),
+            stores(),
+            transfers(),
+            workloads(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         names: vec![(LONG, "metadata.name: at most 40 characters")],
     }
 }
@@ -204,6 +216,18 @@ fn stores() -> Vec<crate::case::Case> {
         list("dataStores[].datasets", |i| json!(format!("table_{i}"))),
         text("dataStores[].datasets[]", "messages", "t".repeat(127), &[]),
         text(
+            "dataStores[].country",
+            "CH",
+            "ZZ",
+            &[("ch", PATTERN), ("C1", PATTERN)],
+        ),
+        text(
+            "dataStores[].backups.keep",
+            "P90D",
+            "P999Y9999M9999W9999D",
+            &[("90D", PATTERN), ("P1DT1H", PATTERN), ("P-1D", PATTERN)],
+        ),
+        text(
             "dataStores[].postgres.secretRef.name",
             "db",
             label(253),
@@ -215,6 +239,53 @@ fn stores() -> Vec<crate::case::Case> {
             "k".repeat(253),
             &[("a/b", PATTERN)],
         ),
+    ]
+}
+
+fn transfers() -> Vec<crate::case::Case> {
+    let early = "transfers[]: validUntil is before validFrom";
+    let day = [
+        ("2026-13-01", PATTERN),
+        ("2026-01-32", PATTERN),
+        ("01.01.2026", PATTERN),
+        ("2026-1-011", PATTERN),
+    ];
+    let between = |from: &str, until: &str| json!({"name": "a", "to": "US", "instrument": "Scc", "reference": "r", "validFrom": from, "validUntil": until});
+    vec![
+        list(
+            "transfers",
+            |i| json!({"name": format!("transfer-{i}"), "to": "US", "instrument": "Scc", "reference": "r"}),
+        ),
+        ruled(
+            "transfers[]",
+            vec![(between("2026-01-02", "2026-01-01"), early)],
+        ),
+        text(
+            "transfers[].name",
+            "us-bcr",
+            label(40),
+            &[("US", PATTERN), ("a.b", PATTERN)],
+        ),
+        text(
+            "transfers[].to",
+            "US",
+            label(40),
+            &[("USA", PATTERN), ("Us", PATTERN), ("us_east", PATTERN)],
+        ),
+        text(
+            "transfers[].instrument",
+            "Bcr",
+            format!("A{}", "9".repeat(39)),
+            &[("standard clauses", PATTERN), ("9a", PATTERN)],
+        ),
+        text(
+            "transfers[].reference",
+            "C-2026-118",
+            "r".repeat(200),
+            &[(" ", PATTERN), (" a", PATTERN)],
+        ),
+        text("transfers[].validFrom", "2026-02-01", "2026-02-31", &day),
+        text("transfers[].validUntil", "2028-01-01", "9999-12-31", &day),
     ]
 }
 

@@ -14,13 +14,13 @@ pub(crate) fn kind() -> Kind {
         "platform": {"name": "Instagram", "settings": [{"name": "catalogId", "value": "1784"}]},
         "credentialsRef": {"name": "aurora-meta", "location": "Hub"},
         "regions": {"selector": {"matchLabels": {"tier": "primary"}}},
-        "catalog": {"source": {"http": {
+        "catalog": {"personalData": true, "source": {"country": "DE", "http": {
             "url": "https://shop.aurora.example/items.json", "format": "Json",
             "bearerRef": {"name": "shop", "key": "token"},
         }}},
         "feeds": [{
             "name": "full", "mode": "Replace", "schedule": "0 3 * * *", "maxShrinkPercent": 20,
-            "destination": {"objectStore": {
+            "destination": {"country": "IE", "objectStore": {
                 "url": "s3://aurora-feeds", "prefix": "{region}/full", "credentialsRef": {"name": "feeds"},
             }},
         }],
@@ -30,7 +30,7 @@ pub(crate) fn kind() -> Kind {
             "ingress": {},
         },
         "checkout": {"mode": "Redirect", "url": "https://aurora.example/checkout-link/"},
-        "sinks": [{"name": "erp", "http": {
+        "sinks": [{"name": "erp", "country": "DE", "http": {
             "url": "https://erp.aurora.example/hooks", "secretRef": {"name": "erp-hook", "key": "secret"},
         }}],
         "suspend": {"reason": "sale", "by": "ops", "until": "2026-12-01T08:00:00Z"},
@@ -143,6 +143,12 @@ fn catalog() -> Vec<Case> {
     vec![
         ruled("catalog", vec![]).kept("catalog: feeds need a source"),
         ruled("catalog.source", vec![(json!({}), one), (both, one)]),
+        text(
+            "catalog.source.country",
+            "US",
+            "ZZ",
+            &[("us", PATTERN), ("U1", PATTERN)],
+        ),
         ruled("catalog.source.http", vec![]).kept(one),
         text(
             "catalog.source.http.url",
@@ -230,6 +236,12 @@ fn feeds() -> Vec<Case> {
             ],
         ),
         text(
+            "feeds[].destination.country",
+            "US",
+            "ZZ",
+            &[("us", PATTERN), ("U1", PATTERN)],
+        ),
+        text(
             "feeds[].destination.objectStore.prefix",
             "full/{region}",
             "p".repeat(200),
@@ -276,6 +288,12 @@ fn sinks() -> Vec<Case> {
             "crm",
             label(40),
             &[("ERP", PATTERN), ("a.b", PATTERN)],
+        ),
+        text(
+            "sinks[].country",
+            "US",
+            "ZZ",
+            &[("us", PATTERN), ("U1", PATTERN)],
         ),
         text(
             "sinks[].http.url",

@@ -82,6 +82,7 @@ fn channel() -> Value {
         "regions": [{
             "name": "eu-west", "state": "Run", "reason": "Running", "message": "m", "ready": true,
             "unreachableSince": "2026-11-22T12:00:00Z", "uncoveredSince": "2026-11-22T12:00:00Z",
+            "held": [{"flow": "sink erp", "reason": "NoInstrument", "message": "m"}],
             "callbackUrl": "https://a.example/webhooks/aurora/a", "connector": {"desired": 2, "ready": 1},
             "feeds": [{
                 "name": "full", "lastRun": "2026-11-22T12:00:00Z", "lastSuccess": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z",
@@ -104,6 +105,12 @@ fn policy() -> Value {
         "observedGeneration": 1, "conditions": [condition()], "totals": totals, "lastRun": "2026-11-22T12:00:00Z",
         "nextRun": "2026-11-23T12:00:00Z", "lastHandledReconcileAt": "1", "lastHandledRunAt": "1",
         "uncovered": [{"region": "eu-west", "store": "orders", "table": "messages", "reason": "r"}],
+        "findingTotals": {"all": 60, "high": 1, "medium": 2, "low": 57},
+        "findings": [{
+            "id": "NoPeriod-0123456789", "check": "NoPeriod", "severity": "Medium", "law": "GDPR Articles 5(1)(e) and 17",
+            "region": "eu-west", "place": "Region eu-west, spec.dataStores[orders].datasets[messages]", "message": "m",
+            "remedy": "r",
+        }],
         "regions": [{
             "name": "eu-west", "state": "Run", "reason": "Running", "message": "m", "ready": true,
             "unreachableSince": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z", "totals": totals,

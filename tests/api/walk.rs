@@ -226,6 +226,7 @@ impl Step<'_> {
                 trials.too_long(schema);
             }
             ("integer", _) => trials.number(schema),
+            ("boolean", _) => trials.changes.extend([json!(false), json!(true)]),
             ("array", Some(Form::List(item))) => trials.list(schema, *item),
             ("object", Some(Form::Map(entry))) => trials.map(schema, *entry),
             ("object", Some(Form::Ruled(refused))) => {

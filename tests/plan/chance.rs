@@ -96,6 +96,42 @@ fn reach() -> impl Strategy<Value = Reach> {
     prop_oneof![4 => Just(Reach::Ready), 1 => silent]
 }
 
+/// Instruments that lead somewhere, or nowhere, on days before, around and after now.
+fn transfers() -> impl Strategy<Value = Value> {
+    let transfer = (
+        select(vec!["US", "IN", "JP", "us", "gone"]),
+        select(vec!["Scc", "BCR", "Adequacy", "AnpdClauses", "Handshake"]),
+        select(vec![Value::Null, json!("2026-11-01"), json!("2026-12-01")]),
+        select(vec![
+            Value::Null,
+            json!("2026-11-21"),
+            json!("2026-11-22"),
+            json!("2027-02-30"),
+            json!("2028-01-31"),
+        ]),
+    );
+    vec(transfer, 0..=3).prop_map(|transfers| {
+        let transfers = transfers.into_iter().enumerate();
+        let transfers = transfers.map(|(number, (to, instrument, from, until))| {
+            json!({"name": format!("t-{number}"), "to": to, "instrument": instrument, "reference": "r",
+                "validFrom": from, "validUntil": until})
+        });
+        transfers.collect()
+    })
+}
+
+fn country() -> impl Strategy<Value = Value> {
+    select(vec![
+        Value::Null,
+        json!("DE"),
+        json!("FR"),
+        json!("US"),
+        json!("IN"),
+        json!("JP"),
+        json!("BR"),
+    ])
+}
+
 fn region(name: &'static str) -> impl Strategy<Value = RegionFacts> {
     let law = select(vec!["DE", "BR", "US-CA", "SG", "UK"]);
     let zone = select(vec!["Europe/Berlin", "America/New_York", "Nowhere/Land"]);
@@ -122,11 +158,11 @@ fn region(name: &'static str) -> impl Strategy<Value = RegionFacts> {
         enforcement,
         stores,
         ingress,
-        subsequence(NAMESPACES.to_vec(), 0..=2),
+        (subsequence(NAMESPACES.to_vec(), 0..=2), transfers()),
     );
     let state = (reach(), known, cluster, going(), suspend(), any::<bool>());
     (spec, state).prop_map(move |(spec, state)| {
-        let (law, zone, enforcement, stores, ingress, tenants) = spec;
+        let (law, zone, enforcement, stores, ingress, (tenants, transfers)) = spec;
         let (reach, known, status, (going, deletion), suspend, remains) = state;
         let tenants: Vec<Value> = tenants.iter().map(|t| json!({"namespace": t})).collect();
         let value = json!({
@@ -135,6 +171,7 @@ fn region(name: &'static str) -> impl Strategy<Value = RegionFacts> {
             "spec": {
                 "jurisdictions": [law], "cluster": {"local": {}}, "tenants": tenants, "runNamespace": "runs",
                 "locale": {"default": "de-DE", "currency": "EUR", "timeZone": zone}, "dataStores": stores,
+                "transfers": transfers.as_array().unwrap().iter().cloned().map(without_nulls).collect::<Value>(),
                 "ingress": ingress, "enforcement": enforcement, "suspend": suspend, "deletionPolicy": deletion,
             },
             "status": status,
@@ -261,7 +298,13 @@ pub(crate) fn channel() -> impl Strategy<Value = Value> {
         channel_regions(),
         feeds(),
         connector(),
-        checkout,
+        (
+            checkout,
+            country(),
+            country(),
+            country(),
+            option::of(any::<bool>()),
+        ),
     );
     let state = (
         suspend(),
@@ -270,7 +313,16 @@ pub(crate) fn channel() -> impl Strategy<Value = Value> {
         option::of(select(vec!["first", "second"])),
     );
     (spec, state).prop_map(|(spec, state)| {
-        let (namespace, platform, regions, feeds, connector, checkout) = spec;
+        let (namespace, platform, regions, mut feeds, connector, more) = spec;
+        let (checkout, first, second, destination, personal) = more;
+        for feed in feeds.as_array_mut().unwrap() {
+            feed["destination"]["country"] = destination.clone();
+            *feed = without_nulls(feed.take());
+        }
+        let sink = |name: &str, country: Value| {
+            let http = json!({"url": format!("https://{name}.example"), "secretRef": {"name": name, "key": "k"}});
+            without_nulls(json!({"name": name, "country": country, "http": http}))
+        };
         let (suspend, (going, deletion), status, run_at) = state;
         without_nulls(json!({
             "apiVersion": "tradewind.dev/v1alpha1", "kind": "SocialChannel",
@@ -282,8 +334,11 @@ pub(crate) fn channel() -> impl Strategy<Value = Value> {
                 "platform": {"name": platform}, "credentialsRef": {"name": "keys"}, "regions": regions,
                 "feeds": feeds, "connector": connector, "checkout": checkout, "suspend": suspend,
                 "deletionPolicy": deletion,
-                "catalog": {"source": {"http": {"url": "https://shop.example/{region}", "format": "Json"}}},
-                "sinks": [{"name": "erp", "http": {"url": "https://erp.example", "secretRef": {"name": "s", "key": "k"}}}],
+                "catalog": {
+                    "source": {"http": {"url": "https://shop.example/{region}", "format": "Json"}},
+                    "personalData": personal,
+                },
+                "sinks": [sink("erp", first), sink("crm", second)],
             },
             "status": status,
         }))

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use tradewind::api::{
-    DataPolicy, DeletionPolicy, EnforcementMode, InventoryEntry, LegalHold, SocialChannel,
+    DataPolicy, DeletionPolicy, EnforcementMode, InventoryEntry, LegalHold, Region, SocialChannel,
+    Transfer,
 };
 use tradewind::contract::{Connect, Feed, Hold, HoldReport, Report, ReportedStore, Retain, Task};
 use tradewind::plan::{
@@ -106,6 +107,40 @@ fn tasks(facts: &PolicyFacts) -> BTreeMap<String, Task<Retain>> {
     plan.regions.iter().filter_map(task).collect()
 }
 
+/// Whether personal data may go there on 22 November 2026, worked out anew for the countries and instruments of `chance`.
+fn lawful(region: &Region, regions: &BTreeMap<String, RegionFacts>, to: &str) -> bool {
+    let law = region.spec.jurisdictions[0].as_str();
+    let (free, instruments): (&[&str], &[&str]) = match law {
+        "DE" => (&["DE", "FR", "JP", "BR"], &["scc", "bcr", "adequacy"]),
+        "BR" => (&["BR", "DE", "FR"], &["anpdclauses", "adequacy"]),
+        _ => return true,
+    };
+    // A decision without a limit, or with one that a transfer says is met.
+    let decided = |word: &str| word != "adequacy" || law == "DE" && ["US", "JP"].contains(&to);
+    let leads = |goal: &str| {
+        let law = regions
+            .get(goal)
+            .map(|goal| goal.region.spec.jurisdictions[0].clone());
+        goal == to || law.is_some_and(|law| law.split('-').next() == Some(to))
+    };
+    let days = |transfer: &Transfer| {
+        transfer
+            .valid_from
+            .as_deref()
+            .is_none_or(|day| day <= "2026-11-22")
+            && transfer
+                .valid_until
+                .as_deref()
+                .is_none_or(|day| day >= "2026-11-22" && day != "2027-02-30")
+    };
+    let transfers = region.spec.transfers.iter();
+    free.contains(&to)
+        || transfers.into_iter().any(|it| {
+            let word = it.instrument.to_lowercase();
+            leads(&it.to) && instruments.contains(&word.as_str()) && decided(&word) && days(it)
+        })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 160, ..ProptestConfig::default() })]
 
@@ -128,7 +163,7 @@ proptest! {
         let plan = plan::channel(&facts, now());
         let channel = &facts.channel;
         let namespace = channel.namespace().unwrap();
-        for (name, _decided) in plan.regions.iter().filter(|(_, decided)| makes(decided)) {
+        for (name, decided) in plan.regions.iter().filter(|(_, decided)| makes(decided)) {
             let region = &facts.regions[name];
             prop_assert!(plan::channel_chooses(channel, &region.region), "{name} isn't chosen");
             prop_assert!(!is_silent(region), "{name} is silent");
@@ -136,7 +171,9 @@ proptest! {
             prop_assert!(spec.tenants.iter().any(|t| t.namespace == namespace), "no tenant of {name}");
             prop_assert!(region.region.metadata.deletion_timestamp.is_none(), "{name} is going");
             prop_assert!(!is_paused(spec.suspend.as_ref()), "{name} is paused");
-            prop_assert!(!is_paused(channel.spec.suspend.as_ref()), "the channel is paused");
+            // What may not leave is stopped in spite of a pause.
+            let stops = matches!(decided, RegionPlan::Pause(..)) && !plan.notes[name].held.is_empty();
+            prop_assert!(stops || !is_paused(channel.spec.suspend.as_ref()), "the channel is paused");
             prop_assert!(channel.metadata.deletion_timestamp.is_none(), "the channel is going");
             let there = region.namespaces.as_ref();
             prop_assert!(there.is_none_or(|there| there.contains(&namespace)), "no namespace in {name}");
@@ -149,6 +186,83 @@ proptest! {
                 enforcement == EnforcementMode::Warn || is_covered(&facts, region),
                 "{name} is uncovered"
             );
+        }
+    }
+
+    /// What crosses a border is not made without an instrument: no address, no key. What is made knows its end.
+    #[test]
+    fn nothing_crosses_a_border_without_an_instrument(facts in chance::channel_facts()) {
+        let plan = plan::channel(&facts, now());
+        let spec = &facts.channel.spec;
+        for (name, decided) in &plan.regions {
+            let Some(workloads) = decided.workloads() else { continue };
+            let region = &facts.regions[name].region;
+            let held: BTreeSet<&str> = plan.notes[name].held.iter().map(|held| held.flow.as_str()).collect();
+            if let Some(connector) = &workloads.connector {
+                let objects = format!("{connector:?}");
+                let task: Task<Connect> = serde_json::from_str(&connector.config_map.data.as_ref().unwrap()["task.json"]).unwrap();
+                for sink in &spec.sinks {
+                    let country = sink.country.as_deref();
+                    let is_open = country.is_none_or(|to| lawful(region, &facts.regions, to));
+                    let told = task.spec.sinks.iter().find(|told| told.name == sink.name);
+                    prop_assert_eq!(told.is_some(), is_open, "{}: {} to {:?}", name, sink.name, country);
+                    prop_assert_eq!(task.spec.held_sinks.contains(&sink.name), !is_open);
+                    prop_assert_eq!(held.contains(format!("sink {}", sink.name).as_str()), !is_open);
+                    let is_named = objects.contains(&sink.http.url) || objects.contains(&format!("sink-{}", sink.name));
+                    prop_assert_eq!(is_named, is_open, "{}", objects);
+                    let end = told.and_then(|told| told.until.as_deref()).map(|end| end.parse::<jiff::Timestamp>().unwrap());
+                    prop_assert!(end.is_none_or(|end| end > now()), "{end:?}");
+                }
+            }
+            for feed in &spec.feeds {
+                let speaks = spec.catalog.as_ref().unwrap().personal_data == Some(true);
+                let country = feed.destination.country.as_deref().filter(|_| speaks);
+                let is_open = country.is_none_or(|to| lawful(region, &facts.regions, to));
+                prop_assert!(is_open || !workloads.feeds.contains_key(&feed.name), "{name}: {}", feed.name);
+            }
+        }
+    }
+
+    /// Where something may go on sending what no instrument covers, it is changed or taken away, unless nothing is known.
+    #[test]
+    fn what_must_stop_is_not_left_as_it_runs(facts in chance::channel_facts()) {
+        let plan = plan::channel(&facts, now());
+        let old = facts.channel.status.iter().flat_map(|status| &status.regions);
+        for entry in old.filter(|entry| !entry.inventory.is_empty()) {
+            let Some(decided) = plan.regions.get(&entry.name) else { continue };
+            let is_left = matches!(decided, RegionPlan::Keep(_))
+                || matches!(decided, RegionPlan::Hold(why) if why.word == "Suspended");
+            prop_assert!(!is_left || plan.notes[&entry.name].held.is_empty(), "{decided:?}");
+        }
+    }
+
+    /// Findings are about what is written, not about how it is ordered.
+    #[test]
+    fn the_order_of_what_is_written_changes_no_finding(facts in chance::policy_facts()) {
+        let mut turned = facts.clone();
+        turned.channels.reverse();
+        for channel in &mut turned.channels {
+            Arc::make_mut(channel).spec.sinks.reverse();
+        }
+        for region in turned.regions.values_mut() {
+            let spec = &mut Arc::make_mut(&mut region.region).spec;
+            spec.transfers.reverse();
+            for store in &mut spec.data_stores {
+                store.datasets.reverse();
+            }
+        }
+        for policy in turned.policies.values_mut().chain([&mut turned.policy]) {
+            let spec = &mut Arc::make_mut(policy).spec;
+            spec.rules.reverse();
+            spec.regimes.reverse();
+        }
+        let (one, two) = (plan::policy(&facts, now()), plan::policy(&turned, now()));
+        prop_assert_eq!(&one.baseline, &two.baseline);
+        let ids: BTreeSet<&str> = one.baseline.findings.iter().map(|finding| finding.id.as_str()).collect();
+        prop_assert_eq!(ids.len(), one.baseline.findings.len(), "an id is there twice");
+        for finding in &one.baseline.findings {
+            let told = [&finding.law, &finding.place, &finding.message, &finding.remedy];
+            prop_assert!(told.iter().all(|text| !text.is_empty()), "{finding:?}");
         }
     }
 
@@ -456,7 +570,7 @@ proptest! {
     }
 }
 
-const CHANNEL: [&str; 8] = [
+const CHANNEL: [&str; 9] = [
     "Accepted",
     "ConnectorAvailable",
     "FeedsCurrent",
@@ -465,9 +579,11 @@ const CHANNEL: [&str; 8] = [
     "Ready",
     "ReferencesResolved",
     "Suspended",
+    "TransfersLawful",
 ];
-const POLICY: [&str; 6] = [
+const POLICY: [&str; 7] = [
     "Accepted",
+    "BaselineMet",
     "CoverageComplete",
     "Enforced",
     "Ready",

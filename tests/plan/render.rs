@@ -37,6 +37,20 @@ pub(crate) fn reasons(world: &World) -> BTreeSet<String> {
     words
 }
 
+/// Every check that the shown policies have a finding of.
+pub(crate) fn checks(world: &World) -> BTreeSet<String> {
+    let of = |(_, value): &(String, Value)| -> Vec<String> {
+        let findings = value
+            .pointer("/status/written/findings")
+            .and_then(Value::as_array);
+        let findings = findings.into_iter().flatten();
+        findings
+            .map(|finding| finding["check"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    all(world).iter().flat_map(of).collect()
+}
+
 fn collect(value: &Value, words: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {

@@ -61,6 +61,9 @@ pub(crate) struct World {
     /// A platform pack instead of the one that is shipped.
     #[serde(default)]
     platforms: Option<String>,
+    /// Texts of the shipped regime pack with what stands there instead; each is there once.
+    #[serde(default)]
+    regimes: BTreeMap<String, String>,
     /// What was seen, by resource and region.
     #[serde(default)]
     pub(crate) seen: BTreeMap<String, BTreeMap<String, Look>>,
@@ -154,14 +157,27 @@ impl World {
 
     pub(crate) fn packs(&self) -> Arc<Packs> {
         static BUILTIN: OnceLock<Arc<Packs>> = OnceLock::new();
-        let load = |platforms: &str| {
-            let packs = Packs::load(platforms, BUILTIN_REGIMES);
+        let load = |platforms: &str, regimes: &str| {
+            let packs = Packs::load(platforms, regimes);
             Arc::new(packs.unwrap_or_else(|error| panic!("{error:?}")))
         };
-        match &self.platforms {
-            Some(platforms) => load(platforms),
-            None => BUILTIN.get_or_init(|| load(BUILTIN_PLATFORMS)).clone(),
+        let builtin = || load(BUILTIN_PLATFORMS, BUILTIN_REGIMES);
+        if self.platforms.is_none() && self.regimes.is_empty() {
+            return BUILTIN.get_or_init(builtin).clone();
         }
+        let mut regimes = BUILTIN_REGIMES.to_owned();
+        for (from, to) in &self.regimes {
+            assert_eq!(
+                regimes.matches(from).count(),
+                1,
+                "{from} must be there once"
+            );
+            regimes = regimes.replace(from, to);
+        }
+        load(
+            self.platforms.as_deref().unwrap_or(BUILTIN_PLATFORMS),
+            &regimes,
+        )
     }
 
     fn settings() -> Arc<Settings> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -39,6 +40,8 @@ pub(super) struct Courier {
     pub(super) sink: String,
     /// Where to POST.
     pub(super) url: reqwest::Url,
+    /// From when on nothing is sent there; what comes in waits.
+    pub(super) until: Option<Timestamp>,
     /// The signing keys.
     pub(super) keys: Arc<Secret<Keys>>,
     /// Where events wait.
@@ -57,7 +60,7 @@ impl Courier {
     pub(super) async fn run(self, mut news: watch::Receiver<u64>, stop: Stop) {
         let mut busy = JoinSet::new();
         let mut store_is_away = false;
-        while !stop.is_requested() {
+        while !stop.is_requested() && !self.is_over() {
             // Before the claim: what comes in during it is looked at right after.
             news.mark_unchanged();
             let asked = Instant::now();
@@ -89,13 +92,24 @@ impl Courier {
             }
         }
         while busy.join_next().await.is_some() {}
+        if !stop.is_requested() {
+            tracing::warn!(
+                sink = self.sink,
+                "its time is over: events for it wait until a new task says otherwise"
+            );
+        }
+    }
+
+    /// Whether the sink may no longer be sent anything.
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| Timestamp::now() >= until)
     }
 
     /// Works on one lane for a turn; its lease runs since `leased`.
     async fn work(self, mut lane: Lane, mut leased: Instant, stop: Stop) {
         let begun = Instant::now();
         loop {
-            if stop.is_requested() {
+            if stop.is_requested() || self.is_over() {
                 self.written(self.store.release(&self.sink, &lane).await);
                 return;
             }
@@ -120,7 +134,7 @@ impl Courier {
             return Ok(false);
         };
         // An attempt that could outlast the lease would run beside another replica's.
-        if leased.elapsed() + attempt::TIMEOUT > self.pace.lease {
+        if self.is_over() || leased.elapsed() + attempt::TIMEOUT > self.pace.lease {
             self.store.release(&self.sink, lane).await?;
             return Ok(false);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use jiff::Span;
+use jiff::{Span, Timestamp};
 use sqlx::postgres::PgConnectOptions;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -44,12 +44,7 @@ pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) ->
     let url: Secret<PgConnectOptions> = Secret::open(&task.spec.store, store::parse_url)?;
     let keep = keep_delivered(&task.spec.keep_delivered)?;
     let store = Store::new(&url.current(), &task.spec.channel);
-    let sinks: Vec<String> = task
-        .spec
-        .sinks
-        .iter()
-        .map(|sink| sink.name.clone())
-        .collect();
+    let sinks = owed(&task.spec);
     let metrics = Metrics::new(&sinks);
     let readiness = Readiness::new();
     let couriers = couriers(&task, options, &store, &metrics)?;
@@ -100,6 +95,12 @@ pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) ->
     Ok(())
 }
 
+/// The sinks that are owed each event: those that are sent them, and those whose events wait.
+fn owed(spec: &Connect) -> Vec<String> {
+    let open = spec.sinks.iter().map(|sink| &sink.name);
+    open.chain(&spec.held_sinks).cloned().collect()
+}
+
 /// Starts all that runs until it is asked to stop.
 fn crew(
     couriers: Vec<Courier>,
@@ -117,15 +118,10 @@ fn crew(
 
 /// Puts the dead letters of one sink or of all back into the outbox; returns how many.
 pub(super) async fn replay(task: &Task<Connect>, sink: Option<&str>) -> Result<u64, Error> {
+    let known = owed(&task.spec);
     if let Some(name) = sink
-        && !task.spec.sinks.iter().any(|sink| sink.name == name)
+        && !known.iter().any(|known| known == name)
     {
-        let known: Vec<&str> = task
-            .spec
-            .sinks
-            .iter()
-            .map(|sink| sink.name.as_str())
-            .collect();
         let reason = format!(
             "`{name}` is no sink of this channel; there are: {}",
             known.join(", ")
@@ -156,11 +152,7 @@ fn couriers(
     store: &Store,
     metrics: &Metrics,
 ) -> Result<Vec<Courier>, Error> {
-    let wrong = |field: String, reason: &str| Error::Field {
-        field,
-        reason: reason.to_owned(),
-    };
-    if task.spec.sinks.is_empty() {
+    if owed(&task.spec).is_empty() {
         return Err(wrong(
             "spec.sinks".to_owned(),
             "events need a sink to go to",
@@ -183,19 +175,10 @@ fn couriers(
         .iter()
         .enumerate()
         .map(|(index, sink)| {
-            let url: reqwest::Url = sink
-                .url
-                .parse()
-                .map_err(|_| wrong(format!("spec.sinks[{index}].url"), "not an absolute URL"))?;
-            if !matches!(url.scheme(), "http" | "https") {
-                return Err(wrong(
-                    format!("spec.sinks[{index}].url"),
-                    "neither http nor https",
-                ));
-            }
             Ok(Courier {
                 sink: sink.name.clone(),
-                url,
+                url: address(index, &sink.url)?,
+                until: end(index, sink.until.as_deref())?,
                 keys: Arc::new(Secret::open(&sink.secret, Keys::standard)?),
                 store: store.clone(),
                 client: client.clone(),
@@ -204,6 +187,31 @@ fn couriers(
             })
         })
         .collect()
+}
+
+fn wrong(field: String, reason: &str) -> Error {
+    Error::Field {
+        field,
+        reason: reason.to_owned(),
+    }
+}
+
+/// Where a sink is.
+fn address(index: usize, url: &str) -> Result<reqwest::Url, Error> {
+    let field = format!("spec.sinks[{index}].url");
+    match url.parse::<reqwest::Url>() {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        Ok(_) => Err(wrong(field, "neither http nor https")),
+        Err(_) => Err(wrong(field, "not an absolute URL")),
+    }
+}
+
+/// From when on a sink is sent nothing.
+fn end(index: usize, until: Option<&str>) -> Result<Option<Timestamp>, Error> {
+    until.map(str::parse).transpose().map_err(|_| {
+        let field = format!("spec.sinks[{index}].until");
+        wrong(field, "not a moment like `2027-07-01T00:00:00Z`")
+    })
 }
 
 /// Checks the duration; the database reads the same text.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Check, Checked};
-use crate::packs::{Clock, Deadline, Fact, REGIMES_KEY, Regime, Regimes};
+use crate::packs::{Check as Look, Clock, Deadline, Fact, REGIMES_KEY, Regime, Regimes};
 
 pub(super) fn check(pack: &Regimes) -> Checked {
     let check = Check {
@@ -49,11 +49,123 @@ pub(super) fn check(pack: &Regimes) -> Checked {
         }
         check.counting(regime)?;
         check.deadlines(regime)?;
+        check.transfers(regime)?;
+        check.baseline(regime)?;
+    }
+    words(pack)
+}
+
+/// The lists that names are compared with.
+fn words(pack: &Regimes) -> Checked {
+    let check = Check {
+        file: REGIMES_KEY,
+        root: "pack".into(),
+    };
+    let key = |text: &str| {
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        !text.is_empty()
+            && text
+                .split('.')
+                .all(|part| !part.is_empty() && part.bytes().all(fits))
+    };
+    if let Some(fact) = &pack.categories
+        && let Some(bad) = fact.value.iter().find(|text| !key(text))
+    {
+        let problem = format!("'{bad}' is no key; write one such as user.contact");
+        return check.fail(fact.place, "categories", problem);
+    }
+    let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase());
+    if let Some(fact) = &pack.personal_names
+        && let Some(bad) = fact.value.iter().find(|text| !word(text))
+    {
+        let problem = format!("'{bad}' is no word; write small letters only, such as customer");
+        return check.fail(fact.place, "personalNames", problem);
     }
     Ok(())
 }
 
 impl Check {
+    fn transfers(&self, regime: &Regime) -> Checked {
+        let known = &regime.transfers.value;
+        let word =
+            |text: &String| text.len() >= 2 && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        if let Some(bad) = known.iter().find(|text| !word(text)) {
+            let problem =
+                format!("'{bad}' is no word that a Region can write; use letters and digits");
+            return self.fail(regime.transfers.place, "transfers", problem);
+        }
+        let Some(adequacy) = &regime.adequacy else {
+            return Ok(());
+        };
+        if !known.contains(&adequacy.instrument) {
+            let there: Vec<&str> = known.iter().map(String::as_str).collect();
+            let problem = format!(
+                "'{}' is none of the regime's transfers; there are {}",
+                adequacy.instrument,
+                there.join(", ")
+            );
+            return self.fail(regime.transfers.place, "adequacy.instrument", problem);
+        }
+        let mut countries = BTreeSet::new();
+        for fact in &adequacy.decisions {
+            let own = &fact.value;
+            let fail = |problem: String| self.fail(fact.place, "adequacy.decisions", problem);
+            if own.countries.is_empty() {
+                return fail("name at least one country, as in [\"JP\"]".into());
+            }
+            for country in &own.countries {
+                self.once(
+                    "adequacy.decisions",
+                    &mut countries,
+                    country.as_str(),
+                    fact.place,
+                )?;
+            }
+            if let (Some(from), Some(review)) = (own.valid_from, own.review_by)
+                && review < from
+            {
+                return fail(format!(
+                    "it is to be reviewed by {review}, before it holds from {from}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn baseline(&self, regime: &Regime) -> Checked {
+        let mut seen = BTreeSet::new();
+        for (index, fact) in regime.baseline.iter().enumerate() {
+            let own = &fact.value;
+            let fail =
+                |problem: String| self.fail(fact.place, &format!("baseline[{index}]"), problem);
+            let name = own.check.as_str();
+            if !seen.insert(own.check) {
+                return fail(format!("'{name}' is there twice; keep one"));
+            }
+            if own.check == Look::CategoryUnknown {
+                return fail(
+                    "CategoryUnknown is looked for wherever the pack has categories; take it out"
+                        .into(),
+                );
+            }
+            if (own.check == Look::NotErasure) == own.methods.is_empty() {
+                return fail("NotErasure, and nothing else, lists the methods that erase".into());
+            }
+            if (own.check == Look::RegisterIncomplete) == own.fields.is_empty() {
+                return fail(
+                    "RegisterIncomplete, and nothing else, lists the fields that it needs".into(),
+                );
+            }
+            let moves = [Look::TransferWithoutInstrument, Look::TransferEnding];
+            if moves.contains(&own.check) && regime.transfers.value.is_empty() {
+                return fail(format!(
+                    "'{name}' is for a regime that asks for an instrument: this one has no transfers"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn counting(&self, regime: &Regime) -> Checked {
         let counting = &regime.counting;
         if counting.rest_days.value.len() == 7 {

@@ -56,10 +56,22 @@ regimes:
       - {value: {step: breach, kinds: [breach], within: PT72H}, source: s, confirmed: true}
     clocks:
       records: {value: P24M, source: s, confirmed: true}
-    transfers: {value: [], source: s, confirmed: true}
+    transfers: {value: [scc, adequacy], source: s, confirmed: true}
+    adequacy:
+      instrument: adequacy
+      decisions:
+        - {value: {countries: ["JP"], scope: firms, validFrom: 2026-01-01, reviewBy: 2030-01-01}, source: s, confirmed: true}
+        - {value: {countries: ["CH", "NZ"]}, source: s, confirmed: true}
+    baseline:
+      - {value: {check: NoPeriod, severity: Medium}, source: s, confirmed: true}
+      - {value: {check: NotErasure, severity: High, methods: [Delete, Shred]}, source: s, confirmed: true}
+      - {value: {check: RegisterIncomplete, severity: Low, fields: [purposes]}, source: s, confirmed: true}
+      - {value: {check: TransferEnding, severity: Medium}, source: s, confirmed: true}
     registers: {value: [log], source: s, confirmed: true}
 jurisdictions:
   - {value: {codes: ["DE", "US-CA"], regimes: [a-law]}, source: s, confirmed: true}
+categories: {value: [user, user.contact], source: s, confirmed: true}
+personalNames: {value: [customer], source: s, confirmed: true}
 "#;
 
 fn told(error: &Error) -> String {

@@ -33,6 +33,22 @@ pub enum Word {
     Uncovered,
     /// A regime will be called for soon, and nothing covers it yet.
     RegimeComing,
+    /// Nothing leaves the Region's jurisdictions, or no law asks for an instrument.
+    NothingLeaves,
+    /// What leaves has an instrument that is valid today.
+    TransferLawful,
+    /// Nobody said where it goes.
+    CountryUnknown,
+    /// What leaves has none.
+    NoInstrument,
+    /// Its instrument has ended.
+    InstrumentEnded,
+    /// Its instrument is still to begin.
+    InstrumentNotBegun,
+    /// Its instrument is none under this law, or not for this country.
+    InstrumentUnfit,
+    /// An instrument ends, or is to be reviewed, within ninety days.
+    InstrumentEnding,
 }
 
 impl Word {
@@ -52,6 +68,14 @@ impl Word {
         Self::Covered,
         Self::Uncovered,
         Self::RegimeComing,
+        Self::NothingLeaves,
+        Self::TransferLawful,
+        Self::CountryUnknown,
+        Self::NoInstrument,
+        Self::InstrumentEnded,
+        Self::InstrumentNotBegun,
+        Self::InstrumentUnfit,
+        Self::InstrumentEnding,
     ];
 
     /// The word in a condition's `reason`.
@@ -72,6 +96,14 @@ impl Word {
             Self::Covered => "Covered",
             Self::Uncovered => "Uncovered",
             Self::RegimeComing => "RegimeComing",
+            Self::NothingLeaves => "NothingLeaves",
+            Self::TransferLawful => "TransferLawful",
+            Self::CountryUnknown => "CountryUnknown",
+            Self::NoInstrument => "NoInstrument",
+            Self::InstrumentEnded => "InstrumentEnded",
+            Self::InstrumentNotBegun => "InstrumentNotBegun",
+            Self::InstrumentUnfit => "InstrumentUnfit",
+            Self::InstrumentEnding => "InstrumentEnding",
         }
     }
 

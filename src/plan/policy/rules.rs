@@ -25,6 +25,7 @@ pub(super) fn problems(spec: &DataPolicySpec, packs: &Packs, now: Timestamp) -> 
     let mut problems = regimes(spec, packs);
     let codes = spec.selector.jurisdictions.as_deref().unwrap_or_default();
     problems.extend(gates::codes("spec.selector.jurisdictions", codes).err());
+    problems.extend(countries(spec));
     problems.extend(periods(spec));
     problems.extend(fiscal_year(spec));
     problems.extend(same_table(spec));
@@ -59,6 +60,23 @@ fn regimes(spec: &DataPolicySpec, packs: &Packs) -> Vec<Reason> {
                 "spec.regimes: no installed pack knows {id}; there are {}",
                 there.join(", ")
             ))
+        })
+        .collect()
+}
+
+/// Countries that are none.
+fn countries(spec: &DataPolicySpec) -> Vec<Reason> {
+    let recipients = spec
+        .rules
+        .iter()
+        .flat_map(|rule| rule.recipients.iter().map(move |it| (rule, it)));
+    recipients
+        .filter_map(|(rule, recipient)| {
+            let field = format!(
+                "spec.rules[{}].recipients[{}].country",
+                rule.name, recipient.name
+            );
+            gates::codes(&field, &[recipient.country.clone()?]).err()
         })
         .collect()
 }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use tradewind_dev::serve::sink::Faults;
 
-use super::world::{World, event, load, message, messenger, orders, until};
+use serde_json::json;
+
+use super::world::{World, event, load, load_of, message, messenger, orders, until};
 
 #[tokio::test]
 async fn order_holds_per_subject_over_two_replicas_and_a_failing_sink() {
@@ -104,6 +106,90 @@ async fn one_sink_that_is_away_holds_no_other_up() {
         world.sinks["away"].taken().len() == 50
     })
     .await;
+}
+
+/// What may not leave waits, in order, beside what may; a new task that names the sink delivers all of it.
+#[tokio::test]
+async fn a_held_sink_is_sent_nothing_and_loses_nothing() {
+    let mut world = World::new("held_sink").await;
+    world.add_sink("abroad", Faults::default()).await;
+    let open = world.task.clone();
+    world.task["spec"]["sinks"].as_array_mut().unwrap().pop();
+    world.task["spec"]["heldSinks"] = json!(["abroad"]);
+    let mut connector = world.start(&["--upkeep", "200"]).await;
+    let sent = messenger(&[&connector]).send(&load(40, 400, 4)).await;
+    assert_eq!(sent.acknowledged.len(), 40);
+    assert_eq!(world.taken(40).await.len(), 40);
+    until("what is owed is seen", async || {
+        connector
+            .metric("tradewind_connect_outbox_pending{sink=\"abroad\"}")
+            .await
+            > 39.5
+    })
+    .await;
+    assert!(world.sinks["abroad"].taken().is_empty());
+    connector.ask_to_stop();
+    connector.ended().await;
+    // Held by its time now, which is over: it is the agent that stops, whatever the hub can tell it.
+    world.task = open.clone();
+    world.task["spec"]["sinks"][1]["until"] = json!("2026-01-01T00:00:00Z");
+    let mut connector = world.start(&["--upkeep", "200"]).await;
+    let more = messenger(&[&connector]).send(&load_of("more", 10)).await;
+    assert_eq!(more.acknowledged.len(), 10);
+    assert_eq!(world.taken(50).await.len(), 50);
+    until("all of it is owed", async || {
+        connector
+            .metric("tradewind_connect_outbox_pending{sink=\"abroad\"}")
+            .await
+            > 49.5
+    })
+    .await;
+    assert!(world.sinks["abroad"].taken().is_empty());
+    connector.ask_to_stop();
+    connector.ended().await;
+    world.task = open;
+    let _connector = world.start(&[]).await;
+    until("all of it arrived", async || {
+        world.sinks["abroad"].taken().len() >= 50
+    })
+    .await;
+    assert_eq!(
+        orders(&world.sinks["abroad"].taken()),
+        orders(&world.sink().taken()),
+        "another order"
+    );
+}
+
+/// A sink's time ends while events flow: from that moment on it is sent nothing, and what comes waits.
+#[tokio::test]
+async fn a_sinks_time_ends_in_the_midst_of_deliveries() {
+    let mut world = World::new("sink_time").await;
+    let end = jiff::Timestamp::now() + Duration::from_secs(6);
+    world.task["spec"]["sinks"][0]["until"] = json!(end.to_string());
+    let connector = world.start(&["--upkeep", "200"]).await;
+    let sender = messenger(&[&connector]);
+    let load = load(200, 20, 8);
+    let left = Duration::try_from(end.duration_since(jiff::Timestamp::now())).unwrap();
+    let (sent, at_the_end) = tokio::join!(sender.send(&load), async {
+        // One that was on its way arrives.
+        tokio::time::sleep(left + Duration::from_secs(1)).await;
+        world.sink().taken().len()
+    });
+    assert_eq!(
+        sent.acknowledged.len(),
+        200,
+        "all are taken in, before and after"
+    );
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let taken = world.sink().taken();
+    assert!(!taken.is_empty() && taken.len() < 200, "{}", taken.len());
+    assert_eq!(taken.len(), at_the_end, "sent after the end");
+    let waits = world
+        .sql("SELECT count(*) FROM tradewind_connect.outbox WHERE state = 'Pending'")
+        .await;
+    assert_eq!(waits, (200 - taken.len()).to_string());
+    let claimed = "SELECT count(*) FROM tradewind_connect.lane WHERE lease IS NOT NULL";
+    assert_eq!(world.sql(claimed).await, "0", "a claim is left");
 }
 
 #[tokio::test]

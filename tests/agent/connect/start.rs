@@ -87,6 +87,11 @@ async fn a_task_that_cannot_be_done_is_refused_by_the_name_of_its_field() {
             "`spec.sinks[0].url`",
         ),
         ("/spec/sinks", json!([]), "`spec.sinks`"),
+        (
+            "/spec/sinks/0",
+            json!({"name": "erp", "url": "https://a.example", "secret": "/s", "until": "tomorrow"}),
+            "`spec.sinks[0].until`",
+        ),
         ("/spec/store", json!("/does/not/exist"), "`/does/not/exist`"),
         ("/spec/platform", json!(7), "`spec.platform`"),
     ] {

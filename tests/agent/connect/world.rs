@@ -317,6 +317,14 @@ pub(crate) fn event(taken: &Taken) -> Value {
     serde_json::from_str::<Value>(&taken.body).unwrap()["data"]["event"].clone()
 }
 
+/// Events that are no repetition of another load's.
+pub(crate) fn load_of(run: &str, count: u32) -> Load {
+    Load {
+        run: run.to_owned(),
+        ..load(count, 400, 4)
+    }
+}
+
 pub(crate) fn load(count: u32, rate: u32, subjects: u32) -> Load {
     Load {
         count,

@@ -1,6 +1,7 @@
 //! What a pack of regimes must not say.
 
 use super::{REGIMES, broken};
+use crate::packs::Packs;
 
 const UNSOUND_REGIMES: &[(&str, &str, &[&str])] = &[
     (
@@ -128,7 +129,119 @@ const UNSOUND_REGIMES: &[(&str, &str, &[&str])] = &[
         &["regimes.a-law", "no jurisdiction calls for it"],
     ),
     ("    name: A law\n", "", &["missing field `name`"]),
+    // What may leave
+    (
+        "value: [scc, adequacy]",
+        "value: [s c c, adequacy]",
+        &["regimes.a-law.transfers", "'s c c' is no word"],
+    ),
+    (
+        "instrument: adequacy",
+        "instrument: adequate",
+        &[
+            "adequacy.instrument",
+            "'adequate' is none of the regime's transfers; there are adequacy, scc",
+        ],
+    ),
+    (
+        "[\"CH\", \"NZ\"]",
+        "[\"CH\", \"JP\"]",
+        &["adequacy.decisions", "'JP' is there twice"],
+    ),
+    ("[\"CH\", \"NZ\"]", "[]", &["name at least one country"]),
+    (
+        "[\"CH\", \"NZ\"]",
+        "[\"UK\"]",
+        &["'UK' is no ISO 3166-1 alpha-2 code"],
+    ),
+    (
+        "reviewBy: 2030-01-01",
+        "reviewBy: 2025-12-31",
+        &["to be reviewed by 2025-12-31, before it holds from 2026-01-01"],
+    ),
+    ("scope: firms", "limit: firms", &["unknown field `limit`"]),
+    // What is looked for
+    (
+        "check: NoPeriod",
+        "check: NoTerm",
+        &["unknown variant `NoTerm`", "NoPeriod", "baseline[0]"],
+    ),
+    (
+        "check: NoPeriod, severity: Medium",
+        "check: NoPeriod, severity: Grave",
+        &["unknown variant `Grave`", "High"],
+    ),
+    (
+        "check: NoPeriod",
+        "check: TransferEnding",
+        &["baseline[3]", "'TransferEnding' is there twice"],
+    ),
+    (
+        "check: NoPeriod",
+        "check: CategoryUnknown",
+        &["baseline[0]", "wherever the pack has categories"],
+    ),
+    (
+        "methods: [Delete, Shred]",
+        "methods: []",
+        &[
+            "baseline[1]",
+            "NotErasure, and nothing else, lists the methods",
+        ],
+    ),
+    (
+        "methods: [Delete, Shred]",
+        "methods: [Hash]",
+        &["unknown variant `Hash`", "Pseudonymise"],
+    ),
+    (
+        "fields: [purposes]",
+        "fields: [purposes], methods: [Delete]",
+        &[
+            "baseline[2]",
+            "NotErasure, and nothing else, lists the methods",
+        ],
+    ),
+    (
+        "fields: [purposes]",
+        "fields: []",
+        &["RegisterIncomplete, and nothing else, lists the fields"],
+    ),
+    (
+        "fields: [purposes]",
+        "fields: [hobbies]",
+        &["unknown variant `hobbies`", "securityMeasures"],
+    ),
+    (
+        "user.contact]",
+        "User.Contact]",
+        &["pack.categories", "'User.Contact' is no key"],
+    ),
+    (
+        "value: [customer]",
+        "value: [customer_1]",
+        &["pack.personalNames", "'customer_1' is no word"],
+    ),
 ];
+
+/// A law that asks for no instrument has none that could end.
+#[test]
+fn a_law_without_instruments_has_no_transfers_to_look_at() {
+    let text = REGIMES.replace("value: [scc, adequacy]", "value: []");
+    let start = text.find("    adequacy:\n").unwrap();
+    let end = text.find("    baseline:\n").unwrap();
+    let text = format!("{}{}", &text[..start], &text[end..]);
+    let error = Packs::load_regimes(&text).unwrap_err();
+    let message = super::told(&error);
+    assert!(
+        message.contains("'TransferEnding' is for a regime that asks for an instrument"),
+        "{message}"
+    );
+    assert!(
+        message.contains("baseline[3]") && message.contains("line "),
+        "{message}"
+    );
+}
 
 #[test]
 fn an_unsound_regime_pack_is_refused_with_line_and_remedy() {

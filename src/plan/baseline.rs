@@ -1,0 +1,130 @@
+//! What a policy's regimes ask for and is missing, by what can be seen in the resources.
+//!
+//! In: the facts of a policy's plan. Out: its findings, the most severe first. What is asked for, how much it matters and
+//! by which article is the regime pack's to say; here is only how each check looks. Another check is one more function of
+//! `checks` and one more word of the pack: holds past their review and evidence that grew old join here once the plan
+//! knows of them, and columns of tables once the agent tells their names (`tables::Table`). A finding stops nothing.
+
+mod book;
+mod flows;
+mod personal;
+mod rules;
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::placement::{self, earlier};
+use super::{PolicyFacts, RegionFacts, gates};
+use crate::api::{DataPolicy, PolicyFinding, PolicyRule, Region, Severity};
+use book::Book;
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Baseline {
+    /// All findings, the most severe first.
+    pub findings: Vec<PolicyFinding>,
+    /// When one may come or go by itself.
+    pub wake_at: Option<Timestamp>,
+}
+
+impl Baseline {
+    /// How many of a severity.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        let findings = self.findings.iter();
+        findings
+            .filter(|finding| finding.severity == severity)
+            .count()
+    }
+}
+
+/// A region that the policy chooses, with those of its regimes that count there.
+struct Place<'a> {
+    name: &'a str,
+    facts: &'a RegionFacts,
+    regimes: BTreeSet<&'a str>,
+    /// Every rule there by store and table, of all policies for the region that aren't being deleted.
+    rules: Rules<'a>,
+}
+
+type Rules<'a> = BTreeMap<(&'a str, &'a str), Vec<(&'a DataPolicy, &'a PolicyRule)>>;
+
+/// What the checks look at.
+struct Ground<'a> {
+    facts: &'a PolicyFacts,
+    places: Vec<Place<'a>>,
+    /// Every regime that the policy carries and a pack knows.
+    regimes: BTreeSet<&'a str>,
+    now: Timestamp,
+}
+
+/// Looks for everything that the policy's regimes ask for.
+pub(super) fn baseline(facts: &PolicyFacts, chosen: &BTreeSet<&str>, now: Timestamp) -> Baseline {
+    let carried = facts.policy.spec.regimes.iter().map(String::as_str);
+    let carried: BTreeSet<&str> = carried
+        .filter(|id| facts.packs.regime(id).is_some())
+        .collect();
+    let mut wake_at = None;
+    let chosen = facts
+        .regions
+        .iter()
+        .filter(|(name, _)| chosen.contains(name.as_str()));
+    let places: Vec<Place<'_>> = chosen
+        .map(|(name, region)| {
+            let called = gates::called_for(&region.region, &facts.packs, now);
+            wake_at = called
+                .iter()
+                .fold(wake_at, |wake, called| earlier(wake, called.from));
+            let called = called.iter().filter(|called| called.from.is_none());
+            let called: BTreeSet<&str> = called.map(|called| called.regime.as_str()).collect();
+            let here: BTreeSet<&str> = carried
+                .iter()
+                .copied()
+                .filter(|id| called.contains(id))
+                .collect();
+            Place {
+                name,
+                facts: region,
+                // Where the law calls for none of them, the policy's author says that they count.
+                rules: rules(facts, &region.region),
+                regimes: if here.is_empty() {
+                    carried.clone()
+                } else {
+                    here
+                },
+            }
+        })
+        .collect();
+    let ground = Ground {
+        facts,
+        places,
+        regimes: carried,
+        now,
+    };
+    let mut book = Book::new(&facts.packs);
+    for check in [tables::look, rules::look, flows::look] {
+        wake_at = earlier(wake_at, check(&ground, &mut book));
+    }
+    Baseline {
+        findings: book.findings(),
+        wake_at,
+    }
+}
+
+/// A table is looked after by any policy for the region: that one leaves it to another is no fault.
+fn rules<'a>(facts: &'a PolicyFacts, region: &Region) -> Rules<'a> {
+    let mut rules = Rules::new();
+    let policies = facts.policies.values().filter(|policy| {
+        policy.metadata.deletion_timestamp.is_none()
+            && placement::policy_chooses(policy, region, &facts.channels)
+    });
+    for policy in policies {
+        for rule in &policy.spec.rules {
+            let key = (rule.dataset.store.as_str(), rule.dataset.table.as_str());
+            rules.entry(key).or_default().push((policy.as_ref(), rule));
+        }
+    }
+    rules
+}

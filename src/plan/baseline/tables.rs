@@ -1,0 +1,109 @@
+//! Data sets without a rule, and databases whose backups nobody spoke of.
+
+use jiff::{Span, Timestamp};
+
+use super::book::{Book, Spot, Told};
+use super::{Ground, Place, personal};
+use crate::api::DataStore;
+use crate::packs::Check;
+
+/// A table that holds, or looks as if it held, personal data. Regions list tables; once an agent tells which others a
+/// database has, and their columns, they are looked at in the same way.
+struct Table<'a> {
+    store: &'a str,
+    name: &'a str,
+}
+
+/// Looks at every data set and store of the chosen regions.
+pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp> {
+    for place in &ground.places {
+        for store in &place.facts.region.spec.data_stores {
+            for name in &store.datasets {
+                let store = &store.name;
+                table(ground, place, &Table { store, name }, book);
+            }
+            backups(place, store, book);
+        }
+    }
+    None
+}
+
+/// A table is looked after by any policy for the region: that this one leaves it to another is no fault.
+fn table(ground: &Ground<'_>, place: &Place<'_>, table: &Table<'_>, book: &mut Book<'_>) {
+    let spot = || {
+        let field = format!(
+            "Region {}, spec.dataStores[{}].datasets[{}]",
+            place.name, table.store, table.name
+        );
+        Spot::here(place.name, field)
+    };
+    let rules = place.rules.get(&(table.store, table.name));
+    let rules = rules.map_or(&[][..], Vec::as_slice);
+    let is_named = !rules.is_empty();
+    let words = ground.facts.packs.regimes.personal_names.as_ref();
+    let word = words.and_then(|fact| personal::word(table.name, &fact.value));
+    for regime in &place.regimes {
+        let mut erasing = rules.iter().filter(|(policy, rule)| {
+            rule.erase.is_some() && policy.spec.regimes.iter().any(|id| id == regime)
+        });
+        if erasing.next().is_some() {
+            continue;
+        }
+        let looks = word.filter(|_| {
+            !is_named
+                && book
+                    .demand(regime, Check::PersonalTableWithoutRule)
+                    .is_some()
+        });
+        let (check, message) = match looks {
+            Some(word) => (
+                Check::PersonalTableWithoutRule,
+                format!(
+                    "no policy has a rule for table {}, and its name speaks of persons ({word})",
+                    table.name
+                ),
+            ),
+            None => (
+                Check::NoPeriod,
+                format!(
+                    "no policy under this law says when rows of table {} go",
+                    table.name
+                ),
+            ),
+        };
+        let remedy = format!(
+            "add a rule with an erase for store {} and table {}, or take the table out of datasets if it holds no personal data",
+            table.store, table.name
+        );
+        book.enter(regime, check, spot(), Told::once(message, remedy));
+    }
+}
+
+fn backups(place: &Place<'_>, store: &DataStore, book: &mut Book<'_>) {
+    let keep = store.backups.as_ref().map(|backups| backups.keep.as_str());
+    let message = match keep {
+        None => format!(
+            "how long backups of store {} stay is unknown, and so when what was erased is gone from them",
+            store.name
+        ),
+        Some(keep) if keep.parse::<Span>().is_ok_and(Span::is_positive) => return,
+        Some(keep) => format!(
+            "backups of store {} are said to stay for {keep}, which is no time",
+            store.name
+        ),
+    };
+    let field = format!(
+        "Region {}, spec.dataStores[{}].backups.keep",
+        place.name, store.name
+    );
+    for regime in &place.regimes {
+        let remedy = "write how long the oldest backup stays, such as P35D";
+        let told = Told::once(message.clone(), remedy);
+        book.enter(
+            regime,
+            Check::BackupHorizonUnknown,
+            Spot::here(place.name, field.clone()),
+            told,
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! What of a channel would take personal data out of a region, and what the region's laws say to it.
+//!
+//! A connector sends each event as the platform wrote it, so every sink counts, whatever its events. A feed's file has
+//! goods: its destination counts only where the catalogue says that its items speak of persons. What is read from a
+//! source comes in; where that is, is known for the register alone.
+
+use super::gates::{Judgement, Word};
+use super::{Finding, Reason};
+use crate::api::condition::ConditionType;
+use crate::api::{HeldFlow, SocialChannelSpec};
+use crate::packs::Country;
+
+/// Which part of a channel.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// A sink by its name.
+    Sink(String),
+    /// A feed's destination by the feed's name.
+    Feed(String),
+}
+
+impl Part {
+    /// As status names it.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Self::Sink(name) => format!("sink {name}"),
+            Self::Feed(name) => format!("feed {name}"),
+        }
+    }
+
+    /// The field that says where it is.
+    pub(super) fn field(&self) -> String {
+        match self {
+            Self::Sink(name) => format!("spec.sinks[{name}].country"),
+            Self::Feed(name) => format!("spec.feeds[{name}].destination.country"),
+        }
+    }
+}
+
+/// One flow of personal data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Flow {
+    pub(super) part: Part,
+    /// Absent: nobody said.
+    pub(super) country: Option<Country>,
+    pub(super) judgement: Judgement,
+}
+
+/// What would take personal data somewhere, in the order of the channel's fields, and what `judge` says to each country.
+pub(super) fn flows(
+    spec: &SocialChannelSpec,
+    mut judge: impl FnMut(&Country) -> Judgement,
+) -> Vec<Flow> {
+    let sinks = spec.sinks.iter().filter(|_| spec.connector.is_some());
+    let sinks = sinks.map(|sink| (Part::Sink(sink.name.clone()), sink.country.as_deref()));
+    let speaks = spec
+        .catalog
+        .as_ref()
+        .and_then(|catalog| catalog.personal_data);
+    let feeds = spec.feeds.iter().filter(|_| speaks == Some(true));
+    let feeds = feeds.map(|feed| {
+        let part = Part::Feed(feed.name.clone());
+        (part, feed.destination.country.as_deref())
+    });
+    feeds
+        .chain(sinks)
+        .map(|(part, country)| {
+            let country = country.and_then(Country::parse);
+            let judgement = country.as_ref().map(&mut judge);
+            Flow {
+                part,
+                country,
+                judgement: judgement.unwrap_or_default(),
+            }
+        })
+        .collect()
+}
+
+/// Every country that a channel names, with its field: for those that are none.
+pub(super) fn named(spec: &SocialChannelSpec) -> Vec<(String, String)> {
+    let source = spec
+        .catalog
+        .as_ref()
+        .and_then(|catalog| catalog.source.country.clone());
+    let source = source.map(|code| ("spec.catalog.source.country".to_owned(), code));
+    let feeds = spec.feeds.iter().filter_map(|feed| {
+        let part = Part::Feed(feed.name.clone());
+        Some((part.field(), feed.destination.country.clone()?))
+    });
+    let sinks = spec.sinks.iter().filter_map(|sink| {
+        let part = Part::Sink(sink.name.clone());
+        Some((part.field(), sink.country.clone()?))
+    });
+    source.into_iter().chain(feeds).chain(sinks).collect()
+}
+
+impl Flow {
+    /// Why it must not be made, if so.
+    pub(super) fn held(&self) -> Option<HeldFlow> {
+        let why = self.judgement.refusal()?;
+        let waits = match self.part {
+            Part::Sink(_) => "; events for it wait in the connector's store",
+            Part::Feed(_) => "; until then the feed is not written",
+        };
+        Some(HeldFlow {
+            flow: self.part.told(),
+            reason: why.word,
+            message: format!("{}{waits}", why.message),
+        })
+    }
+
+    /// What the condition says of it: what ends soon first, so that it is seen.
+    pub(super) fn findings(&self, region: &str) -> Vec<Finding> {
+        let name = self.part.told();
+        let find = |holds: Option<bool>, why: Reason| Finding {
+            condition: ConditionType::TransfersLawful,
+            region: Some(region.to_owned()),
+            holds,
+            reason: Reason {
+                message: format!("{name}: {}", why.message),
+                ..why
+            },
+        };
+        if let Some(held) = self.held() {
+            let why = Reason {
+                word: held.reason,
+                message: held.message,
+            };
+            return vec![find(Some(false), why)];
+        }
+        let Some(country) = &self.country else {
+            let why = Word::CountryUnknown.because(format!(
+                "nobody said where it is; write the country, such as \"DE\", into {}",
+                self.part.field()
+            ));
+            return vec![find(None, why)];
+        };
+        let told = self.judgement.ending.iter().chain(&self.judgement.doubts);
+        let mut findings: Vec<Finding> =
+            told.map(|(_, why)| find(Some(true), why.clone())).collect();
+        let grounds: Vec<&str> = self
+            .judgement
+            .grounds
+            .iter()
+            .map(|(_, told)| told.as_str())
+            .collect();
+        let why = if grounds.is_empty() {
+            Word::NothingLeaves.because(format!(
+                "no law here asks for an instrument to go to {country}"
+            ))
+        } else {
+            Word::TransferLawful.because(format!("goes to {country} on {}", grounds.join(", and ")))
+        };
+        findings.push(find(Some(true), why));
+        findings
+    }
+}

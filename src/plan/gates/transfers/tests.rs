@@ -1,0 +1,258 @@
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "fixtures read best with literals"
+)]
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES};
+use crate::plan::Reach;
+
+fn region(name: &str, law: &[&str], transfers: Value) -> RegionFacts {
+    let region = json!({
+        "metadata": {"name": name},
+        "spec": {"jurisdictions": law, "cluster": {"local": {}}, "runNamespace": "runs", "transfers": transfers,
+            "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+    });
+    RegionFacts {
+        region: Arc::new(serde_json::from_value(region).unwrap()),
+        reach: Reach::Ready,
+        namespaces: None,
+        remains: false,
+    }
+}
+
+fn packs(from: &str, to: &str) -> Packs {
+    assert!(
+        from.is_empty() || BUILTIN_REGIMES.matches(from).count() == 1,
+        "{from}"
+    );
+    let regimes = if from.is_empty() {
+        BUILTIN_REGIMES.to_owned()
+    } else {
+        BUILTIN_REGIMES.replace(from, to)
+    };
+    Packs::load(BUILTIN_PLATFORMS, &regimes).unwrap()
+}
+
+fn asked_at(now: &str, law: &[&str], transfers: Value, to: &str, packs: &Packs) -> Judgement {
+    let regions = BTreeMap::from([
+        ("here".to_owned(), region("here", law, transfers)),
+        ("there".to_owned(), region("there", &["US-CA"], json!([]))),
+    ]);
+    let border = Border {
+        region: &regions["here"].region,
+        regions: &regions,
+        packs,
+        now: now.parse().unwrap(),
+    };
+    transfer(&border, &Country::parse(to).unwrap())
+}
+
+fn asked(law: &[&str], transfers: Value, to: &str) -> Judgement {
+    asked_at("2026-11-22T10:00:00Z", law, transfers, to, &packs("", ""))
+}
+
+fn word(judgement: &Judgement) -> String {
+    judgement
+        .refusal()
+        .map_or_else(|| "open".to_owned(), |why| why.word)
+}
+
+fn scc(more: Value) -> Value {
+    let mut transfer =
+        json!({"name": "us", "to": "US", "instrument": "Scc", "reference": "2021/914 module 2"});
+    for (field, value) in more.as_object().unwrap() {
+        transfer[field] = value.clone();
+    }
+    json!([transfer])
+}
+
+#[test]
+fn what_one_law_covers_has_no_border() {
+    for (law, to) in [
+        (&["DE"][..], "DE"),
+        (&["DE"], "NL"),
+        (&["DE"], "NO"),
+        (&["DE", "US-CA"], "US"),
+        (&["US-CA"], "CN"),
+        (&["SG"], "CN"),
+    ] {
+        assert_eq!(
+            asked(law, json!([]), to),
+            Judgement::default(),
+            "{law:?} to {to}"
+        );
+    }
+}
+
+#[test]
+fn an_instrument_is_judged_by_law_country_word_and_day() {
+    let day = |field: &str, day: &str| scc(json!({field: day}));
+    for (law, transfers, to, wanted) in [
+        ("DE", json!([]), "US", "NoInstrument"),
+        ("DE", json!([]), "IN", "NoInstrument"),
+        ("DE", json!([]), "JP", "open"),
+        ("DE", scc(json!({})), "US", "open"),
+        ("DE", scc(json!({"instrument": "SCC"})), "US", "open"),
+        ("DE", scc(json!({"to": "there"})), "US", "open"),
+        ("DE", scc(json!({"to": "gone"})), "US", "InstrumentUnfit"),
+        ("DE", scc(json!({})), "IN", "NoInstrument"),
+        (
+            "DE",
+            scc(json!({"instrument": "Idta"})),
+            "US",
+            "InstrumentUnfit",
+        ),
+        ("DE", scc(json!({"instrument": "Adequacy"})), "US", "open"),
+        (
+            "DE",
+            scc(json!({"instrument": "Adequacy", "to": "IN"})),
+            "IN",
+            "InstrumentUnfit",
+        ),
+        ("DE", day("validUntil", "2026-11-22"), "US", "open"),
+        (
+            "DE",
+            day("validUntil", "2026-11-21"),
+            "US",
+            "InstrumentEnded",
+        ),
+        ("DE", day("validFrom", "2026-11-22"), "US", "open"),
+        (
+            "DE",
+            day("validFrom", "2026-11-23"),
+            "US",
+            "InstrumentNotBegun",
+        ),
+        (
+            "DE",
+            day("validUntil", "2027-02-30"),
+            "US",
+            "InstrumentUnfit",
+        ),
+        ("BR", json!([]), "DE", "open"),
+        ("BR", scc(json!({})), "US", "InstrumentUnfit"),
+        (
+            "BR",
+            scc(json!({"instrument": "AnpdClauses"})),
+            "US",
+            "open",
+        ),
+        ("CN", json!([]), "DE", "NoInstrument"),
+    ] {
+        let judgement = asked(&[law], transfers.clone(), to);
+        assert_eq!(
+            word(&judgement),
+            wanted,
+            "{law} to {to}: {transfers}: {judgement:?}"
+        );
+    }
+}
+
+#[test]
+fn a_day_is_the_regions_own() {
+    // Midnight of 23 November in Berlin is 23:00 of the 22nd in UTC.
+    let until = scc(json!({"validUntil": "2026-11-22"}));
+    for (now, wanted) in [
+        ("2026-11-22T22:59:59Z", "open"),
+        ("2026-11-22T23:00:00Z", "InstrumentEnded"),
+    ] {
+        let judgement = asked_at(now, &["DE"], until.clone(), "US", &packs("", ""));
+        assert_eq!(word(&judgement), wanted, "{now}");
+    }
+    let judgement = asked(&["DE"], until, "US");
+    let end: Timestamp = "2026-11-22T23:00:00Z".parse().unwrap();
+    assert_eq!((judgement.until, judgement.wake_at), (Some(end), Some(end)));
+    assert_eq!(judgement.ending.len(), 1, "{judgement:?}");
+}
+
+#[test]
+fn the_next_change_is_known_ahead() {
+    let far = scc(json!({"validUntil": "2027-12-31"}));
+    let judgement = asked(&["DE"], far, "US");
+    assert_eq!(
+        judgement.until,
+        Some("2027-12-31T23:00:00Z".parse().unwrap())
+    );
+    assert_eq!(
+        judgement.wake_at,
+        Some("2027-10-02T23:00:00Z".parse().unwrap()),
+        "90 days before"
+    );
+    assert!(judgement.ending.is_empty());
+    let coming = asked(&["DE"], scc(json!({"validFrom": "2026-12-01"})), "US");
+    assert_eq!(
+        coming.wake_at,
+        Some("2026-11-30T23:00:00Z".parse().unwrap())
+    );
+    // Brazil's decision is to be reviewed, which ends nothing.
+    let at = |now: &str| asked_at(now, &["DE"], json!([]), "BR", &packs("", ""));
+    let before = at("2026-11-22T10:00:00Z");
+    assert!(before.is_open() && before.ending.is_empty() && before.until.is_none());
+    assert!(
+        before.wake_at > Some("2029-10-01T00:00:00Z".parse().unwrap()),
+        "{before:?}"
+    );
+    let after = at("2030-06-01T00:00:00Z");
+    assert!(
+        after.is_open() && after.ending.len() == 1 && after.wake_at.is_none(),
+        "{after:?}"
+    );
+    assert_eq!(word(&at("2026-01-26T12:00:00Z")), "InstrumentNotBegun");
+}
+
+#[test]
+fn renewals_follow_each_other_without_a_gap() {
+    let mut transfers = scc(json!({"validUntil": "2026-12-31"}));
+    let next = |from: &str| json!({"name": "next", "to": "US", "instrument": "Bcr", "reference": "r", "validFrom": from, "validUntil": "2028-12-31"});
+    transfers.as_array_mut().unwrap().push(next("2027-01-01"));
+    let joined = asked(&["DE"], transfers.clone(), "US");
+    assert_eq!(joined.until, Some("2028-12-31T23:00:00Z".parse().unwrap()));
+    assert!(joined.ending.is_empty(), "{joined:?}");
+    transfers[1] = next("2027-01-02");
+    let gap = asked(&["DE"], transfers, "US");
+    assert_eq!(gap.until, Some("2026-12-31T23:00:00Z".parse().unwrap()));
+    assert_eq!(gap.ending.len(), 1);
+}
+
+#[test]
+fn what_nobody_confirmed_warns_and_never_closes_nor_opens() {
+    // The United Kingdom's list of instruments is remembered.
+    let judgement = asked(&["GB"], json!([]), "US");
+    assert!(judgement.is_open(), "{judgement:?}");
+    assert_eq!(judgement.doubts[0].1.word, "Unconfirmed");
+    let line = "source: *gdpr45br, confirmed: true";
+    let doubtful = packs(line, "source: *gdpr45br, confirmed: false");
+    let ask = |transfers| asked_at("2026-11-22T10:00:00Z", &["DE"], transfers, "BR", &doubtful);
+    assert_eq!(
+        word(&ask(json!([]))),
+        "NoInstrument",
+        "a decision that nobody confirmed opens nothing"
+    );
+    let named = ask(scc(json!({"to": "BR", "instrument": "Adequacy"})));
+    assert!(named.is_open() && named.doubts.len() == 1, "{named:?}");
+}
+
+#[test]
+fn a_law_that_is_coming_is_waited_for() {
+    let judgement = asked(&["IN"], json!([]), "US");
+    assert!(judgement.is_open() && judgement.doubts.is_empty());
+    assert_eq!(
+        judgement.wake_at,
+        Some("2027-05-13T22:00:00Z".parse().unwrap())
+    );
+}
+
+#[test]
+fn the_order_of_transfers_changes_nothing() {
+    let one = json!({"name": "a", "to": "US", "instrument": "Scc", "reference": "r", "validUntil": "2027-12-31"});
+    let two = json!({"name": "b", "to": "there", "instrument": "Bcr", "reference": "r", "validUntil": "2027-12-31"});
+    let three = json!({"name": "c", "to": "US", "instrument": "Idta", "reference": "r"});
+    let forth = asked(&["DE"], json!([one, two, three]), "US");
+    let back = asked(&["DE"], json!([three, two, one]), "US");
+    assert_eq!(forth, back);
+}

@@ -1,0 +1,78 @@
+//! Days on which an instrument is valid, as moments.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::api::Transfer;
+
+/// From the beginning on, and before the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Window {
+    /// Absent: it always was.
+    pub(super) begins: Option<Timestamp>,
+    /// Absent: it has no end.
+    pub(super) ends: Option<Timestamp>,
+}
+
+impl Window {
+    /// The days of a transfer in the region's zone. A day that is none makes the transfer worth nothing.
+    pub(super) fn of(transfer: &Transfer, zone: &TimeZone) -> Result<Self, String> {
+        let day = |field: &str, text: &str| -> Result<Date, String> {
+            let day = text.parse::<Date>();
+            day.map_err(|_| format!("has no such day in {field}: {text}"))
+        };
+        let from = transfer.valid_from.as_deref();
+        let from = from.map(|text| day("validFrom", text)).transpose()?;
+        let until = transfer.valid_until.as_deref();
+        let until = until.map(|text| day("validUntil", text)).transpose()?;
+        // The last day counts whole.
+        let after = until.and_then(|day| day.tomorrow().ok());
+        Ok(Self {
+            begins: from.and_then(|day| start(day, zone)),
+            ends: after.and_then(|day| start(day, zone)),
+        })
+    }
+
+    /// The same, but not before a moment.
+    pub(super) fn not_before(self, begins: Option<Timestamp>) -> Self {
+        Self {
+            begins: self.begins.max(begins),
+            ..self
+        }
+    }
+
+    pub(super) fn holds(self, now: Timestamp) -> bool {
+        self.begins.is_none_or(|begins| begins <= now) && self.ends.is_none_or(|ends| ends > now)
+    }
+
+    /// The end in an order in which none comes last.
+    pub(super) fn end(self) -> Timestamp {
+        self.ends.unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// The day's first moment.
+pub(super) fn start(day: Date, zone: &TimeZone) -> Option<Timestamp> {
+    Some(day.to_zoned(zone.clone()).ok()?.timestamp())
+}
+
+/// When the last of the windows that follow each other without a gap ends, if one holds now and it ends at all.
+pub(super) fn chain(windows: &[Window], now: Timestamp) -> Option<Timestamp> {
+    let mut end = now;
+    loop {
+        let joins = |window: &&Window| window.begins.is_none_or(|begins| begins <= end);
+        let next = windows
+            .iter()
+            .filter(joins)
+            .map(|window| window.end())
+            .max()?;
+        if next == Timestamp::MAX {
+            return None;
+        }
+        if next <= end {
+            return Some(end);
+        }
+        end = next;
+    }
+}
