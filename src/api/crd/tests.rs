@@ -290,7 +290,13 @@ fn what_kubectl_shows_and_selects_by_is_there() {
             "DataPolicy",
             "dpol",
             ".spec.mode",
-            "Regimes Mode Enforced Due Erased LastRun NextRun Ready (Message) Age",
+            "Regimes Mode Enforced Due Erased LastRun NextRun Ready (Findings) (Message) Age",
+        ),
+        (
+            "LegalHold",
+            "lhold",
+            ".spec.openedBy",
+            "State Regions Review By (Ready) (Message) Age",
         ),
     ];
     for (kind, short, fields, columns) in wanted {
