@@ -89,7 +89,7 @@ impl World {
     pub(super) fn trust(&self) -> Trust {
         let trusted = |index| Trusted {
             keys: vec![signer(index).key()],
-            head: None,
+            noted: None,
         };
         Trust {
             fleet: "aurora".to_owned(),
