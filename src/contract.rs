@@ -7,12 +7,14 @@
 //! files that hold the secrets. A report is one JSON object in the container's termination message.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod attest;
 pub mod cutoff;
 mod event;
 mod method;
 mod report;
 mod task;
 
+pub use attest::{Attest, AttestReport};
 pub use event::{EventKind, EventRule, Match};
 pub use method::{ColumnChange, ColumnSet, Grain, Method};
 pub use report::{

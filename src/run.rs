@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::api::{DataPolicy, Region, SocialChannel};
+use crate::api::{DataPolicy, EvidenceRecord, Region, SocialChannel};
 use crate::clusters::{Clusters, Limits, kubeconfig, transport};
 use crate::control::{Operator, Parts};
 use crate::lease::{self, Election, Ended, Leadership, Loss};
@@ -188,15 +188,17 @@ fn host() -> String {
 async fn served(hub: &Client, readiness: &Readiness) {
     let waiting =
         |kind: &str| readiness.wait_for(&format!("{kind}: its CRD, and the right to list it"));
-    let (regions, channels, policies) = (
+    let (regions, channels, policies, evidence) = (
         waiting("regions"),
         waiting("socialchannels"),
         waiting("datapolicies"),
+        waiting("evidencerecords"),
     );
     tokio::join!(
         listed::<Region>(hub, regions),
         listed::<SocialChannel>(hub, channels),
         listed::<DataPolicy>(hub, policies),
+        listed::<EvidenceRecord>(hub, evidence),
     );
 }
 

@@ -4,9 +4,12 @@
 //! It must never do I/O, never let a counter fall to zero because a line broke, and never speak of a wish as a fact.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod chain;
 mod channel;
+mod evidence;
 mod feeds;
 mod fleet;
+mod fresh;
 mod intent;
 mod policy;
 mod read_back;
@@ -15,19 +18,24 @@ mod resource;
 mod run;
 mod said;
 mod sight;
+mod signing;
 mod timing;
 
+pub use chain::{Chain, Statement, When};
 pub use channel::channel;
+pub use evidence::{Statements, key_in_use, packs_in_force, statements};
 pub use fleet::region;
+pub use fresh::Recorded;
 pub use intent::{Announce, Intent};
 pub use policy::policy;
+pub use signing::{Signed, signing};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::api::InventoryEntry;
-use crate::contract::{FeedReport, Report, RetainReport};
+use crate::contract::{AttestReport, FeedReport, Report, RetainReport};
 
 /// A new status, and what the driver does with it.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,13 +110,22 @@ pub struct PolicyObserved {
     pub run: RunObserved<RetainReport>,
 }
 
+/// What signs a region's evidence reports.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SigningObserved {
+    /// Its runs.
+    pub run: RunObserved<AttestReport>,
+}
+
 /// Runs of one CronJob (and of Jobs made of its template).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunObserved<B> {
-    /// Name of the Job that is under way.
-    pub running: Option<(String, Timestamp)>,
+    /// The Job that is under way.
+    pub running: Option<Running>,
     /// The newest Job that ended.
     pub last: Option<RunEnd<B>>,
+    /// Every Job that ended, the newest last; what read a ledger back is none.
+    pub ended: Vec<RunEnd<B>>,
     /// The newest Job that read a ledger back, and ended.
     pub read_back: Option<RunEnd<B>>,
     /// Names of all its Jobs that are there, whatever their state: the run that an annotation asked for was made once
@@ -121,10 +138,22 @@ impl<B> Default for RunObserved<B> {
         Self {
             running: None,
             last: None,
+            ended: Vec::new(),
             read_back: None,
             jobs: BTreeSet::new(),
         }
     }
+}
+
+/// A Job that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The Job's name.
+    pub job: String,
+    /// The Job's UID.
+    pub uid: String,
+    /// Since when.
+    pub started: Timestamp,
 }
 
 /// A Job that ended.
@@ -132,6 +161,10 @@ impl<B> Default for RunObserved<B> {
 pub struct RunEnd<B> {
     /// The Job's name.
     pub job: String,
+    /// The Job's UID.
+    pub uid: String,
+    /// The start that its schedule asked for; absent for a run that somebody asked for.
+    pub scheduled: Option<Timestamp>,
     /// When it began.
     pub started: Option<Timestamp>,
     /// When it ended.

@@ -164,6 +164,7 @@ pub fn child_changed(fleet: &str, labels: &BTreeMap<String, String>) -> Option<K
             name: name.to_owned(),
         }),
         "DataPolicy" if namespace.is_empty() => Some(Key::Policy(name.to_owned())),
+        "Region" if namespace.is_empty() => Some(Key::Region(name.to_owned())),
         _ => None,
     }
 }

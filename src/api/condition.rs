@@ -30,6 +30,8 @@ pub enum ConditionType {
     Enforced,
     /// Every data set of the matched stores has a rule.
     CoverageComplete,
+    /// The policy's runs are recorded in every region, and the records signed there.
+    EvidenceFresh,
     /// Paused by `spec.suspend`.
     Suspended,
     /// Being deleted; the message says what is left where. Present only while deleting.
@@ -53,6 +55,7 @@ impl ConditionType {
             Self::FeedsCurrent => "FeedsCurrent",
             Self::Enforced => "Enforced",
             Self::CoverageComplete => "CoverageComplete",
+            Self::EvidenceFresh => "EvidenceFresh",
             Self::Suspended => "Suspended",
             Self::Deleting => "Deleting",
         }

@@ -9,7 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeletionPolicy, KeyRef, Suspend};
+use super::{DeletionPolicy, KeyRef, Signing, SigningStatus, Suspend};
 use crate::contract::TaxDisplay;
 
 /// One regional cluster: where it is in law, who may run there, how prices and texts look, which stores it has.
@@ -87,6 +87,10 @@ pub struct RegionSpec {
     /// What happens to a channel that no lawful DataPolicy covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforcement: Option<Enforcement>,
+
+    /// How the region's own key signs what is recorded of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Signing>,
 
     /// Leaves this region as it is: nothing is changed, started or removed. Retention runs are suspended; connectors and
     /// feeds that are there go on.
@@ -343,7 +347,20 @@ pub struct RegionStatus {
     /// Policies that run there.
     #[serde(default)]
     pub policies: i32,
+    /// What the region's key signed of its evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<SigningStatus>,
     /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+}
+
+impl RegionSpec {
+    /// When the region's key signs, five cron fields.
+    #[must_use]
+    pub fn signing_schedule(&self) -> &str {
+        let signing = self.evidence.as_ref();
+        let schedule = signing.and_then(|signing| signing.schedule.as_deref());
+        schedule.unwrap_or(Signing::SCHEDULE)
+    }
 }

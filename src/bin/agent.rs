@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tradewind::agent::{Common, connect, feed, init, retain, run_job};
+use tradewind::agent::{Common, attest, connect, feed, init, retain, run_job};
 use tradewind::contract::exit;
 
-/// Takes webhooks, writes feeds and erases due rows in one region, as its task says.
+/// Takes webhooks, writes feeds, erases due rows and signs evidence in one region, as its task says.
 ///
 /// The operator starts it with a task file and mounted secrets; nothing else configures it. It writes one
 /// report and exits 0 (done), 75 (try again) or 64 (somebody must act: the report says who and what).
@@ -55,6 +55,15 @@ enum Command {
         #[arg(long)]
         report: bool,
     },
+    /// Sign how far the region's chain of evidence goes, with the region's own key.
+    #[command(after_help = "Examples:
+  tradewind-agent attest    sign what the mounted task tells; the key is made when there is none")]
+    Attest {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: attest::Options,
+    },
 }
 
 #[tokio::main]
@@ -74,6 +83,7 @@ async fn main() -> ExitCode {
     };
     let (Command::Connect { common, .. }
     | Command::Feed { common }
+    | Command::Attest { common, .. }
     | Command::Retain { common, .. }) = &cli.command;
     if let Err(error) = init(common) {
         eprintln!("--log: {error}");
@@ -87,6 +97,12 @@ async fn main() -> ExitCode {
             .await
         }
         Command::Feed { common } => run_job(&common, "feed", feed::run).await,
+        Command::Attest { common, options } => {
+            run_job(&common, "attest", async |task, stop| {
+                attest::run(task, options, stop).await
+            })
+            .await
+        }
         Command::Retain {
             common,
             report: true,

@@ -18,6 +18,8 @@ pub enum OwnerKind {
     SocialChannel,
     /// `DataPolicy`.
     DataPolicy,
+    /// `Region`: what signs its evidence.
+    Region,
 }
 
 impl OwnerKind {
@@ -27,6 +29,7 @@ impl OwnerKind {
         match self {
             Self::SocialChannel => "SocialChannel",
             Self::DataPolicy => "DataPolicy",
+            Self::Region => "Region",
         }
     }
 }
@@ -49,6 +52,7 @@ impl Identity {
         let kind = match labels.get(LABEL_KIND)?.as_str() {
             "SocialChannel" => OwnerKind::SocialChannel,
             "DataPolicy" => OwnerKind::DataPolicy,
+            "Region" => OwnerKind::Region,
             _ => return None,
         };
         let namespace = labels.get(LABEL_NAMESPACE).filter(|n| !n.is_empty());

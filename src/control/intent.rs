@@ -51,6 +51,7 @@ macro_rules! announces {
 announces! {
     crate::api::SocialChannel, crate::api::SocialChannelStatus;
     crate::api::DataPolicy, crate::api::DataPolicyStatus;
+    crate::api::Region, crate::api::RegionStatus;
 }
 
 /// Tells it, when there is anything to tell, and answers the resource as it is then. None when nothing may be made: a

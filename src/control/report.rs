@@ -141,6 +141,7 @@ fn stage(error: &Error) -> Stage {
     match error {
         Error::Finalizer(_) => Stage::Finalize,
         Error::Status(_) | Error::Serialise(_) | Error::Timeout(_) => Stage::Status,
+        Error::Evidence(_) | Error::Unwritable | Error::NotLeading => Stage::Evidence,
         Error::Panicked => Stage::Plan,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::contract::{self, FeedReport, REPORT_BYTES, Report, RetainReport};
+use crate::contract::{self, AttestReport, FeedReport, REPORT_BYTES, Report, RetainReport};
 
 /// A sentence that status takes; the rest is cut.
 const MESSAGE_CHARS: usize = 512;
@@ -32,6 +32,13 @@ impl Body for FeedReport {
             written: _,
         } = self;
         all_counts(&[*items, *rejected, *fallbacks, *bytes])
+    }
+}
+
+/// Whether what it carries is a signature is found out where the chain is known.
+impl Body for AttestReport {
+    fn is_plausible(&self) -> bool {
+        true
     }
 }
 
