@@ -17,6 +17,7 @@ mod policy;
 mod read_back;
 pub mod reason;
 mod resource;
+mod review;
 mod run;
 mod said;
 mod sight;

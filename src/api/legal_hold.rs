@@ -22,6 +22,7 @@ use super::{DeletionPolicy, InventoryEntry, RegionState};
     category = "tradewind",
     derive = "PartialEq",
     doc = "What must not be erased from the regions' databases, whatever is due, until counsel releases it. It ends by `spec.release` alone: deleting the object releases nothing.",
+    selectable = ".spec.openedBy",
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: at most 40 characters, because names in the regions are made from it"),
     validation = Rule::new("!has(oldSelf.spec.release) || has(self.spec.release)").message("spec.release: a release is recorded once and stays; open another hold under another name"),
     validation = Rule::new("!has(oldSelf.spec.release) || size(self.spec.scopes) == size(oldSelf.spec.scopes)").message("spec.scopes: a released hold takes no more scopes; open another hold under another name"),
@@ -65,9 +66,10 @@ pub struct LegalHoldSpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("release: a release is recorded once and stays; open another hold under another name"))]
     pub release: Option<HoldRelease>,
 
-    /// What happens to the Jobs in the regions when the object is deleted. Neither releases anything: in the databases
-    /// the hold stays in force.
+    /// What happens to the Jobs in the regions when the object is deleted. `Delete`, also when absent: they are removed.
+    /// `Orphan`: they stay, and are nobody's from then on. Neither releases anything: in the databases the hold stays in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DeletionPolicy")]
     pub deletion_policy: Option<DeletionPolicy>,
 }
 

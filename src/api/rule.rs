@@ -34,8 +34,10 @@ pub struct PolicyRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
     pub purpose: Option<String>,
-    /// Why they may be processed at all.
+    /// Why they may be processed at all: `Consent`, `Contract`, `LegalObligation` and the others of GDPR Article 6(1). Absent: not
+    /// stated, which is a finding where a regime's register asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "LegalBasis")]
     pub legal_basis: Option<LegalBasis>,
     /// Whom they are about: `customers`, `newsletter subscribers`. The register of processing has it, findings look for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

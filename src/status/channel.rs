@@ -164,11 +164,8 @@ fn region<'a>(
             Some(children) => children.connector.map(of_pods),
             None => before.and_then(|entry| entry.connector.clone()),
         },
-        last_handled_run_at: handled_run(workloads, known, channel).or_else(|| match old {
-            Some(entry) => entry.last_handled_run_at.clone(),
-            // What was asked before it joined is not asked of it.
-            None => channel.status.as_ref()?.last_handled_run_at.clone(),
-        }),
+        last_handled_run_at: handled_run(workloads, known, channel)
+            .or_else(|| handled_before(old, channel)),
         feeds: feeds.entries,
         inventory: standing.inventory.clone(),
     };
@@ -180,6 +177,14 @@ fn region<'a>(
         feeds: feed_lines,
         wake_at,
     })
+}
+
+/// What the region had acted on; what was asked before it joined is not asked of it.
+fn handled_before(old: Option<&ChannelRegionStatus>, channel: &SocialChannel) -> Option<String> {
+    match old {
+        Some(entry) => entry.last_handled_run_at.clone(),
+        None => channel.status.as_ref()?.last_handled_run_at.clone(),
+    }
 }
 
 fn callback(

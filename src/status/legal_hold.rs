@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::reason::Word;
 use super::resource::{self, Standing};
-use super::said::{self, Said, wanted};
+use super::review;
+use super::said::{self, Said};
 use super::timing::earliest;
 use super::{HoldJob, HoldObserved, Seen, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
 use crate::api::{HeldStoreStatus, HoldRegionStatus, HoldState, LegalHold, LegalHoldStatus, names};
 use crate::contract::{HoldReport, ReportedStore};
 use crate::plan::reason::Word as PlanWord;
-use crate::plan::{HoldWorkloads, Plan, Reason, review_on};
+use crate::plan::{HoldWorkloads, Plan, Reason};
 
 /// What is said beside every deletion.
 const STAYS: &str = "deleting a LegalHold releases nothing";
@@ -44,7 +44,7 @@ pub fn legal_hold(
         .collect();
     let in_force = in_force(hold, &regions);
     let (state, count) = standing(plan, hold, &regions);
-    let (review, review_at) = review(hold, now);
+    let (review, review_at) = review::current(hold, now);
     let ready: Vec<Said> = chosen(&regions).map(|r| r.ready.clone()).collect();
     let sights = regions.iter().map(|r| r.standing.sight.wake_at());
     let wake_at = earliest(sights.chain([review_at]), now);
@@ -160,7 +160,7 @@ fn region<'a>(
     };
     // One that failed somewhere has answered nothing: what was asked before stands.
     if body.is_some_and(|body| body.stores.iter().all(|store| store.reason.is_none())) {
-        entry.task = standing.note.spec_hash.clone();
+        entry.task.clone_from(&standing.note.spec_hash);
     }
     let (truth, why) = said(
         hold,
@@ -380,36 +380,6 @@ fn standing(
         None => HoldState::Opening,
     };
     (Some(state), Some(format!("{whole}/{}", all.len())))
-}
-
-/// Whether somebody is to look at it again; and when that changes by itself. The day ends everywhere in UTC.
-fn review(hold: &LegalHold, now: Timestamp) -> (Wanted, Option<Timestamp>) {
-    let kind = ConditionType::ReviewCurrent;
-    if hold.spec.release.is_some() {
-        let reason = PlanWord::Released.because("it is released: there is nothing to review");
-        return (wanted(kind, Truth::True, reason), None);
-    }
-    let Some(day) = review_on(hold) else {
-        let reason = PlanWord::ReviewDateInvalid.because("spec.reviewOn is no date");
-        return (wanted(kind, Truth::False, reason), None);
-    };
-    let over = day.tomorrow().ok();
-    let over = over.and_then(|next| next.to_zoned(TimeZone::UTC).ok());
-    let over = over.map(|next| next.timestamp());
-    if over.is_some_and(|over| over <= now) {
-        let message = format!(
-            "the review date {day} has passed, and the hold holds on: move spec.reviewOn, or release it"
-        );
-        return (
-            wanted(kind, Truth::False, Word::ReviewPassed.because(message)),
-            None,
-        );
-    }
-    let message = format!("somebody looks again on {day}");
-    (
-        wanted(kind, Truth::True, Word::ReviewAhead.because(message)),
-        over,
-    )
 }
 
 /// A hold does not run, it is in force; and whoever deletes it is told what that does not do.

@@ -81,15 +81,6 @@ pub fn policy(
         .zip(standings.iter().map(Standing::is_shown))
         .filter_map(|(entry, shown)| shown.then_some(entry))
         .collect();
-    let ends = entries.iter().filter_map(|entry| {
-        let run = entry.last_run.as_ref()?;
-        run.finished_at.as_ref()?.parse::<Timestamp>().ok()
-    });
-    // Also of a region that has gone, or whose next run is under way.
-    let ends = ends.chain(old.last_run.as_deref().and_then(|at| at.parse().ok()));
-    let nexts = entries
-        .iter()
-        .filter_map(|entry| entry.next_run.as_ref()?.parse::<Timestamp>().ok());
     let generation = policy.metadata.generation.unwrap_or_default();
     let handled = entries
         .iter()
@@ -100,11 +91,8 @@ pub fn policy(
             observed_generation: generation,
             conditions: condition::merge(&old.conditions, wanted, generation, now),
             totals: run::sum(entries.iter().filter_map(|entry| entry.totals.as_ref())),
-            last_run: ends
-                .max()
-                .map(|at| at.to_string())
-                .max(old.last_run.clone()),
-            next_run: nexts.min().map(|at| at.to_string()),
+            last_run: last_run(&entries, old),
+            next_run: next_run(&entries),
             regions: entries,
             uncovered: plan.uncovered.clone(),
             findings: shown(&plan.baseline),
@@ -115,6 +103,26 @@ pub fn policy(
         wake_at,
         finished: resource::is_finished(plan, &standings),
     }
+}
+
+/// When a run last ended in any region; also in one that has gone, or whose next run is under way.
+fn last_run(entries: &[PolicyRegionStatus], old: &DataPolicyStatus) -> Option<String> {
+    let ends = entries.iter().filter_map(|entry| {
+        let run = entry.last_run.as_ref()?;
+        run.finished_at.as_ref()?.parse::<Timestamp>().ok()
+    });
+    let ends = ends.chain(old.last_run.as_deref().and_then(|at| at.parse().ok()));
+    ends.max()
+        .map(|at| at.to_string())
+        .max(old.last_run.clone())
+}
+
+/// When the next run starts in any region.
+fn next_run(entries: &[PolicyRegionStatus]) -> Option<String> {
+    let nexts = entries
+        .iter()
+        .filter_map(|entry| entry.next_run.as_ref()?.parse::<Timestamp>().ok());
+    nexts.min().map(|at| at.to_string())
 }
 
 fn chosen<'r, 'a>(regions: &'r [Region<'a>]) -> impl Iterator<Item = &'r Region<'a>> {

@@ -84,8 +84,17 @@ pub(crate) async fn what_counsel_holds_stays_until_it_is_released(stage: &mut St
         sql_of(stage, REGION, &rows).await;
     }
     install::apply(&hub, &hold().to_string()).await.unwrap();
-    // Its values are not there yet: it is not in force, and nothing is erased.
-    let refused = quickstart::retention_run(&hub, "eu-customers", SOON)
+    settle::until("the policy's task asks for the hold", SOON, || async {
+        let map = "eu-customers-retention";
+        let map = settle::get(&region, "configmap", Some(RUNS), map).await?;
+        let task = map.unwrap_or_default()["data"]["task.json"].to_string();
+        let is_asked = task.contains("/case-7");
+        Ok(if is_asked { Ok(()) } else { Err(task) })
+    })
+    .await
+    .unwrap();
+    // Its values are not there yet: it is not in force, and nothing is erased. The run is tried four times.
+    let refused = quickstart::retention_run(&hub, "eu-customers", 3 * SOON)
         .await
         .unwrap();
     let last = refused.pointer("/status/regions/0/lastRun").unwrap();

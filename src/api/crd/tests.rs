@@ -287,7 +287,13 @@ fn what_kubectl_shows_and_selects_by_is_there() {
             "DataPolicy",
             "dpol",
             ".spec.mode",
-            "Regimes Mode Enforced Due Erased LastRun NextRun Ready (Message) Age",
+            "Regimes Mode Enforced Due Erased LastRun NextRun Ready (Findings) (Message) Age",
+        ),
+        (
+            "LegalHold",
+            "lhold",
+            ".spec.openedBy",
+            "State Regions Review By (Ready) (Message) Age",
         ),
     ];
     for (kind, short, fields, columns) in wanted {
@@ -317,6 +323,11 @@ fn every_column_shows_a_field_that_there_is() {
                 // A condition's own fields are Kubernetes'.
                 if name.starts_with('?') {
                     break;
+                }
+                // A list's own place: `checkpoints[0]`.
+                if let Some(JSONSchemaPropsOrArray::Schema(items)) = &node.items {
+                    node = items;
+                    continue;
                 }
                 let properties = node.properties.as_ref();
                 node = properties
