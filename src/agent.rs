@@ -3,6 +3,7 @@
 //! In: a task file and the secret files that it names. Out: a report and an exit code. It knows
 //! `contract` and nothing of the operator or of Kubernetes.
 
+pub mod attest;
 pub mod connect;
 pub mod feed;
 pub mod retain;

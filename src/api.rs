@@ -1,6 +1,6 @@
 //! The API: group `tradewind.dev`, version `v1alpha1`, in the user's vocabulary.
 //!
-//! In: nothing. Out: the four kinds, their conditions, and every name that other rooms use in a cluster.
+//! In: nothing. Out: the kinds, their conditions, and every name that other rooms use in a cluster.
 //! It must never decide anything: rules that the API server checks are declared here, all others are the plan's.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
@@ -10,12 +10,14 @@ pub mod crd;
 mod data_policy;
 pub mod docs;
 mod erased_column;
+mod evidence_record;
 mod finding;
 mod legal_hold;
 pub mod names;
 mod reference;
 mod region;
 mod rule;
+mod signing;
 mod social_channel;
 mod transfer;
 
@@ -25,6 +27,9 @@ pub use data_policy::{
     PolicySelector, Regime, Retention, RetentionThrottle, RunPhase, RunStatus, Uncovered,
 };
 pub use erased_column::ErasedColumn;
+pub use evidence_record::{
+    EvidenceAbout, EvidenceRecord, EvidenceRecordSpec, EvidenceRecordStatus, SignedCheckpoint,
+};
 pub use finding::{FindingTotals, PolicyFinding, Severity};
 pub use legal_hold::{
     HeldScope, HeldStoreStatus, HoldRegionStatus, HoldRelease, HoldSelector, HoldState, LegalHold,
@@ -39,6 +44,7 @@ pub use region::{
     Toleration, Workloads,
 };
 pub use rule::{BindingKeep, Dataset, Decides, Erase, Keep, PolicyRule, RuleDecision, RunsFrom};
+pub use signing::{Signing, SigningStatus};
 pub use social_channel::{
     Catalog, CatalogSource, ChannelRegionStatus, ChannelSelector, Checkout, CheckoutMode,
     Connector, ConnectorIngress, ConnectorStatus, ConnectorStore, Credentials, CredentialsLocation,

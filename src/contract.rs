@@ -7,6 +7,7 @@
 //! files that hold the secrets. A report is one JSON object in the container's termination message.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod attest;
 pub mod cutoff;
 mod erase;
 mod event;
@@ -18,6 +19,7 @@ mod strategy;
 mod task;
 mod throttle;
 
+pub use attest::{Attest, AttestReport};
 pub use erase::{
     Delivered, Delivery, Erase, EraseReport, ErasedStore, ErasedTable, IdentityKind, KeptRows,
     Lookup, RequestKind, RequestState, SEVERAL, SubjectColumn, SubjectRequest, SubjectStore,

@@ -6,6 +6,7 @@
 
 mod data_policy;
 mod everywhere;
+mod evidence;
 mod finalizer;
 mod guard;
 mod hub;
@@ -15,6 +16,7 @@ mod publish;
 mod region;
 mod report;
 mod retry;
+mod signing;
 mod social_channel;
 mod triggers;
 
@@ -39,8 +41,9 @@ use crate::apply::{Applier, Fence};
 use crate::clusters::{Clusters, Identity, Limits, Wake, Wakes};
 use crate::metrics::Metrics;
 use crate::plan::Settings;
-use crate::resolve::{InForce, Reader, SecretChanged, SecretWatch};
+use crate::resolve::{Chains, InForce, Reader, SecretChanged, SecretWatch};
 use crate::watch::Key;
+use evidence::Ledger;
 use hub::{Change, Hub, Kind};
 use report::Report;
 use triggers::{Known, Queues, Triggers};
@@ -82,6 +85,7 @@ pub struct Parts {
 struct Context {
     reader: Reader,
     applier: Applier,
+    ledger: Ledger,
     report: Report,
     clock: fn() -> Timestamp,
     hub: Hub,
@@ -109,8 +113,17 @@ impl Kind for Region {
     const KIND: &'static str = "Region";
 
     fn told(&self) -> u64 {
-        let id = self.status.as_ref().and_then(|s| s.cluster_id.as_ref());
-        hub::hash(&id)
+        let status = self.status.as_ref();
+        let id = status.and_then(|s| s.cluster_id.as_ref());
+        // Policies repeat why nothing is signed.
+        let unsigned = status.and_then(|s| s.evidence.as_ref()?.reason.as_ref());
+        hub::hash(&(id, unsigned))
+    }
+
+    fn held_in(&self) -> BTreeSet<String> {
+        let told = self.status.as_ref().and_then(|s| s.evidence.as_ref());
+        let holds = told.is_some_and(|told| !told.inventory.is_empty());
+        holds.then(|| self.name_any()).into_iter().collect()
     }
 }
 
@@ -181,7 +194,15 @@ impl Operator {
             triggers: &triggers,
             clusters: &clusters,
         };
-        let (known, ready) = watches.start();
+        let (known, mut ready) = watches.start();
+        let (chains, chains_ready) = watches.chains(&parts.settings.fleet, &known);
+        ready.push(("evidencerecords", chains_ready));
+        let ledger = Ledger::new(
+            parts.hub.clone(),
+            chains,
+            parts.fence.clone(),
+            parts.metrics.clone(),
+        );
         let (packs, packs_map) = parts.packs;
         let values = secret_watch.values();
         let context = Context {
@@ -196,6 +217,7 @@ impl Operator {
                 settings: Arc::new(parts.settings),
             },
             applier: Applier::new(parts.fence.clone(), parts.metrics, values),
+            ledger,
             report,
             clock: parts.clock,
             hub: Hub {
@@ -422,6 +444,17 @@ impl Watches<'_> {
             ("legalholds", self.fill(&known, holds, Known::of_hold)),
         ];
         (known, ready)
+    }
+
+    /// Follows the regions' chains.
+    fn chains(&self, fleet: &str, known: &Known) -> (Chains, watch::Receiver<bool>) {
+        let (triggers, known) = (self.triggers.clone(), known.clone());
+        Chains::follow(
+            self.hub,
+            fleet,
+            (self.limits, self.metrics),
+            move |region, turn| triggers.send(known.of_evidence(region, turn)),
+        )
     }
 
     fn regions(&self, known: &Known, writer: Writer<Region>) -> watch::Receiver<bool> {

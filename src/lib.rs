@@ -1,4 +1,4 @@
-//! Tradewind: keeps connectors, feeds and retention true to three kinds of YAML, in every regional cluster.
+//! Tradewind: keeps connectors, feeds and retention true to YAML on a hub, in every regional cluster.
 
 #[cfg(feature = "agent")]
 pub mod agent;

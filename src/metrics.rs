@@ -56,6 +56,8 @@ pub enum Stage {
     Apply,
     /// Reading back.
     Observe,
+    /// Writing evidence.
+    Evidence,
     /// Writing the status.
     Status,
     /// Setting or taking away the finalizer.

@@ -16,9 +16,9 @@ use k8s_openapi::api::core::v1::Pod;
 
 use crate::api::names;
 use crate::apply::{Applied, ChildKind, Live};
-use crate::contract::{FeedReport, RetainReport};
+use crate::contract::{AttestReport, FeedReport, RetainReport};
 use crate::resolve::View;
-use crate::status::{ChannelObserved, PolicyObserved};
+use crate::status::{ChannelObserved, PolicyObserved, SigningObserved};
 
 pub use holds::legal_hold;
 pub use inventory::inventory;
@@ -71,6 +71,16 @@ pub fn policy(view: &View, applied: &Applied) -> PolicyObserved {
     let mut run = runs::observe::<RetainReport>(&jobs, &children.pods, "retain");
     run.jobs.extend(applied.started.iter().cloned());
     PolicyObserved { run }
+}
+
+/// What what signs a region's evidence reports.
+#[must_use]
+pub fn signing(view: &View, applied: &Applied) -> SigningObserved {
+    let children = Children::read(view);
+    let jobs: Vec<&Job> = children.jobs.iter().collect();
+    let mut run = runs::observe::<AttestReport>(&jobs, &children.pods, "attest");
+    run.jobs.extend(applied.started.iter().cloned());
+    SigningObserved { run }
 }
 
 /// The children that report.

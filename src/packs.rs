@@ -41,6 +41,17 @@ pub struct Packs {
     pub platforms: Platforms,
     /// What the law asks, and where.
     pub regimes: Regimes,
+    /// What tells these packs from others.
+    pub hashes: PackHashes,
+}
+
+/// `sha256-<hex>` of each pack's text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackHashes {
+    /// Of the platform pack.
+    pub platforms: String,
+    /// Of the regime pack.
+    pub regimes: String,
 }
 
 impl Packs {

@@ -22,6 +22,7 @@ mod pod;
 mod policy;
 pub mod reason;
 mod retention;
+mod signing;
 mod suspension;
 
 pub use baseline::Baseline;
@@ -32,6 +33,7 @@ pub use meta::Identity;
 pub use placement::{channel_chooses, hold_chooses, policy_chooses};
 pub use policy::policy;
 pub use retention::spec_hash;
+pub use signing::{SigningFacts, signing};
 pub use suspension::paused;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -423,6 +425,17 @@ pub struct HoldWorkloads {
     pub config_map: ConfigMap,
     /// What opens or releases the hold in each store (create only; never changed).
     pub job: Job,
+}
+
+/// What signs a region's evidence. The pods' identity is the chart's to make: the operator gives nobody rights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SigningWorkloads {
+    /// The task.
+    pub config_map: ConfigMap,
+    /// The schedule.
+    pub cron_job: CronJob,
+    /// The run that an annotation asked for and that was not made yet (create only; never changed).
+    pub run_now: Option<Job>,
 }
 
 /// A Secret that is to be copied from the hub: names and hashes only.

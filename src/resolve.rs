@@ -3,6 +3,7 @@
 //! In: a resource. Out: its facts for the plan, and the [`View`] of each region for apply. It must never read a Secret
 //! in a namespace that did not opt in, never say 'absent' of what it could not read, and never write.
 
+mod chains;
 mod packs;
 mod secrets;
 mod view;
@@ -15,6 +16,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::watch;
 
+pub use chains::{Chains, Turn};
 pub use packs::{InForce, Place, builtin, follow};
 pub use secrets::{SecretChanged, SecretWatch, Secrets, SecretsError, Value};
 pub use view::{Look, Scope, View};
@@ -159,6 +161,32 @@ impl Reader {
         (facts, looks)
     }
 
+    /// Whom what signs a region's evidence is made for.
+    #[must_use]
+    pub fn region_identity(region: &Region) -> Identity {
+        Identity {
+            kind: OwnerKind::Region,
+            namespace: None,
+            name: region.name_any(),
+        }
+    }
+
+    /// All that signing in a region needs, but for its chain.
+    #[must_use]
+    pub fn signing(&self, region: &Arc<Region>) -> (BTreeMap<String, RegionFacts>, Looks) {
+        let run = region.spec.run_namespace.clone();
+        // `runNamespace` cannot be changed: nothing of it was ever made elsewhere.
+        let scope = Scope {
+            identity: Self::region_identity(region),
+            namespaces: BTreeSet::from([run.clone()]),
+            followed: BTreeSet::from([run]),
+        };
+        let name = region.name_any();
+        let look = view::look(&self.clusters, &name, scope);
+        let looks = Looks::from([(name, look)]);
+        (self.region_facts(&looks), looks)
+    }
+
     /// All that a Region's own verdict needs.
     #[must_use]
     pub fn fleet(&self, region: &Arc<Region>) -> FleetFacts {
@@ -217,8 +245,10 @@ impl Reader {
                     self.holds.get(&ObjectRef::new(&owner.name))?;
                     owner.name.clone()
                 }
+                // What signs its evidence is looked at by its own look.
                 (OwnerKind::SocialChannel, None)
-                | (OwnerKind::DataPolicy | OwnerKind::LegalHold, Some(_)) => return None,
+                | (OwnerKind::DataPolicy | OwnerKind::LegalHold, Some(_))
+                | (OwnerKind::Region, _) => return None,
             };
             Some((format!("{} {name}", owner.kind.as_str()), count))
         };

@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::api::{DataPolicy, Region, SocialChannel};
+use crate::api::{DataPolicy, EvidenceRecord, LegalHold, Region, SocialChannel};
 use crate::clusters::{Clusters, Limits, kubeconfig, transport};
 use crate::control::{Operator, Parts};
 use crate::lease::{self, Election, Ended, Leadership, Loss};
@@ -184,19 +184,23 @@ fn host() -> String {
         .unwrap_or_else(|| "tradewind".to_owned())
 }
 
-/// Waits until the hub serves the three kinds and lets us list them; `/readyz` says which it still waits for.
+/// Waits until the hub serves the kinds and lets us list them; `/readyz` says which it still waits for.
 async fn served(hub: &Client, readiness: &Readiness) {
     let waiting =
         |kind: &str| readiness.wait_for(&format!("{kind}: its CRD, and the right to list it"));
-    let (regions, channels, policies) = (
+    let (regions, channels, policies, holds, evidence) = (
         waiting("regions"),
         waiting("socialchannels"),
         waiting("datapolicies"),
+        waiting("legalholds"),
+        waiting("evidencerecords"),
     );
     tokio::join!(
         listed::<Region>(hub, regions),
         listed::<SocialChannel>(hub, channels),
         listed::<DataPolicy>(hub, policies),
+        listed::<LegalHold>(hub, holds),
+        listed::<EvidenceRecord>(hub, evidence),
     );
 }
 

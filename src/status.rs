@@ -4,10 +4,13 @@
 //! It must never do I/O, never let a counter fall to zero because a line broke, and never speak of a wish as a fact.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod chain;
 mod channel;
+mod evidence;
 mod feeds;
 mod findings;
 mod fleet;
+mod fresh;
 mod intent;
 mod legal_hold;
 mod policy;
@@ -18,20 +21,25 @@ mod review;
 mod run;
 mod said;
 mod sight;
+mod signing;
 mod timing;
 
+pub use chain::{Chain, Statement, When};
 pub use channel::channel;
+pub use evidence::{Statements, key_in_use, packs_in_force, statements, transfers_in_force};
 pub use fleet::region;
+pub use fresh::Recorded;
 pub use intent::{Announce, Intent};
 pub use legal_hold::{legal_hold, still_in_force};
 pub use policy::policy;
+pub use signing::{Signed, signing};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::api::InventoryEntry;
-use crate::contract::{FeedReport, HoldReport, Report, RetainMode, RetainReport};
+use crate::contract::{AttestReport, FeedReport, HoldReport, Report, RetainMode, RetainReport};
 
 /// A new status, and what the driver does with it.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,13 +132,22 @@ pub struct HoldJob {
     pub waits: Option<String>,
 }
 
+/// What signs a region's evidence reports.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SigningObserved {
+    /// Its runs.
+    pub run: RunObserved<AttestReport>,
+}
+
 /// Runs of one CronJob (and of Jobs made of its template).
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunObserved<B> {
-    /// Name of the Job that is under way.
-    pub running: Option<(String, Timestamp)>,
+    /// The Job that is under way.
+    pub running: Option<Running>,
     /// The newest Job that ended.
     pub last: Option<RunEnd<B>>,
+    /// Every Job that ended, the newest last; what read a ledger back is none.
+    pub ended: Vec<RunEnd<B>>,
     /// The newest Job that read a ledger back, and ended.
     pub read_back: Option<RunEnd<B>>,
     /// Names of all its Jobs that are there, whatever their state: the run that an annotation asked for was made once
@@ -145,6 +162,7 @@ impl<B> Default for RunObserved<B> {
         Self {
             running: None,
             last: None,
+            ended: Vec::new(),
             read_back: None,
             jobs: BTreeSet::new(),
             modes: BTreeMap::new(),
@@ -152,11 +170,26 @@ impl<B> Default for RunObserved<B> {
     }
 }
 
+/// A Job that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The Job's name.
+    pub job: String,
+    /// The Job's UID.
+    pub uid: String,
+    /// Since when.
+    pub started: Timestamp,
+}
+
 /// A Job that ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunEnd<B> {
     /// The Job's name.
     pub job: String,
+    /// The Job's UID.
+    pub uid: String,
+    /// The start that its schedule asked for; absent for a run that somebody asked for.
+    pub scheduled: Option<Timestamp>,
     /// When it began.
     pub started: Option<Timestamp>,
     /// When it ended.

@@ -191,6 +191,7 @@ pub fn child_changed(fleet: &str, labels: &BTreeMap<String, String>) -> Option<K
         }),
         "DataPolicy" if namespace.is_empty() => Some(Key::Policy(name.to_owned())),
         "LegalHold" if namespace.is_empty() => Some(Key::Hold(name.to_owned())),
+        "Region" if namespace.is_empty() => Some(Key::Region(name.to_owned())),
         _ => None,
     }
 }

@@ -14,6 +14,8 @@
 mod case;
 #[path = "api/data_policy.rs"]
 mod data_policy;
+#[path = "api/evidence_record.rs"]
+mod evidence_record;
 #[path = "api/examples.rs"]
 mod examples;
 #[path = "api/legal_hold.rs"]
@@ -53,6 +55,7 @@ async fn the_api_server_takes_what_is_legal_and_refuses_the_rest_with_its_reason
     }
     status::walk(&server, &mut faults).await;
     examples::walk(&server, &kinds, &mut faults).await;
+    evidence_record::walk(&server, &mut faults).await;
     fleet.stop().await.unwrap();
     assert!(
         faults.is_empty(),

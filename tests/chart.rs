@@ -85,7 +85,7 @@ async fn the_crds_are_those_of_this_tree_and_are_kept() {
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     assert_eq!(seen, there);
-    assert_eq!(seen.len(), 3);
+    assert_eq!(seen.len(), 4);
 }
 
 /// What an API server reads: no annotations and empty ones are the same, and so are 1 and 1.0.
@@ -110,7 +110,7 @@ async fn crds_can_be_left_out_or_let_go() {
     assert!(of_kind(&without, kind).is_empty());
     assert_eq!(of_kind(&without, "Deployment").len(), 1);
     let unkept = of_kind(&helm.objects(&[HUB, &["crds.keep=false"]].concat()), kind);
-    assert_eq!(unkept.len(), 3);
+    assert_eq!(unkept.len(), 4);
     for crd in unkept {
         assert!(
             !crd.to_string().contains("resource-policy"),
@@ -128,7 +128,17 @@ async fn the_roles_are_the_rules_and_nothing_else() {
     let mut seen = BTreeSet::new();
     for values in [HUB, REGION, &[HUB, &["localRegion=true"]].concat()] {
         let rendered = helm.objects(values);
-        assert!(of_kind(&rendered, "Role").is_empty());
+        // The operator's are ClusterRoles; the one Role is of who signs evidence, and its key is no other's.
+        for role in of_kind(&rendered, "Role") {
+            let secrets = json!([
+                {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["tradewind-evidence"], "verbs": ["get", "update"]},
+                {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+            ]);
+            assert_eq!(
+                (name(&role).as_str(), &role["rules"]),
+                ("tradewind-evidence", &secrets)
+            );
+        }
         for role in of_kind(&rendered, "ClusterRole")
             .into_iter()
             .filter(|role| !is_for_people(role))
@@ -229,7 +239,7 @@ async fn counsel_alone_may_write_holds_and_nobody_is_bound() {
 
 /// Roles and bindings by kind, namespace and name, with what they grant and to whom.
 fn rights(objects: &[Value]) -> BTreeMap<String, Value> {
-    ["ClusterRole", "ClusterRoleBinding", "RoleBinding"]
+    ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]
         .iter()
         .flat_map(|kind| of_kind(objects, kind))
         .filter(|object| !is_for_people(object))
@@ -250,16 +260,31 @@ async fn the_local_story_grants_what_the_chart_grants() {
     for (values, applied) in [(HUB, hub), (REGION, region)] {
         let (chart, story) = (helm.objects(values), documents(&applied));
         assert_eq!(rights(&chart), rights(&story));
-        // One cluster-wide binding, one in each tenant's namespace, one in a namespace of Tradewind's.
+        // One cluster-wide binding, one in each tenant's namespace, one in a namespace of Tradewind's; in a region one
+        // for who signs.
         let bindings: usize = ["ClusterRoleBinding", "RoleBinding"]
             .iter()
             .map(|kind| of_kind(&chart, kind).len())
             .sum();
-        assert_eq!(bindings, 4);
+        let signs = of_kind(&chart, "Role").len();
+        assert_eq!(bindings, 4 + signs);
+        assert_eq!(signs, usize::from(values == REGION));
+        let guards = |objects: &[Value]| -> Vec<Value> {
+            let kinds = [
+                "ValidatingAdmissionPolicy",
+                "ValidatingAdmissionPolicyBinding",
+            ];
+            let all = kinds.iter().flat_map(|kind| of_kind(objects, kind));
+            all.map(|object| object["spec"].clone()).collect()
+        };
+        assert_eq!(guards(&chart), guards(&story));
+        assert_eq!(guards(&chart).len(), 2 * usize::from(values == HUB));
         let accounts = |objects: &[Value]| -> Vec<String> {
             of_kind(objects, "ServiceAccount")
                 .iter()
                 .map(|a| format!("{}/{}", a["metadata"]["namespace"], name(a)))
+                .collect::<BTreeSet<_>>()
+                .into_iter()
                 .collect()
         };
         assert_eq!(accounts(&chart), accounts(&story));
@@ -273,6 +298,17 @@ async fn a_local_region_has_the_rights_of_both_roles() {
     let mut wanted = rights(&helm.objects(HUB));
     wanted.extend(rights(&helm.objects(REGION)));
     assert_eq!(both, wanted);
+}
+
+#[tokio::test]
+async fn records_are_guarded_unless_somebody_says_otherwise() {
+    let helm = Helm::built().await;
+    let guarded = |values: &[&str]| {
+        let rendered = helm.objects(&[HUB, values].concat());
+        of_kind(&rendered, "ValidatingAdmissionPolicy").len()
+    };
+    assert_eq!(guarded(&[]), 1);
+    assert_eq!(guarded(&["evidence.protect=false"]), 0);
 }
 
 /// The rendered Deployment.

@@ -17,6 +17,8 @@ mod audit;
 mod changes;
 #[path = "cluster/deletion.rs"]
 mod deletion;
+#[path = "cluster/evidence.rs"]
+mod evidence;
 #[path = "cluster/holds.rs"]
 mod holds;
 #[path = "cluster/ingress.rs"]
@@ -111,6 +113,7 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
         quickstart::a_preview_is_approved_and_rows_go,
         kill::a_report_lost_with_its_pod_is_read_back,
         holds::what_counsel_holds_stays_until_it_is_released,
+        evidence::what_was_done_is_recorded_and_signed,
         quickstart::a_converged_fleet_is_left_alone,
         changes::fields_change_revert_and_go,
         changes::drift_is_repaired_without_a_resync,

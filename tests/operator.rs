@@ -9,7 +9,7 @@
     clippy::needless_pass_by_value,
     reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
-#![cfg(feature = "operator")]
+#![cfg(all(feature = "operator", feature = "agent"))]
 
 #[path = "operator/audit.rs"]
 mod audit;
@@ -21,6 +21,8 @@ mod crash;
 mod deletion;
 #[path = "operator/drift.rs"]
 mod drift;
+#[path = "operator/evidence.rs"]
+mod evidence;
 #[path = "operator/fleets.rs"]
 mod fleets;
 #[path = "operator/given.rs"]

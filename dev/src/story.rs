@@ -205,6 +205,7 @@ impl Stage {
     /// Applies the quickstart and waits until it is ready.
     pub async fn apply_quickstart(&self) -> Result<()> {
         let manifests = quickstart::manifests(&programs::checkout(), &self.info)?;
+        let manifests = quickstart::with_api_servers(manifests, &self.fleet)?;
         install::write_private(&self.fleet.dir().join("quickstart.yaml"), &manifests)?;
         let step = Progress::start("examples/quickstart");
         install::apply(&self.fleet.cluster(HUB)?, &manifests).await?;

@@ -32,6 +32,8 @@ pub enum ConditionType {
     Enforced,
     /// Every data set of the matched stores has a rule.
     CoverageComplete,
+    /// The policy's runs are recorded in every region, and the records signed there.
+    EvidenceFresh,
     /// Every database that the hold is for says that it holds.
     InForce,
     /// The hold's review date lies ahead, or it is released.
@@ -62,6 +64,7 @@ impl ConditionType {
             Self::FeedsCurrent => "FeedsCurrent",
             Self::Enforced => "Enforced",
             Self::CoverageComplete => "CoverageComplete",
+            Self::EvidenceFresh => "EvidenceFresh",
             Self::InForce => "InForce",
             Self::ReviewCurrent => "ReviewCurrent",
             Self::BaselineMet => "BaselineMet",

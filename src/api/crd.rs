@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::{DataPolicy, LegalHold, Region, SocialChannel};
+use super::{DataPolicy, EvidenceRecord, LegalHold, Region, SocialChannel};
 
 /// All CustomResourceDefinitions, in the order in which they are installed.
 #[must_use]
@@ -15,6 +15,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         finish(SocialChannel::crd()),
         finish(DataPolicy::crd()),
         finish(LegalHold::crd()),
+        finish(EvidenceRecord::crd()),
     ]
 }
 
@@ -45,7 +46,10 @@ fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
             continue;
         };
         if let Some(status) = properties.get_mut("status") {
-            status.default = Some(JSON(serde_json::json!({"observedGeneration": -1})));
+            let observes = status.properties.as_ref();
+            if observes.is_some_and(|fields| fields.contains_key("observedGeneration")) {
+                status.default = Some(JSON(serde_json::json!({"observedGeneration": -1})));
+            }
             status.nullable = None;
             status.description = Some("What Tradewind sees; written by Tradewind only.".into());
         }

@@ -204,6 +204,17 @@ pub struct RetentionThrottle {
     pub transaction_minutes: Option<i32>,
 }
 
+impl Retention {
+    /// How long a run may last when the policy doesn't say.
+    pub const WINDOW: &str = "PT4H";
+
+    /// How long a run may last.
+    #[must_use]
+    pub fn window(&self) -> &str {
+        self.window.as_deref().unwrap_or(Self::WINDOW)
+    }
+}
+
 impl DataPolicySpec {
     /// The mode, `DryRun` when absent.
     #[must_use]
@@ -220,7 +231,7 @@ pub struct DataPolicyStatus {
     #[serde(default)]
     pub observed_generation: i64,
     /// `Ready`, `Reconciling`, `Stalled`, `Accepted`, `ReferencesResolved`, `Enforced`, `CoverageComplete`,
-    /// `BaselineMet`, `Suspended`, `Deleting`.
+    /// `BaselineMet`, `EvidenceFresh`, `Suspended`, `Deleting`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
@@ -365,8 +376,11 @@ pub struct PolicyRegionStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunStatus {
-    /// The Job's name.
+    /// The Job's name; of a run that was lost, that of the Job that read its ledger back.
     pub job: String,
+    /// The UID of the run's own Job: what its evidence is told apart by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
     /// How far it is.
     pub phase: RunPhase,
     /// Whether it counts or erases. Absent: not known.

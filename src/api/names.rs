@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-/// The finalizer on all kinds: what was made in the regions is removed (or orphaned) first.
+/// The finalizer on the kinds that people write: what was made in the regions is removed (or orphaned) first.
 pub const FINALIZER: &str = "tradewind.dev/cleanup";
 
 /// Field manager of children in the regions.
@@ -12,11 +12,11 @@ pub const STATUS_MANAGER: &str = "tradewind-status";
 
 /// Whose objects these are: `tradewind`.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// The role of an object: `connector`, `feed`, `retention`, `hold`.
+/// The role of an object: `connector`, `feed`, `retention`, `hold`, `evidence`.
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 /// The fleet that made the object; with kind, namespace and name it is the object's identity.
 pub const LABEL_FLEET: &str = "tradewind.dev/fleet";
-/// The kind of the resource that the object was made for: `SocialChannel`, `DataPolicy` or `LegalHold`.
+/// The kind of the resource that the object was made for: `SocialChannel`, `DataPolicy`, `LegalHold` or `Region`.
 pub const LABEL_KIND: &str = "tradewind.dev/kind";
 /// The hub namespace of that resource; empty for cluster-scoped kinds.
 pub const LABEL_NAMESPACE: &str = "tradewind.dev/namespace";
@@ -39,6 +39,7 @@ pub const MANAGED_BY: &str = "tradewind";
 pub const ANNOTATION_RECONCILE_AT: &str = "tradewind.dev/reconcile-at";
 /// A new value asks for one run of every feed, of the retention, or of the hold, in every region now;
 /// acknowledged per region in `status.regions[].lastHandledRunAt`. A region that joins later is not asked.
+/// On a Region: its evidence is signed now.
 pub const ANNOTATION_RUN_AT: &str = "tradewind.dev/run-at";
 
 /// Annotations may have 256 KiB, and status repeats them: a longer value than this is acknowledged by its hash.
@@ -117,6 +118,10 @@ pub fn hold_task(hold: &str, task: &str) -> String {
 pub fn hold_id(fleet: &str, hold: &str) -> String {
     format!("{fleet}/{hold}")
 }
+
+/// Name of everything that signs a region's evidence in its run namespace: what the operator makes there (the task, the
+/// schedule), what the chart makes (the ServiceAccount and its Role), and the Secret that the agent makes for its key.
+pub const SIGNING: &str = "tradewind-evidence";
 
 /// Name of the Job that a run-at annotation asks for: deterministic, so that a second create answers 409.
 #[must_use]

@@ -9,7 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Backups, DeletionPolicy, KeyRef, Suspend, Transfer};
+use super::{Backups, DeletionPolicy, KeyRef, Signing, SigningStatus, Suspend, Transfer};
 use crate::contract::TaxDisplay;
 
 /// One regional cluster: where it is in law, who may run there, how prices and texts look, which stores it has.
@@ -96,9 +96,13 @@ pub struct RegionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enforcement: Option<Enforcement>,
 
-    /// Leaves this region as it is: nothing is made, changed or removed, and connectors and feeds that are there go on. Only
-    /// what erases is stopped: the policies' CronJobs are suspended, and a retention run under way is ended (what it did is
-    /// in the ledger; the next goes on from there).
+    /// How the region's own key signs what is recorded of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Signing>,
+
+    /// Leaves this region as it is: nothing is made, changed or removed, and connectors, feeds and what signs its evidence
+    /// go on where they are there. Only what erases is stopped: the policies' CronJobs are suspended, and a retention run
+    /// under way is ended (what it did is in the ledger; the next goes on from there).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
 
@@ -375,8 +379,21 @@ pub struct RegionStatus {
     /// Policies that run there.
     #[serde(default)]
     pub policies: i32,
+    /// What the region's key signed of its evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<SigningStatus>,
     /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on; of one with more than 128
     /// characters its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reconcile_at: Option<String>,
+}
+
+impl RegionSpec {
+    /// When the region's key signs, five cron fields.
+    #[must_use]
+    pub fn signing_schedule(&self) -> &str {
+        let signing = self.evidence.as_ref();
+        let schedule = signing.and_then(|signing| signing.schedule.as_deref());
+        schedule.unwrap_or(Signing::SCHEDULE)
+    }
 }

@@ -6,7 +6,8 @@ use super::live::Live;
 use super::secret;
 use super::steps::{Declared, Group};
 use crate::plan::{
-    ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, PolicyWorkloads, SecretCopy,
+    ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, PolicyWorkloads,
+    SecretCopy, SigningWorkloads,
 };
 
 /// What can be applied in a region.
@@ -89,6 +90,37 @@ fn of_feed(workloads: &FeedWorkloads) -> Result<Group, serde_json::Error> {
         children.push(Child::new(ChildKind::Job, job)?);
     }
     Ok(Group { children })
+}
+
+impl Workloads for SigningWorkloads {
+    fn declare(&self) -> Result<Declared, serde_json::Error> {
+        let Self {
+            config_map,
+            cron_job,
+            run_now,
+        } = self;
+        let mut children = vec![
+            Child::new(ChildKind::ConfigMap, config_map)?,
+            Child::new(ChildKind::CronJob, cron_job)?,
+        ];
+        if let Some(job) = run_now {
+            children.push(Child::new(ChildKind::Job, job)?);
+        }
+        let groups = vec![Group { children }];
+        Ok(Declared {
+            shared: Group::default(),
+            groups,
+        })
+    }
+
+    fn copy(&self) -> Option<&SecretCopy> {
+        None
+    }
+
+    // It signs what it was told when it began: the next run goes on from there.
+    fn forbids(&self, _: &Live) -> bool {
+        false
+    }
 }
 
 impl Workloads for PolicyWorkloads {

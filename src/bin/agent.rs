@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tradewind::agent::{Common, connect, erase, feed, init, retain, run_job};
+use tradewind::agent::{Common, attest, connect, erase, feed, init, retain, run_job};
 use tradewind::contract::exit;
 
-/// Takes webhooks, writes feeds, erases due rows, holds others and answers data subjects in one region, as its task says.
+/// Takes webhooks, writes feeds, erases due rows, holds others, answers data subjects and signs evidence in one region, as
+/// its task says.
 ///
 /// The operator starts it with a task file and mounted secrets; nothing else configures it. It writes one
 /// report and exits 0 (done), 75 (try again) or 64 (somebody must act: the report says who and what).
@@ -86,6 +87,15 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Sign how far the region's chain of evidence goes, with the region's own key.
+    #[command(after_help = "Examples:
+  tradewind-agent attest    sign what the mounted task tells; the key is made when there is none")]
+    Attest {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: attest::Options,
+    },
 }
 
 #[tokio::main]
@@ -107,6 +117,7 @@ async fn main() -> ExitCode {
         Command::Connect { common, .. }
         | Command::Feed { common }
         | Command::Hold { common }
+        | Command::Attest { common, .. }
         | Command::Erase { common, .. }
         | Command::Retain { common, .. } => common,
         Command::Keygen { out } => return keygen(out),
@@ -124,6 +135,12 @@ async fn main() -> ExitCode {
         }
         Command::Feed { common } => run_job(&common, "feed", feed::run).await,
         Command::Hold { common } => run_job(&common, "hold", retain::hold).await,
+        Command::Attest { common, options } => {
+            run_job(&common, "attest", async |task, stop| {
+                attest::run(task, options, stop).await
+            })
+            .await
+        }
         Command::Retain {
             common,
             report: true,

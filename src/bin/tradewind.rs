@@ -12,7 +12,7 @@ use tradewind::plan::Settings;
 use tradewind::run::{self, Options};
 use tradewind::telemetry::{self, LogFormat};
 
-/// Keeps connectors, feeds and retention true to three kinds of YAML, in every regional cluster.
+/// Keeps connectors, feeds and retention true to YAML on a hub, in every regional cluster.
 #[derive(Parser)]
 #[command(
     name = "tradewind",

@@ -20,6 +20,8 @@ pub enum OwnerKind {
     DataPolicy,
     /// `LegalHold`.
     LegalHold,
+    /// `Region`: what signs its evidence.
+    Region,
 }
 
 impl OwnerKind {
@@ -30,6 +32,7 @@ impl OwnerKind {
             Self::SocialChannel => "SocialChannel",
             Self::DataPolicy => "DataPolicy",
             Self::LegalHold => "LegalHold",
+            Self::Region => "Region",
         }
     }
 }
@@ -53,6 +56,7 @@ impl Identity {
             "SocialChannel" => OwnerKind::SocialChannel,
             "DataPolicy" => OwnerKind::DataPolicy,
             "LegalHold" => OwnerKind::LegalHold,
+            "Region" => OwnerKind::Region,
             _ => return None,
         };
         let namespace = labels.get(LABEL_NAMESPACE).filter(|n| !n.is_empty());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
@@ -13,7 +14,11 @@ use super::publish::publish;
 use super::retry::Error;
 use super::{Context, finalizer};
 use crate::api::{DataPolicy, DataPolicyStatus, InventoryEntry};
+use crate::apply::Applied;
 use crate::metrics;
+use crate::plan::RegionPlan;
+use crate::resolve::{Look, Looks};
+use crate::status::{PolicyObserved, Recorded, Seen, Statements};
 use crate::{observe, plan, status};
 
 /// Facts, plan, apply, observe, status.
@@ -35,6 +40,19 @@ pub(super) async fn reconcile(
     if guard::is_early(&context, &uid, &looks, &plan) {
         return Ok(guard::later(&context));
     }
+    // First what happened is written down: what is taken away below, or shown in status, is the only other place that
+    // knows of it.
+    let stated = status::statements(&facts, &plan, &seen(&looks), now);
+    let Some(mut unwritten) = record(&stated, &context, now).await else {
+        return Ok(guard::soon());
+    };
+    let goes =
+        |region: &&String| matches!(plan.regions.get(*region), Some(RegionPlan::Withdraw(_)));
+    if let Some(region) = unwritten.keys().find(goes).cloned()
+        && let Some(error) = unwritten.remove(&region)
+    {
+        return Err(error);
+    }
     let intent = everywhere::intent(&plan, &looks, &remembered(&policy));
     let store = &context.reader.policies;
     let Some(policy) = announce(&policy, store, &intent, &context).await? else {
@@ -42,17 +60,90 @@ pub(super) async fn reconcile(
     };
     let old = remembered(&policy);
     let outcome = everywhere(&context.applier, &plan, &looks, &old, observe::policy).await;
-    let written = status::policy(&plan, &outcome.seen, &policy, now);
+    let recorded = recorded(&facts, &unwritten, &context);
+    let written = status::policy(&plan, &outcome.seen, &policy, &recorded, now);
     context.report.orphaned(policy.as_ref(), &outcome.orphaned);
     if written.finished {
         finish(&policy, &context).await?;
         return Ok(forget(&policy, &context));
     }
     tell(&policy, &written.status, &context).await?;
+    if let Some((_, error)) = unwritten.into_iter().next() {
+        return Err(error);
+    }
+    let wake_at = guard::earlier(plan.wake_at, stated.wake_at);
     Ok(Next {
         again: outcome.again,
-        wake_at: guard::earlier(plan.wake_at, written.wake_at),
+        wake_at: guard::earlier(wake_at, written.wake_at),
     })
+}
+
+/// What is there before anything is changed.
+fn seen(looks: &Looks) -> BTreeMap<String, Seen<PolicyObserved>> {
+    let of = |(region, look): (&String, &Look)| {
+        let Look::Known(view) = look else {
+            return None;
+        };
+        let seen = Seen::Known {
+            children: observe::policy(view, &Applied::default()),
+            inventory: Vec::new(),
+            troubles: Vec::new(),
+        };
+        Some((region.clone(), seen))
+    };
+    looks.iter().filter_map(of).collect()
+}
+
+/// Writes into each region's chain, and says where that failed. None when somebody else wrote meanwhile: whoever is behind
+/// looks again.
+async fn record(
+    stated: &Statements,
+    context: &Context,
+    now: Timestamp,
+) -> Option<BTreeMap<String, Error>> {
+    let mut unwritten = BTreeMap::new();
+    for (region, statements) in &stated.regions {
+        match context.ledger.append(region, statements, now).await {
+            Ok(_) => {}
+            Err(error) if error.is_behind() => return None,
+            Err(error) => {
+                unwritten.insert(region.clone(), error);
+            }
+        }
+    }
+    Some(unwritten)
+}
+
+/// What is known of the policy's evidence in each region.
+fn recorded(
+    facts: &plan::PolicyFacts,
+    unwritten: &BTreeMap<String, Error>,
+    context: &Context,
+) -> BTreeMap<String, Recorded> {
+    let policy = facts.policy.name_any();
+    let of = |(name, region): (&String, &plan::RegionFacts)| {
+        let spec = &region.region.spec;
+        let told = region.region.status.as_ref();
+        let told = told.and_then(|status| status.evidence.as_ref());
+        let unsigned = told.and_then(|told| {
+            Some(plan::Reason {
+                word: told.reason.clone()?,
+                message: told.message.clone().unwrap_or_default(),
+            })
+        });
+        let recorded = context.ledger.chains().read(name, |chain| Recorded {
+            zone: spec.locale.time_zone.clone(),
+            signing: spec.signing_schedule().to_owned(),
+            last_run: chain.last_run(&policy),
+            signed_at: chain.signed().map(|signed| signed.at),
+            unsigned_since: chain.unsigned_since(),
+            fault: chain.fault(),
+            unwritten: unwritten.get(name).map(Error::told),
+            unsigned_because: unsigned,
+        });
+        (name.clone(), recorded)
+    };
+    facts.regions.iter().map(of).collect()
 }
 
 /// What status remembers of each region.

@@ -52,6 +52,7 @@ announces! {
     crate::api::SocialChannel, crate::api::SocialChannelStatus;
     crate::api::DataPolicy, crate::api::DataPolicyStatus;
     crate::api::LegalHold, crate::api::LegalHoldStatus;
+    crate::api::Region, crate::api::RegionStatus;
 }
 
 /// Tells it, when there is anything to tell, and answers the resource as it is then. None when nothing may be made: a

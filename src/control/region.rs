@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::guard::{self, Next};
 use super::publish::publish;
 use super::retry::{self, Error};
-use super::{Context, finalizer};
+use super::{Context, finalizer, signing};
 use crate::api::{InventoryEntry, Region, RegionStatus};
 use crate::apply::Again;
 use crate::clusters::{Desired, Namespaces, Target};
@@ -56,21 +56,35 @@ pub(super) async fn reconcile(region: Arc<Region>, context: Arc<Context>) -> Res
             version: Some(client.version().to_owned()),
         },
     );
-    let written = status::region(&plan, &seen, &region, now);
+    let mut plan = plan;
+    let in_use = !plan.left.is_empty() || plan.channels > 0 || plan.policies > 0;
+    let Some(signing) = signing::attend(&region, in_use, &context, now).await? else {
+        return Ok(guard::soon());
+    };
+    if plan.deleting.is_some() {
+        plan.left.extend(signing.left);
+    }
+    let region = signing.region;
+    let written = status::region(&plan, &seen, &region, Some(signing.status), now);
     if written.finished {
-        let stored = context
-            .reader
-            .regions
-            .get(&ObjectRef::from_obj(region.as_ref()));
-        let latest = stored.filter(|now| now.uid() == region.uid());
-        finalizer::remove(&context.hub, latest.as_deref().unwrap_or(&region)).await?;
+        finish(&region, &context).await?;
         return Ok(forget(&region, &context));
     }
     tell(&region, &written.status, &context).await?;
+    if let Some(error) = signing.unwritten {
+        return Err(error);
+    }
+    let wake_at = guard::earlier(plan.wake_at, signing.wake_at);
     Ok(Next {
-        again,
-        wake_at: guard::earlier(plan.wake_at, written.wake_at),
+        again: again.max(signing.again),
+        wake_at: guard::earlier(wake_at, written.wake_at),
     })
+}
+
+async fn finish(region: &Region, context: &Context) -> Result<(), Error> {
+    let seen = context.reader.regions.get(&ObjectRef::from_obj(region));
+    let latest = seen.filter(|now| now.uid() == region.uid());
+    finalizer::remove(&context.hub, latest.as_deref().unwrap_or(region)).await
 }
 
 async fn tell(region: &Region, new: &RegionStatus, context: &Context) -> Result<(), Error> {

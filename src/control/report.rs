@@ -143,6 +143,7 @@ fn stage(error: &Error) -> Stage {
         Error::Status(_) | Error::Serialise(_) | Error::Timeout(_) | Error::NotLeading => {
             Stage::Status
         }
+        Error::Evidence(_) | Error::Unwritable => Stage::Evidence,
         Error::Panicked => Stage::Plan,
     }
 }

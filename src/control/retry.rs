@@ -28,6 +28,12 @@ pub enum Error {
     /// The status cannot be written as JSON: a bug of ours.
     #[error("putting the status into JSON")]
     Serialise(#[source] serde_json::Error),
+    /// A record of evidence, or its signature, could not be written.
+    #[error("writing evidence")]
+    Evidence(#[source] kube::Error),
+    /// A record has no place in the schema: a bug of ours.
+    #[error("a record of evidence that the schema has no room for")]
+    Unwritable,
     /// The hub did not answer in time.
     #[error("the hub did not answer within {} s", .0.as_secs())]
     Timeout(Duration),
@@ -37,6 +43,25 @@ pub enum Error {
     /// The reconcile panicked: a bug of ours. What it said is in the log only.
     #[error("the reconcile panicked")]
     Panicked,
+}
+
+impl Error {
+    /// What went wrong, with its causes.
+    pub(super) fn told(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+
+    /// Whether somebody else wrote to the chain meanwhile: what is known of it is about to grow.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        matches!(self, Self::Evidence(kube::Error::Api(status)) if status.code == 409)
+    }
 }
 
 /// When to try again.
@@ -56,8 +81,18 @@ pub enum Retry {
 pub fn retry(error: &Error) -> Retry {
     match error {
         Error::Finalizer(source) | Error::Status(source) => of_hub(source),
-        Error::Serialise(_) => Retry::Slow,
+        Error::Serialise(_) | Error::Unwritable => Retry::Slow,
+        Error::Evidence(source) => of_evidence(source),
         Error::Timeout(_) | Error::NotLeading | Error::Panicked => Retry::Backoff,
+    }
+}
+
+/// A place that is taken is a chain that grew meanwhile: the watch shows it in a moment. One that is not there was
+/// deleted, against all that is set up; what is known of it has changed by then too.
+fn of_evidence(error: &kube::Error) -> Retry {
+    match of_hub(error) {
+        Retry::Wait => Retry::Backoff,
+        other => other,
     }
 }
 

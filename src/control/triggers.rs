@@ -10,7 +10,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use super::hub::Change;
 use crate::api::{DataPolicy, LegalHold, Region, SocialChannel};
 use crate::clusters::{Identity, OwnerKind, Wake};
-use crate::resolve::SecretChanged;
+use crate::resolve::{SecretChanged, Turn};
 use crate::watch::{self, Key};
 
 /// The queues' ends that put in. Nobody waits here: the controllers keep each object once.
@@ -98,6 +98,23 @@ impl Known {
         let regions = self.region_names().into_iter().map(Key::Region);
         let all = channels.chain(policies).chain(regions);
         all.chain(self.hold_keys()).collect()
+    }
+
+    /// Whom a change of a region's chain concerns: the Region, whose key is to sign it, and unless it only grew, which
+    /// its writer knows, the policies that say whether their evidence there is fresh.
+    pub(super) fn of_evidence(&self, region: &str, turn: Turn) -> BTreeSet<Key> {
+        let mut keys = BTreeSet::from([Key::Region(region.to_owned())]);
+        if turn == Turn::Grew {
+            return keys;
+        }
+        let speaks = |policy: &Arc<DataPolicy>| {
+            let mut told = policy.status.iter().flat_map(|status| &status.regions);
+            told.any(|entry| entry.name == region)
+        };
+        let policies = self.policies.state();
+        let policies = policies.iter().filter(|policy| speaks(policy));
+        keys.extend(policies.map(|policy| Key::Policy(policy.name_any())));
+        keys
     }
 
     /// Whom a change of a Region concerns.
@@ -244,8 +261,12 @@ impl Known {
                 let hold = self.holds.get(&ObjectRef::new(&name));
                 hold.map(|_| Key::Hold(name))
             }
+            (OwnerKind::Region, None) => {
+                let region = self.regions.get(&ObjectRef::new(&name));
+                region.map(|_| Key::Region(name))
+            }
             (OwnerKind::SocialChannel, None)
-            | (OwnerKind::DataPolicy | OwnerKind::LegalHold, Some(_)) => None,
+            | (OwnerKind::DataPolicy | OwnerKind::LegalHold | OwnerKind::Region, Some(_)) => None,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::contract::{self, FeedReport, HoldReport, REPORT_BYTES, Report, RetainReport};
+use crate::contract::{
+    self, AttestReport, FeedReport, HoldReport, REPORT_BYTES, Report, RetainReport,
+};
 
 /// A sentence that status takes; the rest is cut.
 const MESSAGE_CHARS: usize = 512;
@@ -35,6 +37,13 @@ impl Body for FeedReport {
             written: _,
         } = self;
         all_counts(&[*items, *rejected, *fallbacks, *bytes])
+    }
+}
+
+/// Whether what it carries is a signature is found out where the chain is known.
+impl Body for AttestReport {
+    fn is_plausible(&self) -> bool {
+        true
     }
 }
 

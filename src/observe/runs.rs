@@ -7,10 +7,17 @@ use k8s_openapi::api::core::v1::Pod;
 use super::report::{self, Body};
 use crate::api::names;
 use crate::contract::{Report, RetainMode};
-use crate::status::{RunEnd, RunObserved};
+use crate::status::{RunEnd, RunObserved, Running};
+
+/// Kubernetes' own note on a Job that a CronJob made.
+const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
 /// What these Jobs and their pods say. Reading a ledger back is no run.
-pub(super) fn observe<B: Body>(jobs: &[&Job], pods: &[Pod], command: &str) -> RunObserved<B> {
+pub(super) fn observe<B: Body + Clone>(
+    jobs: &[&Job],
+    pods: &[Pod],
+    command: &str,
+) -> RunObserved<B> {
     let name = |job: &Job| job.metadata.name.clone();
     let (reading, runs): (Vec<&Job>, Vec<&Job>) = jobs
         .iter()
@@ -18,12 +25,20 @@ pub(super) fn observe<B: Body>(jobs: &[&Job], pods: &[Pod], command: &str) -> Ru
     let running = runs
         .iter()
         .filter(|job| end(job).is_none())
-        .filter_map(|job| Some((name(job)?, begun(job)?)))
-        .max_by_key(|(name, at)| (*at, name.clone()));
+        .filter_map(|job| {
+            Some(Running {
+                job: name(job)?,
+                uid: job.metadata.uid.clone().unwrap_or_default(),
+                started: begun(job)?,
+            })
+        })
+        .max_by_key(|running| (running.started, running.job.clone()));
+    let ended = ends(&runs, pods, command);
     RunObserved {
         running,
-        last: newest(&runs, pods, command),
-        read_back: newest(&reading, pods, command),
+        last: ended.last().cloned(),
+        ended,
+        read_back: ends(&reading, pods, command).pop(),
         jobs: jobs.iter().filter_map(|job| name(job)).collect(),
         modes: jobs
             .iter()
@@ -36,18 +51,29 @@ pub(super) fn observe<B: Body>(jobs: &[&Job], pods: &[Pod], command: &str) -> Ru
     }
 }
 
-/// The Job that ended last.
-fn newest<B: Body>(jobs: &[&Job], pods: &[Pod], command: &str) -> Option<RunEnd<B>> {
-    let ended = jobs.iter().filter_map(|job| Some((end(job)?, *job)));
-    let newest = ended.max_by_key(|((at, _), job)| (*at, job.metadata.name.clone()));
-    let ((at, succeeded), job) = newest?;
-    Some(RunEnd {
-        job: job.metadata.name.clone()?,
-        started: begun(job),
-        at,
-        succeeded,
-        report: said(job, pods, command),
-    })
+/// The Jobs that ended, the newest last.
+fn ends<B: Body + Clone>(jobs: &[&Job], pods: &[Pod], command: &str) -> Vec<RunEnd<B>> {
+    let told = |job: &&Job| {
+        let (at, succeeded) = end(job)?;
+        Some(RunEnd {
+            job: job.metadata.name.clone()?,
+            uid: job.metadata.uid.clone().unwrap_or_default(),
+            scheduled: scheduled(job),
+            started: begun(job),
+            at,
+            succeeded,
+            report: said(job, pods, command),
+        })
+    };
+    let mut ended: Vec<RunEnd<B>> = jobs.iter().filter_map(told).collect();
+    ended.sort_by(|a, b| (a.at, &a.job).cmp(&(b.at, &b.job)));
+    ended
+}
+
+/// The start that a CronJob made it for.
+fn scheduled(job: &Job) -> Option<Timestamp> {
+    let annotations = job.metadata.annotations.as_ref()?;
+    annotations.get(SCHEDULED)?.parse().ok()
 }
 
 pub(super) fn begun(job: &Job) -> Option<Timestamp> {
@@ -152,7 +178,13 @@ mod tests {
             pod("new", "2026-01-01T01:30:00Z", 2),
         ];
         let seen = observe::<FeedReport>(&jobs, &pods, "feed");
-        assert_eq!(seen.running.unwrap().0, "now");
+        let running = seen.running.unwrap();
+        assert_eq!(
+            (running.job.as_str(), running.uid.as_str()),
+            ("now", "u-now")
+        );
+        let ended: Vec<&str> = seen.ended.iter().map(|end| end.uid.as_str()).collect();
+        assert_eq!(ended, ["u-old", "u-new"]);
         let last = seen.last.unwrap();
         assert_eq!((last.job.as_str(), last.succeeded), ("new", false));
         assert_eq!(last.report.unwrap().body.unwrap().items, 3);
@@ -178,6 +210,18 @@ mod tests {
         let seen = observe::<FeedReport>(&jobs, &[pod("other", "2026-01-01T02:00:00Z", 9)], "feed");
         assert!(seen.running.is_none());
         assert_eq!(seen.last.unwrap().report, None);
+    }
+
+    #[test]
+    fn a_schedules_run_tells_what_it_was_made_for() {
+        let mut run = ended("new", "Complete", "2026-01-01T02:00:00Z");
+        let at = "2026-01-01T03:00:00+01:00".to_owned();
+        run.metadata.annotations = Some([(SCHEDULED.to_owned(), at)].into());
+        let asked = ended("old", "Complete", "2026-01-01T01:00:00Z");
+        let seen = observe::<FeedReport>(&[&run, &asked], &[], "feed");
+        let wanted = "2026-01-01T02:00:00Z".parse().ok();
+        assert_eq!(seen.ended[0].scheduled, None);
+        assert_eq!(seen.ended[1].scheduled, wanted);
     }
 
     #[test]

@@ -4,7 +4,11 @@ mod regime;
 
 use std::collections::BTreeSet;
 
-use super::{FeedFormat, Packs, Place, Platform, Platforms, Regimes, Scheme, SecretRole};
+use sha2::{Digest, Sha256};
+
+use super::{
+    FeedFormat, PackHashes, Packs, Place, Platform, Platforms, Regimes, Scheme, SecretRole,
+};
 use crate::contract::{Column, ColumnKind, EventRule};
 
 /// Why packs cannot be used.
@@ -36,6 +40,11 @@ pub enum Error {
 }
 
 pub(super) fn packs(platforms: &str, regimes: &str) -> Result<Packs, Error> {
+    let hash = |text: &str| format!("sha256-{}", hex::encode(Sha256::digest(text)));
+    let hashes = PackHashes {
+        platforms: hash(platforms),
+        regimes: hash(regimes),
+    };
     let platforms: Platforms = read(super::PLATFORMS_KEY, platforms)?;
     for (name, platform) in &platforms.platforms {
         let check = Check {
@@ -45,7 +54,11 @@ pub(super) fn packs(platforms: &str, regimes: &str) -> Result<Packs, Error> {
         check.platform(name, platform)?;
     }
     let regimes = self::regimes(regimes)?;
-    Ok(Packs { platforms, regimes })
+    Ok(Packs {
+        platforms,
+        regimes,
+        hashes,
+    })
 }
 
 pub(super) fn regimes(text: &str) -> Result<Regimes, Error> {

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::reason::Word;
-use super::{FleetFacts, FleetPlan, Reach, Reason, RegionFacts, Verdict, gates, suspension};
+use super::{
+    FleetFacts, FleetPlan, Reach, Reason, RegionFacts, Verdict, gates, signing, suspension,
+};
 use crate::api::{DeletionPolicy, InventoryEntry, Region, RegionSpec};
 
 /// What a Region's status says of itself, and whether it may go.
@@ -146,6 +148,7 @@ pub(super) fn problems(region: &Region) -> Vec<Reason> {
     problems.extend(gates::codes("spec.jurisdictions", &spec.jurisdictions).err());
     problems.extend(time_zone(&spec.locale.time_zone));
     problems.extend(countries(spec));
+    problems.extend(signing::schedule_problem(region));
     if Currency::from_code(&spec.locale.currency).is_none_or(|it| it.exponent().is_none()) {
         problems.push(Word::CurrencyUnknown.because(format!(
             "spec.locale.currency: {} is no currency of ISO 4217 that prices can be in; write one such as EUR",

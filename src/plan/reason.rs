@@ -39,6 +39,8 @@ words! {
     "Why a resource or a region is planned as it is.":
 
     // What an edit of the resource must mend
+    /// A Region's evidence is to be signed by a schedule that is none.
+    SigningScheduleInvalid,
     /// No pack knows the platform.
     UnknownPlatform,
     /// The platform has no such setting.

@@ -30,8 +30,6 @@ const SIZE: Size = Size {
 };
 /// Seconds to finish the batch under way.
 const GRACE: i64 = 60;
-/// How long a run may last when the policy doesn't say.
-pub(super) const WINDOW: &str = "PT4H";
 /// What a Job may take beyond its window, over all attempts: to start, to count, to report. In seconds.
 const MARGIN: i64 = 900;
 /// Most rows in one transaction.
@@ -121,11 +119,7 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         mode: spec.mode(),
         spec_hash: ground.hash.to_owned(),
         time_zone: ground.at.spec.locale.time_zone.clone(),
-        window: spec
-            .retention
-            .window
-            .clone()
-            .unwrap_or_else(|| WINDOW.to_owned()),
+        window: spec.retention.window().to_owned(),
         batch_rows: bounded(spec.retention.batch_rows, BATCH_ROWS),
         max_percent: bounded(spec.retention.max_percent, MAX_PERCENT),
         throttle: throttle(spec.retention.throttle.as_ref()),

@@ -55,7 +55,9 @@ pub(super) fn feeds(
 }
 
 fn newest(run: Option<&RunObserved<FeedReport>>, entry: &FeedStatus) -> Option<Timestamp> {
-    let started = run.and_then(|run| run.running.as_ref()).map(|(_, at)| *at);
+    let started = run
+        .and_then(|run| run.running.as_ref())
+        .map(|run| run.started);
     let ended = entry.last_run.as_ref().and_then(|at| at.parse().ok());
     started.max(ended)
 }
@@ -165,6 +167,8 @@ mod tests {
         let seen = |report| RunObserved {
             last: Some(RunEnd {
                 job: "j".into(),
+                uid: "u".into(),
+                scheduled: None,
                 started: None,
                 at: end,
                 succeeded: false,

@@ -8,7 +8,7 @@ use super::resource;
 use super::said::wanted;
 use super::{ClusterObserved, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
-use crate::api::{Region, RegionStatus};
+use crate::api::{Region, RegionStatus, SigningStatus};
 use crate::plan::{FleetPlan, Reach, Reason, Verdict};
 
 /// Reasons of a region's owner for a first connection: it isn't lost, it was never there.
@@ -24,6 +24,7 @@ pub fn region(
     plan: &FleetPlan,
     seen: &ClusterObserved,
     region: &Region,
+    evidence: Option<SigningStatus>,
     now: Timestamp,
 ) -> Written<RegionStatus> {
     let none = RegionStatus::default();
@@ -49,6 +50,7 @@ pub fn region(
             unreachable_since: since(plan, old).map(|since| since.to_string()),
             channels: plan.channels,
             policies: plan.policies,
+            evidence: evidence.filter(|told| *told != SigningStatus::default()),
             last_handled_reconcile_at: resource::handled_reconcile(&region.metadata),
         },
         wake_at: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::reason::Word;
 use crate::api::{
     ChannelRegionStatus, DataPolicyStatus, HoldRegionStatus, InventoryEntry, LegalHoldStatus,
-    PolicyRegionStatus, RegionState, SocialChannelStatus,
+    PolicyRegionStatus, RegionState, RegionStatus, SocialChannelStatus,
 };
 
 /// What is about to be made, by region.
@@ -16,6 +16,18 @@ pub trait Announce: Clone + Default {
     /// The same status, in which the regions' inventories are these.
     #[must_use]
     fn announcing(&self, intent: &Intent) -> Self;
+}
+
+impl Announce for RegionStatus {
+    /// A Region is its own one place.
+    fn announcing(&self, intent: &Intent) -> Self {
+        let mut status = self.clone();
+        if let Some(inventory) = intent.values().next() {
+            let evidence = status.evidence.get_or_insert_default();
+            evidence.inventory.clone_from(inventory);
+        }
+        status
+    }
 }
 
 /// A region's entry in a status, as far as an intent concerns it.

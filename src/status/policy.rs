@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
 use super::findings::{self, shown, totals};
+use super::fresh::{self, Recorded};
 use super::reason::Word;
 use super::resource::{self, Standing};
 use super::run::{self, Runs};
@@ -42,6 +43,7 @@ pub fn policy(
     plan: &Plan<PolicyWorkloads>,
     seen: &BTreeMap<String, Seen<PolicyObserved>>,
     policy: &DataPolicy,
+    recorded: &BTreeMap<String, Recorded>,
     now: Timestamp,
 ) -> Written<DataPolicyStatus> {
     let none = DataPolicyStatus::default();
@@ -51,15 +53,18 @@ pub fn policy(
         .keys()
         .filter_map(|name| region(plan, name, seen.get(name), policy, now))
         .collect();
+    let (fresh, fresh_until) = fresh(plan, policy, recorded, now);
     let mut wanted = vec![
         enforced(plan, policy, &regions),
         coverage(plan),
         findings::baseline(plan),
+        fresh,
     ];
     let ready: Vec<Said> = chosen(&regions)
         .map(|region| region.ready.clone())
         .collect();
-    let wake_at = earliest(regions.iter().flat_map(|r| r.wake_at.iter().copied()), now);
+    let wakes = regions.iter().flat_map(|r| r.wake_at.iter().copied());
+    let wake_at = earliest(wakes.chain([fresh_until]), now);
     let (standings, entries): (Vec<_>, Vec<_>) = regions
         .into_iter()
         .map(|region| (region.standing, region.entry))
@@ -287,6 +292,22 @@ fn enforced(plan: &Plan<PolicyWorkloads>, policy: &DataPolicy, regions: &[Region
         told.message = format!("it erases; {}", told.message);
     }
     told
+}
+
+/// Whether the evidence of every chosen region is fresh, and until when that holds.
+fn fresh(
+    plan: &Plan<PolicyWorkloads>,
+    policy: &DataPolicy,
+    recorded: &BTreeMap<String, Recorded>,
+    now: Timestamp,
+) -> (Wanted, Option<Timestamp>) {
+    let chosen = plan.notes.iter().filter(|(_, note)| note.chosen);
+    let (said, wakes): (Vec<Said>, Vec<Option<Timestamp>>) = chosen
+        .map(|(region, _)| fresh::say(region, policy, recorded.get(region), now))
+        .unzip();
+    let none = (Truth::Unknown, resource::not_asked(plan));
+    let told = said::condition(ConditionType::EvidenceFresh, &said, none);
+    (told, earliest(wakes, now))
 }
 
 fn coverage(plan: &Plan<PolicyWorkloads>) -> Wanted {

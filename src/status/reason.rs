@@ -53,6 +53,22 @@ words! {
     DryRun,
     /// The policy erases.
     Enforced,
+    /// Every run that was due is recorded, and the record is signed.
+    Fresh,
+    /// What is to be recorded could not be written.
+    NotRecorded,
+    /// Runs were due, and none is recorded.
+    RunNotRecorded,
+    /// The region's chain of records is broken.
+    ChainBroken,
+    /// The region's key has not signed yet.
+    AwaitingSignature,
+    /// The region's key was to sign, and did not.
+    NotSigned,
+    /// A region's key signed another chain than the hub has.
+    NotThisChain,
+    /// What was to sign left no word.
+    SigningFailed,
     /// Every data set has a rule.
     Complete,
     /// A data set has none.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::read_back::{self, Told};
 use super::reason::Word;
 use super::timing::Next;
-use super::{RunEnd, RunObserved};
+use super::{RunEnd, RunObserved, Running};
 use crate::api::condition::Truth;
 use crate::api::{CategoryTotals, PolicyRegionStatus, RunPhase, RunStatus, names};
 use crate::contract::{Outcome, Preview, Report, RetainMode, RetainReport, RetainedRule};
@@ -74,11 +74,11 @@ pub(super) fn runs(
         }
     }
     runs.read_back(run, scope);
-    if let Some((job, started)) = &run.running {
-        runs.newest = runs.newest.max(Some(*started));
+    if let Some(running) = &run.running {
+        runs.newest = runs.newest.max(Some(running.started));
         let shown = runs.ended.as_ref().or(runs.last.as_ref());
-        let mode = run.modes.get(job).copied();
-        runs.last = Some(under_way((job, mode), *started, shown));
+        let mode = run.modes.get(&running.job).copied();
+        runs.last = Some(under_way(running, mode, shown));
     } else {
         runs.last = runs.ended.clone();
     }
@@ -131,21 +131,23 @@ fn own_mode(
     marked.or(told).unwrap_or(scope.mode)
 }
 
-fn under_way(
-    (job, mode): (&str, Option<RetainMode>),
-    started: Timestamp,
-    shown: Option<&RunStatus>,
-) -> RunStatus {
+fn under_way(running: &Running, mode: Option<RetainMode>, shown: Option<&RunStatus>) -> RunStatus {
     RunStatus {
-        job: job.to_owned(),
+        job: running.job.clone(),
+        uid: uid(&running.uid),
         phase: RunPhase::Running,
         mode,
         reason: None,
         message: None,
-        started_at: Some(started.to_string()),
+        started_at: Some(running.started.to_string()),
         finished_at: None,
         rules: shown.map(|run| run.rules.clone()).unwrap_or_default(),
     }
+}
+
+/// An empty UID is none.
+fn uid(of: &str) -> Option<String> {
+    Some(of.to_owned()).filter(|uid| !uid.is_empty())
 }
 
 /// A run that was under way, and whose Job is there no more.
@@ -205,6 +207,7 @@ fn ended(end: &RunEnd<RetainReport>, before: Option<&RunStatus>, mode: RetainMod
     };
     RunStatus {
         job: end.job.clone(),
+        uid: uid(&end.uid),
         phase: if is_good {
             RunPhase::Succeeded
         } else {
@@ -224,7 +227,7 @@ fn ended(end: &RunEnd<RetainReport>, before: Option<&RunStatus>, mode: RetainMod
 }
 
 /// A run that erases has an id; one that only counts has a preview, unless it wanted to erase and may not yet.
-fn mode_of(report: &Report<RetainReport>) -> Option<RetainMode> {
+pub(super) fn mode_of(report: &Report<RetainReport>) -> Option<RetainMode> {
     let body = report.body.as_ref()?;
     if !body.run.is_empty() || report.reason == AWAITING_APPROVAL {
         return Some(RetainMode::Enforce);

@@ -36,6 +36,17 @@ impl Firing {
         })
     }
 
+    /// Of a schedule in a zone; absent when it cannot be read.
+    pub(super) fn at(schedule: &str, zone: TimeZone) -> Option<Self> {
+        let schedule = Schedule::parse(schedule).ok()?;
+        Some(Self { schedule, zone })
+    }
+
+    /// When it fires first after a moment.
+    pub(super) fn after(&self, moment: Timestamp) -> Option<Timestamp> {
+        self.schedule.next(moment, &self.zone)
+    }
+
     /// The next firing. `told` is what status said before: it stands until a run at or after it was seen, so that a
     /// missed one is noticed. `ran` is the newest start or end that was seen.
     pub(super) fn next(&self, told: Option<&str>, ran: Option<Timestamp>, now: Timestamp) -> Next {
@@ -66,7 +77,7 @@ impl Firing {
     }
 
     /// When a run that was due is overdue: a little after the one that follows it was due too.
-    fn limit(&self, due: Option<Timestamp>) -> Option<Timestamp> {
+    pub(super) fn limit(&self, due: Option<Timestamp>) -> Option<Timestamp> {
         let second = self.schedule.next(due?, &self.zone)?;
         second.checked_add(SLACK).ok()
     }

@@ -32,6 +32,7 @@ pub(crate) fn kind() -> Kind {
             "tolerations": [{"key": "dedicated", "value": "shop", "effect": "NoSchedule"}],
         },
         "enforcement": {"mode": "Enforce", "grace": "PT24H"},
+        "evidence": {"schedule": "7 * * * *", "apiServer": "https://10.0.0.1:6443"},
         "suspend": {"reason": "moving", "by": "ops", "until": "2026-12-01T08:00:00Z"},
         "deletionPolicy": "Delete",
     });
@@ -334,6 +335,19 @@ fn workloads() -> Vec<crate::case::Case> {
         ),
     ];
     cases.extend(suspend());
+    cases.extend([
+        text("evidence.schedule", "*/30 * * * *", "0".repeat(100), &[]),
+        text(
+            "evidence.apiServer",
+            "https://[fd00::1]:6443",
+            format!("https://{}", label(245)),
+            &[
+                ("http://10.0.0.1:6443", PATTERN),
+                ("https://10.0.0.1/path", PATTERN),
+                ("https://user@10.0.0.1", PATTERN),
+            ],
+        ),
+    ]);
     cases
 }
 

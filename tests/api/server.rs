@@ -48,7 +48,13 @@ impl Server {
     /// Installs the checked-in files, as the chart does.
     pub(crate) async fn install(&self) {
         let crds: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        for kind in ["regions", "socialchannels", "datapolicies", "legalholds"] {
+        for kind in [
+            "regions",
+            "socialchannels",
+            "datapolicies",
+            "legalholds",
+            "evidencerecords",
+        ] {
             let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("crds/{kind}.yaml"));
             let text = std::fs::read_to_string(file).unwrap();
             let crd: CustomResourceDefinition = serde_saphyr::from_str(&text).unwrap();
@@ -86,6 +92,11 @@ impl Server {
         crds.get(&format!("{}.tradewind.dev", kind.plural))
             .await
             .unwrap()
+    }
+
+    /// The administrator's client.
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     fn api(&self, kind: &Kind) -> Api<DynamicObject> {

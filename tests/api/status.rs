@@ -72,6 +72,10 @@ fn region() -> Value {
     json!({
         "observedGeneration": 1, "conditions": [condition()], "clusterId": "u", "clusterVersion": "v1.37.1",
         "unreachableSince": "2026-11-22T12:00:00Z", "channels": 2, "policies": 1, "lastHandledReconcileAt": "1",
+        "evidence": {
+            "key": "ed25519-0", "sequence": 7, "head": "sha256-0", "signedAt": "2026-11-22T12:00:00Z",
+            "reason": "NotAnExtension", "message": "m", "lastHandledRunAt": "1", "inventory": inventory(),
+        },
     })
 }
 
@@ -117,7 +121,7 @@ fn policy() -> Value {
             "preview": preview, "previewHash": "sha256-0", "approved": preview, "lastHandledRunAt": "1",
             "inventory": inventory(), "decisions": [decision()],
             "lastRun": {
-                "job": "j", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
+                "job": "j", "uid": "u", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
                 "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z", "rules": [retained()],
             },
         }],

@@ -13,7 +13,7 @@ use tradewind_dev::story::{Stage, programs, quickstart, settle};
 
 use crate::audit::{Offsets, writes_since};
 use crate::world::{agents, difference, dump, settled, sql_of, tables};
-use crate::{SOON, quickstart as chapter};
+use crate::{SOON, evidence, quickstart as chapter};
 
 const REGIONS: [&str; 2] = ["eu-west", "us-east"];
 /// The channel that a webhook is sent to.
@@ -161,6 +161,7 @@ pub(crate) async fn killed_after_any_write_the_world_is_the_same(stage: &mut Sta
         })
         .await
         .unwrap();
+        evidence::each_chain_is_whole(stage).await;
     }
     assert_eq!(
         seen.len(),

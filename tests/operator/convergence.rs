@@ -16,10 +16,15 @@ fn everything_is_made_once_and_then_nothing_is_written_or_read() {
         for region in REGIONS {
             let in_region = |r: &&crate::audit::Request| r.cluster == region;
             let writes = begun.writes();
-            let children: Vec<_> = writes.iter().filter(in_region).collect();
+            // The task of what signs grows with the chain.
+            let (tasks, children): (Vec<_>, Vec<_>) = writes
+                .iter()
+                .filter(in_region)
+                .partition(|r| r.resource == "configmaps" && r.name == "tradewind-evidence");
+            assert!((1..12).contains(&tasks.len()), "{tasks:#?}");
             assert_eq!(
                 children.len(),
-                given::children(region).len(),
+                given::children(region).len() - 1,
                 "one write per child: {children:#?}"
             );
             assert!(

@@ -40,6 +40,7 @@ pub(crate) fn region(name: &str) -> Value {
                 "postgres": {"secretRef": {"name": "orders-db", "key": "url"}},
             }],
             "runNamespace": RUNS,
+            "evidence": {"schedule": SCHEDULE.as_str()},
         },
     })
 }
@@ -135,6 +136,19 @@ pub(crate) fn all() -> Vec<Value> {
     all
 }
 
+/// What signs a region's evidence.
+pub(crate) fn signing() -> Vec<String> {
+    let kinds = ["configmaps", "cronjobs.batch"];
+    kinds
+        .map(|kind| format!("{kind} {RUNS}/tradewind-evidence"))
+        .to_vec()
+}
+
+/// Children that no channel has: of policies, and what signs evidence.
+pub(crate) fn is_of_no_channel(child: &str) -> bool {
+    child.contains("retention") || signing().iter().any(|of| of == child)
+}
+
 /// The children that all of it has in a region, as `kind namespace/name`.
 pub(crate) fn children(region: &str) -> Vec<String> {
     let mut names = vec![
@@ -167,6 +181,7 @@ pub(crate) fn children(region: &str) -> Vec<String> {
     let mut names: Vec<String> = names
         .iter()
         .map(|(k, ns, n)| format!("{k} {ns}/{n}"))
+        .chain(signing())
         .collect();
     names.sort();
     names

@@ -52,7 +52,9 @@ fn the_hub_is_a_region() {
             .until("the channel's children on the hub", async || {
                 let there = children(&world).await;
                 let wanted = "deployment.apps/corner-shop-connector";
-                if there.iter().any(|child| child == wanted) && there.len() == 5 {
+                if there.iter().any(|child| child == wanted)
+                    && there.len() == 5 + given::signing().len()
+                {
                     Ok(())
                 } else {
                     let said = condition(&world.channel("corner-shop").await, "Ready");

@@ -520,7 +520,7 @@ proptest! {
             .keys()
             .map(|name| (name.clone(), unknown()))
             .collect();
-        let written = status::policy(&plan, &seen, &facts.policy, now()).status;
+        let written = status::policy(&plan, &seen, &facts.policy, &BTreeMap::new(), now()).status;
         let old = facts.policy.status.iter().flat_map(|status| &status.regions);
         for before in old.filter(|entry| matches!(plan.regions.get(&entry.name), Some(RegionPlan::Hold(_)))) {
             let after = written.regions.iter().find(|entry| entry.name == before.name);
@@ -555,7 +555,7 @@ proptest! {
         let mut last = None;
         for _ in 0..4 {
             let plan = plan::policy(&facts, now());
-            let written = status::policy(&plan, &healthy(&plan, policy_seen), &facts.policy, now());
+            let written = status::policy(&plan, &healthy(&plan, policy_seen), &facts.policy, &BTreeMap::new(), now());
             check(&written.status.conditions, &POLICY)?;
             for region in facts.regions.values_mut() {
                 region.remains = false;
@@ -581,11 +581,12 @@ const CHANNEL: [&str; 9] = [
     "Suspended",
     "TransfersLawful",
 ];
-const POLICY: [&str; 7] = [
+const POLICY: [&str; 8] = [
     "Accepted",
     "BaselineMet",
     "CoverageComplete",
     "Enforced",
+    "EvidenceFresh",
     "Ready",
     "ReferencesResolved",
     "Suspended",

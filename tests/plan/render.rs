@@ -1,21 +1,24 @@
 //! Plans and statuses as text.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use tradewind::api::InventoryEntry;
 use tradewind::api::condition::ConditionType;
-use tradewind::contract::{FeedReport, HoldReport, Report, ReportedStore, RetainReport};
+use tradewind::api::{InventoryEntry, Region, SigningStatus};
+use tradewind::contract::{
+    AttestReport, FeedReport, HoldReport, Report, ReportedStore, RetainReport,
+};
 use tradewind::plan::{
     self, ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, Plan,
-    PolicyWorkloads, Reason, RegionPlan, Verdict,
+    PolicyWorkloads, Reason, RegionPlan, SigningWorkloads, Verdict,
 };
 use tradewind::status::{
-    self, ChannelObserved, ClusterObserved, HoldJob, HoldObserved, PolicyObserved, RunEnd,
-    RunObserved, Seen, Trouble, Written,
+    self, Chain, ChannelObserved, ClusterObserved, HoldJob, HoldObserved, PolicyObserved, RunEnd,
+    RunObserved, Running, Seen, SigningObserved, Statement, Statements, Trouble, Written,
 };
 
 use super::world::{Look, World};
@@ -79,12 +82,17 @@ fn all(world: &World) -> Vec<(String, Value)> {
             )),
             version: Some("v1.37.1".into()),
         };
-        let written = status::region(&plan, &seen, &region, world.now);
-        let told = json!({
+        let (signing, signed) = signing(world, &key, &region);
+        let evidence = world.evidence.then_some(signed);
+        let written = status::region(&plan, &seen, &region, evidence, world.now);
+        let mut told = json!({
             "verdict": verdict(&plan.verdict),
             "left": plan.left,
             "wakeAt": time(plan.wake_at),
         });
+        if world.evidence {
+            told["signing"] = signing;
+        }
         out.push((key, json!({"plan": told, "status": whole(&written)})));
     }
     for (key, channel) in world.channels() {
@@ -97,9 +105,16 @@ fn all(world: &World) -> Vec<(String, Value)> {
     for (key, policy) in world.policies() {
         let plan = plan::policy(&world.policy_facts(&key, &policy), world.now);
         let seen = looks(world, &key, &plan, policy_children, policy_objects);
-        let written = status::policy(&plan, &seen, &policy, world.now);
+        let facts = world.policy_facts(&key, &policy);
+        let stated = status::statements(&facts, &plan, &seen, world.now);
+        let recorded = world.recorded(&key);
+        let written = status::policy(&plan, &seen, &policy, &recorded, world.now);
         let told = told(world, &plan, policy_objects);
-        out.push((key, json!({"plan": told, "status": whole(&written)})));
+        let mut shown = json!({"plan": told, "status": whole(&written)});
+        if world.evidence {
+            shown["evidence"] = evidence(&stated);
+        }
+        out.push((key, shown));
     }
     for (key, hold) in world.holds() {
         let plan = plan::legal_hold(&world.hold_facts(&key, &hold), world.now);
@@ -113,6 +128,52 @@ fn all(world: &World) -> Vec<(String, Value)> {
         assert!(out.iter().any(|(shown, _)| shown == key), "no {key}");
     }
     out
+}
+
+/// What signs a region's evidence, and what it signed: of a chain that is empty.
+fn signing(world: &World, key: &str, region: &Arc<Region>) -> (Value, SigningStatus) {
+    let facts = world.signing_facts(key, region);
+    let plan = plan::signing(&facts, world.now);
+    let children = |look: &Look, _: Option<&SigningWorkloads>| SigningObserved {
+        run: look
+            .run
+            .as_ref()
+            .map(run::<AttestReport>)
+            .unwrap_or_default(),
+    };
+    let seen = looks(world, key, &plan, children, signing_objects);
+    let name = region.metadata.name.as_deref().unwrap();
+    let chain = Chain::new(&facts.settings.fleet, name);
+    let signed = status::signing(&plan, seen.get(name), &chain, region);
+    let mut told = told(world, &plan, signing_objects);
+    told["left"] = json!(signed.left);
+    (told, signed.status)
+}
+
+fn signing_objects(workloads: &SigningWorkloads) -> Vec<Value> {
+    let SigningWorkloads {
+        config_map,
+        cron_job,
+        run_now,
+    } = workloads;
+    let mut out = vec![object(config_map), object(cron_job)];
+    out.extend(run_now.as_ref().map(object));
+    out
+}
+
+/// What is to stand in each region's chain.
+fn evidence(stated: &Statements) -> Value {
+    let of = |(region, all): (&String, &Vec<Statement>)| {
+        let told = |one: &Statement| {
+            json!({
+                "kind": one.kind, "about": one.about.to_string(), "source": one.source,
+                "when": format!("{:?}", one.when), "body": one.body,
+            })
+        };
+        (region.clone(), all.iter().map(told).collect::<Vec<_>>())
+    };
+    let regions: BTreeMap<String, Vec<Value>> = stated.regions.iter().map(of).collect();
+    json!({"regions": regions, "wakeAt": time(stated.wake_at)})
 }
 
 fn time(at: Option<Timestamp>) -> Value {
@@ -415,12 +476,15 @@ fn hold_children(look: &Look, workloads: Option<&HoldWorkloads>) -> HoldObserved
     }
 }
 
-/// `{running: [job, at], last: {job, started, at, succeeded, report}, readBack: {...}, jobs: [...], modes: {job: mode}}`.
+/// `{running: [job, at], last: {job, uid, scheduled, started, at, succeeded, report}, before: [{...}], readBack: {...},
+/// jobs: [...], modes: {job: mode}}`.
 fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B> {
     let at = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let end = |end: &Value| RunEnd {
         job: text(&end["job"]),
+        uid: end.get("uid").map(text).unwrap_or_default(),
+        scheduled: end.get("scheduled").map(at),
         started: end.get("started").map(at),
         at: at(&end["at"]),
         succeeded: end["succeeded"].as_bool().unwrap(),
@@ -430,10 +494,20 @@ fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B
         }),
     };
     RunObserved {
-        running: value
-            .get("running")
-            .map(|running| (text(&running[0]), at(&running[1]))),
+        running: value.get("running").map(|running| Running {
+            job: text(&running[0]),
+            uid: running.get(2).map(text).unwrap_or_default(),
+            started: at(&running[1]),
+        }),
         last: value.get("last").map(end),
+        ended: value
+            .get("before")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .chain(value.get("last"))
+            .map(end)
+            .collect(),
         read_back: value.get("readBack").map(end),
         jobs: value
             .get("jobs")

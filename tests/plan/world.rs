@@ -12,11 +12,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use tradewind::api::{CredentialsLocation, DataPolicy, LegalHold, Region, SocialChannel};
+use tradewind::evidence::{Hash, Tip};
 use tradewind::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Packs};
 use tradewind::plan::{
-    ChannelFacts, FleetFacts, HoldFacts, Holdings, PolicyFacts, Reach, RegionFacts, SecretFact,
-    Settings,
+    ChannelFacts, FleetFacts, HoldFacts, Holdings, PolicyFacts, Reach, Reason, RegionFacts,
+    SecretFact, Settings, SigningFacts,
 };
+use tradewind::status::Recorded;
 
 /// `given.yaml`.
 #[derive(Clone, Debug, Deserialize)]
@@ -67,11 +69,29 @@ pub(crate) struct World {
     /// What was seen, by resource and region.
     #[serde(default)]
     pub(crate) seen: BTreeMap<String, BTreeMap<String, Look>>,
+    /// What is known of the chains, by policy and region.
+    #[serde(default)]
+    chains: BTreeMap<String, BTreeMap<String, Told>>,
+    /// Whether what is to be recorded is shown.
+    #[serde(default)]
+    pub(crate) evidence: bool,
     /// Where nothing else is said: everything that is planned is there and works.
     #[serde(default)]
     pub(crate) well: bool,
     #[serde(skip)]
     resources: BTreeMap<String, Value>,
+}
+
+/// What is known of a policy's evidence in a region.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Told {
+    last_run: Option<Timestamp>,
+    signed_at: Option<Timestamp>,
+    unsigned_since: Option<Timestamp>,
+    fault: Option<u64>,
+    unwritten: Option<String>,
+    unsigned_because: Option<(String, String)>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -124,6 +144,28 @@ impl World {
     /// Whether the example stands as it is.
     pub(crate) fn is_untouched(&self) -> bool {
         self.patch.is_empty() && self.remove.is_empty() && self.add.is_empty()
+    }
+
+    /// What is known of a policy's evidence, by region; nothing where the case says nothing.
+    pub(crate) fn recorded(&self, policy: &str) -> BTreeMap<String, Recorded> {
+        let chains = self.chains.get(policy).into_iter().flatten();
+        let of = |(region, told): (&String, &Told)| {
+            let recorded = Recorded {
+                zone: "Europe/Berlin".to_owned(),
+                signing: "7 * * * *".to_owned(),
+                last_run: told.last_run,
+                signed_at: told.signed_at,
+                unsigned_since: told.unsigned_since,
+                fault: told.fault,
+                unwritten: told.unwritten.clone(),
+                unsigned_because: told
+                    .unsigned_because
+                    .clone()
+                    .map(|(word, message)| Reason { word, message }),
+            };
+            (region.clone(), recorded)
+        };
+        chains.map(of).collect()
     }
 
     fn all<T: DeserializeOwned>(&self, kind: &str) -> BTreeMap<String, Arc<T>> {
@@ -284,6 +326,18 @@ impl World {
             hold: hold.clone(),
             regions: self.region_facts(key),
             settings: Self::settings(),
+        }
+    }
+
+    pub(crate) fn signing_facts(&self, key: &str, region: &Arc<Region>) -> SigningFacts {
+        let settings = Self::settings();
+        SigningFacts {
+            region: region.clone(),
+            regions: self.region_facts(key),
+            from: Tip::genesis(&settings.fleet, &region.name_any()),
+            digests: vec![Hash([7; 32])],
+            in_use: false,
+            settings,
         }
     }
 

@@ -30,6 +30,7 @@ pub async fn install(fleet: &Fleet, checkout: &Path) -> Result<()> {
         "socialchannels.tradewind.dev",
         "datapolicies.tradewind.dev",
         "legalholds.tradewind.dev",
+        "evidencerecords.tradewind.dev",
     ])
     .await?;
     apply(&hub, &hub_rights(checkout, &[TENANT])?).await?;
@@ -94,6 +95,9 @@ pub fn hub_rights(checkout: &Path, tenants: &[&str]) -> Result<String> {
     out += &cluster_wide(checkout, "hub")?;
     out += &per_namespace(checkout, "hub-namespace", &[SYSTEM])?;
     out += &per_namespace(checkout, "hub-tenant", tenants)?;
+    out += &document(&read(
+        &checkout.join("charts/tradewind/files/evidence.yaml"),
+    )?);
     Ok(out)
 }
 
@@ -103,7 +107,18 @@ pub fn region_rights(checkout: &Path, tenants: &[&str]) -> Result<String> {
     out += &cluster_wide(checkout, "region")?;
     out += &per_namespace(checkout, "region-tenant", tenants)?;
     out += &per_namespace(checkout, "region-runs", &[RUNS])?;
+    let signing = read(&checkout.join("charts/tradewind/files/signing.yaml"))?;
+    let named = "metadata:\n  name: tradewind-evidence\n";
+    let subject = "  - kind: ServiceAccount\n    name: tradewind-evidence\n";
+    let signing = signing
+        .replace(named, &format!("{named}  namespace: {RUNS}\n"))
+        .replace(subject, &format!("{subject}    namespace: {RUNS}\n"));
+    out += &document(&signing);
     Ok(out)
+}
+
+fn document(text: &str) -> String {
+    format!("---\n{}\n", text.trim_end())
 }
 
 /// Namespaces in which only restricted pods may run, and the operator's own with its ServiceAccount.

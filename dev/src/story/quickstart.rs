@@ -14,6 +14,7 @@ use super::{
     peers::Info,
     settle,
 };
+use crate::choice::Machinery;
 use crate::fleet::{Cluster, Fleet, HUB};
 
 /// The channels of the quickstart.
@@ -73,6 +74,29 @@ pub fn manifests(checkout: &Path, info: &Info) -> Result<String> {
             });
         }
         all = all.replace(example, local);
+    }
+    Ok(all)
+}
+
+/// The same, with each region's API server: no proxy runs in clusters of our own, so that pods reach it nowhere else.
+pub fn with_api_servers(manifests: String, fleet: &Fleet) -> Result<String> {
+    if matches!(fleet.machinery(), Machinery::Existing(_)) {
+        return Ok(manifests);
+    }
+    let mut all = manifests;
+    for region in fleet.clusters().filter(|cluster| cluster.name() != HUB) {
+        let example = format!(
+            "kubeconfigSecretRef: {{name: {}-kubeconfig}}\n",
+            region.name()
+        );
+        if !all.contains(&example) {
+            return Err(Error::Example { missing: example });
+        }
+        let own = format!(
+            "{example}  evidence: {{apiServer: \"{}\"}}\n",
+            region.server()
+        );
+        all = all.replace(&example, &own);
     }
     Ok(all)
 }

@@ -72,12 +72,27 @@ pub(super) fn tables(records: &[Record], period: &Period) -> Tables {
     let within: Vec<&Record> = records.iter().filter(|r| period.has(r.at)).collect();
     let (runs, ran) = runs::runs(&within);
     let mut tables = vec![
-        concept::register(&policies),
+        concept::register(&policies, &transfers(records, period)),
         concept::deletion(&policies),
         runs,
     ];
     tables.extend(log::logs(&within));
     Tables { tables, ran }
+}
+
+/// On which grounds data could leave each region when the period ended: the last word on it.
+fn transfers<'a>(records: &'a [Record], period: &Period) -> BTreeMap<&'a str, &'a Record> {
+    let mut last: BTreeMap<&str, &Record> = BTreeMap::new();
+    let changes = records
+        .iter()
+        .filter(|r| r.kind == Kind::TransferChange && r.at < period.to);
+    for record in changes {
+        let before = last.entry(record.region.as_str()).or_insert(record);
+        if before.sequence < record.sequence {
+            *before = record;
+        }
+    }
+    last
 }
 
 /// What a policy asks for in a region.

@@ -9,7 +9,7 @@ use crate::api::{DataPolicy, DataPolicySpec, PolicyRule, RegionSpec, RunsFrom, U
 use crate::packs::Packs;
 use crate::plan::calculus::Ruling;
 use crate::plan::reason::Word;
-use crate::plan::{PolicyFacts, Reason, gated, gates, retention};
+use crate::plan::{PolicyFacts, Reason, gated, gates};
 
 /// Why a policy isn't accepted, when it isn't: it then covers nothing.
 pub(in crate::plan) fn refused(
@@ -41,11 +41,8 @@ pub(super) fn problems(spec: &DataPolicySpec, packs: &Packs, now: Timestamp) -> 
 
 /// How long a run may last, when that can be read.
 pub(super) fn window(spec: &DataPolicySpec) -> Option<SignedDuration> {
-    let text = spec.retention.window.as_deref();
-    text.unwrap_or(retention::WINDOW)
-        .parse()
-        .ok()
-        .filter(SignedDuration::is_positive)
+    let window = spec.retention.window().parse().ok();
+    window.filter(SignedDuration::is_positive)
 }
 
 fn regimes(spec: &DataPolicySpec, packs: &Packs) -> Vec<Reason> {

@@ -1,7 +1,9 @@
 //! The register of processing and the deletion concept, from what policies asked for.
 
+use std::collections::BTreeMap;
+
 use super::{Column, InForce, Table, text};
-use crate::evidence::{Object, Value};
+use crate::evidence::{Object, Record, Value};
 
 const UNSTATED: &str = "not stated";
 
@@ -12,8 +14,8 @@ const REGISTER: &[Column] = &[
     text("runs", "Runs"),
     text("regimes", "Regimes"),
     text("controller", "Controller and contact (a)"),
-    text("purposes", "Purposes (b)"),
-    text("categories", "Categories of data (c)"),
+    text("purposes", "Purposes, and on which ground (b)"),
+    text("categories", "Categories of data, and whose (c)"),
     text("recipients", "Recipients (d)"),
     text("transfers", "Transfers (e)"),
     text("limits", "Time limits for erasure (f)"),
@@ -21,7 +23,7 @@ const REGISTER: &[Column] = &[
 ];
 
 /// GDPR Art. 30(1), a row for each policy and region.
-pub(super) fn register(policies: &[InForce<'_>]) -> Table {
+pub(super) fn register(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Record>) -> Table {
     let row = |one: &InForce<'_>| {
         let spec = &one.policy.spec;
         let rules = rules(spec);
@@ -37,29 +39,32 @@ pub(super) fn register(policies: &[InForce<'_>]) -> Table {
                 (None, None) => name,
             }
         });
-        let controller = object(spec, "controller").map_or_else(
-            || UNSTATED.to_owned(),
-            |controller| {
-                format!(
-                    "{}, {}",
-                    word(controller, "name"),
-                    word(controller, "contact")
-                )
-            },
-        );
         vec![
             one.record.about.name.clone(),
             one.record.region.clone(),
             one.record.at.to_string(),
             if one.policy.runs { "yes" } else { "no" }.to_owned(),
             words(spec, "regimes"),
-            controller,
-            each(&rules, "purpose"),
-            each(&rules, "category"),
-            words(spec, "recipients"),
-            words(spec, "transfers"),
+            controller(spec),
+            each(
+                rules
+                    .iter()
+                    .filter_map(|rule| with(rule, "purpose", "legalBasis")),
+            ),
+            each(
+                rules
+                    .iter()
+                    .filter_map(|rule| with(rule, "category", "subjects")),
+            ),
+            each(
+                rules
+                    .iter()
+                    .flat_map(|rule| objects(rule, "recipients"))
+                    .filter_map(|one| with(one, "name", "country")),
+            ),
+            leaves(transfers.get(one.record.region.as_str()).copied()),
             limits.collect::<Vec<_>>().join("; "),
-            words(spec, "measures"),
+            words(spec, "securityMeasures"),
         ]
     };
     Table {
@@ -140,12 +145,55 @@ fn row(one: &InForce<'_>, rule: &Object) -> Vec<String> {
     ]
 }
 
+/// The controller, who stands for it, and who is asked about the protection of data.
+fn controller(spec: &Object) -> String {
+    let Some(controller) = object(spec, "controller") else {
+        return UNSTATED.to_owned();
+    };
+    let reached = |one: &Object| format!("{}, {}", word(one, "name"), word(one, "contact"));
+    let others = [
+        ("representative", "representative"),
+        ("dpo", "data protection officer"),
+    ];
+    let others = others
+        .iter()
+        .filter_map(|(key, title)| Some(format!("{title}: {}", reached(object(controller, key)?))));
+    let all: Vec<String> = std::iter::once(reached(controller)).chain(others).collect();
+    all.join("; ")
+}
+
+/// On which grounds data could leave the region.
+fn leaves(record: Option<&Record>) -> String {
+    let Some(record) = record else {
+        return UNSTATED.to_owned();
+    };
+    let told = objects(&record.body, "transfers").into_iter().map(|one| {
+        let days = [("validFrom", "from"), ("validUntil", "until")];
+        let days: String = days
+            .iter()
+            .filter_map(|(key, title)| Some(format!(" {title} {}", plain(one.get(*key)?))))
+            .collect();
+        let (to, instrument) = (word(one, "to"), word(one, "instrument"));
+        format!("{to} by {instrument} ({}){days}", word(one, "reference"))
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() {
+        return "none".to_owned();
+    }
+    told.join("; ")
+}
+
 fn rules(spec: &Object) -> Vec<&Object> {
-    let Some(Value::List(rules)) = spec.get("rules") else {
+    objects(spec, "rules")
+}
+
+/// A list's members.
+fn objects<'a>(of: &'a Object, key: &str) -> Vec<&'a Object> {
+    let Some(Value::List(list)) = of.get(key) else {
         return Vec::new();
     };
-    let objects = rules.iter().filter_map(|rule| match rule {
-        Value::Object(rule) => Some(rule),
+    let objects = list.iter().filter_map(|one| match one {
+        Value::Object(one) => Some(one),
         _ => None,
     });
     objects.collect()
@@ -167,13 +215,19 @@ fn words(of: &Object, key: &str) -> String {
     word(of, key)
 }
 
-/// A member of each rule, once each.
-fn each(rules: &[&Object], key: &str) -> String {
-    let mut all: Vec<String> = rules
-        .iter()
-        .filter_map(|rule| rule.get(key))
-        .map(plain)
-        .collect();
+/// A member, with what another says of it: `user.financial (customers)`.
+fn with(of: &Object, key: &str, more: &str) -> Option<String> {
+    match (of.get(key), of.get(more)) {
+        (Some(value), Some(more)) => Some(format!("{} ({})", plain(value), plain(more))),
+        (Some(value), None) => Some(plain(value)),
+        (None, Some(more)) => Some(format!("{UNSTATED} ({})", plain(more))),
+        (None, None) => None,
+    }
+}
+
+/// What rules say, once each.
+fn each(told: impl Iterator<Item = String>) -> String {
+    let mut all: Vec<String> = told.collect();
     all.sort();
     all.dedup();
     if all.is_empty() {

@@ -1,0 +1,94 @@
+//! `attest`: sign how far the region's chain of evidence goes, with a key that the region alone has.
+//!
+//! In: a task with the hashes of the records since the last signature. Out: a report with the new one. The key is made
+//! here and stays in a Secret that nobody else has a right to read; beside it stands what it signed last. It must never
+//! sign what is not proven to be an extension of that.
+
+mod custody;
+mod error;
+mod extension;
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::report::Shrink;
+use super::{Begun, Stop};
+use crate::contract::{Attest, AttestReport, Outcome, Report, Task};
+use crate::evidence::{self, Tip};
+use custody::{Custody, Kept, Place};
+use error::Error;
+
+/// Flags of `attest`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The ServiceAccount's files: `token`, `ca.crt` and `namespace`, as Kubernetes mounts them.
+    #[arg(long, value_name = "FOLDER", default_value = custody::CREDENTIALS)]
+    pub credentials: PathBuf,
+}
+
+impl Shrink for AttestReport {
+    fn shrink(&mut self) -> bool {
+        false
+    }
+}
+
+/// Signs once.
+pub async fn run(task: Task<Attest>, options: Options, stop: Stop) -> Report<AttestReport> {
+    let begun = Begun::now("attest");
+    let signing = attest(&task, &options);
+    let signed = tokio::select! {
+        signed = signing => signed,
+        () = stop.requested() => Err(Error::Stopped),
+    };
+    match signed {
+        Ok(report) => {
+            let sequence = report.checkpoint.as_ref().map(|made| made.tip.sequence);
+            let message = format!("signed up to record {}", sequence.unwrap_or_default());
+            begun.ended(Outcome::Done, "Done", &message, Some(report))
+        }
+        Err(error) => {
+            let message = super::error_chain(&error);
+            begun.ended(error.outcome(), error.reason(), &message, None)
+        }
+    }
+}
+
+/// What is signed is written down before it is: killed between the two, the next run signs the same or what extends it.
+async fn attest(task: &Task<Attest>, options: &Options) -> Result<AttestReport, Error> {
+    let spec = &task.spec;
+    let custody = Custody::open(&Place {
+        credentials: &options.credentials,
+        api_server: spec.api_server.as_deref(),
+        secret: &spec.secret,
+    })?;
+    let (kept, is_new) = match custody.kept(&task.region).await? {
+        Some(kept) => (kept, false),
+        None => (Kept::made(&task.region)?, true),
+    };
+    let tip = match kept.signed() {
+        Some(last) => extension::prove(last, spec.from, &spec.digests)?,
+        None => evidence::extend(spec.from, &spec.digests),
+    };
+    if tip.sequence == 0 {
+        return Err(Error::Nothing);
+    }
+    keep(&custody, &kept, tip, is_new).await?;
+    let now = Timestamp::now();
+    let checkpoint = evidence::checkpoint(kept.signer(), &task.region, tip, now)?;
+    Ok(AttestReport {
+        checkpoint: Some(checkpoint),
+        is_new,
+    })
+}
+
+async fn keep(custody: &Custody, kept: &Kept, tip: Tip, is_new: bool) -> Result<(), Error> {
+    if is_new {
+        tracing::info!(key = %kept.signer().key(), "a key was made for the region's evidence");
+        return custody.create(kept, tip).await;
+    }
+    if kept.signed() == Some(tip) {
+        return Ok(());
+    }
+    custody.update(kept, tip).await
+}

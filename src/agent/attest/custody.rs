@@ -1,0 +1,309 @@
+//! Where the key is: a Secret of the pod's own namespace, asked for with the pod's own token.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::error::Error;
+use crate::evidence::{Signer, Tip};
+
+/// Where Kubernetes mounts a ServiceAccount's files.
+pub(super) const CREDENTIALS: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// An API server answers within this, or is asked again by the next attempt.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// Keys of the Secret's data.
+const SEED: &str = "seed";
+const REGION: &str = "region";
+const PUBLIC: &str = "key";
+const SIGNED: &str = "signed";
+
+/// What is needed to get at the Secret.
+pub(super) struct Place<'a> {
+    pub(super) credentials: &'a Path,
+    pub(super) api_server: Option<&'a str>,
+    pub(super) secret: &'a str,
+}
+
+/// The Secret, and the right to it.
+pub(super) struct Custody {
+    client: Client,
+    token: HeaderValue,
+    collection: String,
+    secret: String,
+}
+
+/// The key as it was found or made, and what it signed last.
+pub(super) struct Kept {
+    signer: Signer,
+    seed: [u8; 32],
+    region: String,
+    signed: Option<Tip>,
+    /// Of the Secret: what was changed since is not overwritten.
+    version: Option<String>,
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({:?})", self.signer)
+    }
+}
+
+impl Kept {
+    /// A new key.
+    pub(super) fn made(region: &str) -> Result<Self, Error> {
+        let mut seed = [0; 32];
+        let provider = rustls::crypto::ring::default_provider();
+        let filled = provider.secure_random.fill(&mut seed);
+        filled.map_err(|_| Error::NoRandomness)?;
+        Ok(Self {
+            signer: Signer::new(&seed),
+            seed,
+            region: region.to_owned(),
+            signed: None,
+            version: None,
+        })
+    }
+
+    pub(super) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    pub(super) fn signed(&self) -> Option<Tip> {
+        self.signed
+    }
+
+    /// From the Secret; the error says what is wrong with it, never what it holds.
+    fn read(secret: &Value, region: &str) -> Result<Self, &'static str> {
+        let data = |key: &str| -> Option<Vec<u8>> {
+            let text = secret.pointer(&format!("/data/{key}"))?.as_str()?;
+            STANDARD.decode(text).ok()
+        };
+        let seed = data(SEED).and_then(|seed| <[u8; 32]>::try_from(seed).ok());
+        let seed = seed.ok_or("`seed` is not 32 bytes")?;
+        let signer = Signer::new(&seed);
+        if data(PUBLIC) != Some(signer.key().to_string().into_bytes()) {
+            return Err("`key` is not the public half of `seed`");
+        }
+        if data(REGION).as_deref() != Some(region.as_bytes()) {
+            return Err("`region` is another");
+        }
+        let signed = data(SIGNED).and_then(|text| serde_json::from_slice(&text).ok());
+        let version = secret.pointer("/metadata/resourceVersion");
+        Ok(Self {
+            signer,
+            seed,
+            region: region.to_owned(),
+            // A key that forgot what it signed would sign anything.
+            signed: Some(signed.ok_or("`signed` is no place in a chain")?),
+            version: version.and_then(Value::as_str).map(str::to_owned),
+        })
+    }
+
+    fn body(&self, name: &str, signed: Tip) -> Value {
+        let encode = |bytes: &[u8]| STANDARD.encode(bytes);
+        let signed = json!(signed).to_string();
+        let mut body = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": {"name": name},
+            "data": {
+                SEED: encode(&self.seed),
+                PUBLIC: encode(self.signer.key().to_string().as_bytes()),
+                REGION: encode(self.region.as_bytes()),
+                SIGNED: encode(signed.as_bytes()),
+            },
+        });
+        if let Some(version) = &self.version {
+            body["metadata"]["resourceVersion"] = version.clone().into();
+        }
+        body
+    }
+}
+
+impl Custody {
+    /// With the pod's own token, and to nobody but who the pod's own authority vouches for.
+    pub(super) fn open(place: &Place<'_>) -> Result<Self, Error> {
+        let file = |name: &str| -> Result<Vec<u8>, Error> {
+            let path = place.credentials.join(name);
+            std::fs::read(&path).map_err(|error| wrong(name, &error))
+        };
+        let text = |name: &str| -> Result<String, Error> {
+            let text = String::from_utf8(file(name)?).map_err(|error| wrong(name, &error))?;
+            Ok(text.trim().to_owned())
+        };
+        let authority = Certificate::from_pem_bundle(&file("ca.crt")?);
+        let authority = authority.map_err(|error| wrong("ca.crt", &error))?;
+        let client = Client::builder()
+            .user_agent(concat!("tradewind-agent/", env!("CARGO_PKG_VERSION")))
+            .tls_certs_only(authority)
+            .https_only(true)
+            .redirect(Policy::none())
+            .timeout(DEADLINE)
+            .no_proxy()
+            .build()
+            .map_err(Error::Unavailable)?;
+        let mut token = HeaderValue::from_str(&format!("Bearer {}", text("token")?))
+            .map_err(|_| wrong("token", &"it is not one line"))?;
+        token.set_sensitive(true);
+        let server = match place.api_server {
+            Some(named) => named.trim_end_matches('/').to_owned(),
+            None => in_cluster().ok_or(Error::NoServer)?,
+        };
+        let namespace = text("namespace")?;
+        Ok(Self {
+            client,
+            token,
+            collection: format!("{server}/api/v1/namespaces/{namespace}/secrets"),
+            secret: place.secret.to_owned(),
+        })
+    }
+
+    fn own(&self) -> String {
+        format!("{}/{}", self.collection, self.secret)
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Value), Error> {
+        let request = self.client.request(method, url);
+        let mut request = request.header(AUTHORIZATION, self.token.clone());
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        // An address in an error would be the same each time; what is asked is said by whom the error passes.
+        let unavailable = |error: reqwest::Error| Error::Unavailable(error.without_url());
+        let response = request.send().await.map_err(unavailable)?;
+        let status = response.status();
+        if !status.is_success() {
+            return Ok((status, Value::Null));
+        }
+        let body = response.json().await.map_err(unavailable)?;
+        Ok((status, body))
+    }
+
+    fn refused(&self, status: StatusCode, verb: &'static str) -> Error {
+        let hint = if status == StatusCode::FORBIDDEN {
+            ": install the chart's role Region there, which gives this ServiceAccount its one right"
+        } else {
+            ""
+        };
+        Error::Refused {
+            status: status.as_u16(),
+            verb,
+            secret: self.secret.clone(),
+            hint,
+        }
+    }
+
+    /// The key, if there is one.
+    pub(super) async fn kept(&self, region: &str) -> Result<Option<Kept>, Error> {
+        let (status, secret) = self.ask(Method::GET, &self.own(), None).await?;
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !status.is_success() {
+            return Err(self.refused(status, "get"));
+        }
+        let kept = Kept::read(&secret, region).map_err(|what| Error::KeyUnreadable {
+            secret: self.secret.clone(),
+            what,
+        })?;
+        Ok(Some(kept))
+    }
+
+    /// Keeps a new key with what it is about to sign.
+    pub(super) async fn create(&self, kept: &Kept, signed: Tip) -> Result<(), Error> {
+        let body = kept.body(&self.secret, signed);
+        let made = self
+            .ask(Method::POST, &self.collection, Some(&body))
+            .await?;
+        self.written(made.0, "create")
+    }
+
+    /// Keeps what the key is about to sign.
+    pub(super) async fn update(&self, kept: &Kept, signed: Tip) -> Result<(), Error> {
+        let body = kept.body(&self.secret, signed);
+        let made = self.ask(Method::PUT, &self.own(), Some(&body)).await?;
+        self.written(made.0, "update")
+    }
+
+    fn written(&self, status: StatusCode, verb: &'static str) -> Result<(), Error> {
+        match status {
+            status if status.is_success() => Ok(()),
+            StatusCode::CONFLICT | StatusCode::NOT_FOUND => Err(Error::Behind {
+                secret: self.secret.clone(),
+            }),
+            status => Err(self.refused(status, verb)),
+        }
+    }
+}
+
+fn wrong(file: &str, what: &impl fmt::Display) -> Error {
+    Error::Credentials {
+        file: file.to_owned(),
+        what: what.to_string(),
+    }
+}
+
+/// Where Kubernetes tells each pod that its API server is.
+fn in_cluster() -> Option<String> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let host = variable("KUBERNETES_SERVICE_HOST")?;
+    let port = variable("KUBERNETES_SERVICE_PORT_HTTPS");
+    let port = port.or_else(|| variable("KUBERNETES_SERVICE_PORT"))?;
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host
+    };
+    Some(format!("https://{host}:{port}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(change: impl FnOnce(&mut Value)) -> Value {
+        let kept = Kept::made("eu").unwrap();
+        let mut secret = kept.body("x", Tip::genesis("f", "eu"));
+        secret["metadata"]["resourceVersion"] = "7".into();
+        change(&mut secret);
+        secret
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_was_written() {
+        let kept = Kept::read(&secret(|_| {}), "eu").unwrap();
+        assert_eq!(kept.signed(), Some(Tip::genesis("f", "eu")));
+        assert_eq!(
+            kept.body("x", Tip::genesis("f", "eu"))["metadata"]["resourceVersion"],
+            "7"
+        );
+        assert!(!format!("{kept:?}").contains(&hex::encode(kept.seed)));
+    }
+
+    #[test]
+    fn what_is_no_key_of_the_region_is_named_without_its_value() {
+        for (field, what) in [
+            ("seed", "`seed`"),
+            ("key", "`key`"),
+            ("region", "`region`"),
+            ("signed", "`signed`"),
+        ] {
+            for value in [json!("AAAA"), json!("not base64"), Value::Null] {
+                let secret = secret(|secret| secret["data"][field] = value);
+                let told = Kept::read(&secret, "eu").unwrap_err();
+                assert!(told.starts_with(what), "{field}: {told}");
+            }
+        }
+        assert!(Kept::read(&secret(|_| {}), "us").is_err(), "another region");
+    }
+}

@@ -1,0 +1,64 @@
+//! How a region's key signs its evidence, and what it signed.
+#![allow(
+    unreachable_pub,
+    reason = "the KubeSchema derive repeats each struct inside a function"
+)]
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::InventoryEntry;
+
+/// How a region's key signs the region's evidence.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Signing {
+    /// Five cron fields in the region's time zone: when the key signs what was recorded. `7 * * * *` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 9, max = 100))]
+    pub schedule: Option<String>,
+    /// Where pods of the region reach their own API server, in which the key lives: `https://10.0.0.1:6443`. Absent: the
+    /// address that Kubernetes gives to every pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 9, max = 253),
+        regex(pattern = r"^https://[A-Za-z0-9.:\[\]-]+$")
+    )]
+    pub api_server: Option<String>,
+}
+
+impl Signing {
+    /// When the key signs where the Region doesn't say.
+    pub const SCHEDULE: &str = "7 * * * *";
+}
+
+/// What a region's key signed of its evidence.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningStatus {
+    /// The public key that signed last, `ed25519-` and 64 hexadecimal digits: what somebody writes down elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// How far it signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<i64>,
+    /// The hash of the record there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// When it signed, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_at: Option<String>,
+    /// Why the last attempt signed nothing, in one CamelCase word: `NotAnExtension`, `KeyUnreadable`. Absent: it signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The value of the annotation `tradewind.dev/run-at` whose Job was last made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_run_at: Option<String>,
+    /// Every object that was made there for signing, or is being made, and was not yet seen gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inventory: Vec<InventoryEntry>,
+}

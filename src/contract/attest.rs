@@ -1,0 +1,33 @@
+//! `attest`: what a region's key is asked to sign, and what it answers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::evidence::{Checkpoint, Hash, Tip};
+
+/// `attest`: sign how far the region's chain of evidence goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Attest {
+    /// The Secret in the pod's own namespace that holds the key, and what it signed last. The agent makes it.
+    pub secret: String,
+    /// Where the region's API server is; absent: where Kubernetes says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_server: Option<String>,
+    /// How far the key has signed as far as the operator knows.
+    pub from: Tip,
+    /// The records after that, each by the hash of its bytes: from them follows what is to be signed.
+    #[serde(default)]
+    pub digests: Vec<Hash>,
+}
+
+/// What a region's key signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttestReport {
+    /// Its signature; absent when it refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Checkpoint>,
+    /// Whether the key was made by this very run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_new: bool,
+}

@@ -1,0 +1,128 @@
+//! Writes what happened into the regions' chains.
+//!
+//! The name of a record is its place, so that the hub lets only one be there; whoever is behind is told so with 409 and
+//! looks again. What stands there already is found by its source. So nothing is lost that is stated again until it
+//! stands, and nothing stands twice, however many processes believe that they lead.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt};
+use serde_json::json;
+
+use super::HUB_DEADLINE;
+use super::retry::Error;
+use crate::api::names::STATUS_MANAGER;
+use crate::api::{EvidenceRecord, SignedCheckpoint};
+use crate::apply::Fence;
+use crate::evidence::Checkpoint;
+use crate::metrics::{Metrics, Verb};
+use crate::resolve::Chains;
+use crate::status::Statement;
+
+const KIND: &str = "EvidenceRecord";
+
+/// Appends to the regions' chains.
+pub(super) struct Ledger {
+    chains: Chains,
+    api: Api<EvidenceRecord>,
+    fence: Fence,
+    metrics: Metrics,
+    /// One writer per region at a time: two would only tell each other that they are behind.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Ledger {
+    pub(super) fn new(hub: Client, chains: Chains, fence: Fence, metrics: Metrics) -> Self {
+        Self {
+            chains,
+            api: Api::all(hub),
+            fence,
+            metrics,
+            turns: Mutex::default(),
+        }
+    }
+
+    /// The chains, to read.
+    pub(super) fn chains(&self) -> &Chains {
+        &self.chains
+    }
+
+    fn turn(&self, region: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(region.to_owned()).or_default().clone()
+    }
+
+    /// Writes what does not stand there yet, in its order. Says whether anything was written.
+    pub(super) async fn append(
+        &self,
+        region: &str,
+        statements: &[Statement],
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let turn = self.turn(region);
+        let _turn = turn.lock().await;
+        let mut wrote = false;
+        for statement in statements {
+            let next = self.chains.read(region, |chain| {
+                let entry = chain.entry(statement, now)?;
+                Some(entry.append(region, &chain.tip()))
+            });
+            let Some(record) = next else { continue };
+            let Some(object) = EvidenceRecord::of(&record) else {
+                return Err(Error::Unwritable);
+            };
+            self.leading()?;
+            let params = PostParams::default();
+            self.timed(self.api.create(&params, &object)).await?;
+            self.metrics.wrote(KIND, Verb::Create);
+            self.chains.wrote(&record);
+            wrote = true;
+        }
+        Ok(wrote)
+    }
+
+    /// Writes a region's signature to the record that it was over.
+    pub(super) async fn sign(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        let turn = self.turn(&checkpoint.region);
+        let _turn = turn.lock().await;
+        let all = self
+            .chains
+            .read(&checkpoint.region, |chain| chain.with(checkpoint));
+        let told: Vec<SignedCheckpoint> = all.iter().map(SignedCheckpoint::of).collect();
+        let name = EvidenceRecord::name_of(&checkpoint.region, checkpoint.tip.sequence);
+        let patch = Patch::Merge(json!({"status": {"checkpoints": told}}));
+        let params = PatchParams {
+            field_manager: Some(STATUS_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        self.leading()?;
+        let written = self
+            .timed(self.api.patch_status(&name, &params, &patch))
+            .await?;
+        self.metrics.wrote(KIND, Verb::Patch);
+        tracing::info!(
+            record = written.name_any(),
+            "the region's key signed its evidence"
+        );
+        self.chains.signed(checkpoint);
+        Ok(())
+    }
+
+    fn leading(&self) -> Result<(), Error> {
+        if (self.fence)() {
+            Ok(())
+        } else {
+            Err(Error::NotLeading)
+        }
+    }
+
+    async fn timed<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
+        match tokio::time::timeout(HUB_DEADLINE, call).await {
+            Ok(result) => result.map_err(Error::Evidence),
+            Err(_) => Err(Error::Timeout(HUB_DEADLINE)),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a Region's look does for its evidence: what signs it is made there, what it signed is written down.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::Context;
+use super::everywhere::{self, everywhere};
+use super::guard;
+use super::intent::announce;
+use super::retry::Error;
+use crate::api::{InventoryEntry, Region, SigningStatus};
+use crate::apply::Again;
+use crate::evidence::KeyId;
+use crate::observe;
+use crate::plan::{self, SigningFacts};
+use crate::status;
+
+/// What came of it.
+pub(super) struct Signing {
+    /// The Region, with what was announced in its status.
+    pub(super) region: Arc<Region>,
+    /// For its status.
+    pub(super) status: SigningStatus,
+    /// What is left of it in the region.
+    pub(super) left: Option<String>,
+    pub(super) again: Option<Again>,
+    pub(super) wake_at: Option<Timestamp>,
+    /// What could not be written to the chain.
+    pub(super) unwritten: Option<Error>,
+}
+
+/// Looks after a Region's evidence. None when the look is to begin anew.
+pub(super) async fn attend(
+    region: &Arc<Region>,
+    in_use: bool,
+    context: &Context,
+    now: Timestamp,
+) -> Result<Option<Signing>, Error> {
+    let name = region.name_any();
+    let packs = context.reader.packs.borrow().packs.clone();
+    let mut unwritten = None;
+    if region.metadata.deletion_timestamp.is_none() {
+        let told = [
+            status::packs_in_force(&packs),
+            status::transfers_in_force(region),
+        ];
+        match context.ledger.append(&name, &told, now).await {
+            Err(error) if error.is_behind() => return Ok(None),
+            written => unwritten = written.err(),
+        }
+    }
+    let (regions, looks) = context.reader.signing(region);
+    let most = SigningFacts::MOST;
+    let (from, digests) = context
+        .ledger
+        .chains()
+        .read(&name, |chain| chain.unsigned(most));
+    let facts = SigningFacts {
+        region: region.clone(),
+        regions,
+        from,
+        digests,
+        in_use,
+        settings: context.reader.settings.clone(),
+    };
+    let plan = plan::signing(&facts, now);
+    let intent = everywhere::intent(&plan, &looks, &remembered(region));
+    let store = &context.reader.regions;
+    let Some(region) = announce(region, store, &intent, context).await? else {
+        return Ok(None);
+    };
+    let old = remembered(&region);
+    let outcome = everywhere(&context.applier, &plan, &looks, &old, observe::signing).await;
+    context.report.orphaned(region.as_ref(), &outcome.orphaned);
+    let told = context.ledger.chains().read(&name, |chain| {
+        status::signing(&plan, outcome.seen.get(&name), chain, &region)
+    });
+    if let Some(checkpoint) = &told.checkpoint {
+        let written = context.ledger.sign(checkpoint).await;
+        unwritten = unwritten.or(written.err());
+    }
+    if let Some(key) = key(&told.status) {
+        let told = [status::key_in_use(&name, key)];
+        let written = context.ledger.append(&name, &told, now).await;
+        // What is behind is written at the next look, which the chain's growth brings.
+        unwritten = unwritten.or(written.err().filter(|error| !error.is_behind()));
+    }
+    Ok(Some(Signing {
+        status: told.status,
+        left: told.left,
+        again: outcome.again,
+        wake_at: guard::earlier(plan.wake_at, None),
+        unwritten,
+        region: region.clone(),
+    }))
+}
+
+fn key(status: &SigningStatus) -> Option<KeyId> {
+    status.key.as_deref()?.parse().ok()
+}
+
+/// What its status remembers.
+fn remembered(region: &Arc<Region>) -> BTreeMap<&str, &[InventoryEntry]> {
+    let told = region.status.as_ref().and_then(|s| s.evidence.as_ref());
+    let inventory = told.map_or(&[][..], |told| told.inventory.as_slice());
+    let name = region.metadata.name.as_deref().unwrap_or_default();
+    BTreeMap::from([(name, inventory)])
+}

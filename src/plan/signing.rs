@@ -1,0 +1,177 @@
+//! What signs a region's evidence in the region: facts in, Kubernetes objects out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::cron::Schedule;
+use super::gates;
+use super::meta::{self, Identity, Role};
+use super::placement::{self, Decision, Ground, Place};
+use super::pod::{Agent, Size};
+use super::reason::Word;
+use super::{
+    Baseline, Plan, RegionFacts, RegionNote, RegionPlan, Settings, SigningWorkloads, Verdict,
+};
+use crate::api::{Region, names};
+use crate::contract::Attest;
+use crate::evidence::{Hash, Tip};
+
+/// The command, and the component label.
+const COMMAND: &str = "attest";
+const COMPONENT: &str = "evidence";
+/// Hashes, and one signature.
+const SIZE: Size = Size {
+    cpu: "20m",
+    memory: "32Mi",
+    memory_limit: "128Mi",
+    scratch: "1Mi",
+};
+/// Seconds to write down what was signed.
+const GRACE: i64 = 30;
+/// What a Job may take over all attempts, in seconds.
+const DEADLINE: i64 = 900;
+/// Records in one task: a ConfigMap takes a mebibyte.
+pub(super) const MOST: usize = 8_000;
+
+/// All that signing in a region needs.
+#[derive(Clone, Debug)]
+pub struct SigningFacts {
+    /// The resource, with its old status.
+    pub region: Arc<Region>,
+    /// Every Region of the hub by name, this one with what is known of its cluster.
+    pub regions: BTreeMap<String, RegionFacts>,
+    /// How far the region's key has signed.
+    pub from: Tip,
+    /// The records after that, each by its digest.
+    pub digests: Vec<Hash>,
+    /// Whether channels or policies still have something there.
+    pub in_use: bool,
+    /// The operator's configuration.
+    pub settings: Arc<Settings>,
+}
+
+impl SigningFacts {
+    /// Records that one task has room for.
+    pub const MOST: usize = MOST;
+}
+
+/// What should sign in the region.
+#[must_use]
+pub fn signing(facts: &SigningFacts, now: Timestamp) -> Plan<SigningWorkloads> {
+    let name = facts.region.name_any();
+    let going = facts.region.metadata.deletion_timestamp.as_ref();
+    let deleting = going.map(|_| facts.region.spec.deletion_policy.unwrap_or_default());
+    let mut plan = Plan {
+        verdict: Verdict::Accepted,
+        regions: BTreeMap::new(),
+        notes: BTreeMap::new(),
+        findings: Vec::new(),
+        uncovered: Vec::new(),
+        baseline: Baseline::default(),
+        wake_at: None,
+        deleting,
+    };
+    let place = Place {
+        name: &name,
+        facts: facts.regions.get(&name),
+        chosen: true,
+        had: true,
+    };
+    let decision = match placement::ground(&place, &facts.regions, deleting, now) {
+        Ground::Decided(decision) => decision,
+        // Signing takes nothing away: what is there goes on.
+        Ground::Suspended(reason, wake_at) => Decision {
+            wake_at,
+            ..RegionPlan::Hold(reason).into()
+        },
+        Ground::Open(region) => {
+            match placement::unready(region, &name, &region.region.spec.run_namespace) {
+                Some(reason) => RegionPlan::Keep(reason).into(),
+                None => RegionPlan::Run(Box::new(workloads(facts, &name))).into(),
+            }
+        }
+    };
+    let is_early = matches!(decision.plan, RegionPlan::Withdraw(_)) && facts.in_use;
+    // What ends there is still recorded, and signed if there is time.
+    let decision = if is_early {
+        let why = Word::RegionDeleting.because("signing goes when nothing else is left");
+        RegionPlan::Keep(why).into()
+    } else {
+        decision
+    };
+    plan.enter(&place, RegionNote::default(), decision);
+    plan
+}
+
+/// Why the schedule cannot be one, for a CronJob takes it.
+pub(super) fn schedule_problem(region: &Region) -> Option<super::Reason> {
+    let text = region.spec.signing_schedule();
+    let error = gates::Schedule::parse(text).err()?;
+    Some(Word::SigningScheduleInvalid.because(format!(
+        "spec.evidence.schedule: {text} is no schedule ({error}); write five cron fields such as 7 * * * *"
+    )))
+}
+
+fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
+    let spec = &facts.region.spec;
+    let role = Role {
+        identity: Identity {
+            fleet: &facts.settings.fleet,
+            kind: "Region",
+            namespace: "",
+            name: region,
+        },
+        component: COMPONENT,
+        feed: None,
+    };
+    let signing = spec.evidence.as_ref();
+    let attest = Attest {
+        secret: names::SIGNING.to_owned(),
+        api_server: signing.and_then(|signing| signing.api_server.clone()),
+        from: facts.from,
+        digests: facts.digests.clone(),
+    };
+    let task = meta::task(COMMAND, region, attest);
+    let agent = Agent {
+        command: COMMAND,
+        role: role.clone(),
+        config_map: names::SIGNING,
+        // A run reads the task as it is then; no pod outlives one.
+        hash: meta::config_hash(COMMAND, &BTreeMap::new()),
+        service_account: names::SIGNING.to_owned(),
+        mounts: Vec::new(),
+        size: SIZE,
+        grace: GRACE,
+    };
+    let mut template = agent.template(&facts.settings, spec);
+    if let Some(pod) = template.spec.as_mut() {
+        // Its key is in a Secret that only it may read: the one agent that talks to an API server.
+        pod.automount_service_account_token = Some(true);
+    }
+    let schedule = Schedule {
+        role: role.clone(),
+        namespace: &spec.run_namespace,
+        name: names::SIGNING.to_owned(),
+        cron: spec.signing_schedule(),
+        time_zone: &spec.locale.time_zone,
+        deadline: DEADLINE,
+        marks: BTreeMap::new(),
+    };
+    let requested = facts.region.annotations().get(names::ANNOTATION_RUN_AT);
+    let told = facts
+        .region
+        .status
+        .as_ref()
+        .and_then(|s| s.evidence.as_ref());
+    let handled = told.and_then(|told| told.last_handled_run_at.as_deref());
+    SigningWorkloads {
+        config_map: meta::config_map(&role, &spec.run_namespace, names::SIGNING, task),
+        cron_job: schedule.cron_job(&template),
+        run_now: requested
+            .filter(|requested| Some(names::acknowledged(requested).as_str()) != handled)
+            .map(|requested| schedule.run_now(&template, requested)),
+    }
+}

@@ -1,0 +1,335 @@
+//! What is to stand in the regions' chains of a policy: what it asks for, who approved what, what is covered, and how
+//! each run ended. It is worked out anew at each look; what stands there already is written no second time.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::chain::{Statement, When};
+use super::reason::Word;
+use super::run::{self, Runs};
+use super::timing::earliest;
+use super::{PolicyObserved, RunEnd, Seen};
+use crate::api::{DataPolicy, PolicyRegionStatus, Region, RunPhase, RunStatus, names};
+use crate::contract::{RetainMode, RetainReport};
+use crate::evidence::{About, KeyId, Kind, body, canonical};
+use crate::packs::Packs;
+use crate::plan::{Plan, PolicyFacts, PolicyWorkloads, RegionPlan};
+
+/// A run that ended well may still be told by its pod, whose end is seen by another watch than its Job's: what is
+/// written as lost stays so.
+const SETTLE: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is to stand in the regions' chains, and when more will.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statements {
+    /// By region, in the order of writing.
+    pub regions: BTreeMap<String, Vec<Statement>>,
+    /// When a run that left no report counts as lost.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// Which packs are in force, for a region's chain.
+#[must_use]
+pub fn packs_in_force(packs: &Packs) -> Statement {
+    let body = json!({
+        "platforms": {"asOf": packs.platforms.as_of.to_string(), "hash": packs.hashes.platforms},
+        "regimes": {"asOf": packs.regimes.as_of.to_string(), "hash": packs.hashes.regimes},
+    });
+    Statement {
+        kind: Kind::PackChange,
+        about: About::cluster("Packs", "packs"),
+        source: names::short_hash(&[&packs.hashes.platforms, &packs.hashes.regimes], 32),
+        body: canonical::object(&body).unwrap_or_default(),
+        when: When::Changed,
+    }
+}
+
+/// On which grounds data may leave a region, for its chain. A region that never had one has nothing to say.
+#[must_use]
+pub fn transfers_in_force(region: &Region) -> Statement {
+    let transfers = &region.spec.transfers;
+    let (uid, generation) = (region.uid(), region.metadata.generation);
+    Statement {
+        kind: Kind::TransferChange,
+        about: About::cluster("Region", &region.name_any()),
+        source: format!(
+            "{}/{}",
+            uid.unwrap_or_default(),
+            generation.unwrap_or_default()
+        ),
+        body: canonical::object(&json!({"transfers": transfers})).unwrap_or_default(),
+        when: if transfers.is_empty() {
+            When::Ended
+        } else {
+            When::Changed
+        },
+    }
+}
+
+/// Which key signs a region's evidence, for its chain.
+#[must_use]
+pub fn key_in_use(region: &str, key: KeyId) -> Statement {
+    Statement {
+        kind: Kind::KeyRotation,
+        about: About::cluster("Region", region),
+        source: key.to_string(),
+        body: canonical::object(&body::KeyRotation { key }).unwrap_or_default(),
+        when: When::Changed,
+    }
+}
+
+/// A policy in one region.
+struct Scope<'a> {
+    facts: &'a PolicyFacts,
+    plan: &'a Plan<PolicyWorkloads>,
+    region: &'a str,
+    now: Timestamp,
+}
+
+/// What is to be written. `seen` is what was there before anything is changed: what is about to be taken away is told
+/// first.
+#[must_use]
+pub fn statements(
+    facts: &PolicyFacts,
+    plan: &Plan<PolicyWorkloads>,
+    seen: &BTreeMap<String, Seen<PolicyObserved>>,
+    now: Timestamp,
+) -> Statements {
+    let mut all = Statements::default();
+    // Also where nothing is planned any more: a chain may have to say that the policy ended there.
+    for region in facts.regions.keys() {
+        let scope = Scope {
+            facts,
+            plan,
+            region,
+            now,
+        };
+        let mut told: Vec<Statement> = scope.policy().into_iter().collect();
+        if plan.notes.get(region).is_some_and(|note| note.chosen) {
+            told.extend(scope.approval());
+            told.push(scope.coverage());
+        }
+        if let Some(Seen::Known { children, .. }) = seen.get(region) {
+            let (runs, wake_at) = scope.runs(children);
+            told.extend(runs);
+            all.wake_at = earliest([all.wake_at, wake_at], now);
+        }
+        told.retain(|statement| !statement.body.is_empty());
+        if !told.is_empty() {
+            all.regions.insert(region.clone(), told);
+        }
+    }
+    all
+}
+
+impl Scope<'_> {
+    fn policy_of(&self) -> &DataPolicy {
+        &self.facts.policy
+    }
+
+    fn statement(&self, kind: Kind, source: String, body: &Value, when: When) -> Statement {
+        Statement {
+            kind,
+            about: About::cluster("DataPolicy", &self.policy_of().name_any()),
+            source,
+            // Of our own structs of texts and whole numbers: what has no one spelling would be a bug, and is not written.
+            body: canonical::object(body).unwrap_or_default(),
+            when,
+        }
+    }
+
+    /// The policy's UID, and more.
+    fn source(&self, more: &str) -> String {
+        format!("{}/{more}", self.policy_of().uid().unwrap_or_default())
+    }
+
+    fn generation(&self) -> i64 {
+        self.policy_of().metadata.generation.unwrap_or_default()
+    }
+
+    /// What the policy asks for here from now on. Where its present spec has no effect (it is refused, or the region
+    /// does not answer), what was said before still holds.
+    fn policy(&self) -> Option<Statement> {
+        let is_chosen = |region: &str| self.plan.notes.get(region).is_some_and(|n| n.chosen);
+        let (runs, when) = match self.plan.regions.get(self.region) {
+            Some(RegionPlan::Run(_)) => (true, When::Changed),
+            Some(RegionPlan::Pause(..)) => (false, When::Changed),
+            // It only keeps.
+            Some(RegionPlan::Withdraw(_)) if is_chosen(self.region) => (false, When::Changed),
+            Some(RegionPlan::Withdraw(_) | RegionPlan::Leave(_)) | None => (false, When::Ended),
+            Some(RegionPlan::Keep(_) | RegionPlan::Hold(_)) => return None,
+        };
+        let spec = &self.policy_of().spec;
+        let mut told = serde_json::to_value(spec).unwrap_or_default();
+        if let Some(fields) = told.as_object_mut() {
+            fields.remove("approvals");
+        }
+        let zone = self.facts.regions.get(self.region)?;
+        let body = body::Policy {
+            generation: self.generation(),
+            runs,
+            schedule: spec.retention.schedule.clone(),
+            zone: zone.region.spec.locale.time_zone.clone(),
+            window: spec.retention.window().to_owned(),
+            spec: canonical::object(&told).ok()?,
+        };
+        let source = self.source(&self.generation().to_string());
+        let body = serde_json::to_value(body).ok()?;
+        Some(self.statement(Kind::PolicyChange, source, &body, when))
+    }
+
+    /// An approval that is good for what would be erased now.
+    fn approval(&self) -> Option<Statement> {
+        let note = self.plan.notes.get(self.region)?;
+        let preview = note.approved.as_ref()?;
+        if Some(&preview.spec_hash) != note.spec_hash.as_ref() {
+            return None;
+        }
+        let mut approvals = self.policy_of().spec.approvals.iter();
+        let approval = approvals.find(|approval| approval.region == self.region)?;
+        let by = names::short_hash(&[&approval.by], 16);
+        let source = self.source(&format!("{}/{by}", approval.preview_hash));
+        let body = json!({
+            "by": approval.by, "previewHash": approval.preview_hash, "asOf": preview.as_of,
+            "specHash": preview.spec_hash, "rules": preview.rules,
+        });
+        Some(self.statement(Kind::Approval, source, &body, When::Once))
+    }
+
+    fn coverage(&self) -> Statement {
+        let here = self.plan.uncovered.iter();
+        let here = here.filter(|one| one.region == self.region);
+        let uncovered: Vec<Value> = here
+            .map(|one| json!({"store": one.store, "table": one.table}))
+            .collect();
+        let source = self.source(&self.generation().to_string());
+        let body = json!({"uncovered": uncovered});
+        self.statement(Kind::Coverage, source, &body, When::Changed)
+    }
+
+    /// Every run that ended and of which all is known that will ever be.
+    fn runs(&self, seen: &PolicyObserved) -> (Vec<Statement>, Option<Timestamp>) {
+        let entries = self.policy_of().status.iter().flat_map(|s| &s.regions);
+        let old = entries.into_iter().find(|entry| entry.name == *self.region);
+        let told = self.told(seen, old);
+        let (mut out, mut wake_at) = (Vec::new(), None);
+        for end in &seen.run.ended {
+            let known = told
+                .as_ref()
+                .filter(|run| run.uid.as_ref() == Some(&end.uid));
+            let settled = end.at.checked_add(SETTLE).ok();
+            let is_settled = settled.is_none_or(|at| at <= self.now);
+            let run = match (&end.report, known) {
+                (Some(_), _) => reported(end),
+                (None, Some(run)) if run.is_report_lost() && self.is_read_back() => continue,
+                _ if !is_settled => {
+                    wake_at = earliest([wake_at, settled], self.now);
+                    continue;
+                }
+                (None, Some(run)) => remembered(run),
+                (None, None) => lost(end),
+            };
+            out.extend(self.run(&end.uid, end.scheduled, &run));
+        }
+        // Its Job is there no more, and its ledger has been read back.
+        if let Some(run) = told.filter(|run| !run.is_report_lost()) {
+            let uid = run.uid.clone().unwrap_or_default();
+            let is_there = seen.run.ended.iter().any(|end| end.uid == uid);
+            if !is_there && !uid.is_empty() {
+                out.extend(self.run(&uid, None, &remembered(&run)));
+            }
+        }
+        (out, wake_at)
+    }
+
+    /// The last run that ended, as status will tell it.
+    fn told(&self, seen: &PolicyObserved, old: Option<&PolicyRegionStatus>) -> Option<RunStatus> {
+        let note = self.plan.notes.get(self.region);
+        let hash = note.and_then(|note| note.spec_hash.clone());
+        let scope = run::Scope {
+            region: self.region,
+            spec_hash: &hash.unwrap_or_default(),
+            mode: self.policy_of().spec.mode(),
+            schedule: &names::retention(&self.policy_of().name_any()),
+        };
+        let Runs { ended, .. } = run::runs(Some(&seen.run), old, scope);
+        ended.filter(|run| run.phase != RunPhase::Running)
+    }
+
+    /// Whether somebody will ask the ledger of a run that was lost.
+    fn is_read_back(&self) -> bool {
+        let plan = self.plan.regions.get(self.region);
+        self.plan.deleting.is_none() && plan.is_some_and(|plan| plan.workloads().is_some())
+    }
+
+    fn run(&self, uid: &str, scheduled: Option<Timestamp>, run: &body::Run) -> Option<Statement> {
+        let mut run = run.clone();
+        run.scheduled = scheduled.map(|at| at.to_string());
+        let mut body = serde_json::to_value(&run).ok()?;
+        let note = self.plan.notes.get(self.region);
+        // In force when it was written down: a run says itself only what it counted.
+        body["policyGeneration"] = self.generation().into();
+        if let Some(hash) = note.and_then(|note| note.spec_hash.as_ref()) {
+            body["specHash"] = hash.clone().into();
+        }
+        let approved = note.and_then(|note| note.approved.as_ref());
+        let is_by_approval = run.preview_hash.is_none() && run.mode == Some(RetainMode::Enforce);
+        if let Some(approved) = approved.filter(|_| is_by_approval) {
+            body["previewHash"] = approved.hash().into();
+        }
+        Some(self.statement(Kind::Run, uid.to_owned(), &body, When::Once))
+    }
+}
+
+/// A run as its own report has it.
+fn reported(end: &RunEnd<RetainReport>) -> body::Run {
+    let report = end.report.as_ref();
+    let body = report.and_then(|report| report.body.as_ref());
+    body::Run {
+        job: end.job.clone(),
+        scheduled: None,
+        mode: report.and_then(run::mode_of),
+        reason: report
+            .map(|report| report.reason.clone())
+            .unwrap_or_default(),
+        started_at: report.map(|report| report.started_at.clone()),
+        finished_at: report.map(|report| report.finished_at.clone()),
+        preview_hash: body.and_then(|body| body.preview_hash.clone()),
+        rules: body.map(|body| body.rules.clone()).unwrap_or_default(),
+    }
+}
+
+/// A run whose report was read before, or read back from its ledger.
+fn remembered(run: &RunStatus) -> body::Run {
+    let reason = run.reason.clone();
+    // Of a run that told nothing status shows the numbers of the one before.
+    let is_failed = run.reason.as_deref() == Some(Word::RunFailed.as_str());
+    let tells = run.mode.is_some() && !is_failed && !run.is_report_lost();
+    body::Run {
+        job: run.job.clone(),
+        scheduled: None,
+        mode: run.mode,
+        reason: reason.unwrap_or_else(|| RunStatus::REPORT_LOST.to_owned()),
+        started_at: run.started_at.clone(),
+        finished_at: run.finished_at.clone(),
+        preview_hash: None,
+        rules: if tells { run.rules.clone() } else { Vec::new() },
+    }
+}
+
+/// A run of which nobody knows more than that it ended.
+fn lost(end: &RunEnd<RetainReport>) -> body::Run {
+    body::Run {
+        job: end.job.clone(),
+        scheduled: None,
+        mode: None,
+        reason: RunStatus::REPORT_LOST.to_owned(),
+        started_at: end.started.map(|at| at.to_string()),
+        finished_at: Some(end.at.to_string()),
+        preview_hash: None,
+        rules: Vec::new(),
+    }
+}

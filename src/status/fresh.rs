@@ -1,0 +1,144 @@
+//! Whether a policy's evidence is fresh: silence is red.
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use super::reason::Word;
+use super::said::Said;
+use super::timing::{Firing, earliest};
+use crate::api::DataPolicy;
+use crate::api::condition::Truth;
+use crate::plan::Reason;
+
+/// What is known of a policy's evidence in a region.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// The region's zone, in which both schedules are read.
+    pub zone: String,
+    /// When the region's key signs, five cron fields.
+    pub signing: String,
+    /// When the last recorded run of the policy began.
+    pub last_run: Option<Timestamp>,
+    /// When the region's key last signed.
+    pub signed_at: Option<Timestamp>,
+    /// Since when the chain's oldest record waits for that.
+    pub unsigned_since: Option<Timestamp>,
+    /// The place of the first object that breaks the chain.
+    pub fault: Option<u64>,
+    /// Why what is to be written could not be.
+    pub unwritten: Option<String>,
+    /// What the region's key answered when it did not sign: its reason and sentence.
+    pub unsigned_because: Option<Reason>,
+}
+
+/// What is so in one region, and when it changes by itself.
+pub(super) fn say(
+    region: &str,
+    policy: &DataPolicy,
+    recorded: Option<&Recorded>,
+    now: Timestamp,
+) -> (Said, Option<Timestamp>) {
+    let Some(recorded) = recorded else {
+        let why = Word::NotAsked.because("the region's chain is not known");
+        return (Said::of(region, Truth::Unknown, why), None);
+    };
+    let broken = broken(recorded);
+    let (run, until_run) = runs(policy, recorded, now);
+    let (signed, until_signed) = signed(recorded, now);
+    let said = [broken, run, signed];
+    let worst = [Truth::False, Truth::Unknown]
+        .into_iter()
+        .find_map(|truth| {
+            let mut all = said.iter().flatten();
+            all.find(|(told, _)| *told == truth).cloned()
+        });
+    let (truth, reason) = worst.unwrap_or_else(|| {
+        let message = "every run that was due is recorded, and the region's key signs what is";
+        (Truth::True, Word::Fresh.because(message))
+    });
+    let wake_at = earliest([until_run, until_signed], now);
+    (Said::of(region, truth, reason), wake_at)
+}
+
+type Judged = (Option<(Truth, Reason)>, Option<Timestamp>);
+
+fn broken(recorded: &Recorded) -> Option<(Truth, Reason)> {
+    if let Some(place) = recorded.fault {
+        let message = format!(
+            "the region's chain is broken at record {place}: it is missing, or not the one that followed; \
+             look for who changed it, and verify an export against the region's last signature"
+        );
+        return Some((Truth::False, Word::ChainBroken.because(message)));
+    }
+    let why = recorded.unwritten.as_ref()?;
+    let message = format!("what is to be recorded could not be written: {why}");
+    Some((Truth::False, Word::NotRecorded.because(message)))
+}
+
+/// A run that was due twice and stands nowhere. A pause is no excuse: whoever made it is told for how long.
+fn runs(policy: &DataPolicy, recorded: &Recorded, now: Timestamp) -> Judged {
+    if policy.spec.rules.iter().all(|rule| rule.erase.is_none()) {
+        return (None, None);
+    }
+    let made = policy.metadata.creation_timestamp.as_ref().map(|at| at.0);
+    let Some(since) = recorded.last_run.or(made) else {
+        return (None, None);
+    };
+    let limit = limit(&policy.spec.retention.schedule, &recorded.zone, since);
+    // The run that was due may take its time.
+    let window = policy.spec.retention.window().parse::<SignedDuration>();
+    let limit = limit.and_then(|limit| limit.checked_add(window.unwrap_or_default()).ok());
+    let Some(limit) = limit else {
+        let why = Word::NotAsked.because("the policy's schedule cannot be read");
+        return (Some((Truth::Unknown, why)), None);
+    };
+    if limit <= now {
+        let what = match recorded.last_run {
+            Some(at) => format!("the last recorded run began at {at}"),
+            None => format!("no run is recorded since the policy was made at {since}"),
+        };
+        let message = format!("{what}, and two have been due since");
+        return (
+            Some((Truth::False, Word::RunNotRecorded.because(message))),
+            None,
+        );
+    }
+    let first = recorded.last_run.is_none().then(|| {
+        let why = Word::AwaitingFirstRun.because("no run is recorded yet");
+        (Truth::Unknown, why)
+    });
+    (first, Some(limit))
+}
+
+/// The region's key signs what is there each time anew, so that its silence is seen also where nothing happens.
+fn signed(recorded: &Recorded, now: Timestamp) -> Judged {
+    if let Some(refused) = &recorded.unsigned_because {
+        return (Some((Truth::False, refused.clone())), None);
+    }
+    let Some(since) = recorded.signed_at.or(recorded.unsigned_since) else {
+        let why = Word::AwaitingSignature.because("nothing is recorded that could be signed");
+        return (Some((Truth::Unknown, why)), None);
+    };
+    let limit = limit(&recorded.signing, &recorded.zone, since);
+    if limit.is_none_or(|limit| limit <= now) {
+        let what = match recorded.signed_at {
+            Some(at) => format!("the region's key last signed at {at}"),
+            None => format!("the region's key has signed nothing that was recorded since {since}"),
+        };
+        let message = format!(
+            "{what}, and was to twice since; look at CronJob tradewind-evidence in the region's runNamespace"
+        );
+        return (Some((Truth::False, Word::NotSigned.because(message))), None);
+    }
+    let first = recorded.signed_at.is_none().then(|| {
+        let why = Word::AwaitingSignature.because("the region's key has not signed yet");
+        (Truth::Unknown, why)
+    });
+    (first, limit)
+}
+
+/// A little after the second time that a schedule fires after a moment.
+fn limit(schedule: &str, zone: &str, since: Timestamp) -> Option<Timestamp> {
+    let firing = Firing::at(schedule, TimeZone::get(zone).ok()?)?;
+    firing.limit(firing.after(since))
+}

@@ -1,0 +1,250 @@
+//! What a region's key signed, from what its runs report. A region's pods write that: a signature counts when it is
+//! one, by its key, over what the hub has.
+
+use kube::ResourceExt;
+
+use super::chain::Chain;
+use super::reason::Word;
+use super::{RunEnd, Seen, SigningObserved};
+use crate::api::{Region, SigningStatus, names};
+use crate::contract::{AttestReport, Outcome};
+use crate::evidence::Checkpoint;
+use crate::plan::{Plan, Reason, RegionPlan, SigningWorkloads};
+
+/// What is known of a region's signing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signed {
+    /// For the Region's status.
+    pub status: SigningStatus,
+    /// A signature that its record does not have yet.
+    pub checkpoint: Option<Checkpoint>,
+    /// What is left of it in the region, `the signing of its evidence (2 objects)`: a Region that is being deleted waits
+    /// until nothing is.
+    pub left: Option<String>,
+}
+
+/// What is to be told.
+#[must_use]
+pub fn signing(
+    plan: &Plan<SigningWorkloads>,
+    seen: Option<&Seen<SigningObserved>>,
+    chain: &Chain,
+    region: &Region,
+) -> Signed {
+    let name = region.name_any();
+    let none = SigningStatus::default();
+    let told = region
+        .status
+        .as_ref()
+        .and_then(|status| status.evidence.as_ref());
+    let old = told.unwrap_or(&none);
+    let decision = plan.regions.get(&name);
+    let (known, clean) = match seen {
+        Some(Seen::Known {
+            children,
+            inventory,
+            troubles,
+        }) => (Some((children, inventory)), troubles.is_empty()),
+        Some(Seen::Unknown { .. }) | None => (None, false),
+    };
+    let is_left = !matches!(decision, Some(RegionPlan::Leave(_)));
+    let mut inventory = known.map_or_else(|| old.inventory.clone(), |(_, now)| now.clone());
+    inventory.retain(|_| is_left);
+    let is_gone =
+        matches!(decision, Some(RegionPlan::Withdraw(_))) && clean && inventory.is_empty();
+    let checkpoint = known.and_then(|(children, _)| newest(children, chain, &name));
+    let reason = known.map_or_else(
+        || said(old),
+        |(children, _)| unsigned(children, chain, &name, old),
+    );
+    let signed = checkpoint.as_ref().or(chain.signed());
+    let status = SigningStatus {
+        key: signed.map(|signed| signed.key.to_string()),
+        sequence: signed.and_then(|signed| i64::try_from(signed.tip.sequence).ok()),
+        head: signed.map(|signed| signed.tip.head.to_string()),
+        signed_at: signed.map(|signed| signed.at.to_string()),
+        reason: reason.as_ref().map(|reason| reason.word.clone()),
+        message: reason.map(|reason| reason.message),
+        last_handled_run_at: handled(decision, known.map(|(children, _)| children), region)
+            .or_else(|| old.last_handled_run_at.clone()),
+        inventory,
+    };
+    let objects = status.inventory.len();
+    let left = format!("the signing of its evidence ({objects} objects)");
+    Signed {
+        left: (is_left && !is_gone && (objects > 0 || known.is_some())).then_some(left),
+        status,
+        checkpoint,
+    }
+}
+
+/// The newest signature over our chain that is newer than what the chain knows.
+fn newest(children: &SigningObserved, chain: &Chain, region: &str) -> Option<Checkpoint> {
+    let signed = chain
+        .signed()
+        .map(|signed| (signed.tip.sequence, signed.at));
+    let reports = children.run.ended.iter();
+    reports
+        .filter_map(|end| sound(end, chain, region))
+        .filter(|made| signed.is_none_or(|signed| signed < (made.tip.sequence, made.at)))
+        .max_by_key(|made| (made.tip.sequence, made.at))
+        .cloned()
+}
+
+/// A signature that a run reports, when it is one.
+fn sound<'a>(end: &'a RunEnd<AttestReport>, chain: &Chain, region: &str) -> Option<&'a Checkpoint> {
+    let made = end.report.as_ref()?.body.as_ref()?.checkpoint.as_ref()?;
+    (made.region == region && chain.holds(&made.tip) && made.is_signed()).then_some(made)
+}
+
+/// Why the last run signed nothing.
+fn unsigned(
+    children: &SigningObserved,
+    chain: &Chain,
+    region: &str,
+    old: &SigningStatus,
+) -> Option<Reason> {
+    let Some(last) = &children.run.last else {
+        return said(old);
+    };
+    match &last.report {
+        Some(report) if report.outcome != Outcome::Done => Some(Reason {
+            word: report.reason.clone(),
+            message: report.message.clone(),
+        }),
+        Some(_) if sound(last, chain, region).is_some() => None,
+        Some(_) => Some(Word::NotThisChain.because(format!(
+            "what Job {} signed is not what the hub has recorded of this region",
+            last.job
+        ))),
+        // Its pod is gone; what it said was read before, or was a success.
+        None if last.succeeded => said(old),
+        None => Some(Word::SigningFailed.because(format!(
+            "Job {} failed and left no report: its pod was killed, never started or timed out; is ServiceAccount {} \
+             there, which the chart makes in the region?",
+            last.job,
+            names::SIGNING
+        ))),
+    }
+}
+
+fn said(old: &SigningStatus) -> Option<Reason> {
+    Some(Reason {
+        word: old.reason.clone()?,
+        message: old.message.clone().unwrap_or_default(),
+    })
+}
+
+/// The run-at annotation's value, once the Job that it asked for is there.
+fn handled(
+    decision: Option<&RegionPlan<SigningWorkloads>>,
+    children: Option<&SigningObserved>,
+    region: &Region,
+) -> Option<String> {
+    let (workloads, children) = (decision?.workloads()?, children?);
+    let job = workloads
+        .run_now
+        .as_ref()
+        .and_then(|job| job.metadata.name.as_ref());
+    let is_made = job.is_none_or(|name| children.run.jobs.contains(name));
+    let asked = region.annotations().get(names::ANNOTATION_RUN_AT);
+    asked
+        .filter(|_| is_made)
+        .map(|asked| names::acknowledged(asked))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::super::{RunObserved, Statement, When};
+    use super::*;
+    use crate::evidence::{About, Kind, Object, Signer, Tip, checkpoint};
+
+    fn chain() -> Chain {
+        let mut chain = Chain::new("f", "eu");
+        for source in ["a", "b"] {
+            let statement = Statement {
+                kind: Kind::Run,
+                about: About::cluster("DataPolicy", "p"),
+                source: source.to_owned(),
+                body: Object::new(),
+                when: When::Once,
+            };
+            let entry = chain.entry(&statement, Timestamp::UNIX_EPOCH).unwrap();
+            let record = entry.append("eu", &chain.tip());
+            chain.enter(&record, Vec::new());
+        }
+        chain
+    }
+
+    fn end(made: Option<Checkpoint>, outcome: &str) -> RunEnd<AttestReport> {
+        let report = json!({
+            "version": 1, "command": "attest", "outcome": outcome, "reason": "NotAnExtension", "message": "no",
+            "startedAt": "2026-11-22T09:59:00Z", "finishedAt": "2026-11-22T09:59:59Z",
+            "body": AttestReport { checkpoint: made, is_new: false },
+        });
+        RunEnd {
+            job: "j".to_owned(),
+            uid: "u".to_owned(),
+            scheduled: None,
+            started: None,
+            at: Timestamp::UNIX_EPOCH,
+            succeeded: outcome == "Done",
+            report: Some(serde_json::from_value(report).unwrap()),
+        }
+    }
+
+    fn observed(end: RunEnd<AttestReport>) -> SigningObserved {
+        let run = RunObserved {
+            last: Some(end.clone()),
+            ended: vec![end],
+            ..RunObserved::default()
+        };
+        SigningObserved { run }
+    }
+
+    #[test]
+    fn only_a_signature_over_what_the_hub_has_is_believed() {
+        let (chain, signer) = (chain(), Signer::new(&[3; 32]));
+        let at = Timestamp::from_second(60).unwrap();
+        let sign = |region: &str, tip| checkpoint(&signer, region, tip, at).unwrap();
+        let good = sign("eu", chain.tip());
+        let mut forged = good.clone();
+        forged.at = Timestamp::from_second(61).unwrap();
+        let mut longer = chain.tip();
+        longer.sequence += 1;
+        for (made, believed) in [
+            (good.clone(), true),
+            (forged, false),
+            (sign("us", chain.tip()), false),
+            (sign("eu", longer), false),
+            (sign("eu", Tip::genesis("f", "eu")), false),
+        ] {
+            let seen = observed(end(Some(made), "Done"));
+            assert_eq!(newest(&seen, &chain, "eu").is_some(), believed);
+            let why = unsigned(&seen, &chain, "eu", &SigningStatus::default());
+            let word = why.map(|why| why.word);
+            assert_eq!(word.as_deref(), (!believed).then_some("NotThisChain"));
+        }
+        let refused = observed(end(None, "Refused"));
+        let why = unsigned(&refused, &chain, "eu", &SigningStatus::default());
+        assert_eq!(why.unwrap().word, "NotAnExtension");
+    }
+
+    #[test]
+    fn a_signature_is_written_once() {
+        let (mut chain, signer) = (chain(), Signer::new(&[3; 32]));
+        let made = checkpoint(&signer, "eu", chain.tip(), Timestamp::UNIX_EPOCH).unwrap();
+        let seen = observed(end(Some(made.clone()), "Done"));
+        assert_eq!(newest(&seen, &chain, "eu"), Some(made.clone()));
+        chain.sign(&made);
+        assert_eq!(newest(&seen, &chain, "eu"), None);
+        assert_eq!(chain.signed(), Some(&made));
+        // Another key, later: the old one's stays beside it.
+        let later = Timestamp::from_second(9).unwrap();
+        let other = checkpoint(&Signer::new(&[4; 32]), "eu", chain.tip(), later).unwrap();
+        assert_eq!(chain.with(&other), [other.clone(), made]);
+    }
+}

@@ -1,0 +1,648 @@
+//! What happened stands in the regions' chains: once, whole, and signed by a key that the hub cannot read.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tradewind::api::EvidenceRecord;
+use tradewind::evidence::{Kind, Record, Tip};
+use tradewind_dev::story::install;
+
+use crate::given::{self, REGIONS, RUNS};
+use crate::world::{PATIENCE, World, condition, entry, with_operator};
+
+/// Who erases in eu-west.
+const POLICY: &str = "eu-west-customers";
+
+/// A region's chain, checked from its first record on.
+async fn chain(world: &World, region: &str) -> Vec<EvidenceRecord> {
+    let field = format!("spec.region={region}");
+    let args = ["get", "evr", "--field-selector", &field, "-o", "json"];
+    let list: Value = serde_json::from_str(&world.hub().kubectl(&args).await.unwrap()).unwrap();
+    let items = list["items"].as_array().unwrap().iter();
+    let mut all: Vec<EvidenceRecord> = items
+        .map(|item| serde_json::from_value(item.clone()).unwrap())
+        .collect();
+    all.sort_by_key(|object| object.spec.sequence);
+    let mut tip: Option<Tip> = None;
+    let mut sources = BTreeSet::new();
+    for object in &all {
+        let record = object.record().expect("a record with its own hash");
+        if let Some(tip) = tip {
+            assert_eq!(
+                (record.previous, record.sequence),
+                (tip.head, tip.sequence + 1)
+            );
+        } else {
+            assert_eq!(record.sequence, 1, "the first record is there");
+        }
+        let once = (record.kind, record.source.clone());
+        assert!(
+            sources.insert(once),
+            "twice: {} {}",
+            record.kind,
+            record.source
+        );
+        tip = Some(Tip::of(&record));
+    }
+    all
+}
+
+/// The records that a region's chain got since, all but what every test leaves.
+async fn since(world: &World, region: &str, sequence: i64) -> Vec<Record> {
+    let all = chain(world, region).await.into_iter();
+    let new = all.filter(|object| object.spec.sequence > sequence);
+    new.map(|object| object.record().unwrap()).collect()
+}
+
+async fn length(world: &World, region: &str) -> i64 {
+    let all = chain(world, region).await;
+    all.last().map_or(0, |object| object.spec.sequence)
+}
+
+fn kinds(records: &[Record]) -> Vec<Kind> {
+    records.iter().map(|record| record.kind).collect()
+}
+
+fn is_said(text: &Value, wanted: &str) -> Result<(), String> {
+    if text == wanted {
+        Ok(())
+    } else {
+        Err(text.to_string())
+    }
+}
+
+/// A run as a region would have it: a Job of the schedule's, and a pod that ended with this report.
+async fn run(
+    world: &World,
+    (region, schedule): (&str, &str),
+    name: &str,
+    report: &Value,
+) -> String {
+    let cluster = world.cluster(region);
+    let from = format!("--from=cronjob/{schedule}");
+    let create = ["create", "job", "-n", RUNS, name, &from];
+    cluster.kubectl(&create).await.unwrap();
+    let of_job = format!("job-name={name}");
+    let pods = ["get", "pods", "-n", RUNS, "-l", &of_job, "-o", "json"];
+    let pod = world
+        .until("the run's pod", async || {
+            let list: Value = serde_json::from_str(&cluster.kubectl(&pods).await.unwrap()).unwrap();
+            let name = list["items"][0]["metadata"]["name"].as_str();
+            name.map(str::to_owned).ok_or_else(|| "none".to_owned())
+        })
+        .await;
+    let exit = if report["outcome"] == "Done" { 0 } else { 64 };
+    let phase = if exit == 0 { "Succeeded" } else { "Failed" };
+    let now = jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
+    let status = json!({"status": {
+        "phase": phase, "startTime": now,
+        "containerStatuses": [{
+            "name": "agent", "image": "i", "imageID": "i", "ready": false, "restartCount": 0, "state": {"terminated": {
+                "exitCode": exit, "startedAt": now, "finishedAt": now, "message": report.to_string()}},
+        }],
+    }});
+    let status = status.to_string();
+    let patch = [
+        "patch",
+        "pod",
+        &pod,
+        "-n",
+        RUNS,
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        &status,
+    ];
+    cluster.kubectl(&patch).await.unwrap();
+    let job = world
+        .until("the run's end", async || {
+            let job = world.get(&cluster, "job", RUNS, name).await.unwrap();
+            let ended = job.pointer("/status/conditions").and_then(Value::as_array);
+            let is_ended = ended
+                .into_iter()
+                .flatten()
+                .any(|c| c["type"] == "Complete" || c["type"] == "Failed");
+            if is_ended {
+                Ok(job)
+            } else {
+                Err(job["status"].to_string())
+            }
+        })
+        .await;
+    job["metadata"]["uid"].as_str().unwrap().to_owned()
+}
+
+fn report(due: i64) -> Value {
+    json!({
+        "version": 1, "command": "retain", "outcome": "Done", "reason": "Done", "message": "erased",
+        "startedAt": "2026-11-22T02:00:01Z", "finishedAt": "2026-11-22T02:00:09Z",
+        "body": {"run": "r", "rules": [{"name": "orders", "rows": 100, "due": due, "erased": due}]},
+    })
+}
+
+async fn annotate(world: &World, name: &str, spec: &Value) {
+    let patch = json!({"spec": spec}).to_string();
+    let args = ["patch", "datapolicy", name, "--type=merge", "-p", &patch];
+    world.hub().kubectl(&args).await.unwrap();
+}
+
+#[test]
+fn what_happens_is_recorded_once_and_by_whom_it_is_meant() {
+    with_operator(|mut world| async move {
+        let before = [
+            length(&world, REGIONS[0]).await,
+            length(&world, REGIONS[1]).await,
+        ];
+        world.converged().await;
+        for (region, before) in REGIONS.iter().zip(before) {
+            let new = since(&world, region, before).await;
+            let mut told = kinds(&new);
+            // The packs, and what is covered, may be as they were for the test before.
+            told.retain(|kind| !matches!(kind, Kind::PackChange | Kind::Coverage));
+            assert_eq!(told, [Kind::PolicyChange], "{region}");
+            let all = chain(&world, region).await;
+            for kind in [Kind::PackChange, Kind::Coverage] {
+                assert!(
+                    all.iter().any(|object| object.spec.kind == kind),
+                    "{region}: no {kind}"
+                );
+            }
+            let policy = new.iter().find(|r| r.kind == Kind::PolicyChange).unwrap();
+            assert_eq!(policy.about.name, format!("{region}-customers"));
+            let body = serde_json::to_value(&policy.body).unwrap();
+            assert_eq!(
+                (&body["runs"], &body["generation"]),
+                (&json!(true), &json!(1))
+            );
+            assert_eq!(body["spec"]["rules"][0]["erase"]["after"], "P8Y");
+        }
+        // A run is written down with its numbers, and by its own region only.
+        let before = [
+            length(&world, REGIONS[0]).await,
+            length(&world, REGIONS[1]).await,
+        ];
+        let schedule = format!("{POLICY}-retention");
+        let uid = run(&world, ("eu-west", &schedule), "asked-for", &report(3)).await;
+        let new = world
+            .until("the run is recorded", async || {
+                let new = since(&world, "eu-west", before[0]).await;
+                if new.is_empty() {
+                    Err("nothing".to_owned())
+                } else {
+                    Ok(new)
+                }
+            })
+            .await;
+        world.quiet().await;
+        assert_eq!((kinds(&new), new[0].source.clone()), (vec![Kind::Run], uid));
+        let body = serde_json::to_value(&new[0].body).unwrap();
+        assert_eq!(
+            (&body["rules"][0]["due"], &body["mode"]),
+            (&json!(3), &json!("Enforce"))
+        );
+        assert!(since(&world, "us-east", before[1]).await.is_empty());
+        // A change, a pause, its end and the policy's end, each once.
+        let before = length(&world, "eu-west").await;
+        annotate(&world, POLICY, &json!({"retention": {"maxPercent": 7}})).await;
+        world.quiet().await;
+        annotate(
+            &world,
+            POLICY,
+            &json!({"suspend": {"reason": "r", "by": "b"}}),
+        )
+        .await;
+        world.quiet().await;
+        annotate(&world, POLICY, &json!({"suspend": null})).await;
+        world.quiet().await;
+        crate::deletion::delete(&world, "datapolicy", POLICY).await;
+        world.quiet().await;
+        let new = since(&world, "eu-west", before).await;
+        let runs: Vec<Value> = new
+            .iter()
+            .map(|r| serde_json::to_value(&r.body).unwrap()["runs"].clone())
+            .collect();
+        assert_eq!(runs, [true, false, true, false], "{new:#?}");
+        // Nobody writes anything for it after a restart.
+        let mark = world.mark();
+        world.stop().await;
+        world.start().await;
+        world.quiet().await;
+        let again = mark
+            .writes()
+            .into_iter()
+            .filter(|r| r.resource.starts_with("evidencerecords"));
+        assert_eq!(again.collect::<Vec<_>>(), []);
+    });
+}
+
+#[test]
+fn killed_after_any_record_nothing_is_lost_or_doubled() {
+    with_operator(|mut world| async move {
+        world.converged().await;
+        let schedules = REGIONS.map(|region| format!("{region}-customers-retention"));
+        let mut uids = BTreeSet::new();
+        for round in 0..4 {
+            let mark = world.mark();
+            world.kill().await;
+            // While nobody looks runs end in both regions, and the policies change.
+            for (region, schedule) in REGIONS.iter().zip(&schedules) {
+                for n in 0..2 {
+                    let name = format!("round-{round}-{n}");
+                    uids.insert(run(&world, (region, schedule), &name, &report(n)).await);
+                }
+                let policy = format!("{region}-customers");
+                annotate(
+                    &world,
+                    &policy,
+                    &json!({"retention": {"maxPercent": 10 + round}}),
+                )
+                .await;
+            }
+            world.launch(&[]).await;
+            let begun = Instant::now();
+            let records = || {
+                mark.writes()
+                    .into_iter()
+                    .filter(|r| r.resource == "evidencerecords")
+                    .count()
+            };
+            while records() <= round {
+                assert!(
+                    begun.elapsed() < PATIENCE,
+                    "round {round}: {} records\n{}",
+                    records(),
+                    world.log()
+                );
+                // One that could not renew its lease in time has ended; Kubernetes would start it again.
+                if !world.is_running() {
+                    world.launch(&[]).await;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            world.kill().await;
+            let killed_after = records();
+            world.start().await;
+            let wanted = json!(10 + round);
+            world
+                .until("all of it is recorded", async || {
+                    let (runs, asked) = recorded(&world).await;
+                    let lost: Vec<_> = uids.difference(&runs).collect();
+                    let is_asked = asked.iter().all(|asked| asked.last() == Some(&wanted));
+                    if lost.is_empty() && is_asked {
+                        Ok(())
+                    } else {
+                        Err(format!("{lost:?} {asked:?}"))
+                    }
+                })
+                .await;
+            world.quiet().await;
+            println!(
+                "round {round}: killed after {killed_after} records of {}",
+                records()
+            );
+        }
+        for asked in recorded(&world).await.1 {
+            let last = &asked[asked.len() - 4..];
+            assert_eq!(last, [10, 11, 12, 13], "each generation, once");
+        }
+    });
+}
+
+/// The sources of all recorded runs, and what share of a table each region's policy allowed, one after the other.
+async fn recorded(world: &World) -> (BTreeSet<String>, Vec<Vec<Value>>) {
+    let (mut runs, mut asked) = (BTreeSet::new(), Vec::new());
+    for region in REGIONS {
+        let all = chain(world, region).await;
+        let of_kind = |kind: Kind| all.iter().filter(move |object| object.spec.kind == kind);
+        runs.extend(of_kind(Kind::Run).map(|object| object.spec.source.clone()));
+        let changes = of_kind(Kind::PolicyChange)
+            .map(|object| serde_json::from_str::<Value>(&object.spec.body).unwrap())
+            .filter(|body| body["runs"] == true)
+            .map(|body| body["spec"]["retention"]["maxPercent"].clone());
+        asked.push(changes.collect());
+    }
+    (runs, asked)
+}
+
+#[test]
+fn whoever_is_behind_looks_again() {
+    with_operator(|world| async move {
+        world.converged().await;
+        let all = chain(&world, "eu-west").await;
+        let last = all.last().unwrap().record().unwrap();
+        // Another process leads, as far as it knows, and this one hears nothing of what it writes.
+        world
+            .take_rights("hub", "evidencerecords", &["list", "watch"])
+            .await;
+        let other = tradewind::evidence::Entry {
+            kind: Kind::Coverage,
+            at: jiff::Timestamp::now(),
+            about: tradewind::evidence::About::cluster("DataPolicy", "other"),
+            source: format!("other/{}", last.sequence),
+            body: tradewind::evidence::Object::new(),
+        };
+        let other = EvidenceRecord::of(&other.append("eu-west", &Tip::of(&last))).unwrap();
+        let mark = world.mark();
+        // A watch that is open goes on: both write at the same time.
+        let change = json!({"retention": {"maxPercent": 9}});
+        let ours = annotate(&world, POLICY, &change);
+        let text = serde_json::to_string(&other).unwrap();
+        let hub = world.hub();
+        let theirs = install::apply(&hub, &text);
+        let (theirs, ()) = tokio::join!(theirs, ours);
+        world.give_rights().await;
+        world.quiet().await;
+        let new = since(&world, "eu-west", i64::try_from(last.sequence).unwrap()).await;
+        let wanted = if theirs.is_ok() { 2 } else { 1 };
+        assert_eq!(new.len(), wanted, "{new:#?}");
+        let changed = new
+            .iter()
+            .filter(|record| record.kind == Kind::PolicyChange);
+        assert_eq!(changed.count(), 1);
+        let refused = mark
+            .writes()
+            .into_iter()
+            .filter(|r| r.resource == "evidencerecords" && r.code == 409);
+        println!(
+            "{} writes met 409; the other's record was taken: {}",
+            refused.count(),
+            theirs.is_ok()
+        );
+    });
+}
+
+#[test]
+fn without_the_right_to_write_evidence_the_rest_goes_on_and_silence_is_red() {
+    with_operator(|world| async move {
+        world
+            .take_rights("hub", "evidencerecords", &["create"])
+            .await;
+        world.apply(&given::all()).await;
+        for region in REGIONS {
+            world.until_children(region, &given::children(region)).await;
+        }
+        let fresh = async || {
+            let policy = world
+                .get(&world.hub(), "datapolicy", "", POLICY)
+                .await
+                .unwrap();
+            condition(&policy, "EvidenceFresh")
+        };
+        world
+            .until("the policy says that nothing is recorded", async || {
+                let (status, reason, message) = fresh().await;
+                let is_red =
+                    status == "False" && reason == "NotRecorded" && message.contains("403");
+                if is_red || message.contains("forbidden") {
+                    Ok(())
+                } else {
+                    Err(format!("{status} {reason} {message}"))
+                }
+            })
+            .await;
+        world.give_rights().await;
+        let look = [
+            "annotate",
+            "--overwrite",
+            "datapolicy",
+            "--all",
+            "tradewind.dev/reconcile-at=now",
+        ];
+        world.hub().kubectl(&look).await.unwrap();
+        world
+            .until("it is recorded after all", async || {
+                let (status, reason, message) = fresh().await;
+                // Whether it ran or was signed before is another test's affair.
+                if reason == "NotRecorded" {
+                    return Err(format!("{status} {message}"));
+                }
+                let all = chain(&world, "eu-west").await;
+                let is_last = all
+                    .iter()
+                    .rfind(|object| object.spec.kind == Kind::PolicyChange);
+                let body = is_last.map_or("", |object| object.spec.body.as_str());
+                if body.contains("\"runs\":true") {
+                    Ok(())
+                } else {
+                    Err(body.to_owned())
+                }
+            })
+            .await;
+        world.quiet().await;
+    });
+}
+
+/// What the agent of a region reports, with the task that the operator wrote and the rights that the chart gives.
+async fn attest(world: &World, region: &str, folder: &Path) -> Value {
+    let cluster = world.cluster(region);
+    let map = world
+        .get(&cluster, "configmap", RUNS, "tradewind-evidence")
+        .await
+        .unwrap();
+    std::fs::write(
+        folder.join("task.json"),
+        map["data"]["task.json"].as_str().unwrap(),
+    )
+    .unwrap();
+    let token = ["create", "token", "tradewind-evidence", "-n", RUNS];
+    std::fs::write(folder.join("token"), cluster.kubectl(&token).await.unwrap()).unwrap();
+    std::fs::write(folder.join("namespace"), RUNS).unwrap();
+    let root = world
+        .get(&cluster, "configmap", RUNS, "kube-root-ca.crt")
+        .await
+        .unwrap();
+    std::fs::write(
+        folder.join("ca.crt"),
+        root["data"]["ca.crt"].as_str().unwrap(),
+    )
+    .unwrap();
+    let report = folder.join("report.json");
+    let _ = std::fs::remove_file(&report);
+    let output = Command::new(env!("CARGO_BIN_EXE_tradewind-agent"))
+        .arg("attest")
+        .args(["--task".as_ref(), folder.join("task.json").as_os_str()])
+        .args(["--report-path".as_ref(), report.as_os_str()])
+        .args(["--credentials".as_ref(), folder.as_os_str()])
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    let text = std::fs::read_to_string(&report).unwrap_or_else(|error| panic!("{error}: {log}"));
+    let report: Value = serde_json::from_str(&text).unwrap();
+    let code = match report["outcome"].as_str().unwrap() {
+        "Done" => 0,
+        "Refused" => 64,
+        _ => 75,
+    };
+    assert_eq!(output.status.code(), Some(code), "{log}");
+    report
+}
+
+async fn signed(world: &World, region: &str) -> Value {
+    world.region(region).await["status"]["evidence"].clone()
+}
+
+#[test]
+fn the_regions_own_key_signs_only_what_extends_what_it_signed() {
+    with_operator(|world| async move {
+        world.converged().await;
+        let server =
+            json!({"spec": {"evidence": {"apiServer": world.cluster("eu-west").server()}}})
+                .to_string();
+        let patch = ["patch", "region", "eu-west", "--type=merge", "-p", &server];
+        world.hub().kubectl(&patch).await.unwrap();
+        world.quiet().await;
+        let region = world.cluster("eu-west");
+        let gone = [
+            "delete",
+            "secret",
+            "tradewind-evidence",
+            "-n",
+            RUNS,
+            "--ignore-not-found",
+        ];
+        region.kubectl(&gone).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let first = attest(&world, "eu-west", folder.path()).await;
+        assert_eq!(
+            (&first["reason"], &first["body"]["isNew"]),
+            (&json!("Done"), &json!(true)),
+            "{first}"
+        );
+        run(&world, ("eu-west", "tradewind-evidence"), "signs-1", &first).await;
+        let key = first["body"]["checkpoint"]["key"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        world
+            .until("the signature is written down", async || {
+                let told = signed(&world, "eu-west").await;
+                is_said(&told["key"], &key)
+            })
+            .await;
+        world.quiet().await;
+        let all = chain(&world, "eu-west").await;
+        let over: Vec<_> = all.iter().flat_map(EvidenceRecord::checkpoints).collect();
+        let newest = over.iter().max_by_key(|made| made.at).unwrap();
+        assert_eq!(newest.key.to_string(), key);
+        let rotation = all.last().unwrap();
+        assert_eq!(
+            (rotation.spec.kind, rotation.spec.source.as_str()),
+            (Kind::KeyRotation, key.as_str())
+        );
+        assert_eq!(newest.tip.sequence + 1, rotation.record().unwrap().sequence);
+        // The hub has no right to the key.
+        let secret = [
+            "auth",
+            "can-i",
+            "get",
+            "secrets",
+            "-n",
+            RUNS,
+            "--as=system:serviceaccount:tradewind-system:tradewind",
+        ];
+        let may = region.kubectl(&secret).await;
+        assert!(may.is_err() || may.unwrap().trim() == "no");
+        // What is new is signed with the same key; nothing new is signed again, with a new time.
+        let second = attest(&world, "eu-west", folder.path()).await;
+        assert_eq!(second["body"]["checkpoint"]["key"], key.as_str());
+        let again = attest(&world, "eu-west", folder.path()).await;
+        assert_eq!(
+            again["body"]["checkpoint"]["tip"],
+            second["body"]["checkpoint"]["tip"]
+        );
+        // A hub that lost its last records, or wrote others, gets no signature.
+        let mut task: Value = serde_json::from_str(
+            &std::fs::read_to_string(folder.path().join("task.json")).unwrap(),
+        )
+        .unwrap();
+        let digests = task["spec"]["digests"].as_array().unwrap().clone();
+        assert_eq!(digests.len(), 1, "the rotation");
+        for wrong in [json!([]), json!([format!("sha256-{}", "0".repeat(64))])] {
+            task["spec"]["digests"] = wrong;
+            let refused = with_task(&world, &task, folder.path()).await;
+            assert_eq!(
+                (&refused["outcome"], &refused["reason"]),
+                (&json!("Refused"), &json!("NotAnExtension")),
+                "{refused}"
+            );
+        }
+        let refused = with_task(&world, &task, folder.path()).await;
+        run(
+            &world,
+            ("eu-west", "tradewind-evidence"),
+            "signs-2",
+            &refused,
+        )
+        .await;
+        world
+            .until("the policy says so", async || {
+                let policy = world
+                    .get(&world.hub(), "datapolicy", "", POLICY)
+                    .await
+                    .unwrap();
+                let (status, reason, _) = condition(&policy, "EvidenceFresh");
+                is_said(&json!(format!("{status} {reason}")), "False NotAnExtension")
+            })
+            .await;
+        // A signature over what the hub has ends that.
+        run(&world, ("eu-west", "tradewind-evidence"), "signs-3", &again).await;
+        world
+            .until("it is signed", async || {
+                let told = signed(&world, "eu-west").await;
+                let is_signed = told["reason"].is_null()
+                    && told["sequence"] == again["body"]["checkpoint"]["tip"]["sequence"];
+                if is_signed {
+                    Ok(())
+                } else {
+                    Err(told.to_string())
+                }
+            })
+            .await;
+        assert!(
+            entry(
+                &world
+                    .get(&world.hub(), "datapolicy", "", POLICY)
+                    .await
+                    .unwrap(),
+                "eu-west"
+            )["name"]
+                == "eu-west"
+        );
+        for log in [
+            world.log(),
+            std::fs::read_to_string(region.audit_log()).unwrap(),
+        ] {
+            let seed = world
+                .get(&region, "secret", RUNS, "tradewind-evidence")
+                .await
+                .unwrap()["data"]["seed"]
+                .clone();
+            assert!(!log.contains(seed.as_str().unwrap()), "the key is in a log");
+        }
+    });
+}
+
+/// The agent with a task of the test's own.
+async fn with_task(world: &World, task: &Value, folder: &Path) -> Value {
+    let report = folder.join("report.json");
+    let _ = std::fs::remove_file(&report);
+    let file = folder.join("wrong.json");
+    std::fs::write(&file, task.to_string()).unwrap();
+    let token = ["create", "token", "tradewind-evidence", "-n", RUNS];
+    let token = world.cluster("eu-west").kubectl(&token).await.unwrap();
+    std::fs::write(folder.join("token"), token).unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_tradewind-agent"))
+        .arg("attest")
+        .args(["--task".as_ref(), file.as_os_str()])
+        .args(["--report-path".as_ref(), report.as_os_str()])
+        .args(["--credentials".as_ref(), folder.as_os_str()])
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(64));
+    serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap()
+}
