@@ -66,6 +66,10 @@ pub(super) async fn plan(
     if refusals.is_empty() {
         refusals.extend(cascades(&steps));
     }
+    if rules.is_throttled {
+        let signals = grants.check_signals(&mut store.connection).await;
+        signals.map_err(|fault| store.failed(fault))?;
+    }
     refusals.extend(lacking(store, grants, purpose).await?);
     match sorted(&steps) {
         Ok(steps) if refusals.is_empty() => return Ok(Ok(Plan { steps })),
@@ -86,8 +90,6 @@ async fn lacking(
 ) -> Result<Option<Refusal>, Error> {
     let books = grants.check_books(&mut store.connection).await;
     let role = books.map_err(|fault| store.failed(fault))?;
-    let signals = grants.check_signals(&mut store.connection).await;
-    signals.map_err(|fault| store.failed(fault))?;
     let Grants {
         mut reading,
         erasing,

@@ -117,6 +117,8 @@ pub(super) struct StoreRules {
     pub(super) url: PathBuf,
     /// Its rules, in the task's order.
     pub(super) rules: Vec<Rule>,
+    /// Whether the work looks at what the server has to carry, and needs to see it. One person's rows are too few.
+    pub(super) is_throttled: bool,
 }
 
 /// A rule, parsed.
@@ -187,6 +189,7 @@ impl Settings {
                 .or_insert_with(|| StoreRules {
                     url: rule.url.clone(),
                     rules: Vec::new(),
+                    is_throttled: true,
                 });
             if Path::new(&rule.url) != store.url {
                 return Err(Error::TwoUrls {

@@ -39,7 +39,7 @@ async fn each_mistake_is_named_and_nothing_is_written() {
                 "orders",
                 "subjects",
                 json!([{"column": "buyer", "identity": "email"}]),
-            )
+            );
         },
         "SubjectMissing",
         "`buyer`",
@@ -63,7 +63,7 @@ async fn each_mistake_is_named_and_nothing_is_written() {
                 "invoices",
                 "keeps",
                 json!([{"clock": "name", "for": "P8Y", "reference": "AO 147", "policy": "tax"}]),
-            )
+            );
         },
         "KeepUnreadable",
         "AO 147",

@@ -17,7 +17,7 @@ async fn shop(database: &str) -> World {
         .await
         .rule("customer", "at", "P1Y");
     let grants = format!(
-        r#"GRANT USAGE ON SCHEMA odd TO {0}; GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA odd TO {0}"#,
+        r"GRANT USAGE ON SCHEMA odd TO {0}; GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA odd TO {0}",
         world.role
     );
     world.sql(&grants).await;
@@ -201,7 +201,7 @@ async fn what_cannot_be_held_is_named_and_no_value_is() {
         let report = says(&ran, reason);
         let store = &report.body.as_ref().unwrap().stores[0];
         assert_eq!((ran.code, &store.in_force_since), (64, &None), "{scopes:?}");
-        logs += &format!("{report:?}\n{}\n", ran.log);
+        logs.extend([format!("{report:?}"), ran.log]);
     }
     assert_eq!(world.sql("SELECT count(*) FROM tradewind.hold").await, "0");
     assert_eq!(world.sql("SELECT count(*) FROM customer").await, "100");

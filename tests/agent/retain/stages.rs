@@ -33,7 +33,7 @@ async fn space_is_released_by_a_vacuum_that_began_after_the_last_reader() {
     let first = world.run().await;
     let told = |ran: &super::world::Ran| {
         let rule = ran.rule("t");
-        let space = rule.space.map(|space| space.name());
+        let space = rule.space.map(tradewind::contract::Space::name);
         (rule.erased, space, rule.released_until.clone())
     };
     let waits = (500, Some("WaitsForTransaction"), None);
@@ -86,7 +86,7 @@ async fn what_cannot_be_seen_is_unknown_and_what_was_dropped_has_no_file() {
         .await;
     let ran = world.run().await;
     let space = ran.expect("Done").rule("log").space;
-    assert_eq!(space.map(|space| space.name()), Some("Unknown"));
+    assert_eq!(space.map(tradewind::contract::Space::name), Some("Unknown"));
     world
         .sql(&format!(
             "ALTER TABLE log OWNER TO {role}; ALTER TABLE log_2000 OWNER TO {role};
@@ -96,7 +96,7 @@ async fn what_cannot_be_seen_is_unknown_and_what_was_dropped_has_no_file() {
     let ran = world.run().await;
     let rule = ran.expect("Done").rule("log").clone();
     assert_eq!((rule.erased, rule.partitions), (50, 1));
-    let told = rule.space.map(|space| space.name());
+    let told = rule.space.map(tradewind::contract::Space::name);
     // Another test's transaction is of another database.
     assert_eq!(told, Some("Released"), "{rule:?}");
 }

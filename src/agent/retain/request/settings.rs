@@ -251,6 +251,7 @@ fn scope(store: &SubjectStore, zone: &str, kinds: &Kinds, reapply: bool) -> Resu
         rules: StoreRules {
             url: store.url.clone(),
             rules,
+            is_throttled: false,
         },
         lookups: store.lookups.clone(),
         portable: portable.map(|table| table.name.clone()).collect(),
