@@ -11,6 +11,7 @@ mod finalizer;
 mod guard;
 mod hub;
 mod intent;
+mod kinds;
 mod legal_hold;
 mod publish;
 mod region;
@@ -36,7 +37,7 @@ use tokio::time::Instant;
 
 pub use retry::{Attempts, Error, Retry, retry};
 
-use crate::api::{DataPolicy, LegalHold, Region, SocialChannel};
+use crate::api::Region;
 use crate::apply::{Applier, Fence};
 use crate::clusters::{Clusters, Identity, Limits, Wake, Wakes};
 use crate::metrics::Metrics;
@@ -44,7 +45,7 @@ use crate::plan::Settings;
 use crate::resolve::{Chains, InForce, Reader, SecretChanged, SecretWatch};
 use crate::watch::Key;
 use evidence::Ledger;
-use hub::{Change, Hub, Kind};
+use hub::{Change, Hub};
 use report::Report;
 use triggers::{Known, Queues, Triggers};
 
@@ -107,72 +108,6 @@ pub struct Operator {
     secrets: mpsc::UnboundedReceiver<SecretChanged>,
     packs_map: Option<String>,
     ready: Vec<(&'static str, watch::Receiver<bool>)>,
-}
-
-impl Kind for Region {
-    const KIND: &'static str = "Region";
-
-    fn told(&self) -> u64 {
-        let status = self.status.as_ref();
-        let id = status.and_then(|s| s.cluster_id.as_ref());
-        // Policies repeat why nothing is signed.
-        let unsigned = status.and_then(|s| s.evidence.as_ref()?.reason.as_ref());
-        hub::hash(&(id, unsigned))
-    }
-
-    fn held_in(&self) -> BTreeSet<String> {
-        let told = self.status.as_ref().and_then(|s| s.evidence.as_ref());
-        let holds = told.is_some_and(|told| !told.inventory.is_empty());
-        holds.then(|| self.name_any()).into_iter().collect()
-    }
-}
-
-impl Kind for SocialChannel {
-    const KIND: &'static str = "SocialChannel";
-
-    fn told(&self) -> u64 {
-        hub::hash(&self.held_in())
-    }
-
-    fn held_in(&self) -> BTreeSet<String> {
-        let regions = self.status.iter().flat_map(|s| &s.regions);
-        let held = regions.filter(|r| !r.inventory.is_empty());
-        held.map(|r| r.name.clone()).collect()
-    }
-}
-
-impl Kind for DataPolicy {
-    const KIND: &'static str = "DataPolicy";
-
-    fn told(&self) -> u64 {
-        hub::hash(&self.held_in())
-    }
-
-    fn held_in(&self) -> BTreeSet<String> {
-        let regions = self.status.iter().flat_map(|s| &s.regions);
-        let held = regions.filter(|r| !r.inventory.is_empty());
-        held.map(|r| r.name.clone()).collect()
-    }
-}
-
-impl Kind for LegalHold {
-    const KIND: &'static str = "LegalHold";
-
-    fn told(&self) -> u64 {
-        let regions = self.status.iter().flat_map(|s| &s.regions);
-        let answers = regions.map(|r| {
-            let stores = r.stores.iter();
-            let stores = stores.map(|s| (&s.name, s.is_in_force(), &s.reason));
-            (&r.name, &r.task, stores.collect::<Vec<_>>())
-        });
-        hub::hash(&(self.held_in(), answers.collect::<Vec<_>>()))
-    }
-
-    fn held_in(&self) -> BTreeSet<String> {
-        let regions = self.status.iter().flat_map(|s| &s.regions);
-        let held = regions.filter(|r| !r.inventory.is_empty());
-        held.map(|r| r.name.clone()).collect()
-    }
 }
 
 impl Operator {

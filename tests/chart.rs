@@ -85,7 +85,7 @@ async fn the_crds_are_those_of_this_tree_and_are_kept() {
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     assert_eq!(seen, there);
-    assert_eq!(seen.len(), 4);
+    assert_eq!(seen.len(), 5);
 }
 
 /// What an API server reads: no annotations and empty ones are the same, and so are 1 and 1.0.
@@ -110,7 +110,7 @@ async fn crds_can_be_left_out_or_let_go() {
     assert!(of_kind(&without, kind).is_empty());
     assert_eq!(of_kind(&without, "Deployment").len(), 1);
     let unkept = of_kind(&helm.objects(&[HUB, &["crds.keep=false"]].concat()), kind);
-    assert_eq!(unkept.len(), 4);
+    assert_eq!(unkept.len(), 5);
     for crd in unkept {
         assert!(
             !crd.to_string().contains("resource-policy"),

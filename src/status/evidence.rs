@@ -333,3 +333,55 @@ fn lost(end: &RunEnd<RetainReport>) -> body::Run {
         rules: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Chain;
+    use super::*;
+
+    #[test]
+    fn a_regions_transfers_are_recorded_once_they_are_there_and_when_they_end() {
+        let region = |transfers: Value| -> Region {
+            let region = json!({
+                "metadata": {"name": "eu", "uid": "u", "generation": 1},
+                "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs", "transfers": transfers,
+                    "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+            });
+            serde_json::from_value(region).unwrap()
+        };
+        let some = region(json!([
+            {"name": "us", "to": "US", "instrument": "Scc", "reference": "contract 7"}
+        ]));
+        let (some, none) = (
+            transfers_in_force(&some),
+            transfers_in_force(&region(json!([]))),
+        );
+        let mut chain = Chain::new("f", "eu");
+        let mut told = Vec::new();
+        for statement in [&none, &some, &some, &none, &none] {
+            let entry = chain.entry(statement, Timestamp::UNIX_EPOCH);
+            told.push(entry.is_some());
+            if let Some(entry) = entry {
+                let record = entry.append("eu", &chain.tip());
+                chain.enter(&record, Vec::new());
+            }
+        }
+        assert_eq!(told, [false, true, false, true, false]);
+    }
+
+    /// Of a run whose Job went away status shows the numbers of the one before: they are not its own.
+    #[test]
+    fn a_lost_run_has_no_numbers() {
+        let status = |reason: &str| -> RunStatus {
+            let told = json!({
+                "job": "j", "uid": "u", "phase": "Failed", "mode": "Enforce", "reason": reason,
+                "rules": [{"name": "r", "rows": 5, "due": 3, "erased": 3}],
+            });
+            serde_json::from_value(told).unwrap()
+        };
+        for (reason, rules) in [("Done", 1), ("ReportLost", 0), ("RunFailed", 0)] {
+            let run = remembered(&status(reason));
+            assert_eq!((run.reason.as_str(), run.rules.len()), (reason, rules));
+        }
+    }
+}

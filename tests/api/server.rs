@@ -32,6 +32,15 @@ pub(crate) struct Server {
 /// What the API server said to an object that it refused.
 pub(crate) type Refusal = String;
 
+/// What is installed, by the names of the files.
+const KINDS: [&str; 5] = [
+    "regions",
+    "socialchannels",
+    "datapolicies",
+    "legalholds",
+    "evidencerecords",
+];
+
 impl Server {
     pub(crate) async fn connect(fleet: &Fleet) -> Self {
         let hub = fleet.cluster(HUB).unwrap();
@@ -48,13 +57,7 @@ impl Server {
     /// Installs the checked-in files, as the chart does.
     pub(crate) async fn install(&self) {
         let crds: Api<CustomResourceDefinition> = Api::all(self.client.clone());
-        for kind in [
-            "regions",
-            "socialchannels",
-            "datapolicies",
-            "legalholds",
-            "evidencerecords",
-        ] {
+        for kind in KINDS {
             let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("crds/{kind}.yaml"));
             let text = std::fs::read_to_string(file).unwrap();
             let crd: CustomResourceDefinition = serde_saphyr::from_str(&text).unwrap();
@@ -73,7 +76,7 @@ impl Server {
                 .iter()
                 .filter(|crd| conditions(crd, "Established"))
                 .count()
-                == 4
+                == KINDS.len()
             {
                 let spaces: Api<Namespace> = Api::all(self.client.clone());
                 let space =

@@ -251,3 +251,67 @@ pub(super) fn plain(value: &Value) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::evidence::{About, Entry, Kind, Record, Tip, canonical};
+
+    fn record(kind: Kind, body: &serde_json::Value, tip: &Tip) -> Record {
+        let entry = Entry {
+            kind,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            about: About::cluster("Region", "eu"),
+            source: "s".to_owned(),
+            body: canonical::object(body).unwrap(),
+        };
+        entry.append("eu", tip)
+    }
+
+    #[test]
+    fn the_register_says_what_policy_and_region_say() {
+        let spec = json!({
+            "regimes": ["eu-gdpr"],
+            "controller": {"name": "Aurora", "contact": "p@aurora.example", "dpo": {"name": "Office", "contact": "d@aurora.example"}},
+            "securityMeasures": ["encryption", "logs"],
+            "rules": [
+                {"name": "a", "category": "user.contact", "subjects": ["customers", "readers"], "purpose": "parcels", "legalBasis": "Contract",
+                 "recipients": [{"name": "Parcel Ltd", "country": "GB"}, {"name": "tax adviser"}], "erase": {"after": "P1Y", "method": "Delete"}},
+                {"name": "b", "category": "user.financial", "keep": {"for": "P8Y"}},
+            ],
+        });
+        let body = json!({"generation": 1, "runs": true, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": spec});
+        let genesis = Tip::genesis("f", "eu");
+        let change = record(Kind::PolicyChange, &body, &genesis);
+        let policy = canonical::read(&change.body).unwrap();
+        let one = [InForce {
+            record: &change,
+            policy,
+        }];
+        let transfers = json!({"transfers": [
+            {"name": "us", "to": "US", "instrument": "Scc", "reference": "contract 7", "validUntil": "2027-06-30"},
+        ]});
+        let transfers = record(Kind::TransferChange, &transfers, &genesis);
+        let none = record(Kind::TransferChange, &json!({"transfers": []}), &genesis);
+        let row = |transfers: Option<&Record>| {
+            let told = transfers.map(|record| ("eu", record)).into_iter().collect();
+            register(&one, &told).rows[0][5..].to_vec()
+        };
+        assert_eq!(
+            row(Some(&transfers)),
+            [
+                "Aurora, p@aurora.example; data protection officer: Office, d@aurora.example",
+                "parcels (Contract)",
+                "user.contact (customers, readers); user.financial",
+                "Parcel Ltd (GB); tax adviser",
+                "US by Scc (contract 7) until 2027-06-30",
+                "a: Delete after P1Y; b: kept for P8Y",
+                "encryption, logs",
+            ]
+        );
+        assert_eq!(row(Some(&none))[4], "none");
+        assert_eq!(row(None)[4], UNSTATED);
+    }
+}

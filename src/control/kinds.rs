@@ -1,0 +1,74 @@
+//! What of each kind's status matters to other resources, and in which regions it says that something is.
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+
+use super::hub::{self, Kind};
+use crate::api::{DataPolicy, LegalHold, Region, SocialChannel};
+
+impl Kind for Region {
+    const KIND: &'static str = "Region";
+
+    fn told(&self) -> u64 {
+        let status = self.status.as_ref();
+        let id = status.and_then(|s| s.cluster_id.as_ref());
+        // Policies repeat why nothing is signed.
+        let unsigned = status.and_then(|s| s.evidence.as_ref()?.reason.as_ref());
+        hub::hash(&(id, unsigned))
+    }
+
+    fn held_in(&self) -> BTreeSet<String> {
+        let told = self.status.as_ref().and_then(|s| s.evidence.as_ref());
+        let holds = told.is_some_and(|told| !told.inventory.is_empty());
+        holds.then(|| self.name_any()).into_iter().collect()
+    }
+}
+
+impl Kind for SocialChannel {
+    const KIND: &'static str = "SocialChannel";
+
+    fn told(&self) -> u64 {
+        hub::hash(&self.held_in())
+    }
+
+    fn held_in(&self) -> BTreeSet<String> {
+        let regions = self.status.iter().flat_map(|s| &s.regions);
+        let held = regions.filter(|r| !r.inventory.is_empty());
+        held.map(|r| r.name.clone()).collect()
+    }
+}
+
+impl Kind for DataPolicy {
+    const KIND: &'static str = "DataPolicy";
+
+    fn told(&self) -> u64 {
+        hub::hash(&self.held_in())
+    }
+
+    fn held_in(&self) -> BTreeSet<String> {
+        let regions = self.status.iter().flat_map(|s| &s.regions);
+        let held = regions.filter(|r| !r.inventory.is_empty());
+        held.map(|r| r.name.clone()).collect()
+    }
+}
+
+impl Kind for LegalHold {
+    const KIND: &'static str = "LegalHold";
+
+    fn told(&self) -> u64 {
+        let regions = self.status.iter().flat_map(|s| &s.regions);
+        let answers = regions.map(|r| {
+            let stores = r.stores.iter();
+            let stores = stores.map(|s| (&s.name, s.is_in_force(), &s.reason));
+            (&r.name, &r.task, stores.collect::<Vec<_>>())
+        });
+        hub::hash(&(self.held_in(), answers.collect::<Vec<_>>()))
+    }
+
+    fn held_in(&self) -> BTreeSet<String> {
+        let regions = self.status.iter().flat_map(|s| &s.regions);
+        let held = regions.filter(|r| !r.inventory.is_empty());
+        held.map(|r| r.name.clone()).collect()
+    }
+}
