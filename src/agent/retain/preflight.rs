@@ -66,11 +66,7 @@ pub(super) async fn plan(
     if refusals.is_empty() {
         refusals.extend(cascades(&steps));
     }
-    if rules.is_throttled {
-        let signals = grants.check_signals(&mut store.connection).await;
-        signals.map_err(|fault| store.failed(fault))?;
-    }
-    refusals.extend(lacking(store, grants, purpose).await?);
+    refusals.extend(lacking(store, grants, (rules.is_throttled, purpose)).await?);
     match sorted(&steps) {
         Ok(steps) if refusals.is_empty() => return Ok(Ok(Plan { steps })),
         Ok(_) => {}
@@ -86,10 +82,14 @@ pub(super) async fn plan(
 async fn lacking(
     store: &mut Store,
     mut grants: Grants,
-    purpose: Purpose,
+    (is_throttled, purpose): (bool, Purpose),
 ) -> Result<Option<Refusal>, Error> {
     let books = grants.check_books(&mut store.connection).await;
     let role = books.map_err(|fault| store.failed(fault))?;
+    if is_throttled {
+        let signals = grants.check_signals(&mut store.connection).await;
+        signals.map_err(|fault| store.failed(fault))?;
+    }
     let Grants {
         mut reading,
         erasing,

@@ -12,7 +12,7 @@ use super::oracle::Dice;
 use super::world::{SPEC_HASH, World, access};
 
 /// So many files, half of them with names of things that are there.
-const TASKS: u64 = 10_000;
+const TASKS: u64 = 2_000;
 const AT_ONCE: usize = 4;
 const TABLES: u64 = 60;
 
@@ -219,7 +219,7 @@ async fn is_harmless(world: &World, odd: &Odd, (seed, nth): (u64, u64)) {
         "KeepUnreadable",
     ];
     // The server takes no text with a zero byte.
-    let zero = word.contains('\0') && reason == "StoreFailed";
+    let zero = word.contains('\0') && ["StoreFailed", "ConstantUnfit"].contains(&reason);
     let cut = field == 11 && reason == "StoreUrlInvalid";
     assert!(
         fine.contains(&reason) || zero || cut,
@@ -229,7 +229,7 @@ async fn is_harmless(world: &World, odd: &Odd, (seed, nth): (u64, u64)) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_hostile_tasks_change_nothing_and_odd_names_work() {
+async fn hostile_tasks_change_nothing_and_odd_names_work() {
     let seed = Dice::seed("HOSTILE_SEED");
     let tasks = std::env::var("HOSTILE_TASKS").map_or(TASKS, |tasks| tasks.parse().unwrap());
     let begun = Instant::now();

@@ -168,7 +168,7 @@ async fn a_database_that_lost_its_holds_does_not_erase_until_they_are_back() {
 #[tokio::test]
 async fn what_cannot_be_held_is_named_and_no_value_is() {
     let world = shop("lhold_wrong").await;
-    let secret = "jane.roe@shop.example";
+    let secret = "jill.roe@shop.example";
     let mut logs = String::new();
     for (scopes, reason) in [
         ([("public.customer", "id", secret)], "ValueUnfit"),
@@ -180,11 +180,11 @@ async fn what_cannot_be_held_is_named_and_no_value_is() {
         ([("public.nothing", "id", secret)], "TableMissing"),
         ([("customer", "id", secret)], "TableMissing"),
         (
-            [("public.customer", "id", "[\"jane.roe@shop.example\", null]")],
+            [("public.customer", "id", "[\"jill.roe@shop.example\", null]")],
             "ValuesInvalid",
         ),
         (
-            [("public.customer", "id", "[\"jane.roe@shop.example\"")],
+            [("public.customer", "id", "[\"jill.roe@shop.example\"")],
             "ValuesInvalid",
         ),
         ([("public.customer", "id", " \n")], "ValuesInvalid"),
@@ -222,7 +222,7 @@ async fn what_cannot_be_held_is_named_and_no_value_is() {
     let server = world.sql(server).await;
     assert!(server.contains("no table of that name"), "the right log");
     for (what, text) in [("a log or report", &logs), ("PostgreSQL's log", &server)] {
-        for value in [secret, "jane", "99999999999999999999", "u1\\n"] {
+        for value in [secret, "jill", "99999999999999999999", "u1\\n"] {
             assert!(!text.contains(value), "{value} stands in {what}");
         }
     }
