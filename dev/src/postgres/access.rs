@@ -99,7 +99,7 @@ impl Access {
             ])
             .args(["-U", SUPERUSER, "-d", database])
             .env("PGPASSWORD", &self.password)
-            .env("PGCONNECT_TIMEOUT", "10");
+            .env("PGCONNECT_TIMEOUT", "60");
         command
     }
 }
