@@ -481,11 +481,35 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_that_came_twice_is_due_in_two_parts() {
+        // 2:30 came twice in Berlin on that day, and once a month later.
+        let (berlin, now) = ("Europe/Berlin", "2025-11-26T01:30:00Z");
+        let due = latest(ClockKind::Timestamptz, "P1M", berlin, now);
+        assert_eq!(due.latest, "2025-10-26T01:30:00Z");
+        let (from, to) = ("2025-10-26T00:30:00.000001Z", "2025-10-26T00:59:59.999999Z");
+        assert_eq!(due.gaps, [(from.into(), to.into())]);
+    }
+
+    #[test]
+    fn an_hour_that_is_left_out_is_due_with_the_one_after() {
+        // 29 days on there is no 2:30: it ends at 3:30, and 3:00 ends before it.
+        let (berlin, now) = ("Europe/Berlin", "2026-03-29T01:10:00Z");
+        let due = latest(ClockKind::Timestamp, "P29D", berlin, now);
+        assert_eq!(due.latest, "2026-02-28T03:10:00");
+        let (from, to) = ("2026-02-28T02:10:00.000001", "2026-02-28T02:59:59.999999");
+        assert_eq!(due.gaps, [(from.into(), to.into())]);
+    }
+
+    #[test]
     fn a_period_beyond_the_calendar_is_refused() {
         let now = "2026-01-01T00:00:00Z".parse().unwrap();
-        let period = "P2026Y".parse().unwrap();
-        let error = due(ClockKind::Date, period, &TimeZone::UTC, now).unwrap_err();
-        assert!(matches!(error, Error::TooLong));
+        let of = |period: Span| due(ClockKind::Date, period, &TimeZone::UTC, now);
+        assert!(matches!(of(2026.years()).unwrap_err(), Error::TooLong));
+        // As far back as the first day of the calendar is looked at, and no further.
+        let most = 2024.years().days(365 - MARGIN_DAYS);
+        assert!(of(most).is_ok());
+        let more = 2024.years().days(366 - MARGIN_DAYS);
+        assert!(matches!(of(more).unwrap_err(), Error::TooLong));
     }
 
     const ZONES: [&str; 9] = [
@@ -683,6 +707,27 @@ mod tests {
             now,
         );
         assert!(matches!(due.unwrap_err(), Error::TooLong));
+        let first = latest_from(
+            Anchor::EndOfCalendarYear,
+            ClockKind::Date,
+            "P2024Y",
+            "UTC",
+            "2026-01-01T00:00:00Z",
+        );
+        assert_eq!(first, "0001-12-31");
+    }
+
+    #[test]
+    fn a_year_that_begins_on_the_29th_or_later_is_cut_short_by_some_month() {
+        let ends = (1..=12).flat_map(|month| (1..=31).map(move |day| (month, day)));
+        for (month, day) in ends {
+            let year = FiscalYear::ending(month, day).unwrap();
+            // Four years have a leap day among them.
+            let by_calendar = (2025..2029)
+                .map(|of| year.end_in(of).unwrap().tomorrow().unwrap())
+                .all(|first| first.day() <= 28);
+            assert_eq!(year.begins_on_any_month(), by_calendar, "{month}-{day}");
+        }
     }
 
     /// The rule, word for word, a day at a time: to the end of the year, then month by month, then day by day.
