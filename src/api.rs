@@ -12,6 +12,7 @@ pub mod docs;
 mod erased_column;
 mod evidence_record;
 mod finding;
+mod hold_list;
 mod legal_hold;
 pub mod names;
 mod reference;
@@ -31,6 +32,7 @@ pub use evidence_record::{
     EvidenceAbout, EvidenceRecord, EvidenceRecordSpec, EvidenceRecordStatus, SignedCheckpoint,
 };
 pub use finding::{FindingTotals, PolicyFinding, Severity};
+pub use hold_list::HoldList;
 pub use legal_hold::{
     HeldScope, HeldStoreStatus, HoldRegionStatus, HoldRelease, HoldSelector, HoldState, LegalHold,
     LegalHoldSpec, LegalHoldStatus, ValuesRef,

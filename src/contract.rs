@@ -27,7 +27,8 @@ pub use erase::{
 };
 pub use event::{EventKind, EventRule, Match};
 pub use hold::{
-    HeldStore, Hold, HoldReport, HoldScope, ReleaseOf, ReportedStore, RequiredHold, RequiredScope,
+    HeldStore, Hold, HoldList, HoldReport, HoldScope, ReleaseOf, ReportedStore, RequiredHold,
+    RequiredScope,
 };
 pub use method::{ColumnChange, ColumnSet, Grain, Method};
 pub use report::{
@@ -50,6 +51,9 @@ pub const TASK_PATH: &str = "/etc/tradewind/task.json";
 
 /// Below this folder each Secret that a task names is mounted: `<SECRETS_PATH>/<mount>/<key>`.
 pub const SECRETS_PATH: &str = "/var/run/tradewind/secrets";
+
+/// Where the hub says when it last saw all LegalHolds: one RFC 3339 moment.
+pub const HOLD_LIST_PATH: &str = "/var/run/tradewind/holds/seen-at";
 
 /// Where a report is written (Kubernetes' default termination message path).
 pub const REPORT_PATH: &str = "/dev/termination-log";

@@ -45,7 +45,7 @@ use crate::plan::Settings;
 use crate::resolve::{Chains, InForce, Reader, SecretChanged, SecretWatch};
 use crate::watch::Key;
 use evidence::Ledger;
-use hub::{Change, Hub};
+use hub::{Change, Heard, Hub};
 use report::Report;
 use triggers::{Known, Queues, Triggers};
 
@@ -94,6 +94,8 @@ struct Context {
     attempts: Attempts,
     /// Resources that wait for a region's first connection, and since when.
     waiting: Mutex<HashMap<String, Instant>>,
+    /// When the hub last said something of LegalHolds.
+    holds_heard: Heard,
     /// Each Region's kubeconfig as it was last read.
     kubeconfigs: Mutex<BTreeMap<String, region::Kept>>,
 }
@@ -128,7 +130,9 @@ impl Operator {
             metrics: &parts.metrics,
             triggers: &triggers,
             clusters: &clusters,
+            holds_heard: Heard::default(),
         };
+        let holds_heard = watches.holds_heard.clone();
         let (known, mut ready) = watches.start();
         let (chains, chains_ready) = watches.chains(&parts.settings.fleet, &known);
         ready.push(("evidencerecords", chains_ready));
@@ -162,6 +166,7 @@ impl Operator {
             namespace: parts.namespace,
             attempts: Attempts::default(),
             waiting: Mutex::default(),
+            holds_heard,
             kubeconfigs: Mutex::default(),
         };
         Self {
@@ -352,6 +357,7 @@ struct Watches<'a> {
     metrics: &'a Metrics,
     triggers: &'a Triggers,
     clusters: &'a Clusters,
+    holds_heard: Heard,
 }
 
 impl Watches<'_> {
@@ -370,13 +376,16 @@ impl Watches<'_> {
             ("regions", self.regions(&known, regions)),
             (
                 "socialchannels",
-                self.fill(&known, channels, Known::of_channel),
+                self.fill(&known, (channels, Heard::default()), Known::of_channel),
             ),
             (
                 "datapolicies",
-                self.fill(&known, policies, Known::of_policy),
+                self.fill(&known, (policies, Heard::default()), Known::of_policy),
             ),
-            ("legalholds", self.fill(&known, holds, Known::of_hold)),
+            (
+                "legalholds",
+                self.fill(&known, (holds, self.holds_heard.clone()), Known::of_hold),
+            ),
         ];
         (known, ready)
     }
@@ -394,19 +403,23 @@ impl Watches<'_> {
 
     fn regions(&self, known: &Known, writer: Writer<Region>) -> watch::Receiver<bool> {
         let clusters = self.clusters.clone();
-        self.fill(known, writer, move |known, change, _| {
-            if let Change::Gone(region) = change {
-                // Somebody took the finalizer off: nobody is left to speak for that cluster.
-                clusters.remove(&region.name_any());
-            }
-            known.of_region(change)
-        })
+        self.fill(
+            known,
+            (writer, Heard::default()),
+            move |known, change, _| {
+                if let Change::Gone(region) = change {
+                    // Somebody took the finalizer off: nobody is left to speak for that cluster.
+                    clusters.remove(&region.name_any());
+                }
+                known.of_region(change)
+            },
+        )
     }
 
     fn fill<K: guard::Guarded>(
         &self,
         known: &Known,
-        writer: Writer<K>,
+        cache: (Writer<K>, Heard),
         concerned: impl Fn(&Known, &Change<'_, K>, BTreeSet<String>) -> BTreeSet<Key> + Send + 'static,
     ) -> watch::Receiver<bool> {
         let (triggers, known, metrics) =
@@ -417,6 +430,6 @@ impl Watches<'_> {
             }
             triggers.send(concerned(&known, &change, held_in));
         };
-        hub::fill(self.hub, self.limits, self.metrics, writer, on_change)
+        hub::fill(self.hub, self.limits, self.metrics, cache, on_change)
     }
 }

@@ -14,6 +14,7 @@ mod fleet;
 mod flows;
 mod gated;
 pub mod gates;
+mod hold_list;
 mod legal_hold;
 mod meta;
 mod placement;
@@ -430,6 +431,8 @@ pub struct HoldWorkloads {
 /// What signs a region's evidence. The pods' identity is the chart's to make: the operator gives nobody rights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SigningWorkloads {
+    /// When the hub last saw all LegalHolds, where the Region bounds how old that may be.
+    pub hold_list: Option<ConfigMap>,
     /// The task.
     pub config_map: ConfigMap,
     /// The schedule.

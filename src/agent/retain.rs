@@ -27,6 +27,7 @@ mod error;
 mod fault;
 mod fence;
 mod grants;
+mod hold_list;
 mod holds;
 mod last_look;
 mod legal_hold;
@@ -96,11 +97,14 @@ async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
     let counting = async {
         let mut sites = sites(task, &settings, Purpose::Read).await?;
         let mut now: Option<Timestamp> = None;
-        let mut unheld = None;
+        let mut unheld: Option<Error> = None;
         for site in &mut sites {
             let missing = holds::missing(&mut site.store, &task.spec.holds).await;
             let missing = missing.map_err(|fault| site.store.failed(fault))?;
-            unheld = unheld.or_else(|| Some((site.store.name.clone(), missing?)));
+            let store = site.store.name.clone();
+            let missing = missing.map(|hold| Error::HoldNotInForce { store, hold });
+            let stale = enforce::stale(&settings, &mut site.store).await?;
+            unheld = unheld.or(missing).or(stale);
             let clock = site.store.now().await?;
             now = Some(now.map_or(clock, |now| now.min(clock)));
         }
@@ -112,7 +116,7 @@ async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
         }
         let answer = Answer::forecast(job, now, (snapshots, shape), None).await?;
         Ok(match unheld {
-            Some((store, hold)) => answer.warned(&Error::HoldNotInForce { store, hold }),
+            Some(error) => answer.warned(&error),
             None => answer,
         })
     };

@@ -123,6 +123,9 @@ pub fn hold_id(fleet: &str, hold: &str) -> String {
 /// schedule), what the chart makes (the ServiceAccount and its Role), and the Secret that the agent makes for its key.
 pub const SIGNING: &str = "tradewind-evidence";
 
+/// Name of the ConfigMap in a region's run namespace that says when the hub last saw all LegalHolds.
+pub const HOLD_LIST: &str = "tradewind-holds";
+
 /// Name of the Job that a run-at annotation asks for: deterministic, so that a second create answers 409.
 #[must_use]
 pub fn run_job(cron_job: &str, requested: &str) -> String {

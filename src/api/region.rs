@@ -9,7 +9,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Backups, DeletionPolicy, KeyRef, Signing, SigningStatus, Suspend, Transfer};
+use super::{Backups, DeletionPolicy, HoldList, KeyRef, Signing, SigningStatus, Suspend, Transfer};
 use crate::contract::TaxDisplay;
 
 /// One regional cluster: where it is in law, who may run there, how prices and texts look, which stores it has.
@@ -99,6 +99,11 @@ pub struct RegionSpec {
     /// How the region's own key signs what is recorded of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Signing>,
+
+    /// How old this region's list of legal holds may be before nothing is erased here any more. Absent: a region that is
+    /// cut off goes on erasing by the list that it was told last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<HoldList>,
 
     /// Leaves this region as it is: nothing is made, changed or removed, and connectors, feeds and what signs its evidence
     /// go on where they are there. Only what erases is stopped: the policies' CronJobs are suspended, and a retention run

@@ -95,6 +95,7 @@ fn of_feed(workloads: &FeedWorkloads) -> Result<Group, serde_json::Error> {
 impl Workloads for SigningWorkloads {
     fn declare(&self) -> Result<Declared, serde_json::Error> {
         let Self {
+            hold_list,
             config_map,
             cron_job,
             run_now,
@@ -106,7 +107,14 @@ impl Workloads for SigningWorkloads {
         if let Some(job) = run_now {
             children.push(Child::new(ChildKind::Job, job)?);
         }
-        let groups = vec![Group { children }];
+        let listed = hold_list.iter();
+        let listed = listed.map(|map| Child::new(ChildKind::ConfigMap, map));
+        let groups = vec![
+            Group {
+                children: listed.collect::<Result<_, _>>()?,
+            },
+            Group { children },
+        ];
         Ok(Declared {
             shared: Group::default(),
             groups,

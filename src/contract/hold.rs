@@ -113,3 +113,13 @@ pub struct ReportedStore {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unread: bool,
 }
+
+/// How old the list of required holds may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HoldList {
+    /// File in which the hub says when it last saw all LegalHolds, RFC 3339. Not there: it never said so.
+    pub seen_at: PathBuf,
+    /// ISO 8601 duration; a day has 24 hours.
+    pub max_age: String,
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::cutoff::Anchor;
-use super::{ColumnChange, EventKind, EventRule, Method, RequiredHold, Throttle};
+use super::{ColumnChange, EventKind, EventRule, HoldList, Method, RequiredHold, Throttle};
 
 /// A task as it stands in the mounted file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -321,6 +321,9 @@ pub struct Retain {
     /// Holds that must be in force before anything is erased.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<RequiredHold>,
+    /// How old that list may be. Absent: no matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_list: Option<HoldList>,
     /// What goes when.
     pub rules: Vec<RetentionRule>,
     /// File with the URL of the suppression store: a store whose books are behind the erasures that were acknowledged

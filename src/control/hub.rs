@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use kube::api::{Api, DynamicObject};
 use kube::core::ApiResource;
 use kube::runtime::reflector::ObjectRef;
@@ -71,6 +72,22 @@ impl Hub {
     }
 }
 
+/// When the hub last said something of a kind: what is known of it is as old as that. A watch that nobody answers says
+/// nothing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heard(Arc<Mutex<Option<Timestamp>>>);
+
+impl Heard {
+    fn now(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Timestamp::now());
+    }
+
+    /// Nothing before the first list was read whole.
+    pub(super) fn at(&self) -> Option<Timestamp> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Fills a kind's cache for as long as the process lives, and says whether its first list is complete. `on_change` is
 /// called after the cache knows, with the Regions that the status named before the change or names after it: one that has
 /// just lost an entry no longer says where it was.
@@ -78,13 +95,14 @@ pub(super) fn fill<K: Kind>(
     client: &Client,
     limits: &Limits,
     metrics: &Metrics,
-    writer: Writer<K>,
+    (writer, heard): (Writer<K>, Heard),
     on_change: impl FnMut(Change<'_, K>, BTreeSet<String>) + Send + 'static,
 ) -> watch::Receiver<bool> {
     let (tell, ready) = watch::channel(false);
     let pulse = Arc::new(metrics.watch("hub", K::KIND, None));
     let sink = Changes {
         writer,
+        heard,
         tell,
         seen: HashMap::new(),
         on_change,
@@ -101,6 +119,7 @@ pub(super) fn fill<K: Kind>(
 
 struct Changes<K: Kind, F> {
     writer: Writer<K>,
+    heard: Heard,
     tell: watch::Sender<bool>,
     seen: HashMap<ObjectRef<K>, Seen>,
     on_change: F,
@@ -146,6 +165,10 @@ impl<K: Kind, F: FnMut(Change<'_, K>, BTreeSet<String>) + Send> Sink<K> for Chan
         // A list is taken over as a whole: what it doesn't name any more went while nobody watched.
         let before = matches!(event, Event::InitDone).then(|| self.writer.as_reader().state());
         self.writer.apply_watcher_event(&event);
+        // A list that begins is a question of ours.
+        if !matches!(event, Event::Init | Event::InitApply(_)) {
+            self.heard.now();
+        }
         match event {
             Event::Apply(object) => self.came(&object),
             Event::Delete(object) => self.went(&object),
@@ -225,6 +248,7 @@ mod tests {
         let (tx, rx) = std::sync::mpsc::channel();
         let mut sink = Changes {
             writer: Writer::default(),
+            heard: Heard::default(),
             tell: watch::channel(false).0,
             seen: HashMap::new(),
             on_change: move |change: Change<'_, Map>, held_in: BTreeSet<String>| {

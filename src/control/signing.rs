@@ -63,6 +63,7 @@ pub(super) async fn attend(
         regions,
         from,
         digests,
+        holds_seen: context.holds_heard.at(),
         in_use,
         settings: context.reader.settings.clone(),
     };

@@ -10,7 +10,7 @@ use super::calculus::Ruling;
 use super::cron::Schedule;
 use super::meta::{self, Identity, Role};
 use super::pod::{Agent, Mount, Size};
-use super::{Permit, PolicyFacts, PolicyWorkloads, legal_hold};
+use super::{Permit, PolicyFacts, PolicyWorkloads, hold_list, legal_hold};
 use crate::api::{
     DataPolicy, DataPolicySpec, DataStore, ErasedColumn, Region, RetentionThrottle, names,
 };
@@ -80,7 +80,10 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         size: SIZE,
         grace: GRACE,
     };
-    let template = agent.template(&ground.facts.settings, &ground.at.spec);
+    let mut template = agent.template(&ground.facts.settings, &ground.at.spec);
+    if ground.at.spec.holds.is_some() {
+        hold_list::mount(&mut template);
+    }
     let permit = Permit {
         mode: policy.spec.mode(),
         spec_hash: ground.hash.to_owned(),
@@ -125,6 +128,7 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         throttle: throttle(spec.retention.throttle.as_ref()),
         approval: ground.approval.clone(),
         holds: holds(ground),
+        hold_list: ground.at.spec.holds.as_ref().map(hold_list::bound),
         rules: stores(ground)
             .map(|(ruling, store)| one(ruling, store))
             .collect(),

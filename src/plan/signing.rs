@@ -1,4 +1,5 @@
-//! What signs a region's evidence in the region: facts in, Kubernetes objects out.
+//! What a Region itself has in its cluster: what signs its evidence, and what tells how old its list of legal holds is.
+//! Facts in, Kubernetes objects out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use kube::ResourceExt;
 
 use super::cron::Schedule;
 use super::gates;
+use super::hold_list;
 use super::meta::{self, Identity, Role};
 use super::placement::{self, Decision, Ground, Place};
 use super::pod::{Agent, Size};
@@ -47,6 +49,8 @@ pub struct SigningFacts {
     pub from: Tip,
     /// The records after that, each by its digest.
     pub digests: Vec<Hash>,
+    /// When the hub last gave a sign that all LegalHolds are known.
+    pub holds_seen: Option<Timestamp>,
     /// Whether channels or policies still have something there.
     pub in_use: bool,
     /// The operator's configuration.
@@ -102,6 +106,10 @@ pub fn signing(facts: &SigningFacts, now: Timestamp) -> Plan<SigningWorkloads> {
     } else {
         decision
     };
+    let listed = facts.region.spec.holds.as_ref().zip(facts.holds_seen);
+    if let Some((bound, seen)) = listed.filter(|_| decision.plan.workloads().is_some()) {
+        plan.wake_at = placement::earlier(plan.wake_at, hold_list::wake_at(bound, seen, now));
+    }
     plan.enter(&place, RegionNote::default(), decision);
     plan
 }
@@ -167,11 +175,23 @@ fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
         .as_ref()
         .and_then(|s| s.evidence.as_ref());
     let handled = told.and_then(|told| told.last_handled_run_at.as_deref());
+    let listed = spec.holds.as_ref().zip(facts.holds_seen);
     SigningWorkloads {
+        hold_list: listed.map(|(bound, seen)| {
+            hold_list::config_map(&listing(&role), &spec.run_namespace, bound, seen)
+        }),
         config_map: meta::config_map(&role, &spec.run_namespace, names::SIGNING, task),
         cron_job: schedule.cron_job(&template),
         run_now: requested
             .filter(|requested| Some(names::acknowledged(requested).as_str()) != handled)
             .map(|requested| schedule.run_now(&template, requested)),
+    }
+}
+
+/// The role of what tells how old the list of holds is.
+fn listing<'a>(role: &Role<'a>) -> Role<'a> {
+    Role {
+        component: "hold",
+        ..role.clone()
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn kind() -> Kind {
             "tolerations": [{"key": "dedicated", "value": "shop", "effect": "NoSchedule"}],
         },
         "enforcement": {"mode": "Enforce", "grace": "PT24H"},
+        "holds": {"maxAge": "PT6H"},
         "evidence": {"schedule": "7 * * * *", "apiServer": "https://10.0.0.1:6443"},
         "suspend": {"reason": "moving", "by": "ops", "until": "2026-12-01T08:00:00Z"},
         "deletionPolicy": "Delete",
@@ -336,6 +337,18 @@ fn workloads() -> Vec<crate::case::Case> {
     ];
     cases.extend(suspend());
     cases.extend([
+        text(
+            "holds.maxAge",
+            "P2D",
+            "PT9999M",
+            &[
+                ("PT29M", PATTERN),
+                ("PT0H", PATTERN),
+                ("P1M", PATTERN),
+                ("P1DT1H", PATTERN),
+                ("6h", PATTERN),
+            ],
+        ),
         text("evidence.schedule", "*/30 * * * *", "0".repeat(100), &[]),
         text(
             "evidence.apiServer",

@@ -147,11 +147,66 @@ async fn until_state(world: &World, wanted: (&str, &str)) -> Value {
         .await
 }
 
+/// A Region that bounds the age of its list is told when the hub last saw all holds, and its runs where to read it.
+async fn a_bounded_list_is_told_of(world: &World) {
+    let set = |holds: Value| json!({"spec": {"holds": holds}}).to_string();
+    let patch = async |holds: Value| {
+        let set = set(holds);
+        let args = [
+            "patch",
+            "regions.tradewind.dev",
+            "eu-west",
+            "--type=merge",
+            "-p",
+            &set,
+        ];
+        world.hub().kubectl(&args).await.unwrap();
+    };
+    patch(json!({"maxAge": "PT30M"})).await;
+    let cluster = world.cluster("eu-west");
+    let told = world
+        .until("the age of the list", async || {
+            let map = world
+                .get(&cluster, "configmaps", RUNS, "tradewind-holds")
+                .await;
+            map.ok_or_else(|| "not told".to_owned())
+        })
+        .await;
+    let seen = told["data"]["seen-at"].as_str().unwrap();
+    let age = jiff::Timestamp::now().duration_since(seen.parse().unwrap());
+    assert!(age.as_mins() < 10 && !age.is_negative(), "{seen}");
+    let schedule = world
+        .until("the runs read it", async || {
+            let name = "eu-west-customers-retention";
+            let map = world
+                .get(&cluster, "configmaps", RUNS, name)
+                .await
+                .unwrap_or_default();
+            let task = map["data"]["task.json"].as_str().unwrap_or("{}");
+            let task: Value = serde_json::from_str(task).unwrap();
+            if task["spec"]["holdList"]["maxAge"] != "PT30M" {
+                return Err(task["spec"]["holdList"].to_string());
+            }
+            let schedule = world.get(&cluster, "cronjobs.batch", RUNS, name).await;
+            let schedule = schedule.unwrap_or_default().to_string();
+            if schedule.contains("tradewind-holds") {
+                Ok(schedule)
+            } else {
+                Err("not mounted".to_owned())
+            }
+        })
+        .await;
+    assert!(schedule.contains("/var/run/tradewind/holds"), "{schedule}");
+    patch(Value::Null).await;
+    world.until_converged().await;
+}
+
 #[test]
 fn a_hold_is_told_at_once_in_force_when_reported_and_outlives_its_object() {
     with_operator(|world| async move {
         world.converged().await;
         assert!(required(&world, "eu-west").await.is_empty());
+        a_bounded_list_is_told_of(&world).await;
         world.apply(&[hold(one())]).await;
         // Before any Job has run no policy erases.
         for region in given::REGIONS {

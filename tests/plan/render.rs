@@ -152,11 +152,13 @@ fn signing(world: &World, key: &str, region: &Arc<Region>) -> (Value, SigningSta
 
 fn signing_objects(workloads: &SigningWorkloads) -> Vec<Value> {
     let SigningWorkloads {
+        hold_list,
         config_map,
         cron_job,
         run_now,
     } = workloads;
-    let mut out = vec![object(config_map), object(cron_job)];
+    let mut out: Vec<Value> = hold_list.iter().map(object).collect();
+    out.extend([object(config_map), object(cron_job)]);
     out.extend(run_now.as_ref().map(object));
     out
 }

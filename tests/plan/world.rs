@@ -336,6 +336,8 @@ impl World {
             regions: self.region_facts(key),
             from: Tip::genesis(&settings.fleet, &region.name_any()),
             digests: vec![Hash([7; 32])],
+            // A hub that has just spoken.
+            holds_seen: Some(self.now),
             in_use: false,
             settings,
         }

@@ -90,6 +90,12 @@ pub(super) async fn erase(
                 }
                 return Err(Error::Stopped);
             }
+            if let Err(stale) = limits.holds_known(leaving.store).await {
+                if state == State::Detaching {
+                    leaving.back().await?;
+                }
+                return Err(stale);
+            }
             // What is detached by then is put back when the run is closed.
             if Instant::now() >= limits.until {
                 return Ok(());

@@ -21,7 +21,7 @@ use super::holds;
 use super::settings::Settings;
 use super::site::{self, Site, Work};
 use super::stages;
-use super::store::Purpose;
+use super::store::{Purpose, Store};
 use crate::agent::Stop;
 use crate::contract::{Retain, Task};
 
@@ -67,6 +67,7 @@ pub(super) async fn run(job: Job<'_>, sites: &mut [Site]) -> Result<Answer, Erro
         until: Instant::now() + left.unsigned_abs(),
         batch_rows: job.settings.batch_rows,
         throttle: job.settings.throttle,
+        hold_list: job.settings.hold_list.clone(),
         stop: job.stop.clone(),
     };
     match work(job, sites, &limits).await {
@@ -114,9 +115,24 @@ async fn ready(job: Job<'_>, sites: &mut [Site]) -> Result<(Timestamp, Vec<Run>)
     ))
 }
 
-/// Nothing is erased anywhere while a hold that the hub knows is missing somewhere.
+/// Why the list of holds is too old to erase by, if it is.
+pub(super) async fn stale(settings: &Settings, store: &mut Store) -> Result<Option<Error>, Error> {
+    let Some(list) = &settings.hold_list else {
+        return Ok(None);
+    };
+    match list.check(store).await {
+        Ok(()) => Ok(None),
+        Err(stale @ Error::HoldsStale { .. }) => Ok(Some(stale)),
+        Err(other) => Err(other),
+    }
+}
+
+/// Nothing is erased anywhere while a hold that the hub knows is missing somewhere, or nobody knows what it knows.
 async fn held(job: Job<'_>, sites: &mut [Site]) -> Result<(), Error> {
     for Site { store, .. } in sites {
+        if let Some(stale) = stale(job.settings, store).await? {
+            return Err(stale);
+        }
         let missing = holds::missing(store, &job.task.spec.holds).await;
         if let Some(hold) = missing.map_err(|fault| store.failed(fault))? {
             let store = store.name.clone();

@@ -12,6 +12,7 @@ use super::detach;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
 use super::fence::{self, Fence};
+use super::hold_list::Freshness;
 use super::holds::Holds;
 use super::pace::Pace;
 use super::pins::{self, Pin, Place};
@@ -53,8 +54,20 @@ pub(super) struct Limits {
     pub(super) batch_rows: u32,
     /// What to wait for between two batches.
     pub(super) throttle: Throttle,
+    /// How old the list of holds may become meanwhile.
+    pub(super) hold_list: Option<Freshness>,
     /// Whether to leave the rest to the next pod.
     pub(super) stop: Stop,
+}
+
+impl Limits {
+    /// Whether the list of holds is still one to erase by.
+    pub(super) async fn holds_known(&self, store: &mut Store) -> Result<(), Error> {
+        match &self.hold_list {
+            Some(list) => list.check_again(store).await,
+            None => Ok(()),
+        }
+    }
 }
 
 /// How the erasing ended.
@@ -194,6 +207,7 @@ impl Rule<'_> {
             if self.limits.stop.is_requested() {
                 return Err(Error::Stopped);
             }
+            self.limits.holds_known(&mut self.site.store).await?;
             let wait = self.gauge.look(&mut self.site.store).await?;
             if Instant::now() >= self.limits.until {
                 return Ok(Some(wait.map_or(Ended::WindowElapsed, Ended::Throttled)));

@@ -124,6 +124,18 @@ pub(super) enum Error {
         /// The hold's id.
         hold: String,
     },
+    /// Nobody knows which holds the hub has by now.
+    #[error(
+        "store `{store}`: the list of legal holds is older than {max_age}, so nothing is erased: the hub {seen}; see that the hub reaches this region and that both clocks are right, or change spec.holds.maxAge of the Region"
+    )]
+    HoldsStale {
+        /// The store.
+        store: String,
+        /// What is known of it.
+        seen: String,
+        /// The bound.
+        max_age: String,
+    },
     /// Somebody who opens or releases a hold does not commit.
     #[error("store `{store}`: another transaction keeps the list of holds locked")]
     HoldsBusy {
@@ -199,6 +211,7 @@ impl Error {
             | Self::AnotherRun { .. }
             | Self::TableBusy { .. }
             | Self::HoldNotInForce { .. }
+            | Self::HoldsStale { .. }
             | Self::HoldsBusy { .. }
             | Self::Signals { .. }
             | Self::Detaching { .. }
@@ -247,6 +260,7 @@ impl Error {
             Self::TableBusy { .. } => "TableBusy",
             Self::HoldUnclear { .. } => "HoldUnclear",
             Self::HoldNotInForce { .. } => "HoldNotInForce",
+            Self::HoldsStale { .. } => "HoldsStale",
             Self::HoldsBusy { .. } => "HoldsBusy",
             Self::Detaching { .. } => "PartitionDetaching",
             Self::Stranded { .. } => "PartitionStranded",

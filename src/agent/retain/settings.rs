@@ -10,8 +10,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span};
 
 use super::cutoff::Anchor;
+use super::hold_list::Freshness;
 use super::method::{self, Wanted};
-use crate::contract::{Method, Retain, RetentionKeep, RetentionRule, SubjectColumn, Throttle};
+use crate::contract::{
+    HoldList, Method, Retain, RetentionKeep, RetentionRule, SubjectColumn, Throttle,
+};
 
 /// A batch holds its rows' locks and its books in memory: more rows than this help nobody.
 pub(super) const MOST_BATCH_ROWS: u32 = 10_000;
@@ -30,6 +33,12 @@ pub(super) enum Error {
     Window {
         /// As it was written.
         window: String,
+    },
+    /// `holdList.maxAge` is no duration, or not a positive one.
+    #[error("`holdList.maxAge` is `{max_age}`: write a positive duration such as `PT6H`")]
+    HoldsAge {
+        /// As it was written.
+        max_age: String,
     },
     /// `after` is no calendar duration.
     #[error(
@@ -106,6 +115,8 @@ pub(super) struct Settings {
     pub(super) max_percent: u32,
     /// What a run waits for between two batches.
     pub(super) throttle: Throttle,
+    /// How old the list of holds may be, if that matters.
+    pub(super) hold_list: Option<Freshness>,
     /// The rules by store, in the stores' order.
     pub(super) stores: BTreeMap<String, StoreRules>,
 }
@@ -171,6 +182,7 @@ impl Settings {
         bounds("batchRows", spec.batch_rows, 1, MOST_BATCH_ROWS)?;
         bounds("maxPercent", spec.max_percent, 0, 100)?;
         let throttle = throttle(spec.throttle)?;
+        let hold_list = spec.hold_list.as_ref().map(freshness).transpose()?;
         if spec.rules.is_empty() {
             return Err(Error::NoRules);
         }
@@ -216,6 +228,7 @@ impl Settings {
             batch_rows,
             max_percent,
             throttle,
+            hold_list,
             stores,
         })
     }
@@ -245,8 +258,14 @@ fn throttle(throttle: Throttle) -> Result<Throttle, Error> {
     Ok(throttle)
 }
 
+fn freshness(list: &HoldList) -> Result<Freshness, Error> {
+    Freshness::parse(list).ok_or_else(|| Error::HoldsAge {
+        max_age: list.max_age.clone(),
+    })
+}
+
 /// A day of a window is 24 hours: it bounds a run, it counts no calendar.
-fn window(text: &str) -> Option<Duration> {
+pub(super) fn window(text: &str) -> Option<Duration> {
     let span: Span = iso(text)?;
     let length: SignedDuration = span
         .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
@@ -336,6 +355,7 @@ mod tests {
             throttle: Throttle::default(),
             approval: None,
             holds: Vec::new(),
+            hold_list: None,
             rules: vec![rule("invoices", "P8Y")],
             suppression: None,
         }
@@ -449,6 +469,12 @@ mod tests {
     #[test]
     fn windows_that_never_end_or_never_begin_are_refused() {
         for window in ["", "PT0S", "-PT4H", "P1M", "four hours"] {
+            let list = HoldList {
+                seen_at: "/holds/seen-at".into(),
+                max_age: window.into(),
+            };
+            let message = refusal(|task| task.hold_list = Some(list));
+            assert!(message.starts_with("`holdList.maxAge` is"), "{message}");
             let message = refusal(|task| task.window = window.into());
             assert!(message.starts_with("`window` is"), "{window}: {message}");
         }

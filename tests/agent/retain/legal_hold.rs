@@ -265,3 +265,50 @@ async fn openings_at_once_are_one() {
     }
     assert_eq!(since.len(), 1, "{since:?}");
 }
+
+#[tokio::test]
+async fn a_list_of_holds_that_is_too_old_stops_every_run_and_one_under_way() {
+    let mut world = shop("lhold_stale").await;
+    let file = world.dir.path().join("seen-at");
+    let told = |seconds: i64| {
+        let ago = jiff::SignedDuration::from_secs(seconds);
+        let seen = jiff::Timestamp::now().checked_sub(ago).unwrap();
+        std::fs::write(&file, seen.to_string()).unwrap();
+    };
+    let bounded = |max_age: &str| json!({"seenAt": &file, "maxAge": max_age});
+    world.set("holdList", bounded("PT30M"));
+    let left = "SELECT count(*) FROM customer";
+    // The hub has said nothing yet; it spoke too long ago; one of the clocks is wrong.
+    for seconds in [None, Some(1900), Some(-1900)] {
+        seconds.into_iter().for_each(told);
+        let ran = world.run().await;
+        assert_eq!(ran.expect("HoldsStale").code, 75, "{seconds:?}");
+        let why = &ran.report.message;
+        assert!(why.contains("spec.holds.maxAge of the Region"), "{why}");
+        assert_eq!(world.sql(left).await, "100", "{seconds:?}");
+    }
+    world.set("mode", "DryRun");
+    let seen = world.run().await;
+    assert_eq!(seen.expect("Previewed").rule("customer").due, 100);
+    let why = &seen.report.message;
+    assert!(why.contains("is older than PT30M"), "{why}");
+    world.set("mode", "Enforce");
+
+    // Young enough to begin, and silent from then on: the run stops, and what is left goes once the hub speaks again.
+    world.slow_down("customer", 0.5).await;
+    world.set("batchRows", 5);
+    world.set("holdList", bounded("PT4S"));
+    told(0);
+    let stopped = world.run().await;
+    assert_eq!(stopped.expect("HoldsStale").code, 75);
+    let gone = stopped.rule("customer").erased;
+    assert!((1..100).contains(&gone), "{gone}");
+    assert_eq!(world.sql(left).await, (100 - gone).to_string());
+    world
+        .sql("DROP TRIGGER slow ON customer; DROP FUNCTION slow()")
+        .await;
+    world.set("holdList", bounded("PT30M"));
+    let ended = world.run().await;
+    assert_eq!(ended.expect("Done").rule("customer").erased, 100);
+    assert_eq!(world.sql(left).await, "0");
+}

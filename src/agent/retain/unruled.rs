@@ -1,0 +1,99 @@
+//! Tables and columns that look as if they held persons, and that no rule speaks of.
+//!
+//! In: words, the task's own tables, a session. Out: names from the catalogue, which everybody in a database may read.
+//! No row is read. What a name says is a guess: somebody is to look.
+
+use std::collections::BTreeSet;
+
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+use super::error::Error;
+use super::fault::Fault;
+use super::preflight::Step;
+use super::site::Site;
+use crate::contract::{self, Catalogue, CatalogueLook, UnruledTable};
+
+/// The merchant's tables with their columns. A partition is its table's; the server's own tables and Tradewind's hold
+/// nobody, or are looked after by themselves.
+const TABLES: &str = "
+SELECT c.oid::bigint, n.nspname || '.' || c.relname,
+  array_agg(a.attname::text ORDER BY a.attnum), array_agg(quote_ident(a.attname) ORDER BY a.attnum)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND n.nspname NOT IN ('information_schema', 'tradewind', 'tradewind_connect') AND n.nspname NOT LIKE 'pg\\_%'
+GROUP BY 1, 2 ORDER BY 2";
+
+/// One table of the catalogue.
+struct Found {
+    oid: i64,
+    name: String,
+    columns: Vec<String>,
+    quoted: Vec<String>,
+}
+
+/// Looks at each store's catalogue.
+pub(super) async fn look(sites: &mut [Site], asked: &Catalogue) -> Result<CatalogueLook, Error> {
+    let mut all = Vec::new();
+    for site in sites {
+        let rows = sqlx::query(TABLES)
+            .fetch_all(&mut site.store.connection)
+            .await;
+        let found = rows.and_then(|rows| rows.iter().map(read).collect::<Result<Vec<_>, _>>());
+        let found = found.map_err(Fault::of("read the catalogue"));
+        let found = found.map_err(|fault| site.store.failed(fault))?;
+        let store = &site.store.name;
+        let steps = &site.plan.steps;
+        all.extend(
+            found
+                .iter()
+                .filter_map(|table| judge(table, store, steps, asked)),
+        );
+    }
+    let more = all.len().saturating_sub(CatalogueLook::TABLES);
+    all.truncate(CatalogueLook::TABLES);
+    Ok(CatalogueLook {
+        tables: all,
+        more: i64::try_from(more).unwrap_or(i64::MAX),
+    })
+}
+
+fn read(row: &PgRow) -> Result<Found, sqlx::Error> {
+    Ok(Found {
+        oid: row.try_get(0)?,
+        name: row.try_get(1)?,
+        columns: row.try_get(2)?,
+        quoted: row.try_get(3)?,
+    })
+}
+
+fn judge(table: &Found, store: &str, steps: &[Step], asked: &Catalogue) -> Option<UnruledTable> {
+    let own = steps.iter().find(|step| step.table.oid == table.oid);
+    let left: BTreeSet<&String> = match own {
+        // The whole row goes.
+        Some(step) if step.table.changes.is_empty() => return None,
+        Some(step) => step.table.changes.iter().map(|it| &it.name).collect(),
+        None if is_named(table, store, asked) => return None,
+        None => BTreeSet::new(),
+    };
+    let columns = table.columns.iter().zip(&table.quoted);
+    let speaks = |(name, quoted): &(&String, &String)| {
+        !left.contains(quoted) && contract::personal_word(name, &asked.column_words).is_some()
+    };
+    let columns = columns.filter(speaks).map(|(name, _)| name.clone());
+    let columns: Vec<String> = columns.take(CatalogueLook::COLUMNS).collect();
+    let by_name = own.is_none() && contract::personal_word(&table.name, &asked.table_words).is_some();
+    (by_name || !columns.is_empty()).then(|| UnruledTable {
+        store: store.to_owned(),
+        table: table.name.clone(),
+        rule: own.map(|step| step.rule.name.clone()),
+        columns,
+    })
+}
+
+fn is_named(table: &Found, store: &str, asked: &Catalogue) -> bool {
+    let named = asked.named.get(store).into_iter().flatten();
+    let mut named = named.map(String::as_str);
+    named.any(|told| contract::names_table(told, &table.name))
+}
