@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
 use prometheus_client::metrics::counter::Counter;
@@ -17,6 +18,7 @@ use prometheus_client::registry::Registry;
 use crate::api::FindingTotals;
 
 mod findings;
+mod moments;
 mod watches;
 
 pub use watches::WatchPulse;
@@ -125,6 +127,7 @@ pub struct Metrics {
     writes: Family<WriteLabels, Counter>,
     leader: Gauge,
     findings: findings::Findings,
+    moments: moments::Moments,
     watches: watches::Watches,
 }
 
@@ -156,6 +159,7 @@ impl Metrics {
             writes: Family::default(),
             leader: Gauge::default(),
             findings: findings::Findings::default(),
+            moments: moments::Moments::default(),
             watches: watches::Watches::default(),
         };
         let mut registry = Registry::with_prefix("tradewind");
@@ -201,6 +205,7 @@ impl Metrics {
             self.leader.clone(),
         );
         self.findings.register(registry);
+        self.moments.register(registry);
         registry.register_collector(Box::new(self.watches.clone()));
     }
 
@@ -239,10 +244,25 @@ impl Metrics {
         self.findings.say(policy, totals);
     }
 
+    /// Says when a policy's next run is due.
+    pub fn next_run(&self, policy: &str, at: Option<Timestamp>) {
+        self.moments.next_run(policy, at);
+    }
+
+    /// Says when a Region's transfers end: all that do.
+    pub fn transfers(&self, region: &str, ends: &[(String, Timestamp)]) {
+        self.moments.transfers(region, ends);
+    }
+
     /// Forgets a resource that is gone.
     pub fn forget(&self, kind: Kind, namespace: Option<&str>, name: &str) {
-        if kind == Kind::DataPolicy {
-            self.findings.forget(name);
+        match kind {
+            Kind::DataPolicy => {
+                self.findings.forget(name);
+                self.moments.next_run(name, None);
+            }
+            Kind::Region => self.moments.transfers(name, &[]),
+            Kind::SocialChannel | Kind::LegalHold => {}
         }
         self.conditions(kind, namespace, name, &[]);
     }

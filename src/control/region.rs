@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use sha2::{Digest, Sha256};
@@ -11,7 +14,7 @@ use super::guard::{self, Next};
 use super::publish::publish;
 use super::retry::{self, Error};
 use super::{Context, finalizer, signing};
-use crate::api::{InventoryEntry, Region, RegionStatus};
+use crate::api::{InventoryEntry, Region, RegionStatus, Transfer};
 use crate::apply::Again;
 use crate::clusters::{Desired, Namespaces, Target};
 use crate::metrics;
@@ -95,12 +98,24 @@ async fn tell(region: &Region, new: &RegionStatus, context: &Context) -> Result<
         &region.name_any(),
         &new.conditions,
     );
+    metrics.transfers(&region.name_any(), &transfer_ends(region));
     let old = region.status.as_ref();
     if publish(&context.hub, &context.reader.regions, region, (old, new)).await? {
         let before = old.map(|s| s.conditions.as_slice()).unwrap_or_default();
         context.report.turned(region, before, &new.conditions);
     }
     Ok(())
+}
+
+/// When the last day of each transfer that has one is over.
+fn transfer_ends(region: &Region) -> Vec<(String, Timestamp)> {
+    let zone = TimeZone::get(&region.spec.locale.time_zone).unwrap_or(TimeZone::UTC);
+    let end = |transfer: &Transfer| {
+        let last: Date = transfer.valid_until.as_ref()?.parse().ok()?;
+        let over = last.tomorrow().ok()?.to_zoned(zone.clone()).ok()?;
+        Some((transfer.name.clone(), over.timestamp()))
+    };
+    region.spec.transfers.iter().filter_map(end).collect()
 }
 
 /// A kubeconfig as it was last read, and the Secret and key that it was read from.
