@@ -2,6 +2,7 @@
 
 mod concept;
 mod log;
+mod registers;
 mod runs;
 
 use std::collections::BTreeMap;
@@ -71,8 +72,11 @@ pub(super) fn tables(records: &[Record], period: &Period) -> Tables {
     let policies = policies(records, period);
     let within: Vec<&Record> = records.iter().filter(|r| period.has(r.at)).collect();
     let (runs, ran) = runs::runs(&within);
+    let transfers = transfers(records, period);
     let mut tables = vec![
-        concept::register(&policies, &transfers(records, period)),
+        concept::register(&policies, &transfers),
+        registers::lgpd(&policies, &transfers),
+        registers::ccpa(&policies),
         concept::deletion(&policies),
         runs,
     ];

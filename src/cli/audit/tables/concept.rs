@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Column, InForce, Table, text};
 use crate::evidence::{Object, Record, Value};
 
-const UNSTATED: &str = "not stated";
+pub(super) const UNSTATED: &str = "not stated";
 
 const REGISTER: &[Column] = &[
     text("policy", "Policy"),
@@ -146,7 +146,7 @@ fn row(one: &InForce<'_>, rule: &Object) -> Vec<String> {
 }
 
 /// The controller, who stands for it, and who is asked about the protection of data.
-fn controller(spec: &Object) -> String {
+pub(super) fn controller(spec: &Object) -> String {
     let Some(controller) = object(spec, "controller") else {
         return UNSTATED.to_owned();
     };
@@ -163,7 +163,7 @@ fn controller(spec: &Object) -> String {
 }
 
 /// On which grounds data could leave the region.
-fn leaves(record: Option<&Record>) -> String {
+pub(super) fn leaves(record: Option<&Record>) -> String {
     let Some(record) = record else {
         return UNSTATED.to_owned();
     };
@@ -183,12 +183,12 @@ fn leaves(record: Option<&Record>) -> String {
     told.join("; ")
 }
 
-fn rules(spec: &Object) -> Vec<&Object> {
+pub(super) fn rules(spec: &Object) -> Vec<&Object> {
     objects(spec, "rules")
 }
 
 /// A list's members.
-fn objects<'a>(of: &'a Object, key: &str) -> Vec<&'a Object> {
+pub(super) fn objects<'a>(of: &'a Object, key: &str) -> Vec<&'a Object> {
     let Some(Value::List(list)) = of.get(key) else {
         return Vec::new();
     };
@@ -199,7 +199,7 @@ fn objects<'a>(of: &'a Object, key: &str) -> Vec<&'a Object> {
     objects.collect()
 }
 
-fn object<'a>(of: &'a Object, key: &str) -> Option<&'a Object> {
+pub(super) fn object<'a>(of: &'a Object, key: &str) -> Option<&'a Object> {
     match of.get(key) {
         Some(Value::Object(object)) => Some(object),
         _ => None,
@@ -207,16 +207,16 @@ fn object<'a>(of: &'a Object, key: &str) -> Option<&'a Object> {
 }
 
 /// A member as a reader sees it.
-fn word(of: &Object, key: &str) -> String {
+pub(super) fn word(of: &Object, key: &str) -> String {
     of.get(key).map_or_else(|| UNSTATED.to_owned(), plain)
 }
 
-fn words(of: &Object, key: &str) -> String {
+pub(super) fn words(of: &Object, key: &str) -> String {
     word(of, key)
 }
 
 /// A member, with what another says of it: `user.financial (customers)`.
-fn with(of: &Object, key: &str, more: &str) -> Option<String> {
+pub(super) fn with(of: &Object, key: &str, more: &str) -> Option<String> {
     match (of.get(key), of.get(more)) {
         (Some(value), Some(more)) => Some(format!("{} ({})", plain(value), plain(more))),
         (Some(value), None) => Some(plain(value)),
@@ -226,7 +226,7 @@ fn with(of: &Object, key: &str, more: &str) -> Option<String> {
 }
 
 /// What rules say, once each.
-fn each(told: impl Iterator<Item = String>) -> String {
+pub(super) fn each(told: impl Iterator<Item = String>) -> String {
     let mut all: Vec<String> = told.collect();
     all.sort();
     all.dedup();

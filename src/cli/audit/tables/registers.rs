@@ -1,0 +1,202 @@
+//! The registers of other laws beside GDPR Art. 30: Brazil's record of operations, and what California asks a business to
+//! tell. From what policies state; a row for each rule, of policies that carry the regime.
+
+use std::collections::BTreeMap;
+
+use super::concept::{
+    UNSTATED, controller, each, leaves, object, objects, plain, rules, with, word, words,
+};
+use super::{Column, InForce, Table, text};
+use crate::evidence::{Object, Record};
+
+const LGPD: &[Column] = &[
+    text("policy", "Policy"),
+    text("region", "Region"),
+    text("rule", "Operation"),
+    text("controller", "Controller, and the encarregado (Art. 41)"),
+    text("purpose", "Purpose (Art. 6, I)"),
+    text("basis", "Legal basis (Art. 7)"),
+    text("categories", "Categories of data, and whose"),
+    text("shared", "Shared with"),
+    text("transfers", "International transfers (Art. 33)"),
+    text(
+        "ends",
+        "When processing ends (Art. 15), and what stays (Art. 16)",
+    ),
+    text("measures", "Security measures (Art. 46)"),
+];
+
+/// LGPD Art. 37: a record of operations, a row for each rule.
+pub(super) fn lgpd(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Record>) -> Table {
+    let row = |one: &InForce<'_>, rule: &Object| {
+        let spec = &one.policy.spec;
+        vec![
+            one.record.about.name.clone(),
+            one.record.region.clone(),
+            word(rule, "name"),
+            controller(spec),
+            word(rule, "purpose"),
+            word(rule, "legalBasis"),
+            each(with(rule, "category", "subjects").into_iter()),
+            recipients(rule),
+            leaves(transfers.get(one.record.region.as_str()).copied()),
+            ends(rule),
+            words(spec, "securityMeasures"),
+        ]
+    };
+    Table {
+        id: "register-lgpd",
+        title: "Record of operations (LGPD)",
+        note: "LGPD Art. 37. A row for each rule of a policy under br-lgpd, as it stood at the end of the period. 'Not stated' is what the policy does not say. The law leaves the form to the authority; which articles the columns answer to stands in their headings.",
+        columns: LGPD,
+        rows: rows(policies, "br-lgpd", row),
+    }
+}
+
+const CCPA: &[Column] = &[
+    text("policy", "Policy"),
+    text("region", "Region"),
+    text("rule", "Rule"),
+    text("business", "Business"),
+    text("category", "Category of personal information"),
+    text("subjects", "Of whom"),
+    text("purpose", "Purpose of collecting and using it"),
+    text("disclosed", "Disclosed to"),
+    text("retention", "How long it is kept (1798.100(a)(3))"),
+];
+
+/// California has no register of processing: it asks what a business tells, category by category.
+pub(super) fn ccpa(policies: &[InForce<'_>]) -> Table {
+    let row = |one: &InForce<'_>, rule: &Object| {
+        vec![
+            one.record.about.name.clone(),
+            one.record.region.clone(),
+            word(rule, "name"),
+            controller(&one.policy.spec),
+            word(rule, "category"),
+            words(rule, "subjects"),
+            word(rule, "purpose"),
+            recipients(rule),
+            ends(rule),
+        ]
+    };
+    Table {
+        id: "register-ccpa",
+        title: "What is collected, and how long it is kept (CCPA)",
+        note: "Civil Code 1798.100 and 1798.130(a)(5), which ask for a notice and no register. A row for each rule of a policy under us-ca-ccpa. Sources of collection, and whether anything is sold or shared, no policy states: they are yours to add. The log of requests that 11 CCR 7101 asks for is the table Requests.",
+        columns: CCPA,
+        rows: rows(policies, "us-ca-ccpa", row),
+    }
+}
+
+fn rows(
+    policies: &[InForce<'_>],
+    regime: &str,
+    row: impl Fn(&InForce<'_>, &Object) -> Vec<String>,
+) -> Vec<Vec<String>> {
+    let carries = |one: &&InForce<'_>| {
+        let told = words(&one.policy.spec, "regimes");
+        told.split(", ").any(|id| id == regime)
+    };
+    let policies = policies.iter().filter(carries);
+    policies
+        .flat_map(|one| {
+            let rules = rules(&one.policy.spec).into_iter();
+            rules.map(|rule| row(one, rule)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+fn recipients(rule: &Object) -> String {
+    let all = objects(rule, "recipients");
+    each(
+        all.into_iter()
+            .filter_map(|one| with(one, "name", "country")),
+    )
+}
+
+/// The rule's own period, and what a law keeps.
+fn ends(rule: &Object) -> String {
+    let from = |part: &Object| match part.get("from") {
+        None => String::new(),
+        Some(anchor) => format!(" from {}", plain(anchor)),
+    };
+    let erased = object(rule, "erase").map(|it| {
+        let (method, after) = (word(it, "method"), word(it, "after"));
+        format!("{method} after {after}{}", from(it))
+    });
+    let kept = object(rule, "keep").map(|it| {
+        let (length, law) = (word(it, "for"), word(it, "reference"));
+        format!("kept for {length}{} ({law})", from(it))
+    });
+    let all: Vec<String> = erased.into_iter().chain(kept).collect();
+    if all.is_empty() {
+        return UNSTATED.to_owned();
+    }
+    all.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::evidence::{About, Entry, Kind, Tip, canonical};
+
+    #[test]
+    fn each_law_has_the_rules_of_its_own_policies() {
+        let spec = json!({
+            "regimes": ["br-lgpd", "us-ca-ccpa"],
+            "controller": {"name": "Aurora", "contact": "p@aurora.example", "dpo": {"name": "Encarregado", "contact": "e@aurora.example"}},
+            "securityMeasures": ["encryption"],
+            "rules": [
+                {"name": "a", "category": "user.contact", "subjects": ["customers"], "purpose": "parcels", "legalBasis": "Contract",
+                 "recipients": [{"name": "Parcel Ltd", "country": "PT"}], "erase": {"after": "P1Y", "method": "Delete"},
+                 "keep": {"for": "P5Y", "from": "EndOfCalendarYear", "reference": "CTN 173"}},
+                {"name": "b", "erase": {"after": "P2Y", "method": "Delete"}},
+            ],
+        });
+        let genesis = Tip::genesis("f", "br");
+        let change = |spec: &serde_json::Value| {
+            let body = json!({"generation": 1, "runs": true, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": spec});
+            let entry = Entry {
+                kind: Kind::PolicyChange,
+                at: jiff::Timestamp::UNIX_EPOCH,
+                about: About::cluster("DataPolicy", "shop"),
+                source: "s".to_owned(),
+                body: canonical::object(&body).unwrap(),
+            };
+            entry.append("br", &genesis)
+        };
+        let (both, other) = (
+            change(&spec),
+            change(&json!({"regimes": ["eu-gdpr"], "rules": [{"name": "c"}]})),
+        );
+        let in_force = [&both, &other].map(|record| InForce {
+            record,
+            policy: canonical::read(&record.body).unwrap(),
+        });
+        let brazil = lgpd(&in_force, &BTreeMap::new());
+        assert_eq!(brazil.rows.len(), 2, "{:?}", brazil.rows);
+        assert_eq!(
+            brazil.rows[0][2..],
+            [
+                "a",
+                "Aurora, p@aurora.example; data protection officer: Encarregado, e@aurora.example",
+                "parcels",
+                "Contract",
+                "user.contact (customers)",
+                "Parcel Ltd (PT)",
+                UNSTATED,
+                "Delete after P1Y; kept for P5Y from EndOfCalendarYear (CTN 173)",
+                "encryption",
+            ]
+        );
+        assert_eq!(brazil.rows[1][4..6], [UNSTATED, UNSTATED]);
+        let california = ccpa(&in_force);
+        assert_eq!(california.rows[0][4], "user.contact");
+        assert_eq!(california.rows[1][8], "Delete after P2Y");
+        assert!(brazil.columns.len() == brazil.rows[0].len());
+        assert!(california.columns.len() == california.rows[0].len());
+    }
+}
