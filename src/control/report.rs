@@ -140,9 +140,11 @@ fn of_region((region, inventory): (&String, &Vec<InventoryEntry>)) -> String {
 fn stage(error: &Error) -> Stage {
     match error {
         Error::Finalizer(_) => Stage::Finalize,
-        Error::Status(_) | Error::Serialise(_) | Error::Timeout(_) | Error::NotLeading => {
-            Stage::Status
-        }
+        Error::Status(_)
+        | Error::Report(_)
+        | Error::Serialise(_)
+        | Error::Timeout(_)
+        | Error::NotLeading => Stage::Status,
         Error::Evidence(_) | Error::Unwritable => Stage::Evidence,
         Error::Panicked => Stage::Plan,
     }

@@ -31,6 +31,9 @@ pub enum Error {
     /// A record of evidence, or its signature, could not be written.
     #[error("writing evidence")]
     Evidence(#[source] kube::Error),
+    /// A report of findings for other programs could not be written.
+    #[error("writing the OpenReports report")]
+    Report(#[source] kube::Error),
     /// A record has no place in the schema: a bug of ours.
     #[error("a record of evidence that the schema has no room for")]
     Unwritable,
@@ -80,7 +83,7 @@ pub enum Retry {
 #[must_use]
 pub fn retry(error: &Error) -> Retry {
     match error {
-        Error::Finalizer(source) | Error::Status(source) => of_hub(source),
+        Error::Finalizer(source) | Error::Status(source) | Error::Report(source) => of_hub(source),
         Error::Serialise(_) | Error::Unwritable => Retry::Slow,
         Error::Evidence(source) => of_evidence(source),
         Error::Timeout(_) | Error::NotLeading | Error::Panicked => Retry::Backoff,
