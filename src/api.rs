@@ -54,7 +54,7 @@ pub use social_channel::{
     Platform, PostgresSource, RegionSelector, Replicas, SinkSpec, SocialChannel, SocialChannelSpec,
     SocialChannelStatus,
 };
-pub use transfer::{Backups, HeldFlow, Transfer};
+pub use transfer::{Backups, ExportedPersons, HeldFlow, Transfer};
 
 /// The API group.
 pub const GROUP: &str = "tradewind.dev";

@@ -8,11 +8,13 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod attest;
+mod catalogue;
 pub mod cutoff;
 mod erase;
 mod event;
 mod hold;
 mod method;
+mod personal;
 mod report;
 mod space;
 mod strategy;
@@ -20,6 +22,7 @@ mod task;
 mod throttle;
 
 pub use attest::{Attest, AttestReport};
+pub use catalogue::{Catalogue, CatalogueLook, UnruledTable, names_table};
 pub use erase::{
     Delivered, Delivery, Erase, EraseReport, ErasedStore, ErasedTable, IdentityKind, KeptRows,
     Lookup, RequestKind, RequestState, SEVERAL, SubjectColumn, SubjectRequest, SubjectStore,
@@ -31,6 +34,7 @@ pub use hold::{
     RequiredScope,
 };
 pub use method::{ColumnChange, ColumnSet, Grain, Method};
+pub use personal::personal_word;
 pub use report::{
     FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,
 };

@@ -13,6 +13,7 @@ mod hub;
 mod intent;
 mod kinds;
 mod legal_hold;
+mod open_reports;
 mod publish;
 mod region;
 mod report;
@@ -46,6 +47,7 @@ use crate::resolve::{Chains, InForce, Reader, SecretChanged, SecretWatch};
 use crate::watch::Key;
 use evidence::Ledger;
 use hub::{Change, Heard, Hub};
+use open_reports::OpenReports;
 use report::Report;
 use triggers::{Known, Queues, Triggers};
 
@@ -87,6 +89,7 @@ struct Context {
     reader: Reader,
     applier: Applier,
     ledger: Ledger,
+    open_reports: OpenReports,
     report: Report,
     clock: fn() -> Timestamp,
     hub: Hub,
@@ -136,12 +139,7 @@ impl Operator {
         let (known, mut ready) = watches.start();
         let (chains, chains_ready) = watches.chains(&parts.settings.fleet, &known);
         ready.push(("evidencerecords", chains_ready));
-        let ledger = Ledger::new(
-            parts.hub.clone(),
-            chains,
-            parts.fence.clone(),
-            parts.metrics.clone(),
-        );
+        let (ledger, open_reports) = writers(&parts.hub, chains, &parts.fence, &parts.metrics);
         let (packs, packs_map) = parts.packs;
         let values = secret_watch.values();
         let context = Context {
@@ -157,6 +155,7 @@ impl Operator {
             },
             applier: Applier::new(parts.fence.clone(), parts.metrics, values),
             ledger,
+            open_reports,
             report,
             clock: parts.clock,
             hub: Hub {
@@ -243,6 +242,18 @@ impl Operator {
         }
         context.reader.clusters.shutdown().await;
     }
+}
+
+/// What writes to the hub beside statuses.
+fn writers(
+    hub: &Client,
+    chains: Chains,
+    fence: &Fence,
+    metrics: &Metrics,
+) -> (Ledger, OpenReports) {
+    let reports = OpenReports::new(hub.clone(), fence.clone(), metrics.clone());
+    let ledger = Ledger::new(hub.clone(), chains, fence.clone(), metrics.clone());
+    (ledger, reports)
 }
 
 /// Waits until the hub's lists and the packs are known.

@@ -26,7 +26,7 @@ mod retention;
 mod signing;
 mod suspension;
 
-pub use baseline::Baseline;
+pub use baseline::{Baseline, stale_evidence};
 pub use channel::channel;
 pub use fleet::region;
 pub use legal_hold::{legal_hold, review_on};

@@ -13,6 +13,7 @@ mod fleet;
 mod fresh;
 mod intent;
 mod legal_hold;
+mod open_report;
 mod policy;
 mod read_back;
 pub mod reason;
@@ -31,7 +32,8 @@ pub use fleet::region;
 pub use fresh::Recorded;
 pub use intent::{Announce, Intent};
 pub use legal_hold::{legal_hold, still_in_force};
-pub use policy::policy;
+pub use open_report::{OPEN_REPORT, OPEN_REPORT_API, open_report, open_report_name};
+pub use policy::{policy, stale};
 pub use signing::{Signed, signing};
 
 use std::collections::{BTreeMap, BTreeSet};

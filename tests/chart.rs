@@ -88,6 +88,44 @@ async fn the_crds_are_those_of_this_tree_and_are_kept() {
     assert_eq!(seen.len(), 5);
 }
 
+#[tokio::test]
+async fn alerts_are_made_when_asked_for_and_say_what_prometheus_reads() {
+    let helm = Helm::built().await;
+    assert!(of_kind(&helm.objects(HUB), "PrometheusRule").is_empty());
+    let asked = ["alerts.enabled=true", "alerts.labels.release=monitoring"];
+    let rules = of_kind(&helm.objects(&[HUB, &asked].concat()), "PrometheusRule");
+    let rule = &rules[0];
+    assert_eq!(rule["metadata"]["namespace"], "tradewind-system");
+    assert_eq!(rule["metadata"]["labels"]["release"], "monitoring");
+    assert_eq!(
+        rule["metadata"]["labels"]["app.kubernetes.io/name"],
+        "tradewind"
+    );
+    let rules = rule["spec"]["groups"][0]["rules"].as_array().unwrap();
+    let names: BTreeSet<&str> = rules
+        .iter()
+        .map(|it| it["alert"].as_str().unwrap())
+        .collect();
+    assert_eq!(names.len(), rules.len(), "a name each");
+    for wanted in [
+        "TradewindRunOverdue",
+        "TradewindEvidenceStale",
+        "TradewindHoldPastReview",
+        "TradewindTransferEnding",
+        "TradewindCoverageLost",
+    ] {
+        assert!(names.contains(wanted), "{wanted} is not in {names:?}");
+    }
+    for it in rules {
+        // Prometheus' own braces stand as they were written.
+        let told = it["annotations"]["summary"].as_str().unwrap();
+        assert!(told.contains("{{ $labels."), "{told}");
+        assert!(it["expr"].as_str().unwrap().contains("tradewind_"));
+    }
+    let region = [REGION, &asked[..1]].concat();
+    assert!(of_kind(&helm.objects(&region), "PrometheusRule").is_empty());
+}
+
 /// What an API server reads: no annotations and empty ones are the same, and so are 1 and 1.0.
 fn as_meant(value: Value) -> Value {
     match value {
@@ -126,8 +164,18 @@ async fn the_roles_are_the_rules_and_nothing_else() {
     let helm = Helm::built().await;
     let rules = rules();
     let mut seen = BTreeSet::new();
-    for values in [HUB, REGION, &[HUB, &["localRegion=true"]].concat()] {
+    for values in [
+        HUB,
+        REGION,
+        &[HUB, &["localRegion=true"]].concat(),
+        &[HUB, &["openReports=true"]].concat(),
+    ] {
         let rendered = helm.objects(values);
+        let asked = values.contains(&"openReports=true");
+        let reports = rendered
+            .iter()
+            .any(|it| it["kind"] == "ClusterRoleBinding" && name(it) == "tradewind-hub-reports");
+        assert_eq!(reports, asked, "{values:?}");
         // The operator's are ClusterRoles; the one Role is of who signs evidence, and its key is no other's.
         for role in of_kind(&rendered, "Role") {
             let secrets = json!([

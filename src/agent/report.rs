@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::contract::{
-    EraseReport, FeedReport, HoldReport, Outcome, REPORT_BYTES, Report, RetainReport, Strategy,
-    VERSION,
+    CatalogueLook, EraseReport, FeedReport, HoldReport, Outcome, REPORT_BYTES, Report,
+    RetainReport, Strategy, VERSION,
 };
 
 /// The most bytes of a report's message.
@@ -65,11 +65,14 @@ impl Shrink for FeedReport {
     }
 }
 
-/// Rules are bounded so that their figures fit; only with counts beyond a thousand million rows, and a long
+/// Tables without a rule go first: their number stays. Rules are bounded so that their figures fit; only with counts beyond a thousand million rows, and a long
 /// message, is there no room left for the dates, then for the space, strategies and partitions, then for the late rows, then for those without a clock: no term of a
 /// sum, and the ledger has them.
 impl Shrink for RetainReport {
     fn shrink(&mut self) -> bool {
+        if self.catalogue.as_mut().is_some_and(CatalogueLook::shrink) {
+            return true;
+        }
         let dates = &mut self.rules.iter_mut();
         dates.any(|rule| rule.released_until.take().is_some())
             || self
@@ -233,6 +236,7 @@ mod tests {
             preview_hash: None,
             preview_shape: None,
             ended_at: None,
+            catalogue: None,
             rules: (0..16).map(rule).collect(),
         };
         Begun::now("retain").ended(Outcome::Refused, "RowsFailed", &"x".repeat(150), Some(body))

@@ -51,11 +51,12 @@ mod sweep;
 mod throttle;
 mod triggers;
 mod unfit;
+mod unruled;
 
 use jiff::Timestamp;
 
 use super::{Begun, Stop};
-use crate::contract::{Report, Retain, RetainMode, RetainReport, Task};
+use crate::contract::{CatalogueLook, Report, Retain, RetainMode, RetainReport, Task};
 use answer::Answer;
 use enforce::{Job, stoppable};
 use error::Error;
@@ -109,12 +110,14 @@ async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
             now = Some(now.map_or(clock, |now| now.min(clock)));
         }
         let now = now.unwrap_or_default();
+        let looked = looked(task, &mut sites).await?;
         let shape = site::shape(&sites);
         let mut snapshots = Vec::new();
         for site in &mut sites {
             snapshots.push(begin::snapshot(site, &settings.zone, now, Purpose::Read).await?);
         }
         let answer = Answer::forecast(job, now, (snapshots, shape), None).await?;
+        let answer = answer.beside(looked);
         Ok(match unheld {
             Some(error) => answer.warned(&error),
             None => answer,
@@ -131,7 +134,17 @@ async fn erase(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
         stop,
     };
     let mut sites = stoppable(stop, sites(task, &settings, Purpose::Write)).await?;
-    enforce::run(job, &mut sites).await
+    let looked = stoppable(stop, looked(task, &mut sites)).await?;
+    let answer = enforce::run(job, &mut sites).await?;
+    Ok(answer.beside(looked))
+}
+
+/// What the catalogues say, where the task asks.
+async fn looked(task: &Task<Retain>, sites: &mut [Site]) -> Result<Option<CatalogueLook>, Error> {
+    match &task.spec.catalogue {
+        Some(asked) => unruled::look(sites, asked).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn last(task: &Task<Retain>) -> Result<Answer, Error> {

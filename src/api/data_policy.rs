@@ -15,7 +15,7 @@ use super::rule::{PolicyRule, RuleDecision};
 use super::{
     Controller, DeletionPolicy, FindingTotals, InventoryEntry, PolicyFinding, RegionState, Suspend,
 };
-use crate::contract::{Preview, RetainMode, RetainedRule};
+use crate::contract::{CatalogueLook, Preview, RetainMode, RetainedRule};
 
 /// What personal data may be kept, how long, under which regimes, and how it goes.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -353,6 +353,9 @@ pub struct PolicyRegionStatus {
     /// What the last preview counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
+    /// Tables and columns without a rule that look as if they held persons, as the last run that told any saw them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<CatalogueLook>,
     /// The preview's hash: what an approval names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_hash: Option<String>,

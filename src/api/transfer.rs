@@ -48,6 +48,28 @@ pub struct Transfer {
         regex(pattern = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")
     )]
     pub valid_until: Option<String>,
+    /// For an instrument that is for few persons, such as `ExemptVolume` under Chinese law: how many there were. Nothing here
+    /// counts persons, so somebody counts and says so. Absent: a finding of the policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exported_persons: Option<ExportedPersons>,
+}
+
+/// A count of persons whose data left, as somebody attests it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedPersons {
+    /// How many different persons there were from 1 January to the day of the count.
+    #[schemars(range(min = 0, max = 9_000_000_000_i64))]
+    pub persons: i64,
+    /// The last day that was counted, in the region's time zone. It is believed for three months, and not beyond its year.
+    #[schemars(
+        length(min = 10, max = 10),
+        regex(pattern = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")
+    )]
+    pub counted_on: String,
+    /// Who attests it.
+    #[schemars(length(min = 1, max = 200), regex(pattern = r"^\S(.*\S)?$"))]
+    pub by: String,
 }
 
 /// Copies of a database beside it.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 /// The word of the list that a table's or column's name has between its underscores, if any: `shop.CustomerNotes` has
 /// `customer`.
-pub(super) fn word<'a>(name: &str, words: &'a BTreeSet<String>) -> Option<&'a str> {
+#[must_use]
+pub fn personal_word<'a>(name: &str, words: &'a BTreeSet<String>) -> Option<&'a str> {
     let bare = name.rsplit('.').next().unwrap_or(name);
     let parts = parts(bare);
     let is = |word: &&String| parts.iter().any(|part| same(part, word));
@@ -63,9 +64,9 @@ mod tests {
             ("customers.products", None),
             ("", None),
         ] {
-            assert_eq!(word(name, &words), wanted, "{name}");
+            assert_eq!(personal_word(name, &words), wanted, "{name}");
         }
         let words = BTreeSet::from(["party".to_owned()]);
-        assert_eq!(word("parties", &words), Some("party"));
+        assert_eq!(personal_word("parties", &words), Some("party"));
     }
 }

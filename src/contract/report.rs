@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Method, Preview, PreviewedRule, Space, Strategy};
+use super::{CatalogueLook, Method, Preview, PreviewedRule, Space, Strategy};
 
 /// The most bytes that Kubernetes keeps of a termination message.
 pub const REPORT_BYTES: usize = 4096;
@@ -116,6 +116,9 @@ pub struct RetainReport {
     /// the run has not ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
+    /// What of the stores' catalogues looks as if it held persons, and has no rule; absent when nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<CatalogueLook>,
     /// A rule each.
     pub rules: Vec<RetainedRule>,
 }

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::cutoff::Anchor;
-use super::{ColumnChange, EventKind, EventRule, HoldList, Method, RequiredHold, Throttle};
+use super::{
+    Catalogue, ColumnChange, EventKind, EventRule, HoldList, Method, RequiredHold, Throttle,
+};
 
 /// A task as it stands in the mounted file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -324,6 +326,9 @@ pub struct Retain {
     /// How old that list may be. Absent: no matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_list: Option<HoldList>,
+    /// What of the stores' catalogues is to be told. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue: Option<Catalogue>,
     /// What goes when.
     pub rules: Vec<RetentionRule>,
     /// File with the URL of the suppression store: a store whose books are behind the erasures that were acknowledged

@@ -35,7 +35,7 @@ pub(super) async fn reconcile(
     }
     let (facts, looks) = context.reader.policy(&policy);
     let now = (context.clock)();
-    let plan = plan::policy(&facts, now);
+    let mut plan = plan::policy(&facts, now);
     let uid = policy.uid().unwrap_or_default();
     if guard::is_early(&context, &uid, &looks, &plan) {
         return Ok(guard::later(&context));
@@ -61,6 +61,8 @@ pub(super) async fn reconcile(
     let old = remembered(&policy);
     let outcome = everywhere(&context.applier, &plan, &looks, &old, observe::policy).await;
     let recorded = recorded(&facts, &unwritten, &context);
+    let stale = status::stale(&plan, &policy, &recorded, now);
+    plan::stale_evidence(&facts, &mut plan, &stale, now);
     let written = status::policy(&plan, &outcome.seen, &policy, &recorded, now);
     context.report.orphaned(policy.as_ref(), &outcome.orphaned);
     if written.finished {
@@ -68,6 +70,9 @@ pub(super) async fn reconcile(
         return Ok(forget(&policy, &context));
     }
     tell(&policy, &written.status, &context).await?;
+    if !going {
+        context.open_reports.tell(&policy, &plan.baseline).await?;
+    }
     if let Some((_, error)) = unwritten.into_iter().next() {
         return Err(error);
     }
@@ -165,6 +170,8 @@ async fn tell(policy: &DataPolicy, new: &DataPolicyStatus, context: &Context) ->
     if let Some(totals) = &new.finding_totals {
         metrics.findings(&policy.name_any(), totals);
     }
+    let next = new.next_run.as_ref().and_then(|at| at.parse().ok());
+    metrics.next_run(&policy.name_any(), next);
     let old = policy.status.as_ref();
     if publish(&context.hub, &context.reader.policies, policy, (old, new)).await? {
         let before = old.map(|s| s.conditions.as_slice()).unwrap_or_default();
@@ -180,6 +187,7 @@ async fn finish(policy: &DataPolicy, context: &Context) -> Result<(), Error> {
 }
 
 fn forget(policy: &DataPolicy, context: &Context) -> Next {
+    context.open_reports.forget(policy);
     context.attempts.reset(&policy.uid().unwrap_or_default());
     Next::default()
 }

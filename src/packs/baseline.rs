@@ -47,6 +47,14 @@ pub enum Check {
     ControllerMissing,
     /// A rule without a legal basis.
     LegalBasisMissing,
+    /// Columns that look as if they spoke of persons, in a table whose rule changes others and keeps the rows.
+    PersonalColumnWithoutRule,
+    /// A legal hold whose review date has passed.
+    HoldPastReview,
+    /// A region whose evidence is not fresh.
+    EvidenceStale,
+    /// An instrument for few persons, without a count of them.
+    ExportedPersonsUncounted,
     /// A category that the taxonomy of this pack does not have.
     CategoryUnknown,
 }
@@ -64,6 +72,10 @@ impl Check {
         Self::RegisterIncomplete,
         Self::ControllerMissing,
         Self::LegalBasisMissing,
+        Self::PersonalColumnWithoutRule,
+        Self::HoldPastReview,
+        Self::EvidenceStale,
+        Self::ExportedPersonsUncounted,
         Self::CategoryUnknown,
     ];
 
@@ -81,6 +93,10 @@ impl Check {
             Self::RegisterIncomplete => "RegisterIncomplete",
             Self::ControllerMissing => "ControllerMissing",
             Self::LegalBasisMissing => "LegalBasisMissing",
+            Self::PersonalColumnWithoutRule => "PersonalColumnWithoutRule",
+            Self::HoldPastReview => "HoldPastReview",
+            Self::EvidenceStale => "EvidenceStale",
+            Self::ExportedPersonsUncounted => "ExportedPersonsUncounted",
             Self::CategoryUnknown => "CategoryUnknown",
         }
     }

@@ -25,6 +25,9 @@ pub struct Regimes {
     /// Words in a table's name that speak of persons, in the singular.
     #[serde(default)]
     pub personal_names: Option<Fact<BTreeSet<String>>>,
+    /// The same for a column's name.
+    #[serde(default)]
+    pub personal_columns: Option<Fact<BTreeSet<String>>>,
     /// By the id that `spec.regimes` uses.
     pub regimes: BTreeMap<String, Regime>,
     /// Where which regimes are called for.

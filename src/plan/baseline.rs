@@ -2,12 +2,15 @@
 //!
 //! In: the facts of a policy's plan. Out: its findings, the most severe first. What is asked for, how much it matters and
 //! by which article is the regime pack's to say; here is only how each check looks. Another check is one more function of
-//! `checks` and one more word of the pack: holds past their review and evidence that grew old join here once the plan
-//! knows of them, and columns of tables once the agent tells their names (`tables::Table`). A finding stops nothing.
+//! `checks` and one more word of the pack. Tables and columns that no Region lists are what the last run told; that
+//! evidence grew old, whoever knows the chains adds ([`stale_evidence`]). A finding stops nothing.
 
 mod book;
+mod catalogue;
+mod evidence;
+mod exports;
 mod flows;
-mod personal;
+mod holds;
 mod rules;
 mod tables;
 
@@ -19,6 +22,7 @@ use super::placement::{self, earlier};
 use super::{PolicyFacts, RegionFacts, gates};
 use crate::api::{DataPolicy, PolicyFinding, PolicyRule, Region, Severity};
 use book::Book;
+pub use evidence::stale_evidence;
 
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +34,12 @@ pub struct Baseline {
 }
 
 impl Baseline {
+    /// The most severe first; the order among equals stays: by check and place.
+    fn of(mut findings: Vec<PolicyFinding>, wake_at: Option<Timestamp>) -> Self {
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        Self { findings, wake_at }
+    }
+
     /// How many of a severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
@@ -62,6 +72,28 @@ struct Ground<'a> {
 
 /// Looks for everything that the policy's regimes ask for.
 pub(super) fn baseline(facts: &PolicyFacts, chosen: &BTreeSet<&str>, now: Timestamp) -> Baseline {
+    let (ground, mut wake_at) = ground(facts, chosen, now);
+    let mut book = Book::new(&facts.packs);
+    let checks = [
+        tables::look,
+        catalogue::look,
+        rules::look,
+        flows::look,
+        holds::look,
+        exports::look,
+    ];
+    for check in checks {
+        wake_at = earlier(wake_at, check(&ground, &mut book));
+    }
+    Baseline::of(book.findings(), wake_at)
+}
+
+/// What the checks look at, and when a regime that is not in force yet joins.
+fn ground<'a>(
+    facts: &'a PolicyFacts,
+    chosen: &BTreeSet<&str>,
+    now: Timestamp,
+) -> (Ground<'a>, Option<Timestamp>) {
     let carried = facts.policy.spec.regimes.iter().map(String::as_str);
     let carried: BTreeSet<&str> = carried
         .filter(|id| facts.packs.regime(id).is_some())
@@ -103,14 +135,7 @@ pub(super) fn baseline(facts: &PolicyFacts, chosen: &BTreeSet<&str>, now: Timest
         regimes: carried,
         now,
     };
-    let mut book = Book::new(&facts.packs);
-    for check in [tables::look, rules::look, flows::look] {
-        wake_at = earlier(wake_at, check(&ground, &mut book));
-    }
-    Baseline {
-        findings: book.findings(),
-        wake_at,
-    }
+    (ground, wake_at)
 }
 
 /// A table is looked after by any policy for the region: that one leaves it to another is no fault.

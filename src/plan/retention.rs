@@ -10,13 +10,14 @@ use super::calculus::Ruling;
 use super::cron::Schedule;
 use super::meta::{self, Identity, Role};
 use super::pod::{Agent, Mount, Size};
-use super::{Permit, PolicyFacts, PolicyWorkloads, hold_list, legal_hold};
+use super::{Permit, PolicyFacts, PolicyWorkloads, hold_list, legal_hold, placement};
 use crate::api::{
     DataPolicy, DataPolicySpec, DataStore, ErasedColumn, Region, RetentionThrottle, names,
 };
 use crate::contract::{
-    Approval, ColumnChange, RequiredHold, Retain, RetentionKeep, RetentionRule, Throttle,
+    Approval, Catalogue, ColumnChange, RequiredHold, Retain, RetentionKeep, RetentionRule, Throttle,
 };
+use crate::packs::{Check, Fact};
 
 /// The command, and the component label.
 const COMMAND: &str = "retain";
@@ -128,6 +129,7 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         throttle: throttle(spec.retention.throttle.as_ref()),
         approval: ground.approval.clone(),
         holds: holds(ground),
+        catalogue: catalogue(ground),
         hold_list: ground.at.spec.holds.as_ref().map(hold_list::bound),
         rules: stores(ground)
             .map(|(ruling, store)| one(ruling, store))
@@ -155,6 +157,64 @@ fn throttle(spec: Option<&RetentionThrottle>) -> Throttle {
 fn holds(ground: &Ground<'_>) -> Vec<RequiredHold> {
     let names = stores(ground).map(|(_, store)| store.name.as_str());
     legal_hold::required(ground.facts, ground.at, &names.collect())
+}
+
+/// What a run is to look for in the catalogues, beside its own rules: by the words of the pack, where one of the policy's
+/// regimes asks for it.
+fn catalogue(ground: &Ground<'_>) -> Option<Catalogue> {
+    let regimes = &ground.facts.packs.regimes;
+    let spec = &ground.facts.policy.spec;
+    let asks = |id: &String| {
+        let asked = [
+            Check::PersonalTableWithoutRule,
+            Check::PersonalColumnWithoutRule,
+        ];
+        let regime = regimes.regimes.get(id);
+        regime.is_some_and(|it| {
+            it.baseline
+                .iter()
+                .any(|fact| asked.contains(&fact.value.check))
+        })
+    };
+    let words = |list: &Option<Fact<BTreeSet<String>>>| {
+        list.as_ref()
+            .map(|fact| fact.value.clone())
+            .unwrap_or_default()
+    };
+    let catalogue = Catalogue {
+        table_words: words(&regimes.personal_names),
+        column_words: words(&regimes.personal_columns),
+        named: named(ground),
+    };
+    let is_blind = catalogue.table_words.is_empty() && catalogue.column_words.is_empty();
+    (!is_blind && spec.regimes.iter().any(asks)).then_some(catalogue)
+}
+
+/// By store of the rules, every table that a policy for the region has a rule for, or that the Region lists: those are
+/// told without a run.
+fn named(ground: &Ground<'_>) -> BTreeMap<String, BTreeSet<String>> {
+    let policies = ground.facts.policies.values().filter(|policy| {
+        policy.metadata.deletion_timestamp.is_none()
+            && placement::policy_chooses(policy, ground.at, &ground.facts.channels)
+    });
+    let ruled = policies.flat_map(|policy| &policy.spec.rules);
+    let ruled = ruled.map(|rule| (&rule.dataset.store, &rule.dataset.table));
+    let listed = ground.at.spec.data_stores.iter();
+    let listed = listed.flat_map(|store| store.datasets.iter().map(|table| (&store.name, table)));
+    let own: BTreeSet<&str> = stores(ground)
+        .map(|(_, store)| store.name.as_str())
+        .collect();
+    let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (store, table) in ruled
+        .chain(listed)
+        .filter(|(store, _)| own.contains(store.as_str()))
+    {
+        named
+            .entry(store.clone())
+            .or_default()
+            .insert(table.clone());
+    }
+    named
 }
 
 /// Each rule with its store.

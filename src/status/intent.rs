@@ -101,6 +101,7 @@ announce! {
         totals: None,
         decisions: Vec::new(),
         preview: None,
+        catalogue: None,
         preview_hash: None,
         approved: None,
     };

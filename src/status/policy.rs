@@ -180,6 +180,7 @@ fn region<'a>(
         decisions: standing.note.decisions.clone(),
         preview_hash: runs.preview.as_ref().map(Preview::hash),
         preview: runs.preview,
+        catalogue: runs.catalogue,
         approved: standing.note.approved.clone(),
         last_handled_run_at: handled_run(workloads, known, policy).or_else(|| match old {
             Some(entry) => entry.last_handled_run_at.clone(),
@@ -292,6 +293,27 @@ fn enforced(plan: &Plan<PolicyWorkloads>, policy: &DataPolicy, regions: &[Region
         told.message = format!("it erases; {}", told.message);
     }
     told
+}
+
+/// Where the evidence of a chosen region is seen not to be fresh, and why.
+#[must_use]
+pub fn stale(
+    plan: &Plan<PolicyWorkloads>,
+    policy: &DataPolicy,
+    recorded: &BTreeMap<String, Recorded>,
+    now: Timestamp,
+) -> BTreeMap<String, String> {
+    let chosen = plan.notes.iter().filter(|(_, note)| note.chosen);
+    let said = chosen.map(|(region, _)| {
+        (
+            region,
+            fresh::say(region, policy, recorded.get(region), now).0,
+        )
+    });
+    let stale = said.filter(|(_, said)| said.truth == Truth::False);
+    stale
+        .map(|(region, said)| (region.clone(), said.reason.message))
+        .collect()
 }
 
 /// Whether the evidence of every chosen region is fresh, and until when that holds.

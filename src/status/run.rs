@@ -8,7 +8,9 @@ use super::timing::Next;
 use super::{RunEnd, RunObserved, Running};
 use crate::api::condition::Truth;
 use crate::api::{CategoryTotals, PolicyRegionStatus, RunPhase, RunStatus, names};
-use crate::contract::{Outcome, Preview, Report, RetainMode, RetainReport, RetainedRule};
+use crate::contract::{
+    CatalogueLook, Outcome, Preview, Report, RetainMode, RetainReport, RetainedRule,
+};
 use crate::plan::Reason;
 
 /// The agent's word for a run that somebody must approve first.
@@ -23,6 +25,8 @@ pub(super) struct Runs {
     pub(super) ended: Option<RunStatus>,
     pub(super) totals: Option<CategoryTotals>,
     pub(super) preview: Option<Preview>,
+    /// What looks personal and has no rule, as the last run that told it saw it.
+    pub(super) catalogue: Option<CatalogueLook>,
     /// The newest start or end.
     pub(super) newest: Option<Timestamp>,
 }
@@ -51,6 +55,7 @@ pub(super) fn runs(
         ended: before.filter(|run| run.phase != RunPhase::Running).cloned(),
         totals: old.and_then(|entry| entry.totals.clone()),
         preview: old.and_then(|entry| entry.preview.clone()),
+        catalogue: old.and_then(|entry| entry.catalogue.clone()),
         newest: before.and_then(moment),
     };
     let Some(run) = run else {
@@ -92,6 +97,7 @@ impl Runs {
             self.totals = Some(totals(&body.rules));
             let preview = body.preview(scope.region, scope.spec_hash);
             self.preview = preview.or(self.preview.take());
+            self.catalogue = body.catalogue.clone().or(self.catalogue.take());
         }
     }
 

@@ -6,6 +6,8 @@ mod accounts;
 mod approval;
 #[path = "retain/calendar.rs"]
 mod calendar;
+#[path = "retain/catalogue.rs"]
+mod catalogue;
 #[path = "retain/columns.rs"]
 mod columns;
 #[path = "retain/fences.rs"]

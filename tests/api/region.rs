@@ -25,6 +25,7 @@ pub(crate) fn kind() -> Kind {
         "transfers": [{
             "name": "us-scc", "to": "us-east", "instrument": "Scc", "reference": "2021/914 module 2",
             "validFrom": "2026-01-01", "validUntil": "2027-06-30",
+            "exportedPersons": {"persons": 1200, "countedOn": "2026-11-01", "by": "dpo@aurora.example"},
         }],
         "runNamespace": "tradewind-runs",
         "workloads": {
@@ -288,6 +289,18 @@ fn transfers() -> Vec<crate::case::Case> {
         ),
         text("transfers[].validFrom", "2026-02-01", "2026-02-31", &day),
         text("transfers[].validUntil", "2028-01-01", "9999-12-31", &day),
+        text(
+            "transfers[].exportedPersons.countedOn",
+            "2026-12-01",
+            "9999-12-31",
+            &day,
+        ),
+        text(
+            "transfers[].exportedPersons.by",
+            "counsel",
+            "b".repeat(200),
+            &[(" ", PATTERN), ("a ", PATTERN)],
+        ),
     ]
 }
 

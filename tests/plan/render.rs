@@ -103,11 +103,13 @@ fn all(world: &World) -> Vec<(String, Value)> {
         out.push((key, json!({"plan": told, "status": whole(&written)})));
     }
     for (key, policy) in world.policies() {
-        let plan = plan::policy(&world.policy_facts(&key, &policy), world.now);
+        let mut plan = plan::policy(&world.policy_facts(&key, &policy), world.now);
         let seen = looks(world, &key, &plan, policy_children, policy_objects);
         let facts = world.policy_facts(&key, &policy);
         let stated = status::statements(&facts, &plan, &seen, world.now);
         let recorded = world.recorded(&key);
+        let stale = status::stale(&plan, &policy, &recorded, world.now);
+        plan::stale_evidence(&facts, &mut plan, &stale, world.now);
         let written = status::policy(&plan, &seen, &policy, &recorded, world.now);
         let told = told(world, &plan, policy_objects);
         let mut shown = json!({"plan": told, "status": whole(&written)});

@@ -9,7 +9,9 @@ use super::error::Error;
 use super::site::Site;
 use super::throttle::Wait;
 use crate::agent::{Begun, error_chain};
-use crate::contract::{Outcome, Preview, PreviewedRule, Report, RetainReport, RetainedRule};
+use crate::contract::{
+    CatalogueLook, Outcome, Preview, PreviewedRule, Report, RetainReport, RetainedRule,
+};
 
 /// Words that a run's row ends with: every pinned row was judged; the window was over before that; rows that
 /// were erased are there again; the tables changed.
@@ -87,6 +89,7 @@ impl Answer {
             preview_hash: Some(preview.hash()),
             preview_shape: preview.shape,
             ended_at: None,
+            catalogue: None,
             rules,
         };
         Ok(Self {
@@ -95,6 +98,14 @@ impl Answer {
             message,
             body: Some(body),
         })
+    }
+
+    /// The same, with what the catalogues say, when there are figures to tell it beside.
+    pub(super) fn beside(mut self, look: Option<CatalogueLook>) -> Self {
+        if let Some(body) = &mut self.body {
+            body.catalogue = look;
+        }
+        self
     }
 
     /// The same, with what would keep a run from erasing.

@@ -356,6 +356,7 @@ mod tests {
             approval: None,
             holds: Vec::new(),
             hold_list: None,
+            catalogue: None,
             rules: vec![rule("invoices", "P8Y")],
             suppression: None,
         }

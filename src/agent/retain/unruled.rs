@@ -83,7 +83,8 @@ fn judge(table: &Found, store: &str, steps: &[Step], asked: &Catalogue) -> Optio
     };
     let columns = columns.filter(speaks).map(|(name, _)| name.clone());
     let columns: Vec<String> = columns.take(CatalogueLook::COLUMNS).collect();
-    let by_name = own.is_none() && contract::personal_word(&table.name, &asked.table_words).is_some();
+    let by_name =
+        own.is_none() && contract::personal_word(&table.name, &asked.table_words).is_some();
     (by_name || !columns.is_empty()).then(|| UnruledTable {
         store: store.to_owned(),
         table: table.name.clone(),

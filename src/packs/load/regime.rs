@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Check, Checked};
-use crate::packs::{Check as Look, Clock, Deadline, Fact, REGIMES_KEY, Regime, Regimes};
+use crate::packs::{Check as Look, Clock, Deadline, Fact, LimitKind, REGIMES_KEY, Regime, Regimes};
 
 pub(super) fn check(pack: &Regimes) -> Checked {
     let check = Check {
@@ -75,11 +75,17 @@ fn words(pack: &Regimes) -> Checked {
         return check.fail(fact.place, "categories", problem);
     }
     let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase());
-    if let Some(fact) = &pack.personal_names
-        && let Some(bad) = fact.value.iter().find(|text| !word(text))
-    {
-        let problem = format!("'{bad}' is no word; write small letters only, such as customer");
-        return check.fail(fact.place, "personalNames", problem);
+    let lists = [
+        ("personalNames", &pack.personal_names),
+        ("personalColumns", &pack.personal_columns),
+    ];
+    for (field, list) in lists {
+        if let Some(fact) = list
+            && let Some(bad) = fact.value.iter().find(|text| !word(text))
+        {
+            let problem = format!("'{bad}' is no word; write small letters only, such as customer");
+            return check.fail(fact.place, field, problem);
+        }
     }
     Ok(())
 }
@@ -154,6 +160,16 @@ impl Check {
             if (own.check == Look::RegisterIncomplete) == own.fields.is_empty() {
                 return fail(
                     "RegisterIncomplete, and nothing else, lists the fields that it needs".into(),
+                );
+            }
+            if own.check == Look::ExportedPersonsUncounted
+                && !regime
+                    .limits
+                    .contains_key(&LimitKind::ExportedPersonsPerYear)
+            {
+                return fail(
+                    "ExportedPersonsUncounted needs the regime's limits.exportedPersonsPerYear; add it"
+                        .into(),
                 );
             }
             let moves = [Look::TransferWithoutInstrument, Look::TransferEnding];

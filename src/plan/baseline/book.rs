@@ -115,15 +115,12 @@ impl<'a> Book<'a> {
         self.entries.insert((check, spot), entry);
     }
 
-    /// All of them, the most severe first.
+    /// All of them, by check and place.
     pub(super) fn findings(self) -> Vec<PolicyFinding> {
         let entries = self.entries.into_iter();
-        let mut findings: Vec<PolicyFinding> = entries
+        entries
             .map(|((check, spot), entry)| finding(check, spot, entry))
-            .collect();
-        // The order among equals stays: by check and place.
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        findings
+            .collect()
     }
 }
 

@@ -3,12 +3,12 @@
 use jiff::{Span, Timestamp};
 
 use super::book::{Book, Spot, Told};
-use super::{Ground, Place, personal};
+use super::{Ground, Place};
 use crate::api::DataStore;
+use crate::contract::personal_word;
 use crate::packs::Check;
 
-/// A table that holds, or looks as if it held, personal data. Regions list tables; once an agent tells which others a
-/// database has, and their columns, they are looked at in the same way.
+/// A table that a Region lists as one with personal data.
 struct Table<'a> {
     store: &'a str,
     name: &'a str,
@@ -41,7 +41,7 @@ fn table(ground: &Ground<'_>, place: &Place<'_>, table: &Table<'_>, book: &mut B
     let rules = rules.map_or(&[][..], Vec::as_slice);
     let is_named = !rules.is_empty();
     let words = ground.facts.packs.regimes.personal_names.as_ref();
-    let word = words.and_then(|fact| personal::word(table.name, &fact.value));
+    let word = words.and_then(|fact| personal_word(table.name, &fact.value));
     for regime in &place.regimes {
         let mut erasing = rules.iter().filter(|(policy, rule)| {
             rule.erase.is_some() && policy.spec.regimes.iter().any(|id| id == regime)

@@ -1,0 +1,62 @@
+//! Legal holds whose review date has passed: nobody is seen to ask whether they are still needed.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use kube::ResourceExt;
+
+use super::book::{Book, Spot, Told};
+use super::{Ground, Place};
+use crate::api::LegalHold;
+use crate::packs::Check;
+use crate::plan::legal_hold;
+use crate::plan::placement::earlier;
+
+/// Looks at every hold over a store of the policy's rules. Answers when the next review date passes.
+pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp> {
+    let rules = ground.facts.policy.spec.rules.iter();
+    let stores: BTreeSet<&str> = rules.map(|rule| rule.dataset.store.as_str()).collect();
+    let mut wake_at = None;
+    for place in &ground.places {
+        let holds = ground.facts.holds.values().filter(|hold| {
+            let mut scopes = hold.spec.scopes.iter();
+            hold.spec.release.is_none()
+                && legal_hold::is_for(hold, &place.facts.region)
+                && scopes.any(|scope| stores.contains(scope.store.as_str()))
+        });
+        for hold in holds {
+            // A date that is none is told by the hold itself.
+            let Some(over) = review_over(hold) else {
+                continue;
+            };
+            if over > ground.now {
+                wake_at = earlier(wake_at, Some(over));
+                continue;
+            }
+            enter(place, hold, book);
+        }
+    }
+    wake_at
+}
+
+fn enter(place: &Place<'_>, hold: &LegalHold, book: &mut Book<'_>) {
+    let name = hold.name_any();
+    let message = format!(
+        "the review date {} of LegalHold {name} has passed, and what it holds stays: nobody is seen to ask whether that is still needed",
+        hold.spec.review_on
+    );
+    let remedy =
+        format!("have counsel look at LegalHold {name}, and move spec.reviewOn or release it");
+    for regime in &place.regimes {
+        let told = Told::once(message.as_str(), remedy.as_str());
+        let spot = Spot::here(place.name, format!("LegalHold {name}, spec.reviewOn"));
+        book.enter(regime, Check::HoldPastReview, spot, told);
+    }
+}
+
+/// The day of the review ends everywhere in UTC, as the hold's own condition has it.
+fn review_over(hold: &LegalHold) -> Option<Timestamp> {
+    let next = legal_hold::review_on(hold)?.tomorrow().ok()?;
+    Some(next.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
