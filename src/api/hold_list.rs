@@ -12,7 +12,7 @@ pub struct HoldList {
     /// off, or the operator is down. The hub then writes one ConfigMap in `runNamespace` every sixth of it, every hour at
     /// least. Longer than your longest outage on a weekend, shorter than counsel can wait.
     #[schemars(
-        length(min = 3, max = 6),
+        length(min = 3, max = 7),
         regex(
             pattern = r"^(PT(3[0-9]|[4-9][0-9]|[1-9][0-9]{2,3})M|PT[1-9][0-9]{0,2}H|P[1-9][0-9]?D)$"
         )
