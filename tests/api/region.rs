@@ -359,7 +359,7 @@ fn workloads() -> Vec<crate::case::Case> {
                 ("PT0H", PATTERN),
                 ("P1M", PATTERN),
                 ("P1DT1H", PATTERN),
-                ("6h", PATTERN),
+                ("6hours", PATTERN),
             ],
         ),
         text("evidence.schedule", "*/30 * * * *", "0".repeat(100), &[]),
