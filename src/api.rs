@@ -16,9 +16,12 @@ mod legal_hold;
 pub mod names;
 mod reference;
 mod region;
+mod requests;
 mod rule;
 mod signing;
 mod social_channel;
+mod subject_request;
+mod subject_status;
 mod transfer;
 
 pub use accountability::{Contact, Controller, LegalBasis, Recipient};
@@ -43,7 +46,10 @@ pub use region::{
     LocaleSpec, PostgresStore, Region, RegionSpec, RegionStatus, TaxRateSpec, TaxSpec, Tenant,
     Toleration, Workloads,
 };
-pub use rule::{BindingKeep, Dataset, Decides, Erase, Keep, PolicyRule, RuleDecision, RunsFrom};
+pub use requests::{PersonKind, Requests, RequestsStatus, SuppressionStore};
+pub use rule::{
+    BindingKeep, Dataset, DatasetSubject, Decides, Erase, Keep, PolicyRule, RuleDecision, RunsFrom,
+};
 pub use signing::{Signing, SigningStatus};
 pub use social_channel::{
     Catalog, CatalogSource, ChannelRegionStatus, ChannelSelector, Checkout, CheckoutMode,
@@ -52,6 +58,11 @@ pub use social_channel::{
     Platform, PostgresSource, RegionSelector, Replicas, SinkSpec, SocialChannel, SocialChannelSpec,
     SocialChannelStatus,
 };
+pub use subject_request::{
+    AskedFor, ClockPause, CopyDelivery, CopyStore, DataSubjectRequest, DataSubjectRequestSpec,
+    DataSubjectRequestStatus, Done, ErasureNotice, Reasoned, SealedIdentity,
+};
+pub use subject_status::{RequestDeadline, RequestReceipt, RequestRegionStatus, RequestStage};
 pub use transfer::{Backups, HeldFlow, Transfer};
 
 /// The API group.

@@ -12,6 +12,7 @@ pub mod cutoff;
 mod erase;
 mod event;
 mod hold;
+mod keeper;
 mod method;
 mod report;
 mod space;
@@ -29,6 +30,7 @@ pub use event::{EventKind, EventRule, Match};
 pub use hold::{
     HeldStore, Hold, HoldReport, HoldScope, ReleaseOf, ReportedStore, RequiredHold, RequiredScope,
 };
+pub use keeper::{KeepKey, KeepKeyReport};
 pub use method::{ColumnChange, ColumnSet, Grain, Method};
 pub use report::{
     FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,

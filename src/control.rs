@@ -19,6 +19,7 @@ mod report;
 mod retry;
 mod signing;
 mod social_channel;
+mod subject_request;
 mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -115,17 +116,15 @@ impl Operator {
     #[must_use]
     pub fn start(parts: Parts) -> Self {
         let (triggers, queues) = Triggers::new();
-        let (secret_watch, secrets) = SecretWatch::new(
-            parts.hub.clone(),
-            parts.limits.clone(),
-            parts.metrics.clone(),
-        );
+        let (hub, limits, metrics) = (&parts.hub, &parts.limits, &parts.metrics);
+        let (secret_watch, secrets) =
+            SecretWatch::new(hub.clone(), limits.clone(), metrics.clone());
         let (clusters, wakes) = parts.clusters;
         let report = Report::new(parts.hub.clone(), &parts.instance, parts.metrics.clone());
         let watches = Watches {
-            hub: &parts.hub,
-            limits: &parts.limits,
-            metrics: &parts.metrics,
+            hub,
+            limits,
+            metrics,
             triggers: &triggers,
             clusters: &clusters,
         };
@@ -146,6 +145,7 @@ impl Operator {
                 channels: known.channels.clone(),
                 policies: known.policies.clone(),
                 holds: known.holds.clone(),
+                requests: known.requests.clone(),
                 packs,
                 secrets: secret_watch,
                 clusters,
@@ -232,9 +232,16 @@ impl Operator {
             stopped(),
             legal_hold::reconcile,
         );
+        let requests = drive(
+            &context,
+            &self.known.requests,
+            self.queues.requests,
+            stopped(),
+            subject_request::reconcile,
+        );
         tokio::select! {
             () = turning => {}
-            _ = async { tokio::join!(regions, channels, policies, holds) } => {}
+            _ = async { tokio::join!(regions, channels, policies, holds, requests) } => {}
         }
         context.reader.clusters.shutdown().await;
     }
@@ -359,11 +366,12 @@ impl Watches<'_> {
     fn start(&self) -> (Known, Vec<(&'static str, watch::Receiver<bool>)>) {
         let (regions, channels, policies) =
             (Writer::default(), Writer::default(), Writer::default());
-        let holds = Writer::default();
+        let (holds, requests) = (Writer::default(), Writer::default());
         let known = Known {
             channels: channels.as_reader(),
             policies: policies.as_reader(),
             holds: holds.as_reader(),
+            requests: requests.as_reader(),
             regions: regions.as_reader(),
         };
         let ready = vec![
@@ -377,6 +385,10 @@ impl Watches<'_> {
                 self.fill(&known, policies, Known::of_policy),
             ),
             ("legalholds", self.fill(&known, holds, Known::of_hold)),
+            (
+                "datasubjectrequests",
+                self.fill(&known, requests, Known::of_request),
+            ),
         ];
         (known, ready)
     }

@@ -32,6 +32,8 @@ pub enum Kind {
     DataPolicy,
     /// `LegalHold`.
     LegalHold,
+    /// `DataSubjectRequest`.
+    DataSubjectRequest,
 }
 
 /// How a reconcile ended.

@@ -16,7 +16,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::api::{DataPolicy, EvidenceRecord, LegalHold, Region, SocialChannel};
+use crate::api::{
+    DataPolicy, DataSubjectRequest, EvidenceRecord, LegalHold, Region, SocialChannel,
+};
 use crate::clusters::{Clusters, Limits, kubeconfig, transport};
 use crate::control::{Operator, Parts};
 use crate::lease::{self, Election, Ended, Leadership, Loss};
@@ -188,11 +190,12 @@ fn host() -> String {
 async fn served(hub: &Client, readiness: &Readiness) {
     let waiting =
         |kind: &str| readiness.wait_for(&format!("{kind}: its CRD, and the right to list it"));
-    let (regions, channels, policies, holds, evidence) = (
+    let (regions, channels, policies, holds, requests, evidence) = (
         waiting("regions"),
         waiting("socialchannels"),
         waiting("datapolicies"),
         waiting("legalholds"),
+        waiting("datasubjectrequests"),
         waiting("evidencerecords"),
     );
     tokio::join!(
@@ -200,6 +203,7 @@ async fn served(hub: &Client, readiness: &Readiness) {
         listed::<SocialChannel>(hub, channels),
         listed::<DataPolicy>(hub, policies),
         listed::<LegalHold>(hub, holds),
+        listed::<DataSubjectRequest>(hub, requests),
         listed::<EvidenceRecord>(hub, evidence),
     );
 }

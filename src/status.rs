@@ -12,6 +12,7 @@ mod findings;
 mod fleet;
 mod fresh;
 mod intent;
+mod keeper;
 mod legal_hold;
 mod policy;
 mod read_back;
@@ -22,6 +23,7 @@ mod run;
 mod said;
 mod sight;
 mod signing;
+mod subject_request;
 mod timing;
 
 pub use chain::{Chain, Statement, When};
@@ -33,13 +35,17 @@ pub use intent::{Announce, Intent};
 pub use legal_hold::{legal_hold, still_in_force};
 pub use policy::policy;
 pub use signing::{Signed, signing};
+pub use subject_request::subject_request;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::api::InventoryEntry;
-use crate::contract::{AttestReport, FeedReport, HoldReport, Report, RetainMode, RetainReport};
+use crate::contract::{
+    AttestReport, EraseReport, FeedReport, HoldReport, KeepKeyReport, Report, RetainMode,
+    RetainReport,
+};
 
 /// A new status, and what the driver does with it.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,15 +127,35 @@ pub struct HoldObserved {
     pub jobs: BTreeMap<String, HoldJob>,
 }
 
-/// A Job that opens or releases a hold.
+/// What a request's children report in one region.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct HoldJob {
+pub struct RequestObserved {
+    /// The Jobs that are there, by name.
+    pub jobs: BTreeMap<String, OneJob<EraseReport>>,
+}
+
+/// A Job that opens or releases a hold.
+pub type HoldJob = OneJob<HoldReport>;
+
+/// A Job that no schedule made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OneJob<B> {
     /// It ended: whether Kubernetes calls it complete. Absent: it is under way.
     pub succeeded: Option<bool>,
     /// The newest report of its pods; of one under way that of an attempt before.
-    pub report: Option<Report<HoldReport>>,
+    pub report: Option<Report<B>>,
     /// Why its pod has not started, when Kubernetes says.
     pub waits: Option<String>,
+}
+
+impl<B> Default for OneJob<B> {
+    fn default() -> Self {
+        Self {
+            succeeded: None,
+            report: None,
+            waits: None,
+        }
+    }
 }
 
 /// What signs a region's evidence reports.
@@ -137,6 +163,8 @@ pub struct HoldJob {
 pub struct SigningObserved {
     /// Its runs.
     pub run: RunObserved<AttestReport>,
+    /// The Jobs that keep the region's key for requests, by name.
+    pub keeper: BTreeMap<String, OneJob<KeepKeyReport>>,
 }
 
 /// Runs of one CronJob (and of Jobs made of its template).

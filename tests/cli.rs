@@ -11,6 +11,8 @@
 mod audit;
 #[path = "cli/browser.rs"]
 mod browser;
+#[path = "cli/request.rs"]
+mod request;
 #[path = "cli/world.rs"]
 mod world;
 

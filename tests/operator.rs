@@ -39,6 +39,8 @@ mod local;
 mod outage;
 #[path = "operator/pause.rs"]
 mod pause;
+#[path = "operator/requests.rs"]
+mod requests;
 #[path = "operator/shared.rs"]
 mod shared;
 #[path = "operator/transfers.rs"]

@@ -4,28 +4,20 @@
 //! here and stays in a Secret that nobody else has a right to read; beside it stands what it signed last. It must never
 //! sign what is not proven to be an extension of that.
 
-mod custody;
 mod error;
 mod extension;
-
-use std::path::PathBuf;
+mod kept;
 
 use jiff::Timestamp;
 
+pub use super::custody::Options;
+use super::custody::{Custody, Place};
 use super::report::Shrink;
 use super::{Begun, Stop};
 use crate::contract::{Attest, AttestReport, Outcome, Report, Task};
 use crate::evidence::{self, Tip};
-use custody::{Custody, Kept, Place};
 use error::Error;
-
-/// Flags of `attest`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Options {
-    /// The ServiceAccount's files: `token`, `ca.crt` and `namespace`, as Kubernetes mounts them.
-    #[arg(long, value_name = "FOLDER", default_value = custody::CREDENTIALS)]
-    pub credentials: PathBuf,
-}
+use kept::Kept;
 
 impl Shrink for AttestReport {
     fn shrink(&mut self) -> bool {
@@ -62,7 +54,7 @@ async fn attest(task: &Task<Attest>, options: &Options) -> Result<AttestReport, 
         api_server: spec.api_server.as_deref(),
         secret: &spec.secret,
     })?;
-    let (kept, is_new) = match custody.kept(&task.region).await? {
+    let (kept, is_new) = match kept::kept(&custody, &task.region).await? {
         Some(kept) => (kept, false),
         None => (Kept::made(&task.region)?, true),
     };
@@ -85,10 +77,10 @@ async fn attest(task: &Task<Attest>, options: &Options) -> Result<AttestReport, 
 async fn keep(custody: &Custody, kept: &Kept, tip: Tip, is_new: bool) -> Result<(), Error> {
     if is_new {
         tracing::info!(key = %kept.signer().key(), "a key was made for the region's evidence");
-        return custody.create(kept, tip).await;
+        return kept::create(custody, kept, tip).await;
     }
     if kept.signed() == Some(tip) {
         return Ok(());
     }
-    custody.update(kept, tip).await
+    kept::update(custody, kept, tip).await
 }

@@ -9,7 +9,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Backups, DeletionPolicy, KeyRef, Signing, SigningStatus, Suspend, Transfer};
+use super::{
+    Backups, DeletionPolicy, KeyRef, Requests, RequestsStatus, Signing, SigningStatus, Suspend,
+    Transfer,
+};
 use crate::contract::TaxDisplay;
 
 /// One regional cluster: where it is in law, who may run there, how prices and texts look, which stores it has.
@@ -99,6 +102,11 @@ pub struct RegionSpec {
     /// How the region's own key signs what is recorded of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Signing>,
+
+    /// How data subjects are answered here. Absent: the region takes no requests of theirs, and retention runs do not see
+    /// that a store was restored to before an erasure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
 
     /// Leaves this region as it is: nothing is made, changed or removed, and connectors, feeds and what signs its evidence
     /// go on where they are there. Only what erases is stopped: the policies' CronJobs are suspended, and a retention run
@@ -382,6 +390,9 @@ pub struct RegionStatus {
     /// What the region's key signed of its evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<SigningStatus>,
+    /// The key to which identities of data subjects are encrypted for the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<RequestsStatus>,
     /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on; of one with more than 128
     /// characters its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]

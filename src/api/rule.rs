@@ -61,7 +61,9 @@ pub struct PolicyRule {
 }
 
 /// A table of a store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(self.subjects) || self.subjects.all(one, !has(one.foundBy) || self.subjects.exists(by, by.identity == one.foundBy && by.identity != one.identity))").message("dataset.subjects[].foundBy: name the identity of another subject of this table"))]
+#[x_kube(validation = Rule::new("!has(self.portable) || !self.portable || has(self.subjects)").message("dataset.portable: say in subjects whose the rows are"))]
 #[serde(rename_all = "camelCase")]
 pub struct Dataset {
     /// The store's name in `Region.spec.dataStores`.
@@ -83,6 +85,36 @@ pub struct Dataset {
         regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*$")
     )]
     pub clock: String,
+    /// Whose a row is, for requests of data subjects: it is a person's if any of these columns has any of their values.
+    /// Such a request erases the person's rows by the rule's method, whatever their age, but for what a `keep` keeps. A rule
+    /// without `erase` deletes what its keep has let go. None when absent: requests leave the table alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["column".into()]))]
+    pub subjects: Vec<DatasetSubject>,
+    /// Whether the person provided these rows: a request for `Portability` delivers them. They did not when absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub portable: bool,
+}
+
+/// A column that tells whose a row is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatasetSubject {
+    /// The column, `customer_id`.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*$")
+    )]
+    pub column: String,
+    /// What kind of value it has: one of `Region.spec.requests.identities`.
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][A-Za-z0-9]*$"))]
+    pub identity: String,
+    /// The identity of another subject of this table by which the person is found first: with `foundBy: email`, a row with
+    /// the person's e-mail address tells their value in this column, which then is theirs in every table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][A-Za-z0-9]*$"))]
+    pub found_by: Option<String>,
 }
 
 /// When and how rows go.

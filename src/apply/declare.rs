@@ -6,8 +6,8 @@ use super::live::Live;
 use super::secret;
 use super::steps::{Declared, Group};
 use crate::plan::{
-    ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, PolicyWorkloads,
-    SecretCopy, SigningWorkloads,
+    ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, KeyWorkloads,
+    PolicyWorkloads, SecretCopy, SigningWorkloads,
 };
 
 /// What can be applied in a region.
@@ -98,6 +98,7 @@ impl Workloads for SigningWorkloads {
             config_map,
             cron_job,
             run_now,
+            keeper,
         } = self;
         let mut children = vec![
             Child::new(ChildKind::ConfigMap, config_map)?,
@@ -106,7 +107,14 @@ impl Workloads for SigningWorkloads {
         if let Some(job) = run_now {
             children.push(Child::new(ChildKind::Job, job)?);
         }
-        let groups = vec![Group { children }];
+        let mut groups = vec![Group { children }];
+        if let Some(KeyWorkloads { config_map, job }) = keeper {
+            let children = vec![
+                Child::new(ChildKind::ConfigMap, config_map)?,
+                Child::new(ChildKind::Job, job)?,
+            ];
+            groups.push(Group { children });
+        }
         Ok(Declared {
             shared: Group::default(),
             groups,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tradewind::agent::{Common, attest, connect, erase, feed, init, retain, run_job};
+use tradewind::agent::{Common, attest, connect, erase, feed, init, keeper, retain, run_job};
 use tradewind::contract::exit;
 
 /// Takes webhooks, writes feeds, erases due rows, holds others, answers data subjects and signs evidence in one region, as
@@ -96,6 +96,15 @@ enum Command {
         #[command(flatten)]
         options: attest::Options,
     },
+    /// Find the key to which identities of data subjects are encrypted in its Secret, or make it there.
+    #[command(after_help = "Examples:
+  tradewind-agent keep-key    do what the mounted task says; answers the public half")]
+    KeepKey {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: keeper::Options,
+    },
 }
 
 #[tokio::main]
@@ -118,6 +127,7 @@ async fn main() -> ExitCode {
         | Command::Feed { common }
         | Command::Hold { common }
         | Command::Attest { common, .. }
+        | Command::KeepKey { common, .. }
         | Command::Erase { common, .. }
         | Command::Retain { common, .. } => common,
         Command::Keygen { out } => return keygen(out),
@@ -126,7 +136,12 @@ async fn main() -> ExitCode {
         eprintln!("--log: {error}");
         return exit::REFUSED.into();
     }
-    match cli.command {
+    run(cli.command).await
+}
+
+/// One command, to its end.
+async fn run(command: Command) -> ExitCode {
+    match command {
         Command::Connect { common, options } => {
             run_job(&common, "connect", async |task, stop| {
                 connect::run(task, options, stop).await
@@ -138,6 +153,12 @@ async fn main() -> ExitCode {
         Command::Attest { common, options } => {
             run_job(&common, "attest", async |task, stop| {
                 attest::run(task, options, stop).await
+            })
+            .await
+        }
+        Command::KeepKey { common, options } => {
+            run_job(&common, "keep-key", async |task, stop| {
+                keeper::run(task, options, stop).await
             })
             .await
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tradewind::api::{crd, docs};
-use tradewind::cli::{self, Printed, audit, clock, regimes};
+use tradewind::cli::{self, Printed, audit, clock, regimes, request};
 use tradewind::plan::Settings;
 use tradewind::run::{self, Options};
 use tradewind::telemetry::{self, LogFormat};
@@ -78,10 +78,35 @@ Exit codes: 0 printed; 1 an argument or a file is wrong, and the message names i
   tradewind audit export --from evidence/ --trust trust.yaml --period 2026-Q4 --format html --out 2026-Q4.html"
     )]
     Audit(Audit),
+    /// Works on requests of data subjects.
+    #[command(
+        subcommand,
+        after_help = "Example:
+  kubectl get regions -o yaml > regions.yaml
+  tradewind request create --name dsr-2026-17 --kind erasure --received 2026-03-31T23:30:00+02:00 --zone Europe/Berlin \\
+    --jurisdiction DE --region eu-west --regions regions.yaml < identity.txt > request.json"
+    )]
+    Request(RequestCommand),
     /// Prints the version.
     #[command(after_help = "Example:
   tradewind version")]
     Version,
+}
+
+#[derive(Subcommand)]
+enum RequestCommand {
+    /// Encrypts who the person is to each region's own key, and prints the request as JSON for kubectl; no cluster is asked.
+    #[command(after_help = "Examples:
+  An erasure; the identity is typed and ended with Ctrl-D, a line for each value, email=... or customerId=...:
+    tradewind request create --name dsr-2026-17 --kind erasure --received 2026-03-31T23:30:00+02:00 --zone Europe/Berlin \\
+      --jurisdiction DE --region eu-west --regions regions.yaml > request.json
+  A copy, readable with the key of whoever hands it over:
+    tradewind request create --name dsr-2026-18 --kind access --received 2026-03-31T23:30:00+02:00 --zone Europe/Berlin \\
+      --jurisdiction DE --region eu-west --regions regions.yaml --identity identity.json \\
+      --to s3://copies --prefix {region} --credentials copies-s3 --reader age1... --expires P30D > request.json
+
+Exit codes: 0 printed; 1 an argument or a file is wrong, and the message names it, without a value of the person.")]
+    Create(Box<request::Arguments>),
 }
 
 #[derive(Subcommand)]
@@ -185,6 +210,9 @@ fn main() -> ExitCode {
         Command::Regimes(Regimes::Diff(args)) => show(regimes::diff(&args)),
         Command::Audit(Audit::Verify(args)) => told(audit::verify(&args, jiff::Timestamp::now())),
         Command::Audit(Audit::Export(args)) => told(audit::export(&args)),
+        Command::Request(RequestCommand::Create(args)) => request::create(&args)
+            .map_err(Failure::from)
+            .and_then(|text| print(&text)),
         Command::Version => print(concat!("tradewind ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     match done {

@@ -176,6 +176,7 @@ pub struct Suppression {
 
 /// How far a request has come; of several tables, the first of these that is true of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 pub enum RequestState {
     /// Rows stay that should go: the database refuses, or a row of somebody else refers to them.
     Failed,
@@ -212,6 +213,7 @@ pub struct EraseReport {
 
 /// What was delivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Delivered {
     /// The manifest's key.
@@ -224,6 +226,7 @@ pub struct Delivered {
 
 /// One store's numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ErasedStore {
     /// The store's name.
@@ -235,6 +238,7 @@ pub struct ErasedStore {
 /// One table's numbers, in rows. `found = erased + kept + held + blocked + failed + gone + remaining`, each counted for
 /// itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ErasedTable {
     /// The table's name in the task; `...` for several that a report has no room for.
@@ -278,6 +282,7 @@ pub struct ErasedTable {
 
 /// Rows that a law keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KeptRows {
     /// The law and its article, and the policy that states it.

@@ -139,7 +139,7 @@ fn of_region((region, inventory): (&String, &Vec<InventoryEntry>)) -> String {
 
 fn stage(error: &Error) -> Stage {
     match error {
-        Error::Finalizer(_) => Stage::Finalize,
+        Error::Finalizer(_) | Error::Identity(_) => Stage::Finalize,
         Error::Status(_) | Error::Serialise(_) | Error::Timeout(_) | Error::NotLeading => {
             Stage::Status
         }

@@ -34,6 +34,9 @@ pub enum Error {
     /// A record has no place in the schema: a bug of ours.
     #[error("a record of evidence that the schema has no room for")]
     Unwritable,
+    /// The identity of a request that has ended could not be removed.
+    #[error("removing the identity of a request that has ended")]
+    Identity(#[source] kube::Error),
     /// The hub did not answer in time.
     #[error("the hub did not answer within {} s", .0.as_secs())]
     Timeout(Duration),
@@ -80,7 +83,9 @@ pub enum Retry {
 #[must_use]
 pub fn retry(error: &Error) -> Retry {
     match error {
-        Error::Finalizer(source) | Error::Status(source) => of_hub(source),
+        Error::Finalizer(source) | Error::Status(source) | Error::Identity(source) => {
+            of_hub(source)
+        }
         Error::Serialise(_) | Error::Unwritable => Retry::Slow,
         Error::Evidence(source) => of_evidence(source),
         Error::Timeout(_) | Error::NotLeading | Error::Panicked => Retry::Backoff,

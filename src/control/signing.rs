@@ -11,7 +11,7 @@ use super::everywhere::{self, everywhere};
 use super::guard;
 use super::intent::announce;
 use super::retry::Error;
-use crate::api::{InventoryEntry, Region, SigningStatus};
+use crate::api::{InventoryEntry, Region, RequestsStatus, SigningStatus};
 use crate::apply::Again;
 use crate::evidence::KeyId;
 use crate::observe;
@@ -24,6 +24,8 @@ pub(super) struct Signing {
     pub(super) region: Arc<Region>,
     /// For its status.
     pub(super) status: SigningStatus,
+    /// For its status too.
+    pub(super) requests: Option<RequestsStatus>,
     /// What is left of it in the region.
     pub(super) left: Option<String>,
     pub(super) again: Option<Again>,
@@ -90,6 +92,7 @@ pub(super) async fn attend(
     }
     Ok(Some(Signing {
         status: told.status,
+        requests: told.requests,
         left: told.left,
         again: outcome.again,
         wake_at: guard::earlier(plan.wake_at, None),

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 
 use super::cron::Schedule;
 use super::gates;
+use super::keeper;
 use super::meta::{self, Identity, Role};
 use super::placement::{self, Decision, Ground, Place};
 use super::pod::{Agent, Size};
@@ -173,5 +174,6 @@ fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
         run_now: requested
             .filter(|requested| Some(names::acknowledged(requested).as_str()) != handled)
             .map(|requested| schedule.run_now(&template, requested)),
+        keeper: keeper::workloads(&facts.settings, &facts.region, region, &role),
     }
 }

@@ -4,9 +4,10 @@
 use kube::ResourceExt;
 
 use super::chain::Chain;
+use super::keeper::keeper;
 use super::reason::Word;
 use super::{RunEnd, Seen, SigningObserved};
-use crate::api::{Region, SigningStatus, names};
+use crate::api::{Region, RequestsStatus, SigningStatus, names};
 use crate::contract::{AttestReport, Outcome};
 use crate::evidence::Checkpoint;
 use crate::plan::{Plan, Reason, RegionPlan, SigningWorkloads};
@@ -16,6 +17,8 @@ use crate::plan::{Plan, Reason, RegionPlan, SigningWorkloads};
 pub struct Signed {
     /// For the Region's status.
     pub status: SigningStatus,
+    /// The key for requests, where the region takes any.
+    pub requests: Option<RequestsStatus>,
     /// A signature that its record does not have yet.
     pub checkpoint: Option<Checkpoint>,
     /// What is left of it in the region, `the signing of its evidence (2 objects)`: a Region that is being deleted waits
@@ -72,6 +75,7 @@ pub fn signing(
     let objects = status.inventory.len();
     let left = format!("the signing of its evidence ({objects} objects)");
     Signed {
+        requests: keeper(decision, seen, region),
         left: (is_left && !is_gone && (objects > 0 || known.is_some())).then_some(left),
         status,
         checkpoint,
@@ -202,7 +206,10 @@ mod tests {
             ended: vec![end],
             ..RunObserved::default()
         };
-        SigningObserved { run }
+        SigningObserved {
+            run,
+            ..SigningObserved::default()
+        }
     }
 
     #[test]

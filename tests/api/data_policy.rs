@@ -20,9 +20,17 @@ fn both(i: usize) -> Value {
     rule["category"] = json!("user.financial");
     rule["purpose"] = json!("Tax records");
     rule["legalBasis"] = json!("LegalObligation");
+    rule["dataset"]["subjects"] = json!([
+        {"column": "id", "identity": "customerId", "foundBy": "kind0"}, subject(0),
+    ]);
+    rule["dataset"]["portable"] = json!(true);
     rule["subjects"] = json!(["customers"]);
     rule["recipients"] = json!([{"name": "tax adviser", "country": "DE"}]);
     rule
+}
+
+fn subject(i: usize) -> Value {
+    json!({"column": format!("column_{i}"), "identity": format!("kind{i}")})
 }
 
 /// A rule that keeps its rows.
@@ -220,6 +228,36 @@ fn rules() -> Vec<Case> {
                 ("created at", PATTERN),
                 ("a.b", PATTERN),
                 ("now()", PATTERN),
+            ],
+        ),
+        ruled(
+            "rules[].dataset",
+            vec![(
+                json!({"store": "orders", "table": "orders", "clock": "placed_at", "portable": true}),
+                "dataset.portable: say in subjects whose the rows are",
+            )],
+        ),
+        list("rules[].dataset.subjects", subject)
+            .kept("dataset.portable: say in subjects whose the rows are"),
+        text(
+            "rules[].dataset.subjects[].column",
+            "mail",
+            "c".repeat(63),
+            &[("e mail", PATTERN), ("lower(a)", PATTERN)],
+        ),
+        text(
+            "rules[].dataset.subjects[].identity",
+            "phone",
+            format!("a{}", "b".repeat(31)),
+            &[("Email", PATTERN), ("e-mail", PATTERN)],
+        ),
+        text(
+            "rules[].dataset.subjects[].foundBy",
+            "kind0",
+            "kind0",
+            &[
+                ("Email", PATTERN),
+                ("nobody", "foundBy: name the identity of another subject"),
             ],
         ),
         text("rules[].erase.after", "P90D", longest, &periods),

@@ -29,7 +29,7 @@ pub(crate) const KINDS: [&str; 9] = [
 ];
 
 /// Our own kinds, Regions last.
-const CUSTOM: &str = "socialchannels.tradewind.dev,datapolicies.tradewind.dev,legalholds.tradewind.dev,regions.tradewind.dev";
+const CUSTOM: &str = "datasubjectrequests.tradewind.dev,socialchannels.tradewind.dev,datapolicies.tradewind.dev,legalholds.tradewind.dev,regions.tradewind.dev";
 
 /// A machine that does other things too may be slow; a world that stands still is seen earlier.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);

@@ -30,6 +30,7 @@ pub async fn install(fleet: &Fleet, checkout: &Path) -> Result<()> {
         "socialchannels.tradewind.dev",
         "datapolicies.tradewind.dev",
         "legalholds.tradewind.dev",
+        "datasubjectrequests.tradewind.dev",
         "evidencerecords.tradewind.dev",
     ])
     .await?;
@@ -107,13 +108,15 @@ pub fn region_rights(checkout: &Path, tenants: &[&str]) -> Result<String> {
     out += &cluster_wide(checkout, "region")?;
     out += &per_namespace(checkout, "region-tenant", tenants)?;
     out += &per_namespace(checkout, "region-runs", &[RUNS])?;
-    let signing = read(&checkout.join("charts/tradewind/files/signing.yaml"))?;
-    let named = "metadata:\n  name: tradewind-evidence\n";
-    let subject = "  - kind: ServiceAccount\n    name: tradewind-evidence\n";
-    let signing = signing
-        .replace(named, &format!("{named}  namespace: {RUNS}\n"))
-        .replace(subject, &format!("{subject}    namespace: {RUNS}\n"));
-    out += &document(&signing);
+    for (file, name) in [("signing", "evidence"), ("requests", "requests")] {
+        let rights = read(&checkout.join(format!("charts/tradewind/files/{file}.yaml")))?;
+        let named = format!("metadata:\n  name: tradewind-{name}\n");
+        let subject = format!("  - kind: ServiceAccount\n    name: tradewind-{name}\n");
+        let rights = rights
+            .replace(&named, &format!("{named}  namespace: {RUNS}\n"))
+            .replace(&subject, &format!("{subject}    namespace: {RUNS}\n"));
+        out += &document(&rights);
+    }
     Ok(out)
 }
 
