@@ -4,7 +4,7 @@
 //! looks again. What stands there already is found by its source. So nothing is lost that is stated again until it
 //! stands, and nothing stands twice, however many processes believe that they lead.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -82,6 +82,26 @@ impl Ledger {
             wrote = true;
         }
         Ok(wrote)
+    }
+
+    /// Writes into each region's chain, and says where that failed. None when somebody else wrote meanwhile: whoever is
+    /// behind looks again.
+    pub(super) async fn record(
+        &self,
+        stated: &BTreeMap<String, Vec<Statement>>,
+        now: Timestamp,
+    ) -> Option<BTreeMap<String, Error>> {
+        let mut unwritten = BTreeMap::new();
+        for (region, statements) in stated {
+            match self.append(region, statements, now).await {
+                Ok(_) => {}
+                Err(error) if error.is_behind() => return None,
+                Err(error) => {
+                    unwritten.insert(region.clone(), error);
+                }
+            }
+        }
+        Some(unwritten)
     }
 
     /// Writes a region's signature to the record that it was over.

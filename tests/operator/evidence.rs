@@ -17,7 +17,7 @@ use crate::world::{PATIENCE, World, condition, entry, with_operator};
 const POLICY: &str = "eu-west-customers";
 
 /// A region's chain, checked from its first record on.
-async fn chain(world: &World, region: &str) -> Vec<EvidenceRecord> {
+pub(crate) async fn chain(world: &World, region: &str) -> Vec<EvidenceRecord> {
     let field = format!("spec.region={region}");
     let args = ["get", "evr", "--field-selector", &field, "-o", "json"];
     let list: Value = serde_json::from_str(&world.hub().kubectl(&args).await.unwrap()).unwrap();

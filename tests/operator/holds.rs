@@ -2,6 +2,7 @@
 //! and a region that cannot be reached. No pod runs here, so Jobs are ended by hand, with the report of their pods.
 
 use serde_json::{Value, json};
+use tradewind::evidence::Kind;
 
 use crate::given::{self, RUNS};
 use crate::outage::reachable;
@@ -133,6 +134,27 @@ async fn reports(world: &World, region: &str, job: &Value, released_at: Option<&
     cluster.kubectl(&args).await.unwrap();
 }
 
+/// How the hold stands by the records of a region, in their order, from a place on.
+async fn recorded(world: &World, region: &str, since: usize) -> Vec<String> {
+    let all = crate::evidence::chain(world, region).await;
+    let of = all
+        .iter()
+        .skip(since)
+        .filter(|record| record.spec.kind == Kind::Hold);
+    let told = of.map(|record| {
+        assert_eq!(record.spec.about.name, "case-7");
+        let body: Value = serde_json::from_str(&record.spec.body).unwrap();
+        let deleted = if body["deleted"] == true {
+            " deleted"
+        } else {
+            ""
+        };
+        let since = body["stores"][0]["inForceSince"].as_str().unwrap_or("-");
+        format!("{} {since}{deleted}", body["state"].as_str().unwrap())
+    });
+    told.collect()
+}
+
 async fn until_state(world: &World, wanted: (&str, &str)) -> Value {
     world
         .until(&format!("the hold is {wanted:?}"), async || {
@@ -152,6 +174,7 @@ fn a_hold_is_told_at_once_in_force_when_reported_and_outlives_its_object() {
     with_operator(|world| async move {
         world.converged().await;
         assert!(required(&world, "eu-west").await.is_empty());
+        let before = crate::evidence::chain(&world, "eu-west").await.len();
         world.apply(&[hold(one())]).await;
         // Before any Job has run no policy erases.
         for region in given::REGIONS {
@@ -241,6 +264,21 @@ fn a_hold_is_told_at_once_in_force_when_reported_and_outlives_its_object() {
         reports(&world, "eu-west", &eu, None).await;
         let told = until_state(&world, ("PartlyInForce", "1/2")).await;
         assert_eq!(entry(&told, "eu-west")["stores"][0]["inForceSince"], SINCE);
+        world.quiet().await;
+        // Each change once, and no identifier: the Secret of them is not even named.
+        let of = |word: &str| format!("{word} {SINCE}");
+        let wanted = [
+            "Opening -".to_owned(),
+            of("InForce"),
+            of("PartlyInForce"),
+            of("InForce"),
+            of("InForce") + " deleted",
+            "Opening -".to_owned(),
+            of("InForce"),
+        ];
+        assert_eq!(recorded(&world, "eu-west", before).await, wanted);
+        let text = format!("{:?}", crate::evidence::chain(&world, "eu-west").await);
+        assert!(!text.contains("valuesSecretRef") && !text.contains("\"ids\""));
     });
 }
 

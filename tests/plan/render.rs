@@ -121,7 +121,16 @@ fn all(world: &World) -> Vec<(String, Value)> {
         let seen = looks(world, &key, &plan, hold_children, hold_objects);
         let written = status::legal_hold(&plan, &seen, &hold, world.now);
         let told = told(world, &plan, hold_objects);
-        out.push((key, json!({"plan": told, "status": whole(&written)})));
+        let mut shown = json!({"plan": told, "status": whole(&written)});
+        if world.evidence {
+            let regions = status::hold_statements(&plan, &hold, &written.status);
+            let stated = Statements {
+                regions,
+                wake_at: None,
+            };
+            shown["evidence"] = evidence(&stated);
+        }
+        out.push((key, shown));
     }
     out.retain(|(key, _)| world.objects || world.show.contains(key));
     for key in &world.show {

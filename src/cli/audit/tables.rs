@@ -1,6 +1,7 @@
 //! What records say, as the tables that an auditor asks for. The same for every format, and made of records alone.
 
 mod concept;
+mod holds;
 mod log;
 mod runs;
 

@@ -1,4 +1,4 @@
-//! Approvals, holds, requests, coverage and changes: a row for each record of the period.
+//! Approvals, requests, coverage and changes: a row for each record of the period.
 
 use super::concept::plain;
 use super::{Column, Table, text};
@@ -39,12 +39,7 @@ pub(super) fn logs(records: &[&Record]) -> [Table; 6] {
             "Steps of data subjects' requests. No record holds who asked.",
             &[Kind::Request],
         ),
-        log(
-            "holds",
-            "Holds",
-            "Holds that were opened, reviewed or released.",
-            &[Kind::Hold],
-        ),
+        super::holds::holds(records),
         log(
             "coverage",
             "Coverage",
