@@ -33,7 +33,7 @@ pub use meta::Identity;
 pub use placement::{channel_chooses, hold_chooses, policy_chooses};
 pub use policy::policy;
 pub use retention::spec_hash;
-pub use signing::{SigningFacts, signing};
+pub use signing::{SigningFacts, rotation, signing};
 pub use suspension::paused;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,6 +7,7 @@
 mod custody;
 mod error;
 mod extension;
+mod succession;
 
 use std::path::PathBuf;
 
@@ -62,7 +63,7 @@ async fn attest(task: &Task<Attest>, options: &Options) -> Result<AttestReport, 
         api_server: spec.api_server.as_deref(),
         secret: &spec.secret,
     })?;
-    let (kept, is_new) = match custody.kept(&task.region).await? {
+    let (mut kept, is_new) = match custody.kept(&task.region).await? {
         Some(kept) => (kept, false),
         None => (Kept::made(&task.region)?, true),
     };
@@ -73,21 +74,34 @@ async fn attest(task: &Task<Attest>, options: &Options) -> Result<AttestReport, 
     if tip.sequence == 0 {
         return Err(Error::Nothing);
     }
-    keep(&custody, &kept, tip, is_new).await?;
+    let is_turned = if is_new {
+        kept.is_asked(spec.rotate.as_deref());
+        false
+    } else {
+        kept.turn(spec, tip)?
+    };
+    keep(&custody, &kept, tip, (is_new, is_turned)).await?;
     let now = Timestamp::now();
     let checkpoint = evidence::checkpoint(kept.signer(), &task.region, tip, now)?;
     Ok(AttestReport {
         checkpoint: Some(checkpoint),
         is_new,
+        next: kept.named(),
+        rotated: kept.rotated().map(str::to_owned),
     })
 }
 
-async fn keep(custody: &Custody, kept: &Kept, tip: Tip, is_new: bool) -> Result<(), Error> {
+async fn keep(
+    custody: &Custody,
+    kept: &Kept,
+    tip: Tip,
+    (is_new, is_turned): (bool, bool),
+) -> Result<(), Error> {
     if is_new {
         tracing::info!(key = %kept.signer().key(), "a key was made for the region's evidence");
         return custody.create(kept, tip).await;
     }
-    if kept.signed() == Some(tip) {
+    if kept.signed() == Some(tip) && !is_turned {
         return Ok(());
     }
     custody.update(kept, tip).await

@@ -41,6 +41,9 @@ pub const ANNOTATION_RECONCILE_AT: &str = "tradewind.dev/reconcile-at";
 /// acknowledged per region in `status.regions[].lastHandledRunAt`. A region that joins later is not asked.
 /// On a Region: its evidence is signed now.
 pub const ANNOTATION_RUN_AT: &str = "tradewind.dev/run-at";
+/// On a Region: a new value asks for another key that signs its evidence; acknowledged in
+/// `status.evidence.lastHandledRotateAt` once that key signs.
+pub const ANNOTATION_ROTATE_AT: &str = "tradewind.dev/rotate-key-at";
 
 /// Annotations may have 256 KiB, and status repeats them: a longer value than this is acknowledged by its hash.
 const ACKNOWLEDGED: usize = 128;

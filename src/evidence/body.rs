@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::canonical::Object;
-use super::key::KeyId;
+use super::key::{KeyId, Signature};
 use crate::contract::{RetainMode, RetainedRule};
 
 /// Of a `Run`: what a retention run did. `about` is the policy, `source` the Job's uid.
@@ -132,10 +132,24 @@ pub struct HoldRelease {
     pub ground: String,
 }
 
-/// Of a `KeyRotation`: the key that signs from the next checkpoint on. The old key must sign a checkpoint of this record.
+/// Of a `KeyRotation`: the key that signs from the next checkpoint on. The old key must have named it, and sign a
+/// checkpoint of this record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRotation {
     /// The new public key.
     pub key: KeyId,
+    /// Who named it; absent for a key that nobody named: the first of a region, or one that replaces a lost one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<Named>,
+}
+
+/// By which key a [`KeyRotation`] was named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Named {
+    /// The key that signs until then.
+    pub by: KeyId,
+    /// Its signature over the region and the new key.
+    pub signature: Signature,
 }

@@ -80,6 +80,9 @@ pub struct Checked {
     pub rotations: u64,
 }
 
+/// Records that name a key, by their place.
+type Rotations = BTreeMap<u64, Vec<(Hash, body::KeyRotation)>>;
+
 /// A record without its content.
 #[derive(Clone, Copy, Debug)]
 struct Link {
@@ -94,7 +97,7 @@ struct Link {
 #[derive(Clone, Debug, Default)]
 struct Chain {
     links: Vec<Link>,
-    rotations: BTreeMap<u64, Vec<(Hash, KeyId)>>,
+    rotations: Rotations,
     checkpoints: Vec<Checkpoint>,
     countersignatures: Vec<Countersignature>,
 }
@@ -168,7 +171,7 @@ impl<'a> Verifier<'a> {
             && let Ok(rotation) = canonical::read::<body::KeyRotation>(&record.body)
         {
             let named = chain.rotations.entry(record.sequence).or_default();
-            named.push((hash, rotation.key));
+            named.push((hash, rotation));
         }
         Some(record)
     }
@@ -282,7 +285,7 @@ struct Seen {
     broken: Vec<usize>,
     /// Every key that was ever trusted.
     keys: Vec<KeyId>,
-    rotations: BTreeMap<u64, Vec<(Hash, KeyId)>>,
+    rotations: Rotations,
     countersignatures: Vec<Countersignature>,
 }
 

@@ -47,6 +47,8 @@ pub struct SigningFacts {
     pub from: Tip,
     /// The records after that, each by its digest.
     pub digests: Vec<Hash>,
+    /// The record that names the next key, as its bytes, while that key is yet to sign.
+    pub successor: Option<String>,
     /// Whether channels or policies still have something there.
     pub in_use: bool,
     /// The operator's configuration.
@@ -115,6 +117,16 @@ pub(super) fn schedule_problem(region: &Region) -> Option<super::Reason> {
     )))
 }
 
+/// A request for another key that was not carried out yet.
+#[must_use]
+pub fn rotation(region: &Region) -> Option<String> {
+    let asked = region.annotations().get(names::ANNOTATION_ROTATE_AT)?;
+    let asked = names::acknowledged(asked);
+    let told = region.status.as_ref().and_then(|s| s.evidence.as_ref());
+    let handled = told.and_then(|told| told.last_handled_rotate_at.as_ref());
+    (handled != Some(&asked)).then_some(asked)
+}
+
 fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
     let spec = &facts.region.spec;
     let role = Role {
@@ -133,6 +145,8 @@ fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
         api_server: signing.and_then(|signing| signing.api_server.clone()),
         from: facts.from,
         digests: facts.digests.clone(),
+        rotate: rotation(&facts.region),
+        successor: facts.successor.clone(),
     };
     let task = meta::task(COMMAND, region, attest);
     let agent = Agent {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::api::EvidenceRecord;
-use crate::evidence::{About, Checkpoint, Entry, Hash, Kind, Object, Record, Tip, canonical};
+use crate::evidence::{
+    About, Checkpoint, Entry, Hash, KeyId, Kind, Object, Record, Tip, body, canonical,
+};
 
 const BODY: &str = "tradewind.dev/operator/body\n";
 
@@ -48,6 +50,8 @@ struct Link {
     checkpoints: Vec<Checkpoint>,
     /// Of a run: when it began, or ended, as far as it says.
     ran: Option<Timestamp>,
+    /// Of a rotation: which key.
+    rotation: Option<body::KeyRotation>,
 }
 
 /// What is known of a region's chain.
@@ -101,6 +105,9 @@ impl Chain {
             at: record.at,
             checkpoints,
             ran: ran(record),
+            rotation: (record.kind == Kind::KeyRotation)
+                .then(|| canonical::read(&record.body).ok())
+                .flatten(),
         };
         self.links.insert(record.sequence, link);
     }
@@ -210,6 +217,45 @@ impl Chain {
             tip = tip_of(*sequence, link);
         }
         (from, digests)
+    }
+
+    /// The record that names the key after the one that signs, while that is yet to sign.
+    #[must_use]
+    pub fn successor(&self, region: &str) -> Option<Record> {
+        let signs = self.signed()?.key;
+        let mut links = self.links.iter().rev();
+        let (sequence, link, rotation) =
+            links.find_map(|(at, link)| Some((*at, link, link.rotation.as_ref()?)))?;
+        let is_next = rotation.key != signs && rotation.is_named_by(signs, region);
+        let entry = Entry {
+            kind: link.kind,
+            at: link.at,
+            about: link.about.clone(),
+            source: link.source.clone(),
+            body: canonical::object(rotation).ok()?,
+        };
+        let before = Tip {
+            head: link.previous,
+            sequence: sequence.saturating_sub(1),
+        };
+        let record = entry.append(region, &before);
+        (is_next && record.digest() == link.digest).then_some(record)
+    }
+
+    /// The key that signs, and the one before it, which has not named it.
+    #[must_use]
+    pub fn unnamed_key(&self, region: &str) -> Option<(KeyId, KeyId)> {
+        let all = self.links.values().flat_map(|link| &link.checkpoints);
+        let signs = self.signed()?.key;
+        let before = all
+            .filter(|checkpoint| checkpoint.key != signs)
+            .max_by_key(|checkpoint| (checkpoint.tip.sequence, checkpoint.at))?;
+        let names = |link: &Link| {
+            let rotation = link.rotation.as_ref().filter(|one| one.key == signs);
+            rotation.is_some_and(|one| one.is_named_by(before.key, region))
+        };
+        let mut reached = self.links.range(..=before.tip.sequence);
+        (!reached.any(|(_, link)| names(link))).then_some((signs, before.key))
     }
 
     /// The record at a place, by its hash: whether a region signed what the hub has.

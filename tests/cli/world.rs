@@ -126,7 +126,8 @@ fn entries(region: usize) -> Vec<Entry> {
             entries.push(held(later, "h-2", "Released", &over));
         }
         if week == 6 && region == 0 {
-            let rotation = json!({"key": signer(0, 2).key()});
+            let rotation = tradewind::evidence::name(&signer(0, 1), REGIONS[0], signer(0, 2).key());
+            let rotation = serde_json::to_value(rotation).unwrap();
             entries.push(entry(Kind::KeyRotation, later, "k-2".into(), &rotation));
         }
     }

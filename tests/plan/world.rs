@@ -336,6 +336,7 @@ impl World {
             regions: self.region_facts(key),
             from: Tip::genesis(&settings.fleet, &region.name_any()),
             digests: vec![Hash([7; 32])],
+            successor: None,
             in_use: false,
             settings,
         }
