@@ -7,6 +7,7 @@ mod expected;
 mod export;
 mod html;
 mod listed;
+mod oscal;
 mod period;
 mod source;
 mod tables;

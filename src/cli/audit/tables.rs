@@ -7,6 +7,8 @@ mod runs;
 
 use std::collections::BTreeMap;
 
+pub(super) use log::facts;
+
 use super::period::Period;
 use crate::evidence::{Kind, Record, body, canonical};
 
