@@ -17,6 +17,7 @@ mod publish;
 mod region;
 mod report;
 mod retry;
+mod sealing;
 mod signing;
 mod social_channel;
 mod triggers;
@@ -39,10 +40,12 @@ pub use retry::{Attempts, Error, Retry, retry};
 
 use crate::api::Region;
 use crate::apply::{Applier, Fence};
+use crate::archive::Archive;
 use crate::clusters::{Clusters, Identity, Limits, Wake, Wakes};
 use crate::metrics::Metrics;
 use crate::plan::Settings;
 use crate::resolve::{Chains, InForce, Reader, SecretChanged, SecretWatch};
+use crate::status::Rule;
 use crate::watch::Key;
 use evidence::Ledger;
 use hub::{Change, Hub};
@@ -74,6 +77,8 @@ pub struct Parts {
     pub clusters: (Clusters, Wakes),
     /// The packs in force, and the ConfigMap that they come from.
     pub packs: (watch::Receiver<InForce>, Option<String>),
+    /// Where old records of evidence go, and when; none: they stay on the hub.
+    pub archive: Option<(Archive, Rule)>,
     /// The right to write.
     pub fence: Fence,
     /// What is counted.
@@ -87,6 +92,7 @@ struct Context {
     reader: Reader,
     applier: Applier,
     ledger: Ledger,
+    archive: Option<(Archive, Rule)>,
     report: Report,
     clock: fn() -> Timestamp,
     hub: Hub,
@@ -132,12 +138,6 @@ impl Operator {
         let (known, mut ready) = watches.start();
         let (chains, chains_ready) = watches.chains(&parts.settings.fleet, &known);
         ready.push(("evidencerecords", chains_ready));
-        let ledger = Ledger::new(
-            parts.hub.clone(),
-            chains,
-            parts.fence.clone(),
-            parts.metrics.clone(),
-        );
         let (packs, packs_map) = parts.packs;
         let values = secret_watch.values();
         let context = Context {
@@ -151,8 +151,14 @@ impl Operator {
                 clusters,
                 settings: Arc::new(parts.settings),
             },
+            ledger: Ledger::new(
+                parts.hub.clone(),
+                chains,
+                parts.fence.clone(),
+                parts.metrics.clone(),
+            ),
             applier: Applier::new(parts.fence.clone(), parts.metrics, values),
-            ledger,
+            archive: parts.archive,
             report,
             clock: parts.clock,
             hub: Hub {

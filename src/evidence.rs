@@ -17,6 +17,7 @@ mod key;
 mod line;
 mod record;
 mod rotation;
+mod seal;
 mod verify;
 
 pub use canonical::{Object, Value};
@@ -28,6 +29,7 @@ pub use key::{KeyId, Signature, Signer};
 pub use line::Line;
 pub use record::{About, Kind, Record};
 pub use rotation::name;
+pub use seal::{ENDING, NoSegment, Segment, places, root, segment, source};
 pub use verify::{Checked, Report, Trust, Trusted, Verifier};
 
 /// The version of the record's form. Any other is refused.

@@ -25,9 +25,11 @@ mod sight;
 mod signing;
 mod timing;
 
-pub use chain::{Chain, Statement, When};
+pub use chain::{Chain, Rule, Sealing, Statement, When};
 pub use channel::channel;
-pub use evidence::{Statements, key_in_use, packs_in_force, statements, transfers_in_force};
+pub use evidence::{
+    Statements, key_in_use, packs_in_force, sealed, statements, transfers_in_force,
+};
 pub use fleet::region;
 pub use fresh::Recorded;
 pub use held::hold_statements;

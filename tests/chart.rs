@@ -126,7 +126,8 @@ async fn the_roles_are_the_rules_and_nothing_else() {
     let helm = Helm::built().await;
     let rules = rules();
     let mut seen = BTreeSet::new();
-    for values in [HUB, REGION, &[HUB, &["localRegion=true"]].concat()] {
+    let archive = "evidence.archive.url=s3://evidence/aurora";
+    for values in [HUB, REGION, &[HUB, &["localRegion=true", archive]].concat()] {
         let rendered = helm.objects(values);
         // The operator's are ClusterRoles; the one Role is of who signs evidence, and its key is no other's.
         for role in of_kind(&rendered, "Role") {
@@ -156,7 +157,12 @@ async fn the_roles_are_the_rules_and_nothing_else() {
 #[test]
 fn no_rule_has_a_wildcard_and_secrets_are_for_namespaces_only() {
     // Bound in the whole cluster, or in the namespace of the databases' credentials.
-    let without_secrets = ["tradewind-hub", "tradewind-region", "tradewind-region-runs"];
+    let without_secrets = [
+        "tradewind-hub",
+        "tradewind-hub-archive",
+        "tradewind-region",
+        "tradewind-region-runs",
+    ];
     for (name, rules) in rules() {
         assert!(!rules.to_string().contains('*'), "{name} has a wildcard");
         for rule in rules.as_array().unwrap() {
@@ -391,6 +397,32 @@ async fn the_operator_is_told_what_was_set() {
         "--packs-configmap=packs"
     ]);
     assert_eq!(args(&[HUB, &given].concat()), changed);
+    let archive = [
+        "evidence.archive.url=s3://evidence/aurora",
+        "evidence.archive.credentialsSecret=archive",
+        "evidence.archive.volumeClaim=segments",
+        "evidence.archive.sealAfter=P30D",
+    ];
+    let told = args(&[HUB, &archive].concat());
+    let told: Vec<&str> = told.as_array().unwrap()[5..]
+        .iter()
+        .map(|arg| arg.as_str().unwrap())
+        .collect();
+    let wanted = [
+        "--evidence-archive=s3://evidence/aurora",
+        "--evidence-seal-after=P30D",
+        "--evidence-archive-credentials=/etc/tradewind/archive",
+    ];
+    assert_eq!(told, wanted);
+    let pod = deployment(&helm, &[HUB, &archive].concat())["spec"]["template"]["spec"].clone();
+    let mounted = pod["containers"][0]["volumeMounts"].to_string();
+    let volumes = pod["volumes"].to_string();
+    assert!(mounted.contains("/etc/tradewind/archive") && mounted.contains("\"/archive\""));
+    assert!(
+        volumes.contains("\"secretName\":\"archive\"")
+            && volumes.contains("\"claimName\":\"segments\"")
+    );
+    assert_eq!(pod["securityContext"]["fsGroup"], 65532);
 }
 
 #[tokio::test]

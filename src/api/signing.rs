@@ -59,6 +59,12 @@ pub struct SigningStatus {
     /// asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_key: Option<String>,
+    /// Up to which record the archive has all. Absent: none is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_to: Option<i64>,
+    /// Why old records could not be sealed at the last look. Absent: they could, or there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing_problem: Option<String>,
     /// Why auditors do not trust the key that signs, and what to do: the one before it has not named it. Absent: it has,
     /// or there was none before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

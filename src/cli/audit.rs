@@ -7,6 +7,7 @@ mod expected;
 mod export;
 mod html;
 mod listed;
+mod live;
 mod oscal;
 mod period;
 mod source;

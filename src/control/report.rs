@@ -143,7 +143,10 @@ fn stage(error: &Error) -> Stage {
         Error::Status(_) | Error::Serialise(_) | Error::Timeout(_) | Error::NotLeading => {
             Stage::Status
         }
-        Error::Evidence(_) | Error::Unwritable => Stage::Evidence,
+        Error::Evidence(_)
+        | Error::Unwritable
+        | Error::Archive(_)
+        | Error::StrangeSegment { .. } => Stage::Evidence,
         Error::Panicked => Stage::Plan,
     }
 }

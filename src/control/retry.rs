@@ -31,6 +31,18 @@ pub enum Error {
     /// A record of evidence, or its signature, could not be written.
     #[error("writing evidence")]
     Evidence(#[source] kube::Error),
+    /// The archive of evidence cannot be used.
+    #[error("sealing evidence")]
+    Archive(#[source] crate::archive::Error),
+    /// The archive holds something else where a segment is to be.
+    #[error(
+        "segment {name} in the archive is not what the region's chain has: look who wrote it, and move it elsewhere; it is \
+         written anew then"
+    )]
+    StrangeSegment {
+        /// Its name.
+        name: String,
+    },
     /// A record has no place in the schema: a bug of ours.
     #[error("a record of evidence that the schema has no room for")]
     Unwritable,
@@ -81,9 +93,11 @@ pub enum Retry {
 pub fn retry(error: &Error) -> Retry {
     match error {
         Error::Finalizer(source) | Error::Status(source) => of_hub(source),
-        Error::Serialise(_) | Error::Unwritable => Retry::Slow,
+        Error::Serialise(_) | Error::Unwritable | Error::StrangeSegment { .. } => Retry::Slow,
         Error::Evidence(source) => of_evidence(source),
-        Error::Timeout(_) | Error::NotLeading | Error::Panicked => Retry::Backoff,
+        Error::Timeout(_) | Error::NotLeading | Error::Panicked | Error::Archive(_) => {
+            Retry::Backoff
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::everywhere::{self, everywhere};
 use super::guard;
 use super::intent::announce;
 use super::retry::Error;
+use super::sealing;
 use crate::api::{InventoryEntry, Region, SigningStatus};
 use crate::apply::Again;
 use crate::evidence::body::KeyRotation;
@@ -81,11 +82,15 @@ pub(super) async fn attend(
     });
     let written = write_down(&region, &told, context, now).await;
     unwritten = unwritten.or(written.err());
+    let sealed = sealing::attend(&name, context, now).await;
+    let mut status = told.status;
+    status.sealing_problem = sealed.problem.as_ref().map(Error::told);
+    unwritten = unwritten.or(sealed.problem);
     Ok(Some(Signing {
-        status: told.status,
+        status,
         left: told.left,
-        again: outcome.again,
-        wake_at: guard::earlier(plan.wake_at, None),
+        again: outcome.again.max(sealed.again),
+        wake_at: guard::earlier(plan.wake_at, sealed.wake_at),
         unwritten,
         region: region.clone(),
     }))

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::canonical::Object;
+use super::hash::Hash;
 use super::key::{KeyId, Signature};
 use crate::contract::{RetainMode, RetainedRule};
 
@@ -152,4 +153,25 @@ pub struct Named {
     pub by: KeyId,
     /// Its signature over the region and the new key.
     pub signature: Signature,
+}
+
+/// Of a `Seal`: which records are in the archive. `about` is the Region, `source` the segment's name. Once the region has
+/// signed it they may go from the hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seal {
+    /// The archive: `s3://bucket/folder`.
+    pub archive: String,
+    /// The segment's name in it.
+    pub segment: String,
+    /// Its first record.
+    pub first: u64,
+    /// Its last record.
+    pub last: u64,
+    /// The hash of its last record.
+    pub head: Hash,
+    /// The root of the Merkle tree (RFC 6962) over the hashes of its records.
+    pub root: Hash,
+    /// What each of its records is the only one of, hashed, 16 hexadecimal digits each: none is recorded again.
+    pub sources: String,
 }

@@ -1,5 +1,7 @@
 //! What is known of a region's chain, and what is still to be written into it.
 
+mod sealing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -8,6 +10,7 @@ use crate::api::EvidenceRecord;
 use crate::evidence::{
     About, Checkpoint, Entry, Hash, KeyId, Kind, Object, Record, Tip, body, canonical,
 };
+pub use sealing::{Rule, Sealing};
 
 const BODY: &str = "tradewind.dev/operator/body\n";
 
@@ -63,6 +66,8 @@ pub struct Chain {
     last: BTreeMap<(Kind, About), u64>,
     /// Objects in it that are no records.
     unsound: BTreeSet<u64>,
+    /// What is in the archive.
+    seals: sealing::Seals,
 }
 
 impl Chain {
@@ -75,6 +80,7 @@ impl Chain {
             sources: BTreeSet::new(),
             last: BTreeMap::new(),
             unsound: BTreeSet::new(),
+            seals: sealing::Seals::default(),
         }
     }
 
@@ -95,6 +101,11 @@ impl Chain {
         let last = self.last.entry(about).or_default();
         *last = (*last).max(record.sequence);
         self.sources.insert((record.kind, record.source.clone()));
+        if record.kind == Kind::Seal
+            && let Ok(seal) = canonical::read(&record.body)
+        {
+            self.seals.enter(record.sequence, &seal);
+        }
         let link = Link {
             kind: record.kind,
             about: record.about.clone(),
@@ -112,13 +123,16 @@ impl Chain {
         self.links.insert(record.sequence, link);
     }
 
-    /// Forgets an object that is gone: nothing of a chain may go, and what follows it shows that it did.
+    /// Forgets an object that is gone: nothing of a chain may go but what was sealed, and what follows it shows that it did.
     pub fn forget(&mut self, sequence: u64) {
         self.unsound.remove(&sequence);
         let Some(link) = self.links.remove(&sequence) else {
             return;
         };
         self.sources.remove(&(link.kind, link.source));
+        if link.kind == Kind::Seal {
+            self.seals.forget(sequence);
+        }
         let about = |other: &Link| other.kind == link.kind && other.about == link.about;
         let before = self.links.iter().rev().find(|(_, other)| about(other));
         let before = before.map(|(sequence, _)| *sequence);
@@ -146,8 +160,8 @@ impl Chain {
             .and_then(|last| self.links.get(&last))
             .is_some_and(|last| last.body == digest(&statement.body));
         let is_known = |source: &str| {
-            let source = source.to_owned();
-            self.sources.contains(&(statement.kind, source))
+            let known = (statement.kind, source.to_owned());
+            self.sources.contains(&known) || self.seals.has(statement.kind, source)
         };
         let is_wanted = match statement.when {
             When::Once => !is_known(&statement.source),
@@ -283,13 +297,26 @@ impl Chain {
     }
 
     /// What is wrong with it: the place of the first object that is no record, is missing, or does not follow the one
-    /// before it.
+    /// before it. What is in the archive may be missing.
     #[must_use]
     pub fn fault(&self) -> Option<u64> {
+        let sealed = self.sealed_to().sequence;
         let mut tip = self.genesis;
         for (sequence, link) in &self.links {
-            if *sequence != tip.sequence.saturating_add(1) || link.previous != tip.head {
-                return Some(tip.sequence.saturating_add(1));
+            let next = tip.sequence.saturating_add(1);
+            let before = sequence.saturating_sub(1);
+            let follows = if *sequence == next {
+                link.previous == tip.head
+            } else {
+                let head = self.seals.head(before);
+                before <= sealed && head.is_none_or(|head| head == link.previous)
+            };
+            if !follows {
+                return Some(if before <= sealed {
+                    *sequence
+                } else {
+                    next.max(sealed + 1)
+                });
             }
             tip = tip_of(*sequence, link);
         }

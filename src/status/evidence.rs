@@ -82,6 +82,18 @@ pub fn key_in_use(region: &str, key: &body::KeyRotation) -> Statement {
     }
 }
 
+/// That records are in the archive, for their chain.
+#[must_use]
+pub fn sealed(region: &str, segment: String, body: canonical::Object) -> Statement {
+    Statement {
+        kind: Kind::Seal,
+        about: About::cluster("Region", region),
+        source: segment,
+        body,
+        when: When::Once,
+    }
+}
+
 /// A policy in one region.
 struct Scope<'a> {
     facts: &'a PolicyFacts,

@@ -72,6 +72,10 @@ pub fn signing(
         reason: reason.as_ref().map(|reason| reason.word.clone()),
         message: reason.map(|reason| reason.message),
         next_key: chain.successor(&name).map(|record| record.source),
+        sealed_to: i64::try_from(chain.sealed_to().sequence)
+            .ok()
+            .filter(|to| *to > 0),
+        sealing_problem: old.sealing_problem.clone(),
         untrusted_key: chain.unnamed_key(&name).map(untrusted),
         last_handled_rotate_at: rotated(told, region)
             .or_else(|| old.last_handled_rotate_at.clone()),

@@ -11,7 +11,7 @@ use super::world::{Folder, lines};
 fn document(folder: &Folder, more: &[&str]) -> Json {
     let told = audit(folder, &export("oscal", more));
     let end = told.rfind("exit ").unwrap();
-    serde_json::from_str(&told[..end]).unwrap()
+    serde_json::from_str(&told[..end]).unwrap_or_else(|error| panic!("{error}: {told}"))
 }
 
 /// What the schema says against a document.

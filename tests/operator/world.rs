@@ -71,6 +71,12 @@ impl World {
         self.fleet.cluster(HUB).unwrap()
     }
 
+    /// The file by which the operator reaches the hub.
+    pub(crate) fn hub_kubeconfig(&self) -> String {
+        let file = self.fleet.dir().join(install::HUB_KUBECONFIG);
+        file.to_str().unwrap().to_owned()
+    }
+
     pub(crate) fn cluster(&self, region: &str) -> Cluster {
         self.fleet.cluster(region).unwrap()
     }

@@ -101,6 +101,11 @@ pub fn hub_rights(checkout: &Path, tenants: &[&str]) -> Result<String> {
     Ok(out)
 }
 
+/// What the chart's role `Hub` makes beside that where an archive of evidence is named.
+pub fn archive_rights(checkout: &Path) -> Result<String> {
+    cluster_wide(checkout, "hub-archive")
+}
+
 /// What the chart's role `Region` makes.
 pub fn region_rights(checkout: &Path, tenants: &[&str]) -> Result<String> {
     let mut out = namespaces(&[tenants, &[RUNS]].concat());

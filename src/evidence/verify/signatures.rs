@@ -19,7 +19,7 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    fn fault(&mut self, name: Name, sequence: u64, says: String) {
+    pub(super) fn fault(&mut self, name: Name, sequence: u64, says: String) {
         self.faults.add(name, self.region, Some(sequence), says);
     }
 
