@@ -12,6 +12,7 @@ pub mod cutoff;
 mod erase;
 mod event;
 mod hold;
+mod lift;
 mod method;
 mod report;
 mod space;
@@ -29,7 +30,8 @@ pub use event::{EventKind, EventRule, Match};
 pub use hold::{
     HeldStore, Hold, HoldReport, HoldScope, ReleaseOf, ReportedStore, RequiredHold, RequiredScope,
 };
-pub use method::{ColumnChange, ColumnSet, Grain, Method};
+pub use lift::{LiftReport, LiftedTable};
+pub use method::{ColumnChange, ColumnSet, Grain, Method, PSEUDONYMISE};
 pub use report::{
     FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,
 };

@@ -52,13 +52,17 @@ enum Command {
     /// Erase what is due once, or count it when the policy is a dry run.
     #[command(after_help = "Examples:
   tradewind-agent retain             do what the mounted task says; a task of mode DryRun only counts
-  tradewind-agent retain --report    what the last run did, from its ledger; erases nothing")]
+  tradewind-agent retain --report    what the last run did, from its ledger; erases nothing
+  tradewind-agent retain --lift      show rows again that the task's rules of method Restrict have hidden")]
     Retain {
         #[command(flatten)]
         common: Common,
         /// Only read back from the ledger what the last run did.
         #[arg(long)]
         report: bool,
+        /// Show rows again that the task's rules of method Restrict have hidden.
+        #[arg(long, conflicts_with = "report")]
+        lift: bool,
     },
     /// Open a legal hold in each store of the task, or release it there; again is no mistake.
     #[command(after_help = "Examples:
@@ -71,13 +75,17 @@ enum Command {
     /// Erase one person, or deliver a copy of their rows, as a data subject's request asks.
     #[command(after_help = "Examples:
   tradewind-agent erase              do what the mounted task's request asks for; a killed one is gone on with
-  tradewind-agent erase --reapply    after a restore or an import: erase again whoever was erased before")]
+  tradewind-agent erase --reapply    after a restore or an import: erase again whoever was erased before
+  tradewind-agent erase --lift       end a Restriction: show the person's rows again")]
     Erase {
         #[command(flatten)]
         common: Common,
         /// Erase again whoever was erased, in stores that were restored; the task needs no request.
         #[arg(long)]
         reapply: bool,
+        /// End the Restriction that the task's request asked for: show the person's rows again.
+        #[arg(long, conflicts_with = "reapply")]
+        lift: bool,
     },
     /// Make the key to which identities of data subjects are encrypted: no task, no network.
     #[command(after_help = "Examples:
@@ -143,20 +151,22 @@ async fn main() -> ExitCode {
         }
         Command::Retain {
             common,
-            report: true,
-        } => run_job(&common, "retain", retain::report).await,
-        Command::Retain {
-            common,
-            report: false,
-        } => run_job(&common, "retain", retain::run).await,
+            report,
+            lift,
+        } => match (report, lift) {
+            (true, _) => run_job(&common, "retain", retain::report).await,
+            (_, true) => run_job(&common, "retain", retain::lift).await,
+            _ => run_job(&common, "retain", retain::run).await,
+        },
         Command::Erase {
             common,
-            reapply: true,
-        } => run_job(&common, "erase", erase::reapply).await,
-        Command::Erase {
-            common,
-            reapply: false,
-        } => run_job(&common, "erase", erase::run).await,
+            reapply,
+            lift,
+        } => match (reapply, lift) {
+            (true, _) => run_job(&common, "erase", erase::reapply).await,
+            (_, true) => run_job(&common, "erase", erase::lift).await,
+            _ => run_job(&common, "erase", erase::run).await,
+        },
         Command::Keygen { out } => keygen(&out),
     }
 }

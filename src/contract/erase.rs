@@ -58,7 +58,7 @@ pub enum RequestKind {
     Access,
     /// The person gets a copy of what they provided.
     Portability,
-    /// The person's rows are used for nothing else. No agent does that yet: it is refused.
+    /// The person's rows stay, and the application's roles read them as absent until that is lifted.
     Restriction,
 }
 
@@ -232,8 +232,8 @@ pub struct ErasedStore {
     pub tables: Vec<ErasedTable>,
 }
 
-/// One table's numbers, in rows. `found = erased + kept + held + blocked + failed + gone + remaining`, each counted for
-/// itself.
+/// One table's numbers, in rows. `found = erased + restricted + kept + held + blocked + failed + gone + remaining`, each
+/// counted for itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ErasedTable {
@@ -246,6 +246,9 @@ pub struct ErasedTable {
     /// Rows that were deleted, or changed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub erased: i64,
+    /// Of a restriction: rows that are hidden now. They were not erased.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restricted: i64,
     /// Rows that a law keeps.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub kept: i64,
@@ -293,6 +296,7 @@ impl ErasedTable {
         for (sum, term) in [
             (&mut self.found, other.found),
             (&mut self.erased, other.erased),
+            (&mut self.restricted, other.restricted),
             (&mut self.kept, other.kept),
             (&mut self.held, other.held),
             (&mut self.blocked, other.blocked),
@@ -308,9 +312,10 @@ impl ErasedTable {
 
     /// The terms whose sum `found` is.
     #[must_use]
-    pub fn terms(&self) -> [i64; 7] {
+    pub fn terms(&self) -> [i64; 8] {
         [
             self.erased,
+            self.restricted,
             self.kept,
             self.held,
             self.blocked,

@@ -79,6 +79,8 @@ words! {
     CurrencyUnknown,
     /// Two rules for one table.
     RulesShareTable,
+    /// A rule's method is no erasure, and nothing does it.
+    MethodNotErasure,
     /// Rules name one database of the Region by two names.
     StoresAreOne,
     /// `reviewOn` is no date.

@@ -32,8 +32,12 @@ mod parents;
 mod partitions;
 #[path = "retain/refusals.rs"]
 mod refusals;
+#[path = "retain/restrict.rs"]
+mod restrict;
 #[path = "retain/sets.rs"]
 mod sets;
+#[path = "retain/shred.rs"]
+mod shred;
 #[path = "retain/stages.rs"]
 mod stages;
 #[path = "retain/stores.rs"]

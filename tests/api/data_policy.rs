@@ -287,7 +287,8 @@ fn register() -> Vec<Case> {
 const VALUE: &str = "columns[].value: set: Constant needs it";
 const LENGTH: &str = "columns[].length: set: Truncate needs it";
 const GENERALISE: &str = "columns[].to, columns[].step: set: Generalise needs one of them";
-const NONE: &str = "erase.columns: Nullify and Anonymise change columns; name at least one";
+const NONE: &str = "erase.columns: Nullify, Anonymise and Shred change columns; name at least one";
+const ONE_KEY: &str = "erase.columns: Shred destroys one key";
 
 fn columns() -> Vec<Case> {
     let erase = |method: &str, columns: Value| json!({"after": "P1Y", "method": method, "columns": columns});
@@ -297,7 +298,20 @@ fn columns() -> Vec<Case> {
             vec![
                 (
                     erase("Delete", json!([column(0)])),
-                    "erase.columns: Delete takes whole rows",
+                    "erase.columns: Delete and Restrict take whole rows",
+                ),
+                (
+                    erase("Restrict", json!([column(0)])),
+                    "erase.columns: Delete and Restrict take whole rows",
+                ),
+                (erase("Shred", json!([])), NONE),
+                (
+                    erase("Shred", json!([{"name": "a"}, {"name": "b"}])),
+                    ONE_KEY,
+                ),
+                (
+                    erase("Shred", json!([{"name": "a", "set": "Null"}])),
+                    ONE_KEY,
                 ),
                 (erase("Nullify", json!([])), NONE),
                 (
@@ -306,13 +320,19 @@ fn columns() -> Vec<Case> {
                 ),
                 (
                     erase("Pseudonymise", json!([column(0)])),
-                    "Unsupported value",
+                    "erase.method: Pseudonymise is no erasure",
                 ),
+                (erase("Hash", json!([column(0)])), "Unsupported value"),
             ],
         ),
         ruled(
             "rules[].erase.method",
-            vec![(json!("Nullify"), NONE), (json!("Anonymise"), NONE)],
+            vec![
+                (json!("Nullify"), NONE),
+                (json!("Anonymise"), NONE),
+                (json!("Shred"), NONE),
+                (json!("Pseudonymise"), "Pseudonymise is no erasure"),
+            ],
         ),
         list("rules[].erase.columns", column).kept(NONE),
         ruled(

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Span};
 
 use super::cutoff::Anchor;
 use super::method::{self, Wanted};
+use super::restrict;
 use crate::contract::{Method, Retain, RetentionKeep, RetentionRule, SubjectColumn, Throttle};
 
 /// A batch holds its rows' locks and its books in memory: more rows than this help nobody.
@@ -196,6 +197,7 @@ impl Settings {
                     store: rule.store.clone(),
                 });
             }
+            let by = restrict::by_rule(&spec.policy, &rule.name);
             store.rules.push(Rule {
                 name: rule.name.clone(),
                 position,
@@ -205,7 +207,7 @@ impl Settings {
                 from: rule.from,
                 keeps: keeps(rule)?,
                 method: rule.method,
-                changes: method::parse(rule, &spec.time_zone)?,
+                changes: method::parse(rule, &spec.time_zone, &by)?,
                 subjects: Vec::new(),
             });
         }
