@@ -75,7 +75,7 @@ pub(super) fn claims<'a>(facts: &'a PolicyFacts, region: &Region) -> Vec<Claim<'
             policy.spec.rules.iter().filter_map(claim)
         })
         .collect();
-    claims.sort_by_key(|claim| (claim.policy.name_any(), &claim.rule.name));
+    claims.sort_by_cached_key(|claim| (claim.policy.name_any(), claim.rule.name.clone()));
     claims
 }
 
