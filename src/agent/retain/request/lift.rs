@@ -3,7 +3,6 @@
 //! In: a task whose request is a Restriction. Out: the person's rows read as before, but for those that something else
 //! restricts. No value of the person is needed: rows are marked with the request's reference.
 
-use super::super::error::Error as Run;
 use super::super::lift;
 use super::super::restrict;
 use super::super::store::{Purpose, Store};
@@ -52,7 +51,7 @@ async fn request(task: &Task<Erase>, stop: &Stop) -> Result<LiftReport, Error> {
             body.tables.push(LiftedTable {
                 store: scope.name.clone(),
                 name: rule.name.clone(),
-                rows: lifted.map_err(Run::from)?,
+                rows: lifted?,
             });
         }
     }
