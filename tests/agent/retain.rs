@@ -24,6 +24,8 @@ mod kill;
 mod legal_hold;
 #[path = "retain/methods.rs"]
 mod methods;
+#[path = "retain/newer.rs"]
+mod newer;
 #[path = "retain/oracle.rs"]
 mod oracle;
 #[path = "retain/parents.rs"]
