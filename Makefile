@@ -15,7 +15,7 @@ FEATURES := plan operator agent
 # What the tests start; helm only here, for the chart.
 PROGRAMS := control-plane,node,object-store,helm
 
-.PHONY: help up down status check test build setup programs fmt clippy features docs crds deny mutants bench unit tools
+.PHONY: help up down status check test build setup programs fmt clippy features docs crds deny mutants bench properties unit tools
 # Each step has the machine's cores to itself, and the first that fails is the last.
 .NOTPARALLEL:
 
@@ -82,9 +82,13 @@ deny: tools ## Licences, bans and sources of every dependency
 	@echo "deny"
 	@$(TOOLS)/bin/cargo-deny --workspace check --hide-inclusion-graph bans licenses sources
 
-bench: setup ## What retention and verification cost, as ratios within one run; not a part of `make test`
+bench: setup ## What retention, planning and verification cost, as ratios within one run; not a part of `make test`
 	@cargo bench -q --profile dev --bench retain
+	@cargo bench -q --profile measured --bench plan
 	@cargo bench -q --profile measured --bench evidence
+
+properties: setup ## The agent's property tests at their full numbers (some 12 minutes); `make test` has fewer cases of each
+	@ORACLE_CASES=1000 HOSTILE_TASKS=10000 cargo test -q --test agent -- retain::oracle retain::hostile --nocapture | grep -v -e '^INSERT' -e '^--'
 
 unit: setup ## Unit tests and the repository's own rules
 	@echo "unit"

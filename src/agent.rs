@@ -6,8 +6,10 @@
 pub mod attest;
 pub mod connect;
 pub mod feed;
+pub mod keeper;
 pub mod retain;
 
+mod custody;
 mod database;
 mod report;
 mod startup;

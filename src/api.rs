@@ -17,9 +17,12 @@ mod legal_hold;
 pub mod names;
 mod reference;
 mod region;
+mod requests;
 mod rule;
 mod signing;
 mod social_channel;
+mod subject_request;
+mod subject_status;
 mod transfer;
 
 pub use accountability::{Contact, Controller, LegalBasis, Recipient};
@@ -45,7 +48,10 @@ pub use region::{
     LocaleSpec, PostgresStore, Region, RegionSpec, RegionStatus, TaxRateSpec, TaxSpec, Tenant,
     Toleration, Workloads,
 };
-pub use rule::{BindingKeep, Dataset, Decides, Erase, Keep, PolicyRule, RuleDecision, RunsFrom};
+pub use requests::{PersonKind, Requests, RequestsStatus, SuppressionStore};
+pub use rule::{
+    BindingKeep, Dataset, DatasetSubject, Decides, Erase, Keep, PolicyRule, RuleDecision, RunsFrom,
+};
 pub use signing::{Signing, SigningStatus};
 pub use social_channel::{
     Catalog, CatalogSource, ChannelRegionStatus, ChannelSelector, Checkout, CheckoutMode,
@@ -54,6 +60,11 @@ pub use social_channel::{
     Platform, PostgresSource, RegionSelector, Replicas, SinkSpec, SocialChannel, SocialChannelSpec,
     SocialChannelStatus,
 };
+pub use subject_request::{
+    AskedFor, ClockPause, CopyDelivery, CopyStore, DataSubjectRequest, DataSubjectRequestSpec,
+    DataSubjectRequestStatus, Done, ErasureNotice, Reasoned, SealedIdentity,
+};
+pub use subject_status::{RequestDeadline, RequestReceipt, RequestRegionStatus, RequestStage};
 pub use transfer::{Backups, ExportedPersons, HeldFlow, Transfer};
 
 /// The API group.

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod clock;
 mod input;
 pub mod regimes;
+pub mod request;
 
 pub use input::Error;
 

@@ -13,6 +13,8 @@ pub mod cutoff;
 mod erase;
 mod event;
 mod hold;
+mod keeper;
+mod lift;
 mod method;
 mod personal;
 mod report;
@@ -33,7 +35,9 @@ pub use hold::{
     HeldStore, Hold, HoldList, HoldReport, HoldScope, ReleaseOf, ReportedStore, RequiredHold,
     RequiredScope,
 };
-pub use method::{ColumnChange, ColumnSet, Grain, Method};
+pub use keeper::{KeepKey, KeepKeyReport};
+pub use lift::{LiftReport, LiftedTable};
+pub use method::{ColumnChange, ColumnSet, Grain, Method, PSEUDONYMISE};
 pub use personal::personal_word;
 pub use report::{
     FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,

@@ -18,8 +18,10 @@ mod publish;
 mod region;
 mod report;
 mod retry;
+mod sealing;
 mod signing;
 mod social_channel;
+mod subject_request;
 mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -40,10 +42,12 @@ pub use retry::{Attempts, Error, Retry, retry};
 
 use crate::api::Region;
 use crate::apply::{Applier, Fence};
+use crate::archive::Archive;
 use crate::clusters::{Clusters, Identity, Limits, Wake, Wakes};
 use crate::metrics::Metrics;
 use crate::plan::Settings;
 use crate::resolve::{Chains, InForce, Reader, SecretChanged, SecretWatch};
+use crate::status::Rule;
 use crate::watch::Key;
 use evidence::Ledger;
 use hub::{Change, Heard, Hub};
@@ -76,6 +80,8 @@ pub struct Parts {
     pub clusters: (Clusters, Wakes),
     /// The packs in force, and the ConfigMap that they come from.
     pub packs: (watch::Receiver<InForce>, Option<String>),
+    /// Where old records of evidence go, and when; none: they stay on the hub.
+    pub archive: Option<(Archive, Rule)>,
     /// The right to write.
     pub fence: Fence,
     /// What is counted.
@@ -90,6 +96,7 @@ struct Context {
     applier: Applier,
     ledger: Ledger,
     open_reports: OpenReports,
+    archive: Option<(Archive, Rule)>,
     report: Report,
     clock: fn() -> Timestamp,
     hub: Hub,
@@ -120,17 +127,15 @@ impl Operator {
     #[must_use]
     pub fn start(parts: Parts) -> Self {
         let (triggers, queues) = Triggers::new();
-        let (secret_watch, secrets) = SecretWatch::new(
-            parts.hub.clone(),
-            parts.limits.clone(),
-            parts.metrics.clone(),
-        );
+        let (hub, limits, metrics) = (&parts.hub, &parts.limits, &parts.metrics);
+        let (secret_watch, secrets) =
+            SecretWatch::new(hub.clone(), limits.clone(), metrics.clone());
         let (clusters, wakes) = parts.clusters;
         let report = Report::new(parts.hub.clone(), &parts.instance, parts.metrics.clone());
         let watches = Watches {
-            hub: &parts.hub,
-            limits: &parts.limits,
-            metrics: &parts.metrics,
+            hub,
+            limits,
+            metrics,
             triggers: &triggers,
             clusters: &clusters,
             holds_heard: Heard::default(),
@@ -148,6 +153,7 @@ impl Operator {
                 channels: known.channels.clone(),
                 policies: known.policies.clone(),
                 holds: known.holds.clone(),
+                requests: known.requests.clone(),
                 packs,
                 secrets: secret_watch,
                 clusters,
@@ -156,6 +162,7 @@ impl Operator {
             applier: Applier::new(parts.fence.clone(), parts.metrics, values),
             ledger,
             open_reports,
+            archive: parts.archive,
             report,
             clock: parts.clock,
             hub: Hub {
@@ -236,9 +243,16 @@ impl Operator {
             stopped(),
             legal_hold::reconcile,
         );
+        let requests = drive(
+            &context,
+            &self.known.requests,
+            self.queues.requests,
+            stopped(),
+            subject_request::reconcile,
+        );
         tokio::select! {
             () = turning => {}
-            _ = async { tokio::join!(regions, channels, policies, holds) } => {}
+            _ = async { tokio::join!(regions, channels, policies, holds, requests) } => {}
         }
         context.reader.clusters.shutdown().await;
     }
@@ -376,11 +390,12 @@ impl Watches<'_> {
     fn start(&self) -> (Known, Vec<(&'static str, watch::Receiver<bool>)>) {
         let (regions, channels, policies) =
             (Writer::default(), Writer::default(), Writer::default());
-        let holds = Writer::default();
+        let (holds, requests) = (Writer::default(), Writer::default());
         let known = Known {
             channels: channels.as_reader(),
             policies: policies.as_reader(),
             holds: holds.as_reader(),
+            requests: requests.as_reader(),
             regions: regions.as_reader(),
         };
         let ready = vec![
@@ -396,6 +411,10 @@ impl Watches<'_> {
             (
                 "legalholds",
                 self.fill(&known, (holds, self.holds_heard.clone()), Known::of_hold),
+            ),
+            (
+                "datasubjectrequests",
+                self.fill(&known, (requests, Heard::default()), Known::of_request),
             ),
         ];
         (known, ready)

@@ -16,6 +16,8 @@ mod hash;
 mod key;
 mod line;
 mod record;
+mod rotation;
+mod seal;
 mod verify;
 
 pub use canonical::{Object, Value};
@@ -26,6 +28,8 @@ pub use hash::{Hash, Unreadable};
 pub use key::{KeyId, Signature, Signer};
 pub use line::Line;
 pub use record::{About, Kind, Record};
+pub use rotation::name;
+pub use seal::{ENDING, NoSegment, Segment, places, root, segment, source};
 pub use verify::{Checked, Report, Trust, Trusted, Verifier};
 
 /// The version of the record's form. Any other is refused.

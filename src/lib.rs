@@ -7,6 +7,8 @@ pub mod api;
 #[cfg(feature = "operator")]
 pub mod apply;
 #[cfg(feature = "operator")]
+pub mod archive;
+#[cfg(feature = "operator")]
 pub mod cli;
 #[cfg(feature = "plan")]
 pub mod clock;

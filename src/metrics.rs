@@ -34,6 +34,8 @@ pub enum Kind {
     DataPolicy,
     /// `LegalHold`.
     LegalHold,
+    /// `DataSubjectRequest`.
+    DataSubjectRequest,
 }
 
 /// How a reconcile ended.
@@ -262,7 +264,7 @@ impl Metrics {
                 self.moments.next_run(name, None);
             }
             Kind::Region => self.moments.transfers(name, &[]),
-            Kind::SocialChannel | Kind::LegalHold => {}
+            Kind::SocialChannel | Kind::LegalHold | Kind::DataSubjectRequest => {}
         }
         self.conditions(kind, namespace, name, &[]);
     }

@@ -3,8 +3,8 @@
 //! In: a region's view after apply. Out: what the pods, Jobs and reports say, and what is there. It must never believe a
 //! report that isn't one, and never call gone what a cache merely doesn't show.
 
-mod holds;
 mod inventory;
+mod jobs;
 mod report;
 mod runs;
 
@@ -20,8 +20,8 @@ use crate::contract::{AttestReport, FeedReport, RetainReport};
 use crate::resolve::View;
 use crate::status::{ChannelObserved, PolicyObserved, SigningObserved};
 
-pub use holds::legal_hold;
 pub use inventory::inventory;
+pub use jobs::{legal_hold, subject_request};
 
 /// What a channel's children report. `feeds` are the names that its spec has; what was just started may not be in the
 /// view yet.
@@ -77,10 +77,18 @@ pub fn policy(view: &View, applied: &Applied) -> PolicyObserved {
 #[must_use]
 pub fn signing(view: &View, applied: &Applied) -> SigningObserved {
     let children = Children::read(view);
-    let jobs: Vec<&Job> = children.jobs.iter().collect();
+    // Both are the Region's own.
+    let keeps = |job: &&Job| {
+        let labels = job.metadata.labels.as_ref();
+        has_label(labels, names::LABEL_COMPONENT, "requests")
+    };
+    let (keepers, jobs): (Vec<&Job>, Vec<&Job>) = children.jobs.iter().partition(keeps);
     let mut run = runs::observe::<AttestReport>(&jobs, &children.pods, "attest");
     run.jobs.extend(applied.started.iter().cloned());
-    SigningObserved { run }
+    SigningObserved {
+        run,
+        keeper: jobs::all(&keepers, &children.pods, applied, "keep-key"),
+    }
 }
 
 /// The children that report.

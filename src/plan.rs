@@ -15,6 +15,7 @@ mod flows;
 mod gated;
 pub mod gates;
 mod hold_list;
+mod keeper;
 mod legal_hold;
 mod meta;
 mod placement;
@@ -22,8 +23,10 @@ mod platform;
 mod pod;
 mod policy;
 pub mod reason;
+mod request;
 mod retention;
 mod signing;
+mod suppression;
 mod suspension;
 
 pub use baseline::{Baseline, stale_evidence};
@@ -33,8 +36,9 @@ pub use legal_hold::{legal_hold, review_on};
 pub use meta::Identity;
 pub use placement::{channel_chooses, hold_chooses, policy_chooses};
 pub use policy::policy;
-pub use retention::spec_hash;
-pub use signing::{SigningFacts, signing};
+pub use request::{Clocks, clocks, identity_hash, subject_request};
+pub use retention::{hash as canonical_hash, spec_hash};
+pub use signing::{SigningFacts, rotation, signing};
 pub use suspension::paused;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,7 +51,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
-use crate::api::{DataPolicy, LegalHold, Region, SocialChannel, names};
+use crate::api::{DataPolicy, DataSubjectRequest, LegalHold, Region, SocialChannel, names};
 use crate::contract::RetainMode;
 
 /// What every plan is told by the operator's own configuration.
@@ -152,6 +156,27 @@ pub struct HoldFacts {
     pub settings: Arc<Settings>,
 }
 
+/// All that a DataSubjectRequest refers to.
+#[derive(Clone, Debug)]
+pub struct RequestFacts {
+    /// The resource, with its old status.
+    pub request: Arc<DataSubjectRequest>,
+    /// Every Region of the hub by name.
+    pub regions: BTreeMap<String, RegionFacts>,
+    /// Every SocialChannel of the hub: policies may choose regions by them.
+    pub channels: Vec<Arc<SocialChannel>>,
+    /// Every DataPolicy of the hub by name: their rules say where persons are, and what a law keeps.
+    pub policies: BTreeMap<String, Arc<DataPolicy>>,
+    /// Every LegalHold of the hub by name: one that is not in force yet is waited for.
+    pub holds: BTreeMap<String, Arc<LegalHold>>,
+    /// Every DataSubjectRequest of the hub, this one too: one of them may be the same.
+    pub requests: Vec<Arc<DataSubjectRequest>>,
+    /// The platform and regime packs in force.
+    pub packs: Arc<crate::packs::Packs>,
+    /// The operator's configuration.
+    pub settings: Arc<Settings>,
+}
+
 /// All that a Region's own verdict and status need.
 #[derive(Clone, Debug)]
 pub struct FleetFacts {
@@ -165,6 +190,8 @@ pub struct FleetFacts {
     pub policies: Vec<Arc<DataPolicy>>,
     /// Every LegalHold of the hub, with its status.
     pub holds: Vec<Arc<LegalHold>>,
+    /// Every DataSubjectRequest of the hub, with its status.
+    pub requests: Vec<Arc<DataSubjectRequest>>,
     /// What its cluster is seen to hold, whatever statuses say of it; read when it is being deleted.
     pub holdings: Holdings,
 }
@@ -428,6 +455,9 @@ pub struct HoldWorkloads {
     pub job: Job,
 }
 
+/// What a request has in a region: the same three, and the ciphertext beside the task.
+pub type RequestWorkloads = HoldWorkloads;
+
 /// What signs a region's evidence. The pods' identity is the chart's to make: the operator gives nobody rights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SigningWorkloads {
@@ -439,6 +469,17 @@ pub struct SigningWorkloads {
     pub cron_job: CronJob,
     /// The run that an annotation asked for and that was not made yet (create only; never changed).
     pub run_now: Option<Job>,
+    /// What keeps the key to which identities of data subjects are encrypted, where the region takes requests.
+    pub keeper: Option<KeyWorkloads>,
+}
+
+/// What keeps a region's key for requests. The pods' identity is the chart's to make here too.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyWorkloads {
+    /// The task; its name follows from it.
+    pub config_map: ConfigMap,
+    /// What finds the key, or makes it (create only; never changed).
+    pub job: Job,
 }
 
 /// A Secret that is to be copied from the hub: names and hashes only.

@@ -22,12 +22,13 @@ pub use secrets::{SecretChanged, SecretWatch, Secrets, SecretsError, Value};
 pub use view::{Look, Scope, View};
 
 use crate::api::{
-    CredentialsLocation, DataPolicy, InventoryEntry, LegalHold, Region, SocialChannel,
+    CredentialsLocation, DataPolicy, DataSubjectRequest, InventoryEntry, LegalHold, Region,
+    SocialChannel,
 };
 use crate::clusters::{Clusters, Identity, OwnerKind};
 use crate::plan::{
-    ChannelFacts, FleetFacts, HoldFacts, Holdings, PolicyFacts, Reach, RegionFacts, SecretFact,
-    Settings,
+    ChannelFacts, FleetFacts, HoldFacts, Holdings, PolicyFacts, Reach, RegionFacts, RequestFacts,
+    SecretFact, Settings,
 };
 
 /// The hub's caches and the regions', behind one door.
@@ -40,6 +41,8 @@ pub struct Reader {
     pub policies: Store<DataPolicy>,
     /// Every LegalHold of the hub.
     pub holds: Store<LegalHold>,
+    /// Every DataSubjectRequest of the hub.
+    pub requests: Store<DataSubjectRequest>,
     /// The packs in force.
     pub packs: watch::Receiver<InForce>,
     /// Secrets on the hub.
@@ -161,6 +164,39 @@ impl Reader {
         (facts, looks)
     }
 
+    /// Whom a request's children are made for.
+    #[must_use]
+    pub fn request_identity(request: &DataSubjectRequest) -> Identity {
+        Identity {
+            kind: OwnerKind::DataSubjectRequest,
+            namespace: None,
+            name: request.name_any(),
+        }
+    }
+
+    /// All that a request refers to.
+    #[must_use]
+    pub fn request(&self, request: &Arc<DataSubjectRequest>) -> (RequestFacts, Looks) {
+        let status = request.status.iter().flat_map(|s| &s.regions);
+        let had: Vec<(&str, &[InventoryEntry])> = status
+            .map(|e| (e.name.as_str(), e.inventory.as_slice()))
+            .collect();
+        let looks = self.looks(&Self::request_identity(request), &had, |region| {
+            region.spec.run_namespace.clone()
+        });
+        let facts = RequestFacts {
+            request: request.clone(),
+            regions: self.region_facts(&looks),
+            channels: self.sorted_channels(),
+            policies: self.policies_by_name(),
+            holds: self.sorted_holds().into_iter().map(named).collect(),
+            requests: self.sorted_requests(),
+            packs: self.packs.borrow().packs.clone(),
+            settings: self.settings.clone(),
+        };
+        (facts, looks)
+    }
+
     /// Whom what signs a region's evidence is made for.
     #[must_use]
     pub fn region_identity(region: &Region) -> Identity {
@@ -214,6 +250,7 @@ impl Reader {
             channels: self.sorted_channels(),
             policies,
             holds: self.sorted_holds(),
+            requests: self.sorted_requests(),
             holdings: holdings.unwrap_or_default(),
         }
     }
@@ -245,9 +282,16 @@ impl Reader {
                     self.holds.get(&ObjectRef::new(&owner.name))?;
                     owner.name.clone()
                 }
+                (OwnerKind::DataSubjectRequest, None) => {
+                    self.requests.get(&ObjectRef::new(&owner.name))?;
+                    owner.name.clone()
+                }
                 // What signs its evidence is looked at by its own look.
                 (OwnerKind::SocialChannel, None)
-                | (OwnerKind::DataPolicy | OwnerKind::LegalHold, Some(_))
+                | (
+                    OwnerKind::DataPolicy | OwnerKind::LegalHold | OwnerKind::DataSubjectRequest,
+                    Some(_),
+                )
                 | (OwnerKind::Region, _) => return None,
             };
             Some((format!("{} {name}", owner.kind.as_str()), count))
@@ -273,6 +317,12 @@ impl Reader {
         let mut holds = self.holds.state();
         holds.sort_by_key(|h| h.name_any());
         holds
+    }
+
+    fn sorted_requests(&self) -> Vec<Arc<DataSubjectRequest>> {
+        let mut requests = self.requests.state();
+        requests.sort_by_key(|r| r.name_any());
+        requests
     }
 
     /// Looks at each region, for one resource. `home` is the namespace in which its children live.

@@ -16,7 +16,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::api::{DataPolicy, EvidenceRecord, LegalHold, Region, SocialChannel};
+use crate::api::{
+    DataPolicy, DataSubjectRequest, EvidenceRecord, LegalHold, Region, SocialChannel,
+};
+use crate::archive::Archive;
 use crate::clusters::{Clusters, Limits, kubeconfig, transport};
 use crate::control::{Operator, Parts};
 use crate::lease::{self, Election, Ended, Leadership, Loss};
@@ -24,6 +27,7 @@ use crate::metrics::Metrics;
 use crate::plan::Settings;
 use crate::resolve::{self, InForce, Place};
 use crate::serve::{Health, Readiness, Waiting, serve};
+use crate::status::Rule;
 
 /// The Lease's name.
 const LEASE: &str = "tradewind";
@@ -41,6 +45,8 @@ pub struct Options {
     pub settings: Settings,
     /// A ConfigMap with packs that replace the built-in ones.
     pub packs: Option<String>,
+    /// Where old records of evidence go, and when.
+    pub archive: Option<(Archive, Rule)>,
     /// A kubeconfig for the hub; none inside a cluster.
     pub kubeconfig: Option<PathBuf>,
     /// Where probes and metrics are answered.
@@ -188,11 +194,12 @@ fn host() -> String {
 async fn served(hub: &Client, readiness: &Readiness) {
     let waiting =
         |kind: &str| readiness.wait_for(&format!("{kind}: its CRD, and the right to list it"));
-    let (regions, channels, policies, holds, evidence) = (
+    let (regions, channels, policies, holds, requests, evidence) = (
         waiting("regions"),
         waiting("socialchannels"),
         waiting("datapolicies"),
         waiting("legalholds"),
+        waiting("datasubjectrequests"),
         waiting("evidencerecords"),
     );
     tokio::join!(
@@ -200,6 +207,7 @@ async fn served(hub: &Client, readiness: &Readiness) {
         listed::<SocialChannel>(hub, channels),
         listed::<DataPolicy>(hub, policies),
         listed::<LegalHold>(hub, holds),
+        listed::<DataSubjectRequest>(hub, requests),
         listed::<EvidenceRecord>(hub, evidence),
     );
 }
@@ -286,6 +294,7 @@ impl Process {
             limits: limits.clone(),
             clusters: Clusters::new(&fleet, limits, self.metrics.clone()),
             packs: (packs, self.options.packs),
+            archive: self.options.archive,
             fence: std::sync::Arc::new(move || leadership.is_leader()),
             metrics: self.metrics,
             clock: Timestamp::now,

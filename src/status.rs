@@ -11,7 +11,9 @@ mod feeds;
 mod findings;
 mod fleet;
 mod fresh;
+mod held;
 mod intent;
+mod keeper;
 mod legal_hold;
 mod open_report;
 mod policy;
@@ -23,25 +25,33 @@ mod run;
 mod said;
 mod sight;
 mod signing;
+mod subject_request;
 mod timing;
 
-pub use chain::{Chain, Statement, When};
+pub use chain::{Chain, Rule, Sealing, Statement, When};
 pub use channel::channel;
-pub use evidence::{Statements, key_in_use, packs_in_force, statements, transfers_in_force};
+pub use evidence::{
+    Statements, key_in_use, packs_in_force, sealed, statements, transfers_in_force,
+};
 pub use fleet::region;
 pub use fresh::Recorded;
+pub use held::hold_statements;
 pub use intent::{Announce, Intent};
 pub use legal_hold::{legal_hold, still_in_force};
 pub use open_report::{OPEN_REPORT, OPEN_REPORT_API, open_report, open_report_name};
 pub use policy::{policy, stale};
 pub use signing::{Signed, signing};
+pub use subject_request::subject_request;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::api::InventoryEntry;
-use crate::contract::{AttestReport, FeedReport, HoldReport, Report, RetainMode, RetainReport};
+use crate::contract::{
+    AttestReport, EraseReport, FeedReport, HoldReport, KeepKeyReport, Report, RetainMode,
+    RetainReport,
+};
 
 /// A new status, and what the driver does with it.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,15 +133,35 @@ pub struct HoldObserved {
     pub jobs: BTreeMap<String, HoldJob>,
 }
 
-/// A Job that opens or releases a hold.
+/// What a request's children report in one region.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct HoldJob {
+pub struct RequestObserved {
+    /// The Jobs that are there, by name.
+    pub jobs: BTreeMap<String, OneJob<EraseReport>>,
+}
+
+/// A Job that opens or releases a hold.
+pub type HoldJob = OneJob<HoldReport>;
+
+/// A Job that no schedule made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OneJob<B> {
     /// It ended: whether Kubernetes calls it complete. Absent: it is under way.
     pub succeeded: Option<bool>,
     /// The newest report of its pods; of one under way that of an attempt before.
-    pub report: Option<Report<HoldReport>>,
+    pub report: Option<Report<B>>,
     /// Why its pod has not started, when Kubernetes says.
     pub waits: Option<String>,
+}
+
+impl<B> Default for OneJob<B> {
+    fn default() -> Self {
+        Self {
+            succeeded: None,
+            report: None,
+            waits: None,
+        }
+    }
 }
 
 /// What signs a region's evidence reports.
@@ -139,6 +169,8 @@ pub struct HoldJob {
 pub struct SigningObserved {
     /// Its runs.
     pub run: RunObserved<AttestReport>,
+    /// The Jobs that keep the region's key for requests, by name.
+    pub keeper: BTreeMap<String, OneJob<KeepKeyReport>>,
 }
 
 /// Runs of one CronJob (and of Jobs made of its template).

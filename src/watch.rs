@@ -28,6 +28,8 @@ pub enum Key {
     Policy(String),
     /// A LegalHold by its name.
     Hold(String),
+    /// A DataSubjectRequest by its name.
+    Request(String),
 }
 
 impl Key {
@@ -191,6 +193,7 @@ pub fn child_changed(fleet: &str, labels: &BTreeMap<String, String>) -> Option<K
         }),
         "DataPolicy" if namespace.is_empty() => Some(Key::Policy(name.to_owned())),
         "LegalHold" if namespace.is_empty() => Some(Key::Hold(name.to_owned())),
+        "DataSubjectRequest" if namespace.is_empty() => Some(Key::Request(name.to_owned())),
         "Region" if namespace.is_empty() => Some(Key::Region(name.to_owned())),
         _ => None,
     }

@@ -30,6 +30,8 @@ mod server;
 mod social_channel;
 #[path = "api/status.rs"]
 mod status;
+#[path = "api/subject_request.rs"]
+mod subject_request;
 #[path = "api/walk.rs"]
 mod walk;
 
@@ -47,6 +49,7 @@ async fn the_api_server_takes_what_is_legal_and_refuses_the_rest_with_its_reason
         social_channel::kind(),
         data_policy::kind(),
         legal_hold::kind(),
+        subject_request::kind(),
     ];
     let mut faults = Vec::new();
     for kind in &kinds {

@@ -85,7 +85,7 @@ async fn the_crds_are_those_of_this_tree_and_are_kept() {
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     assert_eq!(seen, there);
-    assert_eq!(seen.len(), 5);
+    assert_eq!(seen.len(), 6);
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn crds_can_be_left_out_or_let_go() {
     assert!(of_kind(&without, kind).is_empty());
     assert_eq!(of_kind(&without, "Deployment").len(), 1);
     let unkept = of_kind(&helm.objects(&[HUB, &["crds.keep=false"]].concat()), kind);
-    assert_eq!(unkept.len(), 5);
+    assert_eq!(unkept.len(), 6);
     for crd in unkept {
         assert!(
             !crd.to_string().contains("resource-policy"),
@@ -164,10 +164,11 @@ async fn the_roles_are_the_rules_and_nothing_else() {
     let helm = Helm::built().await;
     let rules = rules();
     let mut seen = BTreeSet::new();
+    let archive = "evidence.archive.url=s3://evidence/aurora";
     for values in [
         HUB,
         REGION,
-        &[HUB, &["localRegion=true"]].concat(),
+        &[HUB, &["localRegion=true", archive]].concat(),
         &[HUB, &["openReports=true"]].concat(),
     ] {
         let rendered = helm.objects(values);
@@ -176,16 +177,19 @@ async fn the_roles_are_the_rules_and_nothing_else() {
             .iter()
             .any(|it| it["kind"] == "ClusterRoleBinding" && name(it) == "tradewind-hub-reports");
         assert_eq!(reports, asked, "{values:?}");
-        // The operator's are ClusterRoles; the one Role is of who signs evidence, and its key is no other's.
+        // The operator's are ClusterRoles; the Roles are of who signs evidence and of who makes the key of requests, and
+        // neither's key is the other's.
         for role in of_kind(&rendered, "Role") {
+            let verbs = match name(&role).as_str() {
+                "tradewind-evidence" => json!(["get", "update"]),
+                "tradewind-requests" => json!(["get"]),
+                other => panic!("{other}"),
+            };
             let secrets = json!([
-                {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["tradewind-evidence"], "verbs": ["get", "update"]},
+                {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [name(&role)], "verbs": verbs},
                 {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
             ]);
-            assert_eq!(
-                (name(&role).as_str(), &role["rules"]),
-                ("tradewind-evidence", &secrets)
-            );
+            assert_eq!(role["rules"], secrets);
         }
         for role in of_kind(&rendered, "ClusterRole")
             .into_iter()
@@ -204,7 +208,12 @@ async fn the_roles_are_the_rules_and_nothing_else() {
 #[test]
 fn no_rule_has_a_wildcard_and_secrets_are_for_namespaces_only() {
     // Bound in the whole cluster, or in the namespace of the databases' credentials.
-    let without_secrets = ["tradewind-hub", "tradewind-region", "tradewind-region-runs"];
+    let without_secrets = [
+        "tradewind-hub",
+        "tradewind-hub-archive",
+        "tradewind-region",
+        "tradewind-region-runs",
+    ];
     for (name, rules) in rules() {
         assert!(!rules.to_string().contains('*'), "{name} has a wildcard");
         for rule in rules.as_array().unwrap() {
@@ -227,9 +236,12 @@ fn no_rule_has_a_wildcard_and_secrets_are_for_namespaces_only() {
     }
 }
 
-const PEOPLE: [&str; 4] = [
+const PEOPLE: [&str; 7] = [
     "tradewind-counsel",
     "tradewind-compliance",
+    "tradewind-privacy",
+    "tradewind-requests-write",
+    "tradewind-requests-read",
     "tradewind-holds-write",
     "tradewind-holds-read",
 ];
@@ -253,7 +265,7 @@ async fn counsel_alone_may_write_holds_and_nobody_is_bound() {
         }
     }
     // As Kubernetes puts an aggregated role together.
-    let granted = |who: &str| {
+    let granted = |who: &str, to: &str| {
         let label = format!("tradewind.dev/aggregate-to-{who}");
         let selector = json!([{"matchLabels": {label.as_str(): "true"}}]);
         let own = people
@@ -265,19 +277,23 @@ async fn counsel_alone_may_write_holds_and_nobody_is_bound() {
             .iter()
             .filter(|role| role["metadata"]["labels"][label.as_str()] == "true");
         let rules = joined.flat_map(|role| role["rules"].as_array().unwrap().clone());
-        let of_holds = rules.filter(|rule| rule["resources"].to_string().contains("legalholds"));
-        let verbs = of_holds.flat_map(|rule| rule["verbs"].as_array().unwrap().clone());
+        let of_kind = rules.filter(|rule| rule["resources"].to_string().contains(to));
+        let verbs = of_kind.flat_map(|rule| rule["verbs"].as_array().unwrap().clone());
         verbs
             .map(|verb| verb.as_str().unwrap().to_owned())
             .collect::<BTreeSet<_>>()
     };
     let reading = BTreeSet::from(["get", "list", "watch"].map(str::to_owned));
-    assert_eq!(granted("compliance"), reading);
+    let (holds, requests) = ("legalholds", "datasubjectrequests");
+    assert_eq!(granted("compliance", holds), reading);
+    assert_eq!(granted("compliance", requests), reading);
     let writing = ["create", "delete", "patch", "update"].map(str::to_owned);
-    assert_eq!(
-        granted("counsel"),
-        reading.into_iter().chain(writing).collect()
-    );
+    let all: BTreeSet<String> = reading.into_iter().chain(writing).collect();
+    assert_eq!(granted("counsel", holds), all);
+    assert_eq!(granted("privacy", requests), all);
+    let none = BTreeSet::new();
+    assert_eq!(granted("counsel", requests), none);
+    assert_eq!(granted("privacy", holds), none);
     let region = of_kind(&helm.objects(REGION), "ClusterRole");
     assert!(
         !region.iter().any(is_for_people),
@@ -309,14 +325,14 @@ async fn the_local_story_grants_what_the_chart_grants() {
         let (chart, story) = (helm.objects(values), documents(&applied));
         assert_eq!(rights(&chart), rights(&story));
         // One cluster-wide binding, one in each tenant's namespace, one in a namespace of Tradewind's; in a region one
-        // for who signs.
+        // for who signs and one for who keeps the key of requests.
         let bindings: usize = ["ClusterRoleBinding", "RoleBinding"]
             .iter()
             .map(|kind| of_kind(&chart, kind).len())
             .sum();
         let signs = of_kind(&chart, "Role").len();
         assert_eq!(bindings, 4 + signs);
-        assert_eq!(signs, usize::from(values == REGION));
+        assert_eq!(signs, 2 * usize::from(values == REGION));
         let guards = |objects: &[Value]| -> Vec<Value> {
             let kinds = [
                 "ValidatingAdmissionPolicy",
@@ -439,6 +455,32 @@ async fn the_operator_is_told_what_was_set() {
         "--packs-configmap=packs"
     ]);
     assert_eq!(args(&[HUB, &given].concat()), changed);
+    let archive = [
+        "evidence.archive.url=s3://evidence/aurora",
+        "evidence.archive.credentialsSecret=archive",
+        "evidence.archive.volumeClaim=segments",
+        "evidence.archive.sealAfter=P30D",
+    ];
+    let told = args(&[HUB, &archive].concat());
+    let told: Vec<&str> = told.as_array().unwrap()[5..]
+        .iter()
+        .map(|arg| arg.as_str().unwrap())
+        .collect();
+    let wanted = [
+        "--evidence-archive=s3://evidence/aurora",
+        "--evidence-seal-after=P30D",
+        "--evidence-archive-credentials=/etc/tradewind/archive",
+    ];
+    assert_eq!(told, wanted);
+    let pod = deployment(&helm, &[HUB, &archive].concat())["spec"]["template"]["spec"].clone();
+    let mounted = pod["containers"][0]["volumeMounts"].to_string();
+    let volumes = pod["volumes"].to_string();
+    assert!(mounted.contains("/etc/tradewind/archive") && mounted.contains("\"/archive\""));
+    assert!(
+        volumes.contains("\"secretName\":\"archive\"")
+            && volumes.contains("\"claimName\":\"segments\"")
+    );
+    assert_eq!(pod["securityContext"]["fsGroup"], 65532);
 }
 
 #[tokio::test]

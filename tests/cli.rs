@@ -11,6 +11,10 @@
 mod audit;
 #[path = "cli/browser.rs"]
 mod browser;
+#[path = "cli/oscal.rs"]
+mod oscal;
+#[path = "cli/request.rs"]
+mod request;
 #[path = "cli/world.rs"]
 mod world;
 

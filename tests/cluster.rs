@@ -33,6 +33,8 @@ mod packs;
 mod quickstart;
 #[path = "cluster/regions.rs"]
 mod regions;
+#[path = "cluster/request.rs"]
+mod request;
 #[path = "cluster/world.rs"]
 mod world;
 
@@ -114,6 +116,7 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
         kill::a_report_lost_with_its_pod_is_read_back,
         holds::what_counsel_holds_stays_until_it_is_released,
         evidence::what_was_done_is_recorded_and_signed,
+        request::a_person_is_erased_from_receipt_to_receipt,
         quickstart::a_converged_fleet_is_left_alone,
         changes::fields_change_revert_and_go,
         changes::drift_is_repaired_without_a_resync,

@@ -41,6 +41,8 @@ mod outage;
 mod pause;
 #[path = "operator/reports.rs"]
 mod reports;
+#[path = "operator/requests.rs"]
+mod requests;
 #[path = "operator/shared.rs"]
 mod shared;
 #[path = "operator/transfers.rs"]

@@ -20,6 +20,8 @@ mod chance;
 mod properties;
 #[path = "plan/render.rs"]
 mod render;
+#[path = "plan/requests.rs"]
+mod requests;
 #[path = "plan/world.rs"]
 mod world;
 

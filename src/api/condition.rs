@@ -38,6 +38,10 @@ pub enum ConditionType {
     InForce,
     /// The hold's review date lies ahead, or it is released.
     ReviewCurrent,
+    /// Somebody saw that the person who asks is who they say they are.
+    Verified,
+    /// No deadline of the request has passed without being met.
+    OnTime,
     /// Nothing that its regimes ask for is seen not to be so.
     BaselineMet,
     /// Paused by `spec.suspend`.
@@ -67,6 +71,8 @@ impl ConditionType {
             Self::EvidenceFresh => "EvidenceFresh",
             Self::InForce => "InForce",
             Self::ReviewCurrent => "ReviewCurrent",
+            Self::Verified => "Verified",
+            Self::OnTime => "OnTime",
             Self::BaselineMet => "BaselineMet",
             Self::Suspended => "Suspended",
             Self::Deleting => "Deleting",

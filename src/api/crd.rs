@@ -5,7 +5,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::CustomResourceExt;
 
-use super::{DataPolicy, EvidenceRecord, LegalHold, Region, SocialChannel};
+use super::{DataPolicy, DataSubjectRequest, EvidenceRecord, LegalHold, Region, SocialChannel};
 
 /// All CustomResourceDefinitions, in the order in which they are installed.
 #[must_use]
@@ -15,6 +15,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         finish(SocialChannel::crd()),
         finish(DataPolicy::crd()),
         finish(LegalHold::crd()),
+        finish(DataSubjectRequest::crd()),
         finish(EvidenceRecord::crd()),
     ]
 }

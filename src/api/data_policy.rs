@@ -277,12 +277,12 @@ pub struct DataPolicyStatus {
 pub struct CategoryTotals {
     /// Rows that were due.
     pub due: i64,
-    /// Rows that were erased: deleted, or changed where the rule's method is `Nullify` or `Anonymise`.
+    /// Rows that were erased: deleted, or changed where the rule's method is `Nullify`, `Anonymise` or `Shred`.
     pub erased: i64,
     /// Rows that a hold keeps.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub held: i64,
-    /// Rows that are restricted instead of erased.
+    /// Rows that were hidden, not erased: see the method `Restrict`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restricted: i64,
     /// Rows that somebody else deleted or changed meanwhile.

@@ -22,6 +22,7 @@ use crate::evidence::{About, Checkpoint, Hash, Kind, Record, Tip, canonical};
     doc = "What happened in a region, written once by the operator: each record carries the hash of the one before it. Nobody changes or deletes one.",
     selectable = ".spec.region",
     selectable = ".spec.kind",
+    validation = Rule::new("!has(self.status) || !has(self.status.sealedIn) || (self.status.sealedIn.startsWith(self.spec.region + '-') && size(self.status.sealedIn) == size(self.spec.region) + 31 && int(self.status.sealedIn.substring(size(self.spec.region) + 1, size(self.spec.region) + 11)) <= self.spec.sequence && self.spec.sequence <= int(self.status.sealedIn.substring(size(self.spec.region) + 12, size(self.spec.region) + 22)))").message("status.sealedIn: a segment of the record's own region that it has a place in"),
     validation = Rule::new("size(self.metadata.name) == size(self.spec.region) + 11 && self.metadata.name.startsWith(self.spec.region + '-') && self.metadata.name.substring(size(self.spec.region) + 1).matches('^[0-9]{10}$') && int(self.metadata.name.substring(size(self.spec.region) + 1)) == self.spec.sequence").message("metadata.name: the region and the sequence in ten digits, eu-west-0000000042, so that two records of one place in a chain cannot both exist"),
     validation = Rule::new("self.spec == oldSelf.spec").message("spec: a record is evidence and cannot be changed; what was wrong is told by a later record"),
     printcolumn(name = "Kind", type_ = "string", json_path = ".spec.kind"),
@@ -92,6 +93,13 @@ pub struct EvidenceRecordStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
     pub checkpoints: Vec<SignedCheckpoint>,
+    /// The segment of the archive that holds the record: it is about to be deleted here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 30, max = 80),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?-[0-9]{10}-[0-9]{10}\.jsonl\.gz$")
+    )]
+    pub sealed_in: Option<String>,
 }
 
 /// A region's signature over its chain up to a record.
@@ -248,6 +256,7 @@ mod tests {
         let signed = checkpoint(&signer, "eu-west", Tip::of(&record()), record().at).unwrap();
         let status = |checkpoint: &Checkpoint| EvidenceRecordStatus {
             checkpoints: vec![SignedCheckpoint::of(checkpoint)],
+            ..EvidenceRecordStatus::default()
         };
         object.status = Some(status(&signed));
         assert_eq!(object.checkpoints(), std::slice::from_ref(&signed));

@@ -12,11 +12,11 @@ pub const STATUS_MANAGER: &str = "tradewind-status";
 
 /// Whose objects these are: `tradewind`.
 pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// The role of an object: `connector`, `feed`, `retention`, `hold`, `evidence`.
+/// The role of an object: `connector`, `feed`, `retention`, `hold`, `request`, `requests`, `evidence`.
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 /// The fleet that made the object; with kind, namespace and name it is the object's identity.
 pub const LABEL_FLEET: &str = "tradewind.dev/fleet";
-/// The kind of the resource that the object was made for: `SocialChannel`, `DataPolicy`, `LegalHold` or `Region`.
+/// The kind of the resource that the object was made for: `SocialChannel`, `DataPolicy`, `LegalHold`, `DataSubjectRequest` or `Region`.
 pub const LABEL_KIND: &str = "tradewind.dev/kind";
 /// The hub namespace of that resource; empty for cluster-scoped kinds.
 pub const LABEL_NAMESPACE: &str = "tradewind.dev/namespace";
@@ -41,6 +41,9 @@ pub const ANNOTATION_RECONCILE_AT: &str = "tradewind.dev/reconcile-at";
 /// acknowledged per region in `status.regions[].lastHandledRunAt`. A region that joins later is not asked.
 /// On a Region: its evidence is signed now.
 pub const ANNOTATION_RUN_AT: &str = "tradewind.dev/run-at";
+/// On a Region: a new value asks for another key that signs its evidence; acknowledged in
+/// `status.evidence.lastHandledRotateAt` once that key signs.
+pub const ANNOTATION_ROTATE_AT: &str = "tradewind.dev/rotate-key-at";
 
 /// Annotations may have 256 KiB, and status repeats them: a longer value than this is acknowledged by its hash.
 const ACKNOWLEDGED: usize = 128;
@@ -112,6 +115,28 @@ pub fn hold_task(hold: &str, task: &str) -> String {
     format!("{cut}-hold-{}", short_hash(&[hold, task], 10))
 }
 
+/// Name of the ConfigMap with the task of the Job that keeps a region's key for requests, and of that Job.
+#[must_use]
+pub fn keeper_task(task: &str) -> String {
+    format!("{REQUESTS}-key-{}", short_hash(&[REQUESTS, task], 10))
+}
+
+/// Name of the ServiceAccount of a request's pods in a region's run namespace (at most 48 characters).
+#[must_use]
+pub fn request(request: &str) -> String {
+    format!("{request}-request")
+}
+
+/// Name of the ConfigMap with a request's task and ciphertext, and of its Job: it follows from both (at most 52
+/// characters).
+#[must_use]
+pub fn request_task(request: &str, task: &str, ciphertext: &str) -> String {
+    let cut: String = request.chars().take(33).collect();
+    let cut = cut.trim_end_matches(['-', '.']);
+    let hash = short_hash(&[request, task, ciphertext], 10);
+    format!("{cut}-request-{hash}")
+}
+
 /// A hold's id in every database: the same after the hub was restored, another in every fleet. No fleet's id has a
 /// slash.
 #[must_use]
@@ -123,6 +148,13 @@ pub fn hold_id(fleet: &str, hold: &str) -> String {
 /// schedule), what the chart makes (the ServiceAccount and its Role), and the Secret that the agent makes for its key.
 pub const SIGNING: &str = "tradewind-evidence";
 
+/// Name of everything in a region's run namespace that keeps the key of its requests: what the operator makes (the task,
+/// the Job), what the chart makes (the ServiceAccount and its Role), and the Secret that the agent makes.
+pub const REQUESTS: &str = "tradewind-requests";
+/// The key of that Secret with the private half of the `age` key.
+pub const REQUESTS_IDENTITY: &str = "identity.key";
+/// The key of that Secret with the key of the hashes in the suppression store.
+pub const REQUESTS_HASHES: &str = "suppression.key";
 /// Name of the ConfigMap in a region's run namespace that says when the hub last saw all LegalHolds.
 pub const HOLD_LIST: &str = "tradewind-holds";
 

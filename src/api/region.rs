@@ -9,7 +9,10 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Backups, DeletionPolicy, HoldList, KeyRef, Signing, SigningStatus, Suspend, Transfer};
+use super::{
+    Backups, DeletionPolicy, HoldList, KeyRef, Requests, RequestsStatus, Signing, SigningStatus,
+    Suspend, Transfer,
+};
 use crate::contract::TaxDisplay;
 
 /// One regional cluster: where it is in law, who may run there, how prices and texts look, which stores it has.
@@ -100,6 +103,10 @@ pub struct RegionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Signing>,
 
+    /// How data subjects are answered here. Absent: the region takes no requests of theirs, and retention runs do not see
+    /// that a store was restored to before an erasure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
     /// How old this region's list of legal holds may be before nothing is erased here any more. Absent: a region that is
     /// cut off goes on erasing by the list that it was told last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -387,6 +394,9 @@ pub struct RegionStatus {
     /// What the region's key signed of its evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<SigningStatus>,
+    /// The key to which identities of data subjects are encrypted for the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<RequestsStatus>,
     /// The value of the annotation `tradewind.dev/reconcile-at` that was last acted on; of one with more than 128
     /// characters its SHA-256.
     #[serde(default, skip_serializing_if = "Option::is_none")]

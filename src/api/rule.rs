@@ -61,7 +61,9 @@ pub struct PolicyRule {
 }
 
 /// A table of a store.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(self.subjects) || self.subjects.all(one, !has(one.foundBy) || self.subjects.exists(by, by.identity == one.foundBy && by.identity != one.identity))").message("dataset.subjects[].foundBy: name the identity of another subject of this table"))]
+#[x_kube(validation = Rule::new("!has(self.portable) || !self.portable || has(self.subjects)").message("dataset.portable: say in subjects whose the rows are"))]
 #[serde(rename_all = "camelCase")]
 pub struct Dataset {
     /// The store's name in `Region.spec.dataStores`.
@@ -83,13 +85,45 @@ pub struct Dataset {
         regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*$")
     )]
     pub clock: String,
+    /// Whose a row is, for requests of data subjects: it is a person's if any of these columns has any of their values.
+    /// Such a request erases the person's rows by the rule's method, whatever their age, but for what a `keep` keeps. A rule
+    /// without `erase` deletes what its keep has let go. None when absent: requests leave the table alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["column".into()]))]
+    pub subjects: Vec<DatasetSubject>,
+    /// Whether the person provided these rows: a request for `Portability` delivers them. They did not when absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub portable: bool,
+}
+
+/// A column that tells whose a row is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatasetSubject {
+    /// The column, `customer_id`.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*$")
+    )]
+    pub column: String,
+    /// What kind of value it has: one of `Region.spec.requests.identities`.
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][A-Za-z0-9]*$"))]
+    pub identity: String,
+    /// The identity of another subject of this table by which the person is found first: with `foundBy: email`, a row with
+    /// the person's e-mail address tells their value in this column, which then is theirs in every table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][A-Za-z0-9]*$"))]
+    pub found_by: Option<String>,
 }
 
 /// When and how rows go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.method != 'Delete' || !has(self.columns) || size(self.columns) == 0").message("erase.columns: Delete takes whole rows; remove columns, or choose Nullify or Anonymise"))]
-#[x_kube(validation = Rule::new("self.method == 'Delete' || has(self.columns) && size(self.columns) > 0").message("erase.columns: Nullify and Anonymise change columns; name at least one"))]
+#[x_kube(validation = Rule::new("self.method != 'Pseudonymise'").message("erase.method: Pseudonymise is no erasure, and nothing does it: with the key, or by trying, the value comes back; choose Delete, Nullify, Anonymise or Shred, or Restrict to hide rows"))]
+#[x_kube(validation = Rule::new("!(self.method in ['Delete', 'Restrict']) || !has(self.columns) || size(self.columns) == 0").message("erase.columns: Delete and Restrict take whole rows; remove columns, or choose Nullify or Anonymise"))]
+#[x_kube(validation = Rule::new("self.method in ['Delete', 'Restrict', 'Pseudonymise'] || has(self.columns) && size(self.columns) > 0").message("erase.columns: Nullify, Anonymise and Shred change columns; name at least one"))]
+#[x_kube(validation = Rule::new("self.method != 'Shred' || !has(self.columns) || size(self.columns) <= 1 && self.columns.all(column, !has(column.set))").message("erase.columns: Shred destroys one key; name its column, without set"))]
 #[x_kube(validation = Rule::new("self.method != 'Nullify' || !has(self.columns) || self.columns.all(column, !has(column.set) || column.set == 'Null')").message("erase.columns[].set: Nullify makes every column null; remove set, or choose Anonymise"))]
 pub struct Erase {
     /// ISO 8601 duration in calendar units, `P8Y`, `P6M`, `P90D`: a row is due once its clock and this lie in the past,
@@ -104,10 +138,13 @@ pub struct Erase {
     pub from: Option<RunsFrom>,
     /// How rows go. `Delete` takes the whole row. `Nullify` keeps it and makes `columns` null; `Anonymise` keeps it and
     /// sets each of `columns` as it says. What is left is only anonymous if nothing in the row, or beside it, still
-    /// leads to a person: that is for you to judge. Hashing and masking are pseudonymisation, which is not erasure:
-    /// there is no method for them.
+    /// leads to a person: that is for you to judge. `Restrict` erases nothing: the row stays, and the application's roles
+    /// read it as absent until that is lifted, once an administrator has prepared the table as the agent's refusal says.
+    /// `Shred` destroys the key in the one of `columns`, a `bytea`, and keeps a receipt: what it encrypted is as
+    /// unreadable as that key is gone everywhere. `Pseudonymise` is refused: hashing and masking are no erasure.
     pub method: Method,
-    /// For `Nullify` and `Anonymise`: the columns that change. A row that holds all of it already is not due.
+    /// For `Nullify` and `Anonymise`: the columns that change; for `Shred` the one with the key. A row that holds all of it
+    /// already is not due.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

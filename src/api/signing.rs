@@ -55,6 +55,23 @@ pub struct SigningStatus {
     /// The same for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The public key that is to sign next, once the present one has signed the record that names it. Absent: none was
+    /// asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_key: Option<String>,
+    /// Up to which record the archive has all. Absent: none is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed_to: Option<i64>,
+    /// Why old records could not be sealed at the last look. Absent: they could, or there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing_problem: Option<String>,
+    /// Why auditors do not trust the key that signs, and what to do: the one before it has not named it. Absent: it has,
+    /// or there was none before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untrusted_key: Option<String>,
+    /// The value of the annotation `tradewind.dev/rotate-key-at` by which the key that signs was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_rotate_at: Option<String>,
     /// The value of the annotation `tradewind.dev/run-at` whose Job was last made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_run_at: Option<String>,

@@ -6,8 +6,8 @@ use super::live::Live;
 use super::secret;
 use super::steps::{Declared, Group};
 use crate::plan::{
-    ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, PolicyWorkloads,
-    SecretCopy, SigningWorkloads,
+    ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, KeyWorkloads,
+    PolicyWorkloads, SecretCopy, SigningWorkloads,
 };
 
 /// What can be applied in a region.
@@ -99,6 +99,7 @@ impl Workloads for SigningWorkloads {
             config_map,
             cron_job,
             run_now,
+            keeper,
         } = self;
         let mut children = vec![
             Child::new(ChildKind::ConfigMap, config_map)?,
@@ -109,12 +110,19 @@ impl Workloads for SigningWorkloads {
         }
         let listed = hold_list.iter();
         let listed = listed.map(|map| Child::new(ChildKind::ConfigMap, map));
-        let groups = vec![
+        let mut groups = vec![
             Group {
                 children: listed.collect::<Result<_, _>>()?,
             },
             Group { children },
         ];
+        if let Some(KeyWorkloads { config_map, job }) = keeper {
+            let children = vec![
+                Child::new(ChildKind::ConfigMap, config_map)?,
+                Child::new(ChildKind::Job, job)?,
+            ];
+            groups.push(Group { children });
+        }
         Ok(Declared {
             shared: Group::default(),
             groups,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tradewind::agent::{Common, attest, connect, erase, feed, init, retain, run_job};
+use tradewind::agent::{Common, attest, connect, erase, feed, init, keeper, retain, run_job};
 use tradewind::contract::exit;
 
 /// Takes webhooks, writes feeds, erases due rows, holds others, answers data subjects and signs evidence in one region, as
@@ -52,13 +52,17 @@ enum Command {
     /// Erase what is due once, or count it when the policy is a dry run.
     #[command(after_help = "Examples:
   tradewind-agent retain             do what the mounted task says; a task of mode DryRun only counts
-  tradewind-agent retain --report    what the last run did, from its ledger; erases nothing")]
+  tradewind-agent retain --report    what the last run did, from its ledger; erases nothing
+  tradewind-agent retain --lift      show rows again that the task's rules of method Restrict have hidden")]
     Retain {
         #[command(flatten)]
         common: Common,
         /// Only read back from the ledger what the last run did.
         #[arg(long)]
         report: bool,
+        /// Show rows again that the task's rules of method Restrict have hidden.
+        #[arg(long, conflicts_with = "report")]
+        lift: bool,
     },
     /// Open a legal hold in each store of the task, or release it there; again is no mistake.
     #[command(after_help = "Examples:
@@ -71,13 +75,17 @@ enum Command {
     /// Erase one person, or deliver a copy of their rows, as a data subject's request asks.
     #[command(after_help = "Examples:
   tradewind-agent erase              do what the mounted task's request asks for; a killed one is gone on with
-  tradewind-agent erase --reapply    after a restore or an import: erase again whoever was erased before")]
+  tradewind-agent erase --reapply    after a restore or an import: erase again whoever was erased before
+  tradewind-agent erase --lift       end a Restriction: show the person's rows again")]
     Erase {
         #[command(flatten)]
         common: Common,
         /// Erase again whoever was erased, in stores that were restored; the task needs no request.
         #[arg(long)]
         reapply: bool,
+        /// End the Restriction that the task's request asked for: show the person's rows again.
+        #[arg(long, conflicts_with = "reapply")]
+        lift: bool,
     },
     /// Make the key to which identities of data subjects are encrypted: no task, no network.
     #[command(after_help = "Examples:
@@ -95,6 +103,15 @@ enum Command {
         common: Common,
         #[command(flatten)]
         options: attest::Options,
+    },
+    /// Find the key to which identities of data subjects are encrypted in its Secret, or make it there.
+    #[command(after_help = "Examples:
+  tradewind-agent keep-key    do what the mounted task says; answers the public half")]
+    KeepKey {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        options: keeper::Options,
     },
 }
 
@@ -118,6 +135,7 @@ async fn main() -> ExitCode {
         | Command::Feed { common }
         | Command::Hold { common }
         | Command::Attest { common, .. }
+        | Command::KeepKey { common, .. }
         | Command::Erase { common, .. }
         | Command::Retain { common, .. } => common,
         Command::Keygen { out } => return keygen(out),
@@ -126,7 +144,12 @@ async fn main() -> ExitCode {
         eprintln!("--log: {error}");
         return exit::REFUSED.into();
     }
-    match cli.command {
+    run(cli.command).await
+}
+
+/// One command, to its end.
+async fn run(command: Command) -> ExitCode {
+    match command {
         Command::Connect { common, options } => {
             run_job(&common, "connect", async |task, stop| {
                 connect::run(task, options, stop).await
@@ -141,22 +164,30 @@ async fn main() -> ExitCode {
             })
             .await
         }
+        Command::KeepKey { common, options } => {
+            run_job(&common, "keep-key", async |task, stop| {
+                keeper::run(task, options, stop).await
+            })
+            .await
+        }
         Command::Retain {
             common,
-            report: true,
-        } => run_job(&common, "retain", retain::report).await,
-        Command::Retain {
-            common,
-            report: false,
-        } => run_job(&common, "retain", retain::run).await,
+            report,
+            lift,
+        } => match (report, lift) {
+            (true, _) => run_job(&common, "retain", retain::report).await,
+            (_, true) => run_job(&common, "retain", retain::lift).await,
+            _ => run_job(&common, "retain", retain::run).await,
+        },
         Command::Erase {
             common,
-            reapply: true,
-        } => run_job(&common, "erase", erase::reapply).await,
-        Command::Erase {
-            common,
-            reapply: false,
-        } => run_job(&common, "erase", erase::run).await,
+            reapply,
+            lift,
+        } => match (reapply, lift) {
+            (true, _) => run_job(&common, "erase", erase::reapply).await,
+            (_, true) => run_job(&common, "erase", erase::lift).await,
+            _ => run_job(&common, "erase", erase::run).await,
+        },
         Command::Keygen { out } => keygen(&out),
     }
 }

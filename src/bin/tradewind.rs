@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tradewind::api::{crd, docs};
-use tradewind::cli::{self, Printed, audit, clock, regimes};
+use tradewind::archive::Archive;
+use tradewind::cli::{self, Printed, audit, clock, regimes, request};
 use tradewind::plan::Settings;
 use tradewind::run::{self, Options};
+use tradewind::status::Rule;
 use tradewind::telemetry::{self, LogFormat};
 
 /// Keeps connectors, feeds and retention true to YAML on a hub, in every regional cluster.
@@ -78,6 +80,15 @@ Exit codes: 0 printed; 1 an argument or a file is wrong, and the message names i
   tradewind audit export --from evidence/ --trust trust.yaml --period 2026-Q4 --format html --out 2026-Q4.html"
     )]
     Audit(Audit),
+    /// Works on requests of data subjects.
+    #[command(
+        subcommand,
+        after_help = "Example:
+  kubectl get regions -o yaml > regions.yaml
+  tradewind request create --name dsr-2026-17 --kind erasure --received 2026-03-31T23:30:00+02:00 --zone Europe/Berlin \\
+    --jurisdiction DE --region eu-west --regions regions.yaml < identity.txt > request.json"
+    )]
+    Request(RequestCommand),
     /// Prints the version.
     #[command(after_help = "Example:
   tradewind version")]
@@ -85,11 +96,29 @@ Exit codes: 0 printed; 1 an argument or a file is wrong, and the message names i
 }
 
 #[derive(Subcommand)]
+enum RequestCommand {
+    /// Encrypts who the person is to each region's own key, and prints the request as JSON for kubectl; no cluster is asked.
+    #[command(after_help = "Examples:
+  An erasure; the identity is typed and ended with Ctrl-D, a line for each value, email=... or customerId=...:
+    tradewind request create --name dsr-2026-17 --kind erasure --received 2026-03-31T23:30:00+02:00 --zone Europe/Berlin \\
+      --jurisdiction DE --region eu-west --regions regions.yaml > request.json
+  A copy, readable with the key of whoever hands it over:
+    tradewind request create --name dsr-2026-18 --kind access --received 2026-03-31T23:30:00+02:00 --zone Europe/Berlin \\
+      --jurisdiction DE --region eu-west --regions regions.yaml --identity identity.json \\
+      --to s3://copies --prefix {region} --credentials copies-s3 --reader age1... --expires P30D > request.json
+
+Exit codes: 0 printed; 1 an argument or a file is wrong, and the message names it, without a value of the person.")]
+    Create(Box<request::Arguments>),
+}
+
+#[derive(Subcommand)]
 enum Audit {
-    /// Says what is wrong with evidence, by name; no cluster is asked.
+    /// Says what is wrong with evidence, by name; no cluster is asked but by --live.
     #[command(after_help = "Examples:
   An export, with keys that were written down elsewhere:
     tradewind audit verify --from evidence.jsonl --trust trust.yaml
+  What a hub has now, and the archive beside it:
+    tradewind audit verify --live hub.kubeconfig --from archive/ --trust trust.yaml
   One that was made on New Year's Day, for a program:
     tradewind audit verify --from 2026/ --trust trust.yaml --at 2027-01-01T09:00:00Z --format json
 
@@ -145,6 +174,19 @@ struct RunArgs {
     /// A ConfigMap in the namespace with platforms.yaml or regimes.yaml that replaces the built-in pack.
     #[arg(long)]
     packs_configmap: Option<String>,
+    /// Where records of evidence go once they are old: `s3://bucket/folder`, or a volume as `file:///folder`. They stay on
+    /// the hub when absent. Never another one, unless all of it was moved there.
+    #[arg(long)]
+    evidence_archive: Option<String>,
+    /// A folder with accessKeyId, secretAccessKey and, if needed, endpoint and region of the bucket.
+    #[arg(long, requires = "evidence_archive")]
+    evidence_archive_credentials: Option<PathBuf>,
+    /// How old records are before they are sealed, in days or hours.
+    #[arg(long, default_value = "P90D", value_parser = age)]
+    evidence_seal_after: jiff::SignedDuration,
+    /// How many records a segment has.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=4000))]
+    evidence_segment: u64,
     /// A kubeconfig for the hub, with its data inline; inside a cluster the pod's own ServiceAccount is used.
     #[arg(long)]
     kubeconfig: Option<PathBuf>,
@@ -185,6 +227,9 @@ fn main() -> ExitCode {
         Command::Regimes(Regimes::Diff(args)) => show(regimes::diff(&args)),
         Command::Audit(Audit::Verify(args)) => told(audit::verify(&args, jiff::Timestamp::now())),
         Command::Audit(Audit::Export(args)) => told(audit::export(&args)),
+        Command::Request(RequestCommand::Create(args)) => request::create(&args)
+            .map_err(Failure::from)
+            .and_then(|text| print(&text)),
         Command::Version => print(concat!("tradewind ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     match done {
@@ -205,7 +250,15 @@ type Failure = Box<dyn std::error::Error>;
 
 fn operate(args: RunArgs) -> Result<ExitCode, Failure> {
     telemetry::start(args.log_format, std::env::var("RUST_LOG").ok().as_deref())?;
+    let rule = Rule {
+        after: args.evidence_seal_after,
+        records: args.evidence_segment,
+    };
+    let credentials = args.evidence_archive_credentials.as_deref();
+    let archive = args.evidence_archive.filter(|url| !url.is_empty());
+    let archive = archive.map(|url| Archive::open(&url, credentials));
     let options = Options {
+        archive: archive.transpose()?.map(|archive| (archive, rule)),
         namespace: args.namespace,
         settings: Settings {
             fleet: args.fleet,
@@ -293,6 +346,19 @@ fn fleet(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("1 to 40 of a-z, 0-9 and -, neither first nor last a -".to_owned())
+    }
+}
+
+/// An age in days or hours: a day has 24 hours.
+fn age(text: &str) -> Result<jiff::SignedDuration, String> {
+    let form = || "an age such as P90D or PT12H".to_owned();
+    let span: jiff::Span = text.parse().map_err(|_| form())?;
+    let relative = jiff::SpanRelativeTo::days_are_24_hours();
+    let age = span.to_duration(relative).map_err(|_| form())?;
+    if age.is_negative() {
+        Err(form())
+    } else {
+        Ok(age)
     }
 }
 

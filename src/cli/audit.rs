@@ -7,6 +7,8 @@ mod expected;
 mod export;
 mod html;
 mod listed;
+mod live;
+mod oscal;
 mod period;
 mod source;
 mod tables;

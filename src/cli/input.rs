@@ -61,6 +61,18 @@ pub enum Error {
         #[source]
         source: Box<serde_saphyr::Error>,
     },
+    /// A kubeconfig holds what is refused.
+    #[error("--live '{}'", file.display())]
+    Kubeconfig {
+        /// The file.
+        file: PathBuf,
+        /// What.
+        #[source]
+        source: crate::clusters::kubeconfig::Refused,
+    },
+    /// The hub does not answer, or not that.
+    #[error("--live: listing the hub's evidencerecords")]
+    Hub(#[source] Box<kube::Error>),
     /// A file or folder cannot be written.
     #[error("--out: writing '{}'", file.display())]
     Write {

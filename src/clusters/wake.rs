@@ -20,6 +20,8 @@ pub enum OwnerKind {
     DataPolicy,
     /// `LegalHold`.
     LegalHold,
+    /// `DataSubjectRequest`.
+    DataSubjectRequest,
     /// `Region`: what signs its evidence.
     Region,
 }
@@ -32,6 +34,7 @@ impl OwnerKind {
             Self::SocialChannel => "SocialChannel",
             Self::DataPolicy => "DataPolicy",
             Self::LegalHold => "LegalHold",
+            Self::DataSubjectRequest => "DataSubjectRequest",
             Self::Region => "Region",
         }
     }
@@ -56,6 +59,7 @@ impl Identity {
             "SocialChannel" => OwnerKind::SocialChannel,
             "DataPolicy" => OwnerKind::DataPolicy,
             "LegalHold" => OwnerKind::LegalHold,
+            "DataSubjectRequest" => OwnerKind::DataSubjectRequest,
             "Region" => OwnerKind::Region,
             _ => return None,
         };

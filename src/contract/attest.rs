@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::body::KeyRotation;
 use crate::evidence::{Checkpoint, Hash, Tip};
 
 /// `attest`: sign how far the region's chain of evidence goes.
@@ -18,6 +19,12 @@ pub struct Attest {
     /// The records after that, each by the hash of its bytes: from them follows what is to be signed.
     #[serde(default)]
     pub digests: Vec<Hash>,
+    /// Asks for another key: what was not asked for before. The key that signs names it first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotate: Option<String>,
+    /// The record among those that names the next key, as its bytes. The agent sees hashes only, and must know where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<String>,
 }
 
 /// What a region's key signed.
@@ -30,4 +37,10 @@ pub struct AttestReport {
     /// Whether the key was made by this very run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_new: bool,
+    /// The key that is to sign next, named by the one that signs: for a record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<KeyRotation>,
+    /// The last [`Attest::rotate`] that was carried out: the key that signs is the one that it asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated: Option<String>,
 }

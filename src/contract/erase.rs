@@ -58,7 +58,7 @@ pub enum RequestKind {
     Access,
     /// The person gets a copy of what they provided.
     Portability,
-    /// The person's rows are used for nothing else. No agent does that yet: it is refused.
+    /// The person's rows stay, and the application's roles read them as absent until that is lifted.
     Restriction,
 }
 
@@ -176,6 +176,7 @@ pub struct Suppression {
 
 /// How far a request has come; of several tables, the first of these that is true of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 pub enum RequestState {
     /// Rows stay that should go: the database refuses, or a row of somebody else refers to them.
     Failed,
@@ -212,6 +213,7 @@ pub struct EraseReport {
 
 /// What was delivered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Delivered {
     /// The manifest's key.
@@ -224,6 +226,7 @@ pub struct Delivered {
 
 /// One store's numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ErasedStore {
     /// The store's name.
@@ -232,9 +235,10 @@ pub struct ErasedStore {
     pub tables: Vec<ErasedTable>,
 }
 
-/// One table's numbers, in rows. `found = erased + kept + held + blocked + failed + gone + remaining`, each counted for
-/// itself.
+/// One table's numbers, in rows. `found = erased + restricted + kept + held + blocked + failed + gone + remaining`, each
+/// counted for itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ErasedTable {
     /// The table's name in the task; `...` for several that a report has no room for.
@@ -246,6 +250,9 @@ pub struct ErasedTable {
     /// Rows that were deleted, or changed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub erased: i64,
+    /// Of a restriction: rows that are hidden now. They were not erased.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restricted: i64,
     /// Rows that a law keeps.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub kept: i64,
@@ -278,6 +285,7 @@ pub struct ErasedTable {
 
 /// Rows that a law keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct KeptRows {
     /// The law and its article, and the policy that states it.
@@ -293,6 +301,7 @@ impl ErasedTable {
         for (sum, term) in [
             (&mut self.found, other.found),
             (&mut self.erased, other.erased),
+            (&mut self.restricted, other.restricted),
             (&mut self.kept, other.kept),
             (&mut self.held, other.held),
             (&mut self.blocked, other.blocked),
@@ -308,9 +317,10 @@ impl ErasedTable {
 
     /// The terms whose sum `found` is.
     #[must_use]
-    pub fn terms(&self) -> [i64; 7] {
+    pub fn terms(&self) -> [i64; 8] {
         [
             self.erased,
+            self.restricted,
             self.kept,
             self.held,
             self.blocked,

@@ -13,9 +13,28 @@ pub enum Method {
     Nullify,
     /// The row stays, and each named column is set as it says.
     Anonymise,
+    /// The row stays as it is, and the application's roles read it as absent, until that is lifted. It is no erasure.
+    Restrict,
+    /// The row stays without the key that it held, and a receipt tells which key that was.
+    Shred,
+    /// Values that stand for others. It is no erasure, and nothing does it: it is here to be told apart, and refused.
+    Pseudonymise,
 }
 
+/// What is said of a method that is none: the API server, the plan and the agent say it alike.
+pub const PSEUDONYMISE: &str = "Pseudonymise is no erasure, and nothing does it: with the key, or by trying, the value comes back; choose Delete, Nullify, Anonymise or Shred, or Restrict to hide rows";
+
 impl Method {
+    /// Every method that has a name.
+    pub const ALL: [Self; 6] = [
+        Self::Delete,
+        Self::Nullify,
+        Self::Anonymise,
+        Self::Restrict,
+        Self::Shred,
+        Self::Pseudonymise,
+    ];
+
     /// As policies and books write it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -23,15 +42,25 @@ impl Method {
             Self::Delete => "Delete",
             Self::Nullify => "Nullify",
             Self::Anonymise => "Anonymise",
+            Self::Restrict => "Restrict",
+            Self::Shred => "Shred",
+            Self::Pseudonymise => "Pseudonymise",
         }
     }
 
     /// The method of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Delete, Self::Nullify, Self::Anonymise]
-            .into_iter()
-            .find(|method| method.name() == name)
+        Self::ALL.into_iter().find(|method| method.name() == name)
+    }
+
+    /// Whether what it does may be called an erasure.
+    #[must_use]
+    pub fn erases(self) -> bool {
+        match self {
+            Self::Delete | Self::Nullify | Self::Anonymise | Self::Shred => true,
+            Self::Restrict | Self::Pseudonymise => false,
+        }
     }
 
     /// For serde: what tasks and reports leave out.
@@ -102,10 +131,10 @@ mod tests {
 
     #[test]
     fn a_method_is_read_by_the_name_it_is_written_with() {
-        for method in [Method::Delete, Method::Nullify, Method::Anonymise] {
+        for method in Method::ALL {
             assert_eq!(Method::named(method.name()), Some(method));
             assert_eq!(serde_json::to_value(method).unwrap(), method.name());
         }
-        assert_eq!(Method::named("Pseudonymise"), None);
+        assert_eq!(Method::named("Hash"), None);
     }
 }

@@ -161,7 +161,8 @@ pub(super) fn is_zero(number: &i64) -> bool {
 pub struct RetainedRule {
     /// The rule's name.
     pub name: String,
-    /// What `erased` means: `Delete` took the rows, `Nullify` and `Anonymise` changed their columns. Absent: `Delete`.
+    /// What `erased` means: `Delete` took the rows, `Nullify` and `Anonymise` changed their columns, `Shred` destroyed the
+    /// key in them. `Restrict` hid them, which `restricted` counts. Absent: `Delete`.
     #[serde(default, skip_serializing_if = "Method::is_delete")]
     pub method: Method,
     /// How due rows are taken out of the table; absent: `Rows`.
@@ -180,7 +181,7 @@ pub struct RetainedRule {
     /// Due rows that a hold keeps.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub held: i64,
-    /// Due rows that are restricted instead of erased. No method restricts yet: always 0.
+    /// Due rows that this run hid, by the method `Restrict`: they were not erased.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub restricted: i64,
     /// Due rows that somebody else deleted, or whose clock moved, meanwhile.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
@@ -18,7 +17,7 @@ use crate::apply::Applied;
 use crate::metrics;
 use crate::plan::RegionPlan;
 use crate::resolve::{Look, Looks};
-use crate::status::{PolicyObserved, Recorded, Seen, Statements};
+use crate::status::{PolicyObserved, Recorded, Seen};
 use crate::{observe, plan, status};
 
 /// Facts, plan, apply, observe, status.
@@ -43,7 +42,7 @@ pub(super) async fn reconcile(
     // First what happened is written down: what is taken away below, or shown in status, is the only other place that
     // knows of it.
     let stated = status::statements(&facts, &plan, &seen(&looks), now);
-    let Some(mut unwritten) = record(&stated, &context, now).await else {
+    let Some(mut unwritten) = context.ledger.record(&stated.regions, now).await else {
         return Ok(guard::soon());
     };
     let goes =
@@ -97,26 +96,6 @@ fn seen(looks: &Looks) -> BTreeMap<String, Seen<PolicyObserved>> {
         Some((region.clone(), seen))
     };
     looks.iter().filter_map(of).collect()
-}
-
-/// Writes into each region's chain, and says where that failed. None when somebody else wrote meanwhile: whoever is behind
-/// looks again.
-async fn record(
-    stated: &Statements,
-    context: &Context,
-    now: Timestamp,
-) -> Option<BTreeMap<String, Error>> {
-    let mut unwritten = BTreeMap::new();
-    for (region, statements) in &stated.regions {
-        match context.ledger.append(region, statements, now).await {
-            Ok(_) => {}
-            Err(error) if error.is_behind() => return None,
-            Err(error) => {
-                unwritten.insert(region.clone(), error);
-            }
-        }
-    }
-    Some(unwritten)
 }
 
 /// What is known of the policy's evidence in each region.

@@ -4,11 +4,11 @@
 //! looks again. What stands there already is found by its source. So nothing is lost that is stated again until it
 //! stands, and nothing stands twice, however many processes believe that they lead.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::json;
 
@@ -17,12 +17,23 @@ use super::retry::Error;
 use crate::api::names::STATUS_MANAGER;
 use crate::api::{EvidenceRecord, SignedCheckpoint};
 use crate::apply::Fence;
-use crate::evidence::Checkpoint;
+use crate::evidence::{Checkpoint, Segment};
 use crate::metrics::{Metrics, Verb};
 use crate::resolve::Chains;
 use crate::status::Statement;
 
 const KIND: &str = "EvidenceRecord";
+/// Records that are read at a time: each may have a quarter of a mebibyte.
+const PAGE: u32 = 200;
+
+/// Whether it was there to be written; one that was gone already is as good.
+fn is_there<T>(written: Result<T, Error>) -> Result<bool, Error> {
+    match written {
+        Ok(_) => Ok(true),
+        Err(Error::Evidence(kube::Error::Api(status))) if status.code == 404 => Ok(false),
+        Err(error) => Err(error),
+    }
+}
 
 /// Appends to the regions' chains.
 pub(super) struct Ledger {
@@ -84,6 +95,26 @@ impl Ledger {
         Ok(wrote)
     }
 
+    /// Writes into each region's chain, and says where that failed. None when somebody else wrote meanwhile: whoever is
+    /// behind looks again.
+    pub(super) async fn record(
+        &self,
+        stated: &BTreeMap<String, Vec<Statement>>,
+        now: Timestamp,
+    ) -> Option<BTreeMap<String, Error>> {
+        let mut unwritten = BTreeMap::new();
+        for (region, statements) in stated {
+            match self.append(region, statements, now).await {
+                Ok(_) => {}
+                Err(error) if error.is_behind() => return None,
+                Err(error) => {
+                    unwritten.insert(region.clone(), error);
+                }
+            }
+        }
+        Some(unwritten)
+    }
+
     /// Writes a region's signature to the record that it was over.
     pub(super) async fn sign(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
         let turn = self.turn(&checkpoint.region);
@@ -108,6 +139,61 @@ impl Ledger {
             "the region's key signed its evidence"
         );
         self.chains.signed(checkpoint);
+        Ok(())
+    }
+
+    /// The records of these places, as the hub has them, with the signatures over them.
+    pub(super) async fn segment(
+        &self,
+        region: &str,
+        (first, last): (u64, u64),
+    ) -> Result<Segment, Error> {
+        let mut segment = Segment::default();
+        let mut missing = last.saturating_sub(first) + 1;
+        let field = format!("spec.region={region}");
+        let mut params = ListParams::default().fields(&field).limit(PAGE);
+        while missing > 0 {
+            let page = self.timed(self.api.list(&params)).await?;
+            for object in &page.items {
+                let place = u64::try_from(object.spec.sequence).unwrap_or_default();
+                if let Some(record) = object.record()
+                    && (first..=last).contains(&place)
+                {
+                    segment.take(record, object.checkpoints(), Vec::new());
+                    missing = missing.saturating_sub(1);
+                }
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = params.continue_token(&token),
+                None => break,
+            }
+        }
+        Ok(segment)
+    }
+
+    /// Takes records from the hub that the archive has. Each is marked first: nothing else may be deleted.
+    pub(super) async fn remove(&self, region: &str, gone: &[(u64, String)]) -> Result<(), Error> {
+        for (place, segment) in gone {
+            let name = EvidenceRecord::name_of(region, *place);
+            self.leading()?;
+            let patch = Patch::Merge(json!({"status": {"sealedIn": segment}}));
+            let params = PatchParams {
+                field_manager: Some(STATUS_MANAGER.to_owned()),
+                ..PatchParams::default()
+            };
+            let marked = self
+                .timed(self.api.patch_status(&name, &params, &patch))
+                .await;
+            if is_there(marked)? {
+                self.metrics.wrote(KIND, Verb::Patch);
+                self.leading()?;
+                let params = DeleteParams::default();
+                if is_there(self.timed(self.api.delete(&name, &params)).await)? {
+                    self.metrics.wrote(KIND, Verb::Delete);
+                }
+            }
+            self.chains.removed(region, *place);
+        }
         Ok(())
     }
 

@@ -45,6 +45,10 @@ impl Guarded for crate::api::LegalHold {
     const METRIC: metrics::Kind = metrics::Kind::LegalHold;
 }
 
+impl Guarded for crate::api::DataSubjectRequest {
+    const METRIC: metrics::Kind = metrics::Kind::DataSubjectRequest;
+}
+
 /// When a resource is looked at again, if nothing wakes it before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Next {

@@ -52,6 +52,7 @@ announces! {
     crate::api::SocialChannel, crate::api::SocialChannelStatus;
     crate::api::DataPolicy, crate::api::DataPolicyStatus;
     crate::api::LegalHold, crate::api::LegalHoldStatus;
+    crate::api::DataSubjectRequest, crate::api::DataSubjectRequestStatus;
     crate::api::Region, crate::api::RegionStatus;
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kube::ResourceExt;
 
 use super::hub::{self, Kind};
-use crate::api::{DataPolicy, LegalHold, Region, SocialChannel};
+use crate::api::{DataPolicy, DataSubjectRequest, LegalHold, Region, SocialChannel};
 
 impl Kind for Region {
     const KIND: &'static str = "Region";
@@ -15,7 +15,8 @@ impl Kind for Region {
         let id = status.and_then(|s| s.cluster_id.as_ref());
         // Policies repeat why nothing is signed.
         let unsigned = status.and_then(|s| s.evidence.as_ref()?.reason.as_ref());
-        hub::hash(&(id, unsigned))
+        let key = status.and_then(|s| s.requests.as_ref()?.recipient.as_ref());
+        hub::hash(&(id, unsigned, key))
     }
 
     fn held_in(&self) -> BTreeSet<String> {
@@ -64,6 +65,25 @@ impl Kind for LegalHold {
             (&r.name, &r.task, stores.collect::<Vec<_>>())
         });
         hub::hash(&(self.held_in(), answers.collect::<Vec<_>>()))
+    }
+
+    fn held_in(&self) -> BTreeSet<String> {
+        let regions = self.status.iter().flat_map(|s| &s.regions);
+        let held = regions.filter(|r| !r.inventory.is_empty());
+        held.map(|r| r.name.clone()).collect()
+    }
+}
+
+impl Kind for DataSubjectRequest {
+    const KIND: &'static str = "DataSubjectRequest";
+
+    fn told(&self) -> u64 {
+        let regions = self.status.iter().flat_map(|s| &s.regions);
+        let answers: Vec<_> = regions.map(|r| (&r.name, r.is_done())).collect();
+        let status = self.status.as_ref();
+        let receipt = status.and_then(|s| Some(&s.receipt.as_ref()?.hash));
+        let same = status.and_then(|s| s.identity_hash.as_ref());
+        hub::hash(&(self.held_in(), answers, receipt, same))
     }
 
     fn held_in(&self) -> BTreeSet<String> {

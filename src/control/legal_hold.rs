@@ -42,7 +42,17 @@ pub(super) async fn reconcile(hold: Arc<LegalHold>, context: Arc<Context>) -> Re
     let outcome = everywhere(applier, &plan, &looks, &old, observe::legal_hold).await;
     let written = status::legal_hold(&plan, &outcome.seen, &hold, now);
     context.report.orphaned(hold.as_ref(), &outcome.orphaned);
+    // Before the status, by which a Job may go whose report is told here.
+    let mut stated = status::hold_statements(&plan, &hold, &written.status);
+    stated.retain(|region, _| facts.regions.contains_key(region));
+    let Some(unwritten) = context.ledger.record(&stated, now).await else {
+        return Ok(guard::soon());
+    };
+    let unwritten = unwritten.into_values().next();
     if written.finished {
+        if let Some(error) = unwritten {
+            return Err(error);
+        }
         // Nothing remembers it after this.
         if let Some(note) = status::still_in_force(&hold) {
             context.report.warn(hold.as_ref(), "StillInForce", &note);
@@ -50,7 +60,11 @@ pub(super) async fn reconcile(hold: Arc<LegalHold>, context: Arc<Context>) -> Re
         finish(&hold, &context).await?;
         return Ok(forget(&hold, &context));
     }
+    // Counsel reads here whether rows are safe: that is not held up.
     tell(&hold, &written.status, &context).await?;
+    if let Some(error) = unwritten {
+        return Err(error);
+    }
     Ok(Next {
         again: outcome.again,
         wake_at: guard::earlier(plan.wake_at, written.wake_at),

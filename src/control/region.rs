@@ -68,7 +68,8 @@ pub(super) async fn reconcile(region: Arc<Region>, context: Arc<Context>) -> Res
         plan.left.extend(signing.left);
     }
     let region = signing.region;
-    let written = status::region(&plan, &seen, &region, Some(signing.status), now);
+    let keys = (Some(signing.status), signing.requests);
+    let written = status::region(&plan, &seen, &region, keys, now);
     if written.finished {
         finish(&region, &context).await?;
         return Ok(forget(&region, &context));
@@ -200,9 +201,17 @@ fn namespaces(region: &Region, facts: &plan::FleetFacts) -> Namespaces {
     let of_holds = of_holds
         .filter(|r| r.name == name)
         .flat_map(|r| &r.inventory);
+    let of_requests = facts
+        .requests
+        .iter()
+        .flat_map(|r| r.status.iter().flat_map(|s| &s.regions));
+    let of_requests = of_requests
+        .filter(|r| r.name == name)
+        .flat_map(|r| &r.inventory);
     let held = of_channels
         .chain(of_policies)
         .chain(of_holds)
+        .chain(of_requests)
         .map(|e: &InventoryEntry| e.namespace.clone());
     let tenants = region.spec.tenants.iter().map(|t| t.namespace.clone());
     let mut tenants: BTreeSet<String> = tenants.chain(held).collect();

@@ -139,13 +139,16 @@ fn of_region((region, inventory): (&String, &Vec<InventoryEntry>)) -> String {
 
 fn stage(error: &Error) -> Stage {
     match error {
-        Error::Finalizer(_) => Stage::Finalize,
+        Error::Finalizer(_) | Error::Identity(_) => Stage::Finalize,
         Error::Status(_)
         | Error::Report(_)
         | Error::Serialise(_)
         | Error::Timeout(_)
         | Error::NotLeading => Stage::Status,
-        Error::Evidence(_) | Error::Unwritable => Stage::Evidence,
+        Error::Evidence(_)
+        | Error::Unwritable
+        | Error::Archive(_)
+        | Error::StrangeSegment { .. } => Stage::Evidence,
         Error::Panicked => Stage::Plan,
     }
 }

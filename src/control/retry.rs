@@ -34,9 +34,24 @@ pub enum Error {
     /// A report of findings for other programs could not be written.
     #[error("writing the OpenReports report")]
     Report(#[source] kube::Error),
+    /// The archive of evidence cannot be used.
+    #[error("sealing evidence")]
+    Archive(#[source] crate::archive::Error),
+    /// The archive holds something else where a segment is to be.
+    #[error(
+        "segment {name} in the archive is not what the region's chain has: look who wrote it, and move it elsewhere; it is \
+         written anew then"
+    )]
+    StrangeSegment {
+        /// Its name.
+        name: String,
+    },
     /// A record has no place in the schema: a bug of ours.
     #[error("a record of evidence that the schema has no room for")]
     Unwritable,
+    /// The identity of a request that has ended could not be removed.
+    #[error("removing the identity of a request that has ended")]
+    Identity(#[source] kube::Error),
     /// The hub did not answer in time.
     #[error("the hub did not answer within {} s", .0.as_secs())]
     Timeout(Duration),
@@ -83,10 +98,15 @@ pub enum Retry {
 #[must_use]
 pub fn retry(error: &Error) -> Retry {
     match error {
-        Error::Finalizer(source) | Error::Status(source) | Error::Report(source) => of_hub(source),
-        Error::Serialise(_) | Error::Unwritable => Retry::Slow,
+        Error::Finalizer(source)
+        | Error::Status(source)
+        | Error::Identity(source)
+        | Error::Report(source) => of_hub(source),
+        Error::Serialise(_) | Error::Unwritable | Error::StrangeSegment { .. } => Retry::Slow,
         Error::Evidence(source) => of_evidence(source),
-        Error::Timeout(_) | Error::NotLeading | Error::Panicked => Retry::Backoff,
+        Error::Timeout(_) | Error::NotLeading | Error::Panicked | Error::Archive(_) => {
+            Retry::Backoff
+        }
     }
 }
 

@@ -11,12 +11,13 @@ use super::everywhere::{self, everywhere};
 use super::guard;
 use super::intent::announce;
 use super::retry::Error;
-use crate::api::{InventoryEntry, Region, SigningStatus};
+use super::sealing;
+use crate::api::{InventoryEntry, Region, RequestsStatus, SigningStatus};
 use crate::apply::Again;
-use crate::evidence::KeyId;
+use crate::evidence::body::KeyRotation;
 use crate::observe;
 use crate::plan::{self, SigningFacts};
-use crate::status;
+use crate::status::{self, Signed};
 
 /// What came of it.
 pub(super) struct Signing {
@@ -24,6 +25,8 @@ pub(super) struct Signing {
     pub(super) region: Arc<Region>,
     /// For its status.
     pub(super) status: SigningStatus,
+    /// For its status too.
+    pub(super) requests: Option<RequestsStatus>,
     /// What is left of it in the region.
     pub(super) left: Option<String>,
     pub(super) again: Option<Again>,
@@ -54,16 +57,17 @@ pub(super) async fn attend(
     }
     let (regions, looks) = context.reader.signing(region);
     let most = SigningFacts::MOST;
-    let (from, digests) = context
-        .ledger
-        .chains()
-        .read(&name, |chain| chain.unsigned(most));
+    let ((from, digests), successor) = context.ledger.chains().read(&name, |chain| {
+        (chain.unsigned(most), chain.successor(&name))
+    });
+    let successor = successor.and_then(|record| String::from_utf8(record.canonical()).ok());
     let facts = SigningFacts {
         region: region.clone(),
         regions,
         from,
         digests,
         holds_seen: context.holds_heard.at(),
+        successor,
         in_use,
         settings: context.reader.settings.clone(),
     };
@@ -79,28 +83,53 @@ pub(super) async fn attend(
     let told = context.ledger.chains().read(&name, |chain| {
         status::signing(&plan, outcome.seen.get(&name), chain, &region)
     });
-    if let Some(checkpoint) = &told.checkpoint {
-        let written = context.ledger.sign(checkpoint).await;
-        unwritten = unwritten.or(written.err());
-    }
-    if let Some(key) = key(&told.status) {
-        let told = [status::key_in_use(&name, key)];
-        let written = context.ledger.append(&name, &told, now).await;
-        // What is behind is written at the next look, which the chain's growth brings.
-        unwritten = unwritten.or(written.err().filter(|error| !error.is_behind()));
-    }
+    let written = write_down(&region, &told, context, now).await;
+    unwritten = unwritten.or(written.err());
+    let sealed = sealing::attend(&name, context, now).await;
+    let mut status = told.status;
+    status.sealing_problem = sealed.problem.as_ref().map(Error::told);
+    unwritten = unwritten.or(sealed.problem);
     Ok(Some(Signing {
-        status: told.status,
+        status,
+        requests: told.requests,
         left: told.left,
-        again: outcome.again,
-        wake_at: guard::earlier(plan.wake_at, None),
+        again: outcome.again.max(sealed.again),
+        wake_at: guard::earlier(plan.wake_at, sealed.wake_at),
         unwritten,
         region: region.clone(),
     }))
 }
 
-fn key(status: &SigningStatus) -> Option<KeyId> {
-    status.key.as_deref()?.parse().ok()
+/// Writes down what was signed, and by which key; also what follows once something of it could not be.
+async fn write_down(
+    region: &Region,
+    told: &Signed,
+    context: &Context,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let name = region.name_any();
+    let mut written = Ok(());
+    if let Some(checkpoint) = &told.checkpoint {
+        written = written.and(context.ledger.sign(checkpoint).await);
+    }
+    let next = told.next.iter();
+    let next = next.filter(|_| plan::rotation(region).is_some());
+    let keys = key(&told.status).into_iter().chain(next.cloned());
+    for key in keys {
+        let told = [status::key_in_use(&name, &key)];
+        match context.ledger.append(&name, &told, now).await {
+            // What is behind is written at the next look, which the chain's growth brings.
+            Err(error) if !error.is_behind() => written = written.and(Err(error)),
+            _ => {}
+        }
+    }
+    written
+}
+
+/// The key that signs. One that was named is in the chain already.
+fn key(status: &SigningStatus) -> Option<KeyRotation> {
+    let key = status.key.as_deref()?.parse().ok()?;
+    Some(KeyRotation { key, named: None })
 }
 
 /// What its status remembers.

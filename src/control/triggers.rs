@@ -8,8 +8,9 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::hub::Change;
-use crate::api::{DataPolicy, LegalHold, Region, SocialChannel};
+use crate::api::{DataPolicy, DataSubjectRequest, LegalHold, Region, SocialChannel};
 use crate::clusters::{Identity, OwnerKind, Wake};
+use crate::plan::identity_hash;
 use crate::resolve::{SecretChanged, Turn};
 use crate::watch::{self, Key};
 
@@ -19,6 +20,7 @@ pub(super) struct Triggers {
     channels: UnboundedSender<ObjectRef<SocialChannel>>,
     policies: UnboundedSender<ObjectRef<DataPolicy>>,
     holds: UnboundedSender<ObjectRef<LegalHold>>,
+    requests: UnboundedSender<ObjectRef<DataSubjectRequest>>,
     regions: UnboundedSender<ObjectRef<Region>>,
 }
 
@@ -27,6 +29,7 @@ pub(super) struct Queues {
     pub(super) channels: UnboundedReceiver<ObjectRef<SocialChannel>>,
     pub(super) policies: UnboundedReceiver<ObjectRef<DataPolicy>>,
     pub(super) holds: UnboundedReceiver<ObjectRef<LegalHold>>,
+    pub(super) requests: UnboundedReceiver<ObjectRef<DataSubjectRequest>>,
     pub(super) regions: UnboundedReceiver<ObjectRef<Region>>,
 }
 
@@ -36,17 +39,20 @@ impl Triggers {
         let (channels, of_channels) = unbounded();
         let (policies, of_policies) = unbounded();
         let (holds, of_holds) = unbounded();
+        let (requests, of_requests) = unbounded();
         let (regions, of_regions) = unbounded();
         let triggers = Self {
             channels,
             policies,
             holds,
+            requests,
             regions,
         };
         let queues = Queues {
             channels: of_channels,
             policies: of_policies,
             holds: of_holds,
+            requests: of_requests,
             regions: of_regions,
         };
         (triggers, queues)
@@ -60,6 +66,10 @@ impl Triggers {
                 Key::Region(name) => self.regions.unbounded_send(ObjectRef::new(&name)).is_ok(),
                 Key::Policy(name) => self.policies.unbounded_send(ObjectRef::new(&name)).is_ok(),
                 Key::Hold(name) => self.holds.unbounded_send(ObjectRef::new(&name)).is_ok(),
+                Key::Request(name) => {
+                    let request = ObjectRef::new(&name);
+                    self.requests.unbounded_send(request).is_ok()
+                }
                 Key::Channel { namespace, name } => {
                     let channel = ObjectRef::new(&name).within(&namespace);
                     self.channels.unbounded_send(channel).is_ok()
@@ -75,6 +85,7 @@ pub(super) struct Known {
     pub(super) channels: Store<SocialChannel>,
     pub(super) policies: Store<DataPolicy>,
     pub(super) holds: Store<LegalHold>,
+    pub(super) requests: Store<DataSubjectRequest>,
     pub(super) regions: Store<Region>,
 }
 
@@ -89,6 +100,13 @@ impl Known {
         holds.iter().map(|h| Key::Hold(h.name_any())).collect()
     }
 
+    /// What a request does depends on Regions, on what policies say of tables, on holds, and on the packs.
+    fn request_keys(&self) -> Vec<Key> {
+        let requests = self.requests.state();
+        let keys = requests.iter().map(|r| Key::Request(r.name_any()));
+        keys.collect()
+    }
+
     /// Everything: the packs changed, and every verdict may.
     pub(super) fn all(&self) -> BTreeSet<Key> {
         let channels = self.channels.state();
@@ -97,7 +115,9 @@ impl Known {
         let policies = policies.iter().map(|p| Key::Policy(p.name_any()));
         let regions = self.region_names().into_iter().map(Key::Region);
         let all = channels.chain(policies).chain(regions);
-        all.chain(self.hold_keys()).collect()
+        all.chain(self.hold_keys())
+            .chain(self.request_keys())
+            .collect()
     }
 
     /// Whom a change of a region's chain concerns: the Region, whose key is to sign it, and unless it only grew, which
@@ -136,6 +156,7 @@ impl Known {
             keys.extend(watch::transfer_goal_changed(&name, &channels, &regions));
         }
         keys.extend(self.hold_keys());
+        keys.extend(self.request_keys());
         keys
     }
 
@@ -152,6 +173,7 @@ impl Known {
                 &self.channels.state(),
                 &self.policies.state(),
             ));
+            keys.extend(self.request_keys());
         }
         keys
     }
@@ -169,6 +191,28 @@ impl Known {
             &hold.name_any(),
             &self.policies.state(),
         ));
+        keys.extend(self.request_keys());
+        keys
+    }
+
+    /// Whom a change of a request concerns, beside the Regions in which it has or had something: itself, as what is done
+    /// somewhere leaves nothing to do there, and those with the same ciphertexts.
+    pub(super) fn of_request(
+        &self,
+        change: &Change<'_, DataSubjectRequest>,
+        held_in: BTreeSet<String>,
+    ) -> BTreeSet<Key> {
+        let mut keys: BTreeSet<Key> = held_in.into_iter().map(Key::Region).collect();
+        let (Change::Meant(request) | Change::Told(request) | Change::Gone(request)) = change;
+        keys.insert(Key::Request(request.name_any()));
+        let Some(hash) = identity_hash(request) else {
+            return keys;
+        };
+        let others = self.requests.state();
+        let same = others
+            .iter()
+            .filter(|other| identity_hash(other).as_ref() == Some(&hash));
+        keys.extend(same.map(|other| Key::Request(other.name_any())));
         keys
     }
 
@@ -182,6 +226,8 @@ impl Known {
         // Its own controller wrote what was told, and only Regions count what channels hold.
         if let Change::Meant(channel) | Change::Gone(channel) = change {
             keys.extend(watch::channel_changed(channel, &self.policies.state()));
+            // Policies may choose regions by channels.
+            keys.extend(self.request_keys());
         }
         keys
     }
@@ -232,6 +278,7 @@ impl Known {
                 let (channels, policies) = (self.channels.state(), self.policies.state());
                 let mut keys = watch::reach_changed(&region, &channels, &policies);
                 keys.extend(self.hold_keys());
+                keys.extend(self.request_keys());
                 keys.extend(owners.iter().filter_map(|owner| self.owner(owner)));
                 keys
             }
@@ -261,12 +308,22 @@ impl Known {
                 let hold = self.holds.get(&ObjectRef::new(&name));
                 hold.map(|_| Key::Hold(name))
             }
+            (OwnerKind::DataSubjectRequest, None) => {
+                let request = self.requests.get(&ObjectRef::new(&name));
+                request.map(|_| Key::Request(name))
+            }
             (OwnerKind::Region, None) => {
                 let region = self.regions.get(&ObjectRef::new(&name));
                 region.map(|_| Key::Region(name))
             }
             (OwnerKind::SocialChannel, None)
-            | (OwnerKind::DataPolicy | OwnerKind::LegalHold | OwnerKind::Region, Some(_)) => None,
+            | (
+                OwnerKind::DataPolicy
+                | OwnerKind::LegalHold
+                | OwnerKind::DataSubjectRequest
+                | OwnerKind::Region,
+                Some(_),
+            ) => None,
         }
     }
 }
@@ -295,6 +352,7 @@ mod tests {
             channels: Writer::default().as_reader(),
             policies: Writer::default().as_reader(),
             holds: Writer::default().as_reader(),
+            requests: Writer::default().as_reader(),
             regions: regions.as_reader(),
         };
         // Which of the two is to go is seen only once both ids are there.

@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::canonical::Object;
-use super::key::KeyId;
+use super::hash::Hash;
+use super::key::{KeyId, Signature};
 use crate::contract::{RetainMode, RetainedRule};
 
 /// Of a `Run`: what a retention run did. `about` is the policy, `source` the Job's uid.
@@ -67,10 +68,110 @@ pub struct Approval {
     pub preview_hash: String,
 }
 
-/// Of a `KeyRotation`: the key that signs from the next checkpoint on. The old key must sign a checkpoint of this record.
+/// Of a `Hold`: how a legal hold stands in the region, whenever that is another than before. `about` is the hold, `source`
+/// its uid and generation. Which rows it holds is told by store and table; no value of an identifier is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hold {
+    /// `Opening`, `PartlyInForce`, `InForce`, `Releasing`, `Released`.
+    pub state: String,
+    /// Why, as the hold has it.
+    pub ground: String,
+    /// Who opened it.
+    pub opened_by: String,
+    /// When somebody looks again whether it is needed.
+    pub review_on: String,
+    /// What is held.
+    pub scopes: Vec<HeldScope>,
+    /// What each database says.
+    pub stores: Vec<HeldStore>,
+    /// Who released it, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<HoldRelease>,
+    /// The object on the hub is being deleted, which releases nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+}
+
+/// Part of a [`Hold`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldScope {
+    /// Its name.
+    pub name: String,
+    /// The store.
+    pub store: String,
+    /// The table; absent: the whole store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+    /// The column whose values tell which rows; absent: every row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+}
+
+/// What a database says of a [`Hold`], by its own clock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldStore {
+    /// The store.
+    pub name: String,
+    /// Since when it holds, RFC 3339; absent: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_force_since: Option<String>,
+    /// When it was released there, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_at: Option<String>,
+}
+
+/// The end of a [`Hold`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldRelease {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub ground: String,
+}
+
+/// Of a `KeyRotation`: the key that signs from the next checkpoint on. The old key must have named it, and sign a
+/// checkpoint of this record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRotation {
     /// The new public key.
     pub key: KeyId,
+    /// Who named it; absent for a key that nobody named: the first of a region, or one that replaces a lost one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named: Option<Named>,
+}
+
+/// By which key a [`KeyRotation`] was named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Named {
+    /// The key that signs until then.
+    pub by: KeyId,
+    /// Its signature over the region and the new key.
+    pub signature: Signature,
+}
+
+/// Of a `Seal`: which records are in the archive. `about` is the Region, `source` the segment's name. Once the region has
+/// signed it they may go from the hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seal {
+    /// The archive: `s3://bucket/folder`.
+    pub archive: String,
+    /// The segment's name in it.
+    pub segment: String,
+    /// Its first record.
+    pub first: u64,
+    /// Its last record.
+    pub last: u64,
+    /// The hash of its last record.
+    pub head: Hash,
+    /// The root of the Merkle tree (RFC 6962) over the hashes of its records.
+    pub root: Hash,
+    /// What each of its records is the only one of, hashed, 16 hexadecimal digits each: none is recorded again.
+    pub sources: String,
 }

@@ -29,13 +29,17 @@ pub enum Name {
     BadSignature,
     /// Records after the last signature have waited for one for too long, or nothing is signed at all.
     UnsignedTail,
+    /// Records that a segment of the archive holds are not all there.
+    SegmentMissing,
+    /// Sealed records are not those that were sealed.
+    SealBroken,
     /// The schedule asked for a run, and no record tells of one.
     ExpectedRunMissing,
 }
 
 impl Name {
     /// All of them, in the order of the list above.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::NonCanonical,
         Self::BrokenLink,
         Self::Missing,
@@ -47,6 +51,8 @@ impl Name {
         Self::UntrustedKey,
         Self::BadSignature,
         Self::UnsignedTail,
+        Self::SegmentMissing,
+        Self::SealBroken,
         Self::ExpectedRunMissing,
     ];
 }

@@ -4,6 +4,7 @@
 //! which is made from anything but the export.
 
 mod links;
+mod seals;
 mod signatures;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,7 +79,15 @@ pub struct Checked {
     pub witnesses: BTreeMap<String, u64>,
     /// How often the key changed.
     pub rotations: u64,
+    /// Segments of the archive whose records are all here, and are those that were sealed.
+    pub segments: u64,
 }
+
+/// Records that tell of a segment, by their place.
+type Seals = BTreeMap<u64, Vec<(Hash, body::Seal)>>;
+
+/// Records that name a key, by their place.
+type Rotations = BTreeMap<u64, Vec<(Hash, body::KeyRotation)>>;
 
 /// A record without its content.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +103,8 @@ struct Link {
 #[derive(Clone, Debug, Default)]
 struct Chain {
     links: Vec<Link>,
-    rotations: BTreeMap<u64, Vec<(Hash, KeyId)>>,
+    rotations: Rotations,
+    seals: Seals,
     checkpoints: Vec<Checkpoint>,
     countersignatures: Vec<Countersignature>,
 }
@@ -168,7 +178,13 @@ impl<'a> Verifier<'a> {
             && let Ok(rotation) = canonical::read::<body::KeyRotation>(&record.body)
         {
             let named = chain.rotations.entry(record.sequence).or_default();
-            named.push((hash, rotation.key));
+            named.push((hash, rotation));
+        }
+        if record.kind == Kind::Seal
+            && let Ok(seal) = canonical::read::<body::Seal>(&record.body)
+        {
+            let told = chain.seals.entry(record.sequence).or_default();
+            told.push((hash, seal));
         }
         Some(record)
     }
@@ -265,6 +281,7 @@ impl<'a> Verifier<'a> {
             faults: &mut self.faults,
         };
         view.checkpoints(&mut seen, given.checkpoints);
+        view.seals(&mut seen, &given.seals);
         if let Some(noted) = trusted.and_then(|trusted| trusted.noted) {
             view.noted(&seen, &noted);
         }
@@ -282,7 +299,7 @@ struct Seen {
     broken: Vec<usize>,
     /// Every key that was ever trusted.
     keys: Vec<KeyId>,
-    rotations: BTreeMap<u64, Vec<(Hash, KeyId)>>,
+    rotations: Rotations,
     countersignatures: Vec<Countersignature>,
 }
 

@@ -157,12 +157,19 @@ mod tests {
             ConditionType::InForce,
             ConditionType::CoverageComplete,
             ConditionType::PolicyCovered,
+            ConditionType::OnTime,
         ]
         .map(ConditionType::as_str);
         for one in after("type") {
             assert!(types.contains(&one.as_str()), "no condition {one}");
         }
-        let kinds = ["Region", "SocialChannel", "DataPolicy", "LegalHold"];
+        let kinds = [
+            "Region",
+            "SocialChannel",
+            "DataPolicy",
+            "LegalHold",
+            "DataSubjectRequest",
+        ];
         assert!(
             after("kind")
                 .iter()

@@ -3,7 +3,8 @@
 use serde::de::DeserializeOwned;
 
 use crate::contract::{
-    self, AttestReport, FeedReport, HoldReport, REPORT_BYTES, Report, RetainReport,
+    self, AttestReport, Delivered, EraseReport, FeedReport, HoldReport, KeepKeyReport,
+    REPORT_BYTES, Report, RetainReport,
 };
 
 /// A sentence that status takes; the rest is cut.
@@ -44,6 +45,54 @@ impl Body for FeedReport {
 impl Body for AttestReport {
     fn is_plausible(&self) -> bool {
         true
+    }
+}
+
+/// No task has more stores, and no report more tables than fit its bytes.
+impl Body for EraseReport {
+    fn is_plausible(&self) -> bool {
+        let Self {
+            request,
+            state: _,
+            suppressed,
+            delivered,
+            stores,
+        } = self;
+        let is_told = |delivered: &Delivered| {
+            delivered.hash.len() <= 80
+                && delivered.manifest.len() <= 512
+                && delivered.expires_at.parse::<jiff::Timestamp>().is_ok()
+        };
+        let tables = stores.iter().flat_map(|store| &store.tables);
+        request.len() <= 63
+            && all_counts(&[*suppressed])
+            && delivered.as_ref().is_none_or(is_told)
+            && stores.len() <= 50
+            && stores.iter().all(|store| store.name.len() <= 40)
+            && tables.into_iter().all(|table| {
+                table.name.len() <= 127
+                    && all_counts(&table.terms())
+                    && all_counts(&[table.found, table.late, table.undated])
+                    && table
+                        .grounds
+                        .iter()
+                        .all(|kept| kept.ground.len() <= 256 && all_counts(&[kept.rows]))
+            })
+    }
+}
+
+/// A region's pods write it: only what looks like a public key is taken for one.
+impl Body for KeepKeyReport {
+    fn is_plausible(&self) -> bool {
+        let Self {
+            recipient,
+            is_new: _,
+        } = self;
+        recipient.starts_with("age1")
+            && (10..=200).contains(&recipient.len())
+            && recipient
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     }
 }
 

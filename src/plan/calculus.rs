@@ -52,8 +52,12 @@ pub(super) fn claims<'a>(facts: &'a PolicyFacts, region: &Region) -> Vec<Claim<'
             && policy.metadata.deletion_timestamp.is_none()
             && placement::policy_chooses(policy, region, &facts.channels)
     });
-    let mut claims: Vec<Claim<'a>> = others
-        .chain([&facts.policy])
+    claims_of(others.chain([&facts.policy]).map(AsRef::as_ref))
+}
+
+/// The keeps of these policies.
+fn claims_of<'a>(policies: impl Iterator<Item = &'a DataPolicy>) -> Vec<Claim<'a>> {
+    let mut claims: Vec<Claim<'a>> = policies
         .flat_map(|policy| {
             let claim = |rule: &'a PolicyRule| {
                 let keep = rule.keep.as_ref()?;
@@ -75,8 +79,21 @@ pub(super) fn claims<'a>(facts: &'a PolicyFacts, region: &Region) -> Vec<Claim<'
             policy.spec.rules.iter().filter_map(claim)
         })
         .collect();
-    claims.sort_by_key(|claim| (claim.policy.name_any(), &claim.rule.name));
+    claims.sort_by_cached_key(|claim| (claim.policy.name_any(), claim.rule.name.clone()));
     claims
+}
+
+/// The keeps of these policies that bind the table of a rule, as the agent is told.
+pub(super) fn keeps_on(
+    policies: &[&DataPolicy],
+    rule: &PolicyRule,
+    region: &RegionSpec,
+) -> Vec<RetentionKeep> {
+    let claims = claims_of(policies.iter().copied());
+    let bound = claims
+        .iter()
+        .filter(|claim| shares_table(claim.rule, rule, region));
+    bound.map(Claim::told).collect()
 }
 
 /// The rules of a policy that erase, each with what binds it.
@@ -132,6 +149,19 @@ fn may_be_one(one: &str, other: &str) -> bool {
     }
 }
 
+impl Claim<'_> {
+    /// As the agent is told.
+    fn told(&self) -> RetentionKeep {
+        RetentionKeep {
+            clock: self.rule.dataset.clock.clone(),
+            period: self.keep.period.clone(),
+            from: self.bound.anchor(),
+            reference: self.keep.reference.clone(),
+            policy: self.policy.name_any(),
+        }
+    }
+}
+
 impl<'a> Ruling<'a> {
     /// The rule.
     pub(super) fn rule(&self) -> &'a PolicyRule {
@@ -145,14 +175,7 @@ impl<'a> Ruling<'a> {
 
     /// As the agent is told.
     pub(super) fn keeps(&self) -> Vec<RetentionKeep> {
-        let told = |claim: &Claim<'_>| RetentionKeep {
-            clock: claim.rule.dataset.clock.clone(),
-            period: claim.keep.period.clone(),
-            from: claim.bound.anchor(),
-            reference: claim.keep.reference.clone(),
-            policy: claim.policy.name_any(),
-        };
-        self.keeps.iter().map(told).collect()
+        self.keeps.iter().map(Claim::told).collect()
     }
 
     /// The keeps that bind for another reason than the policy's own spec: of other policies, and of its own by another name

@@ -8,7 +8,8 @@ use kube::ResourceExt;
 
 use super::reason::Word;
 use super::{
-    FleetFacts, FleetPlan, Reach, Reason, RegionFacts, Verdict, gates, signing, suspension,
+    FleetFacts, FleetPlan, Reach, Reason, RegionFacts, Verdict, gates, signing, suppression,
+    suspension,
 };
 use crate::api::{DeletionPolicy, InventoryEntry, Region, RegionSpec};
 
@@ -41,12 +42,13 @@ pub fn region(facts: &FleetFacts, now: Timestamp) -> FleetPlan {
     let channels = holders(facts, &name, Kind::Channel);
     let policies = holders(facts, &name, Kind::Policy);
     let holds = holders(facts, &name, Kind::Hold);
+    let requests = holders(facts, &name, Kind::Request);
     let count = |list: &[String]| i32::try_from(list.len()).unwrap_or(i32::MAX);
     let deleting = facts.region.metadata.deletion_timestamp.as_ref();
     let deleting = deleting.map(|_| facts.region.spec.deletion_policy.unwrap_or_default());
     let untold = match deleting {
         Some(DeletionPolicy::Delete) if shared_cluster(&name, &facts.regions).is_none() => {
-            untold(facts, [&channels, &policies, &holds])
+            untold(facts, [&channels, &policies, &holds, &requests])
         }
         _ => Vec::new(),
     };
@@ -55,14 +57,14 @@ pub fn region(facts: &FleetFacts, now: Timestamp) -> FleetPlan {
         reach,
         channels: count(&channels),
         policies: count(&policies),
-        left: [channels, policies, holds, untold].concat(),
+        left: [channels, policies, holds, requests, untold].concat(),
         wake_at: pause.and_then(|pause| pause.until),
         deleting,
     }
 }
 
 /// What is seen there, and no status tells: whoever wrote it was killed before saying so.
-fn untold(facts: &FleetFacts, told: [&Vec<String>; 3]) -> Vec<String> {
+fn untold(facts: &FleetFacts, told: [&Vec<String>; 4]) -> Vec<String> {
     let told = |owner: &String| {
         let mut all = told.into_iter().flatten();
         all.any(|told| {
@@ -93,6 +95,7 @@ enum Kind {
     Channel,
     Policy,
     Hold,
+    Request,
 }
 
 /// The resources that have objects in a region, by what their status says of them: never by asking a cluster that
@@ -136,6 +139,16 @@ fn holders(facts: &FleetFacts, region: &str, kind: Kind) -> Vec<String> {
                     .then(|| told("LegalHold", hold.name_any(), &entry.inventory))
             })
             .collect(),
+        Kind::Request => facts
+            .requests
+            .iter()
+            .filter_map(|request| {
+                let regions = &request.status.as_ref()?.regions;
+                let entry = regions.iter().find(|entry| entry.name == region)?;
+                (!entry.inventory.is_empty())
+                    .then(|| told("DataSubjectRequest", request.name_any(), &entry.inventory))
+            })
+            .collect(),
     };
     list.sort();
     list
@@ -149,6 +162,7 @@ pub(super) fn problems(region: &Region) -> Vec<Reason> {
     problems.extend(time_zone(&spec.locale.time_zone));
     problems.extend(countries(spec));
     problems.extend(signing::schedule_problem(region));
+    problems.extend(suppression::problem(spec));
     if Currency::from_code(&spec.locale.currency).is_none_or(|it| it.exponent().is_none()) {
         problems.push(Word::CurrencyUnknown.because(format!(
             "spec.locale.currency: {} is no currency of ISO 4217 that prices can be in; write one such as EUR",
@@ -266,6 +280,7 @@ mod tests {
             channels: vec![Arc::new(channel)],
             policies: Vec::new(),
             holds: Vec::new(),
+            requests: Vec::new(),
             holdings: Holdings {
                 objects: objects
                     .map(|(owner, count)| (owner.to_owned(), count))

@@ -13,7 +13,9 @@ mod transfers;
 mod word;
 
 pub use codes::codes;
-pub use coverage::{Called, Candidate, Coverage, Missing, called_for, coverage, selects};
+pub use coverage::{
+    Called, Candidate, Coverage, Missing, called_by, called_for, coverage, selects,
+};
 pub use enforcement::{Enforced, Sanction, enforce};
 pub use market::market;
 pub use schedule::{Rule, Schedule, Scheduled, schedule};

@@ -15,7 +15,7 @@ use super::pod::{Agent, Mount, Size};
 use super::reason::Word;
 use super::{
     Baseline, Finding, HoldFacts, HoldWorkloads, Plan, PolicyFacts, Reason, RegionFacts,
-    RegionNote, RegionPlan, Verdict, gates,
+    RegionNote, RegionPlan, RequestFacts, Verdict, gates,
 };
 use crate::api::condition::ConditionType;
 use crate::api::{
@@ -406,4 +406,34 @@ pub(super) fn required(
     };
     let required = holds.flat_map(|hold| stores.iter().map(move |store| in_store(hold, store)));
     required.filter(|hold| !hold.scopes.is_empty()).collect()
+}
+
+/// A hold for one of these stores of a Region of which the database has not said yet that it holds.
+pub(super) fn not_in_force(
+    facts: &RequestFacts,
+    region: &Region,
+    stores: &BTreeSet<&str>,
+) -> Option<String> {
+    let name = region.name_any();
+    let is_open = |hold: &LegalHold| hold.spec.release.is_none() && is_for(hold, region);
+    let secret = |name: &str| {
+        let mut all = region.spec.data_stores.iter();
+        all.find(|store| store.name == name)
+            .map(|store| &store.postgres.secret_ref)
+    };
+    let secrets: Vec<_> = stores.iter().filter_map(|store| secret(store)).collect();
+    let waits = |hold: &LegalHold| {
+        let entries = hold.status.iter().flat_map(|status| &status.regions);
+        let mut told = entries.filter(|entry| entry.name == name);
+        let told = told.next();
+        let is_held = |store: &str| {
+            let mut stores = told.iter().flat_map(|entry| &entry.stores);
+            stores.any(|told| told.name == store && told.is_in_force())
+        };
+        scopes(hold, &region.spec).any(|(_, store)| {
+            secrets.contains(&&store.postgres.secret_ref) && !is_held(&store.name)
+        })
+    };
+    let mut holds = facts.holds.values().filter(|hold| is_open(hold));
+    holds.find(|hold| waits(hold)).map(|hold| hold.name_any())
 }

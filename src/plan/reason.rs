@@ -77,12 +77,18 @@ words! {
     SharedCluster,
     /// No currency of ISO 4217 with a minor unit.
     CurrencyUnknown,
+    /// The suppression store is one of the stores that it protects.
+    SuppressionNotApart,
     /// Two rules for one table.
     RulesShareTable,
+    /// A rule's method is no erasure, and nothing does it.
+    MethodNotErasure,
     /// Rules name one database of the Region by two names.
     StoresAreOne,
     /// `reviewOn` is no date.
     ReviewDateInvalid,
+    /// Moments, days or pauses from which no deadline can be counted.
+    ClockInvalid,
 
     // What the resource names, and isn't there
     /// No Region of that name.
@@ -103,6 +109,20 @@ words! {
     NamespaceMissing,
     /// The Region itself isn't accepted.
     RegionNotAccepted,
+    /// The Region has no `requests`.
+    RequestsNotTaken,
+    /// The request has no ciphertext for the region.
+    IdentityMissing,
+    /// The region's key is not known yet.
+    KeyUnknown,
+    /// The ciphertext is to another key than the region's.
+    KeyChanged,
+    /// A rule speaks of a kind of identity that the Region does not know.
+    IdentityUnknown,
+    /// No rule says whose rows are.
+    NobodyMapped,
+    /// A hold of the hub is not in force yet.
+    HoldNotInForce,
     /// No preview has the hash that an approval names.
     ApprovalUnknown,
     /// An approval for a region that the policy isn't for.
@@ -129,6 +149,18 @@ words! {
     OnlyKeeps,
     /// The hold is released in every database of the region.
     Released,
+    /// Nobody recorded that the person is who they say they are.
+    NotVerified,
+    /// A notice before erasure is to be sent, to be acknowledged, or its time to pass.
+    AwaitingNotice,
+    /// Another request is the same.
+    Duplicate,
+    /// The request is done in the region.
+    Fulfilled,
+    /// The request was refused.
+    RequestRefused,
+    /// The request was taken back.
+    Cancelled,
     /// The spec no longer chooses the region.
     Deselected,
     /// The resource is being deleted.

@@ -10,7 +10,7 @@ use super::calculus::Ruling;
 use super::cron::Schedule;
 use super::meta::{self, Identity, Role};
 use super::pod::{Agent, Mount, Size};
-use super::{Permit, PolicyFacts, PolicyWorkloads, hold_list, legal_hold, placement};
+use super::{Permit, PolicyFacts, PolicyWorkloads, hold_list, legal_hold, placement, suppression};
 use crate::api::{
     DataPolicy, DataPolicySpec, DataStore, ErasedColumn, Region, RetentionThrottle, names,
 };
@@ -134,8 +134,7 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         rules: stores(ground)
             .map(|(ruling, store)| one(ruling, store))
             .collect(),
-        // No kind names a suppression store yet.
-        suppression: None,
+        suppression: suppression::url(&ground.at.spec),
     }
 }
 
@@ -243,7 +242,7 @@ fn one(ruling: &Ruling<'_>, store: &DataStore) -> RetentionRule {
 }
 
 /// A column as the agent takes it; that its parameters fit, the schema's rules say.
-fn change(column: &ErasedColumn) -> ColumnChange {
+pub(super) fn change(column: &ErasedColumn) -> ColumnChange {
     let number = |value: Option<i32>| value.and_then(|value| u32::try_from(value).ok());
     ColumnChange {
         name: column.name.clone(),
@@ -255,7 +254,7 @@ fn change(column: &ErasedColumn) -> ColumnChange {
     }
 }
 
-fn mount(store: &DataStore) -> String {
+pub(super) fn mount(store: &DataStore) -> String {
     format!("store-{}", store.name)
 }
 
@@ -270,6 +269,7 @@ fn mounts(ground: &Ground<'_>) -> Vec<Mount> {
         })
         .collect();
     mounts.sort_by(|a, b| a.name.cmp(&b.name));
+    mounts.extend(suppression::mount(&ground.at.spec));
     mounts
 }
 
@@ -305,7 +305,9 @@ fn told(spec: &DataPolicySpec) -> Value {
     value
 }
 
-fn hash(value: &Value) -> String {
+/// `sha256-<hex>` of JSON with sorted keys and no white space.
+#[must_use]
+pub fn hash(value: &Value) -> String {
     let mut text = String::new();
     canonical(value, &mut text);
     format!("sha256-{}", hex::encode(Sha256::digest(text)))

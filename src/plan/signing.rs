@@ -10,6 +10,7 @@ use kube::ResourceExt;
 use super::cron::Schedule;
 use super::gates;
 use super::hold_list;
+use super::keeper;
 use super::meta::{self, Identity, Role};
 use super::placement::{self, Decision, Ground, Place};
 use super::pod::{Agent, Size};
@@ -51,6 +52,8 @@ pub struct SigningFacts {
     pub digests: Vec<Hash>,
     /// When the hub last gave a sign that all LegalHolds are known.
     pub holds_seen: Option<Timestamp>,
+    /// The record that names the next key, as its bytes, while that key is yet to sign.
+    pub successor: Option<String>,
     /// Whether channels or policies still have something there.
     pub in_use: bool,
     /// The operator's configuration.
@@ -123,6 +126,16 @@ pub(super) fn schedule_problem(region: &Region) -> Option<super::Reason> {
     )))
 }
 
+/// A request for another key that was not carried out yet.
+#[must_use]
+pub fn rotation(region: &Region) -> Option<String> {
+    let asked = region.annotations().get(names::ANNOTATION_ROTATE_AT)?;
+    let asked = names::acknowledged(asked);
+    let told = region.status.as_ref().and_then(|s| s.evidence.as_ref());
+    let handled = told.and_then(|told| told.last_handled_rotate_at.as_ref());
+    (handled != Some(&asked)).then_some(asked)
+}
+
 fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
     let spec = &facts.region.spec;
     let role = Role {
@@ -135,14 +148,7 @@ fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
         component: COMPONENT,
         feed: None,
     };
-    let signing = spec.evidence.as_ref();
-    let attest = Attest {
-        secret: names::SIGNING.to_owned(),
-        api_server: signing.and_then(|signing| signing.api_server.clone()),
-        from: facts.from,
-        digests: facts.digests.clone(),
-    };
-    let task = meta::task(COMMAND, region, attest);
+    let task = meta::task(COMMAND, region, attest(facts));
     let agent = Agent {
         command: COMMAND,
         role: role.clone(),
@@ -185,6 +191,20 @@ fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
         run_now: requested
             .filter(|requested| Some(names::acknowledged(requested).as_str()) != handled)
             .map(|requested| schedule.run_now(&template, requested)),
+        keeper: keeper::workloads(&facts.settings, &facts.region, region, &role),
+    }
+}
+
+/// What the region's signer is told.
+fn attest(facts: &SigningFacts) -> Attest {
+    let signing = facts.region.spec.evidence.as_ref();
+    Attest {
+        secret: names::SIGNING.to_owned(),
+        api_server: signing.and_then(|signing| signing.api_server.clone()),
+        from: facts.from,
+        digests: facts.digests.clone(),
+        rotate: rotation(&facts.region),
+        successor: facts.successor.clone(),
     }
 }
 

@@ -53,6 +53,11 @@ impl Chains {
         self.change(&record.region, |chain| chain.enter(record, Vec::new()));
     }
 
+    /// Forgets a record that was just deleted, since the archive has it.
+    pub fn removed(&self, region: &str, sequence: u64) {
+        self.change(region, |chain| chain.forget(sequence));
+    }
+
     /// Takes in a signature that was just written to its record.
     pub fn signed(&self, checkpoint: &Checkpoint) {
         self.change(&checkpoint.region, |chain| chain.sign(checkpoint));
@@ -138,12 +143,17 @@ impl<F: Fn(&str, Turn) + Send> Sink<EvidenceRecord> for Records<F> {
                 (self.on_change)(&region, turn);
             }
             Event::Delete(record) => {
-                tracing::error!(
-                    record = record.name_any(),
-                    "a record of evidence was deleted"
-                );
                 let region = record.spec.region.clone();
                 let sequence = u64::try_from(record.spec.sequence).unwrap_or_default();
+                let sealed = self
+                    .chains
+                    .read(&region, |chain| chain.sealed_to().sequence);
+                if sequence > sealed {
+                    tracing::error!(
+                        record = record.name_any(),
+                        "a record of evidence was deleted"
+                    );
+                }
                 self.chains.change(&region, |chain| chain.forget(sequence));
                 (self.on_change)(&region, Turn::Changed);
             }

@@ -1,11 +1,16 @@
 //! What is known of a region's chain, and what is still to be written into it.
 
+mod sealing;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::api::EvidenceRecord;
-use crate::evidence::{About, Checkpoint, Entry, Hash, Kind, Object, Record, Tip, canonical};
+use crate::evidence::{
+    About, Checkpoint, Entry, Hash, KeyId, Kind, Object, Record, Tip, body, canonical,
+};
+pub use sealing::{Rule, Sealing};
 
 const BODY: &str = "tradewind.dev/operator/body\n";
 
@@ -48,6 +53,8 @@ struct Link {
     checkpoints: Vec<Checkpoint>,
     /// Of a run: when it began, or ended, as far as it says.
     ran: Option<Timestamp>,
+    /// Of a rotation: which key.
+    rotation: Option<body::KeyRotation>,
 }
 
 /// What is known of a region's chain.
@@ -59,6 +66,8 @@ pub struct Chain {
     last: BTreeMap<(Kind, About), u64>,
     /// Objects in it that are no records.
     unsound: BTreeSet<u64>,
+    /// What is in the archive.
+    seals: sealing::Seals,
 }
 
 impl Chain {
@@ -71,6 +80,7 @@ impl Chain {
             sources: BTreeSet::new(),
             last: BTreeMap::new(),
             unsound: BTreeSet::new(),
+            seals: sealing::Seals::default(),
         }
     }
 
@@ -91,6 +101,11 @@ impl Chain {
         let last = self.last.entry(about).or_default();
         *last = (*last).max(record.sequence);
         self.sources.insert((record.kind, record.source.clone()));
+        if record.kind == Kind::Seal
+            && let Ok(seal) = canonical::read(&record.body)
+        {
+            self.seals.enter(record.sequence, &seal);
+        }
         let link = Link {
             kind: record.kind,
             about: record.about.clone(),
@@ -101,17 +116,23 @@ impl Chain {
             at: record.at,
             checkpoints,
             ran: ran(record),
+            rotation: (record.kind == Kind::KeyRotation)
+                .then(|| canonical::read(&record.body).ok())
+                .flatten(),
         };
         self.links.insert(record.sequence, link);
     }
 
-    /// Forgets an object that is gone: nothing of a chain may go, and what follows it shows that it did.
+    /// Forgets an object that is gone: nothing of a chain may go but what was sealed, and what follows it shows that it did.
     pub fn forget(&mut self, sequence: u64) {
         self.unsound.remove(&sequence);
         let Some(link) = self.links.remove(&sequence) else {
             return;
         };
         self.sources.remove(&(link.kind, link.source));
+        if link.kind == Kind::Seal {
+            self.seals.forget(sequence);
+        }
         let about = |other: &Link| other.kind == link.kind && other.about == link.about;
         let before = self.links.iter().rev().find(|(_, other)| about(other));
         let before = before.map(|(sequence, _)| *sequence);
@@ -139,8 +160,8 @@ impl Chain {
             .and_then(|last| self.links.get(&last))
             .is_some_and(|last| last.body == digest(&statement.body));
         let is_known = |source: &str| {
-            let source = source.to_owned();
-            self.sources.contains(&(statement.kind, source))
+            let known = (statement.kind, source.to_owned());
+            self.sources.contains(&known) || self.seals.has(statement.kind, source)
         };
         let is_wanted = match statement.when {
             When::Once => !is_known(&statement.source),
@@ -212,6 +233,45 @@ impl Chain {
         (from, digests)
     }
 
+    /// The record that names the key after the one that signs, while that is yet to sign.
+    #[must_use]
+    pub fn successor(&self, region: &str) -> Option<Record> {
+        let signs = self.signed()?.key;
+        let mut links = self.links.iter().rev();
+        let (sequence, link, rotation) =
+            links.find_map(|(at, link)| Some((*at, link, link.rotation.as_ref()?)))?;
+        let is_next = rotation.key != signs && rotation.is_named_by(signs, region);
+        let entry = Entry {
+            kind: link.kind,
+            at: link.at,
+            about: link.about.clone(),
+            source: link.source.clone(),
+            body: canonical::object(rotation).ok()?,
+        };
+        let before = Tip {
+            head: link.previous,
+            sequence: sequence.saturating_sub(1),
+        };
+        let record = entry.append(region, &before);
+        (is_next && record.digest() == link.digest).then_some(record)
+    }
+
+    /// The key that signs, and the one before it, which has not named it.
+    #[must_use]
+    pub fn unnamed_key(&self, region: &str) -> Option<(KeyId, KeyId)> {
+        let all = self.links.values().flat_map(|link| &link.checkpoints);
+        let signs = self.signed()?.key;
+        let before = all
+            .filter(|checkpoint| checkpoint.key != signs)
+            .max_by_key(|checkpoint| (checkpoint.tip.sequence, checkpoint.at))?;
+        let names = |link: &Link| {
+            let rotation = link.rotation.as_ref().filter(|one| one.key == signs);
+            rotation.is_some_and(|one| one.is_named_by(before.key, region))
+        };
+        let mut reached = self.links.range(..=before.tip.sequence);
+        (!reached.any(|(_, link)| names(link))).then_some((signs, before.key))
+    }
+
     /// The record at a place, by its hash: whether a region signed what the hub has.
     #[must_use]
     pub fn holds(&self, tip: &Tip) -> bool {
@@ -237,13 +297,26 @@ impl Chain {
     }
 
     /// What is wrong with it: the place of the first object that is no record, is missing, or does not follow the one
-    /// before it.
+    /// before it. What is in the archive may be missing.
     #[must_use]
     pub fn fault(&self) -> Option<u64> {
+        let sealed = self.sealed_to().sequence;
         let mut tip = self.genesis;
         for (sequence, link) in &self.links {
-            if *sequence != tip.sequence.saturating_add(1) || link.previous != tip.head {
-                return Some(tip.sequence.saturating_add(1));
+            let next = tip.sequence.saturating_add(1);
+            let before = sequence.saturating_sub(1);
+            let follows = if *sequence == next {
+                link.previous == tip.head
+            } else {
+                let head = self.seals.head(before);
+                before <= sealed && head.is_none_or(|head| head == link.previous)
+            };
+            if !follows {
+                return Some(if before <= sealed {
+                    *sequence
+                } else {
+                    next.max(sealed + 1)
+                });
             }
             tip = tip_of(*sequence, link);
         }

@@ -14,7 +14,7 @@ use super::timing::earliest;
 use super::{PolicyObserved, RunEnd, Seen};
 use crate::api::{DataPolicy, PolicyRegionStatus, Region, RunPhase, RunStatus, names};
 use crate::contract::{RetainMode, RetainReport};
-use crate::evidence::{About, KeyId, Kind, body, canonical};
+use crate::evidence::{About, Kind, body, canonical};
 use crate::packs::Packs;
 use crate::plan::{Plan, PolicyFacts, PolicyWorkloads, RegionPlan};
 
@@ -69,15 +69,28 @@ pub fn transfers_in_force(region: &Region) -> Statement {
     }
 }
 
-/// Which key signs a region's evidence, for its chain.
+/// Which key signs a region's evidence, or is to sign it next, for its chain. Once: a key that another one replaced comes
+/// back by no orderly way, and one that was named is in the chain before it signs.
 #[must_use]
-pub fn key_in_use(region: &str, key: KeyId) -> Statement {
+pub fn key_in_use(region: &str, key: &body::KeyRotation) -> Statement {
     Statement {
         kind: Kind::KeyRotation,
         about: About::cluster("Region", region),
-        source: key.to_string(),
-        body: canonical::object(&body::KeyRotation { key }).unwrap_or_default(),
-        when: When::Changed,
+        source: key.key.to_string(),
+        body: canonical::object(key).unwrap_or_default(),
+        when: When::Once,
+    }
+}
+
+/// That records are in the archive, for their chain.
+#[must_use]
+pub fn sealed(region: &str, segment: String, body: canonical::Object) -> Statement {
+    Statement {
+        kind: Kind::Seal,
+        about: About::cluster("Region", region),
+        source: segment,
+        body,
+        when: When::Once,
     }
 }
 

@@ -8,7 +8,7 @@ use super::resource;
 use super::said::wanted;
 use super::{ClusterObserved, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
-use crate::api::{Region, RegionStatus, SigningStatus};
+use crate::api::{Region, RegionStatus, RequestsStatus, SigningStatus};
 use crate::plan::{FleetPlan, Reach, Reason, Verdict};
 
 /// Reasons of a region's owner for a first connection: it isn't lost, it was never there.
@@ -24,7 +24,7 @@ pub fn region(
     plan: &FleetPlan,
     seen: &ClusterObserved,
     region: &Region,
-    evidence: Option<SigningStatus>,
+    (evidence, requests): (Option<SigningStatus>, Option<RequestsStatus>),
     now: Timestamp,
 ) -> Written<RegionStatus> {
     let none = RegionStatus::default();
@@ -51,6 +51,7 @@ pub fn region(
             channels: plan.channels,
             policies: plan.policies,
             evidence: evidence.filter(|told| *told != SigningStatus::default()),
+            requests: requests.filter(|told| *told != RequestsStatus::default()),
             last_handled_reconcile_at: resource::handled_reconcile(&region.metadata),
         },
         wake_at: None,

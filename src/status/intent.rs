@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::reason::Word;
 use crate::api::{
-    ChannelRegionStatus, DataPolicyStatus, HoldRegionStatus, InventoryEntry, LegalHoldStatus,
-    PolicyRegionStatus, RegionState, RegionStatus, SocialChannelStatus,
+    ChannelRegionStatus, DataPolicyStatus, DataSubjectRequestStatus, HoldRegionStatus,
+    InventoryEntry, LegalHoldStatus, PolicyRegionStatus, RegionState, RegionStatus,
+    RequestRegionStatus, SocialChannelStatus,
 };
 
 /// What is about to be made, by region.
@@ -107,6 +108,13 @@ announce! {
     };
     LegalHoldStatus [], HoldRegionStatus {
         task: None,
+        stores: Vec::new(),
+    };
+    DataSubjectRequestStatus [], RequestRegionStatus {
+        progress: None,
+        reported_at: None,
+        suppressed: None,
+        delivered: None,
         stores: Vec::new(),
     };
 }

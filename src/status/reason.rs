@@ -69,6 +69,22 @@ words! {
     NotThisChain,
     /// What was to sign left no word.
     SigningFailed,
+    /// What was to find or make the key for requests left no word.
+    KeeperFailed,
+    /// Somebody saw that the person is who they say they are.
+    Verified,
+    /// Every open deadline lies ahead.
+    OnTime,
+    /// A deadline ends within seven days.
+    DueSoon,
+    /// A deadline has passed.
+    Overdue,
+    /// No deadline is open any more.
+    Answered,
+    /// What is open has no number in law.
+    NoNumber,
+    /// The Job of a request left no word.
+    RequestJobFailed,
     /// Every data set has a rule.
     Complete,
     /// A data set has none.

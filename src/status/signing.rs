@@ -4,11 +4,13 @@
 use kube::ResourceExt;
 
 use super::chain::Chain;
+use super::keeper::keeper;
 use super::reason::Word;
 use super::{RunEnd, Seen, SigningObserved};
-use crate::api::{Region, SigningStatus, names};
+use crate::api::{Region, RequestsStatus, SigningStatus, names};
 use crate::contract::{AttestReport, Outcome};
-use crate::evidence::Checkpoint;
+use crate::evidence::body::KeyRotation;
+use crate::evidence::{Checkpoint, KeyId};
 use crate::plan::{Plan, Reason, RegionPlan, SigningWorkloads};
 
 /// What is known of a region's signing.
@@ -16,8 +18,12 @@ use crate::plan::{Plan, Reason, RegionPlan, SigningWorkloads};
 pub struct Signed {
     /// For the Region's status.
     pub status: SigningStatus,
+    /// The key for requests, where the region takes any.
+    pub requests: Option<RequestsStatus>,
     /// A signature that its record does not have yet.
     pub checkpoint: Option<Checkpoint>,
+    /// The key that is to sign next, named by the one that signs, as the region's last run told it.
+    pub next: Option<KeyRotation>,
     /// What is left of it in the region, `the signing of its evidence (2 objects)`: a Region that is being deleted waits
     /// until nothing is.
     pub left: Option<String>,
@@ -58,6 +64,9 @@ pub fn signing(
         |(children, _)| unsigned(children, chain, &name, old),
     );
     let signed = checkpoint.as_ref().or(chain.signed());
+    let told = known.and_then(|(children, _)| last_word(children));
+    let next = told.and_then(|told| told.next.clone());
+    let next = next.filter(|next| signed.is_some_and(|signed| next.is_named_by(signed.key, &name)));
     let status = SigningStatus {
         key: signed.map(|signed| signed.key.to_string()),
         sequence: signed.and_then(|signed| i64::try_from(signed.tip.sequence).ok()),
@@ -65,6 +74,14 @@ pub fn signing(
         signed_at: signed.map(|signed| signed.at.to_string()),
         reason: reason.as_ref().map(|reason| reason.word.clone()),
         message: reason.map(|reason| reason.message),
+        next_key: chain.successor(&name).map(|record| record.source),
+        sealed_to: i64::try_from(chain.sealed_to().sequence)
+            .ok()
+            .filter(|to| *to > 0),
+        sealing_problem: old.sealing_problem.clone(),
+        untrusted_key: chain.unnamed_key(&name).map(untrusted),
+        last_handled_rotate_at: rotated(told, region)
+            .or_else(|| old.last_handled_rotate_at.clone()),
         last_handled_run_at: handled(decision, known.map(|(children, _)| children), region)
             .or_else(|| old.last_handled_run_at.clone()),
         inventory,
@@ -72,10 +89,34 @@ pub fn signing(
     let objects = status.inventory.len();
     let left = format!("the signing of its evidence ({objects} objects)");
     Signed {
+        requests: keeper(decision, seen, region),
         left: (is_left && !is_gone && (objects > 0 || known.is_some())).then_some(left),
         status,
         checkpoint,
+        next,
     }
+}
+
+/// What the last run that said anything said.
+fn last_word(children: &SigningObserved) -> Option<&AttestReport> {
+    let mut ended = children.run.ended.iter().rev();
+    ended.find_map(|end| end.report.as_ref()?.body.as_ref())
+}
+
+/// The request for another key, once the key that signs is the one that it asked for.
+fn rotated(told: Option<&AttestReport>, region: &Region) -> Option<String> {
+    let asked = region.annotations().get(names::ANNOTATION_ROTATE_AT)?;
+    let asked = names::acknowledged(asked);
+    (told?.rotated.as_ref() == Some(&asked)).then_some(asked)
+}
+
+fn untrusted((signs, before): (KeyId, KeyId)) -> String {
+    format!(
+        "{signs} signs, and {before}, which signed before it, has not named it: `audit verify` says UntrustedKey. Find out \
+         why the region's Secret {} was lost or restored; then tell the new key to whoever verifies, by another way than \
+         the evidence, and they write it beside the old one. The next orderly change of key ends this message",
+        names::SIGNING
+    )
 }
 
 /// The newest signature over our chain that is newer than what the chain knows.
@@ -183,7 +224,7 @@ mod tests {
         let report = json!({
             "version": 1, "command": "attest", "outcome": outcome, "reason": "NotAnExtension", "message": "no",
             "startedAt": "2026-11-22T09:59:00Z", "finishedAt": "2026-11-22T09:59:59Z",
-            "body": AttestReport { checkpoint: made, is_new: false },
+            "body": AttestReport { checkpoint: made, ..AttestReport::default() },
         });
         RunEnd {
             job: "j".to_owned(),
@@ -202,7 +243,10 @@ mod tests {
             ended: vec![end],
             ..RunObserved::default()
         };
-        SigningObserved { run }
+        SigningObserved {
+            run,
+            ..SigningObserved::default()
+        }
     }
 
     #[test]

@@ -211,6 +211,10 @@ fn a_child_is_whose_its_labels_say_and_of_this_fleet() {
             Some(Key::Hold("h".into())),
         ),
         (labels("f", "LegalHold", "a", "h"), None),
+        (
+            labels("f", "DataSubjectRequest", "", "r"),
+            Some(Key::Request("r".into())),
+        ),
         (labels("g", "SocialChannel", "a", "one"), None),
         (labels("f", "SocialChannel", "", "one"), None),
         (labels("f", "DataPolicy", "a", "p"), None),

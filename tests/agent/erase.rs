@@ -13,9 +13,11 @@ mod kill;
 mod names;
 #[path = "erase/refusals.rs"]
 mod refusals;
+#[path = "erase/restrict.rs"]
+pub(crate) mod restrict;
 #[path = "erase/silence.rs"]
 mod silence;
 #[path = "erase/story.rs"]
-mod story;
+pub(crate) mod story;
 #[path = "erase/world.rs"]
 mod world;

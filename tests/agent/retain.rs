@@ -26,6 +26,8 @@ mod kill;
 mod legal_hold;
 #[path = "retain/methods.rs"]
 mod methods;
+#[path = "retain/newer.rs"]
+mod newer;
 #[path = "retain/oracle.rs"]
 mod oracle;
 #[path = "retain/parents.rs"]
@@ -34,8 +36,12 @@ mod parents;
 mod partitions;
 #[path = "retain/refusals.rs"]
 mod refusals;
+#[path = "retain/restrict.rs"]
+mod restrict;
 #[path = "retain/sets.rs"]
 mod sets;
+#[path = "retain/shred.rs"]
+mod shred;
 #[path = "retain/stages.rs"]
 mod stages;
 #[path = "retain/stores.rs"]

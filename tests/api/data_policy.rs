@@ -20,9 +20,17 @@ fn both(i: usize) -> Value {
     rule["category"] = json!("user.financial");
     rule["purpose"] = json!("Tax records");
     rule["legalBasis"] = json!("LegalObligation");
+    rule["dataset"]["subjects"] = json!([
+        {"column": "id", "identity": "customerId", "foundBy": "kind0"}, subject(0),
+    ]);
+    rule["dataset"]["portable"] = json!(true);
     rule["subjects"] = json!(["customers"]);
     rule["recipients"] = json!([{"name": "tax adviser", "country": "DE"}]);
     rule
+}
+
+fn subject(i: usize) -> Value {
+    json!({"column": format!("column_{i}"), "identity": format!("kind{i}")})
 }
 
 /// A rule that keeps its rows.
@@ -222,6 +230,36 @@ fn rules() -> Vec<Case> {
                 ("now()", PATTERN),
             ],
         ),
+        ruled(
+            "rules[].dataset",
+            vec![(
+                json!({"store": "orders", "table": "orders", "clock": "placed_at", "portable": true}),
+                "dataset.portable: say in subjects whose the rows are",
+            )],
+        ),
+        list("rules[].dataset.subjects", subject)
+            .kept("dataset.portable: say in subjects whose the rows are"),
+        text(
+            "rules[].dataset.subjects[].column",
+            "mail",
+            "c".repeat(63),
+            &[("e mail", PATTERN), ("lower(a)", PATTERN)],
+        ),
+        text(
+            "rules[].dataset.subjects[].identity",
+            "phone",
+            format!("a{}", "b".repeat(31)),
+            &[("Email", PATTERN), ("e-mail", PATTERN)],
+        ),
+        text(
+            "rules[].dataset.subjects[].foundBy",
+            "kind0",
+            "kind0",
+            &[
+                ("Email", PATTERN),
+                ("nobody", "foundBy: name the identity of another subject"),
+            ],
+        ),
         text("rules[].erase.after", "P90D", longest, &periods),
         text("rules[].keep.for", "P6Y", longest, &periods),
         text(
@@ -287,7 +325,8 @@ fn register() -> Vec<Case> {
 const VALUE: &str = "columns[].value: set: Constant needs it";
 const LENGTH: &str = "columns[].length: set: Truncate needs it";
 const GENERALISE: &str = "columns[].to, columns[].step: set: Generalise needs one of them";
-const NONE: &str = "erase.columns: Nullify and Anonymise change columns; name at least one";
+const NONE: &str = "erase.columns: Nullify, Anonymise and Shred change columns; name at least one";
+const ONE_KEY: &str = "erase.columns: Shred destroys one key";
 
 fn columns() -> Vec<Case> {
     let erase = |method: &str, columns: Value| json!({"after": "P1Y", "method": method, "columns": columns});
@@ -297,7 +336,20 @@ fn columns() -> Vec<Case> {
             vec![
                 (
                     erase("Delete", json!([column(0)])),
-                    "erase.columns: Delete takes whole rows",
+                    "erase.columns: Delete and Restrict take whole rows",
+                ),
+                (
+                    erase("Restrict", json!([column(0)])),
+                    "erase.columns: Delete and Restrict take whole rows",
+                ),
+                (erase("Shred", json!([])), NONE),
+                (
+                    erase("Shred", json!([{"name": "a"}, {"name": "b"}])),
+                    ONE_KEY,
+                ),
+                (
+                    erase("Shred", json!([{"name": "a", "set": "Null"}])),
+                    ONE_KEY,
                 ),
                 (erase("Nullify", json!([])), NONE),
                 (
@@ -306,13 +358,19 @@ fn columns() -> Vec<Case> {
                 ),
                 (
                     erase("Pseudonymise", json!([column(0)])),
-                    "Unsupported value",
+                    "erase.method: Pseudonymise is no erasure",
                 ),
+                (erase("Hash", json!([column(0)])), "Unsupported value"),
             ],
         ),
         ruled(
             "rules[].erase.method",
-            vec![(json!("Nullify"), NONE), (json!("Anonymise"), NONE)],
+            vec![
+                (json!("Nullify"), NONE),
+                (json!("Anonymise"), NONE),
+                (json!("Shred"), NONE),
+                (json!("Pseudonymise"), "Pseudonymise is no erasure"),
+            ],
         ),
         list("rules[].erase.columns", column).kept(NONE),
         ruled(

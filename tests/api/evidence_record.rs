@@ -272,6 +272,23 @@ async fn deletions(client: &Client, records: &Api<EvidenceRecord>) {
         .await;
     let kind = kind.map(|_| ()).unwrap_err().to_string();
     assert!(refused(&kind), "{kind}");
+    // A mark is of the record's own region and place, and lets nobody but the operator delete it.
+    for (mark, is_legal) in [
+        ("eu-west-0000000002-0000000009.jsonl.gz", false),
+        ("us-east-0000000001-0000000009.jsonl.gz", false),
+        ("eu-west-0000000001-0000000009.jsonl.gz", true),
+    ] {
+        let patch = Patch::Merge(json!({"status": {"sealedIn": mark}}));
+        let done = records
+            .patch_status("eu-west-0000000001", &PatchParams::default(), &patch)
+            .await;
+        assert_eq!(done.is_ok(), is_legal, "{mark}: {done:?}");
+    }
+    let marked = records
+        .delete("eu-west-0000000001", &DeleteParams::default())
+        .await;
+    let marked = marked.map(|_| ()).unwrap_err().to_string();
+    assert!(refused(&marked), "{marked}");
     let left = records.list(&ListParams::default()).await.unwrap();
     assert_eq!(left.items.len(), 1);
     // Only that kind: others go as before.

@@ -33,6 +33,10 @@ pub(crate) fn kind() -> Kind {
             "tolerations": [{"key": "dedicated", "value": "shop", "effect": "NoSchedule"}],
         },
         "enforcement": {"mode": "Enforce", "grace": "PT24H"},
+        "requests": {
+            "identities": [{"name": "email", "ignoreCase": true}, {"name": "customerId"}], "maxRows": 500,
+            "suppression": {"secretRef": {"name": "suppression-db", "key": "url"}},
+        },
         "holds": {"maxAge": "PT6H"},
         "evidence": {"schedule": "7 * * * *", "apiServer": "https://10.0.0.1:6443"},
         "suspend": {"reason": "moving", "by": "ops", "until": "2026-12-01T08:00:00Z"},
@@ -234,6 +238,28 @@ fn stores() -> Vec<crate::case::Case> {
             "dataStores[].postgres.secretRef.name",
             "db",
             label(253),
+            &[("a/b", PATTERN)],
+        ),
+        list(
+            "requests.identities",
+            |i| json!({"name": format!("kind{i}")}),
+        ),
+        text(
+            "requests.identities[].name",
+            "phone",
+            format!("a{}", "b".repeat(31)),
+            &[("Email", PATTERN), ("e-mail", PATTERN)],
+        ),
+        text(
+            "requests.suppression.secretRef.name",
+            "db",
+            label(253),
+            &[("a/b", PATTERN)],
+        ),
+        text(
+            "requests.suppression.secretRef.key",
+            "uri",
+            "k".repeat(253),
             &[("a/b", PATTERN)],
         ),
         text(

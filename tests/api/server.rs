@@ -33,11 +33,12 @@ pub(crate) struct Server {
 pub(crate) type Refusal = String;
 
 /// What is installed, by the names of the files.
-const KINDS: [&str; 5] = [
+const KINDS: [&str; 6] = [
     "regions",
     "socialchannels",
     "datapolicies",
     "legalholds",
+    "datasubjectrequests",
     "evidencerecords",
 ];
 

@@ -4,7 +4,7 @@ use kube::core::object::HasStatus;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tradewind::api::{DataPolicy, LegalHold, Region, SocialChannel};
+use tradewind::api::{DataPolicy, DataSubjectRequest, LegalHold, Region, SocialChannel};
 
 use crate::case::Kind;
 use crate::schema;
@@ -17,6 +17,9 @@ pub(crate) async fn walk(server: &Server, faults: &mut Vec<String>) {
     one::<DataPolicy>(server, &crate::data_policy::kind(), &policy(), faults).await;
     let hold = crate::legal_hold::status(condition(), inventory());
     one::<LegalHold>(server, &crate::legal_hold::kind(), &hold, faults).await;
+    let request = crate::subject_request::status(condition(), inventory());
+    let kind = crate::subject_request::kind();
+    one::<DataSubjectRequest>(server, &kind, &request, faults).await;
 }
 
 async fn one<K>(server: &Server, kind: &Kind, status: &Value, faults: &mut Vec<String>)
@@ -72,9 +75,11 @@ fn region() -> Value {
     json!({
         "observedGeneration": 1, "conditions": [condition()], "clusterId": "u", "clusterVersion": "v1.37.1",
         "unreachableSince": "2026-11-22T12:00:00Z", "channels": 2, "policies": 1, "lastHandledReconcileAt": "1",
+        "requests": {"recipient": "age1qqqq", "reason": "KeyForbidden", "message": "the API server answers 403"},
         "evidence": {
             "key": "ed25519-0", "sequence": 7, "head": "sha256-0", "signedAt": "2026-11-22T12:00:00Z",
-            "reason": "NotAnExtension", "message": "m", "lastHandledRunAt": "1", "inventory": inventory(),
+            "reason": "NotAnExtension", "message": "m", "nextKey": "ed25519-1", "sealedTo": 5, "sealingProblem": "m",
+            "untrustedKey": "ed25519-2", "lastHandledRotateAt": "1", "lastHandledRunAt": "1", "inventory": inventory(),
         },
     })
 }

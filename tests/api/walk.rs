@@ -172,6 +172,13 @@ impl Step<'_> {
             worst,
             illegal,
         } = self.values();
+        let is_fixed = self.case.is_some_and(|case| case.fixed.is_some());
+        let present = self.spec.pointer(&self.pointer);
+        // Of a field that cannot be changed, its own value is no change.
+        let changes = changes
+            .into_iter()
+            .filter(|change| !is_fixed || present != Some(change));
+        let changes: Vec<Value> = changes.collect();
         for change in changes {
             let changed = schema::with(self.spec, &self.pointer, Some(change));
             let done = self.server.apply(self.kind, name, &changed).await;

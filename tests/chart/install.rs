@@ -209,7 +209,7 @@ async fn the_crds_and_their_objects_outlive_the_release(fleet: &Fleet, hub: &Clu
             "CustomResourceDefinition"
         )
         .len(),
-        5
+        6
     );
     get(hub, &["region", "eu-west"]).await;
     let gone = hub

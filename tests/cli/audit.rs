@@ -248,7 +248,7 @@ fn an_export_says_what_the_records_say() {
 #[test]
 fn the_same_evidence_makes_the_same_bytes() {
     let folder = Folder::of(&lines(&[]));
-    for format in ["html", "json", "csv"] {
+    for format in ["html", "json", "csv", "oscal"] {
         let args = export(format, &["--trust", "trust.yaml"]);
         let first = audit(&folder, &args);
         let out = Command::new(env!("CARGO_BIN_EXE_tradewind"))

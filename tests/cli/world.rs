@@ -73,6 +73,22 @@ fn run(week: i64, at: Timestamp) -> Json {
     })
 }
 
+/// A legal hold, as it stands from then on.
+fn held(at: Timestamp, source: &str, state: &str, store: &Json) -> Entry {
+    let mut hold = json!({
+        "state": state, "ground": "28 O 117/26", "openedBy": "counsel@aurora.example", "reviewOn": "2027-01-31",
+        "scopes": [{"name": "invoices", "store": "shop", "table": "public.invoices", "column": "number"}],
+        "stores": [store],
+    });
+    if state == "Released" {
+        hold["release"] = json!({"by": "counsel@aurora.example", "ground": "settled"});
+    }
+    Entry {
+        about: About::cluster("LegalHold", "claim-117"),
+        ..entry(Kind::Hold, at, source.into(), &hold)
+    }
+}
+
 /// What was recorded of a region, in its order.
 fn entries(region: usize) -> Vec<Entry> {
     let begun = moment("2026-09-30T12:00:00Z");
@@ -98,11 +114,20 @@ fn entries(region: usize) -> Vec<Entry> {
         if week == 3 {
             let uncovered = json!({"rules": 2, "uncovered": [{"store": "shop", "table": "<notes>", "reason": "no rule"}]});
             entries.push(entry(Kind::Coverage, later, "c-1".into(), &uncovered));
-            let hold = json!({"event": "Opened", "store": "shop", "table": "invoices", "ground": "litigation", "reviewBy": "2027-01-31"});
-            entries.push(entry(Kind::Hold, later, "h-1".into(), &hold));
+            entries.push(held(
+                later,
+                "h-1",
+                "InForce",
+                &json!({"name": "shop", "inForceSince": later}),
+            ));
+        }
+        if week == 8 && region == 1 {
+            let over = json!({"name": "shop", "inForceSince": due(region, 3), "releasedAt": later});
+            entries.push(held(later, "h-2", "Released", &over));
         }
         if week == 6 && region == 0 {
-            let rotation = json!({"key": signer(0, 2).key()});
+            let rotation = tradewind::evidence::name(&signer(0, 1), REGIONS[0], signer(0, 2).key());
+            let rotation = serde_json::to_value(rotation).unwrap();
             entries.push(entry(Kind::KeyRotation, later, "k-2".into(), &rotation));
         }
     }

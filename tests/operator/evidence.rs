@@ -17,7 +17,7 @@ use crate::world::{PATIENCE, World, condition, entry, with_operator};
 const POLICY: &str = "eu-west-customers";
 
 /// A region's chain, checked from its first record on.
-async fn chain(world: &World, region: &str) -> Vec<EvidenceRecord> {
+pub(crate) async fn chain(world: &World, region: &str) -> Vec<EvidenceRecord> {
     let field = format!("spec.region={region}");
     let args = ["get", "evr", "--field-selector", &field, "-o", "json"];
     let list: Value = serde_json::from_str(&world.hub().kubectl(&args).await.unwrap()).unwrap();
@@ -26,17 +26,28 @@ async fn chain(world: &World, region: &str) -> Vec<EvidenceRecord> {
         .map(|item| serde_json::from_value(item.clone()).unwrap())
         .collect();
     all.sort_by_key(|object| object.spec.sequence);
+    // Of what another test sealed only the last record about each thing is left.
+    let sealed = all.iter().filter(|object| object.spec.kind == Kind::Seal);
+    let sealed = sealed.map(|object| serde_json::from_str::<Value>(&object.spec.body).unwrap());
+    let sealed = sealed
+        .map(|seal| seal["last"].as_i64().unwrap())
+        .max()
+        .unwrap_or(0);
     let mut tip: Option<Tip> = None;
     let mut sources = BTreeSet::new();
     for object in &all {
         let record = object.record().expect("a record with its own hash");
+        if object.spec.sequence <= sealed {
+            continue;
+        }
         if let Some(tip) = tip {
             assert_eq!(
                 (record.previous, record.sequence),
                 (tip.head, tip.sequence + 1)
             );
         } else {
-            assert_eq!(record.sequence, 1, "the first record is there");
+            let first = object.spec.sequence;
+            assert_eq!(first, sealed + 1, "the first record is there");
         }
         let once = (record.kind, record.source.clone());
         assert!(
@@ -494,6 +505,388 @@ async fn attest(world: &World, region: &str, folder: &Path) -> Value {
 
 async fn signed(world: &World, region: &str) -> Value {
     world.region(region).await["status"]["evidence"].clone()
+}
+
+/// Tells the agent of eu-west where its API server is: no pod runs here.
+async fn reachable(world: &World) {
+    let server = world.cluster("eu-west").server().clone();
+    let patch = json!({"spec": {"evidence": {"apiServer": server}}}).to_string();
+    let args = ["patch", "region", "eu-west", "--type=merge", "-p", &patch];
+    world.hub().kubectl(&args).await.unwrap();
+    world
+        .until("the task says so", async || {
+            let task = task(world).await;
+            is_said(&task["apiServer"], &server)
+        })
+        .await;
+}
+
+/// What the agent of eu-west is asked.
+async fn task(world: &World) -> Value {
+    let cluster = world.cluster("eu-west");
+    let map = world
+        .get(&cluster, "configmap", RUNS, "tradewind-evidence")
+        .await
+        .unwrap_or_default();
+    let text = map["data"]["task.json"].as_str().unwrap_or("{}");
+    serde_json::from_str::<Value>(text).unwrap()["spec"].take()
+}
+
+/// The hub hears of what the agent reported, and writes the signature down.
+async fn tell(world: &World, name: &str, report: &Value) {
+    run(world, ("eu-west", "tradewind-evidence"), name, report).await;
+    let wanted = &report["body"]["checkpoint"];
+    world
+        .until("the signature is written down", async || {
+            let told = signed(world, "eu-west").await;
+            let at = (&told["key"], &told["sequence"]);
+            if at == (&wanted["key"], &wanted["tip"]["sequence"]) {
+                Ok(())
+            } else {
+                Err(told.to_string())
+            }
+        })
+        .await;
+}
+
+/// What `audit verify` finds in eu-west, beside signatures of keys that were trusted before: `name sequence`.
+fn verified(from: &Path, fleet: &str, keys: &BTreeSet<String>) -> (Value, Vec<String>) {
+    verified_with(&["--from", from.to_str().unwrap()], fleet, keys)
+}
+
+fn verified_with(args: &[&str], fleet: &str, keys: &BTreeSet<String>) -> (Value, Vec<String>) {
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let trust = json!({"fleet": fleet, "regions": {"eu-west": {"keys": keys}}});
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), trust.to_string()).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tradewind"))
+        .args(["audit", "verify", "--format=json"])
+        .args(args)
+        .arg("--trust")
+        .arg(file.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let found: Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let faults = found["faults"].as_array().unwrap().iter();
+    let here = faults
+        .filter(|fault| fault["region"] == "eu-west" && fault["name"] != "ExpectedRunMissing");
+    let told =
+        here.map(|fault| format!("{} {}", fault["name"].as_str().unwrap(), fault["sequence"]));
+    (found["regions"]["eu-west"].clone(), told.collect())
+}
+
+/// The hub's records, as `kubectl` prints them.
+async fn held(world: &World, file: &Path) {
+    let list = world
+        .hub()
+        .kubectl(&["get", "evr", "-o", "json"])
+        .await
+        .unwrap();
+    std::fs::write(file, list).unwrap();
+}
+
+async fn fleet_of(world: &World) -> String {
+    let cluster = world.cluster("eu-west");
+    let map = world
+        .get(&cluster, "configmap", RUNS, "tradewind-evidence")
+        .await
+        .unwrap();
+    map["metadata"]["labels"]["tradewind.dev/fleet"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn a_key_is_changed_in_order_and_a_lost_one_is_told() {
+    with_operator(|world| async move {
+        world.converged().await;
+        reachable(&world).await;
+        let folder = tempfile::tempdir().unwrap();
+        let agent = async || attest(&world, "eu-west", folder.path()).await;
+        let first = agent().await;
+        tell(&world, "rotates-1", &first).await;
+        world.quiet().await;
+        let key = |report: &Value| {
+            report["body"]["checkpoint"]["key"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        let old = key(&first);
+        let ask = format!("tradewind.dev/rotate-key-at={old}");
+        let args = ["annotate", "region", "eu-west", "--overwrite", &ask];
+        world.hub().kubectl(&args).await.unwrap();
+        world
+            .until("the agent is asked for another key", async || {
+                is_said(&task(&world).await["rotate"], &old)
+            })
+            .await;
+        // A report that is lost with its pod loses nothing, at any step: the next run says the same.
+        let lost = agent().await;
+        let named = agent().await;
+        let next = named["body"]["next"]["key"].as_str().unwrap().to_owned();
+        assert_eq!(lost["body"]["next"], named["body"]["next"]);
+        assert_eq!((key(&named), next != old), (old.clone(), true));
+        tell(&world, "rotates-2", &named).await;
+        world
+            .until("the next key is recorded", async || {
+                is_said(&signed(&world, "eu-west").await["nextKey"], &next)
+            })
+            .await;
+        let record = chain(&world, "eu-west").await;
+        let record = record
+            .iter()
+            .rfind(|object| object.spec.kind == Kind::KeyRotation)
+            .unwrap();
+        assert_eq!(record.spec.source, next);
+        world
+            .until("the agent is shown where", async || {
+                task(&world).await["successor"]
+                    .as_str()
+                    .map(|_| ())
+                    .ok_or_else(|| "not yet".to_owned())
+            })
+            .await;
+        let lost = agent().await;
+        let over = agent().await;
+        assert_eq!(
+            (key(&lost), key(&over)),
+            (old.clone(), old.clone()),
+            "the hub has no signature over it"
+        );
+        assert!(
+            over["body"]["checkpoint"]["tip"]["sequence"]
+                .as_i64()
+                .unwrap()
+                >= record.spec.sequence
+        );
+        tell(&world, "rotates-3", &over).await;
+        let from = over["body"]["checkpoint"]["tip"]["head"].as_str().unwrap();
+        world
+            .until("the agent knows that", async || {
+                is_said(&task(&world).await["from"]["head"], from)
+            })
+            .await;
+        let lost = agent().await;
+        let new = agent().await;
+        assert_eq!((key(&lost), key(&new)), (next.clone(), next.clone()));
+        tell(&world, "rotates-4", &new).await;
+        world
+            .until("the change is over", async || {
+                let told = signed(&world, "eu-west").await;
+                if told["nextKey"].is_null() && told["untrustedKey"].is_null() {
+                    is_said(&told["lastHandledRotateAt"], &old)
+                } else {
+                    Err(told.to_string())
+                }
+            })
+            .await;
+        world.quiet().await;
+        assert!(task(&world).await["rotate"].is_null());
+
+        // Whoever trusted the old key trusts the new one by itself. Other tests of this fleet lost keys before.
+        let fleet = fleet_of(&world).await;
+        let keys = |all: &[EvidenceRecord]| -> BTreeSet<String> {
+            let signed = all.iter().flat_map(EvidenceRecord::checkpoints);
+            signed.map(|signed| signed.key.to_string()).collect()
+        };
+        let mut trusted = keys(&chain(&world, "eu-west").await);
+        assert!(trusted.remove(&next));
+        let export = folder.path().join("held.json");
+        held(&world, &export).await;
+        let (region, faults) = verified(&export, &fleet, &trusted);
+        assert_eq!(
+            (faults, &region["rotations"]),
+            (vec![], &json!(1)),
+            "{region}"
+        );
+        // The hub itself, asked by whoever may list its records, says the same.
+        let hub = world.hub_kubeconfig();
+        let live = verified_with(&["--live", &hub], &fleet, &trusted);
+        assert_eq!(live, (region, Vec::new()));
+
+        // A key that is lost has no successor that anybody would trust, and the Region says so.
+        let gone = ["delete", "secret", "tradewind-evidence", "-n", RUNS];
+        world.cluster("eu-west").kubectl(&gone).await.unwrap();
+        let strange = agent().await;
+        tell(&world, "rotates-5", &strange).await;
+        world
+            .until("the Region tells it", async || {
+                let told = signed(&world, "eu-west").await["untrustedKey"].clone();
+                let told = told.as_str().unwrap_or_default();
+                if told.contains(&key(&strange)) && told.contains("UntrustedKey") {
+                    Ok(())
+                } else {
+                    Err(told.to_owned())
+                }
+            })
+            .await;
+        held(&world, &export).await;
+        let (_, faults) = verified(&export, &fleet, &trusted);
+        assert!(
+            faults.iter().any(|fault| fault.starts_with("UntrustedKey")),
+            "{faults:?}"
+        );
+    });
+}
+
+/// All records of a folder or file in eu-west, as lines.
+fn exported(from: &Path) -> Vec<String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_tradewind"))
+        .args(["audit", "export", "--format=lines", "--from"])
+        .arg(from)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().filter(|line| line.starts_with("{\"record\""));
+    let here = lines.filter(|line| line.contains("\"region\":\"eu-west\""));
+    here.map(str::to_owned).collect()
+}
+
+#[test]
+fn killed_while_it_seals_the_archive_has_every_record_once() {
+    with_operator(|mut world| async move {
+        world.converged().await;
+        reachable(&world).await;
+        let folder = tempfile::tempdir().unwrap();
+        let schedule = format!("{POLICY}-retention");
+        for n in 0..4 {
+            run(
+                &world,
+                ("eu-west", &schedule),
+                &format!("sealed-{n}"),
+                &report(n),
+            )
+            .await;
+        }
+        world.quiet().await;
+        let report = attest(&world, "eu-west", folder.path()).await;
+        tell(&world, "seals-1", &report).await;
+        world.quiet().await;
+        world.stop().await;
+        let fleet = fleet_of(&world).await;
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let rights = install::archive_rights(checkout).unwrap();
+        install::apply(&world.hub(), &rights).await.unwrap();
+        let archive = tempfile::tempdir().unwrap();
+        let before = folder.path().join("held.json");
+        held(&world, &before).await;
+        let all = exported(&before);
+        let keys: BTreeSet<String> = chain(&world, "eu-west")
+            .await
+            .iter()
+            .flat_map(EvidenceRecord::checkpoints)
+            .map(|signed| signed.key.to_string())
+            .collect();
+
+        let url = format!("--evidence-archive=file://{}", archive.path().display());
+        let flags = [
+            url.as_str(),
+            "--evidence-seal-after=PT0S",
+            "--evidence-segment=6",
+        ];
+        let mut killed = Vec::new();
+        for writes in [1, 2, 4, 7] {
+            let mark = world.mark();
+            world.launch(&flags).await;
+            let begun = Instant::now();
+            let done = || {
+                let all = mark.writes().into_iter();
+                all.filter(|r| r.resource.starts_with("evidencerecords"))
+                    .count()
+            };
+            while done() < writes && begun.elapsed() < PATIENCE && !is_idle(&world, begun).await {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            world.kill().await;
+            killed.push(done());
+            if killed.len() == 2 {
+                // What was sealed goes only once the region's key has signed that it is.
+                world.launch(&flags).await;
+                world.until_ready().await;
+                world.quiet().await;
+                let report = attest(&world, "eu-west", folder.path()).await;
+                run(
+                    &world,
+                    ("eu-west", "tradewind-evidence"),
+                    "seals-2",
+                    &report,
+                )
+                .await;
+                world.kill().await;
+            }
+        }
+        world.launch(&flags).await;
+        world.until_ready().await;
+        let report = attest(&world, "eu-west", folder.path()).await;
+        tell(&world, "seals-3", &report).await;
+        world
+            .until("what is sealed is gone from the hub", async || {
+                let told = signed(&world, "eu-west").await;
+                let all = chain(&world, "eu-west").await;
+                let sealed = told["sealedTo"].as_i64().unwrap_or(0);
+                let left = all
+                    .iter()
+                    .filter(|object| object.spec.sequence <= sealed)
+                    .count();
+                if sealed > 12 && left * 2 < usize::try_from(sealed).unwrap() {
+                    Ok(())
+                } else {
+                    Err(format!("{left} of {sealed} are left: {told}"))
+                }
+            })
+            .await;
+        world.quiet().await;
+        println!("killed after {killed:?} writes");
+
+        // Nobody else may take one away, marked or not.
+        let left = chain(&world, "eu-west").await;
+        let name = left.last().unwrap().metadata.name.clone().unwrap();
+        let refused = world.hub().kubectl(&["delete", "evr", &name]).await;
+        assert!(
+            refused
+                .unwrap_err()
+                .to_string()
+                .contains("deleted by nobody")
+        );
+
+        // The archive and what is left: every record of before, once, in order, and whole.
+        held(&world, &archive.path().join("held.json")).await;
+        let now = exported(archive.path());
+        let once: BTreeSet<&String> = now.iter().collect();
+        assert_eq!(once.len(), now.len(), "a record is there twice");
+        for record in &all {
+            assert!(once.contains(record), "lost: {record}");
+        }
+        let (region, faults) = verified(archive.path(), &fleet, &keys);
+        assert_eq!(faults, [""; 0], "{region}");
+        assert!(region["segments"].as_i64().unwrap() >= 2, "{region}");
+        // One segment is not there: it is named.
+        let files = std::fs::read_dir(archive.path()).unwrap();
+        let mut segments: Vec<_> = files
+            .map(|file| file.unwrap().path())
+            .filter(|file| file.extension().is_some_and(|end| end == "gz"))
+            .collect();
+        segments.sort();
+        std::fs::remove_file(&segments[1]).unwrap();
+        let (_, faults) = verified(archive.path(), &fleet, &keys);
+        assert!(
+            faults.contains(&"SegmentMissing 7".to_owned()),
+            "{faults:?}"
+        );
+    });
+}
+
+/// Whether it runs and has nothing more to write.
+async fn is_idle(world: &World, begun: Instant) -> bool {
+    let is_ready = world
+        .asks("/readyz")
+        .await
+        .is_ok_and(|answer| answer.starts_with("HTTP/1.0 200"));
+    is_ready && begun.elapsed() > Duration::from_secs(8)
 }
 
 #[test]

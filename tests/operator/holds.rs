@@ -2,6 +2,7 @@
 //! and a region that cannot be reached. No pod runs here, so Jobs are ended by hand, with the report of their pods.
 
 use serde_json::{Value, json};
+use tradewind::evidence::Kind;
 
 use crate::given::{self, RUNS};
 use crate::outage::reachable;
@@ -91,6 +92,16 @@ async fn until_required(world: &World, region: &str, count: usize) -> Vec<String
 
 /// Ends a Job's pod as its agent would. No node has it: its status is written here.
 async fn reports(world: &World, region: &str, job: &Value, released_at: Option<&str>) {
+    let report = json!({
+        "version": 1, "command": "hold", "outcome": "Done", "reason": "Done", "message": "done",
+        "startedAt": SINCE, "finishedAt": SINCE,
+        "body": {"stores": [{"store": "orders", "inForceSince": SINCE, "releasedAt": released_at}]},
+    });
+    ends(world, region, job, &report).await;
+}
+
+/// The same with any report.
+pub(crate) async fn ends(world: &World, region: &str, job: &Value, report: &Value) {
     let cluster = world.cluster(region);
     let label = format!(
         "batch.kubernetes.io/job-name={}",
@@ -107,11 +118,6 @@ async fn reports(world: &World, region: &str, job: &Value, released_at: Option<&
                 .ok_or_else(|| "none".to_owned())
         })
         .await;
-    let report = json!({
-        "version": 1, "command": "hold", "outcome": "Done", "reason": "Done", "message": "done",
-        "startedAt": SINCE, "finishedAt": SINCE,
-        "body": {"stores": [{"store": "orders", "inForceSince": SINCE, "releasedAt": released_at}]},
-    });
     let status = json!({"status": {"phase": "Succeeded", "containerStatuses": [{
         "name": "agent", "image": "x", "imageID": "x", "ready": false, "restartCount": 0,
         "state": {"terminated": {
@@ -131,6 +137,27 @@ async fn reports(world: &World, region: &str, job: &Value, released_at: Option<&
         &patch,
     ];
     cluster.kubectl(&args).await.unwrap();
+}
+
+/// How the hold stands by the records of a region, in their order, from a place on.
+async fn recorded(world: &World, region: &str, since: usize) -> Vec<String> {
+    let all = crate::evidence::chain(world, region).await;
+    let of = all
+        .iter()
+        .skip(since)
+        .filter(|record| record.spec.kind == Kind::Hold);
+    let told = of.map(|record| {
+        assert_eq!(record.spec.about.name, "case-7");
+        let body: Value = serde_json::from_str(&record.spec.body).unwrap();
+        let deleted = if body["deleted"] == true {
+            " deleted"
+        } else {
+            ""
+        };
+        let since = body["stores"][0]["inForceSince"].as_str().unwrap_or("-");
+        format!("{} {since}{deleted}", body["state"].as_str().unwrap())
+    });
+    told.collect()
 }
 
 async fn until_state(world: &World, wanted: (&str, &str)) -> Value {
@@ -207,6 +234,7 @@ fn a_hold_is_told_at_once_in_force_when_reported_and_outlives_its_object() {
         world.converged().await;
         assert!(required(&world, "eu-west").await.is_empty());
         a_bounded_list_is_told_of(&world).await;
+        let before = crate::evidence::chain(&world, "eu-west").await.len();
         world.apply(&[hold(one())]).await;
         // Before any Job has run no policy erases.
         for region in given::REGIONS {
@@ -296,6 +324,21 @@ fn a_hold_is_told_at_once_in_force_when_reported_and_outlives_its_object() {
         reports(&world, "eu-west", &eu, None).await;
         let told = until_state(&world, ("PartlyInForce", "1/2")).await;
         assert_eq!(entry(&told, "eu-west")["stores"][0]["inForceSince"], SINCE);
+        world.quiet().await;
+        // Each change once, and no identifier: the Secret of them is not even named.
+        let of = |word: &str| format!("{word} {SINCE}");
+        let wanted = [
+            "Opening -".to_owned(),
+            of("InForce"),
+            of("PartlyInForce"),
+            of("InForce"),
+            of("InForce") + " deleted",
+            "Opening -".to_owned(),
+            of("InForce"),
+        ];
+        assert_eq!(recorded(&world, "eu-west", before).await, wanted);
+        let text = format!("{:?}", crate::evidence::chain(&world, "eu-west").await);
+        assert!(!text.contains("valuesSecretRef") && !text.contains("\"ids\""));
     });
 }
 

@@ -29,7 +29,7 @@ pub(crate) const KINDS: [&str; 9] = [
 ];
 
 /// Our own kinds, Regions last.
-const CUSTOM: &str = "socialchannels.tradewind.dev,datapolicies.tradewind.dev,legalholds.tradewind.dev,regions.tradewind.dev";
+const CUSTOM: &str = "datasubjectrequests.tradewind.dev,socialchannels.tradewind.dev,datapolicies.tradewind.dev,legalholds.tradewind.dev,regions.tradewind.dev";
 
 /// A machine that does other things too may be slow; a world that stands still is seen earlier.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -69,6 +69,12 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn hub(&self) -> Cluster {
         self.fleet.cluster(HUB).unwrap()
+    }
+
+    /// The file by which the operator reaches the hub.
+    pub(crate) fn hub_kubeconfig(&self) -> String {
+        let file = self.fleet.dir().join(install::HUB_KUBECONFIG);
+        file.to_str().unwrap().to_owned()
     }
 
     pub(crate) fn cluster(&self, region: &str) -> Cluster {

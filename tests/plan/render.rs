@@ -8,17 +8,18 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use tradewind::api::condition::ConditionType;
-use tradewind::api::{InventoryEntry, Region, SigningStatus};
+use tradewind::api::{InventoryEntry, Region};
 use tradewind::contract::{
     AttestReport, FeedReport, HoldReport, Report, ReportedStore, RetainReport,
 };
 use tradewind::plan::{
-    self, ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, Plan,
-    PolicyWorkloads, Reason, RegionPlan, SigningWorkloads, Verdict,
+    self, ChannelWorkloads, ConnectorWorkloads, FeedWorkloads, HoldWorkloads, KeyWorkloads, Plan,
+    PolicyWorkloads, Reason, RegionPlan, RequestWorkloads, SigningWorkloads, Verdict,
 };
 use tradewind::status::{
-    self, Chain, ChannelObserved, ClusterObserved, HoldJob, HoldObserved, PolicyObserved, RunEnd,
-    RunObserved, Running, Seen, SigningObserved, Statement, Statements, Trouble, Written,
+    self, Chain, ChannelObserved, ClusterObserved, HoldJob, HoldObserved, OneJob, PolicyObserved,
+    RequestObserved, RunEnd, RunObserved, Running, Seen, SigningObserved, Statement, Statements,
+    Trouble, Written,
 };
 
 use super::world::{Look, World};
@@ -83,8 +84,12 @@ fn all(world: &World) -> Vec<(String, Value)> {
             version: Some("v1.37.1".into()),
         };
         let (signing, signed) = signing(world, &key, &region);
-        let evidence = world.evidence.then_some(signed);
-        let written = status::region(&plan, &seen, &region, evidence, world.now);
+        let keys = if world.evidence {
+            (Some(signed.status), signed.requests)
+        } else {
+            (None, None)
+        };
+        let written = status::region(&plan, &seen, &region, keys, world.now);
         let mut told = json!({
             "verdict": verdict(&plan.verdict),
             "left": plan.left,
@@ -123,6 +128,29 @@ fn all(world: &World) -> Vec<(String, Value)> {
         let seen = looks(world, &key, &plan, hold_children, hold_objects);
         let written = status::legal_hold(&plan, &seen, &hold, world.now);
         let told = told(world, &plan, hold_objects);
+        let mut shown = json!({"plan": told, "status": whole(&written)});
+        if world.evidence {
+            let regions = status::hold_statements(&plan, &hold, &written.status);
+            let stated = Statements {
+                regions,
+                wake_at: None,
+            };
+            shown["evidence"] = evidence(&stated);
+        }
+        out.push((key, shown));
+    }
+    for (key, request) in world.requests() {
+        let facts = world.request_facts(&key, &request);
+        let plan = plan::subject_request(&facts, world.now);
+        let clocks = plan::clocks(&request, &facts.packs, world.now);
+        let children = |look: &Look, workloads: Option<&RequestWorkloads>| RequestObserved {
+            jobs: workloads
+                .map(|it| one_job(look, it.job.metadata.name.as_ref().unwrap()))
+                .unwrap_or_default(),
+        };
+        let seen = looks(world, &key, &plan, children, hold_objects);
+        let written = status::subject_request(&plan, &clocks, &seen, &request, world.now);
+        let told = told(world, &plan, hold_objects);
         out.push((key, json!({"plan": told, "status": whole(&written)})));
     }
     out.retain(|(key, _)| world.objects || world.show.contains(key));
@@ -133,14 +161,18 @@ fn all(world: &World) -> Vec<(String, Value)> {
 }
 
 /// What signs a region's evidence, and what it signed: of a chain that is empty.
-fn signing(world: &World, key: &str, region: &Arc<Region>) -> (Value, SigningStatus) {
+fn signing(world: &World, key: &str, region: &Arc<Region>) -> (Value, status::Signed) {
     let facts = world.signing_facts(key, region);
     let plan = plan::signing(&facts, world.now);
-    let children = |look: &Look, _: Option<&SigningWorkloads>| SigningObserved {
+    let children = |look: &Look, workloads: Option<&SigningWorkloads>| SigningObserved {
         run: look
             .run
             .as_ref()
             .map(run::<AttestReport>)
+            .unwrap_or_default(),
+        keeper: workloads
+            .and_then(|it| it.keeper.as_ref())
+            .map(|it| one_job(look, it.job.metadata.name.as_ref().unwrap()))
             .unwrap_or_default(),
     };
     let seen = looks(world, key, &plan, children, signing_objects);
@@ -149,7 +181,7 @@ fn signing(world: &World, key: &str, region: &Arc<Region>) -> (Value, SigningSta
     let signed = status::signing(&plan, seen.get(name), &chain, region);
     let mut told = told(world, &plan, signing_objects);
     told["left"] = json!(signed.left);
-    (told, signed.status)
+    (told, signed)
 }
 
 fn signing_objects(workloads: &SigningWorkloads) -> Vec<Value> {
@@ -158,10 +190,14 @@ fn signing_objects(workloads: &SigningWorkloads) -> Vec<Value> {
         config_map,
         cron_job,
         run_now,
+        keeper,
     } = workloads;
     let mut out: Vec<Value> = hold_list.iter().map(object).collect();
     out.extend([object(config_map), object(cron_job)]);
     out.extend(run_now.as_ref().map(object));
+    if let Some(KeyWorkloads { config_map, job }) = keeper {
+        out.extend([object(config_map), object(job)]);
+    }
     out
 }
 
@@ -462,21 +498,8 @@ fn hold_children(look: &Look, workloads: Option<&HoldWorkloads>) -> HoldObserved
             jobs: BTreeMap::from([(planned, job)]),
         };
     }
-    let job = |(name, value): (&String, &Value)| {
-        let name = if name == "planned" { &planned } else { name };
-        let job = HoldJob {
-            succeeded: value.get("succeeded").and_then(Value::as_bool),
-            report: value
-                .get("report")
-                .map(|report| serde_json::from_value(report.clone()).unwrap()),
-            waits: value
-                .get("waits")
-                .map(|why| why.as_str().unwrap().to_owned()),
-        };
-        (name.clone(), job)
-    };
     HoldObserved {
-        jobs: look.jobs.iter().map(job).collect(),
+        jobs: one_job(look, &planned),
     }
 }
 
@@ -524,4 +547,25 @@ fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B
             serde_json::from_value(modes.clone()).unwrap()
         }),
     }
+}
+
+/// The Jobs that a case tells of, by `planned` or by their names.
+fn one_job<B: serde::de::DeserializeOwned + Default>(
+    look: &Look,
+    planned: &str,
+) -> BTreeMap<String, OneJob<B>> {
+    let job = |(name, value): (&String, &Value)| {
+        let name = if name == "planned" { planned } else { name };
+        let job = OneJob {
+            succeeded: value.get("succeeded").and_then(Value::as_bool),
+            report: value
+                .get("report")
+                .map(|report| serde_json::from_value(report.clone()).unwrap()),
+            waits: value
+                .get("waits")
+                .map(|why| why.as_str().unwrap().to_owned()),
+        };
+        (name.to_owned(), job)
+    };
+    look.jobs.iter().map(job).collect()
 }

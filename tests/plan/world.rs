@@ -11,12 +11,14 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use tradewind::api::{CredentialsLocation, DataPolicy, LegalHold, Region, SocialChannel};
+use tradewind::api::{
+    CredentialsLocation, DataPolicy, DataSubjectRequest, LegalHold, Region, SocialChannel,
+};
 use tradewind::evidence::{Hash, Tip};
 use tradewind::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Packs};
 use tradewind::plan::{
     ChannelFacts, FleetFacts, HoldFacts, Holdings, PolicyFacts, Reach, Reason, RegionFacts,
-    SecretFact, Settings, SigningFacts,
+    RequestFacts, SecretFact, Settings, SigningFacts,
 };
 use tradewind::status::Recorded;
 
@@ -193,6 +195,10 @@ impl World {
         self.all("LegalHold")
     }
 
+    pub(crate) fn requests(&self) -> BTreeMap<String, Arc<DataSubjectRequest>> {
+        self.all("DataSubjectRequest")
+    }
+
     pub(crate) fn regions(&self) -> BTreeMap<String, Arc<Region>> {
         self.all("Region")
     }
@@ -329,6 +335,32 @@ impl World {
         }
     }
 
+    pub(crate) fn request_facts(
+        &self,
+        key: &str,
+        request: &Arc<DataSubjectRequest>,
+    ) -> RequestFacts {
+        let PolicyFacts {
+            regions,
+            channels,
+            policies,
+            holds,
+            packs,
+            settings,
+            ..
+        } = self.policy_facts(key, self.policies().values().next().unwrap());
+        RequestFacts {
+            request: request.clone(),
+            regions,
+            channels,
+            policies,
+            holds,
+            requests: self.requests().into_values().collect(),
+            packs,
+            settings,
+        }
+    }
+
     pub(crate) fn signing_facts(&self, key: &str, region: &Arc<Region>) -> SigningFacts {
         let settings = Self::settings();
         SigningFacts {
@@ -338,6 +370,7 @@ impl World {
             digests: vec![Hash([7; 32])],
             // A hub that has just spoken.
             holds_seen: Some(self.now),
+            successor: None,
             in_use: false,
             settings,
         }
@@ -350,6 +383,7 @@ impl World {
             channels: self.channels().into_values().collect(),
             policies: self.policies().into_values().collect(),
             holds: self.holds().into_values().collect(),
+            requests: self.requests().into_values().collect(),
             holdings: Holdings::default(),
         }
     }

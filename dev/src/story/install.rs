@@ -30,6 +30,7 @@ pub async fn install(fleet: &Fleet, checkout: &Path) -> Result<()> {
         "socialchannels.tradewind.dev",
         "datapolicies.tradewind.dev",
         "legalholds.tradewind.dev",
+        "datasubjectrequests.tradewind.dev",
         "evidencerecords.tradewind.dev",
     ])
     .await?;
@@ -101,19 +102,26 @@ pub fn hub_rights(checkout: &Path, tenants: &[&str]) -> Result<String> {
     Ok(out)
 }
 
+/// What the chart's role `Hub` makes beside that where an archive of evidence is named.
+pub fn archive_rights(checkout: &Path) -> Result<String> {
+    cluster_wide(checkout, "hub-archive")
+}
+
 /// What the chart's role `Region` makes.
 pub fn region_rights(checkout: &Path, tenants: &[&str]) -> Result<String> {
     let mut out = namespaces(&[tenants, &[RUNS]].concat());
     out += &cluster_wide(checkout, "region")?;
     out += &per_namespace(checkout, "region-tenant", tenants)?;
     out += &per_namespace(checkout, "region-runs", &[RUNS])?;
-    let signing = read(&checkout.join("charts/tradewind/files/signing.yaml"))?;
-    let named = "metadata:\n  name: tradewind-evidence\n";
-    let subject = "  - kind: ServiceAccount\n    name: tradewind-evidence\n";
-    let signing = signing
-        .replace(named, &format!("{named}  namespace: {RUNS}\n"))
-        .replace(subject, &format!("{subject}    namespace: {RUNS}\n"));
-    out += &document(&signing);
+    for (file, name) in [("signing", "evidence"), ("requests", "requests")] {
+        let rights = read(&checkout.join(format!("charts/tradewind/files/{file}.yaml")))?;
+        let named = format!("metadata:\n  name: tradewind-{name}\n");
+        let subject = format!("  - kind: ServiceAccount\n    name: tradewind-{name}\n");
+        let rights = rights
+            .replace(&named, &format!("{named}  namespace: {RUNS}\n"))
+            .replace(&subject, &format!("{subject}    namespace: {RUNS}\n"));
+        out += &document(&rights);
+    }
     Ok(out)
 }
 

@@ -1,33 +1,15 @@
 //! Why nothing is signed.
 
+use crate::agent::custody;
 use crate::contract::Outcome;
 use crate::evidence::canonical;
 
 /// Why nothing is signed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// A file that Kubernetes mounts is not there or makes no sense.
-    #[error("`{file}` of the ServiceAccount: {what}")]
-    Credentials { file: String, what: String },
-    /// Nobody says where the API server is.
-    #[error(
-        "no API server is named: the pod has no KUBERNETES_SERVICE_HOST, and the Region no `evidence.apiServer`"
-    )]
-    NoServer,
-    /// The API server did not answer.
-    #[error("the API server cannot be asked")]
-    Unavailable(#[source] reqwest::Error),
-    /// The API server refuses.
-    #[error("the API server answers {status} to a {verb} of Secret {secret}{hint}")]
-    Refused {
-        status: u16,
-        verb: &'static str,
-        secret: String,
-        hint: &'static str,
-    },
-    /// Another run was quicker.
-    #[error("another run changed Secret {secret} meanwhile")]
-    Behind { secret: String },
+    /// The Secret cannot be had.
+    #[error(transparent)]
+    Custody(#[from] custody::Error),
     /// What the Secret holds is no key.
     #[error(
         "Secret {secret} holds no key of this region ({what}): look who wrote to it; if the key is lost, delete the \
@@ -62,10 +44,7 @@ impl Error {
     /// The word for the report.
     pub(super) fn reason(&self) -> &'static str {
         match self {
-            Self::Credentials { .. } | Self::NoServer => "CredentialsMissing",
-            Self::Unavailable(_) => "ApiServerUnavailable",
-            Self::Refused { .. } => "KeyForbidden",
-            Self::Behind { .. } => "Behind",
+            Self::Custody(error) => error.reason(),
             Self::KeyUnreadable { .. } => "KeyUnreadable",
             Self::NoRandomness => "NoRandomness",
             Self::NotAnExtension { .. } => "NotAnExtension",
@@ -78,21 +57,12 @@ impl Error {
     /// Whether another try may end otherwise.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
-            Self::Credentials { .. }
-            | Self::NoServer
-            | Self::KeyUnreadable { .. }
+            Self::Custody(error) => error.outcome(),
+            Self::KeyUnreadable { .. }
             | Self::NotAnExtension { .. }
             | Self::Nothing
-            | Self::Spelling(_)
-            // What the API server refuses for good, not what it cannot do just now.
-            | Self::Refused {
-                status: 400..=428, ..
-            } => Outcome::Refused,
-            Self::Refused { .. }
-            | Self::Unavailable(_)
-            | Self::Behind { .. }
-            | Self::NoRandomness
-            | Self::Stopped => Outcome::Retry,
+            | Self::Spelling(_) => Outcome::Refused,
+            Self::NoRandomness | Self::Stopped => Outcome::Retry,
         }
     }
 }

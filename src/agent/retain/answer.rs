@@ -121,7 +121,11 @@ impl Answer {
         let sum = |term: fn(&RetainedRule) -> i64| rules.iter().map(term).sum::<i64>();
         let (erased, failed) = (sum(|rule| rule.erased), sum(|rule| rule.failed));
         let (blocked, remaining) = (sum(|rule| rule.blocked), sum(|rule| rule.remaining));
-        let done = format!("erased {erased} rows; {blocked} blocked, {remaining} left");
+        let hidden = match sum(|rule| rule.restricted) {
+            0 => String::new(),
+            rows => format!(", restricted {rows}"),
+        };
+        let done = format!("erased {erased} rows{hidden}; {blocked} blocked, {remaining} left");
         let (outcome, reason, message) = match word {
             _ if failed > 0 && ended_well(word) => {
                 let more = "the database refuses to erase";

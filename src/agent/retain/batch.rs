@@ -10,6 +10,7 @@ use super::change;
 use super::packed;
 use super::pins::Place;
 use super::predicate::{self, Target};
+use super::shred;
 use super::statement::{Statement, Value};
 
 /// Which pins a batch takes, and how it ends with rows that cannot go now.
@@ -66,8 +67,10 @@ pub(super) fn erase(target: Target<'_>, batch: &Batch<'_>) -> Statement {
     let mut sql = Statement::default();
     taken(&mut sql, target, batch);
     erased(&mut sql, target);
+    let place = batch.place.bind(&mut sql);
+    shred::receipts(&mut sql, target.table, "id, place", &place);
     judged(&mut sql, target, batch.last);
-    books(&mut sql, target, batch);
+    books(&mut sql, target, batch, place);
     sql.push(
         "SELECT count(*) FILTER (WHERE fate = 'erased'), count(*) FILTER (WHERE fate = 'gone'),
   count(*) FILTER (WHERE fate = 'blocked'), count(*) FILTER (WHERE fate = 'failed'),
@@ -93,9 +96,10 @@ fn erased(sql: &mut Statement, target: Target<'_>) {
     let held = predicate::held(sql, "t", target);
     let erase = change::erase(sql, target.table, Some("taken AS w"));
     sql.push(&format!(
-        "erased AS (\n  {erase}\n  WHERE {} AND {due} AND NOT {held} AND NOT {}\n  RETURNING w.id, w.place\n), ",
+        "erased AS (\n  {erase}\n  WHERE {} AND {due} AND NOT {held} AND NOT {} AND {}\n  RETURNING w.id, w.place\n), ",
         predicate::is_key("t", "w", target.table),
         predicate::referenced("t", target.table),
+        shred::is_key("t", target.table),
     ));
 }
 
@@ -119,8 +123,8 @@ fn judged(sql: &mut Statement, target: Target<'_>, last: bool) {
 
 /// A pin keeps the keys that were erased, for the look at the end; keys that wait or that are judged get new
 /// pins; the ledger gets one line.
-fn books(sql: &mut Statement, target: Target<'_>, batch: &Batch<'_>) {
-    let [run, store, rule] = batch.place.bind(sql);
+fn books(sql: &mut Statement, target: Target<'_>, batch: &Batch<'_>, place: [String; 3]) {
+    let [run, store, rule] = place;
     let pass = sql.bind(Value::Number(i64::from(batch.pass)));
     let token = sql.bind(Value::Number(batch.token));
     let column = packed::column(target.table);

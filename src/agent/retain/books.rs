@@ -297,7 +297,7 @@ pub(super) async fn totals(
           r.null_clock, r.oldest_kept, coalesce(r.late, 0), coalesce(l.held, 0), r.method, r.strategy,
           (SELECT count(*) FROM tradewind.partition
             WHERE run = r.run AND store = r.store AND rule = r.name AND state = 'Dropped'),
-          CASE WHEN l.erased > 0 THEN coalesce(r.space, 'Unknown') END,
+          CASE WHEN l.erased > 0 AND r.method <> 'Restrict' THEN coalesce(r.space, 'Unknown') END,
           (SELECT to_char(max(n.ended_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
             FROM tradewind.run AS n JOIN tradewind.rule AS o ON o.run = n.id AND o.store = n.store
             WHERE n.policy = u.policy AND o.store = r.store AND o.name = r.name AND o.space = 'Released'
@@ -326,6 +326,7 @@ pub(super) async fn totals(
         let terms = [
             rule.erased,
             rule.held,
+            rule.restricted,
             rule.gone,
             rule.blocked,
             rule.failed,
@@ -343,18 +344,25 @@ pub(super) async fn totals(
 
 fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
     let method: String = row.try_get(13)?;
-    let unknown = || sqlx::Error::Decode(format!("no method is called {method}").into());
+    let unknown = || sqlx::Error::Decode("a rule's method is none that there is".into());
+    let method = Method::named(&method).ok_or_else(unknown)?;
     let strategy: String = row.try_get(14)?;
+    // What the ledger has as done is by its method what was done.
+    let done: i64 = row.try_get(4)?;
+    let (erased, restricted) = match method {
+        Method::Restrict => (0, done),
+        _ => (done, 0),
+    };
     let rule = RetainedRule {
         name: row.try_get(1)?,
-        method: Method::named(&method).ok_or_else(unknown)?,
+        method,
         strategy: Strategy::named(&strategy).unwrap_or_default(),
         partitions: row.try_get(15)?,
         rows: row.try_get(2)?,
         due: row.try_get(3)?,
-        erased: row.try_get(4)?,
+        erased,
         held: row.try_get(12)?,
-        restricted: 0,
+        restricted,
         gone: row.try_get(5)?,
         blocked: row.try_get(6)?,
         failed: row.try_get(7)?,

@@ -14,6 +14,7 @@ use super::cutoff::ClockKind;
 use super::fault::Fault;
 use super::grants::Grants;
 use super::refusal::Refusal;
+use super::restrict::{self, hides};
 use super::settings::Rule;
 use super::store::Store;
 use super::subjects::{self, Subject};
@@ -239,8 +240,9 @@ WHERE con.contype = 'f' AND con.confrelid IN (SELECT oid FROM family)
 ORDER BY con.conrelid, con.oid";
 
 /// One text for all that a run relies on: the table behind the name, its clocks, key and security, the columns
-/// that change, and every foreign key that leads to it. Anything else may change under a run.
-pub(super) const SHAPE: &str = "
+/// that change, every foreign key that leads to it, and of one whose rows are restricted whether it hides these. Anything
+/// else may change under a run.
+pub(super) const SHAPE: &str = concat!("
 SELECT concat_ws(' ', c.oid, c.relkind, row_security_active(c.oid),
   (SELECT string_agg(concat_ws(':', a.attnum, quote_ident(a.attname), a.atttypid, a.atttypmod), ',' ORDER BY a.attnum)
     FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
@@ -248,10 +250,11 @@ SELECT concat_ws(' ', c.oid, c.relkind, row_security_active(c.oid),
   i.indexrelid,
   (SELECT string_agg(concat_ws(':', k.oid, k.conrelid, k.conkey, k.confkey, row_security_active(k.conrelid)), ',' ORDER BY k.oid)
     FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid IN
-      (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid::regclass))))
+      (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid::regclass))),
+  CASE WHEN 'restricted_by' = ANY ($2) THEN CASE WHEN ", hides!(), " THEN 'hides' ELSE 'shows' END END)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
-WHERE c.oid = $3::bigint::oid AND format('%I.%I', n.nspname, c.relname) = $1";
+WHERE c.oid = $3::bigint::oid AND format('%I.%I', n.nspname, c.relname) = $1");
 
 /// The text of [`Table::shape`] as it is now; `None` when the table, its name or its key is gone.
 pub(super) async fn shape(
@@ -297,6 +300,9 @@ pub(super) async fn table(
     let key = key(connection, oid).await?;
     if key.is_empty() {
         return Ok(Err(Refusal::NoPrimaryKey { rule: name, table }));
+    }
+    if let Some(refusal) = restrict::unprepared(connection, oid, &table, rule).await? {
+        return Ok(Err(refusal));
     }
     let own = (!rule.clock.is_empty()).then_some(&clock);
     let all: Vec<&Clock> = keeps.iter().chain(own).collect();

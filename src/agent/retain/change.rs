@@ -51,7 +51,14 @@ impl Change {
     fn reckoned(&self, sql: &mut Statement, alias: &str) -> String {
         let column = format!("{alias}.{}", self.name);
         match &self.set {
-            Set::Null => "NULL".to_owned(),
+            Set::Null | Set::Shred => "NULL".to_owned(),
+            Set::Mark(by) => {
+                let by = sql.bind(Value::Text(by.clone()));
+                let is_marked = is_marked(&column, &by);
+                format!(
+                    "CASE WHEN {is_marked} THEN {column} ELSE pg_catalog.array_append({column}, {by}::text) END"
+                )
+            }
             Set::Constant(value) => {
                 let value = sql.bind(Value::Text(value.clone()));
                 format!("{value}::text")
@@ -100,8 +107,12 @@ impl Change {
     /// Whether the column of `alias`'s row holds something else than it is to: never null.
     fn differs(&self, sql: &mut Statement, alias: &str) -> String {
         let column = format!("{alias}.{}", self.name);
-        if self.set == Set::Null {
+        if self.set.is_null() {
             return format!("{column} IS DISTINCT FROM NULL");
+        }
+        if let Set::Mark(by) = &self.set {
+            let by = sql.bind(Value::Text(by.clone()));
+            return format!("(NOT {})", is_marked(&column, &by));
         }
         // Rows that are not due are asked too: only a constant was tried in the column's own type, which may refuse.
         let target = match self.set {
@@ -112,6 +123,11 @@ impl Change {
         let collate = if kind == "text" { " COLLATE \"C\"" } else { "" };
         format!("({column})::{kind}{collate} IS DISTINCT FROM ({target})::{kind}{collate}")
     }
+}
+
+/// Whether a word is in a column of words: never null.
+fn is_marked(column: &str, word: &str) -> String {
+    format!("coalesce({word}::text OPERATOR(pg_catalog.=) ANY ({column}), false)")
 }
 
 /// Whether `alias`'s row still holds something that its table's rule takes: never null. Always, where rows are deleted.
@@ -129,7 +145,7 @@ pub(super) fn ends(table: &Table, reference: &Reference) -> bool {
     let mut links = reference.links.iter();
     let nulls = |link: &Link| {
         let mut changes = table.changes.iter();
-        changes.any(|change| change.set == Set::Null && change.name == link.child)
+        changes.any(|change| change.set.is_null() && change.name == link.child)
     };
     table.changes.is_empty() || links.any(nulls)
 }
@@ -178,6 +194,14 @@ mod tests {
         assert_eq!(
             differs(&mut sql, Set::Truncate(3), Base::Text),
             r#"(t."a""b")::text COLLATE "C" IS DISTINCT FROM (pg_catalog."left"(t."a""b"::text, $2::int))::text COLLATE "C""#
+        );
+        assert_eq!(
+            differs(
+                &mut Statement::default(),
+                Set::Mark("by".into()),
+                Base::Other
+            ),
+            r#"(NOT coalesce($1::text OPERATOR(pg_catalog.=) ANY (t."a""b"), false))"#
         );
         let zoned = Set::Period(Grain::Month, "Asia/Tokyo".into());
         assert_eq!(

@@ -97,7 +97,7 @@ impl Found {
     /// What speaks against the change, whatever the rows hold.
     fn unfit(&self, set: &Set, clocks: &[&Clock]) -> Option<Unfit> {
         // A null is let through where another value is not.
-        let against = |any: &[Option<String>; 2]| any[usize::from(*set == Set::Null)].clone();
+        let against = |any: &[Option<String>; 2]| any[usize::from(set.is_null())].clone();
         if self.is_key {
             Some(Unfit::Key)
         } else if clocks.iter().any(|clock| clock.name == self.quoted) {
@@ -110,7 +110,7 @@ impl Found {
             Some(Unfit::Refers { constraint })
         } else if let Some(index) = against(&self.unique) {
             Some(Unfit::Unique { index })
-        } else if *set == Set::Null && self.is_not_null {
+        } else if set.is_null() && self.is_not_null {
             Some(Unfit::NotNull)
         } else {
             self.wrong_type(set)
@@ -120,6 +120,12 @@ impl Found {
     fn wrong_type(&self, set: &Set) -> Option<Unfit> {
         let (fits, word, types) = match set {
             Set::Null => return None,
+            Set::Mark(_) => (self.kind == "text[]", "Restrict", "text[]"),
+            Set::Shred => (
+                self.kind == "bytea",
+                "Shred",
+                "bytea, a key of 16 bytes or more",
+            ),
             // Arrays, ranges and composites can hold a date of their own, as below.
             Set::Constant(_) => (
                 !["A", "C", "P", "R"].contains(&self.category.as_str()),

@@ -18,6 +18,7 @@ use super::pace::Pace;
 use super::pins::{self, Pin, Place};
 use super::predicate::Target;
 use super::preflight::Step;
+use super::shred;
 use super::site::{Site, Work};
 use super::store::Store;
 use super::sweep::{self, Swept};
@@ -349,6 +350,10 @@ impl Rule<'_> {
             None => transaction.rollback().await,
         };
         ended.map_err(fault).map_err(Obstacle::Batch)?;
+        if shred::is_wanted(table) && judged.is_some_and(|judged| judged.failed > 0) {
+            let rule = &self.place.rule;
+            tracing::warn!(rule, "what a row holds is no key of 16 bytes or more");
+        }
         Ok(judged)
     }
 

@@ -2,18 +2,38 @@
 //!
 //! In: the task's words. Out: [`Wanted`], whose parameters fit. Pure.
 
-use crate::contract::{ColumnChange, ColumnSet, Grain, Method, RetentionRule};
+use super::restrict;
+use crate::contract::{ColumnChange, ColumnSet, Grain, Method, PSEUDONYMISE, RetentionRule};
 
 /// Why a rule's method makes no sense.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    /// Whole rows go, and columns are named.
+    /// Whole rows go or are hidden, and columns are named.
     #[error(
-        "rule `{rule}`: `columns` is not for method Delete: remove it, or choose Nullify or Anonymise"
+        "rule `{rule}`: `columns` is not for method {}: remove it, or choose Nullify or Anonymise",
+        method.name()
     )]
     Spare {
         /// The rule.
         rule: String,
+        /// Its method.
+        method: Method,
+    },
+    /// A method that is here to be refused.
+    #[error("rule `{rule}`: {PSEUDONYMISE}")]
+    NoErasure {
+        /// The rule.
+        rule: String,
+    },
+    /// Several keys in a row: one receipt could not tell which it is of.
+    #[error(
+        "rule `{rule}`: `columns` names {count}: Shred takes one, the column that holds the key"
+    )]
+    OneKey {
+        /// The rule.
+        rule: String,
+        /// So many.
+        count: usize,
     },
     /// Rows stay, and nothing changes.
     #[error("rule `{rule}`: `columns` is empty: {} needs at least one", method.name())]
@@ -65,6 +85,10 @@ pub(super) enum Set {
     Period(Grain, String),
     /// A multiple of this.
     Step(u32),
+    /// The same, and this word among those by whom the row is restricted.
+    Mark(String),
+    /// Null, with a receipt of the key that it was.
+    Shred,
 }
 
 impl Set {
@@ -77,26 +101,34 @@ impl Set {
             Self::Period(Grain::Year, zone) => format!("Year {zone}"),
             Self::Period(Grain::Month, zone) => format!("Month {zone}"),
             Self::Step(step) => format!("Step {step}"),
+            Self::Mark(by) => format!("Mark {by}"),
+            Self::Shred => "Shred".to_owned(),
         }
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(self, Self::Null | Self::Shred)
     }
 }
 
-/// The columns that a rule changes; none when it deletes. `zone` is the region's.
-pub(super) fn parse(rule: &RetentionRule, zone: &str) -> Result<Vec<Wanted>, Error> {
-    match rule.method {
-        Method::Delete if rule.columns.is_empty() => return Ok(Vec::new()),
-        Method::Delete => {
-            return Err(Error::Spare {
-                rule: rule.name.clone(),
-            });
+/// The columns that a rule changes; none when it deletes. `zone` is the region's; `by` is what restricted rows are marked
+/// with.
+pub(super) fn parse(rule: &RetentionRule, zone: &str, by: &str) -> Result<Vec<Wanted>, Error> {
+    let (name, method) = (rule.name.clone(), rule.method);
+    let count = rule.columns.len();
+    match method {
+        Method::Pseudonymise => return Err(Error::NoErasure { rule: name }),
+        Method::Delete | Method::Restrict if count > 0 => {
+            return Err(Error::Spare { rule: name, method });
         }
-        method if rule.columns.is_empty() => {
-            return Err(Error::Nothing {
-                rule: rule.name.clone(),
-                method,
-            });
+        Method::Delete => return Ok(Vec::new()),
+        Method::Restrict => return Ok(vec![restrict::mark(by)]),
+        Method::Nullify | Method::Anonymise | Method::Shred if count == 0 => {
+            return Err(Error::Nothing { rule: name, method });
         }
-        Method::Nullify | Method::Anonymise => {}
+        Method::Shred if count > 1 => return Err(Error::OneKey { rule: name, count }),
+        Method::Nullify | Method::Anonymise | Method::Shred => {}
     }
     let mut wanted: Vec<Wanted> = Vec::new();
     for column in &rule.columns {
@@ -134,9 +166,11 @@ fn set(method: Method, column: &ColumnChange, zone: &str) -> Result<Set, &'stati
         (Method::Nullify, Some(set)) if set != ColumnSet::Null => {
             return Err("Nullify takes no `set` but Null");
         }
+        (Method::Shred, Some(_)) => return Err("Shred takes no `set`: the key is destroyed"),
         (_, set) => set.unwrap_or(ColumnSet::Null),
     };
     match (set, value, length, to, step) {
+        (ColumnSet::Null, None, None, None, None) if method == Method::Shred => Ok(Set::Shred),
         (ColumnSet::Null, None, None, None, None) => Ok(Set::Null),
         (ColumnSet::Constant, Some(value), None, None, None) => Ok(Set::Constant(value.clone())),
         (ColumnSet::Truncate, None, Some(length @ 1..), None, None) => Ok(Set::Truncate(*length)),
@@ -160,7 +194,7 @@ mod tests {
         let rule = json!({"name": "r", "store": "s", "url": "/u", "table": "t", "clock": "at", "after": "P1Y",
             "method": method, "columns": columns});
         let rule: RetentionRule = serde_json::from_value(rule).unwrap();
-        parse(&rule, "Europe/Berlin").map_err(|error| error.to_string())
+        parse(&rule, "Europe/Berlin", "policy/p/r").map_err(|error| error.to_string())
     }
 
     #[test]
@@ -183,16 +217,50 @@ mod tests {
         );
         assert!(nullified.unwrap().iter().all(|w| w.set == Set::Null));
         assert_eq!(read("Delete", &json!([])), Ok(Vec::new()));
+        let key = read("Shred", &json!([{"name": "key"}])).unwrap();
+        assert_eq!((&*key[0].name, &key[0].set), ("key", &Set::Shred));
+        let mark = read("Restrict", &json!([])).unwrap();
+        assert_eq!(mark[0].set, Set::Mark("policy/p/r".into()));
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_with_what_would() {
+    fn what_is_for_another_method_is_refused() {
         for (method, columns, says) in [
             (
                 "Delete",
                 json!([{"name": "a"}]),
                 "rule `r`: `columns` is not for method Delete",
             ),
+            (
+                "Restrict",
+                json!([{"name": "a"}]),
+                "`columns` is not for method Restrict",
+            ),
+            (
+                "Pseudonymise",
+                json!([{"name": "a"}]),
+                "Pseudonymise is no erasure",
+            ),
+            ("Shred", json!([]), "`columns` is empty: Shred needs"),
+            (
+                "Shred",
+                json!([{"name": "a"}, {"name": "b"}]),
+                "Shred takes one",
+            ),
+            (
+                "Shred",
+                json!([{"name": "a", "set": "Null"}]),
+                "Shred takes no `set`",
+            ),
+        ] {
+            let told = read(method, &columns).unwrap_err();
+            assert!(told.contains(says), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_what_would() {
+        for (method, columns, says) in [
             (
                 "Nullify",
                 json!([]),

@@ -5,12 +5,13 @@
 use super::catalog::{self, Action, Reference, Table};
 use super::error::Error;
 use super::grants::Grants;
+use super::holds::{Holds, NONE};
 use super::order;
 use super::partition;
 use super::refusal::Refusal;
 use super::settings::{Rule, StoreRules};
 use super::store::{Purpose, Store};
-use crate::contract::Strategy;
+use crate::contract::{Method, Strategy};
 
 /// A rule and its table.
 #[derive(Clone, Debug)]
@@ -21,6 +22,16 @@ pub(super) struct Step {
     pub(super) table: Table,
     /// How its rows go.
     pub(super) strategy: Strategy,
+}
+
+impl Step {
+    /// What is held from a request: a hold keeps rows from being erased, not from being hidden.
+    pub(super) fn held<'a>(&self, holds: &'a Holds) -> &'a Holds {
+        match self.rule.method {
+            Method::Restrict => &NONE,
+            _ => holds,
+        }
+    }
 }
 
 /// A store's rules with their tables, children before parents.

@@ -81,6 +81,19 @@ pub(super) enum Refusal {
         /// The role, quoted.
         role: String,
     },
+    /// A marked row would be as visible as any other.
+    #[error(
+        "rule `{rule}`: {table} does not hide restricted rows: {}",
+        statements.join(" ")
+    )]
+    RestrictionUnprepared {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+        /// What mends it.
+        statements: Vec<String>,
+    },
     /// Without a key no row can be named.
     #[error("rule `{rule}`: {table} has no primary key: ALTER TABLE {table} ADD PRIMARY KEY (...)")]
     NoPrimaryKey {
@@ -205,6 +218,7 @@ impl Refusal {
             Self::Inherited { .. } => "Inherited",
             Self::Partition { .. } => "Partition",
             Self::RowSecurityActive { .. } => "RowSecurityActive",
+            Self::RestrictionUnprepared { .. } => "RestrictionUnprepared",
             Self::NoPrimaryKey { .. } => "NoPrimaryKey",
             Self::ClockMissing { .. } => "ClockMissing",
             Self::SubjectMissing { .. } => "SubjectMissing",

@@ -16,6 +16,7 @@ mod deliver;
 mod error;
 mod hash;
 mod key;
+mod lift;
 mod look;
 mod lookup;
 mod person;
@@ -45,6 +46,7 @@ use begin::Identity;
 use error::Error;
 use hash::HashKey;
 pub use key::generate;
+pub use lift::run as lift;
 use person::Person;
 use select::Who;
 use settings::Settings;
@@ -62,7 +64,10 @@ pub async fn run(task: Task<Erase>, stop: Stop) -> Report<EraseReport> {
     let answer = async {
         let request = settings::request(&task.spec)?;
         let settings = Settings::parse(&task.spec, false)?;
-        if request.kind == RequestKind::Erasure {
+        if matches!(
+            request.kind,
+            RequestKind::Erasure | RequestKind::Restriction
+        ) {
             return erasure(&task, request, &settings, &stop).await;
         }
         let copy = deliver::copy(&task, request, &settings);
@@ -100,6 +105,7 @@ async fn erasure(
     let reference = &request.reference;
     let (known, who) = match suppression.find(reference).await? {
         Some(known) if known.given != hash => return Err(Error::ReferenceReused),
+        Some(known) if known.is_lifted => return Err(Error::Lifted),
         Some(known) if known.has_ended => return told(&mut sites, &known, reference).await,
         Some(known) => {
             let person = known.person.as_deref().unwrap_or_default();
@@ -110,9 +116,15 @@ async fn erasure(
             let suppressing = suppress_first(&mut sites, settings, given, &region_key);
             let (mut known, who) = stoppable(stop, suppressing).await?;
             known.given = hash;
-            if let Who::Person(person) = &who {
-                suppression.begin(reference, &known, person).await?;
+            let erases = request.kind == RequestKind::Erasure;
+            let suppressed = match &who {
+                Who::Person(person) if erases => Some(person),
+                _ => None,
+            };
+            if suppressed.is_none() {
+                known.suppressed = 0;
             }
+            suppression.begin(reference, &known, suppressed).await?;
             (known, who)
         }
     };
@@ -173,6 +185,7 @@ async fn suppress_first(
         person: Some(person.encrypt(key)?),
         began_at: now,
         has_ended: false,
+        is_lifted: false,
         suppressed: i64::try_from(person.all().count()).unwrap_or(i64::MAX),
     };
     let who = Who::Person(person);

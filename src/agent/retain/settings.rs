@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Span};
 use super::cutoff::Anchor;
 use super::hold_list::Freshness;
 use super::method::{self, Wanted};
+use super::restrict;
 use crate::contract::{
     HoldList, Method, Retain, RetentionKeep, RetentionRule, SubjectColumn, Throttle,
 };
@@ -208,6 +209,7 @@ impl Settings {
                     store: rule.store.clone(),
                 });
             }
+            let by = restrict::by_rule(&spec.policy, &rule.name);
             store.rules.push(Rule {
                 name: rule.name.clone(),
                 position,
@@ -217,7 +219,7 @@ impl Settings {
                 from: rule.from,
                 keeps: keeps(rule)?,
                 method: rule.method,
-                changes: method::parse(rule, &spec.time_zone)?,
+                changes: method::parse(rule, &spec.time_zone, &by)?,
                 subjects: Vec::new(),
             });
         }

@@ -30,6 +30,7 @@ WITH open AS (
   SELECT r.run, r.store, r.name, r.relations, r.horizon::text::bigint AS horizon, r.passed_at FROM tradewind.rule AS r
   JOIN tradewind.run AS n ON n.id = r.run AND n.store = r.store
   WHERE n.policy = $1 AND r.store = $2 AND n.ended_at IS NOT NULL AND r.space IS DISTINCT FROM 'Released'
+    AND r.method <> 'Restrict' -- takes no row's space
     AND (SELECT sum(l.erased) FROM tradewind.ledger AS l WHERE l.run = r.run AND l.store = r.store AND l.rule = r.name) > 0
 ), seen AS MATERIALIZED (
   SELECT open.*, CASE WHEN relations IS NULL OR horizon IS NULL THEN 'Unknown'

@@ -11,6 +11,7 @@ use super::batch::{Batch, Judged};
 use super::change;
 use super::packed;
 use super::predicate::{self, Target};
+use super::shred;
 use super::statement::{Statement, Value};
 
 /// What the statement answers.
@@ -40,9 +41,11 @@ impl Swept {
     }
 }
 
-/// Whether a table's rows can be found by their place. Rows that refer to each other need several passes.
+/// Whether a table's rows can be found by their place. Rows that refer to each other need several passes; a destroyed
+/// key needs a receipt, which only the careful statement writes.
 pub(super) fn fits(target: Target<'_>) -> bool {
-    target.table.has_places && !target.table.refers_to_itself()
+    let table = target.table;
+    table.has_places && !table.refers_to_itself() && !shred::is_wanted(table)
 }
 
 /// The statement; like the careful one, for a REPEATABLE READ transaction.

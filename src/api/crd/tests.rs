@@ -247,6 +247,40 @@ fn no_default_but_that_is_written_into_a_spec() {
     );
 }
 
+/// Each kind, its short name, what it is selected by, and its columns; those of `-o wide` in brackets.
+const SHOWN: [(&str, &str, &str, &str); 5] = [
+    (
+        "Region",
+        "rgn",
+        ".spec.runNamespace",
+        "Ready Cluster Channels Unreachable-Since (Reason) Age",
+    ),
+    (
+        "SocialChannel",
+        "sch",
+        ".spec.platform.name",
+        "Platform Regions Ready Reason LastFeed (Message) Age",
+    ),
+    (
+        "DataPolicy",
+        "dpol",
+        ".spec.mode",
+        "Regimes Mode Enforced Due Erased LastRun NextRun Ready (Findings) (Message) Age",
+    ),
+    (
+        "LegalHold",
+        "lhold",
+        ".spec.openedBy",
+        "State Regions Review By (Ready) (Message) Age",
+    ),
+    (
+        "DataSubjectRequest",
+        "dsr",
+        ".spec.kind",
+        "Kind State Clock Due Regions (Ready) (Message) Age",
+    ),
+];
+
 #[test]
 fn what_kubectl_shows_and_selects_by_is_there() {
     let told: Vec<(String, String, String, String)> = all()
@@ -270,33 +304,7 @@ fn what_kubectl_shows_and_selects_by_is_there() {
             )
         })
         .collect();
-    let wanted = [
-        (
-            "Region",
-            "rgn",
-            ".spec.runNamespace",
-            "Ready Cluster Channels Unreachable-Since (Reason) Age",
-        ),
-        (
-            "SocialChannel",
-            "sch",
-            ".spec.platform.name",
-            "Platform Regions Ready Reason LastFeed (Message) Age",
-        ),
-        (
-            "DataPolicy",
-            "dpol",
-            ".spec.mode",
-            "Regimes Mode Enforced Due Erased LastRun NextRun Ready (Findings) (Message) Age",
-        ),
-        (
-            "LegalHold",
-            "lhold",
-            ".spec.openedBy",
-            "State Regions Review By (Ready) (Message) Age",
-        ),
-    ];
-    for (kind, short, fields, columns) in wanted {
+    for (kind, short, fields, columns) in SHOWN {
         let found = told.iter().find(|told| told.0 == kind).unwrap();
         assert_eq!(
             (found.1.as_str(), found.2.as_str(), found.3.as_str()),

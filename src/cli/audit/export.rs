@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 use super::period::Period;
 use super::tables::{Table, Tables, tables};
 use super::verify::{Found, look};
-use super::{Audited, html, source};
+use super::{Audited, html, oscal, source};
 use crate::cli::input::{self, Error};
 use crate::evidence::{Line, Record};
 
@@ -45,6 +45,8 @@ pub enum Format {
     Json,
     /// A file for each table.
     Csv,
+    /// OSCAL assessment results, for programs that take in evidence of controls.
+    Oscal,
     /// The evidence itself: what `audit verify` reads.
     Lines,
 }
@@ -55,6 +57,8 @@ pub(super) struct Book {
     pub(super) tables: Tables,
     pub(super) found: Option<Found>,
     pub(super) records: usize,
+    /// Every record, of whatever time.
+    pub(super) all: Vec<Record>,
 }
 
 /// Writes the export, or makes it a text.
@@ -77,9 +81,10 @@ pub fn export(args: &Export) -> Result<Audited, Error> {
             all.join("\r\n")
         }
         (Format::Json, _) => json_text(&book)?,
+        (Format::Oscal, _) => oscal::text(&book)?,
         (Format::Html | Format::Lines, _) => html::page(&book),
     };
-    if let (Format::Json | Format::Html, Some(file)) = (args.format, &args.out) {
+    if let (Format::Json | Format::Html | Format::Oscal, Some(file)) = (args.format, &args.out) {
         write(file, &text)?;
         text = String::new();
     }
@@ -147,6 +152,7 @@ fn book(args: &Export) -> Result<Book, Error> {
         period,
         found,
         records: records.len(),
+        all: records,
     })
 }
 

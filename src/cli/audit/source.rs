@@ -1,14 +1,20 @@
 //! Where evidence comes from, and what is trusted.
 
+use std::collections::HashSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use super::listed;
-use crate::cli::input::{self, Error};
-use crate::evidence::Trust;
+use sha2::{Digest, Sha256};
 
-/// The lines of evidence: of a file, or of all files of a folder that end in `.jsonl` or `.json`, by name. A file may be
-/// the list that `kubectl get evidencerecords -o json` prints.
+use super::{listed, live};
+use crate::archive;
+use crate::cli::input::{self, Error};
+use crate::evidence::{ENDING, Trust};
+
+/// The lines of evidence: of a file, or of all files of a folder that end in `.jsonl`, `.json` or `.jsonl.gz`, by name.
+/// A file may be the list that `kubectl get evidencerecords -o json` prints, or a segment of the archive. Segments come
+/// first, and what is still on the hub beside its segment is read once.
 pub(super) fn evidence(from: &Path) -> Result<Vec<Vec<u8>>, Error> {
     let unread = |file: &Path| {
         let file = file.to_owned();
@@ -19,7 +25,9 @@ pub(super) fn evidence(from: &Path) -> Result<Vec<Vec<u8>>, Error> {
         }
     };
     if !from.is_dir() {
-        return Ok(vec![listed::lines(fs::read(from).map_err(unread(from))?)]);
+        let bytes = fs::read(from).map_err(unread(from))?;
+        let text = opened(from, bytes).map_err(unread(from))?;
+        return Ok(vec![text]);
     }
     let mut files: Vec<PathBuf> = fs::read_dir(from)
         .and_then(|entries| entries.map(|entry| entry.map(|e| e.path())).collect())
@@ -27,17 +35,68 @@ pub(super) fn evidence(from: &Path) -> Result<Vec<Vec<u8>>, Error> {
     files.retain(|file| {
         file.extension()
             .is_some_and(|end| end == "jsonl" || end == "json")
+            || is_segment(file)
     });
-    files.sort();
+    files.sort_by_key(|file| (!is_segment(file), file.clone()));
     if files.is_empty() {
         let problem = format!(
-            "'{}' has no file that ends in .jsonl or .json: name the folder or file that evidence was exported to",
+            "'{}' has no file that ends in .jsonl, .json or .jsonl.gz: name the folder or file that evidence was exported to",
             from.display()
         );
         return Err(input::wrong("--from", problem));
     }
-    let read = |file: &PathBuf| fs::read(file).map(listed::lines).map_err(unread(file));
-    files.iter().map(read).collect()
+    let read = |file: &PathBuf| {
+        let bytes = fs::read(file).map_err(unread(file))?;
+        opened(file, bytes).map_err(unread(file))
+    };
+    let texts: Vec<Vec<u8>> = files.iter().map(read).collect::<Result<_, Error>>()?;
+    let segments = files.iter().take_while(|file| is_segment(file)).count();
+    Ok(once(texts, segments))
+}
+
+/// The same, and what a hub has now, by its kubeconfig.
+pub(super) fn with_live(from: Option<&Path>, live: Option<&Path>) -> Result<Vec<Vec<u8>>, Error> {
+    let mut texts = match from {
+        Some(from) => evidence(from)?,
+        None => Vec::new(),
+    };
+    let Some(live) = live else { return Ok(texts) };
+    let before = texts.len();
+    texts.push(live::lines(live)?);
+    Ok(once(texts, before))
+}
+
+/// Texts, the later ones without the lines of the first so many: the last record of each kind stays on the hub when it is
+/// in a segment.
+fn once(mut texts: Vec<Vec<u8>>, segments: usize) -> Vec<Vec<u8>> {
+    let (sealed, rest) = texts.split_at_mut(segments);
+    let known: HashSet<Vec<u8>> = sealed
+        .iter()
+        .flat_map(|text| lines(text).map(|line| Sha256::digest(line).to_vec()))
+        .collect();
+    for text in rest.iter_mut().filter(|_| !known.is_empty()) {
+        let new = lines(text).filter(|line| !known.contains(Sha256::digest(line).as_slice()));
+        let new: Vec<u8> = new.flatten().copied().collect();
+        *text = new;
+    }
+    texts
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split_inclusive(|byte| *byte == b'\n')
+}
+
+fn is_segment(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| name.ends_with(ENDING))
+}
+
+fn opened(file: &Path, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
+    if is_segment(file) {
+        archive::lines(&bytes)
+    } else {
+        Ok(listed::lines(bytes))
+    }
 }
 
 /// The trust file. Without a key in it nothing can be verified, whatever the evidence says of itself.

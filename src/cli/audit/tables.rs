@@ -1,11 +1,14 @@
 //! What records say, as the tables that an auditor asks for. The same for every format, and made of records alone.
 
 mod concept;
+mod holds;
 mod log;
 mod registers;
 mod runs;
 
 use std::collections::BTreeMap;
+
+pub(super) use log::facts;
 
 use super::period::Period;
 use crate::evidence::{Kind, Record, body, canonical};

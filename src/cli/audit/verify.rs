@@ -15,9 +15,13 @@ use crate::evidence::{Checked, Fault, Record, Report, Trust, Verifier};
 /// The evidence, and what is trusted.
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// A file of evidence, or a folder with such files (*.jsonl).
-    #[arg(long, value_name = "DIR|FILE")]
-    from: PathBuf,
+    /// A file of evidence, or a folder with such files (*.jsonl, *.json, *.jsonl.gz).
+    #[arg(long, value_name = "DIR|FILE", required_unless_present = "live")]
+    from: Option<PathBuf>,
+    /// A hub's kubeconfig, with its data inline, that may list its records: they are read as they are now. Beside --from,
+    /// which then has the segments of the archive.
+    #[arg(long, value_name = "KUBECONFIG")]
+    live: Option<PathBuf>,
     /// A file with the fleet's id and each region's key, from anywhere but the evidence.
     #[arg(long, value_name = "FILE")]
     trust: PathBuf,
@@ -50,7 +54,7 @@ pub fn verify(args: &Verify, now: Timestamp) -> Result<Audited, Error> {
         Some(text) => input::moment("--at", text)?,
         None => Timestamp::from_second(now.as_second()).unwrap_or(now),
     };
-    let evidence = source::evidence(&args.from)?;
+    let evidence = source::with_live(args.from.as_deref(), args.live.as_deref())?;
     let found = look(&evidence, &trust, |_| {}, |_| (at, bound));
     let text = match args.format {
         Shape::Text => found.text(),
@@ -186,6 +190,13 @@ fn one(out: &mut String, checked: &Checked) -> std::fmt::Result {
         "  not signed yet  {}: what they say is not proven",
         checked.unsigned
     )?;
+    if checked.segments > 0 {
+        writeln!(
+            out,
+            "  archive         {} segments, whole and as they were sealed",
+            checked.segments
+        )?;
+    }
     let witnesses: Vec<String> = checked
         .witnesses
         .iter()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::body::KeyRotation;
 use super::super::chain::Tip;
 use super::super::checkpoint::{Checkpoint, Countersignature};
 use super::super::fault::{Faults, Name};
@@ -18,7 +19,7 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    fn fault(&mut self, name: Name, sequence: u64, says: String) {
+    pub(super) fn fault(&mut self, name: Name, sequence: u64, says: String) {
         self.faults.add(name, self.region, Some(sequence), says);
     }
 
@@ -143,8 +144,8 @@ impl View<'_> {
     }
 }
 
-/// The keys that are valid after a signature that holds: rotations that it reaches through an unbroken chain replace the
-/// key that signed.
+/// The keys that are valid after a signature that holds: one that the key which signed has named, in a record that the
+/// signature reaches through an unbroken chain, replaces it.
 fn rotated(seen: &mut Seen, signed: &Checkpoint, valid: &[KeyId]) -> Vec<KeyId> {
     let Some(at) = seen.index(signed.tip.sequence) else {
         return valid.to_vec();
@@ -154,7 +155,7 @@ fn rotated(seen: &mut Seen, signed: &Checkpoint, valid: &[KeyId]) -> Vec<KeyId> 
     let mut valid = valid.to_vec();
     // By the few rotations, not by the many records: each checkpoint comes here.
     let span = seen.line[begins].sequence..=signed.tip.sequence;
-    let named: Vec<(u64, Vec<(Hash, KeyId)>)> = seen
+    let named: Vec<(u64, Vec<(Hash, KeyRotation)>)> = seen
         .rotations
         .range(span)
         .map(|(sequence, named)| (*sequence, named.clone()))
@@ -162,12 +163,18 @@ fn rotated(seen: &mut Seen, signed: &Checkpoint, valid: &[KeyId]) -> Vec<KeyId> 
     let mut reached = Vec::new();
     for (sequence, named) in named {
         let here = seen.hash(sequence);
-        let stands = |(hash, _): &&(Hash, KeyId)| Some(*hash) == here;
-        reached.extend(named.iter().find(stands).map(|(_, key)| (sequence, *key)));
+        let stands = |(hash, _): &&(Hash, KeyRotation)| Some(*hash) == here;
+        let Some((_, rotation)) = named.iter().find(stands) else {
+            continue;
+        };
+        // The first record of a chain may name the key that it begins with.
+        let is_own = rotation.key == signed.key;
+        if is_own || rotation.is_named_by(signed.key, &signed.region) {
+            reached.push((sequence, rotation.key));
+        }
     }
     for (sequence, key) in reached {
         seen.rotations.remove(&sequence);
-        // The first record of a chain may name the key that it begins with.
         if key == signed.key {
             continue;
         }

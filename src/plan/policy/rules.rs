@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
 use crate::api::{DataPolicy, DataPolicySpec, PolicyRule, RegionSpec, RunsFrom, Uncovered};
+use crate::contract::{Method, PSEUDONYMISE};
 use crate::packs::Packs;
 use crate::plan::calculus::Ruling;
 use crate::plan::reason::Word;
@@ -29,6 +30,7 @@ pub(super) fn problems(spec: &DataPolicySpec, packs: &Packs, now: Timestamp) -> 
     problems.extend(periods(spec));
     problems.extend(fiscal_year(spec));
     problems.extend(same_table(spec));
+    problems.extend(no_erasure(spec));
     problems.extend(gated::retention_schedule(spec, &TimeZone::UTC, now).err());
     if window(spec).is_none() {
         problems.push(Word::WindowInvalid.because(format!(
@@ -111,6 +113,19 @@ fn fiscal_year(spec: &DataPolicySpec) -> Option<Reason> {
             rule.name
         ))
     })
+}
+
+/// The API server refuses it too; what is read from a file need not have passed there.
+fn no_erasure(spec: &DataPolicySpec) -> Option<Reason> {
+    let pseudonymises = |rule: &&PolicyRule| {
+        let method = rule.erase.as_ref().map(|erase| erase.method);
+        method == Some(Method::Pseudonymise)
+    };
+    let rule = spec.rules.iter().find(pseudonymises)?;
+    Some(Word::MethodNotErasure.because(format!(
+        "spec.rules[{}].erase.method: {PSEUDONYMISE}",
+        rule.name
+    )))
 }
 
 /// Two rules that erase from one table would each have due rows that the other spares: every run would be refused.

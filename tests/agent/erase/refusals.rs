@@ -22,12 +22,6 @@ async fn each_mistake_is_named_and_nothing_is_written() {
     let kind =
         |kind: &'static str| move |world: &mut World| world.spec()["request"]["kind"] = kind.into();
     says(
-        &kind("Restriction"),
-        "KindUnavailable",
-        "Erasure, Access and Portability are done",
-    )
-    .await;
-    says(
         &kind("Forgetting"),
         "TaskInvalid",
         "`spec.request.kind` is wrong",

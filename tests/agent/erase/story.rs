@@ -82,7 +82,7 @@ async fn a_hold_keeps_rows_until_its_release() {
 
 /// Rows that stay lose what their columns say, what the person is found by included; what is done is not done again.
 #[tokio::test]
-async fn rows_may_stay_and_lose_the_person() {
+pub(crate) async fn rows_may_stay_and_lose_the_person() {
     let mut world = World::shop("era_anonymised").await;
     world.set_table("customers", "method", "Anonymise".into());
     let columns = json!([{"name": "email"}, {"name": "phone", "set": "Constant", "value": ""}]);
@@ -114,7 +114,7 @@ async fn rows_may_stay_and_lose_the_person() {
 
 /// A row of somebody else that refers to one of the person's blocks it, and a trigger that refuses fails it.
 #[tokio::test]
-async fn what_cannot_go_is_told_apart() {
+pub(crate) async fn what_cannot_go_is_told_apart() {
     let world = World::shop("era_blocked").await;
     let ran = world.run().await;
     ran.expect("RowsBlocked");

@@ -132,7 +132,7 @@ fn unfit() -> Vec<(Value, &'static str, &'static str)> {
 }
 
 #[tokio::test]
-async fn each_unfit_column_is_refused_with_its_reason() {
+pub(crate) async fn each_unfit_column_is_refused_with_its_reason() {
     let good = json!([{"name": "b", "set": "Null"}]);
     let mut world = world("met_unfit", FORBIDDING, "Anonymise", good).await;
     let before = world.dump_all().await;
@@ -274,7 +274,7 @@ async fn columns_with_swapped_names_are_others() {
 
 /// A table that is written anew all the time: to a snapshot that is older than its last copy it looks empty.
 #[tokio::test]
-async fn a_batch_that_looked_before_a_change_looks_again() {
+pub(crate) async fn a_batch_that_looked_before_a_change_looks_again() {
     let columns = json!([{"name": "mail", "set": "Null"}]);
     let mut world = world("met_stale", PERSONS, "Nullify", columns).await;
     world.set("batchRows", 10);

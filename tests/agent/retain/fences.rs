@@ -101,7 +101,7 @@ async fn rows_that_a_policy_hides_stop_the_run() {
 
 /// Another table's policy, that a trigger of the merchant's runs into: the statement fails, it does not skip.
 #[tokio::test]
-async fn row_security_is_off_in_every_batch() {
+pub(crate) async fn row_security_is_off_in_every_batch() {
     let world = old("fen_rls_trigger").await;
     world
         .sql(&format!(
@@ -120,7 +120,7 @@ async fn row_security_is_off_in_every_batch() {
 
 /// A name that stands for another column between two batches.
 #[tokio::test]
-async fn swapped_names_erase_nothing() {
+pub(crate) async fn swapped_names_erase_nothing() {
     let world = old("fen_swap").await;
     world.slow_down("t", 0.3).await;
     let running = world.start("one");

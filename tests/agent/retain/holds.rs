@@ -162,7 +162,7 @@ async fn a_hold_waits_for_the_batch_under_way_and_stops_the_next() {
 
 /// A hold that is being written, however long that takes, keeps every batch waiting.
 #[tokio::test]
-async fn no_batch_slips_past_a_hold_that_is_being_written() {
+pub(crate) async fn no_batch_slips_past_a_hold_that_is_being_written() {
     let world = shop("hold_slow").await;
     world.slow_down("message", 0.3).await;
     let running = world.start("one");

@@ -36,11 +36,15 @@ pub(super) fn quoted(name: &str) -> String {
 }
 
 pub(super) async fn slow_updates(world: &World, seconds: f32) {
+    slow_updates_of(world, "t", seconds).await;
+}
+
+pub(super) async fn slow_updates_of(world: &World, table: &str, seconds: f32) {
     world
         .sql(&format!(
             "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS
               $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$;
-            CREATE TRIGGER slow AFTER UPDATE ON t FOR EACH STATEMENT EXECUTE FUNCTION public.slow()"
+            CREATE TRIGGER slow AFTER UPDATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION public.slow()"
         ))
         .await;
 }

@@ -91,16 +91,27 @@ struct Keep {
 struct Change {
     method: &'static str,
     columns: &'static str,
+    /// The columns that it needs a right to change.
+    changes: &'static str,
     /// Whether row `x` has something to lose.
     pending: &'static str,
     word: &'static str,
     n: &'static str,
 }
 
-static CHANGES: [Change; 3] = [
+static CHANGES: [Change; 4] = [
+    Change {
+        method: "Restrict",
+        columns: "[]",
+        changes: "restricted_by",
+        pending: "true",
+        word: "x.word",
+        n: "x.n",
+    },
     Change {
         method: "Nullify",
         columns: r#"[{"name": "word"}, {"name": "n"}]"#,
+        changes: "word, n",
         pending: "x.word IS NOT NULL OR x.n IS NOT NULL",
         word: "NULL",
         n: "NULL",
@@ -108,6 +119,7 @@ static CHANGES: [Change; 3] = [
     Change {
         method: "Anonymise",
         columns: r#"[{"name": "word", "set": "Constant", "value": "Go'ne"}]"#,
+        changes: "word, n",
         pending: "x.word IS NULL OR x.word <> 'Go''ne'",
         word: "'Go''ne'",
         n: "x.n",
@@ -115,6 +127,7 @@ static CHANGES: [Change; 3] = [
     Change {
         method: "Anonymise",
         columns: r#"[{"name": "word", "set": "Truncate", "length": 2}, {"name": "n", "set": "Generalise", "step": 10}]"#,
+        changes: "word, n",
         pending: "length(x.word) > 2 OR x.n % 10 <> 0",
         word: "substr(x.word, 1, 2)",
         n: "x.n / 10 * 10",
@@ -136,6 +149,12 @@ struct Table {
 }
 
 impl Table {
+    /// Whether its rows stay and are hidden.
+    fn restricts(&self) -> bool {
+        self.change
+            .is_some_and(|change| change.method == "Restrict")
+    }
+
     /// Whether the row `x` is due, by the words of rule and laws.
     fn due(&self) -> String {
         let own = over("at", self.clocks[0], 5, self.anchor.1);
@@ -215,7 +234,7 @@ impl Case {
             let at = usize::try_from(at).unwrap();
             let ruled = at == 0 || dice.percent(80);
             let changes = ruled && dice.percent(35);
-            let change = changes.then(|| &CHANGES[usize::try_from(dice.roll(3)).unwrap()]);
+            let change = changes.then(|| &CHANGES[usize::try_from(dice.roll(4)).unwrap()]);
             let mut parents = Vec::new();
             for parent in 0..at {
                 if dice.percent(60) {
@@ -305,12 +324,24 @@ impl Case {
                 self.name(*parent)
             ));
         }
+        if table.restricts() {
+            columns.push("restricted_by text[]".to_owned());
+        }
         let keys = (0..table.key.len()).map(|place| format!("\"Key {place}\""));
         columns.push(format!(
             "PRIMARY KEY ({})",
             keys.collect::<Vec<_>>().join(", ")
         ));
         let mut sql = format!("CREATE TABLE {} ({});\n", self.name(at), columns.join(", "));
+        if table.restricts() {
+            let name = self.name(at);
+            writeln!(
+                sql,
+                "CREATE POLICY a ON {name} USING (true); CREATE POLICY r ON {name} AS RESTRICTIVE USING (restricted_by IS NULL);
+                ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+            )
+            .unwrap();
+        }
         // Deferred: a row may refer to itself.
         for row in 1..=table.rows {
             let mut clock = || match dice.roll(10) {
@@ -356,9 +387,7 @@ impl Case {
             columns.push("\"at\"".to_owned());
             let kept = table.keeps.iter().filter_map(|keep| keep.column);
             columns.extend(kept.map(|column| quoted(KEPT[column])));
-            if table.change.is_some() {
-                columns.push("word, n".to_owned());
-            }
+            columns.extend(table.change.map(|change| change.changes.to_owned()));
             for (nth, (parent, _)) in table.parents.iter().enumerate() {
                 columns.extend(
                     (0..self.tables[*parent].key.len()).map(|place| format!("f{nth}_{place}")),
@@ -369,7 +398,9 @@ impl Case {
             } else {
                 String::new()
             };
-            let erase = table.change.map_or("DELETE", |_| "UPDATE (word, n)");
+            let erase = table.change.map_or("DELETE".to_owned(), |change| {
+                format!("UPDATE ({})", change.changes)
+            });
             write!(
                 sql,
                 "GRANT {erase}, SELECT {columns} ON {} TO {role};",
@@ -433,10 +464,15 @@ impl Case {
                 .chain(["false".to_owned()])
                 .collect::<Vec<_>>()
                 .join(" OR ");
+            let marks = if table.restricts() {
+                format!(", '{{policy/{}/r{at}}}'", self.schema)
+            } else {
+                String::new()
+            };
             writeln!(
                 sql,
                 "INSERT INTO {mark} SELECT {at}, {}, {} AND {} AND coalesce({pending}, false),
-                  {held}, {}, NULL, concat_ws('|', x.word, x.n), concat_ws('|', {word}, {n}) FROM {} AS x;",
+                  {held}, {}, NULL, concat_ws('|', x.word, x.n), concat_ws('|', {word}, {n}{marks}) FROM {} AS x;",
                 key(at, "x"), table.ruled, table.due(), if changes { "true" } else { "NULL" }, self.name(at)
             ).unwrap();
         }
@@ -482,8 +518,9 @@ impl Case {
     fn there_sql(&self) -> String {
         let tables = self.tables.iter().enumerate().map(|(at, table)| {
             let keys = (0..table.key.len()).map(|place| format!("x.\"Key {place}\"::text"));
+            let mark = if table.restricts() { ", x.restricted_by" } else { "" };
             format!(
-                "SELECT {at} AS t, concat_ws('|', {}) AS k, concat_ws('|', x.word, x.n) AS v FROM {} AS x",
+                "SELECT {at} AS t, concat_ws('|', {}) AS k, concat_ws('|', x.word, x.n{mark}) AS v FROM {} AS x",
                 keys.collect::<Vec<_>>().join(", "),
                 self.name(at)
             )
@@ -520,7 +557,11 @@ impl Case {
             .filter(|(_, table)| table.ruled)
         {
             let rule = ran.rule(&format!("r{at}"));
-            let went = if done { rule.erased } else { rule.remaining };
+            let went = match (done, table.restricts()) {
+                (false, _) => rule.remaining,
+                (true, false) => rule.erased,
+                (true, true) => rule.restricted,
+            };
             let line = format!(
                 "{at}|{}|{}|{went}|{}|{}",
                 rule.rows, rule.due, rule.held, rule.blocked
@@ -598,6 +639,7 @@ async fn random_schemas_end_as_a_naive_answer_has_it() {
         .await
         .rule("first", "at", "P1Y");
     world.run().await.expect("Done");
+    world.sql("ALTER ROLE oracle_retain BYPASSRLS").await;
     let url = access().await.url_as("oracle_retain", "secret", "oracle");
     let all = futures::stream::iter((0..cases).map(|nth| case(seed, nth, &url)));
     all.buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;

@@ -3,7 +3,7 @@
 use super::world::World;
 
 #[tokio::test]
-async fn parents_wait_for_children_of_every_kind() {
+pub(crate) async fn parents_wait_for_children_of_every_kind() {
     let world = World::new(
         "par_kinds",
         "CREATE TABLE parent (a int, b text, at date NOT NULL, PRIMARY KEY (a, b), UNIQUE (b, a));
@@ -161,7 +161,7 @@ async fn a_child_that_arrives_during_the_batch_is_never_cascaded_away() {
 }
 
 #[tokio::test]
-async fn partitions_and_their_references_are_seen() {
+pub(crate) async fn partitions_and_their_references_are_seen() {
     let world = World::new(
         "par_parts",
         "CREATE TABLE log (id int, at date NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);

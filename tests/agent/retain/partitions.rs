@@ -128,7 +128,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn what_is_due_as_a_whole_is_dropped_and_the_rest_goes_in_batches() {
+pub(crate) async fn what_is_due_as_a_whole_is_dropped_and_the_rest_goes_in_batches() {
     let mut world = owned("part_whole").await;
     let before = world.dump_all().await;
     world.set("mode", "DryRun");
@@ -254,7 +254,7 @@ async fn a_hold_opened_while_a_partition_is_being_detached_brings_it_back() {
 
 /// After it has been detached, when it is a table of its own: by the whole table's name, and by its own.
 #[tokio::test]
-async fn a_hold_opened_on_a_detached_partition_brings_it_back() {
+pub(crate) async fn a_hold_opened_on_a_detached_partition_brings_it_back() {
     for (database, scope, held) in [
         (
             "part_hold_row",

@@ -17,7 +17,7 @@ async fn words(world: &World) -> String {
 }
 
 #[tokio::test]
-async fn space_is_released_by_a_vacuum_that_began_after_the_last_reader() {
+pub(crate) async fn space_is_released_by_a_vacuum_that_began_after_the_last_reader() {
     let sql = "CREATE TABLE t (id int PRIMARY KEY, at date) WITH (autovacuum_enabled = off);
         INSERT INTO t SELECT i, '2000-01-01' FROM generate_series(1, 500) AS i";
     let world = World::new("stages", sql).await.rule("t", "at", "P1Y");

@@ -77,7 +77,7 @@ async fn assert_told(world: &World, dry: &Ran, refused: &Ran, ran: &Ran) {
 }
 
 #[tokio::test]
-async fn the_shop_is_previewed_approved_and_cleaned() {
+pub(crate) async fn the_shop_is_previewed_approved_and_cleaned() {
     let mut world = shop("story").await;
     world.set("mode", "DryRun");
     world.set("maxPercent", 5);

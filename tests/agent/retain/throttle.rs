@@ -68,7 +68,7 @@ async fn a_signal_that_cannot_be_read_stops_the_run() {
 
 /// A slot that nobody reads keeps the log, which a run would add to.
 #[tokio::test]
-async fn a_slot_that_keeps_too_much_of_the_log_holds_the_run_back() {
+pub(crate) async fn a_slot_that_keeps_too_much_of_the_log_holds_the_run_back() {
     let mut world = old("thr_slot").await;
     world
         .sql("SELECT pg_create_physical_replication_slot('thr_slot', true)")

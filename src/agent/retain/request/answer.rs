@@ -49,7 +49,10 @@ impl Answer {
         let (kept, held) = (sum(|table| table.kept), sum(|table| table.held));
         let (blocked, failed) = (sum(|table| table.blocked), sum(|table| table.failed));
         let undated = sum(|table| table.undated);
-        let done = format!("erased {erased} rows; {kept} kept by law, {held} held");
+        let done = match sum(|table| table.restricted) {
+            0 => format!("erased {erased} rows; {kept} kept by law, {held} held"),
+            restricted => format!("restricted {restricted} rows: hidden, not erased"),
+        };
         let (outcome, reason, message) = match body.state {
             RequestState::Verified => (Outcome::Done, "Verified", done),
             RequestState::Kept => (Outcome::Done, "Kept", done),

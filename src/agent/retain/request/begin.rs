@@ -25,7 +25,7 @@ use super::work::Job;
 const WINDOW: SignedDuration = SignedDuration::from_hours(24 * 365 * 100);
 
 /// The word that keeps two requests over one store apart.
-const LOCK: &str = "request";
+pub(super) const LOCK: &str = "request";
 
 /// The kind of all erasures done over again.
 pub(super) const REAPPLY: &str = "Reapply";
@@ -53,8 +53,13 @@ impl Identity {
         if self.kind == REAPPLY {
             return "reapply".to_owned();
         }
-        format!("request/{}", self.reference)
+        policy_of(&self.reference)
     }
+}
+
+/// What stands for a policy in the run rows of a request.
+pub(super) fn policy_of(reference: &str) -> String {
+    format!("request/{reference}")
 }
 
 /// Keeps other requests out, and makes the books.

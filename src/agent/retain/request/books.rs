@@ -15,7 +15,7 @@ use super::super::fault::Fault;
 use super::super::preflight::Step;
 use super::super::store::Store;
 use super::error::{Error, failed};
-use crate::contract::{ErasedTable, KeptRows, RequestState};
+use crate::contract::{ErasedTable, KeptRows, RequestKind, RequestState};
 
 /// The fates of rows that stay.
 pub(super) const KEPT: &str = "Kept";
@@ -144,6 +144,22 @@ pub(super) async fn note_erased(
         .map_err(Fault::of("write down what was erased"))
 }
 
+/// Notes restricted rows, in the transaction that restricted them; answers how many of them the request had pinned. It
+/// takes no number: a restore is found by what was erased.
+pub(super) async fn note_restricted(
+    connection: &mut PgConnection,
+    (run, store): (&Run, &str),
+    table: &str,
+    hashes: &[Vec<u8>],
+) -> Result<i64, Fault> {
+    let sql = "UPDATE tradewind.request_row SET fate = 'Erased', ground = NULL
+        WHERE run = $1 AND store = $2 AND name = $3 AND hash = ANY ($4::bytea[]) AND fate IS NULL";
+    let query = sqlx::query(sql).bind(&run.id).bind(store).bind(table);
+    let done = query.bind(hashes).execute(connection).await;
+    done.map(|done| i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
+        .map_err(Fault::of("write down what was restricted"))
+}
+
 /// Writes down what a look at a table found, in one transaction with the look.
 pub(super) async fn note_look(
     connection: &mut PgConnection,
@@ -185,9 +201,10 @@ const TOTALS: &str = "
 SELECT t.name, count(r.hash), count(*) FILTER (WHERE r.fate = 'Erased'), count(*) FILTER (WHERE r.fate = 'Kept'),
   count(*) FILTER (WHERE r.fate = 'Held'), count(*) FILTER (WHERE r.fate = 'Blocked'),
   count(*) FILTER (WHERE r.fate = 'Failed'), count(*) FILTER (WHERE r.fate = 'Gone'),
-  count(*) FILTER (WHERE r.hash IS NOT NULL AND r.fate IS NULL), t.late, t.undated, t.verified_at IS NOT NULL
-FROM tradewind.request_table AS t LEFT JOIN tradewind.request_row AS r USING (run, store, name)
-WHERE t.run = $1 AND t.store = $2 GROUP BY t.run, t.store, t.name ORDER BY t.position";
+  count(*) FILTER (WHERE r.hash IS NOT NULL AND r.fate IS NULL), t.late, t.undated, t.verified_at IS NOT NULL, q.kind
+FROM tradewind.request_table AS t JOIN tradewind.request AS q USING (run, store)
+LEFT JOIN tradewind.request_row AS r USING (run, store, name)
+WHERE t.run = $1 AND t.store = $2 GROUP BY t.run, t.store, t.name, q.kind ORDER BY t.position";
 
 const GROUNDS: &str = "
 SELECT t.name, t.grounds[r.ground + 1], count(*)
@@ -218,10 +235,18 @@ pub(super) async fn totals(store: &mut Store, run: &str) -> Result<Vec<ErasedTab
 }
 
 fn total(row: &PgRow) -> Result<ErasedTable, sqlx::Error> {
+    // What the books have as done is by the request's kind what was done.
+    let (done, kind): (i64, String) = (row.try_get(2)?, row.try_get(12)?);
+    let (erased, restricted) = if kind == RequestKind::Restriction.name() {
+        (0, done)
+    } else {
+        (done, 0)
+    };
     let mut table = ErasedTable {
         name: row.try_get(0)?,
         found: row.try_get(1)?,
-        erased: row.try_get(2)?,
+        erased,
+        restricted,
         kept: row.try_get(3)?,
         held: row.try_get(4)?,
         blocked: row.try_get(5)?,
@@ -239,7 +264,7 @@ fn total(row: &PgRow) -> Result<ErasedTable, sqlx::Error> {
 /// How far a table has come.
 fn state(table: &ErasedTable, is_verified: bool) -> RequestState {
     if !is_verified {
-        return if table.remaining == 0 && table.erased > 0 {
+        return if table.remaining == 0 && table.erased + table.restricted > 0 {
             RequestState::LogicallyGone
         } else {
             RequestState::Pending

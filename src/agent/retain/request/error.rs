@@ -50,6 +50,9 @@ pub(super) enum Error {
         "`request.reference` stood for another person or another kind of request before: give this one another"
     )]
     ReferenceReused,
+    /// Hidden once, lifted, and asked for again.
+    #[error("`request.reference` stood for a restriction that was lifted: give this one another")]
+    Lifted,
     /// One reference, two tasks.
     #[error(
         "store `{store}`: the request was begun with other tables: give it another reference, or the tables it had"
@@ -138,7 +141,6 @@ impl Error {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Run(error) => error.reason(),
-            Self::Settings(settings::Error::Kind { .. }) => "KindUnavailable",
             Self::Settings(_) => "TaskInvalid",
             Self::Unreadable { .. } => "SecretMissing",
             Self::KeyInvalid => "KeyInvalid",
@@ -146,7 +148,7 @@ impl Error {
             Self::IdentityInvalid(_) => "IdentityInvalid",
             Self::IdentityNotForKey => "IdentityNotForKey",
             Self::Encrypt => "EncryptionFailed",
-            Self::ReferenceReused => "ReferenceReused",
+            Self::ReferenceReused | Self::Lifted => "ReferenceReused",
             Self::OtherTables { .. } => "SchemaDrift",
             Self::TooMany { .. } => "TooManyRows",
             Self::NotApart { .. } => "SuppressionNotApart",

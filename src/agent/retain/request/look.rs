@@ -59,7 +59,8 @@ async fn look_once(site: &mut Site, work: &Work, step: &Step, job: Job<'_>) -> R
         store: &name,
         table: &rule,
     };
-    let fates = rows::fates(&mut transaction, whose, keys, (&ends, &held)).await;
+    let held = step.held(&held);
+    let fates = rows::fates(&mut transaction, whose, keys, (&ends, held)).await;
     let fates = fates.map_err(&failed)?;
     let undated = rows::undated(&mut transaction, whose).await;
     let undated = undated.map_err(&failed)?;

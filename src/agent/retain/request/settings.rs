@@ -10,10 +10,11 @@ use jiff::tz::TimeZone;
 
 use super::super::cutoff::Anchor;
 use super::super::method;
+use super::super::restrict;
 use super::super::settings::{self, MOST_BATCH_ROWS, Rule, StoreRules};
 use crate::contract::{
-    Delivery, Erase, Lookup, RequestKind, RetentionRule, SubjectColumn, SubjectRequest,
-    SubjectStore, SubjectTable,
+    Delivery, Erase, Lookup, Method, RequestKind, RetentionKeep, RetentionRule, SubjectColumn,
+    SubjectRequest, SubjectStore, SubjectTable,
 };
 
 /// Most rows that a task may let one person have in a table.
@@ -36,11 +37,20 @@ pub(in super::super) enum Error {
         "`request.reference` must be 1 to 63 letters, digits, `.`, `-` or `_`, and name no person"
     )]
     Reference,
-    /// No agent does it yet.
+    /// Rows would be hidden, and called erased.
     #[error(
-        "`request.kind` is {kind}, which no agent does yet: Erasure, Access and Portability are done"
+        "table `{table}`: method {} is no erasure: choose Delete, Nullify, Anonymise or Shred; to hide the person's rows, ask for a Restriction",
+        method.name()
     )]
-    Kind {
+    NoErasure {
+        /// The table.
+        table: String,
+        /// Its method.
+        method: Method,
+    },
+    /// Only what was restricted can be lifted.
+    #[error("`request.kind` is {kind}: `--lift` is for a Restriction")]
+    Lift {
         /// The kind.
         kind: &'static str,
     },
@@ -152,6 +162,7 @@ impl Settings {
         if spec.stores.is_empty() {
             return Err(Error::Empty { field: "stores" });
         }
+        let ask = Ask::of(spec, reapply);
         let mut stores: Vec<Scope> = Vec::new();
         for store in &spec.stores {
             if stores.iter().any(|other| other.name == store.name) {
@@ -161,7 +172,7 @@ impl Settings {
                     name,
                 });
             }
-            stores.push(scope(store, &spec.time_zone, &kinds, reapply)?);
+            stores.push(scope(store, &ask, &kinds)?);
         }
         Ok(Self {
             zone,
@@ -182,10 +193,7 @@ pub(super) fn request(spec: &Erase) -> Result<&SubjectRequest, Error> {
         return Err(Error::Reference);
     }
     match (request.kind, &request.delivery) {
-        (RequestKind::Restriction, _) => Err(Error::Kind {
-            kind: request.kind.name(),
-        }),
-        (RequestKind::Erasure, None) => Ok(request),
+        (RequestKind::Erasure | RequestKind::Restriction, None) => Ok(request),
         (RequestKind::Access | RequestKind::Portability, Some(delivery)) => {
             expires(delivery)?;
             recipient(delivery)?;
@@ -207,7 +215,47 @@ pub(super) fn recipient(delivery: &Delivery) -> Result<age::x25519::Recipient, E
     delivery.recipient.parse().map_err(|_| Error::Recipient)
 }
 
-fn scope(store: &SubjectStore, zone: &str, kinds: &Kinds, reapply: bool) -> Result<Scope, Error> {
+/// What the rows of every table are for.
+#[derive(Debug)]
+struct Ask<'a> {
+    zone: &'a str,
+    /// Rows are erased again that came back.
+    reapply: bool,
+    /// What marks the rows, when they are restricted.
+    mark: Option<String>,
+    /// Whether what is done must be an erasure: a copy asks for no method.
+    erases: bool,
+}
+
+impl<'a> Ask<'a> {
+    fn of(spec: &'a Erase, reapply: bool) -> Self {
+        let request = spec.request.as_ref().filter(|_| !reapply);
+        let kind = request.map(|request| request.kind);
+        let restricted = request.filter(|request| request.kind == RequestKind::Restriction);
+        Self {
+            zone: &spec.time_zone,
+            reapply,
+            mark: restricted.map(|request| restrict::by_request(&request.reference)),
+            erases: reapply || kind == Some(RequestKind::Erasure),
+        }
+    }
+
+    /// How the rows of a table go.
+    fn method(&self, table: &SubjectTable) -> Result<Method, Error> {
+        match table.method {
+            method if self.erases && !method.erases() => Err(Error::NoErasure {
+                table: table.name.clone(),
+                method,
+            }),
+            _ if self.mark.is_some() => Ok(Method::Restrict),
+            // A copy takes nothing, and is of hidden rows too.
+            method if !method.erases() => Ok(Method::Delete),
+            method => Ok(method),
+        }
+    }
+}
+
+fn scope(store: &SubjectStore, ask: &Ask<'_>, kinds: &Kinds) -> Result<Scope, Error> {
     if store.tables.is_empty() {
         return Err(Error::Empty { field: "tables" });
     }
@@ -236,14 +284,14 @@ fn scope(store: &SubjectStore, zone: &str, kinds: &Kinds, reapply: bool) -> Resu
         if table.subjects.is_empty() {
             return Err(Error::NoSubject { table: name });
         }
-        if reapply && table.clock.is_none() {
+        if ask.reapply && table.clock.is_none() {
             let store = store.name.clone();
             return Err(Error::NoClock { store, table: name });
         }
         for subject in &table.subjects {
             known(&table.name, subject)?;
         }
-        rules.push(rule(store, table, rules.len(), zone)?);
+        rules.push(rule(store, table, rules.len(), ask)?);
     }
     let portable = store.tables.iter().filter(|table| table.portable);
     Ok(Scope {
@@ -258,13 +306,24 @@ fn scope(store: &SubjectStore, zone: &str, kinds: &Kinds, reapply: bool) -> Resu
     })
 }
 
-/// A table as a rule without a period of its own: a person's rows go at once, but for what keeps them.
+/// A table as a rule without a period of its own: a person's rows go at once, but for what keeps them. A law that keeps
+/// rows does not keep them from being restricted.
 fn rule(
     store: &SubjectStore,
     table: &SubjectTable,
     position: usize,
-    zone: &str,
+    ask: &Ask<'_>,
 ) -> Result<Rule, Error> {
+    let method = ask.method(table)?;
+    let keeps: Vec<RetentionKeep> = match ask.mark {
+        Some(_) => Vec::new(),
+        None => table.keeps.clone(),
+    };
+    let columns = if method == table.method {
+        table.columns.clone()
+    } else {
+        Vec::new()
+    };
     let words = RetentionRule {
         name: table.name.clone(),
         store: store.name.clone(),
@@ -273,10 +332,11 @@ fn rule(
         clock: String::new(),
         after: String::new(),
         from: Anchor::EventDate,
-        keeps: table.keeps.clone(),
-        method: table.method,
-        columns: table.columns.clone(),
+        keeps,
+        method,
+        columns,
     };
+    let mark = ask.mark.as_deref().unwrap_or_default();
     Ok(Rule {
         name: table.name.clone(),
         position,
@@ -285,8 +345,8 @@ fn rule(
         after: Span::new(),
         from: Anchor::EventDate,
         keeps: settings::keeps(&words)?,
-        method: table.method,
-        changes: method::parse(&words, zone)?,
+        method,
+        changes: method::parse(&words, ask.zone, mark)?,
         subjects: table.subjects.clone(),
     })
 }
@@ -340,9 +400,15 @@ mod tests {
         );
         let keep = json!([{"clock": "at", "for": "P8Y", "reference": " ", "policy": "tax"}]);
         says(&|t| table(t, "keeps", keep.clone()), "name the law");
-        says(
-            &|t| t["request"]["kind"] = "Restriction".into(),
-            "Erasure, Access and Portability are done",
+        for method in ["Restrict", "Pseudonymise"] {
+            says(
+                &|t| table(t, "method", method.into()),
+                &format!("method {method} is no erasure"),
+            );
+        }
+        assert_eq!(
+            refusal(|t| t["request"]["kind"] = "Restriction".into(), false),
+            ""
         );
         says(
             &|t| t["request"]["kind"] = "Access".into(),

@@ -19,6 +19,9 @@ use super::error::{Error, failed};
 use super::hash::HashKey;
 use super::person::Person;
 
+/// How a restriction has ended that was lifted.
+pub(super) const LIFTED: &str = "Lifted";
+
 /// What the store is called in messages.
 const NAME: &str = "suppression";
 
@@ -44,6 +47,8 @@ pub(super) struct Known {
     pub(super) began_at: Timestamp,
     /// Whether it has ended.
     pub(super) has_ended: bool,
+    /// Whether it restricted rows, and that was lifted since.
+    pub(super) is_lifted: bool,
 }
 
 /// Who was erased when: by kind and hash.
@@ -65,7 +70,8 @@ impl Suppression {
     /// The request of that reference, if it was begun.
     pub(super) async fn find(&mut self, reference: &str) -> Result<Option<Known>, Error> {
         let sql = format!(
-            "SELECT run, given, person, to_char(began_at AT TIME ZONE 'UTC', {MOMENT}), state IS NOT NULL, suppressed
+            "SELECT run, given, person, to_char(began_at AT TIME ZONE 'UTC', {MOMENT}), state IS NOT NULL, suppressed,
+              state IS NOT DISTINCT FROM '{LIFTED}'
             FROM tradewind.request WHERE region = $1 AND reference = $2"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -83,6 +89,7 @@ impl Suppression {
                     .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
                 has_ended: row.try_get(4)?,
                 suppressed: row.try_get(5)?,
+                is_lifted: row.try_get(6)?,
             })
         };
         row.and_then(|row| row.map(read).transpose())
@@ -90,17 +97,18 @@ impl Suppression {
             .map_err(failed(&self.store))
     }
 
-    /// Begins a request: from this commit on the person is suppressed.
+    /// Begins a request: from this commit on the person is suppressed, if there is one to be.
     pub(super) async fn begin(
         &mut self,
         reference: &str,
         known: &Known,
-        person: &Person,
+        person: Option<&Person>,
     ) -> Result<(), Error> {
         let failed = failed(&self.store);
         let fault = Fault::of("suppress the person");
         let (kinds, hashes): (Vec<String>, Vec<Vec<u8>>) = person
-            .all()
+            .into_iter()
+            .flat_map(Person::all)
             .map(|(kind, value)| (kind.to_owned(), self.key.value(kind, value)))
             .unzip();
         let sql = "WITH begun AS (

@@ -9,8 +9,10 @@ use super::super::change;
 use super::super::erase::{Obstacle, PAUSE, ROW_TRIES, TABLE_PAUSE, TABLE_TRIES, passed};
 use super::super::error::Error as Run;
 use super::super::fault::{Fault, Trouble};
+use super::super::pins::Place;
 use super::super::predicate;
 use super::super::preflight::Step;
+use super::super::shred;
 use super::super::site::Work;
 use super::super::statement::Statement;
 use super::super::store::Purpose;
@@ -22,6 +24,7 @@ use super::select::{self, Who};
 use super::settings::Settings;
 use super::site::{Site, whose};
 use crate::agent::Stop;
+use crate::contract::Method;
 
 /// What all steps of a request need.
 #[derive(Clone, Copy, Debug)]
@@ -198,14 +201,18 @@ impl Table<'_> {
         rows::taken(&mut sql, table, batch);
         let theirs = whose.to_erase(&mut sql, "t");
         let kept = select::kept(&mut sql, "t", table, &ends);
-        let held = select::held(&mut sql, "t", table, &holds);
+        let holds = self.step.held(&holds);
+        let held = select::held(&mut sql, "t", table, holds);
         let erase = change::erase(&mut sql, table, Some("taken AS w"));
         sql.push(&format!(
-            "erased AS ({erase} WHERE {} AND {theirs} AND {kept} IS NULL AND NOT {held} AND NOT {} RETURNING w.place)
-            SELECT coalesce(pg_catalog.array_agg(place), '{{}}') FROM erased",
+            "erased AS ({erase} WHERE {} AND {theirs} AND {kept} IS NULL AND NOT {held} AND NOT {} AND {} RETURNING w.place), ",
             predicate::is_key("t", "w", table),
             predicate::referenced("t", table),
+            shred::is_key("t", table),
         ));
+        let place = Place::new(&self.work.run.id, &name, whose.name).bind(&mut sql);
+        shred::receipts(&mut sql, table, "place", &place);
+        sql.push("places AS (SELECT coalesce(pg_catalog.array_agg(place), '{}') AS all FROM erased) SELECT \"all\" FROM places");
         let query = sql.query().map_err(broken)?;
         let row = query.fetch_one(&mut *transaction).await;
         let places: Vec<i64> = row.and_then(|row| row.try_get(0)).map_err(broken)?;
@@ -218,7 +225,11 @@ impl Table<'_> {
             .filter_map(|place| batch.get(usize::try_from(place - 1).ok()?));
         let hashes: Vec<Vec<u8>> = erased.map(|key| key.hash.clone()).collect();
         let run = (&self.work.run, name.as_str());
-        let noted = books::note_erased(&mut transaction, run, whose.name, &hashes).await;
+        let noted = if self.step.rule.method == Method::Restrict {
+            books::note_restricted(&mut transaction, run, whose.name, &hashes).await
+        } else {
+            books::note_erased(&mut transaction, run, whose.name, &hashes).await
+        };
         let noted = noted.map_err(Obstacle::Batch)?;
         if usize::try_from(noted) != Ok(hashes.len()) {
             let rule = self.step.rule.name.clone();

@@ -1,4 +1,4 @@
-//! Approvals, holds, requests, coverage and changes: a row for each record of the period.
+//! Approvals, requests, coverage and changes: a row for each record of the period.
 
 use super::concept::plain;
 use super::{Column, Table, text};
@@ -39,12 +39,7 @@ pub(super) fn logs(records: &[&Record]) -> [Table; 6] {
             "Steps of data subjects' requests. No record holds who asked.",
             &[Kind::Request],
         ),
-        log(
-            "holds",
-            "Holds",
-            "Holds that were opened, reviewed or released.",
-            &[Kind::Hold],
-        ),
+        super::holds::holds(records),
         log(
             "coverage",
             "Coverage",
@@ -66,20 +61,29 @@ pub(super) fn logs(records: &[&Record]) -> [Table; 6] {
     ]
 }
 
-fn row(record: &Record) -> Vec<String> {
-    let told: Vec<String> = record
-        .body
-        .iter()
+/// What a record says, for a reader.
+pub(in crate::cli::audit) fn facts(record: &Record) -> String {
+    let is_for_programs = |key: &str| match record.kind {
         // The register and the deletion concept have the whole of it.
-        .filter(|(key, _)| !(record.kind == Kind::PolicyChange && key.as_str() == "spec"))
+        Kind::PolicyChange => key == "spec",
+        Kind::KeyRotation => key == "named",
+        Kind::Seal => key == "sources",
+        _ => false,
+    };
+    let told = record.body.iter().filter(|(key, _)| !is_for_programs(key));
+    let told: Vec<String> = told
         .map(|(key, value)| format!("{key}: {}", plain(value)))
         .collect();
+    told.join("; ")
+}
+
+fn row(record: &Record) -> Vec<String> {
     vec![
         record.at.to_string(),
         record.region.clone(),
         record.sequence.to_string(),
         record.kind.to_string(),
         record.about.to_string(),
-        told.join("; "),
+        facts(record),
     ]
 }

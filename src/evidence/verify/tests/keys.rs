@@ -2,7 +2,7 @@
 
 use super::world::{World, entry, line, region, signer};
 use super::*;
-use crate::evidence::{Entry, Object, Signer, Tip, Value, checkpoint};
+use crate::evidence::{Entry, Signer, Tip, checkpoint};
 
 fn signed(signer: &Signer, tip: Tip) -> Vec<u8> {
     let made = checkpoint(signer, &region(0), tip, world::moment(800)).unwrap();
@@ -16,16 +16,19 @@ fn told(report: &Report) -> Vec<(Name, Option<u64>)> {
 
 /// Six records, of which the fourth names a key.
 fn rotating(key: KeyId) -> (World, Vec<u8>, Vec<Tip>) {
+    rotated(&crate::evidence::name(&signer(0), &region(0), key))
+}
+
+fn rotated(rotation: &body::KeyRotation) -> (World, Vec<u8>, Vec<Tip>) {
     let mut world = World::of(1, 0);
     let mut tip = Tip::genesis("aurora", &region(0));
     let mut tips = vec![tip];
     for sequence in 1..=6 {
         let mut made = entry(sequence, 0);
         if sequence == 4 {
-            let named = Value::Text(key.to_string());
             made = Entry {
                 kind: Kind::KeyRotation,
-                body: Object::from([("key".to_owned(), named)]),
+                body: canonical::object(rotation).unwrap(),
                 ..made
             };
         }
@@ -72,6 +75,27 @@ fn a_new_key_counts_once_the_old_one_signed_its_rotation() {
     assert!(retired.faults[1].says.contains("another key had replaced"));
     let before = with(&[signed(&new, tips[3]), signed(&old, tips[6])]);
     assert_eq!(told(&before), [(Name::UntrustedKey, Some(3))]);
+}
+
+#[test]
+fn a_key_that_the_old_one_has_not_named_is_trusted_by_nobody() {
+    let (old, new, other) = (signer(0), signer(8), signer(9));
+    let here = crate::evidence::name(&other, &region(0), new.key());
+    let elsewhere = crate::evidence::name(&old, &region(1), new.key());
+    let unnamed = body::KeyRotation {
+        key: new.key(),
+        named: None,
+    };
+    for rotation in [here, elsewhere, unnamed] {
+        // The old key signs hashes: it cannot see that such a record is among them.
+        let (world, text, tips) = rotated(&rotation);
+        let text = [text, signed(&old, tips[4]), signed(&new, tips[6])].concat();
+        let report = verify(&world.trust(), &text);
+        assert_eq!(
+            told(&report),
+            [(Name::UnsignedTail, Some(5)), (Name::UntrustedKey, Some(6))]
+        );
+    }
 }
 
 #[test]

@@ -32,6 +32,17 @@ pub fn called_for(region: &Region, packs: &Packs, now: Timestamp) -> Vec<Called>
     let zone = TimeZone::get(&region.spec.locale.time_zone).unwrap_or(TimeZone::UTC);
     let codes = region.spec.jurisdictions.iter();
     let codes: Vec<_> = codes.filter_map(|code| Jurisdiction::parse(code)).collect();
+    called_by(&codes, &zone, packs, now)
+}
+
+/// Every regime that these jurisdictions call for, at a moment or later; its first day begins in this zone.
+#[must_use]
+pub fn called_by(
+    codes: &[Jurisdiction],
+    zone: &TimeZone,
+    packs: &Packs,
+    now: Timestamp,
+) -> Vec<Called> {
     let mut called: BTreeMap<&str, Called> = BTreeMap::new();
     for fact in &packs.regimes.jurisdictions {
         // A country calls by its parts, and a part is called by what its country calls for.

@@ -1,0 +1,67 @@
+//! What a region needs to answer data subjects, and the key that is made there.
+#![allow(
+    unreachable_pub,
+    reason = "the KubeSchema derive repeats each struct inside a function"
+)]
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::KeyRef;
+
+/// What a region needs to answer data subjects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Requests {
+    /// The kinds of values by which persons are known here, such as `email`: rules of DataPolicies say which columns have
+    /// them, and an identity is a list of values for each. Values of one kind mean one person in every store.
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub identities: Vec<PersonKind>,
+    /// Most rows of one person in a table: with more, what was given is no single person's, and nothing is done. 10000
+    /// when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max_rows: Option<i32>,
+    /// Who was erased, by keyed hashes, so that no restore and no import brings them back.
+    pub suppression: SuppressionStore,
+}
+
+/// A kind of value by which persons are known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PersonKind {
+    /// The kind's name, `email`, `customerId`.
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][A-Za-z0-9]*$"))]
+    pub name: String,
+    /// Whether the letters A to Z are the same as a to z. They are not when absent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_case: bool,
+}
+
+/// The suppression store: a PostgreSQL database of its own, better on a server of its own, and none of `dataStores`: a
+/// restore of what it protects must not take it back too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SuppressionStore {
+    /// A Secret in the region's `runNamespace` with the connection URL. It is mounted there and never read by the hub.
+    pub secret_ref: KeyRef,
+}
+
+/// The key of a region to which identities of data subjects are encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestsStatus {
+    /// The public half, an `age` recipient, `age1...`. The private half is in a Secret of the region that the hub cannot
+    /// read. Absent: no key is known yet, and no request can be sent there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<String>,
+    /// Why the last attempt to make or find the key failed, in one CamelCase word: `KeyForbidden`, `KeyUnreadable`.
+    /// Absent: it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}

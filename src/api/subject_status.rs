@@ -1,0 +1,136 @@
+//! What status tells of a data subject's request.
+#![allow(
+    unreachable_pub,
+    reason = "the KubeSchema derive repeats each struct inside a function"
+)]
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{InventoryEntry, RegionState};
+use crate::contract::{Delivered, ErasedStore, RequestState};
+
+/// How far a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RequestStage {
+    /// It was received; nobody has seen yet who the person is.
+    Received,
+    /// Something must happen before the regions begin: a notice and its time, or another request of the same.
+    Waiting,
+    /// Regions are at work.
+    Working,
+    /// It is done in every region.
+    Done,
+    /// It was refused.
+    Refused,
+    /// It was taken back.
+    Cancelled,
+}
+
+/// One deadline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestDeadline {
+    /// The regime's id.
+    pub regime: String,
+    /// What must be done: `acknowledgement`, `response`, `extended response`, `extension notice`, `refusal notice`.
+    pub step: String,
+    /// The whole time from receipt as the law has it, `P1M`, `10BD`; a word where it has no number.
+    pub within: String,
+    /// The first moment that is too late, RFC 3339. Absent: the law has no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
+    /// The law and its article; `(unconfirmed)` where nobody confirmed the pack's fact.
+    pub law: String,
+    /// When it was done, as the spec says. Absent: it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub met_at: Option<String>,
+    /// `OnTime`, `DueSoon` or `Overdue`; of one that was met, as it was then. Absent: the law has no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<String>,
+}
+
+/// A request in one region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestRegionStatus {
+    /// The Region's name.
+    pub name: String,
+    /// What the plan decided.
+    pub state: RegionState,
+    /// Why, in one CamelCase word.
+    pub reason: String,
+    /// Why, in one sentence, with what would change it.
+    #[serde(default)]
+    pub message: String,
+    /// Whether it is done there. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
+    /// Since when the region has not answered; the rest of the entry is what was last seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_since: Option<String>,
+    /// How far its stores are, by their own books; the least of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<RequestState>,
+    /// When the agent last reported, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_at: Option<String>,
+    /// Values of the person in the suppression store: how many, not which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<i64>,
+    /// The copy that was delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<Delivered>,
+    /// Each store's tables with their rows:
+    /// `found = erased + kept + held + blocked + failed + gone + remaining`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub stores: Vec<ErasedStore>,
+    /// The value of the annotation `tradewind.dev/run-at` whose Job was last made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_run_at: Option<String>,
+    /// Everything that was made for the request there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inventory: Vec<InventoryEntry>,
+}
+
+impl RequestRegionStatus {
+    /// Whether nothing is left to do there.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        matches!(
+            self.progress,
+            Some(RequestState::Verified | RequestState::Kept)
+        )
+    }
+}
+
+/// What came of a request, in rows over all regions:
+/// `found = erased + kept + held + blocked + failed + gone + remaining`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestReceipt {
+    /// When it was first told, RFC 3339.
+    pub at: String,
+    /// `Done`, `Refused` or `Cancelled`.
+    pub outcome: String,
+    /// Rows of the person; of a copy, the rows in it.
+    pub found: i64,
+    /// Rows that were deleted, or changed.
+    pub erased: i64,
+    /// Rows that a law keeps; each table has the ground.
+    pub kept: i64,
+    /// Rows that a hold keeps.
+    pub held: i64,
+    /// Rows that another row still refers to.
+    pub blocked: i64,
+    /// Rows that a database refused to delete or change.
+    pub failed: i64,
+    /// Rows that somebody else deleted meanwhile.
+    pub gone: i64,
+    /// Rows that nobody came to.
+    pub remaining: i64,
+    /// `sha256-<hex>` over what each region reported and what was attested, as JSON with sorted keys.
+    pub hash: String,
+}

@@ -1,0 +1,235 @@
+//! The export as OSCAL assessment results (NIST, 1.1.2), for programs that take in evidence of controls.
+//!
+//! Of OSCAL's models this one is for what was found, at a time, with the observations that show it. It is no assessor's
+//! judgement: each finding is of an objective of our own, and the document says so. Nothing in it is of the moment: its
+//! dates are the records', its identifiers are made of their hashes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::export::Book;
+use super::tables::facts;
+use crate::cli::input::Error;
+use crate::contract::RetainMode;
+use crate::evidence::{Hash, Kind, Record, Value, body, canonical};
+
+/// The version of OSCAL whose schema it fits.
+const OSCAL: &str = "1.1.2";
+/// Whose properties these are.
+const NAMESPACE: &str = "https://tradewind.dev/ns/oscal";
+const UUID: &str = "tradewind.dev/oscal/uuid\n";
+
+/// The document.
+pub(super) fn text(book: &Book) -> Result<String, Error> {
+    let within: Vec<&Record> = book.all.iter().filter(|r| book.period.has(r.at)).collect();
+    let latest = within.iter().map(|record| record.at).max();
+    let digest = digest(&within);
+    let plan = uuid(&[&digest, "no plan"]);
+    let document = json!({"assessment-results": {
+        "uuid": uuid(&[&digest, &book.period.name]),
+        "metadata": {
+            "title": format!("Evidence of retention and erasure, {}", book.period.name),
+            "last-modified": latest.unwrap_or(book.period.from).to_string(),
+            "version": digest,
+            "oscal-version": OSCAL,
+        },
+        "import-ap": {"href": format!("#{plan}")},
+        "results": [result(book, &within, &digest)],
+        "back-matter": {"resources": [{
+            "uuid": plan,
+            "title": "No assessment plan",
+            "description": "There is no assessment plan. These results are read from evidence that was recorded as it came about; whether a law or a control is met is for an assessor to judge.",
+        }]},
+    }});
+    let mut text = serde_json::to_string_pretty(&document).map_err(Error::Json)?;
+    text.push('\n');
+    Ok(text)
+}
+
+fn result(book: &Book, within: &[&Record], digest: &str) -> Json {
+    let observations: Vec<Json> = within.iter().map(|record| observation(record)).collect();
+    let mut result = json!({
+        "uuid": uuid(&[digest, "result", &book.period.name]),
+        "title": format!("What was recorded in {}", book.period.name),
+        "description": "An observation for each record of the period, and what follows from all of them.",
+        "start": book.period.from.to_string(),
+        "end": book.period.to.to_string(),
+        "reviewed-controls": {
+            "description": "No catalogue is imported: each finding's target is an objective of this product's own, told in its description.",
+            "control-selections": [{"include-all": {}}],
+        },
+        "findings": findings(book, within, digest),
+    });
+    // An empty list has no place in the schema.
+    if !observations.is_empty() {
+        result["observations"] = observations.into();
+    }
+    result
+}
+
+fn observation(record: &Record) -> Json {
+    let facts = facts(record);
+    let place = format!("{}-{:010}", record.region, record.sequence);
+    json!({
+        "uuid": of(record),
+        "title": format!("{} of {} in {}", record.kind, record.about, record.region),
+        "description": if facts.trim().is_empty() { "nothing more was recorded" } else { facts.trim() },
+        "props": [
+            {"name": "record", "ns": NAMESPACE, "value": place},
+            {"name": "hash", "ns": NAMESPACE, "value": record.hash().to_string()},
+        ],
+        "methods": ["EXAMINE"],
+        "types": ["historic"],
+        "collected": record.at.to_string(),
+    })
+}
+
+/// Something that holds, or does not, with the records that show it.
+struct Objective<'a> {
+    id: &'static str,
+    title: &'static str,
+    says: String,
+    holds: bool,
+    shown: Vec<&'a Record>,
+}
+
+fn findings(book: &Book, within: &[&Record], digest: &str) -> Vec<Json> {
+    let mut objectives = vec![add_up(within), covered(within)];
+    if let Some(found) = &book.found {
+        let faults: Vec<String> = found.faults().iter().map(ToString::to_string).collect();
+        let holds = faults.is_empty();
+        objectives.push(Objective {
+            id: "evidence-verified",
+            title: "The evidence is whole, unchanged and signed by trusted keys, and no run that was due is missing",
+            says: if holds { "no fault was found".to_owned() } else { faults.join("; ") },
+            holds,
+            shown: Vec::new(),
+        });
+    }
+    let finding = |objective: &Objective<'_>| finding(objective, digest, &book.period.name);
+    objectives.iter().map(finding).collect()
+}
+
+fn finding(objective: &Objective<'_>, digest: &str, period: &str) -> Json {
+    let (state, reason) = if objective.holds {
+        ("satisfied", "pass")
+    } else {
+        ("not-satisfied", "fail")
+    };
+    let shown: Vec<Json> = objective
+        .shown
+        .iter()
+        .map(|record| json!({"observation-uuid": of(record)}))
+        .collect();
+    let mut finding = json!({
+        "uuid": uuid(&[digest, objective.id, period]),
+        "title": objective.title,
+        "description": objective.says,
+        "target": {
+            "type": "objective-id",
+            "target-id": objective.id,
+            "status": {"state": state, "reason": reason},
+        },
+    });
+    if !shown.is_empty() {
+        finding["related-observations"] = shown.into();
+    }
+    finding
+}
+
+/// Of every run that erased each due row has one fate.
+fn add_up<'a>(within: &[&'a Record]) -> Objective<'a> {
+    let (mut shown, mut wrong) = (Vec::new(), Vec::new());
+    for record in within.iter().filter(|record| record.kind == Kind::Run) {
+        shown.push(*record);
+        let Ok(run) = canonical::read::<body::Run>(&record.body) else {
+            wrong.push(format!(
+                "{} {} cannot be read",
+                record.region, record.sequence
+            ));
+            continue;
+        };
+        let told = run.rules.iter().filter(|rule| {
+            let terms = [
+                rule.erased,
+                rule.held,
+                rule.restricted,
+                rule.gone,
+                rule.blocked,
+                rule.failed,
+                rule.remaining,
+            ];
+            let sum = terms.into_iter().fold(0, i64::saturating_add);
+            // A preview only counts what is due.
+            sum != rule.due && (run.mode == Some(RetainMode::Enforce) || sum != 0)
+        });
+        let place = format!("{} {}", record.region, record.sequence);
+        wrong.extend(told.map(|rule| format!("{place}, rule {}", rule.name)));
+    }
+    Objective {
+        id: "runs-add-up",
+        title: "Every due row of a run was erased, or was not for a reason that was counted",
+        says: if wrong.is_empty() {
+            format!("{} runs, each of which adds up", shown.len())
+        } else {
+            format!("these do not add up: {}", wrong.join("; "))
+        },
+        holds: wrong.is_empty(),
+        shown,
+    }
+}
+
+/// No table with personal data is without a rule, by the last word on each policy.
+fn covered<'a>(within: &[&'a Record]) -> Objective<'a> {
+    let mut last: BTreeMap<(&str, &str), &'a Record> = BTreeMap::new();
+    for record in within.iter().filter(|record| record.kind == Kind::Coverage) {
+        last.insert((&record.about.name, &record.region), record);
+    }
+    let open = |record: &&&Record| match record.body.get("uncovered") {
+        Some(Value::List(list)) => !list.is_empty(),
+        _ => false,
+    };
+    let open: Vec<String> = last
+        .values()
+        .filter(open)
+        .map(|record| format!("{} in {}", record.about.name, record.region))
+        .collect();
+    Objective {
+        id: "tables-covered",
+        title: "No table of the stores is without a rule",
+        says: if open.is_empty() {
+            "no record of the period tells of a table without a rule".to_owned()
+        } else {
+            format!("tables without a rule: {}", open.join("; "))
+        },
+        holds: open.is_empty(),
+        shown: last.into_values().collect(),
+    }
+}
+
+/// What stands for all records of the period.
+fn digest(within: &[&Record]) -> String {
+    let hashes: Vec<[u8; 32]> = within.iter().map(|record| record.hash().0).collect();
+    let parts: Vec<&[u8]> = hashes.iter().map(<[u8; 32]>::as_slice).collect();
+    Hash::of(UUID, &parts).to_string()
+}
+
+/// A record's own.
+fn of(record: &Record) -> String {
+    uuid(&[&record.hash().to_string()])
+}
+
+/// An identifier of the form of type 4, which is pseudorandom: here by a hash, so that it is the same each time.
+fn uuid(parts: &[&str]) -> String {
+    let ended: Vec<&[u8]> = parts
+        .iter()
+        .flat_map(|part| [part.as_bytes(), &b"\0"[..]])
+        .collect();
+    let mut bytes = Hash::of(UUID, &ended).0;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let digits = hex::encode(&bytes[..16]);
+    let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|group| &digits[group]);
+    groups.join("-")
+}

@@ -1,0 +1,86 @@
+//! Legal holds: how each stood in each region, whenever that became another in the period.
+
+use super::{Column, Table, text};
+use crate::evidence::{Kind, Record, body, canonical};
+
+const HOLDS: &[Column] = &[
+    text("hold", "Hold"),
+    text("region", "Region"),
+    text("record", "Record"),
+    text("at", "When"),
+    text("state", "State"),
+    text("ground", "Ground"),
+    text("by", "Opened by"),
+    text("review", "Review on"),
+    text("scopes", "What is held"),
+    text("stores", "In force, by each database"),
+    text("release", "Released"),
+];
+
+pub(super) fn holds(records: &[&Record]) -> Table {
+    let of_kind = records.iter().filter(|record| record.kind == Kind::Hold);
+    let mut of: Vec<&Record> = of_kind.copied().collect();
+    let order = |one: &&Record| (one.about.name.clone(), one.region.clone(), one.sequence);
+    of.sort_by_key(order);
+    Table {
+        id: "holds",
+        title: "Holds",
+        note: "How each legal hold stood, a row for each change. It is in force since the moment that a database names, and ends by a release alone: an object that was deleted on the hub holds on.",
+        columns: HOLDS,
+        rows: of.into_iter().map(row).collect(),
+    }
+}
+
+fn row(record: &Record) -> Vec<String> {
+    let mut row = vec![
+        record.about.name.clone(),
+        record.region.clone(),
+        record.sequence.to_string(),
+        record.at.to_string(),
+    ];
+    let Ok(hold) = canonical::read::<body::Hold>(&record.body) else {
+        row.push("unreadable".to_owned());
+        row.resize(HOLDS.len(), String::new());
+        return row;
+    };
+    let deleted = if hold.deleted {
+        ", its object deleted"
+    } else {
+        ""
+    };
+    let release = hold.release.as_ref();
+    let release = release.map(|release| format!("by {}: {}", release.by, release.ground));
+    row.extend([
+        format!("{}{deleted}", hold.state),
+        hold.ground,
+        hold.opened_by,
+        hold.review_on,
+        each(&hold.scopes, scope),
+        each(&hold.stores, store),
+        release.unwrap_or_default(),
+    ]);
+    row
+}
+
+fn each<T>(all: &[T], told: fn(&T) -> String) -> String {
+    let told: Vec<String> = all.iter().map(told).collect();
+    told.join("; ")
+}
+
+fn scope(scope: &body::HeldScope) -> String {
+    let (store, table) = (&scope.store, scope.table.as_deref());
+    match (table, &scope.column) {
+        (Some(table), Some(column)) => format!("{store}: {table}, rows by {column}"),
+        (Some(table), None) => format!("{store}: {table}"),
+        (None, _) => format!("{store}: everything"),
+    }
+}
+
+fn store(store: &body::HeldStore) -> String {
+    let name = &store.name;
+    match (&store.in_force_since, &store.released_at) {
+        (Some(since), Some(until)) => format!("{name}: {since} to {until}"),
+        (Some(since), None) => format!("{name}: since {since}"),
+        (None, _) => format!("{name}: not in force"),
+    }
+}

@@ -1,0 +1,107 @@
+//! What a Region's look does for its old records: into the archive, and then from the hub.
+//!
+//! Each step looks at what is there: a segment that a killed process wrote is found by its name and taken as it is, if it is
+//! what the chain has; its record is found by its source; and a record that is marked is deleted, whoever marked it. So
+//! nothing is remembered between two looks, and nothing goes that the archive has not given back and the region's key
+//! has not signed for.
+
+use jiff::Timestamp;
+
+use super::Context;
+use super::retry::Error;
+use crate::apply::Again;
+use crate::archive::Archive;
+use crate::evidence::{Segment, Tip, canonical, segment};
+use crate::status::{self, Sealing};
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Sealed {
+    pub(super) again: Option<Again>,
+    pub(super) wake_at: Option<Timestamp>,
+    pub(super) problem: Option<Error>,
+}
+
+/// Takes one step.
+pub(super) async fn attend(region: &str, context: &Context, now: Timestamp) -> Sealed {
+    let Some((archive, rule)) = &context.archive else {
+        return Sealed::default();
+    };
+    let chains = context.ledger.chains();
+    let next = chains.read(region, |chain| chain.sealing(*rule, now));
+    let done = match next {
+        Sealing::Wait(wake_at) => {
+            return Sealed {
+                wake_at,
+                ..Sealed::default()
+            };
+        }
+        Sealing::Remove(gone) => context.ledger.remove(region, &gone).await,
+        Sealing::Seal { after, last } => {
+            let place = Place {
+                region,
+                after,
+                last,
+            };
+            place.seal(archive, context, now).await
+        }
+    };
+    match done {
+        Ok(()) => Sealed {
+            again: Some(Again::Soon),
+            ..Sealed::default()
+        },
+        // Somebody else wrote meanwhile: that wakes this look anew.
+        Err(error) if error.is_behind() => Sealed::default(),
+        Err(problem) => Sealed {
+            problem: Some(problem),
+            ..Sealed::default()
+        },
+    }
+}
+
+/// The records that are next.
+struct Place<'a> {
+    region: &'a str,
+    after: Tip,
+    last: u64,
+}
+
+impl Place<'_> {
+    async fn seal(
+        &self,
+        archive: &Archive,
+        context: &Context,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let first = self.after.sequence + 1;
+        let found = archive.beginning(self.region, first).await;
+        let name = if let Some(name) = found.map_err(Error::Archive)? {
+            name
+        } else {
+            let name = segment(self.region, first, self.last);
+            let records = context.ledger.segment(self.region, (first, self.last));
+            let text = records.await?.text().map_err(|_| Error::Unwritable)?;
+            archive.put(&name, &text).await.map_err(Error::Archive)?;
+            name
+        };
+        // What it gives back is what counts.
+        let text = archive.get(&name).await.map_err(Error::Archive)?;
+        let strange = || Error::StrangeSegment { name: name.clone() };
+        let kept = Segment::parse(&text).map_err(|_| strange())?;
+        let seal = kept.seal(self.region, self.after, archive.name());
+        let seal = seal.map_err(|_| strange())?;
+        let is_ours = kept.tip().is_some_and(|tip| {
+            let chains = context.ledger.chains();
+            chains.read(self.region, |chain| chain.holds(&tip))
+        });
+        if !is_ours || seal.segment != name {
+            return Err(strange());
+        }
+        let body = canonical::object(&seal).map_err(|_| Error::Unwritable)?;
+        let told = [status::sealed(self.region, seal.segment, body)];
+        context.ledger.append(self.region, &told, now).await?;
+        tracing::info!(segment = name, "old records of evidence are in the archive");
+        Ok(())
+    }
+}

@@ -1,0 +1,288 @@
+//! By when a request must be acknowledged and answered, and what must be waited for: every regime's clock, from receipt.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, Timestamp, ToSpan};
+
+use crate::api::{AskedFor, DataSubjectRequest, DataSubjectRequestSpec, RequestDeadline};
+use crate::clock::{self, Calendar, Case, Deadline, Standing};
+use crate::packs::{Clock, ClockKind, Jurisdiction, Kind, Packs, Step};
+use crate::plan::Reason;
+use crate::plan::gates::called_by;
+use crate::plan::reason::Word;
+
+/// What is this near is due soon.
+const SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// A request's clocks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Clocks {
+    /// Every deadline, regime by regime.
+    pub deadlines: Vec<RequestDeadline>,
+    /// What somebody must mend in the spec.
+    pub problems: Vec<Reason>,
+    /// What a reader must know besides, such as an extension that was told too late.
+    pub notes: Vec<String>,
+    /// When how a deadline stands changes by itself.
+    pub wake_at: Option<Timestamp>,
+    /// The times to wait between a notice and erasure, by regime, each with its law.
+    waits: BTreeMap<String, (Clock, String)>,
+    zone: Option<TimeZone>,
+}
+
+/// Counts a request's deadlines by all regimes that its jurisdictions call for.
+#[must_use]
+pub fn clocks(request: &DataSubjectRequest, packs: &Packs, now: Timestamp) -> Clocks {
+    let mut clocks = Clocks::default();
+    let Some(case) = case(&request.spec, &mut clocks.problems, now) else {
+        return clocks;
+    };
+    clocks.zone = Some(case.zone.clone());
+    let codes = request.spec.jurisdictions.iter();
+    let codes: Vec<_> = codes.filter_map(|code| Jurisdiction::parse(code)).collect();
+    let called = called_by(&codes, &case.zone, packs, case.received);
+    for called in called.iter().filter(|called| called.from.is_none()) {
+        let Some(regime) = packs.regime(&called.regime) else {
+            continue;
+        };
+        if request.spec.kind == AskedFor::Erasure
+            && let Some(wait) = regime.clocks.get(&ClockKind::ErasureNotice)
+        {
+            let law = wait.source.as_str().to_owned();
+            let told = (wait.value.clone(), law);
+            clocks.waits.insert(called.regime.clone(), told);
+        }
+        match clock::answer(regime, packs.regimes.as_of, &case) {
+            Ok(answer) => enter(&mut clocks, &called.regime, &answer.deadlines, request, now),
+            Err(clock::Error::Kind { .. }) => clocks.notes.push(format!(
+                "{}: its pack has no time for this kind of request",
+                called.regime
+            )),
+            Err(error) => clocks
+                .problems
+                .push(Word::ClockInvalid.because(format!("spec.pauses, spec.received: {error}"))),
+        }
+    }
+    if request.spec.pauses.iter().any(|pause| pause.to.is_none()) {
+        // Each day that the clock stands still moves its end.
+        let tomorrow = case.zone.to_datetime(now).date().tomorrow().ok();
+        let begins = tomorrow.and_then(|day| day.to_zoned(case.zone.clone()).ok());
+        let begins = begins.map(|day| day.timestamp());
+        clocks.wake_at = clocks.wake_at.into_iter().chain(begins).min();
+    }
+    clocks
+}
+
+fn case(spec: &DataSubjectRequestSpec, problems: &mut Vec<Reason>, now: Timestamp) -> Option<Case> {
+    let mut wrong = |field: &str, text: &str, such: &str| {
+        problems.push(
+            Word::ClockInvalid
+                .because(format!("{field}: {text} is none; write one such as {such}")),
+        );
+    };
+    let Ok(received) = spec.received.parse::<Timestamp>() else {
+        wrong("spec.received", &spec.received, "2026-03-31T23:30:00+02:00");
+        return None;
+    };
+    let Ok(zone) = TimeZone::get(&spec.time_zone) else {
+        wrong("spec.timeZone", &spec.time_zone, "Europe/Berlin");
+        return None;
+    };
+    let day = |text: &str| text.parse::<Date>().ok();
+    let holidays: Vec<Date> = spec.holidays.iter().filter_map(|text| day(text)).collect();
+    let today = zone.to_datetime(now).date();
+    let pause = |pause: &crate::api::ClockPause| {
+        let from = day(&pause.from)?;
+        let to = match &pause.to {
+            Some(to) => day(to)?,
+            // The answer has not come: the clock stands still until today.
+            None => today.max(from),
+        };
+        Some(clock::Pause { from, to })
+    };
+    let pauses: Vec<clock::Pause> = spec.pauses.iter().filter_map(pause).collect();
+    if holidays.len() != spec.holidays.len() || pauses.len() != spec.pauses.len() {
+        wrong("spec.holidays, spec.pauses", "a day", "2026-05-01");
+        return None;
+    }
+    Some(Case {
+        kind: match spec.kind {
+            AskedFor::Erasure => Kind::Erasure,
+            AskedFor::Access => Kind::Access,
+            AskedFor::Portability => Kind::Portability,
+        },
+        received,
+        zone,
+        holidays: Calendar::of(holidays),
+        pauses,
+    })
+}
+
+/// A regime's deadlines, as far as they concern the request as it stands.
+fn enter(
+    clocks: &mut Clocks,
+    regime: &str,
+    all: &[Deadline],
+    request: &DataSubjectRequest,
+    now: Timestamp,
+) {
+    let spec = &request.spec;
+    let ends = |step: Step| {
+        let mut of_step = all.iter().filter(|deadline| deadline.step == step);
+        of_step.find_map(|deadline| deadline.ends.at())
+    };
+    let told = spec.extension.as_ref().and_then(|told| moment(&told.at));
+    let has_extension = all.iter().any(|deadline| deadline.step == Step::Extension);
+    let limit = ends(Step::ExtensionNotice).or_else(|| ends(Step::Response));
+    let in_time = told.is_some_and(|told| limit.is_none_or(|limit| told < limit));
+    if told.is_some() && !(has_extension && in_time) {
+        let why = if has_extension {
+            "the extension was told after the end of the first period, and gives no time"
+        } else {
+            "the law has no extension"
+        };
+        clocks.notes.push(format!("{regime}: {why}"));
+    }
+    let is_extended = has_extension && in_time;
+    for deadline in all {
+        let concerns = match deadline.step {
+            Step::Response | Step::SimpleResponse => !is_extended,
+            Step::Extension => is_extended,
+            Step::ExtensionNotice => told.is_some(),
+            Step::RefusalNotice => spec.refusal.is_some(),
+            Step::Acknowledgement => true,
+            Step::OptOut
+            | Step::Breach
+            | Step::BreachDetail
+            | Step::BreachFinal
+            | Step::BreachPersons => false,
+        };
+        if concerns {
+            let one = one(regime, deadline, spec, now);
+            clocks.wake_at = clocks.wake_at.into_iter().chain(turn(&one, now)).min();
+            clocks.deadlines.push(one);
+        }
+    }
+}
+
+fn one(
+    regime: &str,
+    deadline: &Deadline,
+    spec: &DataSubjectRequestSpec,
+    now: Timestamp,
+) -> RequestDeadline {
+    let met = match deadline.step {
+        Step::Acknowledgement => spec.acknowledged.as_ref().map(|done| &done.at),
+        Step::ExtensionNotice => spec.extension.as_ref().map(|told| &told.at),
+        Step::RefusalNotice => spec.refusal.as_ref().map(|told| &told.at),
+        _ => None,
+    };
+    // Whoever refused, or was told that it is taken back, has been answered.
+    let ended = spec
+        .answered
+        .as_ref()
+        .map(|done| &done.at)
+        .into_iter()
+        .chain(spec.refusal.as_ref().map(|told| &told.at))
+        .chain(spec.cancelled.as_ref().map(|told| &told.at));
+    let met = met.or_else(|| ended.min_by_key(|at| moment(at)));
+    let ends = deadline.ends.at();
+    let at = met.and_then(|met| moment(met)).unwrap_or(now);
+    let unsure = if deadline.confirmed {
+        ""
+    } else {
+        " (unconfirmed)"
+    };
+    RequestDeadline {
+        regime: regime.to_owned(),
+        step: deadline.step.to_string(),
+        within: deadline.within.to_string(),
+        ends: ends.map(|ends| ends.to_string()),
+        law: format!("{}{unsure}", deadline.law),
+        met_at: met.cloned(),
+        standing: ends.map(|ends| word(clock::standing(ends, at, SOON)).to_owned()),
+    }
+}
+
+fn word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::OnTime => "OnTime",
+        Standing::DueSoon => "DueSoon",
+        Standing::Overdue => "Overdue",
+    }
+}
+
+/// When an open deadline stands otherwise.
+fn turn(deadline: &RequestDeadline, now: Timestamp) -> Option<Timestamp> {
+    if deadline.met_at.is_some() {
+        return None;
+    }
+    let ends = moment(deadline.ends.as_ref()?)?;
+    let soon = ends.checked_sub(SOON).ok();
+    soon.into_iter().chain([ends]).filter(|at| *at > now).min()
+}
+
+fn moment(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
+
+impl Clocks {
+    /// Why nothing may be erased yet: a law asks for a notice, and it was not sent, not acknowledged, or its time has not
+    /// passed; and when that ends by itself.
+    pub(super) fn notice(
+        &self,
+        request: &DataSubjectRequest,
+        now: Timestamp,
+    ) -> Option<(Reason, Option<Timestamp>)> {
+        let zone = self.zone.as_ref()?;
+        let mut last: Option<(Timestamp, &str)> = None;
+        for (regime, (wait, law)) in &self.waits {
+            let Some(notice) = &request.spec.notice else {
+                let why = format!(
+                    "spec.notice: {regime} ({law}) asks that the person is told {wait} before their data goes; send the notice \
+                     and record it"
+                );
+                return Some((Word::AwaitingNotice.because(why), None));
+            };
+            if notice.acknowledged.is_none() {
+                let why = format!(
+                    "spec.notice.acknowledged: nobody has recorded that the notice which {regime} ({law}) asks for arrived"
+                );
+                return Some((Word::AwaitingNotice.because(why), None));
+            }
+            let Some(over) = moment(&notice.sent_at).and_then(|sent| after(sent, wait, zone))
+            else {
+                let why = format!("spec.notice.sentAt: {} is no moment", notice.sent_at);
+                return Some((Word::AwaitingNotice.because(why), None));
+            };
+            if last.is_none_or(|(at, _)| at < over) {
+                last = Some((over, regime));
+            }
+        }
+        let (over, regime) = last.filter(|(over, _)| *over > now)?;
+        let why =
+            format!("the time that {regime} gives the person after the notice is over at {over}");
+        Some((Word::AwaitingNotice.because(why), Some(over)))
+    }
+}
+
+/// The end of a time from a moment. What has no number is over at once; days on which offices work are counted as two of
+/// the calendar each, so that no day is missing.
+fn after(from: Timestamp, wait: &Clock, zone: &TimeZone) -> Option<Timestamp> {
+    let span: Span = match wait {
+        Clock::Hours(hours) => Span::new().try_hours(*hours).ok()?,
+        Clock::BusinessDays(days) => Span::new().try_days(i64::from(*days) * 2).ok()?,
+        Clock::NoNumber(_) => 0.seconds(),
+        Clock::Period(period) => Span::new()
+            .try_years(period.years)
+            .ok()?
+            .try_months(period.months)
+            .ok()?
+            .try_days(period.days)
+            .ok()?,
+    };
+    let end = from.to_zoned(zone.clone()).checked_add(span).ok()?;
+    Some(end.timestamp())
+}

@@ -1,0 +1,204 @@
+//! Where a region's stores have rows of persons, and how a person is found in them: what the rules of all policies that
+//! select the region say together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::ResourceExt;
+
+use crate::api::{DataPolicy, DataStore, DatasetSubject, PolicyRule, Region};
+use crate::contract::{IdentityKind, Lookup, Method, SubjectColumn, SubjectStore, SubjectTable};
+use crate::plan::pod::Mount;
+use crate::plan::reason::Word;
+use crate::plan::{Reason, RequestFacts, calculus, meta, placement, retention};
+
+/// Where the persons are.
+pub(super) struct People {
+    /// The kinds of values by which they are known.
+    pub(super) kinds: Vec<IdentityKind>,
+    /// The stores' secrets, in the stores' order.
+    pub(super) mounts: Vec<Mount>,
+    stores: BTreeMap<String, SubjectStore>,
+}
+
+impl People {
+    /// Of a region.
+    pub(super) fn of(facts: &RequestFacts, region: &Region) -> Result<Self, Reason> {
+        let name = region.name_any();
+        let policies: Vec<&DataPolicy> = facts
+            .policies
+            .values()
+            .map(AsRef::as_ref)
+            .filter(|policy: &&DataPolicy| {
+                policy.metadata.deletion_timestamp.is_none()
+                    && placement::policy_chooses(policy, region, &facts.channels)
+            })
+            .collect();
+        let mut people = Self {
+            kinds: kinds(region),
+            mounts: Vec::new(),
+            stores: BTreeMap::new(),
+        };
+        for (policy, rule) in rules(&policies) {
+            if rule.dataset.subjects.is_empty() {
+                continue;
+            }
+            let store = store(region, &rule.dataset.store).ok_or_else(|| {
+                Word::StoreNotFound.because(format!(
+                    "DataPolicy {}, rule {}: Region {name} has no data store {}; add it to the Region",
+                    policy.name_any(),
+                    rule.name,
+                    rule.dataset.store
+                ))
+            })?;
+            people.known(policy, rule)?;
+            let keeps = calculus::keeps_on(&policies, rule, &region.spec);
+            people.enter(store, rule, keeps);
+        }
+        if people.stores.is_empty() {
+            return Err(Word::NobodyMapped.because(format!(
+                "no rule of a DataPolicy for Region {name} says whose a table's rows are; write dataset.subjects"
+            )));
+        }
+        Ok(people)
+    }
+
+    /// The tables, as the agent takes them.
+    pub(super) fn tables(&self) -> Vec<SubjectStore> {
+        self.stores.values().cloned().collect()
+    }
+
+    /// The stores' names.
+    pub(super) fn stores(&self) -> BTreeSet<&str> {
+        self.stores.keys().map(String::as_str).collect()
+    }
+
+    /// Every kind of a rule is one that the Region takes.
+    fn known(&self, policy: &DataPolicy, rule: &PolicyRule) -> Result<(), Reason> {
+        let known = |subject: &&DatasetSubject| {
+            let mut kinds = self.kinds.iter();
+            !kinds.any(|kind| kind.name == subject.identity)
+        };
+        let Some(stranger) = rule.dataset.subjects.iter().find(known) else {
+            return Ok(());
+        };
+        Err(Word::IdentityUnknown.because(format!(
+            "DataPolicy {}, rule {}: dataset.subjects[{}].identity: the Region knows no {}; add it to its \
+             spec.requests.identities",
+            policy.name_any(),
+            rule.name,
+            stranger.column,
+            stranger.identity
+        )))
+    }
+
+    /// A rule's table. What several policies say of one is put together: every subject counts, and where one deletes, rows go.
+    fn enter(
+        &mut self,
+        store: &DataStore,
+        rule: &PolicyRule,
+        keeps: Vec<crate::contract::RetentionKeep>,
+    ) {
+        let mount = retention::mount(store);
+        let secret = &store.postgres.secret_ref;
+        let entry = self.stores.entry(store.name.clone()).or_insert_with(|| {
+            self.mounts
+                .push(Mount::key(mount.clone(), &secret.name, &secret.key));
+            SubjectStore {
+                name: store.name.clone(),
+                url: meta::secret_file(&mount, &secret.key),
+                lookups: Vec::new(),
+                tables: Vec::new(),
+            }
+        });
+        for lookup in lookups(rule) {
+            if !entry.lookups.contains(&lookup) {
+                entry.lookups.push(lookup);
+            }
+        }
+        let dataset = &rule.dataset;
+        let at = entry.tables.iter().position(|it| it.table == dataset.table);
+        let at = at.unwrap_or_else(|| {
+            entry.tables.push(SubjectTable {
+                name: dataset.table.clone(),
+                table: dataset.table.clone(),
+                subjects: Vec::new(),
+                clock: Some(dataset.clock.clone()),
+                keeps,
+                method: Method::Delete,
+                columns: Vec::new(),
+                portable: false,
+            });
+            entry.tables.len() - 1
+        });
+        let Some(table) = entry.tables.get_mut(at) else {
+            return;
+        };
+        for subject in &dataset.subjects {
+            let column = column(subject);
+            if !table.subjects.contains(&column) {
+                table.subjects.push(column);
+            }
+        }
+        table.portable |= dataset.portable;
+        if let Some(erase) = &rule.erase {
+            table.method = erase.method;
+            table.columns = erase.columns.iter().map(retention::change).collect();
+        }
+    }
+}
+
+/// Rules by their policies' names, those that delete last: they decide.
+fn rules<'a>(policies: &[&'a DataPolicy]) -> Vec<(&'a DataPolicy, &'a PolicyRule)> {
+    let mut all: Vec<(&DataPolicy, &PolicyRule)> = policies
+        .iter()
+        .flat_map(|policy| policy.spec.rules.iter().map(move |rule| (*policy, rule)))
+        .collect();
+    let deletes = |rule: &PolicyRule| {
+        let erase = rule.erase.as_ref();
+        erase.is_some_and(|erase| erase.method == Method::Delete)
+    };
+    all.sort_by_key(|(policy, rule)| (deletes(rule), policy.name_any(), rule.name.clone()));
+    all
+}
+
+fn kinds(region: &Region) -> Vec<IdentityKind> {
+    let requests = region.spec.requests.iter();
+    requests
+        .flat_map(|requests| &requests.identities)
+        .map(|kind| IdentityKind {
+            name: kind.name.clone(),
+            ignore_case: kind.ignore_case,
+        })
+        .collect()
+}
+
+/// The store of that name; of two names of one database, the first.
+fn store<'a>(region: &'a Region, name: &str) -> Option<&'a DataStore> {
+    let stores = &region.spec.data_stores;
+    let named = stores.iter().find(|store| store.name == name)?;
+    stores
+        .iter()
+        .find(|store| store.postgres.secret_ref == named.postgres.secret_ref)
+}
+
+fn column(subject: &DatasetSubject) -> SubjectColumn {
+    SubjectColumn {
+        column: subject.column.clone(),
+        identity: subject.identity.clone(),
+    }
+}
+
+/// Where a value of one kind leads to one of another in a rule's table.
+fn lookups(rule: &PolicyRule) -> Vec<Lookup> {
+    let subjects = &rule.dataset.subjects;
+    let lookup = |gives: &DatasetSubject| {
+        let kind = gives.found_by.as_ref()?;
+        let by = subjects.iter().find(|by| by.identity == *kind)?;
+        Some(Lookup {
+            table: rule.dataset.table.clone(),
+            by: column(by),
+            gives: column(gives),
+        })
+    };
+    subjects.iter().filter_map(lookup).collect()
+}

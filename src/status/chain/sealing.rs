@@ -1,0 +1,320 @@
+//! Old records of a chain: which of them are to go into the archive next, and which may go from the hub.
+//!
+//! A record stays on the hub beside its segment while something is compared with it: the last one of each kind about each
+//! resource, and the seals, which tell what is in the archive.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Chain, Link, tip_of};
+use crate::evidence::{Hash, Kind, Tip, body, source};
+
+/// No more than that go at one look.
+const MOST: usize = 200;
+
+/// What is known of what was sealed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seals {
+    /// By the place of the first record that each sealed.
+    by_first: BTreeMap<u64, Sealed>,
+    /// The sources of all that was sealed, hashed.
+    sources: HashSet<u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Sealed {
+    /// The place of the record that says so.
+    place: u64,
+    last: u64,
+    head: Hash,
+    segment: String,
+}
+
+/// When records are sealed.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Once they are as old.
+    pub after: SignedDuration,
+    /// So many at a time.
+    pub records: u64,
+}
+
+/// What is to be done next about old records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sealing {
+    /// They are in a segment, and the region has signed that they are: they go from the hub.
+    Remove(Vec<(u64, String)>),
+    /// They go into a segment.
+    Seal {
+        /// Where the one before it ends.
+        after: Tip,
+        /// Its last record.
+        last: u64,
+    },
+    /// Nothing, before that moment, or before something is recorded or signed.
+    Wait(Option<Timestamp>),
+}
+
+fn known(hashed: &str) -> Option<u64> {
+    u64::from_str_radix(hashed, 16).ok()
+}
+
+impl Seals {
+    pub(super) fn enter(&mut self, place: u64, seal: &body::Seal) {
+        let sealed = Sealed {
+            place,
+            last: seal.last,
+            head: seal.head,
+            segment: seal.segment.clone(),
+        };
+        self.by_first.insert(seal.first, sealed);
+        self.sources.extend(seal.sources().filter_map(known));
+    }
+
+    pub(super) fn forget(&mut self, place: u64) {
+        self.by_first.retain(|_, sealed| sealed.place != place);
+    }
+
+    /// Whether a record with this source is in the archive.
+    pub(super) fn has(&self, kind: Kind, of: &str) -> bool {
+        let hashed = known(&source(kind.word(), of));
+        hashed.is_some_and(|hashed| self.sources.contains(&hashed))
+    }
+
+    /// The seal over a place.
+    fn over(&self, place: u64) -> Option<&Sealed> {
+        let (_, sealed) = self.by_first.range(..=place).next_back()?;
+        (place <= sealed.last).then_some(sealed)
+    }
+
+    /// The hash of the record at a place, where a segment ends with it.
+    pub(super) fn head(&self, place: u64) -> Option<Hash> {
+        let sealed = self.over(place)?;
+        (sealed.last == place).then_some(sealed.head)
+    }
+}
+
+impl Chain {
+    /// How far its records are in the archive, without a gap from the first one on.
+    #[must_use]
+    pub fn sealed_to(&self) -> Tip {
+        let mut tip = self.genesis;
+        while let Some(sealed) = self.seals.by_first.get(&(tip.sequence + 1)) {
+            tip = Tip {
+                head: sealed.head,
+                sequence: sealed.last,
+            };
+        }
+        tip
+    }
+
+    /// What is to be done next about its old records.
+    #[must_use]
+    pub fn sealing(&self, rule: Rule, now: Timestamp) -> Sealing {
+        let signed = self.signed().map_or(0, |signed| signed.tip.sequence);
+        let gone = self.removable(signed);
+        if !gone.is_empty() {
+            return Sealing::Remove(gone);
+        }
+        let after = self.sealed_to();
+        let last = after.sequence + rule.records;
+        // One that is not signed yet may still be found to be no extension of what was.
+        if last > signed {
+            return Sealing::Wait(None);
+        }
+        let mut tip = after;
+        let mut youngest = Timestamp::MIN;
+        for (sequence, link) in self.links.range(after.sequence + 1..=last) {
+            if *sequence != tip.sequence + 1 || link.previous != tip.head {
+                return Sealing::Wait(None);
+            }
+            tip = tip_of(*sequence, link);
+            youngest = youngest.max(link.at);
+        }
+        let due = youngest.checked_add(rule.after).unwrap_or(Timestamp::MAX);
+        if tip.sequence == last && due <= now {
+            Sealing::Seal { after, last }
+        } else {
+            Sealing::Wait((tip.sequence == last).then_some(due))
+        }
+    }
+
+    fn removable(&self, signed: u64) -> Vec<(u64, String)> {
+        let sealed = self.links.range(..=self.sealed_to().sequence);
+        let goes = |(place, link): (&u64, &Link)| {
+            let over = self.seals.over(*place)?;
+            let is_signed = over.place <= signed;
+            (is_signed && !self.is_needed(*place, link)).then(|| (*place, over.segment.clone()))
+        };
+        sealed.filter_map(goes).take(MOST).collect()
+    }
+
+    fn is_needed(&self, place: u64, link: &Link) -> bool {
+        let key = (link.kind, link.about.clone());
+        link.kind == Kind::Seal || self.last.get(&key) == Some(&place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Statement, When};
+    use super::*;
+    use crate::api::EvidenceRecord;
+    use crate::evidence::{About, Object, Record, Segment, Signer, Value, canonical, checkpoint};
+
+    const RULE: Rule = Rule {
+        after: SignedDuration::from_hours(24),
+        records: 4,
+    };
+
+    fn moment(hours: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours)
+    }
+
+    fn run(n: usize) -> Statement {
+        Statement {
+            kind: Kind::Run,
+            about: About::cluster("DataPolicy", if n < 2 { "old" } else { "p" }),
+            source: n.to_string(),
+            body: Object::from([("n".to_owned(), Value::Integer(1))]),
+            when: When::Once,
+        }
+    }
+
+    /// What the hub holds: by place.
+    #[derive(Default)]
+    struct Hub {
+        records: BTreeMap<u64, Record>,
+        archive: Vec<Record>,
+    }
+
+    impl Hub {
+        fn write(&mut self, chain: &mut Chain, statement: &Statement, at: Timestamp) -> bool {
+            let Some(entry) = chain.entry(statement, at) else {
+                return false;
+            };
+            let record = entry.append("r", &chain.tip());
+            chain.enter(&record, Vec::new());
+            self.records.insert(record.sequence, record);
+            true
+        }
+
+        /// One step, as the operator takes it.
+        fn step(&mut self, chain: &mut Chain, now: Timestamp) -> bool {
+            match chain.sealing(RULE, now) {
+                Sealing::Wait(_) => false,
+                Sealing::Seal { after, last } => {
+                    let mut segment = Segment::default();
+                    for (_, record) in self.records.range(after.sequence + 1..=last) {
+                        segment.take(record.clone(), Vec::new(), Vec::new());
+                        self.archive.push(record.clone());
+                    }
+                    let seal = segment.seal("r", after, "file:///a").unwrap();
+                    assert!(chain.holds(&segment.tip().unwrap()));
+                    let told = Statement {
+                        kind: Kind::Seal,
+                        about: About::cluster("Region", "r"),
+                        source: seal.segment.clone(),
+                        body: canonical::object(&seal).unwrap(),
+                        when: When::Once,
+                    };
+                    self.write(chain, &told, now)
+                }
+                Sealing::Remove(gone) => {
+                    for (place, segment) in gone {
+                        assert!(segment.starts_with("r-"), "{segment}");
+                        self.records.remove(&place);
+                        chain.forget(place);
+                    }
+                    true
+                }
+            }
+        }
+    }
+
+    fn sign(chain: &mut Chain) {
+        let tip = chain.tip();
+        let made = checkpoint(&Signer::new(&[1; 32]), "r", tip, moment(0)).unwrap();
+        chain.sign(&made);
+    }
+
+    #[test]
+    fn what_is_sealed_and_signed_for_goes_and_nothing_of_it_is_recorded_again() {
+        let (mut hub, mut chain) = (Hub::default(), Chain::new("f", "r"));
+        for n in 0..10 {
+            hub.write(&mut chain, &run(n), moment(0));
+        }
+        let before = chain.clone();
+        assert_eq!(
+            chain.sealing(RULE, moment(24)),
+            Sealing::Wait(None),
+            "not signed"
+        );
+        sign(&mut chain);
+        assert_eq!(
+            chain.sealing(RULE, moment(23)),
+            Sealing::Wait(Some(moment(24)))
+        );
+        assert!(hub.step(&mut chain, moment(24)));
+        assert!(hub.step(&mut chain, moment(24)));
+        // The seals are not signed yet.
+        assert!(!hub.step(&mut chain, moment(24)));
+        assert_eq!((hub.records.len(), chain.sealed_to().sequence), (12, 8));
+        sign(&mut chain);
+        assert!(hub.step(&mut chain, moment(24)));
+        assert!(!hub.step(&mut chain, moment(24)));
+        // The last one about a policy that is no more stays.
+        let left: Vec<u64> = hub.records.keys().copied().collect();
+        assert_eq!(left, [2, 9, 10, 11, 12]);
+        assert_eq!(chain.fault(), None);
+        // A new process knows as much from what is left.
+        let mut again = Chain::new("f", "r");
+        for record in hub.records.values().rev() {
+            again.learn(&EvidenceRecord::of(record).unwrap());
+        }
+        assert_eq!((again.fault(), again.tip()), (None, chain.tip()));
+        assert_eq!(again.sealed_to(), chain.sealed_to());
+        for n in 0..10 {
+            assert!(!hub.write(&mut again, &run(n), moment(30)), "run {n}");
+            assert!(before.entry(&run(n), moment(30)).is_none());
+        }
+        assert!(hub.write(&mut again, &run(11), moment(30)));
+    }
+
+    #[test]
+    fn a_gap_is_no_fault_only_where_a_seal_is_over_it() {
+        let (mut hub, mut chain) = (Hub::default(), Chain::new("f", "r"));
+        for n in 0..10 {
+            hub.write(&mut chain, &run(n), moment(0));
+        }
+        sign(&mut chain);
+        while hub.step(&mut chain, moment(24)) {}
+        sign(&mut chain);
+        while hub.step(&mut chain, moment(24)) {}
+        let learn = |without: &[u64]| {
+            let mut chain = Chain::new("f", "r");
+            let kept = hub
+                .records
+                .iter()
+                .filter(|(place, _)| !without.contains(place));
+            for (_, record) in kept {
+                chain.learn(&EvidenceRecord::of(record).unwrap());
+            }
+            chain.fault()
+        };
+        assert_eq!(learn(&[]), None);
+        assert_eq!(learn(&[2]), None, "it is in the archive");
+        assert_eq!(learn(&[9]), Some(9));
+        assert_eq!(learn(&[11]), Some(1), "nobody says what became of 1");
+        let mut other = Chain::new("f", "r");
+        for (place, record) in &hub.records {
+            let mut record = record.clone();
+            if *place == 9 {
+                record.previous = Hash([0; 32]);
+            }
+            other.learn(&EvidenceRecord::of(&record).unwrap());
+        }
+        assert_eq!(other.fault(), Some(9), "it does not follow what was sealed");
+    }
+}

@@ -1,0 +1,284 @@
+//! What a DataSubjectRequest's status should say: what is done is done where the region's books say so, and nowhere else.
+
+mod clock;
+mod receipt;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::reason::Word;
+use super::resource::{self, Standing};
+use super::said::{self, Said, wanted};
+use super::timing::earliest;
+use super::{OneJob, RequestObserved, Seen, Written};
+use crate::api::condition::{self, ConditionType, Truth, Wanted};
+use crate::api::{
+    DataSubjectRequest, DataSubjectRequestStatus, RegionState, RequestRegionStatus, RequestStage,
+    names,
+};
+use crate::contract::EraseReport;
+use crate::plan::reason::Word as PlanWord;
+use crate::plan::{Clocks, Plan, Reason, RequestWorkloads, identity_hash};
+
+/// One region: its entry, and what it says for the conditions.
+struct Region<'a> {
+    standing: Standing<'a, RequestObserved>,
+    entry: RequestRegionStatus,
+    ready: Said,
+}
+
+/// The new status.
+#[must_use]
+pub fn subject_request(
+    plan: &Plan<RequestWorkloads>,
+    clocks: &Clocks,
+    seen: &BTreeMap<String, Seen<RequestObserved>>,
+    request: &DataSubjectRequest,
+    now: Timestamp,
+) -> Written<DataSubjectRequestStatus> {
+    let none = DataSubjectRequestStatus::default();
+    let old = request.status.as_ref().unwrap_or(&none);
+    let regions: Vec<Region<'_>> = plan
+        .regions
+        .keys()
+        .filter_map(|name| region(plan, name, seen.get(name), request, now))
+        .collect();
+    let ready: Vec<Said> = regions
+        .iter()
+        .filter(|region| region.standing.note.chosen)
+        .map(|region| region.ready.clone())
+        .collect();
+    let sights = regions.iter().map(|r| r.standing.sight.wake_at());
+    let wake_at = earliest(sights.chain([clocks.wake_at]), now);
+    let (standings, entries): (Vec<_>, Vec<_>) = regions
+        .into_iter()
+        .map(|region| (region.standing, region.entry))
+        .unzip();
+    let mut conditions = resource::conditions(plan, None, &standings, &ready, now);
+    conditions.retain(|condition| condition.kind != ConditionType::Suspended);
+    for condition in &mut conditions {
+        ended(condition, &ready);
+    }
+    conditions.extend([verified(request), clock::on_time(clocks)]);
+    let is_settled = standings.iter().all(|it| it.inventory.is_empty());
+    let is_going = plan.deleting.is_some();
+    let entries = kept(entries, &standings, old, is_going);
+    let stage = if is_going {
+        old.state
+    } else {
+        Some(stage(request, &entries))
+    };
+    let generation = request.metadata.generation.unwrap_or_default();
+    let (word, due) = clock::pressing(clocks);
+    Written {
+        status: DataSubjectRequestStatus {
+            observed_generation: generation,
+            conditions: condition::merge(&old.conditions, conditions, generation, now),
+            state: stage,
+            clock: word,
+            due,
+            deadlines: clocks.deadlines.clone(),
+            regions_done: Some(format!(
+                "{}/{}",
+                entries.iter().filter(|entry| entry.is_done()).count(),
+                request.spec.regions.len()
+            )),
+            receipt: if is_settled && !is_going {
+                receipt::receipt(request, stage, &entries, now)
+            } else {
+                old.receipt.clone()
+            },
+            regions: entries,
+            identity_hash: identity_hash(request),
+            last_handled_reconcile_at: resource::handled_reconcile(&request.metadata),
+        },
+        wake_at,
+        finished: resource::is_finished(plan, &standings),
+    }
+}
+
+/// A request is never running well: once all is well it has ended, and how, the regions say.
+fn ended(condition: &mut Wanted, ready: &[Said]) {
+    if condition.kind != ConditionType::Ready || condition.status != Truth::True {
+        return;
+    }
+    if let Some((_, reason)) = said::worst(ready) {
+        condition.reason = reason.word;
+        condition.message = reason.message;
+    }
+}
+
+/// The entries that stay in status; of a request that is being deleted every region's numbers, to the end.
+fn kept(
+    entries: Vec<RequestRegionStatus>,
+    standings: &[Standing<'_, RequestObserved>],
+    old: &DataSubjectRequestStatus,
+    is_going: bool,
+) -> Vec<RequestRegionStatus> {
+    let shown = standings.iter().map(Standing::is_shown);
+    let entries = entries.into_iter().zip(shown);
+    let mut entries: Vec<_> = entries
+        .filter_map(|(entry, shown)| shown.then_some(entry))
+        .collect();
+    for entry in old.regions.iter().filter(|_| is_going) {
+        if entries.iter().all(|other| other.name != entry.name) {
+            entries.push(RequestRegionStatus {
+                inventory: Vec::new(),
+                ..entry.clone()
+            });
+        }
+    }
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    entries
+}
+
+fn region<'a>(
+    plan: &'a Plan<RequestWorkloads>,
+    name: &'a str,
+    seen: Option<&'a Seen<RequestObserved>>,
+    request: &DataSubjectRequest,
+    now: Timestamp,
+) -> Option<Region<'a>> {
+    let (name, decision) = plan.regions.get_key_value(name)?;
+    let entries = request.status.iter().flat_map(|status| &status.regions);
+    let old = entries.into_iter().find(|entry| entry.name == *name);
+    let memory = (
+        old.and_then(|entry| entry.unreachable_since.as_deref()),
+        old.map_or(&[][..], |entry| entry.inventory.as_slice()),
+    );
+    let standing = Standing::of((name, decision), plan.notes.get(name), seen, memory, now);
+    let known = standing.sight.known.map(|known| known.children);
+    let job = decision
+        .workloads()
+        .and_then(|w| w.job.metadata.name.as_ref());
+    let job = known.and_then(|known| Some((job?, known.jobs.get(job?)?)));
+    // What was withdrawn may have reported in its last moment: the newest of all Jobs counts.
+    let all = known.iter().flat_map(|known| known.jobs.values());
+    let reports = all.filter_map(|job| job.report.as_ref());
+    let own = reports.filter(|report| {
+        let body = report.body.as_ref();
+        body.is_some_and(|body| body.request == request.name_any())
+    });
+    let report = own.max_by(|a, b| a.finished_at.cmp(&b.finished_at));
+    let body = report.and_then(|report| Some((report, report.body.as_ref()?)));
+    let mut entry = RequestRegionStatus {
+        unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
+        inventory: standing.inventory.clone(),
+        ..remembered(name, standing.state, old)
+    };
+    if job.is_some() {
+        let asked = resource::annotation(&request.metadata, names::ANNOTATION_RUN_AT);
+        entry.last_handled_run_at = asked;
+    }
+    if let Some((report, body)) = body.filter(|_| !entry.is_done()) {
+        entry.progress = Some(body.state);
+        entry.reported_at = Some(report.finished_at.clone());
+        entry.suppressed = Some(body.suppressed).filter(|count| *count > 0);
+        entry.delivered.clone_from(&body.delivered);
+        entry.stores.clone_from(&body.stores);
+    }
+    let was = old.and_then(|entry| entry.ready);
+    let ready = if entry.is_done() {
+        let why = "done here, by the books of every store, and looked for again";
+        (Truth::True, PlanWord::Fulfilled.because(why))
+    } else if let Some(ended) = standing.planned.filter(|why| has_ended(why)) {
+        (Truth::from(standing.inventory.is_empty()), ended.clone())
+    } else {
+        standing.ready(was, |_| told(job.map(|(name, job)| (name.as_str(), job))))
+    };
+    entry.reason.clone_from(&ready.1.word);
+    entry.message.clone_from(&ready.1.message);
+    entry.ready = resource::ready_field(ready.0);
+    Some(Region {
+        ready: Said::of(name, ready.0, ready.1),
+        standing,
+        entry,
+    })
+}
+
+/// What the entry said before.
+fn remembered(
+    name: &str,
+    state: RegionState,
+    old: Option<&RequestRegionStatus>,
+) -> RequestRegionStatus {
+    RequestRegionStatus {
+        name: name.to_owned(),
+        state,
+        reason: String::new(),
+        message: String::new(),
+        ready: None,
+        unreachable_since: None,
+        progress: old.and_then(|entry| entry.progress),
+        reported_at: old.and_then(|entry| entry.reported_at.clone()),
+        suppressed: old.and_then(|entry| entry.suppressed),
+        delivered: old.and_then(|entry| entry.delivered.clone()),
+        stores: old.map(|entry| entry.stores.clone()).unwrap_or_default(),
+        last_handled_run_at: old.and_then(|entry| entry.last_handled_run_at.clone()),
+        inventory: Vec::new(),
+    }
+}
+
+/// Somebody ended it: there is nothing to do any more.
+fn has_ended(why: &Reason) -> bool {
+    [PlanWord::RequestRefused, PlanWord::Cancelled]
+        .iter()
+        .any(|word| word.as_str() == why.word)
+}
+
+/// What the Job says while it is not done.
+fn told(job: Option<(&str, &OneJob<EraseReport>)>) -> (Truth, Reason) {
+    let why = match job {
+        Some((_, OneJob { report: Some(report), .. })) => Reason {
+            word: report.reason.clone(),
+            message: report.message.clone(),
+        },
+        Some((name, job)) if job.succeeded == Some(false) => Word::RequestJobFailed.because(format!(
+            "Job {name} failed and left no report; look at its events. It is made again once it has been cleared away"
+        )),
+        Some((name, OneJob { waits: Some(why), .. })) => Word::Progressing.because(format!(
+            "the pod of Job {name} waits ({why}); see that the Secrets that the Region names are in its runNamespace"
+        )),
+        Some((name, _)) => Word::Progressing.because(format!("Job {name} has not reported yet")),
+        None => Word::Progressing.because("its Job is being made"),
+    };
+    (Truth::False, why)
+}
+
+fn stage(request: &DataSubjectRequest, entries: &[RequestRegionStatus]) -> RequestStage {
+    let spec = &request.spec;
+    let is_done = |name: &String| {
+        let mut entries = entries.iter();
+        entries.any(|entry| entry.name == *name && entry.is_done())
+    };
+    let waits = |entry: &RequestRegionStatus| {
+        [PlanWord::AwaitingNotice, PlanWord::Duplicate]
+            .iter()
+            .any(|word| word.as_str() == entry.reason)
+    };
+    if spec.regions.iter().all(is_done) {
+        RequestStage::Done
+    } else if spec.cancelled.is_some() {
+        RequestStage::Cancelled
+    } else if spec.refusal.is_some() {
+        RequestStage::Refused
+    } else if spec.verified.is_none() {
+        RequestStage::Received
+    } else if entries.iter().any(waits) {
+        RequestStage::Waiting
+    } else {
+        RequestStage::Working
+    }
+}
+
+fn verified(request: &DataSubjectRequest) -> Wanted {
+    let kind = ConditionType::Verified;
+    if let Some(done) = &request.spec.verified {
+        let why = format!("seen by {} at {}", done.by, done.at);
+        return wanted(kind, Truth::True, Word::Verified.because(why));
+    }
+    let why = "spec.verified: nobody has recorded yet that the person is who they say they are";
+    wanted(kind, Truth::False, PlanWord::NotVerified.because(why))
+}

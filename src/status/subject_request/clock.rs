@@ -1,0 +1,83 @@
+//! The clocks of a request, in a word and in a condition.
+
+use crate::api::RequestDeadline;
+use crate::api::condition::{ConditionType, Truth, Wanted};
+use crate::plan::Clocks;
+use crate::status::reason::Word;
+use crate::status::said::wanted;
+
+/// The standings, the worst first.
+const WORST: [&str; 3] = ["Overdue", "DueSoon", "OnTime"];
+
+/// Open deadlines that have an end.
+fn open(clocks: &Clocks) -> impl Iterator<Item = &RequestDeadline> {
+    let all = clocks.deadlines.iter();
+    all.filter(|deadline| deadline.met_at.is_none() && deadline.ends.is_some())
+}
+
+/// How the most pressing open deadline stands, and its end.
+pub(super) fn pressing(clocks: &Clocks) -> (Option<String>, Option<String>) {
+    let standing = |word: &&&str| open(clocks).any(|it| it.standing.as_deref() == Some(**word));
+    let worst = WORST.iter().find(standing);
+    let ends = open(clocks).filter_map(|deadline| deadline.ends.as_ref());
+    let due = ends.min_by_key(|ends| ends.parse::<jiff::Timestamp>().ok());
+    (worst.map(|word| (*word).to_owned()), due.cloned())
+}
+
+fn told(deadline: &RequestDeadline) -> String {
+    let ends = deadline.ends.as_deref().unwrap_or_default();
+    format!(
+        "{} of {} before {ends} ({}, {})",
+        deadline.step, deadline.regime, deadline.law, deadline.within
+    )
+}
+
+/// Whether every open deadline lies ahead.
+pub(super) fn on_time(clocks: &Clocks) -> Wanted {
+    if let Some(problem) = clocks.problems.first() {
+        return wanted(ConditionType::OnTime, Truth::Unknown, problem.clone());
+    }
+    let of = |word: &str| -> Vec<String> {
+        let all = open(clocks).filter(|it| it.standing.as_deref() == Some(word));
+        all.map(told).collect()
+    };
+    let (overdue, soon, ahead) = (of("Overdue"), of("DueSoon"), of("OnTime"));
+    let missed: Vec<String> = clocks
+        .deadlines
+        .iter()
+        .filter(|it| it.met_at.is_some() && it.standing.as_deref() == Some("Overdue"))
+        .map(told)
+        .collect();
+    let (truth, word, mut message) = if !overdue.is_empty() {
+        (
+            Truth::False,
+            Word::Overdue,
+            format!("overdue: {}", overdue.join("; ")),
+        )
+    } else if !soon.is_empty() {
+        (
+            Truth::True,
+            Word::DueSoon,
+            format!("due soon: {}", soon.join("; ")),
+        )
+    } else if !ahead.is_empty() {
+        (Truth::True, Word::OnTime, ahead.join("; "))
+    } else if clocks.deadlines.iter().any(|it| it.met_at.is_none()) || clocks.deadlines.is_empty() {
+        let why =
+            "no law of spec.jurisdictions has a number for what is open: answer without delay";
+        (Truth::Unknown, Word::NoNumber, why.to_owned())
+    } else {
+        (
+            Truth::True,
+            Word::Answered,
+            "everything was done".to_owned(),
+        )
+    };
+    if !missed.is_empty() {
+        message = format!("{message}; done too late: {}", missed.join("; "));
+    }
+    for note in &clocks.notes {
+        message = format!("{message}; {note}");
+    }
+    wanted(ConditionType::OnTime, truth, word.because(message))
+}

@@ -1,0 +1,63 @@
+//! The receipt of a request: counts and a hash.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde_json::json;
+
+use crate::api::{DataSubjectRequest, RequestReceipt, RequestRegionStatus, RequestStage};
+use crate::plan::canonical_hash;
+
+/// What came of it, once it has ended; told once, and kept while nothing of it changes.
+pub(super) fn receipt(
+    request: &DataSubjectRequest,
+    stage: Option<RequestStage>,
+    entries: &[RequestRegionStatus],
+    now: Timestamp,
+) -> Option<RequestReceipt> {
+    let outcome = match stage? {
+        RequestStage::Done => "Done",
+        RequestStage::Refused => "Refused",
+        RequestStage::Cancelled => "Cancelled",
+        RequestStage::Received | RequestStage::Waiting | RequestStage::Working => return None,
+    };
+    let region = |entry: &RequestRegionStatus| {
+        json!({
+            "name": entry.name, "progress": entry.progress, "reportedAt": entry.reported_at,
+            "suppressed": entry.suppressed, "delivered": entry.delivered, "stores": entry.stores,
+        })
+    };
+    let whole = json!({
+        "request": request.name_any(), "kind": request.spec.kind, "received": request.spec.received,
+        "outcome": outcome, "verified": request.spec.verified, "refusal": request.spec.refusal,
+        "cancelled": request.spec.cancelled, "attestations": request.spec.attestations,
+        "regions": entries.iter().map(region).collect::<Vec<_>>(),
+    });
+    let hash = canonical_hash(&whole);
+    let old = request
+        .status
+        .as_ref()
+        .and_then(|status| status.receipt.as_ref());
+    let at = old.filter(|old| old.hash == hash).map(|old| old.at.clone());
+    let mut receipt = RequestReceipt {
+        at: at.unwrap_or_else(|| now.to_string()),
+        outcome: outcome.to_owned(),
+        hash,
+        ..RequestReceipt::default()
+    };
+    let stores = entries.iter().flat_map(|entry| &entry.stores);
+    for table in stores.flat_map(|store| &store.tables) {
+        for (sum, term) in [
+            (&mut receipt.found, table.found),
+            (&mut receipt.erased, table.erased),
+            (&mut receipt.kept, table.kept),
+            (&mut receipt.held, table.held),
+            (&mut receipt.blocked, table.blocked),
+            (&mut receipt.failed, table.failed),
+            (&mut receipt.gone, table.gone),
+            (&mut receipt.remaining, table.remaining),
+        ] {
+            *sum = sum.saturating_add(term);
+        }
+    }
+    Some(receipt)
+}

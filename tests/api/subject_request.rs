@@ -1,0 +1,256 @@
+//! Every field of a DataSubjectRequest. What was recorded stays; what it is about cannot be changed.
+
+use serde_json::{Value, json};
+
+use crate::case::{Case, Kind, LONG, PATTERN, list, ruled, text};
+
+const MOMENT: &str = "2026-03-31T23:30:00+02:00";
+const LATER: &str = "2026-04-01T08:00:00Z";
+const REGIONS: &str = "regions: one may be added, never removed";
+const SEALED: &str = "identity: it cannot be changed, only taken away";
+const DELIVERY: &str = "spec.delivery: Access and Portability need it";
+const STAYS: &str = "each is recorded once and stays";
+
+fn done(by: &str) -> Value {
+    json!({"by": by, "at": LATER})
+}
+
+fn reasoned(ground: &str) -> Value {
+    json!({"by": "privacy@aurora.example", "at": LATER, "ground": ground})
+}
+
+fn sealed(region: &str) -> Value {
+    json!({"region": region, "recipient": "age1qqqqqqqq", "ciphertext": "A".repeat(200)})
+}
+
+/// The DataSubjectRequest kind.
+pub(crate) fn kind() -> Kind {
+    let least = json!({
+        "kind": "Erasure", "received": MOMENT, "jurisdictions": ["DE"], "timeZone": "Europe/Berlin", "regions": ["eu-west"],
+    });
+    let erasure = json!({
+        "kind": "Erasure", "received": MOMENT, "jurisdictions": ["DE", "US-CA"], "timeZone": "Europe/Berlin",
+        "holidays": ["2026-05-01"], "regions": ["eu-west", "us-east"], "identity": [sealed("eu-west"), sealed("us-east")],
+        "verified": done("privacy@aurora.example"), "acknowledged": done("privacy@aurora.example"),
+        "extension": reasoned("many requests"), "pauses": [{"from": "2026-04-02", "to": "2026-04-09"}],
+        "notice": {"sentAt": LATER, "acknowledged": done("privacy@aurora.example")},
+        "refusal": reasoned("GDPR Article 17(3)(b)"), "cancelled": reasoned("the person took it back"),
+        "answered": done("privacy@aurora.example"), "attestations": [reasoned("paper file 12 shredded")],
+    });
+    let access = json!({
+        "kind": "Access", "received": MOMENT, "jurisdictions": ["DE"], "timeZone": "Europe/Berlin", "regions": ["eu-west"],
+        "delivery": {
+            "objectStore": {"url": "s3://copies", "prefix": "{region}/copies", "credentialsRef": {"name": "copies-s3"}},
+            "recipient": "age1qqqqqqqq", "expiresAfter": "P30D",
+        },
+    });
+    Kind {
+        name: "DataSubjectRequest",
+        plural: "datasubjectrequests",
+        namespace: None,
+        least,
+        specs: vec![erasure, access],
+        cases: [head(), identity(), recorded(), notice(), delivery()]
+            .into_iter()
+            .flatten()
+            .collect(),
+        names: vec![(LONG, "metadata.name: at most 40 characters")],
+    }
+}
+
+fn moment(path: &'static str) -> Case {
+    text(
+        path,
+        "2026-04-02T08:00:00+02:00",
+        "9999-12-31T23:59:59.999999999+23:59",
+        &[("2026-04-02", PATTERN), ("2026-04-02T08:00:00", PATTERN)],
+    )
+}
+
+fn head() -> Vec<Case> {
+    vec![
+        ruled("kind", vec![(json!("Access"), DELIVERY)]).fixed("kind cannot be changed"),
+        moment("received").fixed("received cannot be changed"),
+        list("jurisdictions", |i| json!(format!("US-{i:03}"))),
+        text(
+            "jurisdictions[]",
+            "GB",
+            "US-CAL",
+            &[("fr", PATTERN), ("FRA", PATTERN)],
+        ),
+        text(
+            "timeZone",
+            "Europe/Paris",
+            format!("A{}", "b".repeat(63)),
+            &[("Europe Berlin", PATTERN), ("/Berlin", PATTERN)],
+        ),
+        list("holidays", |i| json!(format!("20{i:02}-01-01"))),
+        text(
+            "holidays[]",
+            "2026-12-25",
+            "9999-12-31",
+            &[("2026-2-030", PATTERN)],
+        ),
+        list("regions", |i| json!(format!("region-{i}"))).fixed(REGIONS),
+        text("regions[]", "us-west", "n".repeat(40), &[]).fixed(REGIONS),
+    ]
+}
+
+fn identity() -> Vec<Case> {
+    vec![
+        ruled("identity[]", vec![]),
+        list("identity", |i| sealed(&format!("region-{i}"))),
+        text("identity[].region", "us-west", "n".repeat(40), &[]),
+        text(
+            "identity[].recipient",
+            "age1pppppppp",
+            format!("age1{}", "q".repeat(196)),
+            &[("age2qqqqqqqq", PATTERN), ("age1QQQQQQQQ", PATTERN)],
+        )
+        .fixed(SEALED),
+        text(
+            "identity[].ciphertext",
+            "Aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "A".repeat(16_384),
+            &[("ann@mail.example, and many more characters than that, so that it is long enough to be one, but no base64", PATTERN)],
+        )
+        .fixed(SEALED),
+    ]
+}
+
+/// Who, when and why.
+fn recorded() -> Vec<Case> {
+    let by = |path| {
+        text(
+            path,
+            "dpo",
+            "b".repeat(128),
+            &[(" ", PATTERN), (" a", PATTERN)],
+        )
+    };
+    let ground = |path| {
+        text(
+            path,
+            "other",
+            "g".repeat(256),
+            &[(" ", PATTERN), ("a ", PATTERN)],
+        )
+    };
+    let once = |path: &'static str| ruled(path, vec![]).stays(STAYS);
+    vec![
+        once("verified"),
+        by("verified.by").fixed("verified: it is recorded once"),
+        moment("verified.at").fixed("verified: it is recorded once"),
+        by("acknowledged.by"),
+        moment("acknowledged.at"),
+        by("extension.by"),
+        moment("extension.at"),
+        ground("extension.ground"),
+        list("pauses", |i| json!({"from": format!("20{i:02}-01-01")})),
+        text(
+            "pauses[].from",
+            "2026-04-03",
+            "9999-12-31",
+            &[("2026-02-30", "must be of type date")],
+        ),
+        text(
+            "pauses[].to",
+            "2026-04-10",
+            "9999-12-31",
+            &[("2026-02-30", "must be of type date")],
+        ),
+        once("refusal"),
+        by("refusal.by").fixed("refusal: it is recorded once"),
+        moment("refusal.at").fixed("refusal: it is recorded once"),
+        ground("refusal.ground").fixed("refusal: it is recorded once"),
+        once("cancelled"),
+        by("cancelled.by").fixed("cancelled: it is recorded once"),
+        moment("cancelled.at").fixed("cancelled: it is recorded once"),
+        ground("cancelled.ground").fixed("cancelled: it is recorded once"),
+        by("answered.by"),
+        moment("answered.at"),
+        list("attestations", |i| reasoned(&format!("file {i}"))),
+        by("attestations[].by"),
+        moment("attestations[].at"),
+        ground("attestations[].ground"),
+    ]
+}
+
+fn notice() -> Vec<Case> {
+    vec![
+        moment("notice.sentAt"),
+        text(
+            "notice.acknowledged.by",
+            "dpo",
+            "b".repeat(128),
+            &[(" ", PATTERN)],
+        ),
+        moment("notice.acknowledged.at"),
+    ]
+}
+
+fn delivery() -> Vec<Case> {
+    vec![
+        ruled("delivery", vec![]).kept(DELIVERY),
+        text(
+            "delivery.objectStore.url",
+            "s3://others",
+            format!("s3://a{}z", "b".repeat(61)),
+            &[("https://copies", PATTERN), ("s3://copies/a", PATTERN)],
+        ),
+        text(
+            "delivery.objectStore.prefix",
+            "copies",
+            "p".repeat(200),
+            &[("/copies", PATTERN), ("a b", PATTERN)],
+        ),
+        text(
+            "delivery.objectStore.credentialsRef.name",
+            "other",
+            "n".repeat(253),
+            &[("Copies", PATTERN), ("-a", PATTERN)],
+        ),
+        text(
+            "delivery.recipient",
+            "age1pppppppp",
+            format!("age1{}", "q".repeat(196)),
+            &[("age2qqqqqqqq", PATTERN)],
+        ),
+        text(
+            "delivery.expiresAfter",
+            "P60D",
+            "P999Y9999M9999W9999D",
+            &[("30D", PATTERN), ("P1DT1H", PATTERN)],
+        ),
+    ]
+}
+
+/// A status with every field.
+pub(crate) fn status(condition: Value, inventory: Value) -> Value {
+    json!({
+        "observedGeneration": 1, "conditions": [condition], "state": "Working", "clock": "DueSoon",
+        "due": "2026-04-30T22:00:00Z",
+        "deadlines": [{
+            "regime": "eu-gdpr", "step": "response", "within": "P1M", "ends": "2026-04-30T22:00:00Z",
+            "law": "GDPR Article 12(3)", "metAt": "2026-04-20T08:00:00Z", "standing": "OnTime",
+        }],
+        "regionsDone": "1/2",
+        "regions": [{
+            "name": "eu-west", "state": "Run", "reason": "Fulfilled", "message": "done", "ready": true,
+            "unreachableSince": "2026-11-22T12:00:00Z", "progress": "Kept", "reportedAt": "2026-11-22T12:00:00Z",
+            "suppressed": 2,
+            "delivered": {"manifest": "eu-west/copies/dsr-1.manifest.json", "hash": "sha256-00", "expiresAt": "2026-12-22T12:00:00Z"},
+            "stores": [{"name": "orders", "tables": [{
+                "name": "invoices", "state": "Kept", "found": 28, "erased": 1, "restricted": 10, "kept": 2,
+                "grounds": [{"ground": "AO 147(3)", "rows": 2}],
+                "held": 3, "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "late": 8, "undated": 9,
+            }]}],
+            "lastHandledRunAt": "1", "inventory": inventory,
+        }],
+        "receipt": {
+            "at": "2026-11-22T12:00:00Z", "outcome": "Done", "found": 28, "erased": 1, "kept": 2, "held": 3, "blocked": 4,
+            "failed": 5, "gone": 6, "remaining": 7, "hash": "sha256-00",
+        },
+        "identityHash": "sha256-00", "lastHandledReconcileAt": "1",
+    })
+}

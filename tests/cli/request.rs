@@ -1,0 +1,136 @@
+//! `tradewind request create`: what an officer types becomes ciphertext that only the region's key reads.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+
+const EMAIL: &str = "bob.q7@planted.example";
+
+/// Regions as `kubectl get regions -o yaml` prints them; eu-west knows e-mail addresses and numbers, us-east numbers only.
+fn regions(key: &str) -> Value {
+    let region = |name: &str, kinds: &[&str], key: &str| {
+        let kinds: Vec<Value> = kinds.iter().map(|kind| json!({"name": kind})).collect();
+        json!({
+            "apiVersion": "tradewind.dev/v1alpha1", "kind": "Region", "metadata": {"name": name},
+            "spec": {
+                "jurisdictions": ["NO"], "cluster": {"local": {}}, "runNamespace": "runs",
+                "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"},
+                "requests": {"identities": kinds, "suppression": {"secretRef": {"name": "s", "key": "url"}}},
+            },
+            "status": {"requests": {"recipient": key}},
+        })
+    };
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        region("eu-west", &["email", "customerId"], key),
+        region("us-east", &["customerId"], key),
+        region("silent", &["email"], ""),
+    ]})
+}
+
+fn create(regions: &Value, arguments: &[&str], identity: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("regions.yaml");
+    std::fs::write(&file, serde_yaml::to_string(regions).unwrap()).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tradewind"))
+        .args([
+            "request",
+            "create",
+            "--name",
+            "dsr-7",
+            "--received",
+            "2026-11-02T09:30:00+01:00",
+        ])
+        .args(["--zone", "Europe/Oslo", "--jurisdiction", "NO", "--regions"])
+        .arg(&file)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that refuses its arguments does not wait for the identity.
+    let _ = child.stdin.take().unwrap().write_all(identity.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn key() -> (age::x25519::Identity, String) {
+    let own = age::x25519::Identity::generate();
+    let public = own.to_public().to_string();
+    (own, public)
+}
+
+#[test]
+fn each_region_gets_what_it_knows_the_person_by_and_nobody_else_can_read_it() {
+    let (own, public) = key();
+    let arguments = [
+        "--kind", "erasure", "--region", "eu-west", "--region", "us-east",
+    ];
+    let identity = format!("email={EMAIL}\ncustomerId=7\n");
+    let told = create(&regions(&public), &arguments, &identity);
+    assert!(
+        told.status.success(),
+        "{}",
+        String::from_utf8_lossy(&told.stderr)
+    );
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(!text.contains(EMAIL));
+    // `NO` is a boolean to YAML 1.1, which kubectl reads.
+    assert!(text.contains("\"NO\""), "{text}");
+    let request: Value = serde_yaml::from_str(&text).unwrap();
+    assert_eq!(request["spec"]["regions"], json!(["eu-west", "us-east"]));
+    let read = |place: usize| -> Value {
+        let sealed = &request["spec"]["identity"][place];
+        assert_eq!(sealed["recipient"], public);
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(sealed["ciphertext"].as_str().unwrap());
+        serde_json::from_slice(&age::decrypt(&own, &bytes.unwrap()).unwrap()).unwrap()
+    };
+    assert_eq!(read(0), json!({"email": [EMAIL], "customerId": ["7"]}));
+    assert_eq!(read(1), json!({"customerId": ["7"]}));
+}
+
+#[test]
+fn each_mistake_is_named_without_a_value_of_the_person() {
+    let (_, public) = key();
+    let email = format!("email={EMAIL}");
+    for (arguments, identity, wanted) in [
+        (
+            vec!["--kind", "erasure", "--region", "nowhere"],
+            email.as_str(),
+            "nowhere is not in --regions",
+        ),
+        (
+            vec!["--kind", "erasure", "--region", "silent"],
+            email.as_str(),
+            "it has told no key",
+        ),
+        (
+            vec!["--kind", "erasure", "--region", "us-east"],
+            email.as_str(),
+            "knows the kind email",
+        ),
+        (
+            vec!["--kind", "erasure", "--region", "eu-west"],
+            EMAIL,
+            "line 1 has no kind",
+        ),
+        (
+            vec!["--kind", "access", "--region", "eu-west"],
+            email.as_str(),
+            "a copy needs --to",
+        ),
+    ] {
+        let mut regions = regions(&public);
+        regions["items"][2]["status"] = json!({});
+        let told = create(&regions, &arguments, identity);
+        let said = String::from_utf8(told.stderr).unwrap();
+        assert_eq!(told.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains(wanted) && !said.contains(EMAIL),
+            "{wanted}: {said}"
+        );
+        assert!(told.stdout.is_empty());
+    }
+}
