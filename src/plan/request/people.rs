@@ -140,7 +140,8 @@ impl People {
             }
         }
         table.portable |= dataset.portable;
-        if let Some(erase) = &rule.erase {
+        // What hides rows, or gives them other names, is no erasure, and says nothing of how a person's rows go.
+        if let Some(erase) = rule.erase.as_ref().filter(|erase| erase.method.erases()) {
             table.method = erase.method;
             table.columns = erase.columns.iter().map(retention::change).collect();
         }
