@@ -366,6 +366,36 @@ mod tests {
     use super::*;
 
     #[test]
+    fn found_is_the_sum_of_its_terms() {
+        let table = ErasedTable {
+            erased: 1,
+            restricted: 2,
+            kept: 4,
+            held: 8,
+            blocked: 16,
+            failed: 32,
+            gone: 64,
+            remaining: 128,
+            late: 256,
+            undated: 512,
+            ..ErasedTable::default()
+        };
+        assert_eq!(table.terms().iter().sum::<i64>(), 255);
+    }
+
+    #[test]
+    fn a_kind_is_called_what_tasks_call_it() {
+        for kind in [
+            RequestKind::Erasure,
+            RequestKind::Access,
+            RequestKind::Portability,
+            RequestKind::Restriction,
+        ] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
+    }
+
+    #[test]
     fn a_report_that_shrinks_keeps_its_sums() {
         let table = |found| ErasedTable {
             name: "t".into(),

@@ -54,3 +54,17 @@ impl Space {
         Self::ALL.into_iter().find(|space| space.name() == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_called_what_reports_call_it() {
+        for space in Space::ALL {
+            assert_eq!(serde_json::to_value(space).unwrap(), space.name());
+            assert_eq!(Space::named(space.name()), Some(space));
+        }
+        assert_eq!(Space::named("released"), None);
+    }
+}

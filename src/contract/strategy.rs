@@ -67,3 +67,18 @@ impl Strategy {
         *self == Self::Rows
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_called_what_reports_call_it() {
+        for strategy in Strategy::ALL {
+            assert_eq!(serde_json::to_value(strategy).unwrap(), strategy.name());
+            assert_eq!(Strategy::named(strategy.name()), Some(strategy));
+            assert_eq!(strategy.is_rows(), strategy == Strategy::default());
+        }
+        assert_eq!(Strategy::named("rows"), None);
+    }
+}

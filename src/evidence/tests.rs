@@ -42,6 +42,39 @@ fn a_record_has_the_bytes_and_hashes_that_the_design_page_says() {
 }
 
 #[test]
+fn what_must_be_escaped_is_escaped_the_shortest_way() {
+    let object = Object::from([("a".to_owned(), text("\u{8}\t\n\u{c}\r\u{1}\u{1f}\"\\/é"))]);
+    let spelled = r#"{"a":"\b\t\n\f\r\u0001\u001f\"\\/é"}"#;
+    assert_eq!(canonical::encode(&object), spelled.as_bytes());
+    assert_eq!(canonical::parse(spelled.as_bytes()).unwrap(), object);
+}
+
+#[test]
+fn what_is_no_object_and_what_is_spelled_otherwise_are_two_faults() {
+    let told = |bytes: &[u8]| canonical::parse(bytes).unwrap_err();
+    assert!(matches!(told(b"{ }"), canonical::Error::Spelling));
+    for other in [&b"[]"[..], b"1", b"true", b"\"a\""] {
+        assert!(matches!(told(other), canonical::Error::NoObject));
+    }
+}
+
+#[test]
+fn a_hash_is_64_small_digits_behind_its_prefix() {
+    let digits = "0123456789abcdef".repeat(4);
+    let hash: Hash = format!("sha256-{digits}").parse().unwrap();
+    assert_eq!(hash.to_string(), format!("sha256-{digits}"));
+    for wrong in [
+        digits.clone(),
+        format!("sha256-{}", &digits[..62]),
+        format!("sha256-{digits}00"),
+        format!("sha256-{}", digits.to_uppercase()),
+        format!("sha256-{}", digits.replace('a', "g")),
+    ] {
+        assert!(wrong.parse::<Hash>().is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn a_chain_can_be_followed_by_its_digests_alone() {
     let begin = Tip::genesis("aurora", "eu-west");
     let mut tip = begin;

@@ -119,7 +119,11 @@ mod tests {
     #[test]
     fn only_assigned_codes_are_codes() {
         for good in ["DE", "US-CA", "CA-QC", "GB-ENG", "NO"] {
-            assert!(Jurisdiction::parse(good).is_some(), "{good}");
+            let code = Jurisdiction::parse(good).expect(good);
+            assert_eq!(
+                (code.as_str(), String::from(code.clone())),
+                (good, good.to_owned())
+            );
         }
         for bad in [
             "UK", "EU", "de", "D", "", "DE-", "US-XX", "US-ca", "DEU", "-", "XK", "DE-BY-X",

@@ -88,3 +88,48 @@ impl TryFrom<String> for Source {
         Ok(Self(text))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_fact_on_another_line_is_the_same() {
+        let fact = Fact {
+            value: 1,
+            source: Source("a law".to_owned()),
+            confirmed: true,
+            read: None,
+            place: Place { line: 1, column: 1 },
+        };
+        let place = Place { line: 2, column: 3 };
+        assert_eq!(
+            fact,
+            Fact {
+                place,
+                ..fact.clone()
+            }
+        );
+        let others = [
+            Fact {
+                value: 2,
+                ..fact.clone()
+            },
+            Fact {
+                source: Source("another".to_owned()),
+                ..fact.clone()
+            },
+            Fact {
+                confirmed: false,
+                ..fact.clone()
+            },
+            Fact {
+                read: Some(Date::constant(2026, 1, 1)),
+                ..fact.clone()
+            },
+        ];
+        for other in others {
+            assert_ne!(fact, other);
+        }
+    }
+}

@@ -188,7 +188,7 @@ mod tests {
     fn what_is_no_clock_is_refused_with_what_would_be() {
         for text in [
             "", "P", "PT1H0.5S", "PT0H", "P0D", "-P1M", "P1DT12H", "PT90M", "PT1.5H", "0BD",
-            "-1BD", "BD", "soon", "1 month", "P10000D", "99999BD",
+            "-1BD", "BD", "soon", "1 month", "P10000D", "99999BD", "PT1H1M", "PT1H1S", "PT99999H",
         ] {
             let error = Clock::try_from(text.to_owned()).expect_err(text);
             assert!(
@@ -203,6 +203,9 @@ mod tests {
         let clock = |text: &str| Clock::try_from(text.to_owned()).unwrap();
         assert_eq!(clock("P1M").and(&clock("P2M")), Some(clock("P3M")));
         assert_eq!(clock("P45D").and(&clock("P45D")), Some(clock("P90D")));
+        assert_eq!(clock("PT72H").and(&clock("PT24H")), Some(clock("PT96H")));
+        assert_eq!(clock("10BD").and(&clock("5BD")), Some(clock("15BD")));
+        assert_eq!(String::from(clock("P1M")), "P1M");
         assert_eq!(clock("P1M").and(&clock("PT72H")), None);
         assert_eq!(clock("P1M").and(&clock("timely")), None);
     }

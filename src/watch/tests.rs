@@ -212,6 +212,12 @@ fn a_child_is_whose_its_labels_say_and_of_this_fleet() {
         ),
         (labels("f", "LegalHold", "a", "h"), None),
         (
+            labels("f", "Region", "", "eu"),
+            Some(Key::Region("eu".into())),
+        ),
+        (labels("f", "Region", "a", "eu"), None),
+        (labels("f", "DataSubjectRequest", "a", "r"), None),
+        (
             labels("f", "DataSubjectRequest", "", "r"),
             Some(Key::Request("r".into())),
         ),

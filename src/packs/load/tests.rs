@@ -244,6 +244,26 @@ const UNSOUND_PLATFORMS: &[(&str, &str, &[&str])] = &[
         &["make the kind Urls"],
     ),
     (
+        "name: id, field: id, kind: Id",
+        "name: id, field: id, kind: Id, maxChars: 9, truncate: true",
+        &["only a Text with maxChars can be truncated"],
+    ),
+    (
+        "key: signing",
+        "key: 'sign/ing'",
+        &["is no key of a Kubernetes Secret"],
+    ),
+    (
+        "key: signing",
+        "key: ''",
+        &["is no key of a Kubernetes Secret"],
+    ),
+    (
+        "  Shop:\n",
+        "  1Shop:\n",
+        &["a platform's name is letters and digits"],
+    ),
+    (
         "      except:\n",
         "      except:\n        - {value: {countries: [\"RU\"], market: Allowed}, source: s, confirmed: true}\n",
         &["'RU' is there twice"],
@@ -279,6 +299,17 @@ fn an_unsound_platform_pack_is_refused_with_line_and_remedy() {
             );
         }
     }
+}
+
+#[test]
+fn a_name_and_a_key_are_as_long_as_kubernetes_lets_them_be() {
+    let with = |from: &str, to: &str| Packs::load(&PLATFORMS.replace(from, to), REGIMES).is_ok();
+    let key = |length: usize| format!("key: {}", "k".repeat(length));
+    assert!(with("key: signing", &key(253)));
+    assert!(!with("key: signing", &key(254)));
+    let name = |length: usize| format!("  {}:\n", "S".repeat(length));
+    assert!(with("  Shop:\n", &name(40)));
+    assert!(!with("  Shop:\n", &name(41)));
 }
 
 #[test]
