@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tradewind::contract::{RetainedRule, Space};
+
 use super::world::{World, access};
 
 async fn ended(world: &World, nth: u32) -> String {
@@ -94,9 +96,18 @@ async fn what_cannot_be_seen_is_unknown_and_what_was_dropped_has_no_file() {
         ))
         .await;
     let ran = world.run().await;
-    let rule = ran.expect("Done").rule("log").clone();
+    let mut rule = ran.expect("Done").rule("log").clone();
     assert_eq!((rule.erased, rule.partitions), (50, 1));
-    let told = rule.space.map(tradewind::contract::Space::name);
-    // Another test's transaction is of another database.
-    assert_eq!(told, Some("Released"), "{rule:?}");
+    // Another test's transaction is of another database, but the server's own upkeep may be reading in this one: then a
+    // later run says so.
+    let is_released =
+        |rule: &RetainedRule| rule.space == Some(Space::Released) || rule.released_until.is_some();
+    for _ in 0..20 {
+        if is_released(&rule) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        rule = world.run().await.expect("Done").rule("log").clone();
+    }
+    assert!(is_released(&rule), "{rule:?}");
 }
