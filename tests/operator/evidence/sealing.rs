@@ -23,7 +23,8 @@ fn killed_while_it_seals_the_archive_has_every_record_once() {
         reachable(&world).await;
         let folder = tempfile::tempdir().unwrap();
         let schedule = format!("{POLICY}-retention");
-        for n in 0..4 {
+        // Enough for three segments, whatever other tests have left in the chain.
+        for n in 0..16 {
             run(
                 &world,
                 ("eu-west", &schedule),
