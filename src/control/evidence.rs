@@ -25,6 +25,9 @@ use crate::status::Statement;
 const KIND: &str = "EvidenceRecord";
 /// Records that are read at a time: each may have a quarter of a mebibyte.
 const PAGE: u32 = 200;
+/// So often in a row is a place that is taken somebody else's record, which the watch is about to show. After that
+/// whatever depends on the region goes on without it, and says so.
+const MOST_BEHIND: u32 = 5;
 
 /// Whether it was there to be written; one that was gone already is as good.
 fn is_there<T>(written: Result<T, Error>) -> Result<bool, Error> {
@@ -42,8 +45,11 @@ pub(super) struct Ledger {
     fence: Fence,
     metrics: Metrics,
     /// One writer per region at a time: two would only tell each other that they are behind.
-    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Behind>>>>,
 }
+
+/// How often in a row the next place of a region's chain was taken.
+type Behind = u32;
 
 impl Ledger {
     pub(super) fn new(hub: Client, chains: Chains, fence: Fence, metrics: Metrics) -> Self {
@@ -61,7 +67,7 @@ impl Ledger {
         &self.chains
     }
 
-    fn turn(&self, region: &str) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, region: &str) -> Arc<tokio::sync::Mutex<Behind>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.entry(region.to_owned()).or_default().clone()
     }
@@ -74,7 +80,7 @@ impl Ledger {
         now: Timestamp,
     ) -> Result<bool, Error> {
         let turn = self.turn(region);
-        let _turn = turn.lock().await;
+        let mut behind = turn.lock().await;
         let mut wrote = false;
         for statement in statements {
             let next = self.chains.read(region, |chain| {
@@ -87,7 +93,16 @@ impl Ledger {
             };
             self.leading()?;
             let params = PostParams::default();
-            self.timed(self.api.create(&params, &object)).await?;
+            let written = self.timed(self.api.create(&params, &object)).await;
+            *behind = match &written {
+                Err(error) if error.is_behind() => behind.saturating_add(1),
+                _ => 0,
+            };
+            if *behind > MOST_BEHIND {
+                let region = region.to_owned();
+                return Err(Error::Contested { region });
+            }
+            written?;
             self.metrics.wrote(KIND, Verb::Create);
             self.chains.wrote(&record);
             wrote = true;

@@ -147,6 +147,7 @@ fn stage(error: &Error) -> Stage {
         | Error::NotLeading => Stage::Status,
         Error::Evidence(_)
         | Error::Unwritable
+        | Error::Contested { .. }
         | Error::Archive(_)
         | Error::StrangeSegment { .. } => Stage::Evidence,
         Error::Panicked => Stage::Plan,

@@ -46,6 +46,14 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// The next place of a region's chain stays taken by something that is not seen.
+    #[error(
+        "the next record of region {region} has no place: an object has its name that the chain does not show"
+    )]
+    Contested {
+        /// The region.
+        region: String,
+    },
     /// A record has no place in the schema: a bug of ours.
     #[error("a record of evidence that the schema has no room for")]
     Unwritable,
@@ -104,9 +112,11 @@ pub fn retry(error: &Error) -> Retry {
         | Error::Report(source) => of_hub(source),
         Error::Serialise(_) | Error::Unwritable | Error::StrangeSegment { .. } => Retry::Slow,
         Error::Evidence(source) => of_evidence(source),
-        Error::Timeout(_) | Error::NotLeading | Error::Panicked | Error::Archive(_) => {
-            Retry::Backoff
-        }
+        Error::Timeout(_)
+        | Error::NotLeading
+        | Error::Panicked
+        | Error::Archive(_)
+        | Error::Contested { .. } => Retry::Backoff,
     }
 }
 

@@ -143,12 +143,16 @@ impl Chain {
         };
     }
 
-    /// Where it ends.
+    /// Where it ends. What stands in the next place and is no record of it cannot be taken away: what follows is written
+    /// after that, so that all else goes on. [`Chain::fault`] tells of it, and nothing is signed any more.
     #[must_use]
     pub fn tip(&self) -> Tip {
-        self.links
-            .last_key_value()
-            .map_or(self.genesis, |(sequence, link)| tip_of(*sequence, link))
+        let last = self.links.last_key_value();
+        let mut tip = last.map_or(self.genesis, |(sequence, link)| tip_of(*sequence, link));
+        while self.unsound.contains(&tip.sequence.saturating_add(1)) {
+            tip.sequence = tip.sequence.saturating_add(1);
+        }
+        tip
     }
 
     /// The record that a statement asks for; none when it is there, or nothing changed.
@@ -394,6 +398,28 @@ mod tests {
         assert_eq!(chain.tip().sequence, 5);
         assert_eq!(sources.len(), 4, "{sources:?}");
         assert!(!sources.contains(&end.source));
+    }
+
+    #[test]
+    fn what_is_no_record_stops_nothing_but_the_signatures() {
+        let mut chain = Chain::new("f", "r");
+        let run = |n: i64| statement(Kind::Run, &n.to_string(), n, When::Once);
+        append(&mut chain, &run(1));
+        let written = append(&mut chain, &run(2)).unwrap();
+        chain.forget(2);
+        let mut object = EvidenceRecord::of(&written).unwrap();
+        object.spec.hash = EvidenceRecord::of(&append(&mut chain, &run(3)).unwrap())
+            .unwrap()
+            .spec
+            .hash;
+        chain.forget(2);
+        chain.learn(&object);
+        assert_eq!((chain.fault(), chain.tip().sequence), (Some(2), 2));
+        let next = append(&mut chain, &run(4)).unwrap();
+        assert_eq!((next.sequence, chain.fault()), (3, Some(2)));
+        assert_eq!(chain.unsigned(9).1.len(), 1, "nothing beyond it is signed");
+        chain.forget(2);
+        assert_eq!(chain.fault(), Some(2), "the gap stays");
     }
 
     #[test]
