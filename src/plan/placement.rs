@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::reason::Word;
-use super::suspension::{self, Suspension};
+use super::suspension;
 use super::{Finding, Plan, Reach, Reason, RegionFacts, RegionNote, RegionPlan, fleet, gates};
 use crate::api::condition::ConditionType;
 use crate::api::{DataPolicy, DeletionPolicy, InventoryEntry, LegalHold, Region, SocialChannel};
@@ -239,7 +239,9 @@ pub(super) fn ground<'a, W>(
         ));
     }
     if let Some(pause) = suspension::in_force(facts.region.spec.suspend.as_ref(), now) {
-        return suspended(place, deleting.is_some(), &pause);
+        // Also while the resource is being deleted: what is there waits, stopped as for any other.
+        let why = format!("Region {} is {}", place.name, pause.told);
+        return Ground::Suspended(Word::RegionSuspended.because(why), pause.until);
     }
     if deleting.is_some() {
         return Ground::decided(RegionPlan::Withdraw(
@@ -247,14 +249,6 @@ pub(super) fn ground<'a, W>(
         ));
     }
     Ground::Open(facts)
-}
-
-fn suspended<'a, W>(place: &Place<'_>, deleting: bool, pause: &Suspension) -> Ground<'a, W> {
-    let reason = Word::RegionSuspended.because(format!("Region {} is {}", place.name, pause.told));
-    if deleting {
-        return Ground::decided(RegionPlan::Hold(reason));
-    }
-    Ground::Suspended(reason, pause.until)
 }
 
 /// The reason of a place without a Region.

@@ -480,6 +480,8 @@ proptest! {
                 || is_paused(region.region.spec.suspend.as_ref());
             let stops = matches!(decided, RegionPlan::Pause(_));
             prop_assert!(paused || !stops, "{name} is paused by nobody");
+            let held = matches!(decided, RegionPlan::Hold(reason) if reason.word.as_str() == "RegionSuspended");
+            prop_assert!(!held, "{name}: what runs there would go on erasing");
             if let Some(workloads) = decided.workloads() {
                 prop_assert!(!paused, "{name} runs");
                 prop_assert!(workloads.cron_job.spec.as_ref().unwrap().suspend == Some(false));
