@@ -155,10 +155,10 @@ fn region<'a>(
         unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
         uncovered_since: standing.note.uncovered_since.map(|since| since.to_string()),
         callback_url: callback(workloads, before),
-        // Where nothing is changed, what is held is what was.
-        held: match workloads {
-            Some(_) => standing.note.held.clone(),
-            None => before.map(|entry| entry.held.clone()).unwrap_or_default(),
+        held: if is_in_effect(workloads, &standing) {
+            standing.note.held.clone()
+        } else {
+            before.map(|entry| entry.held.clone()).unwrap_or_default()
         },
         connector: match known {
             Some(children) => children.connector.map(of_pods),
@@ -177,6 +177,21 @@ fn region<'a>(
         feeds: feed_lines,
         wake_at,
     })
+}
+
+/// Whether what runs there is what was planned. Until it is, what is held is what was: a pause that comes meanwhile must
+/// not take a flow for stopped that old pods still serve.
+fn is_in_effect(
+    workloads: Option<&ChannelWorkloads>,
+    standing: &Standing<'_, ChannelObserved>,
+) -> bool {
+    let (Some(workloads), Some(known)) = (workloads, standing.sight.known) else {
+        return false;
+    };
+    let pods = known.children.connector;
+    let is_rolled_out =
+        workloads.connector.is_none() || pods.is_some_and(|(desired, ready)| ready >= desired);
+    is_rolled_out && known.troubles.is_empty()
 }
 
 /// What the region had acted on; what was asked before it joined is not asked of it.
