@@ -248,7 +248,8 @@ pub struct DataPolicyStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub regions: Vec<PolicyRegionStatus>,
-    /// Data sets of the matched regions' stores that no rule of this policy erases from: one with a `keep` alone does not.
+    /// Data sets of the matched regions' stores that no rule of this policy erases from: one with a `keep` alone, or with
+    /// the method `Restrict`, does not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uncovered: Vec<Uncovered>,
     /// What the policy's regimes ask for and is missing, by what can be seen in the resources: the first 50, the most

@@ -269,7 +269,7 @@ pub struct DataStore {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub namespaces: Vec<String>,
     /// Tables that hold personal data, `orders` or `shop.orders`. A policy covers the store when a rule of it
-    /// erases from each.
+    /// erases from each, by a method that the law takes for an erasure: `Restrict` seldom is one.
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 127)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub datasets: Vec<String>,

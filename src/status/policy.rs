@@ -290,7 +290,13 @@ fn enforced(plan: &Plan<PolicyWorkloads>, policy: &DataPolicy, regions: &[Region
     let mut told = said::condition(kind, &said, none);
     if told.status == Truth::True {
         Word::Enforced.as_str().clone_into(&mut told.reason);
-        told.message = format!("it erases; {}", told.message);
+        let mut methods = policy.spec.rules.iter().flat_map(|rule| &rule.erase);
+        let does = if methods.any(|erase| erase.method.erases()) {
+            "it erases"
+        } else {
+            "it hides rows, and erases none"
+        };
+        told.message = format!("{does}; {}", told.message);
     }
     told
 }

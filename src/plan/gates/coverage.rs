@@ -8,9 +8,9 @@ use kube::ResourceExt;
 pub use called::{Called, called_by, called_for};
 
 use super::{Answer, Word, list};
-use crate::api::{DataPolicy, DataStore, Region, SocialChannel};
+use crate::api::{DataPolicy, DataStore, PolicyRule, Region, SocialChannel};
 use crate::contract::RetainMode;
-use crate::packs::{Jurisdiction, Packs};
+use crate::packs::{Check, Jurisdiction, Packs};
 use crate::plan::Reason;
 
 /// How long before a regime comes into force an uncovered channel is told.
@@ -102,6 +102,7 @@ pub fn coverage(
         channel,
         region,
         policies,
+        packs,
         now,
     };
     for called in called_for(region, packs, now) {
@@ -133,6 +134,7 @@ struct Asked<'a> {
     channel: &'a SocialChannel,
     region: &'a Region,
     policies: &'a [Candidate<'a>],
+    packs: &'a Packs,
     now: Timestamp,
 }
 
@@ -144,7 +146,12 @@ impl Asked<'_> {
             .iter()
             .filter(|candidate| candidate.policy.spec.regimes.contains(&called.regime))
             .filter(|candidate| selects(candidate.policy, self.channel, self.region))
-            .map(|candidate| (candidate, self.obstacles(candidate, wake_at)))
+            .map(|candidate| {
+                (
+                    candidate,
+                    self.obstacles(candidate, &called.regime, wake_at),
+                )
+            })
             .collect();
         if carrying.iter().any(|(_, (told, _))| told.is_empty()) {
             return None;
@@ -191,6 +198,7 @@ impl Asked<'_> {
     fn obstacles(
         &self,
         candidate: &Candidate<'_>,
+        regime: &str,
         wake_at: &mut Option<Timestamp>,
     ) -> (Vec<String>, Vec<String>) {
         let policy = candidate.policy;
@@ -218,9 +226,10 @@ impl Asked<'_> {
         }
         let has_rule = |store: &str, table: &str| {
             let mut rules = policy.spec.rules.iter();
-            // A keep alone says nothing of when rows go.
             rules.any(|rule| {
-                rule.erase.is_some() && rule.dataset.store == store && rule.dataset.table == table
+                rule.dataset.store == store
+                    && rule.dataset.table == table
+                    && self.erases(rule, regime)
             })
         };
         let datasets: Vec<String> = self
@@ -235,6 +244,23 @@ impl Asked<'_> {
             ));
         }
         (told, datasets)
+    }
+
+    /// Whether a regime takes what a rule does for an erasure. A keep alone says nothing of when rows go, and rows that are
+    /// only hidden have not gone, unless the regime's own law says so.
+    fn erases(&self, rule: &PolicyRule, regime: &str) -> bool {
+        let Some(erase) = &rule.erase else {
+            return false;
+        };
+        let regime = self.packs.regime(regime);
+        let mut checks = regime.into_iter().flat_map(|regime| &regime.baseline);
+        let named = checks.find(|fact| fact.value.check == Check::NotErasure && fact.confirmed);
+        let Some(named) = named else {
+            return erase.method.erases();
+        };
+        let name = erase.method.name();
+        let mut methods = named.value.methods.iter();
+        methods.any(|method| method.as_str() == name)
     }
 
     /// Every data set of the stores that the channel's namespace writes to.

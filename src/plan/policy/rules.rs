@@ -170,14 +170,19 @@ pub(super) fn one_database(
     })
 }
 
-/// Tables of the matched regions' stores that no rule erases from: a keep alone says nothing of when rows go.
+/// Tables of the matched regions' stores that no rule erases from: a keep alone says nothing of when rows go, and rows
+/// that are only hidden stay.
 pub(super) fn uncovered(facts: &PolicyFacts, chosen: &BTreeSet<&str>) -> Vec<Uncovered> {
     let rules = &facts.policy.spec.rules;
     let of = |store: &str, table: &str, erases: bool| {
         rules.iter().find(|rule| {
             rule.dataset.store == store
                 && rule.dataset.table == table
-                && rule.erase.is_some() == erases
+                && rule
+                    .erase
+                    .as_ref()
+                    .is_some_and(|erase| erase.method.erases())
+                    == erases
         })
     };
     let mut list: Vec<Uncovered> = chosen
@@ -191,6 +196,10 @@ pub(super) fn uncovered(facts: &PolicyFacts, chosen: &BTreeSet<&str>) -> Vec<Unc
             store: store.name.clone(),
             table: table.clone(),
             reason: match of(&store.name, table, false) {
+                Some(rule) if rule.erase.is_some() => format!(
+                    "rule {} only hides its rows; give it a method that erases, so that they go one day",
+                    rule.name
+                ),
                 Some(rule) => format!(
                     "rule {} only keeps it; give it an erase, so that its rows go one day",
                     rule.name
