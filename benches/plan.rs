@@ -26,7 +26,8 @@ fn region() -> Region {
     let region = json!({"apiVersion": "tradewind.dev/v1alpha1", "kind": "Region", "metadata": {"name": "eu-west", "uid": "u"},
         "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "tradewind-runs",
             "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"},
-            "dataStores": [{"name": "shop", "postgres": {"secretRef": {"name": "shop", "key": "url"}}}]}});
+            "dataStores": [{"name": "shop", "datasets": ["table_0"],
+                "postgres": {"secretRef": {"name": "shop", "key": "url"}}}]}});
     serde_json::from_value(region).unwrap()
 }
 
