@@ -47,5 +47,7 @@ mod requests;
 mod shared;
 #[path = "operator/transfers.rs"]
 mod transfers;
+#[path = "operator/unrecorded.rs"]
+mod unrecorded;
 #[path = "operator/world.rs"]
 mod world;
