@@ -227,3 +227,106 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use kube::client::Body;
+
+    use super::*;
+    use crate::control::open_reports::OpenReports;
+    use crate::evidence::{About, Kind, Object, Signer, Tip, checkpoint};
+    use crate::status::When;
+
+    /// A hub that answers every request in the same way, and counts what would change something.
+    fn hub(code: u16) -> (Client, Arc<AtomicUsize>) {
+        let writes = Arc::new(AtomicUsize::new(0));
+        let counted = writes.clone();
+        let service = tower::service_fn(move |request: axum::http::Request<Body>| {
+            let reads = *request.method() == axum::http::Method::GET;
+            counted.fetch_add(usize::from(!reads), Ordering::SeqCst);
+            let kinds = json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": crate::status::OPEN_REPORT_API,
+                "resources": [{"name": "clusterreports", "singularName": "", "namespaced": false,
+                    "kind": crate::status::OPEN_REPORT, "verbs": ["patch"]}]});
+            let refused = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": "no"});
+            let (code, body) = if reads { (200, kinds) } else { (code, refused) };
+            let answer = axum::http::Response::builder()
+                .status(code)
+                .body(Body::from(body.to_string().into_bytes()));
+            std::future::ready(answer)
+        });
+        (Client::new(service, "default"), writes)
+    }
+
+    fn statement() -> Statement {
+        Statement {
+            kind: Kind::Run,
+            about: About::cluster("DataPolicy", "p"),
+            source: "uid".into(),
+            body: Object::new(),
+            when: When::Once,
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_lead_writes_and_deletes_no_evidence() {
+        for leads in [false, true] {
+            let (client, writes) = hub(403);
+            let fence: Fence = Arc::new(move || leads);
+            let metrics = Metrics::new();
+            let chains = Chains::none("f");
+            let ledger = Ledger::new(client.clone(), chains, fence.clone(), metrics.clone());
+            let tip = Tip {
+                sequence: 1,
+                ..Tip::genesis("f", "eu")
+            };
+            let signed =
+                checkpoint(&Signer::new(&[1; 32]), "eu", tip, Timestamp::UNIX_EPOCH).unwrap();
+            let policy = serde_json::from_value(json!({"metadata": {"name": "p", "uid": "u"},
+                "spec": {"regimes": ["eu-gdpr"], "selector": {"regions": ["eu"]}, "rules": [],
+                    "retention": {"schedule": "0 4 * * *"}}}));
+            let reports = OpenReports::new(client, fence, metrics);
+            let ends = [
+                ledger
+                    .append("eu", &[statement()], Timestamp::UNIX_EPOCH)
+                    .await
+                    .err(),
+                ledger.sign(&signed).await.err(),
+                ledger.remove("eu", &[(1, "segment".into())]).await.err(),
+                reports
+                    .tell(&policy.unwrap(), &crate::plan::Baseline::default())
+                    .await
+                    .err(),
+            ];
+            let fenced = ends
+                .iter()
+                .flatten()
+                .filter(|error| matches!(error, Error::NotLeading));
+            assert_eq!(fenced.count(), if leads { 0 } else { 4 }, "{ends:?}");
+            assert_eq!(
+                writes.load(Ordering::SeqCst),
+                if leads { 4 } else { 0 },
+                "{ends:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_that_stays_taken_is_told_and_holds_nothing_up() {
+        let (client, writes) = hub(409);
+        let ledger = Ledger::new(client, Chains::none("f"), Arc::new(|| true), Metrics::new());
+        let stated = BTreeMap::from([("eu".to_owned(), vec![statement()])]);
+        for _ in 0..MOST_BEHIND {
+            let told = ledger.record(&stated, Timestamp::UNIX_EPOCH).await;
+            assert!(told.is_none(), "the watch is about to show it");
+        }
+        let told = ledger.record(&stated, Timestamp::UNIX_EPOCH).await;
+        let told = told.unwrap();
+        assert!(
+            matches!(told.get("eu"), Some(Error::Contested { .. })),
+            "{told:?}"
+        );
+        assert_eq!(writes.load(Ordering::SeqCst), 6);
+    }
+}

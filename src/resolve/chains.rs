@@ -30,6 +30,15 @@ pub struct Chains {
 }
 
 impl Chains {
+    /// No chain yet.
+    #[cfg(test)]
+    pub(crate) fn none(fleet: &str) -> Self {
+        Self {
+            fleet: fleet.into(),
+            chains: Arc::default(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Chain>> {
         self.chains.lock().unwrap_or_else(PoisonError::into_inner)
     }
