@@ -256,12 +256,12 @@ fn absent(place: &Place<'_>) -> Reason {
     if place.had {
         return Word::RegionGone.because(format!(
             "Region {0} is no longer on the hub, but objects were made there; create Region {0} again for the same \
-             cluster so that they can be removed, or set deletionPolicy: Orphan to forget them",
+             cluster so that they can be removed (all but requests can forget them instead: deletionPolicy: Orphan)",
             place.name
         ));
     }
     Word::RegionNotFound.because(format!(
-        "there is no Region {}; create it, or choose another",
+        "there is no Region {}; create it, or choose another where the kind lets that be changed",
         place.name
     ))
 }

@@ -15,6 +15,8 @@ use crate::plan::{FleetPlan, Reach, Reason, Verdict};
 const CONNECTING: &str = "Connecting";
 /// Reasons that say that something which the spec names is missing.
 const MISSING: &str = "KubeconfigMissing";
+/// So many objects of those that keep a Region are named: each that goes would rewrite the others' names.
+const NAMED: usize = 3;
 /// Reasons that no further attempt mends.
 const STUCK: [&str; 2] = ["KubeconfigRefused", "IdentityChanged"];
 
@@ -126,7 +128,19 @@ fn left(plan: &FleetPlan, region: &Region) -> Reason {
     if plan.left.is_empty() {
         return Word::Deleted.because("nothing is left in the regional cluster");
     }
-    let mut message = format!("waits until these have left it: {}", plan.left.join(", "));
+    let more = plan.left.len().saturating_sub(NAMED);
+    let mut message = format!(
+        "waits until these have left it: {}",
+        plan.left
+            .iter()
+            .take(NAMED)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
+    if more > 0 {
+        message += &format!(" and {more} more");
+    }
     if let Reach::Unreachable {
         message: silence, ..
     } = &plan.reach
