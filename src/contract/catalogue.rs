@@ -69,3 +69,21 @@ pub fn names_table(told: &str, found: &str) -> bool {
             .split_once('.')
             .is_some_and(|(_, table)| table == told)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_gives_up_a_table_counts_it() {
+        let mut look = CatalogueLook {
+            tables: vec![UnruledTable::default(); 2],
+            ..CatalogueLook::default()
+        };
+        assert_eq!(
+            [look.shrink(), look.shrink(), look.shrink()],
+            [true, true, false]
+        );
+        assert_eq!((look.tables.len(), look.more), (0, 2));
+    }
+}

@@ -137,4 +137,13 @@ mod tests {
         }
         assert_eq!(Method::named("Hash"), None);
     }
+
+    #[test]
+    fn hiding_and_masking_are_no_erasure() {
+        let not = Method::ALL.into_iter().filter(|method| !method.erases());
+        assert_eq!(
+            not.collect::<Vec<_>>(),
+            [Method::Restrict, Method::Pseudonymise]
+        );
+    }
 }

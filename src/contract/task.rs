@@ -469,3 +469,16 @@ impl Preview {
         format!("sha256-{}", hex::encode(Sha256::digest(bytes)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_is_known_by_the_word_that_it_is_written_with() {
+        for mode in [RetainMode::DryRun, RetainMode::Enforce] {
+            assert_eq!(RetainMode::from_word(mode.as_str()), Some(mode));
+        }
+        assert_eq!(RetainMode::from_word("Warn"), None);
+    }
+}

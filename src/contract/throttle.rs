@@ -31,3 +31,18 @@ impl Throttle {
         *self == Self::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_says_nothing_new_is_left_out() {
+        assert!(Throttle::default().is_default());
+        let changed = Throttle {
+            slot_mebibytes: 1,
+            ..Throttle::default()
+        };
+        assert!(!changed.is_default());
+    }
+}

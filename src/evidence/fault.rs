@@ -108,3 +108,17 @@ impl Faults {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_beyond_the_bound_are_counted() {
+        let mut faults = Faults::default();
+        for _ in 0..TOLD + 2 {
+            faults.add(Name::Missing, "eu", None, String::new());
+        }
+        assert_eq!((faults.told.len(), faults.more), (TOLD, 2));
+    }
+}

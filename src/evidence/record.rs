@@ -226,3 +226,16 @@ impl Record {
 pub(super) fn digest(canonical: &[u8]) -> Hash {
     Hash::of(DIGEST, &[canonical])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_known_by_the_word_that_it_is_told_by() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.to_string().parse(), Ok(kind));
+        }
+        assert_eq!("Nothing".parse::<Kind>(), Err(()));
+    }
+}

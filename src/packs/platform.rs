@@ -241,3 +241,16 @@ impl SettingForm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settings_value_is_of_its_form() {
+        let fits = |value| [SettingForm::Digits, SettingForm::Text].map(|form| form.fits(value));
+        assert_eq!(fits("104"), [true, true]);
+        assert_eq!(fits("10a"), [false, true]);
+        assert_eq!(fits(""), [false, false]);
+    }
+}
