@@ -1,9 +1,10 @@
 //! What a SocialChannel's status should say.
 
+mod pods;
+
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use jiff::Timestamp;
 
 use super::feeds::{self, Feeds};
 use super::reason::Word;
@@ -14,9 +15,7 @@ use super::{ChannelObserved, Seen, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
 use crate::api::{ChannelRegionStatus, ConnectorStatus, SocialChannel, SocialChannelStatus, names};
 use crate::plan::{ChannelWorkloads, Plan, Reason};
-
-/// How long pods may take to become ready before their not being so is a failure: a Deployment's own deadline.
-const ROLLOUT: SignedDuration = SignedDuration::from_mins(10);
+use pods::{Rollout, connector, pods};
 
 /// One region: its entry, and what it says for the conditions.
 struct Region<'a> {
@@ -52,7 +51,7 @@ pub fn channel(
         regions
             .iter()
             .flat_map(|region| region.wake_at.iter().copied())
-            .chain([rollout.wake_at(&regions)]),
+            .chain([rollout.wake_at(regions.iter().map(|region| &region.ready))]),
         now,
     );
     let good = chosen(&regions).filter(|region| region.entry.ready == Some(true));
@@ -276,84 +275,6 @@ fn lawful(
     }
 }
 
-/// Whether all pods serve, when nothing else is known.
-fn served((desired, ready): (i32, i32)) -> (Truth, Reason) {
-    let told = format!("{ready} of {desired} connector pods are ready");
-    if ready >= desired {
-        (Truth::True, Word::Available.because(told))
-    } else {
-        (Truth::False, Word::ConnectorUnavailable.because(told))
-    }
-}
-
-fn pods(children: &ChannelObserved, rollout: &Rollout) -> (Truth, Reason) {
-    let Some(pods) = children.connector else {
-        return (
-            Truth::Unknown,
-            Word::Progressing.because("the connector is being made"),
-        );
-    };
-    let (truth, reason) = served(pods);
-    if truth == Truth::True {
-        return (truth, reason);
-    }
-    let told = reason.message;
-    if let Some(waits) = &children.connector_waits {
-        let message = format!("{told}; the others wait: {waits}");
-        return (Truth::False, Word::ConnectorUnavailable.because(message));
-    }
-    if rollout.is_late {
-        let message = format!("{told}, for more than 10 minutes; look at their logs");
-        return (Truth::False, Word::ConnectorUnavailable.because(message));
-    }
-    (Truth::Unknown, Word::Progressing.because(told))
-}
-
-/// What is said of the connector here; nothing where none is wanted and none is left.
-fn connector(
-    standing: &Standing<'_, ChannelObserved>,
-    before: Option<&ChannelRegionStatus>,
-    channel: &SocialChannel,
-    rollout: &Rollout,
-) -> Option<Said> {
-    channel.spec.connector.as_ref()?;
-    let say = |(truth, reason)| Some(Said::of(standing.name, truth, reason));
-    if let Some(silence) = standing.sight.silence() {
-        return match before.and_then(|entry| entry.connector.as_ref()) {
-            Some(pods) if !standing.sight.is_stale => say(served((pods.desired, pods.ready))),
-            _ => say((Truth::Unknown, silence)),
-        };
-    }
-    match (standing.sight.known, standing.planned) {
-        // What was there before is still there, and serves.
-        (Some(known), _) if known.children.connector.is_some() => {
-            let (truth, reason) = pods(known.children, rollout);
-            // A pod that isn't ready serves nobody, however well its rollout goes.
-            let truth = if truth == Truth::Unknown {
-                Truth::False
-            } else {
-                truth
-            };
-            say((truth, reason))
-        }
-        (_, Some(reason)) => match standing.planned_truth() {
-            Some((Truth::False, _)) => say((
-                Truth::False,
-                Word::ConnectorMissing.because(format!("there is none: {}", reason.message)),
-            )),
-            _ => say((Truth::Unknown, reason.clone())),
-        },
-        (Some(_), None) => say((
-            Truth::False,
-            Word::Progressing.because("the connector is being made"),
-        )),
-        (None, None) => say((
-            Truth::Unknown,
-            Word::Progressing.because("it has not been looked at yet"),
-        )),
-    }
-}
-
 fn feed_lines(standing: &Standing<'_, ChannelObserved>, feeds: &Feeds) -> Vec<Said> {
     if let (Some(silence), true) = (standing.sight.silence(), standing.sight.is_stale) {
         return vec![Said::of(standing.name, Truth::Unknown, silence)];
@@ -423,35 +344,4 @@ fn kinds(
             ),
         ),
     ]
-}
-
-/// How long connectors have not been available.
-struct Rollout {
-    since: Option<Timestamp>,
-    is_late: bool,
-}
-
-impl Rollout {
-    fn of(conditions: &[Condition], now: Timestamp) -> Self {
-        let since = conditions
-            .iter()
-            .find(|condition| {
-                condition.type_ == ConditionType::ConnectorAvailable.as_str()
-                    && condition.status == Truth::False.as_str()
-            })
-            .map(|condition| condition.last_transition_time.0);
-        Self {
-            since,
-            is_late: since.is_some_and(|since| now.duration_since(since) >= ROLLOUT),
-        }
-    }
-
-    /// When pods that are still coming are late.
-    fn wake_at(&self, regions: &[Region<'_>]) -> Option<Timestamp> {
-        let progressing = regions
-            .iter()
-            .any(|region| region.ready.reason.word == Word::Progressing.as_str());
-        let since = self.since.filter(|_| progressing)?;
-        since.checked_add(ROLLOUT).ok()
-    }
 }
