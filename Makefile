@@ -94,7 +94,7 @@ unit: setup ## Unit tests and the repository's own rules
 	@echo "unit"
 	@cargo test -q --workspace --lib --bins --test repo --test plan
 
-PURE_ROOMS := api contract evidence packs plan status watch
+PURE_ROOMS := api clock contract evidence packs plan status watch
 mutants: ## Mutation tests of the pure rooms (hours); docs/mutants.md explains the survivors
 	@command -v $(TOOLS)/bin/cargo-mutants >/dev/null || { echo "installing cargo-mutants into $(TOOLS) (once, some minutes)"; \
 	  cargo install -q cargo-mutants --version $(CARGO_MUTANTS) --locked --root $(TOOLS); }

@@ -114,7 +114,8 @@ pub struct RegionSpec {
 
     /// Leaves this region as it is: nothing is made, changed or removed, and connectors, feeds and what signs its evidence
     /// go on where they are there. Only what erases is stopped: the policies' CronJobs are suspended, and a retention run
-    /// under way is ended (what it did is in the ledger; the next goes on from there).
+    /// under way is ended (what it did is in the ledger; the next goes on from there); the Jobs of requests are taken away,
+    /// and made anew after the pause. The law comes first: a flow of personal data that has lost its instrument is stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
 
@@ -410,5 +411,25 @@ impl RegionSpec {
         let signing = self.evidence.as_ref();
         let schedule = signing.and_then(|signing| signing.schedule.as_deref());
         schedule.unwrap_or(Signing::SCHEDULE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubeconfig_is_where_cluster_api_puts_it_unless_said_otherwise() {
+        let key = |key: Option<&str>| {
+            let reference = KubeconfigRef {
+                name: "eu".into(),
+                key: key.map(str::to_owned),
+            };
+            reference.key().to_owned()
+        };
+        assert_eq!(
+            [key(None), key(Some("kubeconfig"))],
+            ["value", "kubeconfig"]
+        );
     }
 }

@@ -83,7 +83,8 @@ pub struct SocialChannelSpec {
     pub sinks: Vec<SinkSpec>,
 
     /// Leaves the channel as it is in all regions: nothing is changed, started or removed. Connectors and feeds that are
-    /// there go on; to stop a feed, remove it.
+    /// there go on; to stop a feed, remove it. The law comes first: where a flow of personal data has lost its instrument, the
+    /// channel is changed so that it stops, or taken away where it cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
 
