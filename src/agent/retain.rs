@@ -34,6 +34,7 @@ mod legal_hold;
 mod lift;
 mod method;
 mod order;
+mod outside;
 mod pace;
 mod packed;
 mod partition;

@@ -3,6 +3,8 @@
 
 #[path = "erase/copy.rs"]
 mod copy;
+#[path = "erase/detached.rs"]
+mod detached;
 #[path = "erase/drill.rs"]
 mod drill;
 #[path = "erase/fences.rs"]

@@ -161,6 +161,14 @@ pub(super) enum Error {
         /// The rule.
         rule: String,
     },
+    /// Rows are out of their table, and may come back.
+    #[error(
+        "store `{store}`: a partition is detached from a table of the task, and its rows are not seen for now: nobody can say what they are; the next pod looks again, once the run that detached it has dropped it or put it back"
+    )]
+    Outside {
+        /// The store.
+        store: String,
+    },
     /// A partition that is to go back does not fit any more.
     #[error(
         "rule `{rule}`: a detached partition cannot be attached again, as `tradewind.partition` has it: none of its rows is erased; attach it, or drop what stands in its place"
@@ -215,6 +223,7 @@ impl Error {
             | Self::HoldsBusy { .. }
             | Self::Signals { .. }
             | Self::Detaching { .. }
+            | Self::Outside { .. }
             | Self::Stopped => Outcome::Retry,
             Self::Settings(_)
             | Self::UrlUnreadable { .. }
@@ -262,7 +271,7 @@ impl Error {
             Self::HoldNotInForce { .. } => "HoldNotInForce",
             Self::HoldsStale { .. } => "HoldsStale",
             Self::HoldsBusy { .. } => "HoldsBusy",
-            Self::Detaching { .. } => "PartitionDetaching",
+            Self::Detaching { .. } | Self::Outside { .. } => "PartitionDetaching",
             Self::Stranded { .. } => "PartitionStranded",
             Self::Signals { .. } => "ThrottleUnreadable",
             Self::Switched { .. } => "StoppedBySwitch",

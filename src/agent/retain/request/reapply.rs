@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::super::fault::Fault;
+use super::super::outside;
 use super::super::preflight::Step;
 use super::super::statement::Hidden;
 use super::super::store::Purpose;
@@ -28,6 +29,7 @@ pub(super) async fn back(
     key: &HashKey,
 ) -> Result<Who, Error> {
     let failed = failed(&site.store);
+    let name = site.store.name.clone();
     let steps = site.plan.steps.clone();
     let snapshot = site.store.begin_snapshot(Purpose::Read).await;
     let mut snapshot = snapshot.map_err(&failed)?;
@@ -53,6 +55,8 @@ pub(super) async fn back(
             });
         }
     }
+    let oids: Vec<i64> = steps.iter().map(|step| step.table.oid).collect();
+    outside::check(&mut snapshot, &name, &oids).await?;
     Ok(Who::Erased(all))
 }
 
