@@ -15,6 +15,7 @@ use super::cutoff::{self, Cutoffs, Ended};
 use super::error::Error;
 use super::fault::Fault;
 use super::holds::{self, Holds, NONE};
+use super::outside;
 use super::pace;
 use super::packed;
 use super::partition::{self, Part};
@@ -88,6 +89,8 @@ pub(super) async fn snapshot<'a>(
                 .map_err(failed)?,
         );
     }
+    let oids: Vec<i64> = plan.steps.iter().map(|step| step.table.oid).collect();
+    outside::check(&mut transaction, &name, &oids).await?;
     Ok(Snapshot {
         store: name.clone(),
         transaction,

@@ -404,6 +404,7 @@ pub(super) async fn passed<'a>(
         Fence::Stale => return Err(Obstacle::Locked(Error::TableBusy { rule })),
         Fence::NotOurs => Error::AnotherRun { store: name },
         Fence::Stopped => Error::Switched { store: name },
+        Fence::Outside => Error::Outside { store: name },
         Fence::Drifted => Error::Drift { rule },
     };
     Err(Obstacle::Fatal(error))
