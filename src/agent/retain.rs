@@ -32,6 +32,7 @@ mod holds;
 mod last_look;
 mod legal_hold;
 mod lift;
+mod loud;
 mod method;
 mod order;
 mod outside;

@@ -178,6 +178,20 @@ pub(super) enum Refusal {
         /// What it does.
         action: &'static str,
     },
+    /// A row that the database refuses to erase would stand in its log.
+    #[error(
+        "rule `{rule}`: the server may refuse to erase a row of {table}, and would write the whole row into its log (log_error_verbosity = {found}): ALTER ROLE {role} SET log_error_verbosity = terse;"
+    )]
+    ServerLogsRows {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+        /// What the setting is.
+        found: String,
+        /// The role, quoted.
+        role: String,
+    },
     /// Two rules over one table: no row would have one erase-by date.
     #[error("rules `{rule}` and `{other}` name the same table {table}: keep one of them")]
     SameTable {
@@ -226,6 +240,7 @@ impl Refusal {
             Self::KeepUnreadable { .. } => "KeepUnreadable",
             Self::Column { unfit, .. } => unfit.reason(),
             Self::Cascade { .. } => "CascadeWithoutRule",
+            Self::ServerLogsRows { .. } => "ServerLogsValues",
             Self::SameTable { .. } => "SameTable",
             Self::Circle { .. } => "Circle",
             Self::GrantsMissing { .. } => "GrantsMissing",

@@ -117,6 +117,8 @@ impl World {
         let suppression = format!("{database}_suppressed");
         access.create_role(&role, "secret").await.unwrap();
         access.create_database(database, "postgres").await.unwrap();
+        let terse = format!("ALTER ROLE {role} SET log_error_verbosity = terse");
+        access.query("postgres", &terse).await.unwrap();
         access.create_database(&suppression, &role).await.unwrap();
         access.query(database, sql).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
