@@ -18,6 +18,7 @@ pub struct Requests {
     /// them, and an identity is a list of values for each. Values of one kind mean one person in every store.
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(validation = Rule::new("oldSelf.all(old, self.exists(kind, kind.name == old.name && (has(kind.ignoreCase) && kind.ignoreCase) == (has(old.ignoreCase) && old.ignoreCase)))").message("identities: a kind stays, and its ignoreCase with it: whoever was erased by it would not be found after a restore; add one under another name"))]
     pub identities: Vec<PersonKind>,
     /// Most rows of one person in a table: with more, what was given is no single person's, and nothing is done. 10000
     /// when absent.

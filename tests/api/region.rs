@@ -179,6 +179,9 @@ fn locale() -> Vec<crate::case::Case> {
 }
 
 /// One of 64 characters, which no DNS name has.
+/// Why what persons are known by stays.
+const KIND: &str = "identities: a kind stays, and its ignoreCase with it";
+
 const LONG_LABEL: &str = "a123456789012345678901234567890123456789012345678901234567890123.example";
 
 fn ingress() -> Vec<crate::case::Case> {
@@ -243,13 +246,16 @@ fn stores() -> Vec<crate::case::Case> {
         list(
             "requests.identities",
             |i| json!({"name": format!("kind{i}")}),
-        ),
+        )
+        .fixed(KIND),
         text(
             "requests.identities[].name",
             "phone",
             format!("a{}", "b".repeat(31)),
             &[("Email", PATTERN), ("e-mail", PATTERN)],
-        ),
+        )
+        .fixed(KIND),
+        ruled("requests.identities[].ignoreCase", vec![]).fixed(KIND),
         text(
             "requests.suppression.secretRef.name",
             "db",

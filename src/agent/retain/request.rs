@@ -124,6 +124,7 @@ async fn erasure(
             if suppressed.is_none() {
                 known.suppressed = 0;
             }
+            let suppressed = suppressed.map(|person| (person, &settings.kinds));
             suppression.begin(reference, &known, suppressed).await?;
             (known, who)
         }
@@ -246,6 +247,7 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     let opening = open(task, &settings, key.clone());
     let (mut suppression, mut sites) = stoppable(stop, opening).await?;
     let erased = suppression.erased().await?;
+    reapply::all_known(&erased, &settings.kinds)?;
     for site in &mut sites {
         let acknowledged = suppression.acknowledged(&site.store.name).await?;
         suppress::note_behind(&mut site.store, acknowledged).await?;

@@ -132,6 +132,43 @@ async fn a_destroyed_key_leaves_nobody_to_be_found() {
     world.reapply().await.expect("Verified");
 }
 
+/// What a Region says of a kind of values changes between an erasure and a restore: whoever was erased is found by what it
+/// said then, or nothing is called verified.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_is_read_otherwise_by_now_hides_nobody() {
+    for (database, then, now) in [("erd_folds", false, true), ("erd_unfolds", true, false)] {
+        let mut world = World::shop(database).await;
+        world.sql("DROP TABLE items").await;
+        let by_email = json!([{"column": "email", "identity": "email"}]);
+        world.set_table("customers", "subjects", by_email);
+        world.spec()["identities"][0]["ignoreCase"] = then.into();
+        let dump = access().await.dump(&world.database).await.unwrap();
+        world.run().await.expect("Kept");
+        world.database = format!("{database}_b");
+        restore(&world, &dump, &world.database).await;
+        world.spec()["identities"][0]["ignoreCase"] = now.into();
+        world.reapply().await.expect("Kept");
+        let there = "SELECT count(*) FROM customers WHERE id = 7";
+        assert_eq!(world.sql(there).await, "0", "{database}");
+    }
+    let mut world = World::shop("erd_renamed").await;
+    world.sql("DROP TABLE items").await;
+    let dump = access().await.dump(&world.database).await.unwrap();
+    world.run().await.expect("Kept");
+    world.database = "erd_renamed_b".into();
+    restore(&world, &dump, &world.database).await;
+    let whole = world.task.clone();
+    let renamed = whole.to_string().replace("customerId", "customerNumber");
+    world.task = serde_json::from_str(&renamed).unwrap();
+    let ran = world.reapply().await;
+    ran.expect("SuppressionKindUnknown");
+    assert!(ran.report.message.contains("`customerId`"));
+    retained(&world, "DryRun").await.expect("RestoreDetected");
+    world.task = whole;
+    world.reapply().await.expect("Kept");
+    retained(&world, "DryRun").await.expect("Previewed");
+}
+
 /// One retention run over the same store, with the suppression store named.
 async fn retained(world: &World, mode: &str) -> Reason {
     // What retention asks for beyond what the erasure of one person needs.
