@@ -196,6 +196,14 @@ pub(super) enum Error {
         /// The store.
         store: String,
     },
+    /// The suppression store is not what it was.
+    #[error(
+        "store `{store}`: persons were erased from it, and the suppression store knows of none of its erasures: it was lost or emptied, or another is named; restore it, as nobody would see that a store was restored, and nobody could be erased again"
+    )]
+    SuppressionLost {
+        /// The store.
+        store: String,
+    },
     /// Asked to stop.
     #[error("asked to stop: the run continues with the next pod")]
     Stopped,
@@ -237,6 +245,7 @@ impl Error {
             | Self::HoldUnclear { .. }
             | Self::Switched { .. }
             | Self::RestoreDetected { .. }
+            | Self::SuppressionLost { .. }
             | Self::Stranded { .. }
             | Self::Drift { .. } => Outcome::Refused,
             Self::Statement { fault, .. } => match fault.trouble() {
@@ -276,6 +285,7 @@ impl Error {
             Self::Signals { .. } => "ThrottleUnreadable",
             Self::Switched { .. } => "StoppedBySwitch",
             Self::RestoreDetected { .. } => "RestoreDetected",
+            Self::SuppressionLost { .. } => "SuppressionLost",
             Self::Stopped => "Stopped",
             Self::Statement { fault, .. } => match fault.trouble() {
                 Trouble::Lost => "StoreUnavailable",

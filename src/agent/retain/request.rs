@@ -164,6 +164,7 @@ async fn told(sites: &mut [Site], known: &Known, reference: &str) -> Result<Answ
 /// Whether every store is as new as the erasures that were acknowledged.
 async fn none_behind(suppression: &mut Suppression, sites: &mut [Site]) -> Result<(), Error> {
     for site in sites {
+        suppression.knows(&mut site.store).await?;
         let acknowledged = suppression.acknowledged(&site.store.name).await?;
         suppress::is_current(&mut site.store, acknowledged).await?;
     }
@@ -217,6 +218,8 @@ async fn carry_out(
         stoppable(stop, begin::enter(site, *job, identity)).await?;
     }
     for (site, job) in sites.iter_mut().zip(&jobs) {
+        // Before the first row goes: from here on the store is known there.
+        suppression.acknowledge(&site.store.name, 0).await?;
         let worked = work::erase(site, *job).await;
         let number = suppress::head(&mut site.store).await?;
         suppression.acknowledge(&site.store.name, number).await?;
@@ -249,6 +252,7 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     let erased = suppression.erased().await?;
     reapply::all_known(&erased, &settings.kinds)?;
     for site in &mut sites {
+        suppression.knows(&mut site.store).await?;
         let acknowledged = suppression.acknowledged(&site.store.name).await?;
         suppress::note_behind(&mut site.store, acknowledged).await?;
     }

@@ -186,6 +186,11 @@ impl Suppression {
         Ok(erased)
     }
 
+    /// Whether it knows of a store's erasures at all, if there were any.
+    pub(super) async fn knows(&mut self, store: &mut Store) -> Result<(), Error> {
+        Ok(is_known(&mut self.store, &self.region, store).await?)
+    }
+
     /// The newest number of a store's erasures that was acknowledged.
     pub(super) async fn acknowledged(&mut self, store: &str) -> Result<i64, Error> {
         Ok(acknowledged(&mut self.store, &self.region, store).await?)
@@ -297,12 +302,47 @@ pub(in super::super) async fn none_restored(
     stores: impl Iterator<Item = &mut Store>,
 ) -> Result<(), Run> {
     let mut suppression = Store::open(NAME, url, Purpose::Read).await?;
-    if !has(&mut suppression, "tradewind.acknowledged").await? {
-        return Ok(());
-    }
+    let is_made = has(&mut suppression, "tradewind.acknowledged").await?;
     for store in stores {
+        if !is_made {
+            is_untouched(store).await?;
+            continue;
+        }
+        is_known(&mut suppression, region, store).await?;
         let number = acknowledged(&mut suppression, region, &store.name).await?;
         is_current(store, number).await?;
+    }
+    Ok(())
+}
+
+/// Whether the suppression store knows of a store's erasures at all. A store is acknowledged, with number 0, before its
+/// first row goes; an earlier release did that after it, and had the request there by then.
+async fn is_known(suppression: &mut Store, region: &str, store: &mut Store) -> Result<(), Run> {
+    let sql = "SELECT EXISTS (SELECT FROM tradewind.acknowledged WHERE store = $2)
+        OR EXISTS (SELECT FROM tradewind.request WHERE region = $1)";
+    let query = sqlx::query(sql).bind(region).bind(&store.name);
+    let row = query.fetch_one(&mut suppression.connection).await;
+    let known = row.and_then(|row| row.try_get(0));
+    let known = known.map_err(Fault::of("read what was acknowledged"));
+    if known.map_err(|fault| suppression.failed(fault))? {
+        return Ok(());
+    }
+    is_untouched(store).await
+}
+
+/// Whether nobody was ever erased from a store, by its own books.
+async fn is_untouched(store: &mut Store) -> Result<(), Run> {
+    if !has(store, "tradewind.erasure_head").await? {
+        return Ok(());
+    }
+    let sql = "SELECT EXISTS (SELECT FROM tradewind.erasure_head WHERE store = $1 AND (number > 0 OR behind))";
+    let row = sqlx::query(sql).bind(&store.name);
+    let row = row.fetch_one(&mut store.connection).await;
+    let touched = row.and_then(|row| row.try_get(0));
+    let touched = touched.map_err(Fault::of("read the erasures' number"));
+    if touched.map_err(|fault| store.failed(fault))? {
+        let store = store.name.clone();
+        return Err(Run::SuppressionLost { store });
     }
     Ok(())
 }
