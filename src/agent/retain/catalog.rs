@@ -269,6 +269,14 @@ pub(super) async fn shape(
     shape.map_err(Fault::of("look at the table again"))
 }
 
+/// Whether the table is another than it was; asked when a statement missed something. If it is not, what is missing is not
+/// ours: a trigger's own table, say.
+pub(super) async fn has_drifted(store: &mut Store, table: &Table) -> Result<bool, Fault> {
+    let connection = &mut store.connection;
+    let shape = shape(connection, table.oid, &table.name, &table.watched()).await?;
+    Ok(shape.as_ref() != Some(&table.shape))
+}
+
 /// Looks up a rule's table. What is wrong with it goes into the refusals, what the role lacks into the grants.
 pub(super) async fn table(
     store: &mut Store,
@@ -315,6 +323,9 @@ pub(super) async fn table(
         Ok(references) => references,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    if triggers::rewrites(connection, oid, &changes).await? {
+        return Ok(Err(Refusal::Rewritten { rule: name, table }));
+    }
     triggers::name(connection, oid, &changes, &rule.name).await?;
     let mut table = Table {
         oid,

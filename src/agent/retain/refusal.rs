@@ -94,6 +94,16 @@ pub(super) enum Refusal {
         /// What mends it.
         statements: Vec<String>,
     },
+    /// A rule of the table's own says what happens instead of what erases.
+    #[error(
+        "rule `{rule}`: {table} has a rule (CREATE RULE) that rewrites what erases its rows: make a trigger of it"
+    )]
+    Rewritten {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+    },
     /// Without a key no row can be named.
     #[error("rule `{rule}`: {table} has no primary key: ALTER TABLE {table} ADD PRIMARY KEY (...)")]
     NoPrimaryKey {
@@ -233,6 +243,7 @@ impl Refusal {
             Self::Partition { .. } => "Partition",
             Self::RowSecurityActive { .. } => "RowSecurityActive",
             Self::RestrictionUnprepared { .. } => "RestrictionUnprepared",
+            Self::Rewritten { .. } => "TableRewritten",
             Self::NoPrimaryKey { .. } => "NoPrimaryKey",
             Self::ClockMissing { .. } => "ClockMissing",
             Self::SubjectMissing { .. } => "SubjectMissing",
