@@ -108,7 +108,7 @@ pub(super) enum Error {
     },
     /// A hold names a column of the table that is not there, or is another by now.
     #[error(
-        "rule `{rule}`: a hold on its table names a column that was renamed or dropped: nothing is erased until the hold is released and opened anew"
+        "rule `{rule}`: a hold on its table names a column that was renamed, dropped or given another type: nothing is erased until the hold is released and opened anew"
     )]
     HoldUnclear {
         /// The rule.
