@@ -106,7 +106,10 @@ pub(super) async fn snapshot<'a>(
 fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Cutoffs, Error> {
     let Step { rule, table, .. } = step;
     let over = |(kind, period, from), ground: Option<&str>| {
-        let due = cutoff::due_from(from, kind, period, zone, now);
+        let due = match ground {
+            None => cutoff::due_from(from, kind, period, zone, now),
+            Some(_) => cutoff::kept_from(from, kind, period, zone, now),
+        };
         due.map_err(|source| Error::Cutoff {
             rule: match ground {
                 None => rule.name.clone(),

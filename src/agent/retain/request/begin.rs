@@ -191,7 +191,7 @@ fn ends(step: &Step, job: Job<'_>, now: Timestamp) -> Result<Vec<Ended>, Error> 
     let keeps = step.rule.keeps.iter().zip(&step.table.keeps);
     let ends = keeps.map(|(keep, clock)| {
         let zone = &job.settings.zone;
-        let due = cutoff::due_from(keep.from, clock.kind, keep.period, zone, now);
+        let due = cutoff::kept_from(keep.from, clock.kind, keep.period, zone, now);
         let due = due.map_err(|source| RunError::Cutoff {
             rule: format!("{}, kept by {}", step.rule.name, keep.ground),
             source,
