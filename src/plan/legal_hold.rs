@@ -384,11 +384,7 @@ pub(super) fn required(
     region: &Region,
     stores: &BTreeSet<&str>,
 ) -> Vec<RequiredHold> {
-    let secret = |name: &str| {
-        let mut all = region.spec.data_stores.iter();
-        all.find(|store| store.name == name)
-            .map(|store| &store.postgres.secret_ref)
-    };
+    let secret = |store: &str| placement::secret_of(&region.spec, store);
     let holds = facts.holds.values();
     let holds = holds.filter(|hold| hold.spec.release.is_none() && is_for(hold, region));
     let in_store = |hold: &LegalHold, store: &str| {
@@ -416,11 +412,7 @@ pub(super) fn not_in_force(
 ) -> Option<String> {
     let name = region.name_any();
     let is_open = |hold: &LegalHold| hold.spec.release.is_none() && is_for(hold, region);
-    let secret = |name: &str| {
-        let mut all = region.spec.data_stores.iter();
-        all.find(|store| store.name == name)
-            .map(|store| &store.postgres.secret_ref)
-    };
+    let secret = |store: &str| placement::secret_of(&region.spec, store);
     let secrets: Vec<_> = stores.iter().filter_map(|store| secret(store)).collect();
     let waits = |hold: &LegalHold| {
         let entries = hold.status.iter().flat_map(|status| &status.regions);
