@@ -255,6 +255,10 @@ pub struct CopyDelivery {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CopyStore {
+    /// Where it is, an ISO 3166-1 code, quoted. Outside of a Region's jurisdictions it needs an instrument in
+    /// `Region.spec.transfers` that is valid today: without one no copy leaves that Region.
+    #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
+    pub country: String,
     /// `s3://bucket`.
     #[schemars(
         length(min = 8, max = 128),

@@ -52,8 +52,11 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", default_value = "-")]
     identity: PathBuf,
     /// For a copy: the bucket, s3://bucket.
-    #[arg(long, value_name = "BUCKET", requires_all = ["prefix", "credentials", "reader", "expires"])]
+    #[arg(long, value_name = "BUCKET", requires_all = ["country", "prefix", "credentials", "reader", "expires"])]
     to: Option<String>,
+    /// For a copy: the country that the bucket is in, DE.
+    #[arg(long, value_name = "CODE")]
+    country: Option<String>,
     /// For a copy: the folder in the bucket; {region} stands for the region's name.
     #[arg(long)]
     prefix: Option<String>,
@@ -136,6 +139,7 @@ pub fn create(args: &Arguments) -> Result<String, Error> {
 fn delivery(args: &Arguments) -> Result<Option<CopyDelivery>, Error> {
     let told = (
         &args.to,
+        &args.country,
         &args.prefix,
         &args.credentials,
         &args.reader,
@@ -145,9 +149,10 @@ fn delivery(args: &Arguments) -> Result<Option<CopyDelivery>, Error> {
         (Kind::Erasure, (None, ..)) => Ok(None),
         (
             Kind::Access | Kind::Portability,
-            (Some(url), Some(prefix), Some(secret), Some(reader), Some(expires)),
+            (Some(url), Some(country), Some(prefix), Some(secret), Some(reader), Some(expires)),
         ) => Ok(Some(CopyDelivery {
             object_store: CopyStore {
+                country: country.clone(),
                 url: url.clone(),
                 prefix: prefix.clone(),
                 credentials_ref: NameRef {
@@ -163,7 +168,8 @@ fn delivery(args: &Arguments) -> Result<Option<CopyDelivery>, Error> {
         )),
         (Kind::Access | Kind::Portability, _) => Err(wrong(
             "--to",
-            "a copy needs --to, --prefix, --credentials, --reader and --expires".to_owned(),
+            "a copy needs --to, --country, --prefix, --credentials, --reader and --expires"
+                .to_owned(),
         )),
     }
 }

@@ -2,6 +2,7 @@
 //! while something is left to do, nothing after.
 
 mod clocks;
+mod gate;
 mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,7 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
     let mut problems = clocks.problems.clone();
     let codes = gates::codes("spec.jurisdictions", &request.spec.jurisdictions);
     problems.extend(codes.err());
+    problems.extend(gate::misspelt(&request.spec));
     let chosen: BTreeSet<&str> = request.spec.regions.iter().map(String::as_str).collect();
     let old = request.status.iter().flat_map(|s| &s.regions);
     let places = placement::places(
@@ -104,7 +106,10 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
                 wake_at,
                 ..RegionPlan::Withdraw(reason).into()
             },
-            Ground::Open(region) => decide(facts, (place, region), (&problems, stop.as_ref())),
+            Ground::Open(region) => {
+                let decision = decide(facts, (place, region), (&problems, stop.as_ref()));
+                gate::lawful(facts, region, now, decision)
+            }
         };
         plan.enter(place, RegionNote::default(), decision);
     }

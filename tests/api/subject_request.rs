@@ -40,7 +40,7 @@ pub(crate) fn kind() -> Kind {
     let access = json!({
         "kind": "Access", "received": MOMENT, "jurisdictions": ["DE"], "timeZone": "Europe/Berlin", "regions": ["eu-west"],
         "delivery": {
-            "objectStore": {"url": "s3://copies", "prefix": "{region}/copies", "credentialsRef": {"name": "copies-s3"}},
+            "objectStore": {"country": "DE", "url": "s3://copies", "prefix": "{region}/copies", "credentialsRef": {"name": "copies-s3"}},
             "recipient": "age1qqqqqqqq", "expiresAfter": "P30D",
         },
     });
@@ -197,6 +197,12 @@ fn delivery() -> Vec<Case> {
             "s3://others",
             format!("s3://a{}z", "b".repeat(61)),
             &[("https://copies", PATTERN), ("s3://copies/a", PATTERN)],
+        ),
+        text(
+            "delivery.objectStore.country",
+            "US",
+            "FR",
+            &[("us", PATTERN), ("U1", PATTERN)],
         ),
         text(
             "delivery.objectStore.prefix",
