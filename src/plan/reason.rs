@@ -157,6 +157,8 @@ words! {
     Duplicate,
     /// The request is done in the region.
     Fulfilled,
+    /// The request is done in the region, and nobody was found.
+    NobodyFound,
     /// The request was refused.
     RequestRefused,
     /// The request was taken back.

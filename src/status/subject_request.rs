@@ -104,7 +104,10 @@ fn ended(condition: &mut Wanted, ready: &[Said]) {
     if condition.kind != ConditionType::Ready || condition.status != Truth::True {
         return;
     }
-    if let Some((_, reason)) = said::worst(ready) {
+    // Who was found somewhere is known.
+    let mut ready = ready.to_vec();
+    ready.sort_by_key(|said| said.reason.word == PlanWord::NobodyFound.as_str());
+    if let Some((_, reason)) = said::worst(&ready) {
         condition.reason = reason.word;
         condition.message = reason.message;
     }
@@ -181,8 +184,7 @@ fn region<'a>(
     }
     let was = old.and_then(|entry| entry.ready);
     let ready = if entry.is_done() {
-        let why = "done here, by the books of every store, and looked for again";
-        (Truth::True, PlanWord::Fulfilled.because(why))
+        (Truth::True, fulfilled(&entry))
     } else if let Some(ended) = standing.planned.filter(|why| has_ended(why)) {
         (Truth::from(standing.inventory.is_empty()), ended.clone())
     } else {
@@ -196,6 +198,18 @@ fn region<'a>(
         standing,
         entry,
     })
+}
+
+/// It is done, and whether that says anything of a person: a value that was mistyped is known nowhere either.
+fn fulfilled(entry: &RequestRegionStatus) -> Reason {
+    let mut tables = entry.stores.iter().flat_map(|store| &store.tables);
+    if tables.any(|table| table.found > 0) {
+        let why = "done here, by the books of every store, and looked for again";
+        return PlanWord::Fulfilled.because(why);
+    }
+    PlanWord::NobodyFound.because(
+        "looked for in every store here, and no row was found: see that the values and their kinds are the person's before they are told",
+    )
 }
 
 /// What the entry said before.
