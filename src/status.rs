@@ -189,6 +189,17 @@ pub struct RunObserved<B> {
     pub jobs: BTreeSet<String>,
     /// Of those that say so, whether they count or erase.
     pub modes: BTreeMap<String, RetainMode>,
+    /// Of those that say so, what they were made under.
+    pub marks: BTreeMap<String, RunMarks>,
+}
+
+/// What a retention run was made under, by its own Job: what is in force by now may be something else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunMarks {
+    /// The hash of what bound the policy there.
+    pub spec_hash: String,
+    /// The hash of the preview that was approved.
+    pub approved: Option<String>,
 }
 
 impl<B> Default for RunObserved<B> {
@@ -200,6 +211,7 @@ impl<B> Default for RunObserved<B> {
             read_back: None,
             jobs: BTreeSet::new(),
             modes: BTreeMap::new(),
+            marks: BTreeMap::new(),
         }
     }
 }

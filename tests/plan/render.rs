@@ -18,8 +18,8 @@ use tradewind::plan::{
 };
 use tradewind::status::{
     self, Chain, ChannelObserved, ClusterObserved, HoldJob, HoldObserved, OneJob, PolicyObserved,
-    RequestObserved, RunEnd, RunObserved, Running, Seen, SigningObserved, Statement, Statements,
-    Trouble, Written,
+    RequestObserved, RunEnd, RunMarks, RunObserved, Running, Seen, SigningObserved, Statement,
+    Statements, Trouble, Written,
 };
 
 use super::world::{Look, World};
@@ -504,7 +504,7 @@ fn hold_children(look: &Look, workloads: Option<&HoldWorkloads>) -> HoldObserved
 }
 
 /// `{running: [job, at], last: {job, uid, scheduled, started, at, succeeded, report}, before: [{...}], readBack: {...},
-/// jobs: [...], modes: {job: mode}}`.
+/// jobs: [...], modes: {job: mode}, marks: {job: {specHash, approved}}}`.
 fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B> {
     let at = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -546,6 +546,19 @@ fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B
         modes: value.get("modes").map_or_else(BTreeMap::new, |modes| {
             serde_json::from_value(modes.clone()).unwrap()
         }),
+        marks: value
+            .get("marks")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(job, marks)| {
+                let marks = RunMarks {
+                    spec_hash: text(&marks["specHash"]),
+                    approved: marks.get("approved").map(text),
+                };
+                (job.clone(), marks)
+            })
+            .collect(),
     }
 }
 
