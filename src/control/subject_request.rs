@@ -58,7 +58,11 @@ pub(super) async fn reconcile(
     tell(&request, &written.status, &context).await?;
     // Told by an earlier look: what is forgotten now is not needed for anything that is still to be told.
     let is_told = request.status.iter().any(|status| status.receipt.is_some());
-    if is_told && written.status.receipt.is_some() && !request.spec.identity.is_empty() {
+    let has_ended = is_told && written.status.receipt.is_some();
+    // Its status remembers the ciphertexts' hash by then, so that it stays the same as the other.
+    let is_spent =
+        request.status.iter().any(|s| s.identity_hash.is_some()) && plan::is_spent(&facts);
+    if (has_ended || is_spent) && !request.spec.identity.is_empty() {
         forget_identity(&request, &context).await?;
     }
     Ok(Next {

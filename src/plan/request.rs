@@ -165,10 +165,25 @@ fn original(facts: &RequestFacts) -> Option<String> {
         other.name_any() != own.name_any()
             && other.spec.kind == own.spec.kind
             && other.spec.cancelled.is_none()
+            && other.spec.refusal.is_none()
             && age(other) < age(own)
             && identity_hash(other).as_ref() == Some(&hash)
     });
     others.next().map(|other| other.name_any())
+}
+
+/// Whether who the person is is needed by nobody any more: the request is the same as one that has ended.
+#[must_use]
+pub fn is_spent(facts: &RequestFacts) -> bool {
+    let original = original(facts);
+    let mut all = facts.requests.iter();
+    original.is_some_and(|name| {
+        let has_ended = |other: &DataSubjectRequest| {
+            let status = other.status.as_ref();
+            status.is_some_and(|status| status.receipt.is_some())
+        };
+        all.any(|other| other.name_any() == name && has_ended(other))
+    })
 }
 
 /// `sha256-<hex>` of a request's ciphertexts; remembered by status when they are gone.

@@ -147,6 +147,25 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
                 }
             })
             .await;
+        // Another with the same ciphertexts does nothing, and keeps none either: what it is the same as has ended.
+        let mut twin = request();
+        twin["metadata"]["name"] = "dsr-8".into();
+        twin["spec"]["verified"] = done.clone();
+        world.apply(&[twin]).await;
+        world
+            .until("the twin's identity is gone", async || {
+                let seen = world.get(&hub, KIND, "", "dsr-8").await.unwrap_or_default();
+                let is_gone = seen["spec"].get("identity").is_none();
+                if is_gone && entry(&seen, REGION)["reason"] == "Duplicate" {
+                    Ok(())
+                } else {
+                    Err(seen.to_string())
+                }
+            })
+            .await;
+        hub.kubectl(&["delete", KIND, "dsr-8", "--timeout=60s"])
+            .await
+            .unwrap();
         patch(
             &hub,
             KIND,
