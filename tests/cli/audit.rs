@@ -310,6 +310,19 @@ fn the_page_needs_nothing_and_everybody_can_read_it() {
     assert!(page.contains("&lt;notes&gt;") && !page.contains("<notes>"));
 }
 
+/// November had five runs; what each of them left was due for the next again.
+#[test]
+fn a_chart_tells_rows_that_are_due_once() {
+    let folder = Folder::of(&lines(&[]));
+    let mut args = export("html", &[]);
+    args[4] = "2026";
+    let page = audit(&folder, &args);
+    let row = "<th scope=\"row\">2026-11</th><td>eu-west</td><td class=\"n\">5</td><td class=\"n\">128</td><td class=\"n\">540</td>";
+    assert!(page.contains(row), "{page}");
+    assert_eq!(page.matches("all together are 13. The table").count(), 2);
+    assert_eq!(page.matches("the highest is 540. The table").count(), 2);
+}
+
 #[test]
 fn another_program_agrees_with_the_signatures() {
     let folder = Folder::of(&lines(&[]));

@@ -57,6 +57,7 @@ const fn number(key: &'static str, title: &'static str) -> Column {
 /// A run's numbers within the period, for the charts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ran {
+    pub(super) policy: String,
     pub(super) region: String,
     pub(super) day: jiff::civil::Date,
     pub(super) due: i64,
