@@ -285,6 +285,7 @@ impl<'a> Verifier<'a> {
         if let Some(noted) = trusted.and_then(|trusted| trusted.noted) {
             view.noted(&seen, &noted);
         }
+        view.later(&seen, bound.0);
         view.tail(&mut seen, bound);
         seen
     }

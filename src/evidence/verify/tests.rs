@@ -39,6 +39,29 @@ fn what_nobody_touched_is_whole() {
 }
 
 #[test]
+fn what_is_dated_after_now_is_named_once() {
+    let world = World::of(2, 10);
+    let (trust, text) = (world.trust(), world.text());
+    let told = |seconds: i64| {
+        let mut verifier = Verifier::new(&trust);
+        verifier.text(&text, |_| {});
+        verifier.finish(world::moment(seconds), BOUND).faults
+    };
+    // A record a minute, and clocks may differ by five.
+    let later = told(60);
+    assert_eq!(later.len(), 2, "{later:?}");
+    for fault in later {
+        assert_eq!((fault.name, fault.sequence), (Name::LaterThanNow, Some(7)));
+        assert!(
+            fault.says.ends_with("records that are: 4"),
+            "{}",
+            fault.says
+        );
+    }
+    assert_eq!(told(300), []);
+}
+
+#[test]
 fn a_text_that_was_cut_is_not_read_as_a_shorter_one() {
     let world = World::of(1, 10);
     let text = world.text();
