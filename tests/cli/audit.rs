@@ -197,7 +197,26 @@ fn keys_come_from_outside_the_evidence() {
             "html",
         ],
     );
+    folder.put("nothing.jsonl", "");
+    let of = |file: &'static str, format: &'static str| {
+        let mut args = export(format, &[]);
+        args[2] = file;
+        args
+    };
+    say("evidence without a record", &of("nothing.jsonl", "csv"));
+    let all = lines(&[]);
+    fs::create_dir(folder.at("parts")).unwrap();
+    folder.put("parts/1.jsonl", all[..20].concat().trim_end());
+    folder.put("parts/2.jsonl", &all[20..].concat());
+    say("a part that was cut off", &of("parts", "lines"));
+    fs::write(folder.at("odd.jsonl"), b"{\"record\":\xff}\n").unwrap();
+    say("bytes that are no text", &of("odd.jsonl", "lines"));
     golden("audit-mistakes", &told);
+    // As they are, into a file.
+    let written = [&of("odd.jsonl", "lines")[..], &["--out", "same.jsonl"]].concat();
+    assert_eq!(audit(&folder, &written), "exit 0\n");
+    let same = fs::read(folder.at("same.jsonl")).unwrap();
+    assert_eq!(same, b"{\"record\":\xff}\n");
     // Another's key is no fault of the file, but of the evidence.
     folder.put(
         "other.yaml",
