@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::report::is_zero;
-use super::{ColumnChange, FeedDestination, Method, RetentionKeep};
+use super::{ColumnChange, FeedDestination, HoldList, Method, RequiredHold, RetentionKeep};
 
 /// `erase`: one request of one person over the stores of a region; or, with `--reapply`, all erasures that there have
 /// been, over stores that were restored.
@@ -29,6 +29,12 @@ pub struct Erase {
     pub stores: Vec<SubjectStore>,
     /// Who was erased, apart from the stores.
     pub suppression: Suppression,
+    /// The legal holds without which nothing is erased. A copy and a restriction do not ask for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<RequiredHold>,
+    /// How old that list may be; absent: of any age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_list: Option<HoldList>,
 }
 
 /// A request.

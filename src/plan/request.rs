@@ -18,11 +18,11 @@ use super::pod::{Agent, Mount, Size};
 use super::reason::Word;
 use super::{
     Baseline, Finding, Plan, Reason, RegionFacts, RegionNote, RegionPlan, RequestFacts,
-    RequestWorkloads, Verdict, gates, legal_hold, suppression,
+    RequestWorkloads, Verdict, gates, hold_list, legal_hold, suppression,
 };
 use crate::api::condition::ConditionType;
 use crate::api::{
-    AskedFor, CopyDelivery, DataSubjectRequest, DeletionPolicy, RegionSpec, RequestRegionStatus,
+    AskedFor, CopyDelivery, DataSubjectRequest, DeletionPolicy, Region, RequestRegionStatus,
     SealedIdentity, names,
 };
 use crate::contract::{Delivery, Erase, FeedDestination, RequestKind, SubjectRequest, Suppression};
@@ -244,7 +244,7 @@ fn build(
             "LegalHold {hold} is for a store of Region {name} and is not in force there yet; nothing is erased before"
         )));
     }
-    Ok(workloads(facts, (name, spec), identity, &people))
+    Ok(workloads(facts, (name, &region.region), identity, &people))
 }
 
 /// The ciphertext for the region, when it can be read there.
@@ -275,10 +275,11 @@ fn identity<'a>(
 
 fn workloads(
     facts: &RequestFacts,
-    (region, spec): (&str, &RegionSpec),
+    (region, at): (&str, &Region),
     identity: &SealedIdentity,
     people: &People,
 ) -> RequestWorkloads {
+    let spec = &at.spec;
     let name = facts.request.name_any();
     let role = Role {
         identity: Identity {
@@ -291,7 +292,7 @@ fn workloads(
         feed: None,
     };
     let delivery = facts.request.spec.delivery.as_ref();
-    let text = meta::task(COMMAND, region, task(facts, (region, spec), people));
+    let text = meta::task(COMMAND, region, task(facts, (region, at), people));
     let config_map = names::request_task(&name, &text, &identity.ciphertext);
     let namespace = spec.run_namespace.as_str();
     let account = names::request(&name);
@@ -321,6 +322,9 @@ fn workloads(
     };
     let mut template = agent.template(&facts.settings, spec);
     with_ciphertext(&mut template);
+    if spec.holds.is_some() && erases(facts) {
+        hold_list::mount(&mut template);
+    }
     let mut map = meta::config_map(&role, namespace, &config_map, text);
     map.data
         .get_or_insert_default()
@@ -369,8 +373,13 @@ fn destination(delivery: &CopyDelivery) -> Mount {
     }
 }
 
-fn task(facts: &RequestFacts, (region, spec): (&str, &RegionSpec), people: &People) -> Erase {
-    let request = &facts.request;
+/// Whether rows go, so that what is held must be known.
+fn erases(facts: &RequestFacts) -> bool {
+    facts.request.spec.kind == AskedFor::Erasure
+}
+
+fn task(facts: &RequestFacts, (region, at): (&str, &Region), people: &People) -> Erase {
+    let (request, spec) = (&facts.request, &at.spec);
     let name = request.name_any();
     let delivery = request.spec.delivery.as_ref().map(|delivery| {
         let store = &delivery.object_store;
@@ -387,6 +396,8 @@ fn task(facts: &RequestFacts, (region, spec): (&str, &RegionSpec), people: &Peop
     });
     let requests = spec.requests.as_ref();
     let most = requests.and_then(|requests| u32::try_from(requests.max_rows?).ok());
+    let holds = (facts.settings.fleet.as_str(), &facts.holds);
+    let bound = spec.holds.as_ref().filter(|_| erases(facts));
     Erase {
         request: Some(SubjectRequest {
             reference: name,
@@ -408,5 +419,11 @@ fn task(facts: &RequestFacts, (region, spec): (&str, &RegionSpec), people: &Peop
             url: suppression::url(spec).unwrap_or_default(),
             key: meta::secret_file(KEYS, names::REQUESTS_HASHES),
         },
+        holds: if erases(facts) {
+            legal_hold::required(holds, at, &people.stores())
+        } else {
+            Vec::new()
+        },
+        hold_list: bound.map(hold_list::bound),
     }
 }

@@ -13,6 +13,8 @@ mod kill;
 mod names;
 #[path = "erase/refusals.rs"]
 mod refusals;
+#[path = "erase/required.rs"]
+mod required;
 #[path = "erase/restrict.rs"]
 pub(crate) mod restrict;
 #[path = "erase/silence.rs"]

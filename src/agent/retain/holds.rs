@@ -6,7 +6,9 @@
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::catalog::Table;
+use super::error::Error;
 use super::fault::Fault;
+use super::hold_list::Freshness;
 use super::statement::{Statement, Value};
 use super::store::Store;
 use crate::contract::{RequiredHold, RequiredScope};
@@ -120,6 +122,25 @@ pub(super) async fn missing(
     let query = sqlx::query(MISSING).bind(sqlx::types::Json(&wanted));
     let row = query.fetch_optional(connection).await.map_err(&fault)?;
     row.map(|row| row.try_get(0)).transpose().map_err(fault)
+}
+
+/// Whether every hold that a store must have is in force there, by a list that is young enough: else nothing is erased.
+pub(super) async fn are_in_force(
+    store: &mut Store,
+    required: &[RequiredHold],
+    list: Option<&Freshness>,
+) -> Result<(), Error> {
+    if let Some(list) = list {
+        list.check(store).await?;
+    }
+    let missing = missing(store, required).await;
+    match missing.map_err(|fault| store.failed(fault))? {
+        Some(hold) => Err(Error::HoldNotInForce {
+            store: store.name.clone(),
+            hold,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Whether there are books with holds at all.

@@ -36,6 +36,7 @@ use sqlx::Row as _;
 use super::books as runs;
 use super::error::Error as RunError;
 use super::fault::Fault;
+use super::holds;
 use super::store::Purpose;
 use crate::agent::{Begun, Stop};
 use crate::contract::{
@@ -103,7 +104,12 @@ async fn erasure(
     let kind = [("", request.kind.name())].into_iter();
     let hash = key.given(kind.chain(given.all()));
     let reference = &request.reference;
-    let (known, who) = match suppression.find(reference).await? {
+    let known = suppression.find(reference).await?;
+    let erases = request.kind == RequestKind::Erasure;
+    if erases && known.as_ref().is_none_or(|known| !known.has_ended) {
+        held(task, settings, &mut sites).await?;
+    }
+    let (known, who) = match known {
         Some(known) if known.given != hash => return Err(Error::ReferenceReused),
         Some(known) if known.is_lifted => return Err(Error::Lifted),
         Some(known) if known.has_ended => return told(&mut sites, &known, reference).await,
@@ -116,7 +122,6 @@ async fn erasure(
             let suppressing = suppress_first(&mut sites, settings, given, &region_key);
             let (mut known, who) = stoppable(stop, suppressing).await?;
             known.given = hash;
-            let erases = request.kind == RequestKind::Erasure;
             let suppressed = match &who {
                 Who::Person(person) if erases => Some(person),
                 _ => None,
@@ -151,6 +156,15 @@ async fn erasure(
         suppression.end(reference, word).await?;
     }
     Ok(Answer::of(body))
+}
+
+/// Nothing is erased anywhere, and nobody suppressed, while a hold that the hub knows is missing somewhere.
+async fn held(task: &Task<Erase>, settings: &Settings, sites: &mut [Site]) -> Result<(), Error> {
+    let list = settings.hold_list.as_ref();
+    for site in sites {
+        holds::are_in_force(&mut site.store, &task.spec.holds, list).await?;
+    }
+    Ok(())
 }
 
 /// What a request did that has ended.
@@ -245,6 +259,7 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     let key = HashKey::read(&task.spec.suppression.key)?;
     let opening = open(task, &settings, key.clone());
     let (mut suppression, mut sites) = stoppable(stop, opening).await?;
+    held(task, &settings, &mut sites).await?;
     let erased = suppression.erased().await?;
     for site in &mut sites {
         let acknowledged = suppression.acknowledged(&site.store.name).await?;

@@ -85,6 +85,9 @@ impl Table<'_> {
                 if self.job.stop.is_requested() {
                     return Err(Run::Stopped.into());
                 }
+                if let Some(list) = &self.job.settings.hold_list {
+                    list.check_again(&mut self.site.store).await?;
+                }
                 match self.attempt(&batch).await? {
                     Some(rows) => erased += rows,
                     None => batches.extend(halves(batch)),
