@@ -4,6 +4,7 @@
 //! It must never do I/O, never let a counter fall to zero because a line broke, and never speak of a wish as a fact.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod asked;
 mod chain;
 mod channel;
 mod evidence;
@@ -28,6 +29,7 @@ mod signing;
 mod subject_request;
 mod timing;
 
+pub use asked::{as_if_answered, request_statements};
 pub use chain::{Chain, Rule, Sealing, Statement, When};
 pub use channel::channel;
 pub use evidence::{

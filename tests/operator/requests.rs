@@ -2,6 +2,7 @@
 //! goes. No pod runs here, so Jobs are ended by hand, with the report of their pods.
 
 use serde_json::{Value, json};
+use tradewind::evidence::Kind;
 use tradewind_dev::fleet::Cluster;
 
 use crate::given::{self, RUNS};
@@ -60,6 +61,38 @@ async fn until_seen(world: &World, what: &str, is_so: impl Fn(&Value) -> bool) -
         .await
 }
 
+/// The records of the request, each with its state here and the last step that somebody had recorded.
+async fn recorded(world: &World, last: &str) -> Vec<Value> {
+    let told = |all: &[Value]| -> Vec<String> {
+        let step = |body: &Value| {
+            let steps = body["steps"].as_array().and_then(|steps| steps.last());
+            let step = steps.map_or("", |step| step["step"].as_str().unwrap());
+            let more = [("outcome", "outcome"), ("receipt", "receipt"), ("deleted", "deleted")];
+            let more = more.iter().filter(|(key, _)| !body[key].is_null());
+            let more: String = more.map(|(_, word)| format!(" {word}")).collect();
+            format!("{} {step}{more}", body["state"].as_str().unwrap())
+        };
+        all.iter().map(step).collect()
+    };
+    world
+        .until(&format!("the record of {last:?}"), async || {
+            let all = crate::evidence::chain(world, REGION).await;
+            let own = all.iter().filter(|object| {
+                object.spec.kind == Kind::Request && object.spec.about.name == "dsr-7"
+            });
+            let own: Vec<Value> = own
+                .map(|object| serde_json::from_str(&object.spec.body).unwrap())
+                .collect();
+            let told = told(&own);
+            if told.last().is_some_and(|told| told == last) {
+                Ok(own)
+            } else {
+                Err(format!("{told:?}"))
+            }
+        })
+        .await
+}
+
 async fn patch(hub: &Cluster, kind: &str, name: &str, patch: Value) {
     let patch = patch.to_string();
     let args = ["patch", kind, name, "--type=merge", "-p", &patch];
@@ -91,6 +124,8 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         .await;
         assert_eq!(condition(&seen, "Verified").1, "NotVerified");
         assert_eq!(seen["status"]["clock"], "OnTime", "{seen}");
+        let received = recorded(&world, "Received ").await;
+        assert_eq!(received[0]["deadlines"][0]["regime"], "eu-gdpr");
         let done = json!({"by": "privacy@aurora.example", "at": AT});
         patch(&hub, KIND, "dsr-7", json!({"spec": {"verified": done}})).await;
         let seen = until_seen(&world, "it waits for the key", |seen| {
@@ -136,6 +171,14 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
             (&json!(3), &json!(3))
         );
         assert_eq!(seen["status"]["regionsDone"], "1/1");
+        // Each step is in the region's chain once, and nobody's identity.
+        let records = recorded(&world, "Done Verified outcome receipt").await;
+        let states: Vec<&str> = records.iter().map(|it| it["state"].as_str().unwrap()).collect();
+        assert_eq!(states, ["Received", "Working", "Done", "Done"], "{records:?}");
+        let last = &records[3];
+        assert_eq!(last["outcome"]["stores"][0]["tables"][0]["erased"], 3);
+        assert_eq!(last["receipt"]["hash"], receipt["hash"], "{last}");
+        assert!(!json!(records).to_string().contains("Q0lQSEVS"));
         world
             .until("nothing of it is left in the region", async || {
                 let objects = world.objects(REGION).await;
@@ -159,8 +202,12 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         })
         .await;
         assert_eq!(after["status"]["receipt"], *receipt, "told once");
+        let records = recorded(&world, "Done Answered outcome receipt").await;
+        assert_eq!(records.len(), 5, "{records:?}");
         hub.kubectl(&["delete", KIND, "dsr-7", "--timeout=60s"])
             .await
             .unwrap();
+        let records = recorded(&world, "Done Answered outcome receipt deleted").await;
+        assert_eq!(records.len(), 6, "{records:?}");
     });
 }

@@ -16,14 +16,14 @@ const LEFT: usize = 60;
 const BELOW: usize = 24;
 
 /// A part of the period, by its first day.
-struct Part {
-    name: String,
-    first: Date,
-    after: Date,
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) first: Date,
+    pub(super) after: Date,
 }
 
 /// Days of a month, weeks of a quarter, months of more.
-fn parts(period: &Period) -> (&'static str, Vec<Part>) {
+pub(super) fn parts(period: &Period) -> (&'static str, Vec<Part>) {
     let (first, last) = (period.first(), period.last());
     let days = first.until(last).map_or(0, |span| span.get_days()) + 1;
     let (word, step, begin): (_, Span, Date) = if days <= 31 {
@@ -112,9 +112,10 @@ pub(super) fn write(out: &mut String, book: &Book) -> std::fmt::Result {
 }
 
 /// Values beside each other, with their colours.
-type Bar = Vec<(i64, &'static str)>;
+pub(super) type Bar = Vec<(i64, &'static str)>;
 
-fn figure(
+/// Bars over time.
+pub(super) fn figure(
     out: &mut String,
     id: &str,
     title: &str,
