@@ -48,7 +48,7 @@ pub use region::{
     LocaleSpec, PostgresStore, Region, RegionSpec, RegionStatus, TaxRateSpec, TaxSpec, Tenant,
     Toleration, Workloads,
 };
-pub use requests::{PersonKind, Requests, RequestsStatus, SuppressionStore};
+pub use requests::{PersonKind, Reapplied, Requests, RequestsStatus, SuppressionStore};
 pub use rule::{
     BindingKeep, Dataset, DatasetSubject, Decides, Erase, Keep, PolicyRule, RuleDecision, RunsFrom,
 };

@@ -19,6 +19,7 @@ mod legal_hold;
 mod open_report;
 mod policy;
 mod read_back;
+mod reapplied;
 pub mod reason;
 mod resource;
 mod review;
@@ -173,6 +174,8 @@ pub struct SigningObserved {
     pub run: RunObserved<AttestReport>,
     /// The Jobs that keep the region's key for requests, by name.
     pub keeper: BTreeMap<String, OneJob<KeepKeyReport>>,
+    /// The Jobs that do all erasures over again, by name.
+    pub reapply: BTreeMap<String, OneJob<EraseReport>>,
 }
 
 /// Runs of one CronJob (and of Jobs made of its template).

@@ -17,6 +17,7 @@ use crate::apply::Again;
 use crate::evidence::body::KeyRotation;
 use crate::observe;
 use crate::plan::{self, SigningFacts};
+use crate::resolve::Looks;
 use crate::status::{self, Signed};
 
 /// What came of it.
@@ -55,22 +56,7 @@ pub(super) async fn attend(
             written => unwritten = written.err(),
         }
     }
-    let (regions, looks) = context.reader.signing(region);
-    let most = SigningFacts::MOST;
-    let ((from, digests), successor) = context.ledger.chains().read(&name, |chain| {
-        (chain.unsigned(most), chain.successor(&name))
-    });
-    let successor = successor.and_then(|record| String::from_utf8(record.canonical()).ok());
-    let facts = SigningFacts {
-        region: region.clone(),
-        regions,
-        from,
-        digests,
-        holds_seen: context.holds_heard.at(),
-        successor,
-        in_use,
-        settings: context.reader.settings.clone(),
-    };
+    let (facts, looks) = facts(region, in_use, context);
     let plan = plan::signing(&facts, now);
     let intent = everywhere::intent(&plan, &looks, &remembered(region));
     let store = &context.reader.regions;
@@ -80,9 +66,13 @@ pub(super) async fn attend(
     let old = remembered(&region);
     let outcome = everywhere(&context.applier, &plan, &looks, &old, observe::signing).await;
     context.report.orphaned(region.as_ref(), &outcome.orphaned);
-    let told = context.ledger.chains().read(&name, |chain| {
+    let mut told = context.ledger.chains().read(&name, |chain| {
         status::signing(&plan, outcome.seen.get(&name), chain, &region)
     });
+    match record_reapply(&region, &mut told, context, now).await {
+        Err(error) if error.is_behind() => return Ok(None),
+        written => unwritten = unwritten.or(written.err()),
+    }
     let written = write_down(&region, &told, context, now).await;
     unwritten = unwritten.or(written.err());
     let sealed = sealing::attend(&name, context, now).await;
@@ -98,6 +88,31 @@ pub(super) async fn attend(
         unwritten,
         region: region.clone(),
     }))
+}
+
+/// All that the plan needs to know.
+fn facts(region: &Arc<Region>, in_use: bool, context: &Context) -> (SigningFacts, Looks) {
+    let name = region.name_any();
+    let (regions, looks) = context.reader.signing(region);
+    let most = SigningFacts::MOST;
+    let ((from, digests), successor) = context.ledger.chains().read(&name, |chain| {
+        (chain.unsigned(most), chain.successor(&name))
+    });
+    let successor = successor.and_then(|record| String::from_utf8(record.canonical()).ok());
+    let facts = SigningFacts {
+        region: region.clone(),
+        regions,
+        from,
+        digests,
+        holds_seen: context.holds_heard.at(),
+        successor,
+        in_use,
+        policies: context.reader.policies_by_name(),
+        channels: context.reader.sorted_channels(),
+        holds: context.reader.holds_by_name(),
+        settings: context.reader.settings.clone(),
+    };
+    (facts, looks)
 }
 
 /// Writes down what was signed, and by which key; also what follows once something of it could not be.
@@ -124,6 +139,27 @@ async fn write_down(
         }
     }
     written
+}
+
+/// Writes down what erasing again did. It is not called done before: what is done goes from the region.
+async fn record_reapply(
+    region: &Region,
+    told: &mut Signed,
+    context: &Context,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some(statement) = told.reapplied.take() else {
+        return Ok(());
+    };
+    let name = region.name_any();
+    let written = context.ledger.append(&name, &[statement], now).await;
+    if written.is_err()
+        && let Some(requests) = &mut told.requests
+    {
+        let old = region.status.as_ref().and_then(|s| s.requests.as_ref());
+        requests.last_handled_reapply = old.and_then(|old| old.last_handled_reapply.clone());
+    }
+    written.map(drop)
 }
 
 /// The key that signs. One that was named is in the chain already.

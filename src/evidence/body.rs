@@ -232,6 +232,26 @@ pub struct RequestReceipt {
     pub hash: String,
 }
 
+/// Of a `Request` about a Region: everybody who was erased before was erased again, in stores that were restored. `source` is
+/// the Region's uid, the Job and the moment of its report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reapplied {
+    /// What was asked for: the annotation's value.
+    pub asked: String,
+    /// The Job's name.
+    pub job: String,
+    /// `Verified`, `Kept`, `Held`; or why it did not come to its end.
+    pub reason: String,
+    /// When it started, RFC 3339.
+    pub started_at: String,
+    /// When it ended, RFC 3339.
+    pub finished_at: String,
+    /// What the stores' books say; absent: nothing was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<RequestOutcome>,
+}
+
 /// Of a `KeyRotation`: the key that signs from the next checkpoint on. The old key must have named it, and sign a
 /// checkpoint of this record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,8 +15,8 @@ use super::placement::{self, Decision, Ground, Place};
 use super::pod::{Agent, Mount, Size};
 use super::reason::Word;
 use super::{
-    Baseline, Finding, HoldFacts, HoldWorkloads, Plan, Reason, RegionFacts,
-    RegionNote, RegionPlan, RequestFacts, Verdict, gates,
+    Baseline, Finding, HoldFacts, HoldWorkloads, Plan, Reason, RegionFacts, RegionNote, RegionPlan,
+    RequestFacts, Verdict, gates,
 };
 use crate::api::condition::ConditionType;
 use crate::api::{

@@ -3,6 +3,7 @@
 
 mod clocks;
 mod people;
+pub(super) mod reapply;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! What a Region itself has in its cluster: what signs its evidence, and what tells how old its list of legal holds is.
+//! What a Region itself has in its cluster: what signs its evidence, what tells how old its list of legal holds is, what keeps
+//! its key for requests, and what erases again after a restore.
 //! Facts in, Kubernetes objects out.
 
 use std::collections::BTreeMap;
@@ -15,10 +16,11 @@ use super::meta::{self, Identity, Role};
 use super::placement::{self, Decision, Ground, Place};
 use super::pod::{Agent, Size};
 use super::reason::Word;
+use super::request::reapply;
 use super::{
     Baseline, Plan, RegionFacts, RegionNote, RegionPlan, Settings, SigningWorkloads, Verdict,
 };
-use crate::api::{Region, names};
+use crate::api::{DataPolicy, LegalHold, Region, SocialChannel, names};
 use crate::contract::Attest;
 use crate::evidence::{Hash, Tip};
 
@@ -56,6 +58,12 @@ pub struct SigningFacts {
     pub successor: Option<String>,
     /// Whether channels or policies still have something there.
     pub in_use: bool,
+    /// Every DataPolicy of the hub by name: their rules say where persons are, and what a law keeps.
+    pub policies: BTreeMap<String, Arc<DataPolicy>>,
+    /// Every SocialChannel of the hub: policies may choose regions by them.
+    pub channels: Vec<Arc<SocialChannel>>,
+    /// Every LegalHold of the hub by name: nothing is erased again while one is not in force.
+    pub holds: BTreeMap<String, Arc<LegalHold>>,
     /// The operator's configuration.
     pub settings: Arc<Settings>,
 }
@@ -182,6 +190,7 @@ fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
         .and_then(|s| s.evidence.as_ref());
     let handled = told.and_then(|told| told.last_handled_run_at.as_deref());
     let listed = spec.holds.as_ref().zip(facts.holds_seen);
+    let reapply = reapply::workloads(facts, region, &role).transpose();
     SigningWorkloads {
         hold_list: listed.map(|(bound, seen)| {
             hold_list::config_map(&listing(&role), &spec.run_namespace, bound, seen)
@@ -192,6 +201,8 @@ fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
             .filter(|requested| Some(names::acknowledged(requested).as_str()) != handled)
             .map(|requested| schedule.run_now(&template, requested)),
         keeper: keeper::workloads(&facts.settings, &facts.region, region, &role),
+        reapply_problem: reapply.as_ref().err().cloned(),
+        reapply: reapply.unwrap_or_default(),
     }
 }
 

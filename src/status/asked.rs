@@ -178,3 +178,80 @@ fn outcome(entry: &RequestRegionStatus) -> Option<body::RequestOutcome> {
         stores: entry.stores.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::evidence::Object;
+    use crate::packs::Packs;
+    use crate::plan;
+
+    fn request(entry: &Value) -> DataSubjectRequest {
+        let request = json!({
+            "metadata": {"name": "dsr-7", "uid": "u", "generation": 2},
+            "spec": {
+                "kind": "Erasure", "received": "2026-11-02T09:30:00+01:00", "jurisdictions": ["DE"], "timeZone": "Europe/Berlin",
+                "regions": ["eu"], "pauses": [{"from": "2026-11-04"}],
+                "verified": {"by": "privacy", "at": "2026-11-03T09:30:00+01:00"},
+                "identity": [{"region": "eu", "recipient": "age1qqqqqqqqqq", "ciphertext": "Q0lQSEVS"}],
+            },
+            "status": {"regions": [entry]},
+        });
+        serde_json::from_value(request).unwrap()
+    }
+
+    fn told(request: &DataSubjectRequest, now: &str) -> Object {
+        let now: Timestamp = now.parse().unwrap();
+        let packs = Packs::builtin().unwrap();
+        let clocks = plan::clocks(&as_if_answered(request), &packs, now);
+        let status = request.status.clone().unwrap();
+        let mut all = request_statements(request, &clocks, &status);
+        all.remove("eu").unwrap().remove(0).body
+    }
+
+    fn entry(reported_at: &str, erased: i64) -> Value {
+        json!({"name": "eu", "state": "Run", "reason": "Any", "progress": "Held", "reportedAt": reported_at, "stores": [
+            {"name": "orders", "tables": [{"name": "orders", "state": "Held", "found": 3, "erased": erased, "held": 3 - erased}]}]})
+    }
+
+    #[test]
+    fn neither_a_day_that_passes_nor_a_rerun_nor_a_broken_line_is_an_event() {
+        let before = told(
+            &request(&entry("2026-11-05T10:00:00Z", 1)),
+            "2026-11-05T10:00:00Z",
+        );
+        assert_eq!(
+            before["state"],
+            canonical::Value::Text("Working".to_owned())
+        );
+        let mut lost = entry("2026-11-25T10:00:00Z", 1);
+        lost["reason"] = "RegionUnreachable".into();
+        lost["unreachableSince"] = "2026-11-24T10:00:00Z".into();
+        // Twenty days later, when the response is nearly due.
+        let after = told(&request(&lost), "2026-11-29T10:00:00Z");
+        assert_eq!(before, after);
+        let more = told(
+            &request(&entry("2026-11-05T10:00:00Z", 2)),
+            "2026-11-05T10:00:00Z",
+        );
+        assert_ne!(before, more);
+    }
+
+    #[test]
+    fn an_answer_is_told_and_who_asked_is_nowhere() {
+        let open = request(&entry("2026-11-05T10:00:00Z", 1));
+        let mut closed = open.clone();
+        closed.spec.pauses[0].to = Some("2026-11-10".to_owned());
+        let now = "2026-11-12T10:00:00Z";
+        let (before, after) = (told(&open, now), told(&closed, now));
+        assert_ne!(before["steps"], after["steps"]);
+        let text = format!("{before:?}");
+        assert!(
+            !text.contains("Q0lQSEVS") && text.contains("response"),
+            "{text}"
+        );
+    }
+}

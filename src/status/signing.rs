@@ -3,8 +3,9 @@
 
 use kube::ResourceExt;
 
-use super::chain::Chain;
+use super::chain::{Chain, Statement};
 use super::keeper::keeper;
+use super::reapplied::reapplied;
 use super::reason::Word;
 use super::{RunEnd, Seen, SigningObserved};
 use crate::api::{Region, RequestsStatus, SigningStatus, names};
@@ -22,6 +23,8 @@ pub struct Signed {
     pub requests: Option<RequestsStatus>,
     /// A signature that its record does not have yet.
     pub checkpoint: Option<Checkpoint>,
+    /// What erasing again did, for the region's chain.
+    pub reapplied: Option<Statement>,
     /// The key that is to sign next, named by the one that signs, as the region's last run told it.
     pub next: Option<KeyRotation>,
     /// What is left of it in the region, `the signing of its evidence (2 objects)`: a Region that is being deleted waits
@@ -39,10 +42,7 @@ pub fn signing(
 ) -> Signed {
     let name = region.name_any();
     let none = SigningStatus::default();
-    let told = region
-        .status
-        .as_ref()
-        .and_then(|status| status.evidence.as_ref());
+    let told = region.status.as_ref().and_then(|s| s.evidence.as_ref());
     let old = told.unwrap_or(&none);
     let decision = plan.regions.get(&name);
     let (known, clean) = match seen {
@@ -88,8 +88,11 @@ pub fn signing(
     };
     let objects = status.inventory.len();
     let left = format!("the signing of its evidence ({objects} objects)");
+    let mut requests = keeper(decision, seen, region);
+    let reapplied = reapplied(&mut requests, decision, seen, region);
     Signed {
-        requests: keeper(decision, seen, region),
+        requests,
+        reapplied,
         left: (is_left && !is_gone && (objects > 0 || known.is_some())).then_some(left),
         status,
         checkpoint,

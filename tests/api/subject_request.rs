@@ -225,6 +225,15 @@ fn delivery() -> Vec<Case> {
     ]
 }
 
+/// A table's numbers with every field.
+pub(crate) fn erased() -> Value {
+    json!({
+        "name": "invoices", "state": "Kept", "found": 28, "erased": 1, "restricted": 10, "kept": 2,
+        "grounds": [{"ground": "AO 147(3)", "rows": 2}],
+        "held": 3, "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "late": 8, "undated": 9,
+    })
+}
+
 /// A status with every field.
 pub(crate) fn status(condition: Value, inventory: Value) -> Value {
     json!({
@@ -240,11 +249,7 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
             "unreachableSince": "2026-11-22T12:00:00Z", "progress": "Kept", "reportedAt": "2026-11-22T12:00:00Z",
             "suppressed": 2,
             "delivered": {"manifest": "eu-west/copies/dsr-1.manifest.json", "hash": "sha256-00", "expiresAt": "2026-12-22T12:00:00Z"},
-            "stores": [{"name": "orders", "tables": [{
-                "name": "invoices", "state": "Kept", "found": 28, "erased": 1, "restricted": 10, "kept": 2,
-                "grounds": [{"ground": "AO 147(3)", "rows": 2}],
-                "held": 3, "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "late": 8, "undated": 9,
-            }]}],
+            "stores": [{"name": "orders", "tables": [erased()]}],
             "lastHandledRunAt": "1", "inventory": inventory,
         }],
         "receipt": {

@@ -227,7 +227,7 @@ fn an_export_says_what_the_records_say() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names.len(), 11, "{names:?}");
+    assert_eq!(names.len(), 13, "{names:?}");
     let runs = fs::read_to_string(folder.at("tables/runs.csv")).unwrap();
     assert_eq!(
         runs.lines().count(),
@@ -303,7 +303,7 @@ fn the_page_needs_nothing_and_everybody_can_read_it() {
     assert_eq!(count("<h1"), 1);
     assert_eq!(count("<table"), count("<caption>"));
     assert_eq!(count("<th"), count("<th scope=") + count("<thead"));
-    assert_eq!(count("<svg"), 4, "two for each region");
+    assert_eq!(count("<svg"), 6, "runs, rows and requests of each region");
     assert_eq!(count("<svg"), count("<svg role=\"img\" aria-labelledby="));
     assert_eq!(count("<svg"), count("<title id="));
     assert_eq!(count("<svg"), count("<desc id="));

@@ -95,7 +95,9 @@ fn asked(at: Timestamp, name: &str, source: &str, steps: &[&str], more: &Json) -
     let told = |word: &&str| {
         let (step, at) = word.split_once(' ').unwrap();
         match step {
-            "Refused" => json!({"step": step, "at": at, "by": by, "ground": "GDPR Article 17(3)(b)"}),
+            "Refused" => {
+                json!({"step": step, "at": at, "by": by, "ground": "GDPR Article 17(3)(b)"})
+            }
             "Paused" => json!({"step": step, "at": at, "until": "2026-12-09"}),
             _ => json!({"step": step, "at": at, "by": by}),
         }
@@ -117,14 +119,30 @@ fn asked(at: Timestamp, name: &str, source: &str, steps: &[&str], more: &Json) -
 /// One that was done and answered; one that is near its end; one whose receipt was confirmed too late, and that is refused.
 fn requests(region: usize, week: i64, at: Timestamp) -> Vec<Entry> {
     let verified = "Verified 2026-10-21T10:00:00+02:00";
-    let table = |kept: i64| json!({"name": "messages", "state": if kept > 0 { "Kept" } else { "Verified" }, "found": 9, "erased": 9 - kept,
-        "kept": kept, "grounds": [{"ground": "<AO 147(3)>, policy tax", "rows": kept}]});
+    let table = |kept: i64| {
+        json!({"name": "messages", "state": if kept > 0 { "Kept" } else { "Verified" }, "found": 9, "erased": 9 - kept,
+        "kept": kept, "grounds": [{"ground": "<AO 147(3)>, policy tax", "rows": kept}]})
+    };
     let outcome = |kept| json!({"progress": "Kept", "suppressed": 2, "stores": [{"name": "shop", "tables": [table(kept)]}]});
-    let met = |met: &str| json!([{"regime": "eu-gdpr", "step": "response", "within": "P1M", "ends": "2026-11-20T23:00:00Z",
-        "law": "GDPR Article 12(3)", "metAt": met}]);
+    let met = |met: &str| {
+        json!([{"regime": "eu-gdpr", "step": "response", "within": "P1M", "ends": "2026-11-20T23:00:00Z",
+        "law": "GDPR Article 12(3)", "metAt": met}])
+    };
     match (region, week) {
-        (_, 2) => vec![asked(at, "dsr-17", "r-1/1", &[], &json!({"state": "Received"}))],
-        (_, 3) => vec![asked(at, "dsr-17", "r-1/2", &[verified], &json!({"state": "Done", "outcome": outcome(4)}))],
+        (_, 2) => vec![asked(
+            at,
+            "dsr-17",
+            "r-1/1",
+            &[],
+            &json!({"state": "Received"}),
+        )],
+        (_, 3) => vec![asked(
+            at,
+            "dsr-17",
+            "r-1/2",
+            &[verified],
+            &json!({"state": "Done", "outcome": outcome(4)}),
+        )],
         (_, 4) => {
             let answered = "2026-11-03T15:00:00+01:00";
             let hash = format!("sha256-{}", "5c".repeat(32));
@@ -132,6 +150,17 @@ fn requests(region: usize, week: i64, at: Timestamp) -> Vec<Entry> {
                 "receipt": {"outcome": "Done", "hash": hash}});
             let steps = [verified, &format!("Answered {answered}")];
             vec![asked(at, "dsr-17", "r-1/3", &steps, &more)]
+        }
+        (1, 10) => {
+            let again = json!({"asked": "ticket-17", "job": "tradewind-reapply-0123456789", "reason": "Verified",
+                "startedAt": at - SignedDuration::from_mins(9), "finishedAt": at - SignedDuration::from_mins(2),
+                "outcome": {"progress": "Verified", "suppressed": 3, "stores": [{"name": "shop", "tables": [
+                    {"name": "messages", "state": "Verified", "found": 7, "erased": 7}]}]}});
+            let source = "u/tradewind-reapply-0123456789/1".into();
+            vec![Entry {
+                about: About::cluster("Region", REGIONS[1]),
+                ..entry(Kind::Request, at, source, &again)
+            }]
         }
         (0, 10) => {
             let more = json!({"kind": "Access", "received": "2026-12-03T11:00:00+01:00", "deadlines": [
@@ -142,10 +171,13 @@ fn requests(region: usize, week: i64, at: Timestamp) -> Vec<Entry> {
         (1, 9) => {
             let refused = "2026-12-07T11:00:00-05:00";
             let ack = json!({"regime": "us-ca-ccpa", "step": "acknowledgement", "within": "10BD", "ends": "2026-11-17T05:00:00Z",
-                "law": "11 CCR 7021(a)", "metAt": "2026-11-20T10:00:00-05:00"});
+                "law": "11 CCR 7021(a)", "metAt": "2026-11-24T10:00:00-05:00"});
             let more = json!({"state": "Refused", "received": "2026-11-02T10:00:00-05:00", "jurisdictions": ["US-CA"],
                 "zone": "America/New_York", "deadlines": [ack]});
-            let steps = ["Acknowledged 2026-11-20T10:00:00-05:00", &format!("Refused {refused}")];
+            let steps = [
+                "Acknowledged 2026-11-24T10:00:00-05:00",
+                &format!("Refused {refused}"),
+            ];
             vec![asked(at, "dsr-19", "r-3/1", &steps, &more)]
         }
         _ => Vec::new(),

@@ -67,7 +67,11 @@ async fn recorded(world: &World, last: &str) -> Vec<Value> {
         let step = |body: &Value| {
             let steps = body["steps"].as_array().and_then(|steps| steps.last());
             let step = steps.map_or("", |step| step["step"].as_str().unwrap());
-            let more = [("outcome", "outcome"), ("receipt", "receipt"), ("deleted", "deleted")];
+            let more = [
+                ("outcome", "outcome"),
+                ("receipt", "receipt"),
+                ("deleted", "deleted"),
+            ];
             let more = more.iter().filter(|(key, _)| !body[key].is_null());
             let more: String = more.map(|(_, word)| format!(" {word}")).collect();
             format!("{} {step}{more}", body["state"].as_str().unwrap())
@@ -173,8 +177,15 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         assert_eq!(seen["status"]["regionsDone"], "1/1");
         // Each step is in the region's chain once, and nobody's identity.
         let records = recorded(&world, "Done Verified outcome receipt").await;
-        let states: Vec<&str> = records.iter().map(|it| it["state"].as_str().unwrap()).collect();
-        assert_eq!(states, ["Received", "Working", "Done", "Done"], "{records:?}");
+        let states: Vec<&str> = records
+            .iter()
+            .map(|it| it["state"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            states,
+            ["Received", "Working", "Done", "Done"],
+            "{records:?}"
+        );
         let last = &records[3];
         assert_eq!(last["outcome"]["stores"][0]["tables"][0]["erased"], 3);
         assert_eq!(last["receipt"]["hash"], receipt["hash"], "{last}");
@@ -204,10 +215,109 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         assert_eq!(after["status"]["receipt"], *receipt, "told once");
         let records = recorded(&world, "Done Answered outcome receipt").await;
         assert_eq!(records.len(), 5, "{records:?}");
+        erased_again(&world).await;
         hub.kubectl(&["delete", KIND, "dsr-7", "--timeout=60s"])
             .await
             .unwrap();
         let records = recorded(&world, "Done Answered outcome receipt deleted").await;
         assert_eq!(records.len(), 6, "{records:?}");
     });
+}
+
+/// How erasing again stands in the Region's status, once that is so.
+async fn until_again(world: &World, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    world
+        .until(what, async || {
+            let told = world.region(REGION).await["status"]["requests"].clone();
+            if is_so(&told) {
+                Ok(told)
+            } else {
+                Err(told.to_string())
+            }
+        })
+        .await
+}
+
+async fn until_no_job(world: &World) {
+    world
+        .until("no Job erases again", async || {
+            let objects = world.objects(REGION).await;
+            let left: Vec<&String> = objects.keys().filter(|it| it.contains("reapply")).collect();
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{left:?}"))
+            }
+        })
+        .await;
+}
+
+/// After a restore: an officer asks for it, one Job does it to its end, its numbers are told and recorded once.
+async fn erased_again(world: &World) {
+    let hub = world.hub();
+    let ask = async |value: Value| {
+        let asked = json!({"metadata": {"annotations": {"tradewind.dev/reapply": value}}});
+        patch(&hub, "region", REGION, asked).await;
+    };
+    ask(json!("ticket-17")).await;
+    let one = job(world, "reapply").await;
+    let pod = &one["spec"]["template"]["spec"];
+    let args = pod["containers"][0]["args"].as_array().unwrap();
+    assert!(args.contains(&json!("--reapply")), "{args:?}");
+    let map = one["metadata"]["name"].as_str().unwrap();
+    let cluster = world.cluster(REGION);
+    let map = world.get(&cluster, "configmaps", RUNS, map).await.unwrap();
+    let task: Value = serde_json::from_str(map["data"]["task.json"].as_str().unwrap()).unwrap();
+    assert!(task["spec"].get("request").is_none(), "{task}");
+    assert_eq!(task["spec"]["stores"][0]["tables"][0]["table"], "orders");
+
+    // An attempt that waits is told, and is not the end of it.
+    let said = |outcome: &str, reason: &str, body: Value| {
+        json!({"version": 1, "command": "erase", "outcome": outcome, "reason": reason, "message": "told",
+            "startedAt": AT, "finishedAt": AT, "body": body})
+    };
+    let waits = said("Retry", "HoldNotInForce", Value::Null);
+    ends(world, REGION, &one, &waits).await;
+    let told = until_again(world, "it waits", |told| {
+        told["reapplied"]["reason"] == "HoldNotInForce"
+    })
+    .await;
+    assert!(told.get("lastHandledReapply").is_none(), "{told}");
+
+    let done = json!({"request": "reapply", "state": "Verified", "suppressed": 1, "stores": [{"name": "orders", "tables": [
+        {"name": "orders", "state": "Verified", "found": 2, "erased": 2}]}]});
+    ends(world, REGION, &one, &said("Done", "Verified", done)).await;
+    let told = until_again(world, "it is done", |told| {
+        told["lastHandledReapply"] == "ticket-17"
+    })
+    .await;
+    let table = &told["reapplied"]["stores"][0]["tables"][0];
+    assert_eq!(table["erased"], 2, "{told}");
+    until_no_job(world).await;
+    let chain = crate::evidence::chain(world, REGION).await;
+    let own = chain
+        .iter()
+        .filter(|object| object.spec.kind == Kind::Request && object.spec.about.kind == "Region");
+    let own: Vec<Value> = own
+        .map(|object| serde_json::from_str(&object.spec.body).unwrap())
+        .collect();
+    let [record] = own.as_slice() else {
+        panic!("{own:?}");
+    };
+    assert_eq!(record["asked"], "ticket-17");
+    assert_eq!(record["outcome"]["stores"][0]["tables"][0]["erased"], 2);
+
+    // Another value asks once more; whoever takes it back takes the Job away.
+    ask(json!("ticket-18")).await;
+    assert_ne!(
+        job(world, "reapply").await["metadata"]["uid"],
+        one["metadata"]["uid"]
+    );
+    ask(Value::Null).await;
+    until_no_job(world).await;
+    let told = until_again(world, "what was done stays told", |told| {
+        told["lastHandledReapply"] == "ticket-17"
+    })
+    .await;
+    assert_eq!(told["reapplied"]["asked"], "ticket-18", "{told}");
 }

@@ -133,14 +133,7 @@ async fn erasure(
             (known, who)
         }
     };
-    let identity = Identity {
-        run: known.run.clone(),
-        region: task.region.clone(),
-        reference: reference.clone(),
-        kind: request.kind.name(),
-        spec_hash: spec_hash(&task.spec),
-        now: known.began_at,
-    };
+    let identity = identity(task, request, &known);
     let whose = vec![&who; sites.len()];
     let parties = (settings, whose.as_slice(), stop);
     let ran = carry_out(&mut sites, &mut suppression, parties, &identity).await;
@@ -165,6 +158,17 @@ async fn held(task: &Task<Erase>, settings: &Settings, sites: &mut [Site]) -> Re
         holds::are_in_force(&mut site.store, &task.spec.holds, list).await?;
     }
     Ok(())
+}
+
+fn identity(task: &Task<Erase>, request: &SubjectRequest, known: &Known) -> Identity {
+    Identity {
+        run: known.run.clone(),
+        region: task.region.clone(),
+        reference: request.reference.clone(),
+        kind: request.kind.name(),
+        spec_hash: spec_hash(&task.spec),
+        now: known.began_at,
+    }
 }
 
 /// What a request did that has ended.

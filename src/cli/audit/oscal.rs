@@ -207,7 +207,10 @@ fn persons_add_up<'a>(requests: &[Last<'a>]) -> Objective<'a> {
         id: "requests-add-up",
         title: "Every row of a person who asked went, or stayed for a reason that was counted",
         says: if wrong.is_empty() {
-            format!("{} requests by region, each of which adds up", requests.len())
+            format!(
+                "{} requests by region, each of which adds up",
+                requests.len()
+            )
         } else {
             format!("these do not add up: {}", wrong.join("; "))
         },
@@ -232,7 +235,8 @@ fn answered_in_time<'a>(requests: &[Last<'a>], by: Timestamp) -> Objective<'a> {
         id: "requests-in-time",
         title: "No deadline of a request passed before it was met",
         says: if late.is_empty() {
-            "no record of a request that was open in the period tells of a deadline that was missed".to_owned()
+            "no record of a request that was open in the period tells of a deadline that was missed"
+                .to_owned()
         } else {
             format!("too late: {}", late.join("; "))
         },

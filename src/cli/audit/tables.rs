@@ -3,6 +3,7 @@
 mod concept;
 mod holds;
 mod log;
+mod reapplied;
 mod registers;
 mod requests;
 mod runs;

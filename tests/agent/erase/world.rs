@@ -220,7 +220,12 @@ impl World {
     }
 
     pub(crate) fn start(&self, name: &str, flags: &[&str]) -> Running {
-        self.start_with(name, &self.task, flags)
+        let mut task = self.task.clone();
+        if flags.contains(&"--reapply") {
+            // As the operator writes it.
+            task["spec"].as_object_mut().unwrap().remove("request");
+        }
+        self.start_with(name, &task, flags)
     }
 
     /// Another task in this world.

@@ -64,8 +64,13 @@ impl Last<'_> {
         let request = self.request.as_ref()?;
         let gone = request.deleted.then_some(self.record.at);
         let ends = ["Answered", "Refused", "Cancelled"];
-        let told = request.steps.iter().filter(|step| ends.contains(&&*step.step));
-        told.filter_map(|step| step.at.parse().ok()).chain(gone).min()
+        let told = request
+            .steps
+            .iter()
+            .filter(|step| ends.contains(&&*step.step));
+        told.filter_map(|step| step.at.parse().ok())
+            .chain(gone)
+            .min()
     }
 
     fn received(&self) -> Option<Timestamp> {
@@ -85,18 +90,21 @@ impl Last<'_> {
     }
 
     /// Every table's numbers.
-    pub(in crate::cli::audit) fn tables(&self) -> impl Iterator<Item = &ErasedTable> {
-        let outcome = self.request.iter().filter_map(|one| one.outcome.as_ref());
-        let stores = outcome.flat_map(|outcome| &outcome.stores);
-        stores.flat_map(|store| &store.tables)
+    fn tables(&self) -> impl Iterator<Item = &ErasedTable> {
+        tables(self.request.as_ref().and_then(|one| one.outcome.as_ref()))
     }
+}
+
+/// About a request: of the same kind are the records of what was erased again after a restore.
+fn is_request(record: &Record) -> bool {
+    record.kind == Kind::Request && record.about.kind == "DataSubjectRequest"
 }
 
 /// The last word on each request in each region before the period ended, for requests that were open in it or of which
 /// something was recorded in it.
 pub(in crate::cli::audit) fn last<'a>(records: &'a [Record], period: &Period) -> Vec<Last<'a>> {
     let mut last: BTreeMap<(&str, &str), &Record> = BTreeMap::new();
-    let of_kind = records.iter().filter(|one| one.kind == Kind::Request);
+    let of_kind = records.iter().filter(|one| is_request(one));
     for record in of_kind.filter(|one| one.at < period.to) {
         let key = (record.about.name.as_str(), record.region.as_str());
         let before = last.entry(key).or_insert(record);
@@ -132,7 +140,7 @@ pub(super) fn asked(all: &[Last<'_>]) -> Vec<Asked> {
 }
 
 /// The log, and each step.
-pub(super) fn requests(all: &[Last<'_>], records: &[Record], period: &Period) -> [Table; 2] {
+pub(super) fn requests(all: &[Last<'_>], records: &[Record], period: &Period) -> [Table; 3] {
     let latest = records.iter().map(|record| record.at).max();
     let by = latest.map_or(period.to, |latest| latest.min(period.to));
     [
@@ -150,6 +158,7 @@ pub(super) fn requests(all: &[Last<'_>], records: &[Record], period: &Period) ->
             columns: STEPS,
             rows: steps(records, period),
         },
+        super::reapplied::reapplied(records, period),
     ]
 }
 
@@ -205,10 +214,21 @@ fn row(one: &Last<'_>, by: Timestamp) -> Vec<String> {
 
 /// Rows by term, whether they add up, and the grounds of what stays.
 fn numbers(one: &Last<'_>, kind: &str) -> Vec<String> {
-    if one.tables().next().is_none() {
-        return vec![String::new(); 11];
+    let outcome = one.request.as_ref().and_then(|one| one.outcome.as_ref());
+    let mut told = terms(outcome, is_copy(kind));
+    let grounds = one.tables().flat_map(|table| &table.grounds);
+    told.push(each(grounds, |kept: &KeptRows| {
+        format!("{}: {}", kept.ground, kept.rows)
+    }));
+    told
+}
+
+/// Rows by term, and whether they add up.
+pub(super) fn terms(outcome: Option<&body::RequestOutcome>, is_copy: bool) -> Vec<String> {
+    if tables(outcome).next().is_none() {
+        return vec![String::new(); 10];
     }
-    let (found, terms) = sums(one);
+    let (found, terms) = summed(outcome);
     let sum = terms.iter().copied().fold(0, i64::saturating_add);
     let mut told: Vec<String> = std::iter::once(found)
         .chain(terms)
@@ -216,15 +236,11 @@ fn numbers(one: &Last<'_>, kind: &str) -> Vec<String> {
         .collect();
     told.push(if sum == found {
         "yes".to_owned()
-    } else if sum == 0 && is_copy(kind) {
+    } else if sum == 0 && is_copy {
         "copy".to_owned()
     } else {
         format!("NO: {sum}")
     });
-    let grounds = one.tables().flat_map(|table| &table.grounds);
-    told.push(each(grounds, |kept: &KeptRows| {
-        format!("{}: {}", kept.ground, kept.rows)
-    }));
     told
 }
 
@@ -233,10 +249,21 @@ pub(in crate::cli::audit) fn is_copy(kind: &str) -> bool {
     matches!(kind, "Access" | "Portability")
 }
 
+/// Every table of what stores said.
+fn tables(outcome: Option<&body::RequestOutcome>) -> impl Iterator<Item = &ErasedTable> {
+    let stores = outcome.into_iter().flat_map(|outcome| &outcome.stores);
+    stores.flat_map(|store| &store.tables)
+}
+
 /// Rows found, and the terms that they are the sum of, over all tables.
 pub(in crate::cli::audit) fn sums(one: &Last<'_>) -> (i64, [i64; 8]) {
+    summed(one.request.as_ref().and_then(|one| one.outcome.as_ref()))
+}
+
+/// The same of what stores said.
+pub(super) fn summed(outcome: Option<&body::RequestOutcome>) -> (i64, [i64; 8]) {
     let none = (0_i64, [0_i64; 8]);
-    one.tables().fold(none, |(found, terms), table| {
+    tables(outcome).fold(none, |(found, terms), table| {
         let more = table.terms();
         let terms = std::array::from_fn(|at| terms[at].saturating_add(more[at]));
         (found.saturating_add(table.found), terms)
@@ -261,7 +288,7 @@ fn each<T>(all: impl Iterator<Item = T>, told: impl Fn(T) -> String) -> String {
 fn steps(records: &[Record], period: &Period) -> Vec<Vec<String>> {
     let mut before: BTreeMap<(&str, &str), body::Request> = BTreeMap::new();
     let mut rows: Vec<(Timestamp, Vec<String>)> = Vec::new();
-    for record in records.iter().filter(|one| one.kind == Kind::Request) {
+    for record in records.iter().filter(|one| is_request(one)) {
         let key = (record.about.name.as_str(), record.region.as_str());
         let Ok(now) = canonical::read::<body::Request>(&record.body) else {
             if period.has(record.at) {
@@ -336,12 +363,21 @@ fn outcome(outcome: &body::RequestOutcome) -> String {
     for store in &outcome.stores {
         for table in &store.tables {
             let names = [
-                "erased", "restricted", "kept", "held", "blocked", "failed", "gone", "remaining",
+                "erased",
+                "restricted",
+                "kept",
+                "held",
+                "blocked",
+                "failed",
+                "gone",
+                "remaining",
             ];
             let terms = names.iter().zip(table.terms());
             let terms = terms.filter(|(_, rows)| *rows != 0);
             let terms = each(terms, |(name, rows)| format!(", {name} {rows}")).replace("; ", "");
-            let grounds = each(table.grounds.iter(), |it| format!(" ({}: {})", it.ground, it.rows));
+            let grounds = each(table.grounds.iter(), |it| {
+                format!(" ({}: {})", it.ground, it.rows)
+            });
             let (store, name, found) = (&store.name, &table.name, table.found);
             told.push(format!("{store} {name}: found {found}{terms}{grounds}"));
         }
