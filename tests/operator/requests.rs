@@ -67,14 +67,10 @@ async fn recorded(world: &World, last: &str) -> Vec<Value> {
         let step = |body: &Value| {
             let steps = body["steps"].as_array().and_then(|steps| steps.last());
             let step = steps.map_or("", |step| step["step"].as_str().unwrap());
-            let more = [
-                ("outcome", "outcome"),
-                ("receipt", "receipt"),
-                ("deleted", "deleted"),
-            ];
-            let more = more.iter().filter(|(key, _)| !body[key].is_null());
-            let more: String = more.map(|(_, word)| format!(" {word}")).collect();
-            format!("{} {step}{more}", body["state"].as_str().unwrap())
+            let more = ["outcome", "receipt", "deleted"];
+            let mut words = vec![body["state"].as_str().unwrap(), step];
+            words.extend(more.iter().filter(|key| !body[**key].is_null()));
+            words.join(" ")
         };
         all.iter().map(step).collect()
     };
