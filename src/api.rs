@@ -32,7 +32,8 @@ pub use data_policy::{
 };
 pub use erased_column::ErasedColumn;
 pub use evidence_record::{
-    EvidenceAbout, EvidenceRecord, EvidenceRecordSpec, EvidenceRecordStatus, SignedCheckpoint,
+    CountersignedBefore, EvidenceAbout, EvidenceRecord, EvidenceRecordSpec, EvidenceRecordStatus,
+    SignedCheckpoint, SignedCountersignature,
 };
 pub use finding::{FindingTotals, PolicyFinding, Severity};
 pub use hold_list::HoldList;

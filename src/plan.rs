@@ -38,7 +38,7 @@ pub use placement::{channel_chooses, hold_chooses, policy_chooses};
 pub use policy::policy;
 pub use request::{Clocks, clocks, identity_hash, subject_request};
 pub use retention::{hash as canonical_hash, spec_hash};
-pub use signing::{SigningFacts, rotation, signing};
+pub use signing::{SigningFacts, countersigners, rotation, signing, witnesses};
 pub use suspension::paused;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -59,6 +59,11 @@ pub struct SigningStatus {
     /// asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_key: Option<String>,
+    /// Other regions whose chain this region did not countersign at its last run, since it is no extension of what it had
+    /// countersigned: the hub shows another chain than before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub unproven: Vec<String>,
     /// Up to which record the archive has all. Absent: none is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_to: Option<i64>,

@@ -6,12 +6,14 @@
 //! has not signed for.
 
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
 use super::Context;
 use super::retry::Error;
 use crate::apply::Again;
 use crate::archive::Archive;
 use crate::evidence::{Segment, Tip, canonical, segment};
+use crate::plan;
 use crate::status::{self, Sealing};
 
 /// What came of it.
@@ -28,7 +30,10 @@ pub(super) async fn attend(region: &str, context: &Context, now: Timestamp) -> S
         return Sealed::default();
     };
     let chains = context.ledger.chains();
-    let next = chains.read(region, |chain| chain.sealing(*rule, now));
+    let regions = context.reader.regions.state();
+    let names: Vec<String> = regions.iter().map(|region| region.name_any()).collect();
+    let others = plan::countersigners(region, names.iter().map(String::as_str));
+    let next = chains.read(region, |chain| chain.sealing(*rule, &others, now));
     let done = match next {
         Sealing::Wait(wake_at) => {
             return Sealed {

@@ -14,7 +14,9 @@ use super::retry::Error;
 use super::sealing;
 use crate::api::{InventoryEntry, Region, RequestsStatus, SigningStatus};
 use crate::apply::Again;
+use crate::contract::Witnessed;
 use crate::evidence::body::KeyRotation;
+use crate::evidence::{Countersignature, KeyId};
 use crate::observe;
 use crate::plan::{self, SigningFacts};
 use crate::status::{self, Signed};
@@ -68,6 +70,7 @@ pub(super) async fn attend(
         digests,
         holds_seen: context.holds_heard.at(),
         successor,
+        witness: witness(&name, context),
         in_use,
         settings: context.reader.settings.clone(),
     };
@@ -112,6 +115,11 @@ async fn write_down(
     if let Some(checkpoint) = &told.checkpoint {
         written = written.and(context.ledger.sign(checkpoint).await);
     }
+    let signs = told.status.key.as_deref();
+    let signs = signs.and_then(|key| key.parse().ok());
+    for made in &told.countersignatures {
+        written = written.and(countersign(made, signs, context).await);
+    }
     let next = told.next.iter();
     let next = next.filter(|_| plan::rotation(region).is_some());
     let keys = key(&told.status).into_iter().chain(next.cloned());
@@ -124,6 +132,40 @@ async fn write_down(
         }
     }
     written
+}
+
+/// Other regions' chains, as far as their own keys have signed them.
+fn witness(by: &str, context: &Context) -> Vec<Witnessed> {
+    let regions = context.reader.regions.state();
+    let names: Vec<String> = regions.iter().map(|region| region.name_any()).collect();
+    let chosen = plan::witnesses(by, names.iter().map(String::as_str));
+    let one = |region: &str| {
+        let chains = context.ledger.chains();
+        let most = SigningFacts::MOST_OF_OTHERS;
+        let (from, digests) = chains.read(region, |chain| chain.to_witness(by, most))?;
+        Some(Witnessed {
+            region: region.to_owned(),
+            from,
+            digests,
+        })
+    };
+    chosen.into_iter().filter_map(one).collect()
+}
+
+/// Writes down a signature over another region's chain, by the key that signs in this one, over what the hub has.
+async fn countersign(
+    made: &Countersignature,
+    signs: Option<KeyId>,
+    context: &Context,
+) -> Result<(), Error> {
+    let is_new = context.ledger.chains().read(&made.region, |chain| {
+        let known = chain.witnessed(&made.by);
+        chain.holds(&made.tip) && known.is_none_or(|known| known.sequence < made.tip.sequence)
+    });
+    if is_new && signs == Some(made.key) {
+        context.ledger.countersign(made).await?;
+    }
+    Ok(())
 }
 
 /// The key that signs. One that was named is in the chain already.

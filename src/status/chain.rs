@@ -1,6 +1,7 @@
 //! What is known of a region's chain, and what is still to be written into it.
 
 mod sealing;
+mod witnessed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,6 +69,8 @@ pub struct Chain {
     unsound: BTreeSet<u64>,
     /// What is in the archive.
     seals: sealing::Seals,
+    /// How far each other region has countersigned it.
+    witnessed: BTreeMap<String, Tip>,
 }
 
 impl Chain {
@@ -81,6 +84,7 @@ impl Chain {
             last: BTreeMap::new(),
             unsound: BTreeSet::new(),
             seals: sealing::Seals::default(),
+            witnessed: BTreeMap::new(),
         }
     }
 
@@ -88,7 +92,10 @@ impl Chain {
     pub fn learn(&mut self, object: &EvidenceRecord) {
         let sequence = u64::try_from(object.spec.sequence).unwrap_or_default();
         match object.record() {
-            Some(record) => self.enter(&record, object.checkpoints()),
+            Some(record) => {
+                self.countersigned(&object.countersignatures());
+                self.enter(&record, object.checkpoints());
+            }
             None => {
                 self.unsound.insert(sequence);
             }

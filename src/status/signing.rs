@@ -10,7 +10,7 @@ use super::{RunEnd, Seen, SigningObserved};
 use crate::api::{Region, RequestsStatus, SigningStatus, names};
 use crate::contract::{AttestReport, Outcome};
 use crate::evidence::body::KeyRotation;
-use crate::evidence::{Checkpoint, KeyId};
+use crate::evidence::{Checkpoint, Countersignature, KeyId};
 use crate::plan::{Plan, Reason, RegionPlan, SigningWorkloads};
 
 /// What is known of a region's signing.
@@ -24,6 +24,8 @@ pub struct Signed {
     pub checkpoint: Option<Checkpoint>,
     /// The key that is to sign next, named by the one that signs, as the region's last run told it.
     pub next: Option<KeyRotation>,
+    /// Signatures over other regions' chains, as the region's runs told them.
+    pub countersignatures: Vec<Countersignature>,
     /// What is left of it in the region, `the signing of its evidence (2 objects)`: a Region that is being deleted waits
     /// until nothing is.
     pub left: Option<String>,
@@ -75,6 +77,7 @@ pub fn signing(
         reason: reason.as_ref().map(|reason| reason.word.clone()),
         message: reason.map(|reason| reason.message),
         next_key: chain.successor(&name).map(|record| record.source),
+        unproven: told.map_or_else(|| old.unproven.clone(), |told| told.unproven.clone()),
         sealed_to: i64::try_from(chain.sealed_to().sequence)
             .ok()
             .filter(|to| *to > 0),
@@ -94,7 +97,18 @@ pub fn signing(
         status,
         checkpoint,
         next,
+        countersignatures: known.map_or_else(Vec::new, |(children, _)| others(children, &name)),
     }
+}
+
+/// What a region's runs countersigned.
+fn others(children: &SigningObserved, by: &str) -> Vec<Countersignature> {
+    let reports = children.run.ended.iter();
+    let told = reports.filter_map(|end| end.report.as_ref()?.body.as_ref());
+    let made = told.flat_map(|told| &told.countersignatures);
+    made.filter(|made| made.by == by && made.is_signed())
+        .cloned()
+        .collect()
 }
 
 /// What the last run that said anything said.

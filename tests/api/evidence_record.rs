@@ -7,8 +7,10 @@ use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use tradewind::api::{EvidenceRecord, SignedCheckpoint};
-use tradewind::evidence::{About, Entry, Kind, Record, Signer, Tip, canonical, checkpoint};
+use tradewind::api::{EvidenceRecord, SignedCheckpoint, SignedCountersignature};
+use tradewind::evidence::{
+    About, Entry, Kind, Record, Signer, Tip, Witness, canonical, checkpoint, countersign,
+};
 
 use crate::server::Server;
 
@@ -218,6 +220,24 @@ async fn signatures(records: &Api<EvidenceRecord>, first: &Record) {
         .patch_status("eu-west-0000000001", &params, &patch)
         .await;
     assert_eq!(written.unwrap().checkpoints(), [signed]);
+    let before = Tip::genesis("aurora", "eu-west");
+    let made: Vec<_> = [("us-east", Some(before)), ("br-south", None)]
+        .into_iter()
+        .map(|(by, previous)| {
+            let witness = Witness {
+                by,
+                region: "eu-west",
+                previous,
+            };
+            countersign(&signer, witness, Tip::of(first), Timestamp::now()).unwrap()
+        })
+        .collect();
+    let told: Vec<_> = made.iter().map(SignedCountersignature::of).collect();
+    let patch = Patch::Merge(json!({"status": {"countersignatures": told}}));
+    let written = records
+        .patch_status("eu-west-0000000001", &params, &patch)
+        .await;
+    assert_eq!(written.unwrap().countersignatures(), made);
 }
 
 async fn deletions(client: &Client, records: &Api<EvidenceRecord>) {

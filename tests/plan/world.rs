@@ -371,6 +371,7 @@ impl World {
             // A hub that has just spoken.
             holds_seen: Some(self.now),
             successor: None,
+            witness: Vec::new(),
             in_use: false,
             settings,
         }

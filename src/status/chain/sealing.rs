@@ -109,11 +109,14 @@ impl Chain {
         tip
     }
 
-    /// What is to be done next about its old records.
+    /// What is to be done next about its old records. `others` countersign it: what one of them has not seen yet, and
+    /// the record that it saw last, stay on the hub, since it follows the chain from there.
     #[must_use]
-    pub fn sealing(&self, rule: Rule, now: Timestamp) -> Sealing {
+    pub fn sealing(&self, rule: Rule, others: &[&str], now: Timestamp) -> Sealing {
         let signed = self.signed().map_or(0, |signed| signed.tip.sequence);
-        let gone = self.removable(signed);
+        let seen = others.iter().filter_map(|by| self.witnessed(by));
+        let seen = seen.map(|tip| tip.sequence).min().unwrap_or(u64::MAX);
+        let gone = self.removable(signed, seen);
         if !gone.is_empty() {
             return Sealing::Remove(gone);
         }
@@ -140,8 +143,9 @@ impl Chain {
         }
     }
 
-    fn removable(&self, signed: u64) -> Vec<(u64, String)> {
+    fn removable(&self, signed: u64, seen: u64) -> Vec<(u64, String)> {
         let sealed = self.links.range(..=self.sealed_to().sequence);
+        let sealed = sealed.take_while(|(place, _)| **place < seen);
         let goes = |(place, link): (&u64, &Link)| {
             let over = self.seals.over(*place)?;
             let is_signed = over.place <= signed;
@@ -202,7 +206,7 @@ mod tests {
 
         /// One step, as the operator takes it.
         fn step(&mut self, chain: &mut Chain, now: Timestamp) -> bool {
-            match chain.sealing(RULE, now) {
+            match chain.sealing(RULE, &[], now) {
                 Sealing::Wait(_) => false,
                 Sealing::Seal { after, last } => {
                     let mut segment = Segment::default();
@@ -247,13 +251,13 @@ mod tests {
         }
         let before = chain.clone();
         assert_eq!(
-            chain.sealing(RULE, moment(24)),
+            chain.sealing(RULE, &[], moment(24)),
             Sealing::Wait(None),
             "not signed"
         );
         sign(&mut chain);
         assert_eq!(
-            chain.sealing(RULE, moment(23)),
+            chain.sealing(RULE, &[], moment(23)),
             Sealing::Wait(Some(moment(24)))
         );
         assert!(hub.step(&mut chain, moment(24)));
@@ -316,5 +320,36 @@ mod tests {
             other.learn(&EvidenceRecord::of(&record).unwrap());
         }
         assert_eq!(other.fault(), Some(9), "it does not follow what was sealed");
+    }
+
+    #[test]
+    fn what_another_region_has_not_seen_stays_on_the_hub() {
+        let (mut hub, mut chain) = (Hub::default(), Chain::new("f", "r"));
+        for n in 0..10 {
+            hub.write(&mut chain, &run(n), moment(0));
+        }
+        sign(&mut chain);
+        while hub.step(&mut chain, moment(24)) {}
+        sign(&mut chain);
+        let gone = |chain: &Chain, others: &[&str]| match chain.sealing(RULE, others, moment(24)) {
+            Sealing::Remove(gone) => gone.into_iter().map(|(place, _)| place).collect(),
+            Sealing::Wait(_) | Sealing::Seal { .. } => Vec::new(),
+        };
+        let all = gone(&chain, &[]);
+        assert_eq!(all, [1, 3, 4, 5, 6, 7, 8]);
+        // One that has seen nothing yet begins behind the archive.
+        assert_eq!(gone(&chain, &["eu"]), all);
+        let witness = crate::evidence::Witness {
+            by: "eu",
+            region: "r",
+            previous: None,
+        };
+        let tip = Tip::of(&hub.records[&5]);
+        let made = crate::evidence::countersign(&Signer::new(&[2; 32]), witness, tip, moment(0));
+        chain.countersign(&made.unwrap());
+        assert_eq!(gone(&chain, &["eu", "us"]), [1, 3, 4]);
+        assert_eq!(gone(&chain, &["us"]), all, "it is no witness any more");
+        let (from, digests) = chain.to_witness("eu", 100).unwrap();
+        assert_eq!((from, digests.len()), (tip, 7));
     }
 }
