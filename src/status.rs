@@ -28,10 +28,10 @@ mod signing;
 mod subject_request;
 mod timing;
 
-pub use chain::{Chain, Rule, Sealing, Statement, When};
+pub use chain::{Chain, Expiring, Rule, Sealing, Statement, When};
 pub use channel::channel;
 pub use evidence::{
-    Statements, key_in_use, packs_in_force, sealed, statements, transfers_in_force,
+    Statements, expired, key_in_use, packs_in_force, sealed, statements, transfers_in_force,
 };
 pub use fleet::region;
 pub use fresh::Recorded;

@@ -18,7 +18,7 @@ use crate::contract::Witnessed;
 use crate::evidence::body::KeyRotation;
 use crate::evidence::{Countersignature, KeyId};
 use crate::observe;
-use crate::plan::{self, SigningFacts};
+use crate::plan::{self, KeptFor, SigningFacts};
 use crate::status::{self, Signed};
 
 /// What came of it.
@@ -62,14 +62,13 @@ pub(super) async fn attend(
     let ((from, digests), successor) = context.ledger.chains().read(&name, |chain| {
         (chain.unsigned(most), chain.successor(&name))
     });
-    let successor = successor.and_then(|record| String::from_utf8(record.canonical()).ok());
     let facts = SigningFacts {
         region: region.clone(),
         regions,
         from,
         digests,
         holds_seen: context.holds_heard.at(),
-        successor,
+        successor: successor.and_then(|record| String::from_utf8(record.canonical()).ok()),
         witness: witness(&name, context),
         in_use,
         settings: context.reader.settings.clone(),
@@ -88,8 +87,10 @@ pub(super) async fn attend(
     });
     let written = write_down(&region, &told, context, now).await;
     unwritten = unwritten.or(written.err());
-    let sealed = sealing::attend(&name, context, now).await;
+    let kept = kept(&region, context, now);
+    let sealed = sealing::attend(&name, kept.as_ref(), context, now).await;
     let mut status = told.status;
+    status.kept_for = kept.as_ref().map(ToString::to_string);
     status.sealing_problem = sealed.problem.as_ref().map(Error::told);
     unwritten = unwritten.or(sealed.problem);
     Ok(Some(Signing {
@@ -101,6 +102,14 @@ pub(super) async fn attend(
         unwritten,
         region: region.clone(),
     }))
+}
+
+/// For how long the region's evidence is kept.
+fn kept(region: &Region, context: &Context, now: Timestamp) -> Option<KeptFor> {
+    let packs = context.reader.packs.borrow().packs.clone();
+    let policies = context.reader.policies.state();
+    let policies = policies.iter().map(AsRef::as_ref);
+    plan::evidence_keep(region, policies, &packs, now)
 }
 
 /// Writes down what was signed, and by which key; also what follows once something of it could not be.

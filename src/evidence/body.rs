@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::canonical::Object;
+use super::chain::Tip;
 use super::hash::Hash;
 use super::key::{KeyId, Signature};
 use crate::contract::{RetainMode, RetainedRule};
@@ -174,4 +175,20 @@ pub struct Seal {
     pub root: Hash,
     /// What each of its records is the only one of, hashed, 16 hexadecimal digits each: none is recorded again.
     pub sources: String,
+}
+
+/// Of a `Seal` too: up to which record evidence is no more, by the rule on how long it is kept. `about` is the Region,
+/// `source` the name of the segment that went last, and `/expired`. Once the region has signed it the segment is deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Expiry {
+    /// The last record that went, and with it all before it.
+    pub expired: Tip,
+    /// The segment that went with it.
+    pub segment: String,
+    /// For how long evidence is kept: `P6Y`.
+    pub kept: String,
+    /// The regimes that want as long, where the Region says less.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regimes: Vec<String>,
 }

@@ -94,6 +94,18 @@ pub fn sealed(region: &str, segment: String, body: canonical::Object) -> Stateme
     }
 }
 
+/// That records went by the rule on how long evidence is kept, for their chain.
+#[must_use]
+pub fn expired(region: &str, expiry: &body::Expiry) -> Statement {
+    Statement {
+        kind: Kind::Seal,
+        about: About::cluster("Region", region),
+        source: format!("{}/expired", expiry.segment),
+        body: canonical::object(expiry).unwrap_or_default(),
+        when: When::Once,
+    }
+}
+
 /// A policy in one region.
 struct Scope<'a> {
     facts: &'a PolicyFacts,

@@ -10,7 +10,7 @@ use super::{RunEnd, Seen, SigningObserved};
 use crate::api::{Region, RequestsStatus, SigningStatus, names};
 use crate::contract::{AttestReport, Outcome};
 use crate::evidence::body::KeyRotation;
-use crate::evidence::{Checkpoint, Countersignature, KeyId};
+use crate::evidence::{Checkpoint, Countersignature, KeyId, Tip};
 use crate::plan::{Plan, Reason, RegionPlan, SigningWorkloads};
 
 /// What is known of a region's signing.
@@ -78,10 +78,10 @@ pub fn signing(
         message: reason.map(|reason| reason.message),
         next_key: chain.successor(&name).map(|record| record.source),
         unproven: told.map_or_else(|| old.unproven.clone(), |told| told.unproven.clone()),
-        sealed_to: i64::try_from(chain.sealed_to().sequence)
-            .ok()
-            .filter(|to| *to > 0),
+        sealed_to: place(chain.sealed_to()),
         sealing_problem: old.sealing_problem.clone(),
+        expired_to: place(chain.expired_to()),
+        kept_for: old.kept_for.clone(),
         untrusted_key: chain.unnamed_key(&name).map(untrusted),
         last_handled_rotate_at: rotated(told, region)
             .or_else(|| old.last_handled_rotate_at.clone()),
@@ -99,6 +99,11 @@ pub fn signing(
         next,
         countersignatures: known.map_or_else(Vec::new, |(children, _)| others(children, &name)),
     }
+}
+
+/// The place of a record; none before the first.
+fn place(tip: Tip) -> Option<i64> {
+    i64::try_from(tip.sequence).ok().filter(|place| *place > 0)
 }
 
 /// What a region's runs countersigned.
@@ -215,7 +220,7 @@ mod tests {
 
     use super::super::{RunObserved, Statement, When};
     use super::*;
-    use crate::evidence::{About, Kind, Object, Signer, Tip, checkpoint};
+    use crate::evidence::{About, Kind, Object, Signer, checkpoint};
 
     fn chain() -> Chain {
         let mut chain = Chain::new("f", "eu");

@@ -38,7 +38,7 @@ pub(crate) fn kind() -> Kind {
             "suppression": {"secretRef": {"name": "suppression-db", "key": "url"}},
         },
         "holds": {"maxAge": "PT6H"},
-        "evidence": {"schedule": "7 * * * *", "apiServer": "https://10.0.0.1:6443"},
+        "evidence": {"schedule": "7 * * * *", "apiServer": "https://10.0.0.1:6443", "keep": "P6Y"},
         "suspend": {"reason": "moving", "by": "ops", "until": "2026-12-01T08:00:00Z"},
         "deletionPolicy": "Delete",
     });
@@ -389,6 +389,12 @@ fn workloads() -> Vec<crate::case::Case> {
             ],
         ),
         text("evidence.schedule", "*/30 * * * *", "0".repeat(100), &[]),
+        text(
+            "evidence.keep",
+            "P1Y",
+            "P999Y9999M9999W9999D",
+            &[("PT24H", PATTERN), ("6Y0", PATTERN), ("P-1Y", PATTERN)],
+        ),
         text(
             "evidence.apiServer",
             "https://[fd00::1]:6443",

@@ -2,6 +2,8 @@
 
 #[path = "evidence/countersigning.rs"]
 mod countersigning;
+#[path = "evidence/keeping.rs"]
+mod keeping;
 #[path = "evidence/sealing.rs"]
 mod sealing;
 #[path = "evidence/signing.rs"]

@@ -13,7 +13,7 @@ use super::tables::{Table, Tables, tables};
 use super::verify::{Found, look};
 use super::{Audited, html, oscal, source};
 use crate::cli::input::{self, Error};
-use crate::evidence::{Line, Record};
+use crate::evidence::{Line, Record, unexpired};
 
 /// What of which evidence, and how.
 #[derive(Args, Debug)]
@@ -147,6 +147,7 @@ fn book(args: &Export) -> Result<Book, Error> {
         }
     }
     records.sort_by(|a, b| (&a.region, a.sequence).cmp(&(&b.region, b.sequence)));
+    let records = unexpired(records);
     Ok(Book {
         tables: tables(&records, &period),
         period,

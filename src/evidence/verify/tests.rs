@@ -1,6 +1,7 @@
 //! Attacks on evidence: what was tried and what was found is printed.
 
 mod bits;
+mod expired;
 mod keys;
 mod records;
 mod world;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Chain, Link, tip_of};
-use crate::evidence::{Hash, Kind, Tip, body, source};
+use crate::evidence::{Hash, Kind, Record, Tip, body, canonical, source};
 
 /// No more than that go at one look.
 const MOST: usize = 200;
@@ -18,17 +18,19 @@ const MOST: usize = 200;
 pub(super) struct Seals {
     /// By the place of the first record that each sealed.
     by_first: BTreeMap<u64, Sealed>,
+    /// By their places, records that say up to which others went, with the segment that went last.
+    expiries: BTreeMap<u64, (Tip, String)>,
     /// The sources of all that was sealed, hashed.
     sources: HashSet<u64>,
 }
 
 #[derive(Clone, Debug)]
-struct Sealed {
+pub(super) struct Sealed {
     /// The place of the record that says so.
-    place: u64,
-    last: u64,
-    head: Hash,
-    segment: String,
+    pub(super) place: u64,
+    pub(super) last: u64,
+    pub(super) head: Hash,
+    pub(super) segment: String,
 }
 
 /// When records are sealed.
@@ -61,7 +63,17 @@ fn known(hashed: &str) -> Option<u64> {
 }
 
 impl Seals {
-    pub(super) fn enter(&mut self, place: u64, seal: &body::Seal) {
+    pub(super) fn enter(&mut self, record: &Record) {
+        let place = record.sequence;
+        if let Ok(expiry) = canonical::read::<body::Expiry>(&record.body)
+            && expiry.expired.sequence < place
+        {
+            let told = (expiry.expired, expiry.segment);
+            self.expiries.insert(place, told);
+        }
+        let Ok(seal) = canonical::read::<body::Seal>(&record.body) else {
+            return;
+        };
         let sealed = Sealed {
             place,
             last: seal.last,
@@ -74,6 +86,28 @@ impl Seals {
 
     pub(super) fn forget(&mut self, place: u64) {
         self.by_first.retain(|_, sealed| sealed.place != place);
+        self.expiries.remove(&place);
+    }
+
+    /// The last word on what went by rule, up to a place of the chain.
+    pub(super) fn expired(&self, to: u64) -> Option<(u64, &(Tip, String))> {
+        let told = self.expiries.range(..=to);
+        let last = told.max_by_key(|(_, (tip, _))| tip.sequence);
+        last.map(|(place, told)| (*place, told))
+    }
+
+    /// The seal of the records from a place on.
+    pub(super) fn beginning(&self, first: u64) -> Option<&Sealed> {
+        self.by_first.get(&first)
+    }
+
+    /// Whether a record that tells of the archive is needed, when all up to a place went: what is there it tells, or what
+    /// went last.
+    fn tells(&self, place: u64, expired: u64) -> bool {
+        let mut seals = self.by_first.values();
+        let is_there = seals.any(|sealed| sealed.place == place && sealed.last > expired);
+        let last = self.expiries.get(&place);
+        is_there || last.is_some_and(|(tip, _)| tip.sequence >= expired)
     }
 
     /// Whether a record with this source is in the archive.
@@ -90,16 +124,23 @@ impl Seals {
 
     /// The hash of the record at a place, where a segment ends with it.
     pub(super) fn head(&self, place: u64) -> Option<Hash> {
+        let gone = self
+            .expiries
+            .values()
+            .find(|(tip, _)| tip.sequence == place);
+        if let Some((tip, _)) = gone {
+            return Some(tip.head);
+        }
         let sealed = self.over(place)?;
         (sealed.last == place).then_some(sealed.head)
     }
 }
 
 impl Chain {
-    /// How far its records are in the archive, without a gap from the first one on.
+    /// How far its records are in the archive, without a gap from the first one on that did not go by rule.
     #[must_use]
     pub fn sealed_to(&self) -> Tip {
-        let mut tip = self.genesis;
+        let mut tip = self.expired_to();
         while let Some(sealed) = self.seals.by_first.get(&(tip.sequence + 1)) {
             tip = Tip {
                 head: sealed.head,
@@ -146,37 +187,43 @@ impl Chain {
     fn removable(&self, signed: u64, seen: u64) -> Vec<(u64, String)> {
         let sealed = self.links.range(..=self.sealed_to().sequence);
         let sealed = sealed.take_while(|(place, _)| **place < seen);
+        let expired = self.seals.expired(signed);
+        let expired = expired.map_or(0, |(_, (tip, _))| tip.sequence);
         let goes = |(place, link): (&u64, &Link)| {
             let over = self.seals.over(*place)?;
             let is_signed = over.place <= signed;
-            (is_signed && !self.is_needed(*place, link)).then(|| (*place, over.segment.clone()))
+            let is_needed = *place > expired && self.is_needed(*place, link, expired);
+            (is_signed && !is_needed).then(|| (*place, over.segment.clone()))
         };
         sealed.filter_map(goes).take(MOST).collect()
     }
 
-    fn is_needed(&self, place: u64, link: &Link) -> bool {
+    fn is_needed(&self, place: u64, link: &Link, expired: u64) -> bool {
+        if link.kind == Kind::Seal {
+            return self.seals.tells(place, expired);
+        }
         let key = (link.kind, link.about.clone());
-        link.kind == Kind::Seal || self.last.get(&key) == Some(&place)
+        self.last.get(&key) == Some(&place)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{Statement, When};
     use super::*;
     use crate::api::EvidenceRecord;
-    use crate::evidence::{About, Object, Record, Segment, Signer, Value, canonical, checkpoint};
+    use crate::evidence::{About, Object, Segment, Signer, Value, checkpoint};
 
-    const RULE: Rule = Rule {
+    pub(in super::super) const RULE: Rule = Rule {
         after: SignedDuration::from_hours(24),
         records: 4,
     };
 
-    fn moment(hours: i64) -> Timestamp {
+    pub(in super::super) fn moment(hours: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours)
     }
 
-    fn run(n: usize) -> Statement {
+    pub(in super::super) fn run(n: usize) -> Statement {
         Statement {
             kind: Kind::Run,
             about: About::cluster("DataPolicy", if n < 2 { "old" } else { "p" }),
@@ -188,13 +235,18 @@ mod tests {
 
     /// What the hub holds: by place.
     #[derive(Default)]
-    struct Hub {
-        records: BTreeMap<u64, Record>,
-        archive: Vec<Record>,
+    pub(in super::super) struct Hub {
+        pub(in super::super) records: BTreeMap<u64, Record>,
+        pub(in super::super) archive: Vec<Record>,
     }
 
     impl Hub {
-        fn write(&mut self, chain: &mut Chain, statement: &Statement, at: Timestamp) -> bool {
+        pub(in super::super) fn write(
+            &mut self,
+            chain: &mut Chain,
+            statement: &Statement,
+            at: Timestamp,
+        ) -> bool {
             let Some(entry) = chain.entry(statement, at) else {
                 return false;
             };
@@ -205,7 +257,7 @@ mod tests {
         }
 
         /// One step, as the operator takes it.
-        fn step(&mut self, chain: &mut Chain, now: Timestamp) -> bool {
+        pub(in super::super) fn step(&mut self, chain: &mut Chain, now: Timestamp) -> bool {
             match chain.sealing(RULE, &[], now) {
                 Sealing::Wait(_) => false,
                 Sealing::Seal { after, last } => {
@@ -237,7 +289,7 @@ mod tests {
         }
     }
 
-    fn sign(chain: &mut Chain) {
+    pub(in super::super) fn sign(chain: &mut Chain) {
         let tip = chain.tip();
         let made = checkpoint(&Signer::new(&[1; 32]), "r", tip, moment(0)).unwrap();
         chain.sign(&made);

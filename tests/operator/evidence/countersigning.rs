@@ -54,7 +54,13 @@ fn another_region_countersigns_what_goes_on_from_what_it_saw() {
         // The chain grows by the key's own record, is signed and countersigned as an extension of that.
         world.quiet().await;
         let schedule = format!("{POLICY}-retention");
-        run(&world, ("eu-west", &schedule), "seen-run", &report(3)).await;
+        run(
+            &world,
+            ("eu-west", &schedule),
+            "seen-run",
+            &super::report(3),
+        )
+        .await;
         world.quiet().await;
         let second = attest(&world, "eu-west", folder.path()).await;
         tell(&world, "seen-3", &second).await;

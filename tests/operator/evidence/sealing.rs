@@ -8,13 +8,13 @@ use tradewind_dev::objectstore::Server;
 use super::signing::*;
 use super::*;
 
-async fn bucket() -> Server {
+pub(super) async fn bucket() -> Server {
     let listen = IpAddr::V4(Ipv4Addr::LOCALHOST);
     Server::start(listen, &["evidence"]).await.unwrap()
 }
 
 /// The segments of the archive: their files, in their order.
-fn segments(store: &Server) -> Vec<PathBuf> {
+pub(super) fn segments(store: &Server) -> Vec<PathBuf> {
     let files = std::fs::read_dir(store.folder().join("evidence/aurora")).unwrap();
     let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|end| end == "gz"));
@@ -48,6 +48,13 @@ async fn a_bucket_takes_each_segment_once_and_says_what_it_does_not_do() {
             assert_eq!(archive.beginning(region, first).await.unwrap(), None);
         }
     }
+    // What was kept for long enough goes, and that it is gone is no error.
+    let archive = open("s3://evidence/a/b");
+    assert!(archive.remove(name).await.unwrap());
+    assert!(!store.folder().join("evidence/a/b").join(name).exists());
+    assert!(!archive.remove(name).await.unwrap());
+    assert!(!open("s3://evidence/a/b").remove(name).await.unwrap());
+    assert!(archive.get(name).await.is_err());
     // A listing has a thousand names a page.
     let archive = open("s3://evidence/many");
     std::fs::create_dir_all(store.folder().join("evidence/many")).unwrap();
