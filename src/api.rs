@@ -62,9 +62,11 @@ pub use social_channel::{
 };
 pub use subject_request::{
     AskedFor, ClockPause, CopyDelivery, CopyStore, DataSubjectRequest, DataSubjectRequestSpec,
-    DataSubjectRequestStatus, Done, ErasureNotice, Reasoned, SealedIdentity,
+    DataSubjectRequestStatus, Done, ErasureNotice, Measure, Reasoned, SealedIdentity, Upheld,
 };
-pub use subject_status::{RequestDeadline, RequestReceipt, RequestRegionStatus, RequestStage};
+pub use subject_status::{
+    RequestAction, RequestDeadline, RequestReceipt, RequestRegionStatus, RequestStage,
+};
 pub use transfer::{Backups, ExportedPersons, HeldFlow, Transfer};
 
 /// The API group.

@@ -36,7 +36,9 @@ pub use legal_hold::{legal_hold, review_on};
 pub use meta::Identity;
 pub use placement::{channel_chooses, hold_chooses, policy_chooses};
 pub use policy::policy;
-pub use request::{Clocks, clocks, identity_hash, subject_request};
+pub use request::{
+    Clocks, clocks, identity_hash, is_undecided, request_action, request_reference, subject_request,
+};
 pub use retention::{hash as canonical_hash, spec_hash};
 pub use signing::{SigningFacts, rotation, signing};
 pub use suspension::paused;

@@ -56,6 +56,7 @@ async fn the_api_server_takes_what_is_legal_and_refuses_the_rest_with_its_reason
         let walked = walk::walk(&server, kind, &mut faults).await;
         eprintln!("{}: {walked} fields walked", kind.name);
     }
+    subject_request::together(&server, &mut faults).await;
     status::walk(&server, &mut faults).await;
     examples::walk(&server, &kinds, &mut faults).await;
     evidence_record::walk(&server, &mut faults).await;

@@ -77,6 +77,10 @@ enum Kind {
     Access,
     /// A copy of the rows that the person provided.
     Portability,
+    /// The person's rows stay, and applications read them as absent.
+    Restriction,
+    /// The same, until it is decided whether the objection holds.
+    Objection,
 }
 
 /// Values of a person by their kind.
@@ -109,6 +113,8 @@ pub fn create(args: &Arguments) -> Result<String, Error> {
             Kind::Erasure => AskedFor::Erasure,
             Kind::Access => AskedFor::Access,
             Kind::Portability => AskedFor::Portability,
+            Kind::Restriction => AskedFor::Restriction,
+            Kind::Objection => AskedFor::Objection,
         },
         received: args.received.clone(),
         jurisdictions: args.jurisdiction.clone(),
@@ -123,6 +129,8 @@ pub fn create(args: &Arguments) -> Result<String, Error> {
         notice: None,
         refusal: None,
         cancelled: None,
+        upheld: None,
+        lifted: None,
         answered: None,
         attestations: Vec::new(),
         delivery: delivery(args)?,
@@ -142,7 +150,7 @@ fn delivery(args: &Arguments) -> Result<Option<CopyDelivery>, Error> {
         &args.expires,
     );
     match (args.kind, told) {
-        (Kind::Erasure, (None, ..)) => Ok(None),
+        (Kind::Erasure | Kind::Restriction | Kind::Objection, (None, ..)) => Ok(None),
         (
             Kind::Access | Kind::Portability,
             (Some(url), Some(prefix), Some(secret), Some(reader), Some(expires)),
@@ -157,9 +165,9 @@ fn delivery(args: &Arguments) -> Result<Option<CopyDelivery>, Error> {
             recipient: reader.clone(),
             expires_after: expires.clone(),
         })),
-        (Kind::Erasure, _) => Err(wrong(
+        (Kind::Erasure | Kind::Restriction | Kind::Objection, _) => Err(wrong(
             "--to",
-            "an erasure delivers nothing; leave it out".to_owned(),
+            "only a copy is delivered; leave it out".to_owned(),
         )),
         (Kind::Access | Kind::Portability, _) => Err(wrong(
             "--to",

@@ -92,6 +92,18 @@ fn each_region_gets_what_it_knows_the_person_by_and_nobody_else_can_read_it() {
 }
 
 #[test]
+fn what_hides_rows_is_asked_for_in_the_same_way() {
+    let (_, public) = key();
+    for (kind, wanted) in [("restriction", "Restriction"), ("objection", "Objection")] {
+        let arguments = ["--kind", kind, "--region", "eu-west"];
+        let told = create(&regions(&public), &arguments, &format!("email={EMAIL}"));
+        let request: Value = serde_json::from_slice(&told.stdout).unwrap();
+        assert_eq!(request["spec"]["kind"], wanted);
+        assert!(request["spec"].get("delivery").is_none());
+    }
+}
+
+#[test]
 fn each_mistake_is_named_without_a_value_of_the_person() {
     let (_, public) = key();
     let email = format!("email={EMAIL}");
@@ -120,6 +132,26 @@ fn each_mistake_is_named_without_a_value_of_the_person() {
             vec!["--kind", "access", "--region", "eu-west"],
             email.as_str(),
             "a copy needs --to",
+        ),
+        (
+            vec![
+                "--kind",
+                "objection",
+                "--region",
+                "eu-west",
+                "--to",
+                "s3://copies",
+                "--prefix",
+                "p",
+                "--credentials",
+                "s",
+                "--reader",
+                "age1q",
+                "--expires",
+                "P30D",
+            ],
+            email.as_str(),
+            "only a copy is delivered",
         ),
     ] {
         let mut regions = regions(&public);

@@ -162,5 +162,51 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         hub.kubectl(&["delete", KIND, "dsr-7", "--timeout=60s"])
             .await
             .unwrap();
+        a_restriction_is_made_and_lifted(&world, &done).await;
     });
+}
+
+/// The same way: rows are hidden, there is a receipt, and later they are shown again without anybody's identity.
+async fn a_restriction_is_made_and_lifted(world: &World, done: &Value) {
+    let hub = world.hub();
+    let mut request = request();
+    request["spec"]["kind"] = "Restriction".into();
+    request["spec"]["verified"] = done.clone();
+    world.apply(&[request]).await;
+    let report = |reason: &str, body: Value| {
+        json!({
+            "version": 1, "command": "erase", "outcome": "Done", "reason": reason, "message": "done",
+            "startedAt": AT, "finishedAt": AT, "body": body,
+        })
+    };
+    let one = job(world, "request").await;
+    let hidden = json!({"request": "dsr-7", "state": "Verified", "stores": [{"name": "orders", "tables": [
+        {"name": "orders", "state": "Verified", "found": 3, "restricted": 3}]}]});
+    ends(world, REGION, &one, &report("Verified", hidden)).await;
+    let seen = until_seen(
+        world,
+        "the rows are hidden and the identity is gone",
+        |seen| seen["spec"].get("identity").is_none() && seen["status"]["state"] == "Done",
+    )
+    .await;
+    assert_eq!(seen["status"]["receipt"]["restricted"], 3, "{seen}");
+    let lifted =
+        json!({"by": "privacy@aurora.example", "at": AT, "ground": "the accuracy was verified"});
+    patch(&hub, KIND, "dsr-7", json!({"spec": {"lifted": lifted}})).await;
+    let two = job(world, "request").await;
+    assert_ne!(one["metadata"]["name"], two["metadata"]["name"]);
+    let args = &two["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert!(args.to_string().contains("--lift"), "{args}");
+    let shown = json!({"request": "dsr-7", "state": "Lifted", "stores": [], "lifted": [
+        {"store": "orders", "name": "orders", "rows": 3}]});
+    ends(world, REGION, &two, &report("Lifted", shown)).await;
+    let seen = until_seen(world, "it was lifted, with a receipt", |seen| {
+        seen["status"]["receipt"]["outcome"] == "Lifted"
+    })
+    .await;
+    assert_eq!(seen["status"]["state"], "Lifted");
+    assert_eq!(seen["status"]["receipt"]["lifted"], 3, "{seen}");
+    hub.kubectl(&["delete", KIND, "dsr-7", "--timeout=60s"])
+        .await
+        .unwrap();
 }

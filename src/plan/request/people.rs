@@ -67,6 +67,12 @@ impl People {
         self.stores.values().cloned().collect()
     }
 
+    /// Whether rows of a table are somebody's.
+    pub(super) fn has(&self, store: &str, table: &str) -> bool {
+        let store = self.stores.get(store);
+        store.is_some_and(|store| store.tables.iter().any(|own| own.table == table))
+    }
+
     /// The stores' names.
     pub(super) fn stores(&self) -> BTreeSet<&str> {
         self.stores.keys().map(String::as_str).collect()
