@@ -32,7 +32,8 @@ pub use data_policy::{
 };
 pub use erased_column::ErasedColumn;
 pub use evidence_record::{
-    EvidenceAbout, EvidenceRecord, EvidenceRecordSpec, EvidenceRecordStatus, SignedCheckpoint,
+    CountersignedBefore, EvidenceAbout, EvidenceRecord, EvidenceRecordSpec, EvidenceRecordStatus,
+    SignedCheckpoint, SignedCountersignature,
 };
 pub use finding::{FindingTotals, PolicyFinding, Severity};
 pub use hold_list::HoldList;
@@ -48,7 +49,7 @@ pub use region::{
     LocaleSpec, PostgresStore, Region, RegionSpec, RegionStatus, TaxRateSpec, TaxSpec, Tenant,
     Toleration, Workloads,
 };
-pub use requests::{PersonKind, Requests, RequestsStatus, SuppressionStore};
+pub use requests::{PersonKind, Reapplied, Requests, RequestsStatus, SuppressionStore};
 pub use rule::{
     BindingKeep, Dataset, DatasetSubject, Decides, Erase, Keep, PolicyRule, RuleDecision, RunsFrom,
 };
@@ -62,9 +63,11 @@ pub use social_channel::{
 };
 pub use subject_request::{
     AskedFor, ClockPause, CopyDelivery, CopyStore, DataSubjectRequest, DataSubjectRequestSpec,
-    DataSubjectRequestStatus, Done, ErasureNotice, Reasoned, SealedIdentity,
+    DataSubjectRequestStatus, Done, ErasureNotice, Measure, Reasoned, SealedIdentity, Upheld,
 };
-pub use subject_status::{RequestDeadline, RequestReceipt, RequestRegionStatus, RequestStage};
+pub use subject_status::{
+    RequestAction, RequestDeadline, RequestReceipt, RequestRegionStatus, RequestStage,
+};
 pub use transfer::{Backups, ExportedPersons, HeldFlow, Transfer};
 
 /// The API group.

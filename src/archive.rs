@@ -1,11 +1,13 @@
 //! The archive: old records of evidence in segments, compressed, in a bucket or on a volume of the hub.
 //!
-//! In: a segment's lines. Out: what the archive holds under a name. It must never write over an object, nor delete one.
+//! In: a segment's lines. Out: what the archive holds under a name. It must never write over an object, nor delete one but
+//! on behalf of a signed record that says so.
 
 mod open;
 
+use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -24,6 +26,8 @@ pub struct Archive {
     name: String,
     store: Arc<dyn ObjectStore>,
     folder: Path,
+    /// What was seen not to be there any more: nobody need ask again.
+    gone: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// Why the archive cannot be used.
@@ -53,6 +57,12 @@ pub enum Error {
         /// What it answered.
         #[source]
         source: object_store::Error,
+    },
+    /// What it was to delete is still there.
+    #[error("the archive says that segment {name} is deleted, and still has it")]
+    Stays {
+        /// Which.
+        name: String,
     },
     /// What it holds is not compressed lines.
     #[error("segment {name} in the archive cannot be read")]
@@ -113,6 +123,42 @@ impl Archive {
         }
     }
 
+    /// Takes a segment away whose records were kept for as long as they had to be. Says whether it was there.
+    pub async fn remove(&self, name: &str) -> Result<bool, Error> {
+        if self.gone().contains(name) {
+            return Ok(false);
+        }
+        let was_there = self.has(name).await?;
+        if was_there {
+            let deleted = self.store.delete(&self.place(name)).await;
+            deleted.map_err(|source| Error::Store {
+                doing: "does not let a segment go whose time is over",
+                source,
+            })?;
+            if self.has(name).await? {
+                let name = name.to_owned();
+                return Err(Error::Stays { name });
+            }
+        }
+        self.gone().insert(name.to_owned());
+        Ok(was_there)
+    }
+
+    fn gone(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn has(&self, name: &str) -> Result<bool, Error> {
+        match self.store.head(&self.place(name)).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(source) => Err(Error::Store {
+                doing: "does not say whether it has a segment",
+                source,
+            }),
+        }
+    }
+
     /// A segment's lines.
     pub async fn get(&self, name: &str) -> Result<Vec<u8>, Error> {
         let failed = |source| Error::Store {
@@ -165,6 +211,10 @@ mod tests {
                 .await
                 .is_err()
         );
+        assert!(archive.remove(name).await.unwrap());
+        assert!(!archive.remove(name).await.unwrap(), "it is gone already");
+        let another = Archive::open(&url, None).unwrap();
+        assert!(!another.remove(name).await.unwrap());
         std::fs::write(folder.path().join(name), b"no gzip").unwrap();
         let told = archive.get(name).await.unwrap_err();
         assert!(matches!(told, Error::Unreadable { .. }), "{told}");

@@ -23,7 +23,7 @@ mod strategy;
 mod task;
 mod throttle;
 
-pub use attest::{Attest, AttestReport};
+pub use attest::{Attest, AttestReport, Witnessed};
 pub use catalogue::{Catalogue, CatalogueLook, UnruledTable, names_table};
 pub use erase::{
     Delivered, Delivery, Erase, EraseReport, ErasedStore, ErasedTable, IdentityKind, KeptRows,

@@ -77,17 +77,21 @@ pub fn policy(view: &View, applied: &Applied) -> PolicyObserved {
 #[must_use]
 pub fn signing(view: &View, applied: &Applied) -> SigningObserved {
     let children = Children::read(view);
-    // Both are the Region's own.
-    let keeps = |job: &&Job| {
-        let labels = job.metadata.labels.as_ref();
-        has_label(labels, names::LABEL_COMPONENT, "requests")
+    // All are the Region's own.
+    let is = |component: &'static str| {
+        move |job: &&Job| {
+            let labels = job.metadata.labels.as_ref();
+            has_label(labels, names::LABEL_COMPONENT, component)
+        }
     };
-    let (keepers, jobs): (Vec<&Job>, Vec<&Job>) = children.jobs.iter().partition(keeps);
+    let (keepers, jobs): (Vec<&Job>, Vec<&Job>) = children.jobs.iter().partition(is("requests"));
+    let (again, jobs): (Vec<&Job>, Vec<&Job>) = jobs.into_iter().partition(is("reapply"));
     let mut run = runs::observe::<AttestReport>(&jobs, &children.pods, "attest");
     run.jobs.extend(applied.started.iter().cloned());
     SigningObserved {
         run,
         keeper: jobs::all(&keepers, &children.pods, applied, "keep-key"),
+        reapply: jobs::all(&again, &children.pods, applied, "erase"),
     }
 }
 

@@ -16,6 +16,7 @@ mod gated;
 pub mod gates;
 mod hold_list;
 mod keeper;
+mod kept;
 mod legal_hold;
 mod meta;
 mod placement;
@@ -32,13 +33,18 @@ mod suspension;
 pub use baseline::{Baseline, stale_evidence};
 pub use channel::channel;
 pub use fleet::region;
+pub use kept::{KeptFor, evidence_keep};
 pub use legal_hold::{legal_hold, review_on};
 pub use meta::Identity;
 pub use placement::{channel_chooses, hold_chooses, policy_chooses};
 pub use policy::policy;
-pub use request::{Clocks, clocks, identity_hash, subject_request};
+pub use request::reapply::asked as reapply_asked;
+pub use request::{
+    Clocks, clocks, identity_hash, is_spent, is_undecided, request_action, request_reference,
+    subject_request,
+};
 pub use retention::{hash as canonical_hash, spec_hash};
-pub use signing::{SigningFacts, rotation, signing};
+pub use signing::{SigningFacts, countersigners, rotation, signing, witnesses};
 pub use suspension::paused;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -471,7 +477,14 @@ pub struct SigningWorkloads {
     pub run_now: Option<Job>,
     /// What keeps the key to which identities of data subjects are encrypted, where the region takes requests.
     pub keeper: Option<KeyWorkloads>,
+    /// What does all erasures over again, while an annotation asks for it.
+    pub reapply: Option<ReapplyWorkloads>,
+    /// Why that cannot be made.
+    pub reapply_problem: Option<Reason>,
 }
+
+/// What does all erasures over again: the same three as a request's, without a ciphertext.
+pub type ReapplyWorkloads = HoldWorkloads;
 
 /// What keeps a region's key for requests. The pods' identity is the chart's to make here too.
 #[derive(Clone, Debug, PartialEq)]

@@ -139,7 +139,7 @@ impl Reader {
             regions: self.region_facts(&looks),
             channels: self.sorted_channels(),
             policies: self.policies_by_name(),
-            holds: self.sorted_holds().into_iter().map(named).collect(),
+            holds: self.holds_by_name(),
             packs: self.packs.borrow().packs.clone(),
             settings: self.settings.clone(),
         };
@@ -189,7 +189,7 @@ impl Reader {
             regions: self.region_facts(&looks),
             channels: self.sorted_channels(),
             policies: self.policies_by_name(),
-            holds: self.sorted_holds().into_iter().map(named).collect(),
+            holds: self.holds_by_name(),
             requests: self.sorted_requests(),
             packs: self.packs.borrow().packs.clone(),
             settings: self.settings.clone(),
@@ -302,15 +302,25 @@ impl Reader {
         }
     }
 
-    fn policies_by_name(&self) -> BTreeMap<String, Arc<DataPolicy>> {
+    /// Every DataPolicy of the hub.
+    #[must_use]
+    pub fn policies_by_name(&self) -> BTreeMap<String, Arc<DataPolicy>> {
         let policies = self.policies.state().into_iter();
         policies.map(|p| (p.name_any(), p)).collect()
     }
 
-    fn sorted_channels(&self) -> Vec<Arc<SocialChannel>> {
+    /// Every SocialChannel of the hub, in an order that stays.
+    #[must_use]
+    pub fn sorted_channels(&self) -> Vec<Arc<SocialChannel>> {
         let mut channels = self.channels.state();
         channels.sort_by_key(|c| (c.namespace(), c.name_any()));
         channels
+    }
+
+    /// Every LegalHold of the hub.
+    #[must_use]
+    pub fn holds_by_name(&self) -> BTreeMap<String, Arc<LegalHold>> {
+        self.sorted_holds().into_iter().map(named).collect()
     }
 
     fn sorted_holds(&self) -> Vec<Arc<LegalHold>> {

@@ -4,6 +4,7 @@
 //! It must never do I/O, never let a counter fall to zero because a line broke, and never speak of a wish as a fact.
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod asked;
 mod chain;
 mod channel;
 mod evidence;
@@ -18,6 +19,7 @@ mod legal_hold;
 mod open_report;
 mod policy;
 mod read_back;
+mod reapplied;
 pub mod reason;
 mod resource;
 mod review;
@@ -28,10 +30,11 @@ mod signing;
 mod subject_request;
 mod timing;
 
-pub use chain::{Chain, Rule, Sealing, Statement, When};
+pub use asked::{as_if_answered, request_statements};
+pub use chain::{Chain, Expiring, Rule, Sealing, Statement, When};
 pub use channel::channel;
 pub use evidence::{
-    Statements, key_in_use, packs_in_force, sealed, statements, transfers_in_force,
+    Statements, expired, key_in_use, packs_in_force, sealed, statements, transfers_in_force,
 };
 pub use fleet::region;
 pub use fresh::Recorded;
@@ -171,6 +174,8 @@ pub struct SigningObserved {
     pub run: RunObserved<AttestReport>,
     /// The Jobs that keep the region's key for requests, by name.
     pub keeper: BTreeMap<String, OneJob<KeepKeyReport>>,
+    /// The Jobs that do all erasures over again, by name.
+    pub reapply: BTreeMap<String, OneJob<EraseReport>>,
 }
 
 /// Runs of one CronJob (and of Jobs made of its template).
@@ -189,6 +194,17 @@ pub struct RunObserved<B> {
     pub jobs: BTreeSet<String>,
     /// Of those that say so, whether they count or erase.
     pub modes: BTreeMap<String, RetainMode>,
+    /// Of those that say so, what they were made under.
+    pub marks: BTreeMap<String, RunMarks>,
+}
+
+/// What a retention run was made under, by its own Job: what is in force by now may be something else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunMarks {
+    /// The hash of what bound the policy there.
+    pub spec_hash: String,
+    /// The hash of the preview that was approved.
+    pub approved: Option<String>,
 }
 
 impl<B> Default for RunObserved<B> {
@@ -200,6 +216,7 @@ impl<B> Default for RunObserved<B> {
             read_back: None,
             jobs: BTreeSet::new(),
             modes: BTreeMap::new(),
+            marks: BTreeMap::new(),
         }
     }
 }

@@ -10,6 +10,8 @@
     reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
 
+#[path = "api/approval.rs"]
+mod approval;
 #[path = "api/case.rs"]
 mod case;
 #[path = "api/data_policy.rs"]
@@ -56,9 +58,11 @@ async fn the_api_server_takes_what_is_legal_and_refuses_the_rest_with_its_reason
         let walked = walk::walk(&server, kind, &mut faults).await;
         eprintln!("{}: {walked} fields walked", kind.name);
     }
+    subject_request::together(&server, &mut faults).await;
     status::walk(&server, &mut faults).await;
     examples::walk(&server, &kinds, &mut faults).await;
     evidence_record::walk(&server, &mut faults).await;
+    approval::walk(&server, &fleet).await;
     fleet.stop().await.unwrap();
     assert!(
         faults.is_empty(),

@@ -236,7 +236,11 @@ fn no_rule_has_a_wildcard_and_secrets_are_for_namespaces_only() {
     }
 }
 
-const PEOPLE: [&str; 7] = [
+const PEOPLE: [&str; 11] = [
+    "tradewind-approver",
+    "tradewind-approvals-write",
+    "tradewind-auditor",
+    "tradewind-evidence-read",
     "tradewind-counsel",
     "tradewind-compliance",
     "tradewind-privacy",
@@ -288,12 +292,23 @@ async fn counsel_alone_may_write_holds_and_nobody_is_bound() {
     assert_eq!(granted("compliance", holds), reading);
     assert_eq!(granted("compliance", requests), reading);
     let writing = ["create", "delete", "patch", "update"].map(str::to_owned);
-    let all: BTreeSet<String> = reading.into_iter().chain(writing).collect();
+    let all: BTreeSet<String> = reading.iter().cloned().chain(writing).collect();
     assert_eq!(granted("counsel", holds), all);
     assert_eq!(granted("privacy", requests), all);
     let none = BTreeSet::new();
     assert_eq!(granted("counsel", requests), none);
     assert_eq!(granted("privacy", holds), none);
+    // A preview is asked for and approved by who has that role, and evidence exported by who reads it; neither makes policies.
+    let policies = "datapolicies";
+    let approving = ["approve", "patch", "update"].map(str::to_owned);
+    let approving: BTreeSet<String> = reading.iter().cloned().chain(approving).collect();
+    assert_eq!(granted("approver", policies), approving);
+    for who in ["compliance", "auditor"] {
+        for what in ["regions", policies, holds, requests, "evidencerecords"] {
+            assert_eq!(granted(who, what), reading, "{who} {what}");
+        }
+    }
+    assert_eq!(granted("approver", "evidencerecords"), none);
     let region = of_kind(&helm.objects(REGION), "ClusterRole");
     assert!(
         !region.iter().any(is_for_people),
@@ -342,7 +357,7 @@ async fn the_local_story_grants_what_the_chart_grants() {
             all.map(|object| object["spec"].clone()).collect()
         };
         assert_eq!(guards(&chart), guards(&story));
-        assert_eq!(guards(&chart).len(), 2 * usize::from(values == HUB));
+        assert_eq!(guards(&chart).len(), 4 * usize::from(values == HUB));
         let accounts = |objects: &[Value]| -> Vec<String> {
             of_kind(objects, "ServiceAccount")
                 .iter()
@@ -365,14 +380,17 @@ async fn a_local_region_has_the_rights_of_both_roles() {
 }
 
 #[tokio::test]
-async fn records_are_guarded_unless_somebody_says_otherwise() {
+async fn records_and_approvals_are_guarded_unless_somebody_says_otherwise() {
     let helm = Helm::built().await;
     let guarded = |values: &[&str]| {
         let rendered = helm.objects(&[HUB, values].concat());
-        of_kind(&rendered, "ValidatingAdmissionPolicy").len()
+        let all = of_kind(&rendered, "ValidatingAdmissionPolicy");
+        all.iter().map(name).collect::<Vec<_>>()
     };
-    assert_eq!(guarded(&[]), 1);
-    assert_eq!(guarded(&["evidence.protect=false"]), 0);
+    let (approval, evidence) = ("tradewind-approval", "tradewind-evidence");
+    assert_eq!(guarded(&[]), [approval, evidence]);
+    assert_eq!(guarded(&["evidence.protect=false"]), [approval]);
+    assert_eq!(guarded(&["approvals.protect=false"]), [evidence]);
 }
 
 /// The rendered Deployment.

@@ -303,6 +303,16 @@ fn a_mistake_in_a_pack_or_a_case_names_its_line() {
             file.to_str().unwrap(),
         ]));
     }
+    let file = folder.path().join("odd.yaml");
+    let odd = file.to_str().unwrap();
+    for text in ["", "- b-1", "cases: b-1"] {
+        fs::write(&file, text).unwrap();
+        writeln!(told, "\n{text}").unwrap();
+        told.push_str(&run(&["regimes", "diff", odd, "builtin"]));
+        told.push_str(&run(&[
+            "regimes", "diff", "builtin", "builtin", "--cases", odd,
+        ]));
+    }
     insta::with_settings!({ snapshot_path => "cli", prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("mistakes-in-files", told.replace(root, "FOLDER"));
     });

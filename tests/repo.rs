@@ -9,6 +9,9 @@
     reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
 
+#[path = "repo/words.rs"]
+mod words;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -8,6 +8,7 @@ mod error;
 mod extension;
 mod kept;
 mod succession;
+mod witness;
 
 use jiff::Timestamp;
 
@@ -72,7 +73,9 @@ async fn attest(task: &Task<Attest>, options: &Options) -> Result<AttestReport, 
     } else {
         kept.turn(spec, tip)?
     };
-    keep(&custody, &kept, tip, (is_new, is_turned)).await?;
+    let seen = kept.witness(&spec.witness);
+    let is_changed = is_turned || seen.is_further();
+    keep(&custody, &kept, tip, (is_new, is_changed)).await?;
     let now = Timestamp::now();
     let checkpoint = evidence::checkpoint(kept.signer(), &task.region, tip, now)?;
     Ok(AttestReport {
@@ -80,6 +83,8 @@ async fn attest(task: &Task<Attest>, options: &Options) -> Result<AttestReport, 
         is_new,
         next: kept.named(),
         rotated: kept.rotated().map(str::to_owned),
+        countersignatures: seen.sign(&kept, now)?,
+        unproven: seen.unproven,
     })
 }
 
@@ -87,13 +92,13 @@ async fn keep(
     custody: &Custody,
     kept: &Kept,
     tip: Tip,
-    (is_new, is_turned): (bool, bool),
+    (is_new, is_changed): (bool, bool),
 ) -> Result<(), Error> {
     if is_new {
         tracing::info!(key = %kept.signer().key(), "a key was made for the region's evidence");
         return kept::create(custody, kept, tip).await;
     }
-    if kept.signed() == Some(tip) && !is_turned {
+    if kept.signed() == Some(tip) && !is_changed {
         return Ok(());
     }
     kept::update(custody, kept, tip).await

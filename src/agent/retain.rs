@@ -32,8 +32,10 @@ mod holds;
 mod last_look;
 mod legal_hold;
 mod lift;
+mod loud;
 mod method;
 mod order;
+mod outside;
 mod pace;
 mod packed;
 mod partition;
@@ -175,6 +177,8 @@ async fn sites(
     let mut refusals = Vec::new();
     for (name, rules) in &settings.stores {
         let mut store = Store::open(name, &rules.url, purpose).await?;
+        let own = (purpose == Purpose::Write).then_some(task.spec.policy.as_str());
+        outside::put_back(&mut store, &rules.url, own).await?;
         match preflight::plan(&mut store, rules, purpose).await? {
             Ok(plan) => sites.push(Site {
                 store,

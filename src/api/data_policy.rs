@@ -156,8 +156,9 @@ pub struct ApprovalSpec {
     /// The hash in `status.regions[].previewHash`.
     #[schemars(length(min = 71, max = 71), regex(pattern = r"^sha256-[0-9a-f]{64}$"))]
     pub preview_hash: String,
-    /// Who approved it.
-    #[schemars(length(min = 1, max = 128))]
+    /// Who approved it, by the name that the API server knows them by (`kubectl auth whoami`). The chart's admission policy
+    /// refuses any other, and who has not the verb `approve` on the policy.
+    #[schemars(length(min = 1, max = 340))]
     pub by: String,
 }
 

@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{About, Checkpoint, Hash, Kind, Record, Tip, canonical};
+use crate::evidence::{About, Checkpoint, Countersignature, Hash, Kind, Record, Tip, canonical};
 
 /// What happened in a region: one link of the region's chain.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -93,6 +93,10 @@ pub struct EvidenceRecordStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["key".into()]))]
     pub checkpoints: Vec<SignedCheckpoint>,
+    /// Other regions' signatures over the chain up to this record: the newest of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["by".into()]))]
+    pub countersignatures: Vec<SignedCountersignature>,
     /// The segment of the archive that holds the record: it is about to be deleted here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -112,6 +116,71 @@ pub struct SignedCheckpoint {
     pub key: String,
     /// The signature over region, sequence, hash, key and time, hexadecimal.
     pub signature: String,
+}
+
+/// Another region's signature over a chain up to a record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SignedCountersignature {
+    /// The region that signed.
+    pub by: String,
+    /// When, by its clock, RFC 3339.
+    pub at: String,
+    /// Its public key, `ed25519-` and 64 hexadecimal digits.
+    pub key: String,
+    /// What it had countersigned of this chain before. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<CountersignedBefore>,
+    /// The signature over all of that, region, sequence and hash, hexadecimal.
+    pub signature: String,
+}
+
+/// A place in a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CountersignedBefore {
+    /// The record's place.
+    pub sequence: i64,
+    /// Its hash.
+    pub head: String,
+}
+
+impl SignedCountersignature {
+    /// From what a region signed.
+    #[must_use]
+    pub fn of(made: &Countersignature) -> Self {
+        let before = |tip: &Tip| CountersignedBefore {
+            sequence: i64::try_from(tip.sequence).unwrap_or(i64::MAX),
+            head: tip.head.to_string(),
+        };
+        Self {
+            by: made.by.clone(),
+            at: made.at.to_string(),
+            key: made.key.to_string(),
+            previous: made.previous.as_ref().map(before),
+            signature: made.signature.to_string(),
+        }
+    }
+
+    fn made(&self, region: &str, tip: Tip) -> Option<Countersignature> {
+        let previous = match &self.previous {
+            None => None,
+            Some(before) => Some(Tip {
+                head: before.head.parse().ok()?,
+                sequence: u64::try_from(before.sequence).ok()?,
+            }),
+        };
+        let made = Countersignature {
+            at: self.at.parse().ok()?,
+            by: self.by.clone(),
+            key: self.key.parse().ok()?,
+            previous,
+            region: region.to_owned(),
+            signature: self.signature.parse().ok()?,
+            tip,
+        };
+        made.is_signed().then_some(made)
+    }
 }
 
 impl SignedCheckpoint {
@@ -181,6 +250,18 @@ impl EvidenceRecord {
             && record.at.to_string() == spec.at
             && spec.hash.parse::<Hash>() == Ok(record.hash());
         is_whole.then_some(record)
+    }
+
+    /// Other regions' signatures over the chain up to this record: those that their keys made.
+    #[must_use]
+    pub fn countersignatures(&self) -> Vec<Countersignature> {
+        let Some(record) = self.record() else {
+            return Vec::new();
+        };
+        let tip = Tip::of(&record);
+        let told = self.status.iter().flat_map(|s| &s.countersignatures);
+        told.filter_map(|told| told.made(&self.spec.region, tip))
+            .collect()
     }
 
     /// The region's signatures over the chain up to this record: those that their keys made.

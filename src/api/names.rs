@@ -44,6 +44,9 @@ pub const ANNOTATION_RUN_AT: &str = "tradewind.dev/run-at";
 /// On a Region: a new value asks for another key that signs its evidence; acknowledged in
 /// `status.evidence.lastHandledRotateAt` once that key signs.
 pub const ANNOTATION_ROTATE_AT: &str = "tradewind.dev/rotate-key-at";
+/// On a Region whose stores were restored: a new value asks that whoever was erased is erased again; acknowledged in
+/// `status.requests.lastHandledReapply` once that is done.
+pub const ANNOTATION_REAPPLY: &str = "tradewind.dev/reapply";
 
 /// Annotations may have 256 KiB, and status repeats them: a longer value than this is acknowledged by its hash.
 const ACKNOWLEDGED: usize = 128;
@@ -119,6 +122,16 @@ pub fn hold_task(hold: &str, task: &str) -> String {
 #[must_use]
 pub fn keeper_task(task: &str) -> String {
     format!("{REQUESTS}-key-{}", short_hash(&[REQUESTS, task], 10))
+}
+
+/// Name of the ServiceAccount of the pods that do all erasures over again in a region.
+pub const REAPPLY: &str = "tradewind-reapply";
+
+/// Name of the ConfigMap with the task of the Job that does all erasures over again, and of that Job: another task makes
+/// another Job, and so does another value of the annotation.
+#[must_use]
+pub fn reapply_task(task: &str, asked: &str) -> String {
+    format!("{REAPPLY}-{}", short_hash(&[REAPPLY, task, asked], 10))
 }
 
 /// Name of the ServiceAccount of a request's pods in a region's run namespace (at most 48 characters).

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::KeyRef;
+use crate::contract::{ErasedStore, RequestState};
 
 /// What a region needs to answer data subjects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -18,6 +19,7 @@ pub struct Requests {
     /// them, and an identity is a list of values for each. Values of one kind mean one person in every store.
     #[schemars(length(min = 1, max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(validation = Rule::new("oldSelf.all(old, self.exists(kind, kind.name == old.name && (has(kind.ignoreCase) && kind.ignoreCase) == (has(old.ignoreCase) && old.ignoreCase)))").message("identities: a kind stays, and its ignoreCase with it: whoever was erased by it would not be found after a restore; add one under another name"))]
     pub identities: Vec<PersonKind>,
     /// Most rows of one person in a table: with more, what was given is no single person's, and nothing is done. 10000
     /// when absent.
@@ -64,4 +66,35 @@ pub struct RequestsStatus {
     /// The same for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What erasing again did that the annotation `tradewind.dev/reapply` asked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reapplied: Option<Reapplied>,
+    /// The value of the annotation `tradewind.dev/reapply` that was last carried out, to the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reapply: Option<String>,
+}
+
+/// What erasing again did in a region whose stores were restored, in rows of everybody who was erased before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Reapplied {
+    /// The value of the annotation.
+    pub asked: String,
+    /// In one CamelCase word: `Verified` (nobody is left), `Kept`, `Held`, or why it goes on or cannot begin.
+    pub reason: String,
+    /// The same for a person.
+    pub message: String,
+    /// When the agent last reported, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reported_at: Option<String>,
+    /// How far its stores are, by their own books; the least of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RequestState>,
+    /// Values of everybody who was erased, in the suppression store: how many, not which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<i64>,
+    /// Each store's tables with their rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub stores: Vec<ErasedStore>,
 }

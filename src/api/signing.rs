@@ -26,6 +26,15 @@ pub struct Signing {
         regex(pattern = r"^https://[A-Za-z0-9.:\[\]-]+$")
     )]
     pub api_server: Option<String>,
+    /// How long evidence of this region is kept, in calendar units: `P6Y`. Whole segments of the archive go once all their
+    /// records are older and no legal hold is in force here; never before a regime that applies here lets them. Absent: for
+    /// ever. Without an archive nothing goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 3, max = 20),
+        regex(pattern = r"^P(\d{1,3}Y)?(\d{1,4}M)?(\d{1,4}W)?(\d{1,5}D)?$")
+    )]
+    pub keep: Option<String>,
 }
 
 impl Signing {
@@ -59,9 +68,21 @@ pub struct SigningStatus {
     /// asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_key: Option<String>,
+    /// Other regions whose chain this region did not countersign at its last run, since it is no extension of what it had
+    /// countersigned: the hub shows another chain than before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub unproven: Vec<String>,
     /// Up to which record the archive has all. Absent: none is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_to: Option<i64>,
+    /// Up to which record they went by the rule on how long evidence is kept. Absent: none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired_to: Option<i64>,
+    /// How long evidence is kept here, and the regimes that want as long where the Region says less: `P24M (us-ca-ccpa)`.
+    /// Absent: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_for: Option<String>,
     /// Why old records could not be sealed at the last look. Absent: they could, or there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealing_problem: Option<String>,

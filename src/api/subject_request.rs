@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::NameRef;
 use super::subject_status::{RequestDeadline, RequestReceipt, RequestRegionStatus, RequestStage};
 
-/// What a person asks for: erasure, or a copy of their data.
+/// What a person asks for: erasure, a copy of their data, or that it is used no more.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "tradewind.dev",
@@ -27,9 +27,12 @@ use super::subject_status::{RequestDeadline, RequestReceipt, RequestRegionStatus
     doc = "What one person asks for under a privacy law: by when it must be answered, what was done for it in each region, and the receipt. Its name is its reference and says nothing of the person.",
     selectable = ".spec.kind",
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: at most 40 characters, because names in the regions are made from it"),
-    validation = Rule::new("(self.spec.kind == 'Erasure') != has(self.spec.delivery)").message("spec.delivery: Access and Portability need it, to say where the copy goes, and Erasure takes none"),
-    validation = Rule::new("self.spec.kind == 'Erasure' || !has(self.spec.notice)").message("spec.notice: a notice before erasure is for Erasure only"),
-    validation = Rule::new("(!has(oldSelf.spec.verified) || has(self.spec.verified)) && (!has(oldSelf.spec.refusal) || has(self.spec.refusal)) && (!has(oldSelf.spec.cancelled) || has(self.spec.cancelled))").message("spec.verified, spec.refusal, spec.cancelled: each is recorded once and stays"),
+    validation = Rule::new("(self.spec.kind in ['Access', 'Portability']) == has(self.spec.delivery)").message("spec.delivery: Access and Portability need it, to say where the copy goes, and nothing else takes one"),
+    validation = Rule::new("self.spec.kind in ['Erasure', 'Objection'] || !has(self.spec.notice)").message("spec.notice: a notice before erasure is for Erasure and Objection only"),
+    validation = Rule::new("self.spec.kind == 'Objection' || !has(self.spec.upheld)").message("spec.upheld: only an Objection is upheld"),
+    validation = Rule::new("!has(self.spec.upheld) || !has(self.spec.refusal)").message("spec.upheld, spec.refusal: an objection is upheld or refused, not both"),
+    validation = Rule::new("!has(self.spec.lifted) || self.spec.kind == 'Restriction' || (has(self.spec.upheld) && self.spec.upheld.measure == 'Restrict')").message("spec.lifted: it ends a Restriction, or an Objection that was upheld with the measure Restrict; refuse an objection that is not upheld"),
+    validation = Rule::new("(!has(oldSelf.spec.verified) || has(self.spec.verified)) && (!has(oldSelf.spec.refusal) || has(self.spec.refusal)) && (!has(oldSelf.spec.cancelled) || has(self.spec.cancelled)) && (!has(oldSelf.spec.upheld) || has(self.spec.upheld)) && (!has(oldSelf.spec.lifted) || has(self.spec.lifted))").message("spec.verified, spec.refusal, spec.cancelled, spec.upheld, spec.lifted: each is recorded once and stays"),
     printcolumn(name = "Kind", type_ = "string", json_path = ".spec.kind"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
     printcolumn(name = "Clock", type_ = "string", json_path = ".status.clock", description = "How the next deadline stands"),
@@ -116,17 +119,29 @@ pub struct DataSubjectRequestSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<ErasureNotice>,
 
-    /// Who told the person that the request is refused, when, and on which ground: `GDPR Article 17(3)(b)`. What runs ends.
-    /// It is set once and stays.
+    /// Who told the person that the request is refused, when, and on which ground: `GDPR Article 17(3)(b)`. What runs ends,
+    /// and rows that a Restriction or an Objection has hidden read as before. It is set once and stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("refusal: it is recorded once and stays"))]
     pub refusal: Option<Reasoned>,
 
-    /// Who took the request back, when and why. What runs ends; what was erased by then stays erased. It is set once and
-    /// stays.
+    /// Who took the request back, when and why. What runs ends; what was erased by then stays erased, what was hidden reads
+    /// as before. It is set once and stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("cancelled: it is recorded once and stays"))]
     pub cancelled: Option<Reasoned>,
+
+    /// Who found that an Objection holds, when, on which ground, and what follows. Absent: nobody decided yet, and the
+    /// person's rows stay hidden. It is set once and stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("upheld: it is recorded once and stays"))]
+    pub upheld: Option<Upheld>,
+
+    /// Who told the person that the restriction ends, when and why: `GDPR Article 18(3)`, which asks that they are told
+    /// before. The rows read as before. It is set once and stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("lifted: it is recorded once and stays"))]
+    pub lifted: Option<Reasoned>,
 
     /// Who told the person what came of it, and when. The clock of the answer runs until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,6 +166,39 @@ pub enum AskedFor {
     Access,
     /// The person gets a copy of the rows that they provided.
     Portability,
+    /// The person's rows stay, and applications read them as absent until `lifted` is recorded.
+    Restriction,
+    /// The person does not want to be processed: rows are hidden until it is decided (`upheld`, or `refusal`).
+    Objection,
+}
+
+/// What follows from an objection that holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Measure {
+    /// The person's rows go, as far as no law and no hold keeps them; what is kept stays hidden.
+    Erase,
+    /// The person's rows stay hidden, until `lifted` is recorded.
+    Restrict,
+}
+
+/// That an objection holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Upheld {
+    /// Who: an office or an account, `privacy@aurora.example`.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^\S(.*\S)?$"))]
+    pub by: String,
+    /// When, RFC 3339 with an offset.
+    #[schemars(
+        length(max = 40),
+        regex(pattern = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$")
+    )]
+    pub at: String,
+    /// Why, without names of persons: `GDPR Article 21(1), no overriding ground`.
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^\S(.*\S)?$"))]
+    pub ground: String,
+    /// What follows for the person's rows.
+    pub measure: Measure,
 }
 
 /// Who the person is, for one region.
@@ -255,6 +303,10 @@ pub struct CopyDelivery {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CopyStore {
+    /// Where it is, an ISO 3166-1 code, quoted. Outside of a Region's jurisdictions it needs an instrument in
+    /// `Region.spec.transfers` that is valid today: without one no copy leaves that Region.
+    #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
+    pub country: String,
     /// `s3://bucket`.
     #[schemars(
         length(min = 8, max = 128),

@@ -20,12 +20,29 @@ pub enum RequestStage {
     Waiting,
     /// Regions are at work.
     Working,
+    /// Of an objection: the person's rows are hidden everywhere; nobody has decided yet.
+    Restricted,
     /// It is done in every region.
     Done,
     /// It was refused.
     Refused,
     /// It was taken back.
     Cancelled,
+    /// A restriction has ended: the rows read as before.
+    Lifted,
+}
+
+/// What the regions do for a request as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RequestAction {
+    /// The person's rows go.
+    Erase,
+    /// A copy of them is delivered.
+    Copy,
+    /// They are hidden.
+    Restrict,
+    /// They read as before.
+    Lift,
 }
 
 /// One deadline.
@@ -70,6 +87,9 @@ pub struct RequestRegionStatus {
     /// Since when the region has not answered; the rest of the entry is what was last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreachable_since: Option<String>,
+    /// What `progress` is of. Absent: nothing was begun there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<RequestAction>,
     /// How far its stores are, by their own books; the least of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<RequestState>,
@@ -82,8 +102,11 @@ pub struct RequestRegionStatus {
     /// The copy that was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Delivered>,
-    /// Each store's tables with their rows:
-    /// `found = erased + kept + held + blocked + failed + gone + remaining`.
+    /// Rows that read as before, since a restriction was lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifted: Option<i64>,
+    /// Each store's tables with their rows, of what was last done to them:
+    /// `found = erased + restricted + kept + held + blocked + failed + gone + remaining`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub stores: Vec<ErasedStore>,
@@ -101,24 +124,42 @@ impl RequestRegionStatus {
     pub fn is_done(&self) -> bool {
         matches!(
             self.progress,
-            Some(RequestState::Verified | RequestState::Kept)
+            Some(RequestState::Verified | RequestState::Kept | RequestState::Lifted)
         )
+    }
+
+    /// Whether that is done there, and not what was to be done before.
+    #[must_use]
+    pub fn has_done(&self, action: RequestAction) -> bool {
+        self.is_done() && self.action.is_none_or(|own| own == action)
+    }
+
+    /// Whether anything was begun there.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.action.is_some() || !self.inventory.is_empty()
     }
 }
 
 /// What came of a request, in rows over all regions:
-/// `found = erased + kept + held + blocked + failed + gone + remaining`.
+/// `found = erased + restricted + kept + held + blocked + failed + gone + remaining`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestReceipt {
     /// When it was first told, RFC 3339.
     pub at: String,
-    /// `Done`, `Refused` or `Cancelled`.
+    /// `Done`, `Refused`, `Cancelled` or `Lifted`.
     pub outcome: String,
     /// Rows of the person; of a copy, the rows in it.
     pub found: i64,
     /// Rows that were deleted, or changed.
     pub erased: i64,
+    /// Rows that were hidden, and not erased.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restricted: i64,
+    /// Rows that read as before, since a restriction was lifted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lifted: i64,
     /// Rows that a law keeps; each table has the ground.
     pub kept: i64,
     /// Rows that a hold keeps.
@@ -133,4 +174,12 @@ pub struct RequestReceipt {
     pub remaining: i64,
     /// `sha256-<hex>` over what each region reported and what was attested, as JSON with sorted keys.
     pub hash: String,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_zero(rows: &i64) -> bool {
+    *rows == 0
 }

@@ -100,6 +100,8 @@ impl Workloads for SigningWorkloads {
             cron_job,
             run_now,
             keeper,
+            reapply,
+            reapply_problem: _, // said in status, not applied
         } = self;
         let mut children = vec![
             Child::new(ChildKind::ConfigMap, config_map)?,
@@ -122,6 +124,11 @@ impl Workloads for SigningWorkloads {
                 Child::new(ChildKind::Job, job)?,
             ];
             groups.push(Group { children });
+        }
+        if let Some(reapply) = reapply {
+            let mut declared = reapply.declare()?;
+            groups.push(declared.shared);
+            groups.append(&mut declared.groups);
         }
         Ok(Declared {
             shared: Group::default(),

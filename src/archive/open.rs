@@ -51,6 +51,7 @@ impl Archive {
             name: url.trim_end_matches('/').to_owned(),
             store,
             folder,
+            gone: Arc::default(),
         })
     }
 }

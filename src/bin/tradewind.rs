@@ -208,6 +208,8 @@ struct RunArgs {
 }
 
 fn main() -> ExitCode {
+    // A bucket's client asks the process for it; an answer means that it is set already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Not clap's own 2: that is a difference here.
@@ -227,9 +229,11 @@ fn main() -> ExitCode {
         Command::Regimes(Regimes::Diff(args)) => show(regimes::diff(&args)),
         Command::Audit(Audit::Verify(args)) => told(audit::verify(&args, jiff::Timestamp::now())),
         Command::Audit(Audit::Export(args)) => told(audit::export(&args)),
-        Command::Request(RequestCommand::Create(args)) => request::create(&args)
-            .map_err(Failure::from)
-            .and_then(|text| print(&text)),
+        Command::Request(RequestCommand::Create(args)) => {
+            request::create(&args, jiff::Timestamp::now())
+                .map_err(Failure::from)
+                .and_then(|text| print(&text))
+        }
         Command::Version => print(concat!("tradewind ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     match done {

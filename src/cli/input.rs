@@ -44,10 +44,12 @@ pub enum Error {
         source: packs::Error,
     },
     /// A file of cases has not the right form.
-    #[error("--cases '{}'", file.display())]
+    #[error("--cases '{}', {field}: write cases as a list of name, regime, kind, received and zone each", file.display())]
     Cases {
         /// The file.
         file: PathBuf,
+        /// Where in it: `cases[1].kind`.
+        field: String,
         /// Where and why.
         #[source]
         source: Box<serde_saphyr::Error>,
@@ -212,9 +214,22 @@ struct Written {
 pub(super) fn cases(file: &Path, packs: &[&Regimes]) -> Result<Vec<OpenCase>, Error> {
     let text = read("--cases", file)?;
     let options = serde_saphyr::options! { with_snippet: false };
+    let mut field = String::new();
     let written: Cases =
-        serde_saphyr::from_str_with_options(&text, options).map_err(|source| Error::Cases {
+        serde_saphyr::with_deserializer_from_str_with_options(&text, options, |deserializer| {
+            serde_path_to_error::deserialize(deserializer).map_err(|error| {
+                field = error.path().to_string();
+                error.into_inner()
+            })
+        })
+        .map_err(|source| Error::Cases {
             file: file.to_owned(),
+            // The root is a dot, and an end that came too early has no path at all.
+            field: if field.len() < 2 {
+                "cases".to_owned()
+            } else {
+                field
+            },
             source: Box::new(source),
         })?;
     let mut open: Vec<OpenCase> = Vec::new();

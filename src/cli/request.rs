@@ -3,22 +3,27 @@
 //! The identity comes from standard input or a file, never from an argument, which stays in the shell's history and in the
 //! list of processes; it leaves as ciphertext only.
 
-use std::collections::BTreeMap;
-use std::io::Read as _;
+mod fits;
+mod identity;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use self::identity::Identity;
 use super::input::{self, Error, wrong};
 use crate::api::{
     AskedFor, CopyDelivery, CopyStore, DataSubjectRequest, DataSubjectRequestSpec, NameRef, Region,
     SealedIdentity,
 };
+use crate::packs::Jurisdiction;
 
 /// The longest ciphertext that the schema takes.
 const MOST: usize = 16_384;
@@ -52,8 +57,11 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", default_value = "-")]
     identity: PathBuf,
     /// For a copy: the bucket, s3://bucket.
-    #[arg(long, value_name = "BUCKET", requires_all = ["prefix", "credentials", "reader", "expires"])]
+    #[arg(long, value_name = "BUCKET", requires_all = ["country", "prefix", "credentials", "reader", "expires"])]
     to: Option<String>,
+    /// For a copy: the country that the bucket is in, DE.
+    #[arg(long, value_name = "CODE")]
+    country: Option<String>,
     /// For a copy: the folder in the bucket; {region} stands for the region's name.
     #[arg(long)]
     prefix: Option<String>,
@@ -77,17 +85,16 @@ enum Kind {
     Access,
     /// A copy of the rows that the person provided.
     Portability,
+    /// The person's rows stay, and applications read them as absent.
+    Restriction,
+    /// The same, until it is decided whether the objection holds.
+    Objection,
 }
 
-/// Values of a person by their kind.
-type Identity = BTreeMap<String, Vec<String>>;
-
 /// The request as JSON: in YAML, `NO` for Norway would be a boolean to whoever reads YAML 1.1, as kubectl does.
-pub fn create(args: &Arguments) -> Result<String, Error> {
-    input::moment("--received", &args.received)?;
-    input::zone("--zone", &args.zone)?;
+pub fn create(args: &Arguments, now: Timestamp) -> Result<String, Error> {
+    checked(args, now)?;
     let regions = regions(&args.regions)?;
-    let identity = identity(&args.identity)?;
     let chosen: Vec<&Region> = args
         .region
         .iter()
@@ -97,18 +104,16 @@ pub fn create(args: &Arguments) -> Result<String, Error> {
             found.ok_or_else(|| wrong("--region", format!("{name} is not in --regions")))
         })
         .collect::<Result<_, _>>()?;
-    for kind in identity.keys() {
-        if !chosen.iter().any(|region| knows(region, kind)) {
-            let why = format!("no chosen Region knows the kind {kind} (spec.requests.identities)");
-            return Err(wrong("--identity", why));
-        }
-    }
+    let known: BTreeSet<String> = chosen.iter().flat_map(|region| kinds(region)).collect();
+    let identity = identity::read(&args.identity, &known)?;
     let sealed = chosen.iter().map(|region| seal(region, &identity));
     let spec = DataSubjectRequestSpec {
         kind: match args.kind {
             Kind::Erasure => AskedFor::Erasure,
             Kind::Access => AskedFor::Access,
             Kind::Portability => AskedFor::Portability,
+            Kind::Restriction => AskedFor::Restriction,
+            Kind::Objection => AskedFor::Objection,
         },
         received: args.received.clone(),
         jurisdictions: args.jurisdiction.clone(),
@@ -123,31 +128,56 @@ pub fn create(args: &Arguments) -> Result<String, Error> {
         notice: None,
         refusal: None,
         cancelled: None,
+        upheld: None,
+        lifted: None,
         answered: None,
         attestations: Vec::new(),
         delivery: delivery(args)?,
     };
     let request = DataSubjectRequest::new(&args.name, spec);
+    fits::fits(&request)?;
     let mut text = serde_json::to_string_pretty(&request).map_err(Error::Json)?;
     text.push('\n');
     Ok(text)
 }
 
+/// What no form tells: that a moment has been, that codes and keys are some.
+fn checked(args: &Arguments, now: Timestamp) -> Result<(), Error> {
+    if input::moment("--received", &args.received)? > now {
+        let why = format!("{} lies ahead: no clock runs before it", args.received);
+        return Err(wrong("--received", why));
+    }
+    input::zone("--zone", &args.zone)?;
+    let mut codes = args.jurisdiction.iter();
+    if let Some(code) = codes.find(|code| Jurisdiction::parse(code).is_none()) {
+        let why = format!("'{code}' is no assigned code; write one such as DE or US-CA");
+        return Err(wrong("--jurisdiction", why));
+    }
+    let reader = args.reader.as_ref();
+    if let Some(reader) = reader.filter(|it| it.parse::<age::x25519::Recipient>().is_err()) {
+        let why = format!("'{reader}' is no age recipient; write one such as age1...");
+        return Err(wrong("--reader", why));
+    }
+    Ok(())
+}
+
 fn delivery(args: &Arguments) -> Result<Option<CopyDelivery>, Error> {
     let told = (
         &args.to,
+        &args.country,
         &args.prefix,
         &args.credentials,
         &args.reader,
         &args.expires,
     );
     match (args.kind, told) {
-        (Kind::Erasure, (None, ..)) => Ok(None),
+        (Kind::Erasure | Kind::Restriction | Kind::Objection, (None, ..)) => Ok(None),
         (
             Kind::Access | Kind::Portability,
-            (Some(url), Some(prefix), Some(secret), Some(reader), Some(expires)),
+            (Some(url), Some(country), Some(prefix), Some(secret), Some(reader), Some(expires)),
         ) => Ok(Some(CopyDelivery {
             object_store: CopyStore {
+                country: country.clone(),
                 url: url.clone(),
                 prefix: prefix.clone(),
                 credentials_ref: NameRef {
@@ -157,13 +187,14 @@ fn delivery(args: &Arguments) -> Result<Option<CopyDelivery>, Error> {
             recipient: reader.clone(),
             expires_after: expires.clone(),
         })),
-        (Kind::Erasure, _) => Err(wrong(
+        (Kind::Erasure | Kind::Restriction | Kind::Objection, _) => Err(wrong(
             "--to",
-            "an erasure delivers nothing; leave it out".to_owned(),
+            "only a copy is delivered; leave it out".to_owned(),
         )),
         (Kind::Access | Kind::Portability, _) => Err(wrong(
             "--to",
-            "a copy needs --to, --prefix, --credentials, --reader and --expires".to_owned(),
+            "a copy needs --to, --country, --prefix, --credentials, --reader and --expires"
+                .to_owned(),
         )),
     }
 }
@@ -188,10 +219,11 @@ fn regions(file: &Path) -> Result<Vec<Region>, Error> {
     regions.map_err(|error| no(error.to_string()))
 }
 
-fn knows(region: &Region, kind: &str) -> bool {
+/// The kinds of values by which the region knows persons.
+fn kinds(region: &Region) -> impl Iterator<Item = String> {
     let requests = region.spec.requests.iter();
-    let mut kinds = requests.flat_map(|requests| &requests.identities);
-    kinds.any(|known| known.name == kind)
+    let kinds = requests.flat_map(|requests| &requests.identities);
+    kinds.map(|kind| kind.name.clone())
 }
 
 /// What the region may know of the person, to its own key.
@@ -208,7 +240,7 @@ fn seal(region: &Region, identity: &Identity) -> Result<SealedIdentity, Error> {
     })?;
     let known: BTreeMap<&String, &Vec<String>> = identity
         .iter()
-        .filter(|(kind, _)| knows(region, kind))
+        .filter(|(kind, _)| kinds(region).any(|known| known == **kind))
         .collect();
     if known.is_empty() {
         return Err(no(
@@ -233,75 +265,4 @@ fn seal(region: &Region, identity: &Identity) -> Result<SealedIdentity, Error> {
         recipient,
         ciphertext,
     })
-}
-
-fn identity(file: &Path) -> Result<Identity, Error> {
-    let from_input = file.as_os_str() == "-";
-    let text = if from_input {
-        let mut text = String::new();
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(|source| Error::File {
-                field: "--identity",
-                file: file.to_owned(),
-                source,
-            })?;
-        text
-    } else {
-        input::read("--identity", file)?
-    };
-    parse(&Zeroizing::new(text))
-}
-
-/// Lines of `kind=value`, or a JSON object. No error repeats a value.
-fn parse(text: &str) -> Result<Identity, Error> {
-    let no = |why: &str| {
-        let such = "write a line for each value, such as email=ann@mail.example, or a JSON object";
-        wrong("--identity", format!("{why}; {such}"))
-    };
-    let mut identity = Identity::new();
-    if text.trim_start().starts_with('{') {
-        let found: Identity = serde_json::from_str(text)
-            .map_err(|_| no("it is no JSON object with a list of texts for each kind"))?;
-        identity = found;
-    } else {
-        let lines = text.lines().map(str::trim).zip(1..);
-        for (line, number) in lines.filter(|(line, _)| !line.is_empty()) {
-            let (kind, value) = line
-                .split_once('=')
-                .ok_or_else(|| no(&format!("line {number} has no kind")))?;
-            let values = identity.entry(kind.trim().to_owned()).or_default();
-            values.push(value.trim().to_owned());
-        }
-    }
-    identity.retain(|_, values| values.iter().any(|value| !value.trim().is_empty()));
-    if identity.is_empty() {
-        return Err(no("it has no value"));
-    }
-    Ok(identity)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_and_json_are_one_identity_and_no_error_repeats_it() {
-        let lines = parse("email=bob@q7.example\n\n customerId = 7 \nemail=b=c\n").unwrap();
-        let json =
-            parse(r#"{"email": ["bob@q7.example", "b=c"], "customerId": ["7"], "none": []}"#);
-        assert_eq!(lines, json.unwrap());
-        for text in [
-            "",
-            "bob@q7.example",
-            "{\"email\": \"bob@q7.example\"}",
-            "email=",
-        ] {
-            let error = parse(text).unwrap_err().to_string();
-            assert!(
-                !error.contains("bob") && error.contains("such as"),
-                "{error}"
-            );
-        }
-    }
 }

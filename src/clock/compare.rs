@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use super::{Answer, Case, Deadline, Error, answer};
-use crate::packs::{Clock, Fact, Regime, Regimes};
+use crate::packs::{Clock, Decision, Demand, Fact, Regime, Regimes};
 
 /// A fact that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,19 @@ fn facts(pack: &Regimes) -> BTreeMap<String, String> {
             line(&fact.value.join(", "), fact),
         );
     }
+    for (name, words) in [
+        ("categories", &pack.categories),
+        ("personal names", &pack.personal_names),
+        ("personal columns", &pack.personal_columns),
+    ] {
+        // A word each, so that one more is seen beside hundreds.
+        for (fact, word) in words
+            .iter()
+            .flat_map(|fact| fact.value.iter().map(move |word| (fact, word)))
+        {
+            put(format!("{name}: {word}"), line("known", fact));
+        }
+    }
     for fact in &pack.jurisdictions {
         for code in &fact.value.codes {
             let regimes: Vec<&str> = fact.value.regimes.iter().map(String::as_str).collect();
@@ -126,6 +139,20 @@ fn of_regime(regime: &Regime, put: &mut dyn FnMut(String, String)) {
         put(format!("limit {kind:?}"), shown(fact));
     }
     put("transfers".to_owned(), shown(&regime.transfers));
+    if let Some(adequacy) = &regime.adequacy {
+        put("adequacy".to_owned(), adequacy.instrument.clone());
+        for fact in &adequacy.decisions {
+            for country in &fact.value.countries {
+                put(format!("adequacy {}", country.as_str()), decision(fact));
+            }
+        }
+    }
+    for fact in &regime.baseline {
+        put(
+            format!("baseline {}", fact.value.check.as_str()),
+            demand(fact),
+        );
+    }
     put("registers".to_owned(), shown(&regime.registers));
     if let Some(fact) = &regime.localise {
         put("localise".to_owned(), shown(fact));
@@ -145,6 +172,35 @@ fn deadline(fact: &Fact<crate::packs::Deadline>) -> String {
     }
     if let Some(note) = &own.note {
         text = format!("{text} ({note})");
+    }
+    line(&text, fact)
+}
+
+fn decision(fact: &Fact<Decision>) -> String {
+    let own = &fact.value;
+    let mut text = "decided".to_owned();
+    if let Some(scope) = &own.scope {
+        text = format!("{text} for {scope}");
+    }
+    for (word, day) in [
+        ("from", own.valid_from),
+        ("to be reviewed by", own.review_by),
+    ] {
+        if let Some(day) = day {
+            text = format!("{text} {word} {day}");
+        }
+    }
+    line(&text, fact)
+}
+
+fn demand(fact: &Fact<Demand>) -> String {
+    let own = &fact.value;
+    let methods = own.methods.iter().map(|method| method.as_str().to_owned());
+    let fields = own.fields.iter().map(|field| format!("{field:?}"));
+    let parts: Vec<String> = methods.chain(fields).collect();
+    let mut text = format!("{:?}", own.severity);
+    if !parts.is_empty() {
+        text = format!("{text}: {}", parts.join(", "));
     }
     line(&text, fact)
 }
@@ -209,3 +265,6 @@ fn deadlines(pack: &Regimes, open: &OpenCase) -> Result<Vec<Deadline>, Error> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

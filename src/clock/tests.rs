@@ -188,7 +188,9 @@ fn what_is_received_before_an_amendment_keeps_its_law() {
     ] {
         let case = case(Kind::Breach, received, "Europe/Berlin");
         let answer = answer(law, pack.as_of, &case).unwrap();
-        assert_eq!(answer.deadlines.len(), 1, "{received}");
+        // And the persons, of whom the amendment says nothing.
+        let steps: Vec<Step> = answer.deadlines.iter().map(|it| it.step).collect();
+        assert_eq!(steps, [Step::Breach, Step::BreachPersons], "{received}");
         assert_eq!(written(&answer.deadlines[0].ends, &case.zone), ends);
         assert_eq!(answer.notes.len(), 1, "the other one is named");
     }

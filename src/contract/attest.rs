@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::body::KeyRotation;
-use crate::evidence::{Checkpoint, Hash, Tip};
+use crate::evidence::{Checkpoint, Countersignature, Hash, Tip};
 
 /// `attest`: sign how far the region's chain of evidence goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,21 @@ pub struct Attest {
     /// The record among those that names the next key, as its bytes. The agent sees hashes only, and must know where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<String>,
+    /// Chains of other regions, to countersign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witness: Vec<Witnessed>,
+}
+
+/// Another region's chain, as far as that region's key has signed it: hashes, and nothing of what they are of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Witnessed {
+    /// The region.
+    pub region: String,
+    /// How far it was countersigned by this region, as far as the operator knows.
+    pub from: Tip,
+    /// The records after that, each by the hash of its bytes.
+    pub digests: Vec<Hash>,
 }
 
 /// What a region's key signed.
@@ -43,4 +58,10 @@ pub struct AttestReport {
     /// The last [`Attest::rotate`] that was carried out: the key that signs is the one that it asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated: Option<String>,
+    /// Its signatures over other regions' chains.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub countersignatures: Vec<Countersignature>,
+    /// Regions whose chain is no extension of what was countersigned of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<String>,
 }

@@ -226,6 +226,23 @@ pub fn due_from(
     Err(Error::TooLong)
 }
 
+/// The set of clocks for which a keep has ended at `now`. What is kept for a year from 10 March is kept all of the next 10
+/// March: a period that an event begins ends with the day that has its date (Regulation 1182/71, article 3; BGB 187, 188).
+/// A clock that is a day has no moment at which it could end sooner; a rule's own period may end as that day begins.
+pub fn kept_from(
+    anchor: Anchor,
+    kind: ClockKind,
+    period: Span,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Result<Due, Error> {
+    let now = match (anchor, kind) {
+        (Anchor::EventDate, ClockKind::Date) => now.to_zoned(zone.clone()).yesterday()?.timestamp(),
+        _ => now,
+    };
+    due_from(anchor, kind, period, zone, now)
+}
+
 /// The first moment of a day, whatever the clocks do at midnight.
 fn begin(day: Date, zone: &TimeZone) -> Result<Timestamp, Error> {
     Ok(day.to_zoned(zone.clone())?.start_of_day()?.timestamp())
@@ -383,6 +400,37 @@ mod tests {
             now.parse().unwrap(),
         )
         .unwrap()
+    }
+
+    #[test]
+    fn a_keep_keeps_the_day_that_has_its_date() {
+        let kept = |anchor, kind, now: &str| {
+            let (period, now) = ("P1Y".parse().unwrap(), now.parse().unwrap());
+            let kept = kept_from(anchor, kind, period, &zone("Europe/Berlin"), now);
+            kept.unwrap().latest
+        };
+        let event = Anchor::EventDate;
+        for (now, latest) in [
+            ("2026-03-10T22:59:59Z", "2025-03-09"),
+            ("2026-03-10T23:00:00Z", "2025-03-10"),
+            // On 1 March, 28 February is over, on which a year after 29 February ends, too.
+            ("2025-03-01T12:00:00Z", "2024-02-29"),
+            // The day after the clocks were set forward.
+            ("2026-03-29T22:30:00Z", "2025-03-29"),
+        ] {
+            assert_eq!(kept(event, ClockKind::Date, now), latest, "{now}");
+        }
+        let now = "2026-03-10T12:00:00Z";
+        assert_eq!(
+            kept(event, ClockKind::Timestamptz, now),
+            "2025-03-10T12:00:00Z"
+        );
+        let year = kept(
+            Anchor::EndOfCalendarYear,
+            ClockKind::Date,
+            "2026-12-31T23:00:00Z",
+        );
+        assert_eq!(year, "2025-12-31");
     }
 
     #[test]

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::report::is_zero;
-use super::{ColumnChange, FeedDestination, Method, RetentionKeep};
+use super::{
+    ColumnChange, FeedDestination, HoldList, LiftedTable, Method, RequiredHold, RetentionKeep,
+};
 
 /// `erase`: one request of one person over the stores of a region; or, with `--reapply`, all erasures that there have
 /// been, over stores that were restored.
@@ -29,6 +31,12 @@ pub struct Erase {
     pub stores: Vec<SubjectStore>,
     /// Who was erased, apart from the stores.
     pub suppression: Suppression,
+    /// The legal holds without which nothing is erased. A copy and a restriction do not ask for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<RequiredHold>,
+    /// How old that list may be; absent: of any age.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_list: Option<HoldList>,
 }
 
 /// A request.
@@ -191,6 +199,8 @@ pub enum RequestState {
     Kept,
     /// All are gone, and were looked for again.
     Verified,
+    /// Of `--lift`: all read as before.
+    Lifted,
 }
 
 /// What was done for a request. Cumulative over all attempts, read back from the books.
@@ -209,6 +219,9 @@ pub struct EraseReport {
     pub delivered: Option<Delivered>,
     /// The stores.
     pub stores: Vec<ErasedStore>,
+    /// Of `--lift`: the tables that were looked through, with the rows that read as before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifted: Vec<LiftedTable>,
 }
 
 /// What was delivered.
@@ -338,6 +351,15 @@ impl EraseReport {
     /// Gives up one piece of detail, least important first: grounds, which the books have; then the last table of the
     /// store with most, whose numbers go into a sum. False when only sums are left.
     pub fn shrink(&mut self) -> bool {
+        if let [.., last, _] = self.lifted.as_mut_slice() {
+            SEVERAL.clone_into(&mut last.name);
+            SEVERAL.clone_into(&mut last.store);
+            let rows = self.lifted.pop().map_or(0, |table| table.rows);
+            if let Some(sum) = self.lifted.last_mut() {
+                sum.rows = sum.rows.saturating_add(rows);
+            }
+            return true;
+        }
         let mut tables = self.stores.iter_mut().flat_map(|store| &mut store.tables);
         if let Some(table) = tables.find(|table| !table.grounds.is_empty()) {
             table.grounds.pop();

@@ -62,7 +62,7 @@ pub struct ReleaseOf {
     pub ground: String,
 }
 
-/// A hold without which a retention run erases nothing in a store.
+/// A hold without which nothing is erased in a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RequiredHold {

@@ -15,9 +15,9 @@ use serde_json::json;
 use super::HUB_DEADLINE;
 use super::retry::Error;
 use crate::api::names::STATUS_MANAGER;
-use crate::api::{EvidenceRecord, SignedCheckpoint};
+use crate::api::{EvidenceRecord, SignedCheckpoint, SignedCountersignature};
 use crate::apply::Fence;
-use crate::evidence::{Checkpoint, Segment};
+use crate::evidence::{Checkpoint, Countersignature, Segment};
 use crate::metrics::{Metrics, Verb};
 use crate::resolve::Chains;
 use crate::status::Statement;
@@ -157,6 +157,33 @@ impl Ledger {
         Ok(())
     }
 
+    /// Writes another region's signature to the record that it was over: the newest of each region.
+    pub(super) async fn countersign(&self, made: &Countersignature) -> Result<(), Error> {
+        let turn = self.turn(&made.region);
+        let _turn = turn.lock().await;
+        let name = EvidenceRecord::name_of(&made.region, made.tip.sequence);
+        let fields = format!("metadata.name={name}");
+        let listed = self
+            .timed(self.api.list(&ListParams::default().fields(&fields)))
+            .await?;
+        let told = listed.items.into_iter().filter_map(|object| object.status);
+        let others = told.flat_map(|status| status.countersignatures);
+        let mut all: Vec<SignedCountersignature> =
+            others.filter(|other| other.by != made.by).collect();
+        all.push(SignedCountersignature::of(made));
+        let patch = Patch::Merge(json!({"status": {"countersignatures": all}}));
+        let params = PatchParams {
+            field_manager: Some(STATUS_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        self.leading()?;
+        self.timed(self.api.patch_status(&name, &params, &patch))
+            .await?;
+        self.metrics.wrote(KIND, Verb::Patch);
+        self.chains.countersigned(made);
+        Ok(())
+    }
+
     /// The records of these places, as the hub has them, with the signatures over them.
     pub(super) async fn segment(
         &self,
@@ -174,7 +201,7 @@ impl Ledger {
                 if let Some(record) = object.record()
                     && (first..=last).contains(&place)
                 {
-                    segment.take(record, object.checkpoints(), Vec::new());
+                    segment.take(record, object.checkpoints(), object.countersignatures());
                     missing = missing.saturating_sub(1);
                 }
             }

@@ -15,8 +15,11 @@ impl Kind for Region {
         let id = status.and_then(|s| s.cluster_id.as_ref());
         // Policies repeat why nothing is signed.
         let unsigned = status.and_then(|s| s.evidence.as_ref()?.reason.as_ref());
-        let key = status.and_then(|s| s.requests.as_ref()?.recipient.as_ref());
-        hub::hash(&(id, unsigned, key))
+        let requests = status.and_then(|s| s.requests.as_ref());
+        let key = requests.and_then(|told| told.recipient.as_ref());
+        // What erased again has done its work, and goes.
+        let again = requests.and_then(|told| told.last_handled_reapply.as_ref());
+        hub::hash(&(id, unsigned, key, again))
     }
 
     fn held_in(&self) -> BTreeSet<String> {

@@ -6,13 +6,16 @@
 //! has not signed for.
 
 use jiff::Timestamp;
+use kube::ResourceExt as _;
 
 use super::Context;
+use super::guard;
 use super::retry::Error;
 use crate::apply::Again;
 use crate::archive::Archive;
 use crate::evidence::{Segment, Tip, canonical, segment};
-use crate::status::{self, Sealing};
+use crate::plan::{self, KeptFor};
+use crate::status::{self, Expiring, Sealing};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -22,19 +25,44 @@ pub(super) struct Sealed {
     pub(super) problem: Option<Error>,
 }
 
+impl Sealed {
+    /// Of a step that was taken, or could not be.
+    pub(super) fn of(done: Result<(), Error>) -> Self {
+        match done {
+            Ok(()) => Self {
+                again: Some(Again::Soon),
+                ..Self::default()
+            },
+            // Somebody else wrote meanwhile: that wakes this look anew.
+            Err(error) if error.is_behind() => Self::default(),
+            Err(problem) => Self {
+                problem: Some(problem),
+                ..Self::default()
+            },
+        }
+    }
+}
+
 /// Takes one step.
-pub(super) async fn attend(region: &str, context: &Context, now: Timestamp) -> Sealed {
+pub(super) async fn attend(
+    region: &str,
+    kept: Option<&KeptFor>,
+    context: &Context,
+    now: Timestamp,
+) -> Sealed {
     let Some((archive, rule)) = &context.archive else {
         return Sealed::default();
     };
     let chains = context.ledger.chains();
-    let next = chains.read(region, |chain| chain.sealing(*rule, now));
+    let regions = context.reader.regions.state();
+    let names: Vec<String> = regions.iter().map(|region| region.name_any()).collect();
+    let others = plan::countersigners(region, names.iter().map(String::as_str));
+    let next = chains.read(region, |chain| chain.sealing(*rule, &others, now));
     let done = match next {
         Sealing::Wait(wake_at) => {
-            return Sealed {
-                wake_at,
-                ..Sealed::default()
-            };
+            let mut expired = expire(region, (archive, kept, &others), context, now).await;
+            expired.wake_at = guard::earlier(wake_at, expired.wake_at);
+            return expired;
         }
         Sealing::Remove(gone) => context.ledger.remove(region, &gone).await,
         Sealing::Seal { after, last } => {
@@ -46,17 +74,41 @@ pub(super) async fn attend(region: &str, context: &Context, now: Timestamp) -> S
             place.seal(archive, context, now).await
         }
     };
-    match done {
-        Ok(()) => Sealed {
-            again: Some(Again::Soon),
+    Sealed::of(done)
+}
+
+/// The oldest segment goes, once it was kept for long enough: that is recorded, the region signs it, and then it is
+/// deleted. A process that is killed leaves a segment whose deletion is recorded: it goes at the next look.
+async fn expire(
+    region: &str,
+    (archive, kept, others): (&Archive, Option<&KeptFor>, &[&str]),
+    context: &Context,
+    now: Timestamp,
+) -> Sealed {
+    let chains = context.ledger.chains();
+    let gone = chains.read(region, |chain| chain.gone().map(str::to_owned));
+    if let Some(segment) = gone {
+        match archive.remove(&segment).await {
+            Ok(true) => {
+                tracing::info!(segment, "old evidence was kept for as long as it had to be");
+            }
+            Ok(false) => {}
+            Err(problem) => return Sealed::of(Err(Error::Archive(problem))),
+        }
+    }
+    let Some(kept) = kept else {
+        return Sealed::default();
+    };
+    match chains.read(region, |chain| chain.expiring(kept, others, now)) {
+        Expiring::Wait(wake_at) => Sealed {
+            wake_at,
             ..Sealed::default()
         },
-        // Somebody else wrote meanwhile: that wakes this look anew.
-        Err(error) if error.is_behind() => Sealed::default(),
-        Err(problem) => Sealed {
-            problem: Some(problem),
-            ..Sealed::default()
-        },
+        Expiring::Record(expiry) => {
+            let told = [status::expired(region, &expiry)];
+            let written = context.ledger.append(region, &told, now).await;
+            Sealed::of(written.map(|_| ()))
+        }
     }
 }
 

@@ -14,9 +14,12 @@ use super::retry::Error;
 use super::sealing;
 use crate::api::{InventoryEntry, Region, RequestsStatus, SigningStatus};
 use crate::apply::Again;
+use crate::contract::Witnessed;
 use crate::evidence::body::KeyRotation;
+use crate::evidence::{Countersignature, KeyId};
 use crate::observe;
-use crate::plan::{self, SigningFacts};
+use crate::plan::{self, KeptFor, SigningFacts};
+use crate::resolve::Looks;
 use crate::status::{self, Signed};
 
 /// What came of it.
@@ -55,6 +58,45 @@ pub(super) async fn attend(
             written => unwritten = written.err(),
         }
     }
+    let (facts, looks) = facts(region, in_use, context);
+    let plan = plan::signing(&facts, now);
+    let intent = everywhere::intent(&plan, &looks, &remembered(region));
+    let store = &context.reader.regions;
+    let Some(region) = announce(region, store, &intent, context).await? else {
+        return Ok(None);
+    };
+    let old = remembered(&region);
+    let outcome = everywhere(&context.applier, &plan, &looks, &old, observe::signing).await;
+    context.report.orphaned(region.as_ref(), &outcome.orphaned);
+    let mut told = context.ledger.chains().read(&name, |chain| {
+        status::signing(&plan, outcome.seen.get(&name), chain, &region)
+    });
+    match record_reapply(&region, &mut told, context, now).await {
+        Err(error) if error.is_behind() => return Ok(None),
+        written => unwritten = unwritten.or(written.err()),
+    }
+    let written = write_down(&region, &told, context, now).await;
+    unwritten = unwritten.or(written.err());
+    let kept = kept(&region, context, now);
+    let sealed = sealing::attend(&name, kept.as_ref(), context, now).await;
+    let mut status = told.status;
+    status.kept_for = kept.as_ref().map(ToString::to_string);
+    status.sealing_problem = sealed.problem.as_ref().map(Error::told);
+    unwritten = unwritten.or(sealed.problem);
+    Ok(Some(Signing {
+        status,
+        requests: told.requests,
+        left: told.left,
+        again: outcome.again.max(sealed.again),
+        wake_at: guard::earlier(plan.wake_at, sealed.wake_at),
+        unwritten,
+        region: region.clone(),
+    }))
+}
+
+/// All that the plan needs to know.
+fn facts(region: &Arc<Region>, in_use: bool, context: &Context) -> (SigningFacts, Looks) {
+    let name = region.name_any();
     let (regions, looks) = context.reader.signing(region);
     let most = SigningFacts::MOST;
     let ((from, digests), successor) = context.ledger.chains().read(&name, |chain| {
@@ -68,36 +110,22 @@ pub(super) async fn attend(
         digests,
         holds_seen: context.holds_heard.at(),
         successor,
+        witness: witness(&name, context),
         in_use,
+        policies: context.reader.policies_by_name(),
+        channels: context.reader.sorted_channels(),
+        holds: context.reader.holds_by_name(),
         settings: context.reader.settings.clone(),
     };
-    let plan = plan::signing(&facts, now);
-    let intent = everywhere::intent(&plan, &looks, &remembered(region));
-    let store = &context.reader.regions;
-    let Some(region) = announce(region, store, &intent, context).await? else {
-        return Ok(None);
-    };
-    let old = remembered(&region);
-    let outcome = everywhere(&context.applier, &plan, &looks, &old, observe::signing).await;
-    context.report.orphaned(region.as_ref(), &outcome.orphaned);
-    let told = context.ledger.chains().read(&name, |chain| {
-        status::signing(&plan, outcome.seen.get(&name), chain, &region)
-    });
-    let written = write_down(&region, &told, context, now).await;
-    unwritten = unwritten.or(written.err());
-    let sealed = sealing::attend(&name, context, now).await;
-    let mut status = told.status;
-    status.sealing_problem = sealed.problem.as_ref().map(Error::told);
-    unwritten = unwritten.or(sealed.problem);
-    Ok(Some(Signing {
-        status,
-        requests: told.requests,
-        left: told.left,
-        again: outcome.again.max(sealed.again),
-        wake_at: guard::earlier(plan.wake_at, sealed.wake_at),
-        unwritten,
-        region: region.clone(),
-    }))
+    (facts, looks)
+}
+
+/// For how long the region's evidence is kept.
+fn kept(region: &Region, context: &Context, now: Timestamp) -> Option<KeptFor> {
+    let packs = context.reader.packs.borrow().packs.clone();
+    let policies = context.reader.policies.state();
+    let policies = policies.iter().map(AsRef::as_ref);
+    plan::evidence_keep(region, policies, &packs, now)
 }
 
 /// Writes down what was signed, and by which key; also what follows once something of it could not be.
@@ -112,6 +140,11 @@ async fn write_down(
     if let Some(checkpoint) = &told.checkpoint {
         written = written.and(context.ledger.sign(checkpoint).await);
     }
+    let signs = told.status.key.as_deref();
+    let signs = signs.and_then(|key| key.parse().ok());
+    for made in &told.countersignatures {
+        written = written.and(countersign(made, signs, context).await);
+    }
     let next = told.next.iter();
     let next = next.filter(|_| plan::rotation(region).is_some());
     let keys = key(&told.status).into_iter().chain(next.cloned());
@@ -124,6 +157,61 @@ async fn write_down(
         }
     }
     written
+}
+
+/// Writes down what erasing again did. It is not called done before: what is done goes from the region.
+async fn record_reapply(
+    region: &Region,
+    told: &mut Signed,
+    context: &Context,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some(statement) = told.reapplied.take() else {
+        return Ok(());
+    };
+    let name = region.name_any();
+    let written = context.ledger.append(&name, &[statement], now).await;
+    if written.is_err()
+        && let Some(requests) = &mut told.requests
+    {
+        let old = region.status.as_ref().and_then(|s| s.requests.as_ref());
+        requests.last_handled_reapply = old.and_then(|old| old.last_handled_reapply.clone());
+    }
+    written.map(drop)
+}
+
+/// Other regions' chains, as far as their own keys have signed them.
+fn witness(by: &str, context: &Context) -> Vec<Witnessed> {
+    let regions = context.reader.regions.state();
+    let names: Vec<String> = regions.iter().map(|region| region.name_any()).collect();
+    let chosen = plan::witnesses(by, names.iter().map(String::as_str));
+    let one = |region: &str| {
+        let chains = context.ledger.chains();
+        let most = SigningFacts::MOST_OF_OTHERS;
+        let (from, digests) = chains.read(region, |chain| chain.to_witness(by, most))?;
+        Some(Witnessed {
+            region: region.to_owned(),
+            from,
+            digests,
+        })
+    };
+    chosen.into_iter().filter_map(one).collect()
+}
+
+/// Writes down a signature over another region's chain, by the key that signs in this one, over what the hub has.
+async fn countersign(
+    made: &Countersignature,
+    signs: Option<KeyId>,
+    context: &Context,
+) -> Result<(), Error> {
+    let is_new = context.ledger.chains().read(&made.region, |chain| {
+        let known = chain.witnessed(&made.by);
+        chain.holds(&made.tip) && known.is_none_or(|known| known.sequence < made.tip.sequence)
+    });
+    if is_new && signs == Some(made.key) {
+        context.ledger.countersign(made).await?;
+    }
+    Ok(())
 }
 
 /// The key that signs. One that was named is in the chain already.

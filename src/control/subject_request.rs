@@ -51,14 +51,33 @@ pub(super) async fn reconcile(
     let outcome = everywhere(applier, &plan, &looks, &old, observe::subject_request).await;
     let clocks = plan::clocks(&request, &facts.packs, now);
     let written = status::subject_request(&plan, &clocks, &outcome.seen, &request, now);
+    // Before the status, by which a Job may go whose report is told here, and before anything is forgotten.
+    let clocks = plan::clocks(&status::as_if_answered(&request), &facts.packs, now);
+    let mut stated = status::request_statements(&request, &clocks, &written.status);
+    stated.retain(|region, _| facts.regions.contains_key(region));
+    let Some(unwritten) = context.ledger.record(&stated, now).await else {
+        return Ok(guard::soon());
+    };
+    let unwritten = unwritten.into_values().next();
     if written.finished {
+        if let Some(error) = unwritten {
+            return Err(error);
+        }
         finish(&request, &context).await?;
         return Ok(forget(&request, &context));
     }
+    // Whoever answers the person reads here how far it is: that is not held up.
     tell(&request, &written.status, &context).await?;
+    if let Some(error) = unwritten {
+        return Err(error);
+    }
     // Told by an earlier look: what is forgotten now is not needed for anything that is still to be told.
     let is_told = request.status.iter().any(|status| status.receipt.is_some());
-    if is_told && written.status.receipt.is_some() && !request.spec.identity.is_empty() {
+    let has_ended = is_told && written.status.receipt.is_some();
+    // Its status remembers the ciphertexts' hash by then, so that it stays the same as the other.
+    let is_spent =
+        request.status.iter().any(|s| s.identity_hash.is_some()) && plan::is_spent(&facts);
+    if (has_ended || is_spent) && !request.spec.identity.is_empty() {
         forget_identity(&request, &context).await?;
     }
     Ok(Next {

@@ -10,7 +10,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use super::hub::Change;
 use crate::api::{DataPolicy, DataSubjectRequest, LegalHold, Region, SocialChannel};
 use crate::clusters::{Identity, OwnerKind, Wake};
-use crate::plan::identity_hash;
+use crate::plan::{self, identity_hash};
 use crate::resolve::{SecretChanged, Turn};
 use crate::watch::{self, Key};
 
@@ -121,7 +121,8 @@ impl Known {
     }
 
     /// Whom a change of a region's chain concerns: the Region, whose key is to sign it, and unless it only grew, which
-    /// its writer knows, the policies that say whether their evidence there is fresh.
+    /// its writer knows, the Regions that countersign what is signed, and the policies that say whether their evidence
+    /// there is fresh.
     pub(super) fn of_evidence(&self, region: &str, turn: Turn) -> BTreeSet<Key> {
         let mut keys = BTreeSet::from([Key::Region(region.to_owned())]);
         if turn == Turn::Grew {
@@ -131,6 +132,9 @@ impl Known {
             let mut told = policy.status.iter().flat_map(|status| &status.regions);
             told.any(|entry| entry.name == region)
         };
+        let names = self.region_names();
+        let others = plan::countersigners(region, names.iter().map(String::as_str));
+        keys.extend(others.into_iter().map(|by| Key::Region(by.to_owned())));
         let policies = self.policies.state();
         let policies = policies.iter().filter(|policy| speaks(policy));
         keys.extend(policies.map(|policy| Key::Policy(policy.name_any())));

@@ -6,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::canonical::Object;
+use super::chain::Tip;
 use super::hash::Hash;
 use super::key::{KeyId, Signature};
-use crate::contract::{RetainMode, RetainedRule};
+use crate::contract::{Delivered, ErasedStore, RequestState, RetainMode, RetainedRule};
 
 /// Of a `Run`: what a retention run did. `about` is the policy, `source` the Job's uid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +134,125 @@ pub struct HoldRelease {
     pub ground: String,
 }
 
+/// Of a `Request`: how a data subject's request stands in the region, whenever that is another than before. `about` is the
+/// request, `source` its uid and generation. Who asked is nowhere in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// `Received`, `Working`, `Done`, `Refused`, `Cancelled`: here, whatever other regions have done.
+    pub state: String,
+    /// What is asked for: `Erasure`.
+    pub kind: String,
+    /// When it was received, RFC 3339: every clock runs from here.
+    pub received: String,
+    /// Whose law the person may call upon.
+    pub jurisdictions: Vec<String>,
+    /// The IANA zone in which days are counted.
+    pub zone: String,
+    /// What people recorded so far, in the order of a request's life.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<RequestStep>,
+    /// Every deadline. While the person has not answered a question they are counted as if the answer had come at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deadlines: Vec<RequestClock>,
+    /// What the region's stores say of it; absent: nothing was done here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<RequestOutcome>,
+    /// What came of it in all regions, once it has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<RequestReceipt>,
+    /// The object on the hub is being deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+}
+
+/// What somebody recorded of a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestStep {
+    /// `Verified`, `Acknowledged`, `Extended`, `Paused`, `NoticeSent`, `NoticeArrived`, `Refused`, `Cancelled`, `Answered`,
+    /// `Attested`.
+    pub step: String,
+    /// When, as it was recorded: RFC 3339, of a pause its first day.
+    pub at: String,
+    /// Of a pause: the day on which the answer came; absent: it has not come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Who.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ground: Option<String>,
+}
+
+/// A deadline of a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestClock {
+    /// The regime's id.
+    pub regime: String,
+    /// What must be done: `response`.
+    pub step: String,
+    /// The whole time as the law has it.
+    pub within: String,
+    /// The first moment that is too late, RFC 3339; absent: the law has no number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
+    /// The law and its article.
+    pub law: String,
+    /// When it was done; absent: it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub met_at: Option<String>,
+}
+
+/// What the stores of the region say of a [`Request`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestOutcome {
+    /// How far the least of them is.
+    pub progress: RequestState,
+    /// Values of the person in the suppression store: how many, not which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<i64>,
+    /// The copy that was delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<Delivered>,
+    /// Each store's tables with their rows, by term, and the grounds of what was kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<ErasedStore>,
+}
+
+/// What came of a [`Request`] in all regions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestReceipt {
+    /// `Done`, `Refused`, `Cancelled`.
+    pub outcome: String,
+    /// `sha256-<hex>` over what each region reported and what was attested.
+    pub hash: String,
+}
+
+/// Of a `Request` about a Region: everybody who was erased before was erased again, in stores that were restored. `source` is
+/// the Region's uid, the Job and the moment of its report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reapplied {
+    /// What was asked for: the annotation's value.
+    pub asked: String,
+    /// The Job's name.
+    pub job: String,
+    /// `Verified`, `Kept`, `Held`; or why it did not come to its end.
+    pub reason: String,
+    /// When it started, RFC 3339.
+    pub started_at: String,
+    /// When it ended, RFC 3339.
+    pub finished_at: String,
+    /// What the stores' books say; absent: nothing was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<RequestOutcome>,
+}
+
 /// Of a `KeyRotation`: the key that signs from the next checkpoint on. The old key must have named it, and sign a
 /// checkpoint of this record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,4 +294,20 @@ pub struct Seal {
     pub root: Hash,
     /// What each of its records is the only one of, hashed, 16 hexadecimal digits each: none is recorded again.
     pub sources: String,
+}
+
+/// Of a `Seal` too: up to which record evidence is no more, by the rule on how long it is kept. `about` is the Region,
+/// `source` the name of the segment that went last, and `/expired`. Once the region has signed it the segment is deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Expiry {
+    /// The last record that went, and with it all before it.
+    pub expired: Tip,
+    /// The segment that went with it.
+    pub segment: String,
+    /// For how long evidence is kept: `P6Y`.
+    pub kept: String,
+    /// The regimes that want as long, where the Region says less.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regimes: Vec<String>,
 }

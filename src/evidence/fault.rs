@@ -35,11 +35,13 @@ pub enum Name {
     SealBroken,
     /// The schedule asked for a run, and no record tells of one.
     ExpectedRunMissing,
+    /// A record is dated after the moment that the evidence is verified for.
+    LaterThanNow,
 }
 
 impl Name {
     /// All of them, in the order of the list above.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NonCanonical,
         Self::BrokenLink,
         Self::Missing,
@@ -54,6 +56,7 @@ impl Name {
         Self::SegmentMissing,
         Self::SealBroken,
         Self::ExpectedRunMissing,
+        Self::LaterThanNow,
     ];
 }
 

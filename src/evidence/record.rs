@@ -19,7 +19,7 @@ const DIGEST: &str = "tradewind.dev/evidence/record/v1\n";
 pub enum Kind {
     /// A retention run ended.
     Run,
-    /// A step of a data subject's request.
+    /// A step of a data subject's request; or whoever was erased was erased again after a restore.
     Request,
     /// A hold was opened, reviewed or released.
     Hold,

@@ -16,6 +16,7 @@ use super::body;
 use super::canonical;
 use super::chain::{Tip, link};
 use super::checkpoint::{Checkpoint, Countersignature};
+use super::expired::{self, Begin};
 use super::fault::{Fault, Faults, Name};
 use super::hash::Hash;
 use super::key::KeyId;
@@ -81,7 +82,16 @@ pub struct Checked {
     pub rotations: u64,
     /// Segments of the archive whose records are all here, and are those that were sealed.
     pub segments: u64,
+    /// Up to which record they went, by the rule on how long evidence is kept, and are not here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expired: Option<u64>,
+    /// The first record that was looked at, where others went before it.
+    #[serde(skip)]
+    pub begins: u64,
 }
+
+/// Records that say up to which others went, by their place.
+type Expiries = BTreeMap<u64, Vec<(Hash, body::Expiry)>>;
 
 /// Records that tell of a segment, by their place.
 type Seals = BTreeMap<u64, Vec<(Hash, body::Seal)>>;
@@ -105,8 +115,51 @@ struct Chain {
     links: Vec<Link>,
     rotations: Rotations,
     seals: Seals,
+    expiries: Expiries,
     checkpoints: Vec<Checkpoint>,
     countersignatures: Vec<Countersignature>,
+}
+
+impl Chain {
+    /// What the records that stand say of others that went.
+    fn told(&self, line: &[Link]) -> impl Iterator<Item = (u64, Tip)> {
+        let stands = move |place: u64, hash: &Hash| {
+            let at = line.binary_search_by_key(&place, |link| link.sequence);
+            at.is_ok_and(|at| line[at].hash == *hash)
+        };
+        let all = self.expiries.iter();
+        let all = all.flat_map(|(place, told)| told.iter().map(move |one| (*place, one)));
+        let standing = all.filter(move |(place, (hash, _))| stands(*place, hash));
+        standing.map(|(place, (_, expiry))| (place, expiry.expired))
+    }
+
+    /// Up to which record they went, whether they are here or not.
+    fn expired(&self, line: &[Link]) -> u64 {
+        let all = self.told(line).map(|(_, tip)| tip.sequence);
+        all.max().unwrap_or_default()
+    }
+
+    /// Where its records begin, when others went before them.
+    fn begin(&self, line: &[Link]) -> Option<Begin> {
+        let places: Vec<u64> = line.iter().map(|link| link.sequence).collect();
+        expired::begin(&places, self.told(line))
+    }
+
+    /// Leaves out what hangs together with nothing any more; says what the first record is to follow.
+    fn begin_with(&mut self, line: &mut Vec<Link>, begin: Begin) -> Tip {
+        line.retain(|link| link.sequence >= begin.first);
+        self.checkpoints
+            .retain(|signed| signed.tip.sequence >= begin.first);
+        self.countersignatures
+            .retain(|signed| signed.tip.sequence >= begin.first);
+        let older = line
+            .first()
+            .filter(|_| begin.first <= begin.expired.sequence);
+        older.map_or(begin.expired, |first| Tip {
+            head: first.previous,
+            sequence: begin.first - 1,
+        })
+    }
 }
 
 /// Takes lines, then tells.
@@ -186,6 +239,12 @@ impl<'a> Verifier<'a> {
             let told = chain.seals.entry(record.sequence).or_default();
             told.push((hash, seal));
         }
+        if record.kind == Kind::Seal
+            && let Ok(expiry) = canonical::read::<body::Expiry>(&record.body)
+        {
+            let told = chain.expiries.entry(record.sequence).or_default();
+            told.push((hash, expiry));
+        }
         Some(record)
     }
 
@@ -236,7 +295,7 @@ impl<'a> Verifier<'a> {
     }
 
     /// What a region's own lines say.
-    fn own(&mut self, region: &str, given: Chain, bound: (Timestamp, SignedDuration)) -> Seen {
+    fn own(&mut self, region: &str, mut given: Chain, bound: (Timestamp, SignedDuration)) -> Seen {
         let trusted = self.trust.regions.get(region);
         if trusted.is_none() {
             let says = "no key of this region is trusted: name it in the trust file".to_owned();
@@ -255,9 +314,13 @@ impl<'a> Verifier<'a> {
             region,
             faults: &mut self.faults,
         };
-        let line = view.line(given.links, &tips);
-        view.facts(&line);
-        let begins = Tip::genesis(&self.trust.fleet, region);
+        let mut line = view.line(std::mem::take(&mut given.links), &tips);
+        let begin = given.begin(&line);
+        let begins = match begin {
+            None => Tip::genesis(&self.trust.fleet, region),
+            Some(begin) => given.begin_with(&mut line, begin),
+        };
+        view.facts(&line, given.expired(&line));
         let broken = view.breaks(&line, &begins, &tips);
         let mut seen = Seen {
             checked: Checked {
@@ -268,6 +331,8 @@ impl<'a> Verifier<'a> {
                 }),
                 first: line.first().map(|first| first.at),
                 last: line.last().map(|last| last.at),
+                expired: begin.map(|begin| begin.expired.sequence),
+                begins: begin.map_or(0, |begin| begin.first),
                 ..Checked::default()
             },
             line,
@@ -282,9 +347,11 @@ impl<'a> Verifier<'a> {
         };
         view.checkpoints(&mut seen, given.checkpoints);
         view.seals(&mut seen, &given.seals);
+        view.expired(&seen, &given.expiries, begin);
         if let Some(noted) = trusted.and_then(|trusted| trusted.noted) {
             view.noted(&seen, &noted);
         }
+        view.later(&seen, bound.0);
         view.tail(&mut seen, bound);
         seen
     }

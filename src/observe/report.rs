@@ -57,6 +57,7 @@ impl Body for EraseReport {
             suppressed,
             delivered,
             stores,
+            lifted,
         } = self;
         let is_told = |delivered: &Delivered| {
             delivered.hash.len() <= 80
@@ -66,6 +67,7 @@ impl Body for EraseReport {
         let tables = stores.iter().flat_map(|store| &store.tables);
         request.len() <= 63
             && all_counts(&[*suppressed])
+            && lifted.iter().all(|table| all_counts(&[table.rows]))
             && delivered.as_ref().is_none_or(is_told)
             && stores.len() <= 50
             && stores.iter().all(|store| store.name.len() <= 40)

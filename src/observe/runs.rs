@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Pod;
 use super::report::{self, Body};
 use crate::api::names;
 use crate::contract::{Report, RetainMode};
-use crate::status::{RunEnd, RunObserved, Running};
+use crate::status::{RunEnd, RunMarks, RunObserved, Running};
 
 /// Kubernetes' own note on a Job that a CronJob made.
 const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
@@ -48,7 +48,18 @@ pub(super) fn observe<B: Body + Clone>(
                 Some((name(job)?, mode))
             })
             .collect(),
+        marks: jobs.iter().filter_map(|job| marked(job)).collect(),
     }
+}
+
+/// A Job's name, and what it was made under.
+fn marked(job: &Job) -> Option<(String, RunMarks)> {
+    let annotations = job.metadata.annotations.as_ref()?;
+    let marks = RunMarks {
+        spec_hash: annotations.get(names::ANNOTATION_SPEC_HASH)?.clone(),
+        approved: annotations.get(names::ANNOTATION_APPROVED).cloned(),
+    };
+    Some((job.metadata.name.clone()?, marks))
 }
 
 /// The Jobs that ended, the newest last.
@@ -194,13 +205,25 @@ mod tests {
     fn a_run_says_itself_what_it_was_made_to_do() {
         let mut marked = job("new", &json!({}));
         let mark = |mode: &str| [(names::ANNOTATION_MODE.to_owned(), mode.to_owned())];
-        marked.metadata.annotations = Some(mark("Enforce").into());
+        let mut all: std::collections::BTreeMap<_, _> = mark("Enforce").into();
+        all.insert(
+            names::ANNOTATION_SPEC_HASH.to_owned(),
+            "sha256-1".to_owned(),
+        );
+        all.insert(names::ANNOTATION_APPROVED.to_owned(), "sha256-2".to_owned());
+        marked.metadata.annotations = Some(all);
         let mut odd = job("odd", &json!({}));
         odd.metadata.annotations = Some(mark("Perhaps").into());
         let old = job("old", &json!({}));
         let seen = observe::<FeedReport>(&[&marked, &odd, &old], &[], "feed");
         let modes: Vec<_> = seen.modes.into_iter().collect();
         assert_eq!(modes, [("new".to_owned(), RetainMode::Enforce)]);
+        let marks = RunMarks {
+            spec_hash: "sha256-1".to_owned(),
+            approved: Some("sha256-2".to_owned()),
+        };
+        let told: Vec<_> = seen.marks.into_iter().collect();
+        assert_eq!(told, [("new".to_owned(), marks)]);
     }
 
     #[test]

@@ -57,6 +57,8 @@ pub enum Check {
     ExportedPersonsUncounted,
     /// A category that the taxonomy of this pack does not have.
     CategoryUnknown,
+    /// A rule erases earlier than a law keeps, and no rule states that keep.
+    KeepNotStated,
 }
 
 impl Check {
@@ -77,6 +79,7 @@ impl Check {
         Self::EvidenceStale,
         Self::ExportedPersonsUncounted,
         Self::CategoryUnknown,
+        Self::KeepNotStated,
     ];
 
     /// The word in a finding.
@@ -98,6 +101,7 @@ impl Check {
             Self::EvidenceStale => "EvidenceStale",
             Self::ExportedPersonsUncounted => "ExportedPersonsUncounted",
             Self::CategoryUnknown => "CategoryUnknown",
+            Self::KeepNotStated => "KeepNotStated",
         }
     }
 }

@@ -80,7 +80,12 @@ fn read<T: serde::de::DeserializeOwned>(file: &'static str, text: &str) -> Resul
     })
     .map_err(|source| Error::Read {
         file,
-        field,
+        // The root is a dot, and an end that came too early has no path at all.
+        field: if field.len() < 2 {
+            "the whole".to_owned()
+        } else {
+            field
+        },
         source: Box::new(source),
     })
 }

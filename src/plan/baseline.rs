@@ -11,6 +11,7 @@ mod evidence;
 mod exports;
 mod flows;
 mod holds;
+mod keeps;
 mod rules;
 mod tables;
 
@@ -78,6 +79,7 @@ pub(super) fn baseline(facts: &PolicyFacts, chosen: &BTreeSet<&str>, now: Timest
         tables::look,
         catalogue::look,
         rules::look,
+        keeps::look,
         flows::look,
         holds::look,
         exports::look,

@@ -129,12 +129,7 @@ fn anchor(from: Option<RunsFrom>, spec: &DataPolicySpec) -> Anchor {
 /// Whether two rules may be over one table: a keep that may bind binds.
 fn shares_table(one: &PolicyRule, other: &PolicyRule, region: &RegionSpec) -> bool {
     let (one, other) = (&one.dataset, &other.dataset);
-    let secret = |name: &str| {
-        let mut stores = region.data_stores.iter();
-        stores
-            .find(|store| store.name == name)
-            .map(|store| &store.postgres.secret_ref)
-    };
+    let secret = |store: &str| placement::secret_of(region, store);
     let one_store = one.store == other.store
         || secret(&one.store).is_some_and(|own| secret(&other.store) == Some(own));
     one_store && may_be_one(&one.table, &other.table)

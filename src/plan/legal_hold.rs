@@ -1,8 +1,9 @@
-//! What a LegalHold should have in each region, and which holds a retention run must find in force.
+//! What a LegalHold should have in each region, and which holds whatever erases must find in force.
 //!
 //! A hold is only ever opened or released by its Job: no plan takes one back, whatever becomes of the object.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -14,8 +15,8 @@ use super::placement::{self, Decision, Ground, Place};
 use super::pod::{Agent, Mount, Size};
 use super::reason::Word;
 use super::{
-    Baseline, Finding, HoldFacts, HoldWorkloads, Plan, PolicyFacts, Reason, RegionFacts,
-    RegionNote, RegionPlan, RequestFacts, Verdict, gates,
+    Baseline, Finding, HoldFacts, HoldWorkloads, Plan, Reason, RegionFacts, RegionNote, RegionPlan,
+    RequestFacts, Verdict, gates,
 };
 use crate::api::condition::ConditionType;
 use crate::api::{
@@ -380,16 +381,12 @@ fn scopes<'a>(
 /// The holds that must be in force in these stores of a Region before a run erases there: every one that is there and
 /// has no release, whether or not it is accepted, is being deleted or has had its Job. Two stores with one Secret are one.
 pub(super) fn required(
-    facts: &PolicyFacts,
+    (fleet, holds): (&str, &BTreeMap<String, Arc<LegalHold>>),
     region: &Region,
     stores: &BTreeSet<&str>,
 ) -> Vec<RequiredHold> {
-    let secret = |name: &str| {
-        let mut all = region.spec.data_stores.iter();
-        all.find(|store| store.name == name)
-            .map(|store| &store.postgres.secret_ref)
-    };
-    let holds = facts.holds.values();
+    let secret = |store: &str| placement::secret_of(&region.spec, store);
+    let holds = holds.values();
     let holds = holds.filter(|hold| hold.spec.release.is_none() && is_for(hold, region));
     let in_store = |hold: &LegalHold, store: &str| {
         let held = scopes(hold, &region.spec);
@@ -399,7 +396,7 @@ pub(super) fn required(
             column: scope.column.clone(),
         };
         RequiredHold {
-            id: names::hold_id(&facts.settings.fleet, &hold.name_any()),
+            id: names::hold_id(fleet, &hold.name_any()),
             store: store.to_owned(),
             scopes: held.map(scope).collect(),
         }
@@ -416,11 +413,7 @@ pub(super) fn not_in_force(
 ) -> Option<String> {
     let name = region.name_any();
     let is_open = |hold: &LegalHold| hold.spec.release.is_none() && is_for(hold, region);
-    let secret = |name: &str| {
-        let mut all = region.spec.data_stores.iter();
-        all.find(|store| store.name == name)
-            .map(|store| &store.postgres.secret_ref)
-    };
+    let secret = |store: &str| placement::secret_of(&region.spec, store);
     let secrets: Vec<_> = stores.iter().filter_map(|store| secret(store)).collect();
     let waits = |hold: &LegalHold| {
         let entries = hold.status.iter().flat_map(|status| &status.regions);

@@ -9,8 +9,19 @@ use super::reason::Word;
 use super::suspension;
 use super::{Finding, Plan, Reach, Reason, RegionFacts, RegionNote, RegionPlan, fleet, gates};
 use crate::api::condition::ConditionType;
-use crate::api::{DataPolicy, DeletionPolicy, InventoryEntry, LegalHold, Region, SocialChannel};
+use crate::api::{
+    DataPolicy, DeletionPolicy, InventoryEntry, KeyRef, LegalHold, Region, RegionSpec,
+    SocialChannel,
+};
 use crate::packs::Jurisdiction;
+
+/// The Secret with a data store's URL: two stores with one Secret are one database.
+pub(super) fn secret_of<'a>(region: &'a RegionSpec, store: &str) -> Option<&'a KeyRef> {
+    let mut stores = region.data_stores.iter();
+    stores
+        .find(|found| found.name == store)
+        .map(|found| &found.postgres.secret_ref)
+}
 
 /// Whether a channel chooses a Region.
 #[must_use]

@@ -121,6 +121,8 @@ words! {
     IdentityUnknown,
     /// No rule says whose rows are.
     NobodyMapped,
+    /// No rule names a table any more in which a request has hidden rows.
+    HiddenRowsUnmapped,
     /// A hold of the hub is not in force yet.
     HoldNotInForce,
     /// No preview has the hash that an approval names.
@@ -157,10 +159,16 @@ words! {
     Duplicate,
     /// The request is done in the region.
     Fulfilled,
+    /// The request is done in the region, and nobody was found.
+    NobodyFound,
     /// The request was refused.
     RequestRefused,
     /// The request was taken back.
     Cancelled,
+    /// The rows that the request has hidden read as before.
+    Lifted,
+    /// Rows are hidden, and nobody recorded whether the objection holds.
+    Undecided,
     /// The spec no longer chooses the region.
     Deselected,
     /// The resource is being deleted.

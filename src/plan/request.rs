@@ -1,62 +1,48 @@
 //! What a DataSubjectRequest should have in each region: nothing before the person is known for who they are, one Job
 //! while something is left to do, nothing after.
 
+mod action;
 mod clocks;
+mod gate;
+mod job;
 mod people;
+pub(super) mod reapply;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{KeyToPath, PodTemplateSpec};
 use kube::ResourceExt;
 use sha2::{Digest, Sha256};
 
-use super::cron::{self, Once};
-use super::meta::{self, Identity, Role};
 use super::placement::{self, Decision, Ground, Place};
-use super::pod::{Agent, Mount, Size};
 use super::reason::Word;
 use super::{
     Baseline, Finding, Plan, Reason, RegionFacts, RegionNote, RegionPlan, RequestFacts,
-    RequestWorkloads, Verdict, gates, legal_hold, suppression,
+    RequestWorkloads, Verdict, gates, legal_hold,
 };
 use crate::api::condition::ConditionType;
 use crate::api::{
-    AskedFor, CopyDelivery, DataSubjectRequest, DeletionPolicy, RegionSpec, RequestRegionStatus,
-    SealedIdentity, names,
+    DataSubjectRequest, DeletionPolicy, RequestAction, RequestRegionStatus, SealedIdentity,
 };
-use crate::contract::{Delivery, Erase, FeedDestination, RequestKind, SubjectRequest, Suppression};
+use action::action;
+pub use action::{action as request_action, is_undecided, reference as request_reference};
 pub use clocks::{Clocks, clocks};
 use people::People;
 
-/// The command, and the component label.
-const COMMAND: &str = "erase";
-const COMPONENT: &str = "request";
-/// A copy is put together in memory; an erasure has one person's keys.
-const SIZE: Size = Size {
-    cpu: "50m",
-    memory: "64Mi",
-    memory_limit: "512Mi",
-    scratch: "16Mi",
-};
-/// Seconds to finish the batch under way.
-const GRACE: i64 = 60;
-/// Attempts after the first.
-const RETRIES: i32 = 6;
-/// What a Job may take over all attempts, in seconds: also to wait for a Secret that is not there yet.
-const DEADLINE: i64 = 14_400;
-/// How long a Job stays once it ended, in seconds. It is made anew then, while something is left to do: a hold that was
-/// released, a row that was mended.
-const TTL: i32 = 1_800;
-/// Most rows in one transaction.
-const BATCH_ROWS: u32 = 500;
-/// Most rows of one person in a table where the Region does not say.
-const MAX_ROWS: u32 = 10_000;
-/// Folders of the mounts.
-const KEYS: &str = "keys";
-const DESTINATION: &str = "destination";
-/// The ciphertext beside the task.
-const CIPHERTEXT: &str = "identity.age";
+/// Why nothing may begin anywhere, and when that may change by itself.
+struct Stop {
+    reason: Reason,
+    wake_at: Option<Timestamp>,
+}
+
+impl From<Reason> for Stop {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            wake_at: None,
+        }
+    }
+}
 
 /// What should be where.
 #[must_use]
@@ -68,6 +54,7 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
     let mut problems = clocks.problems.clone();
     let codes = gates::codes("spec.jurisdictions", &request.spec.jurisdictions);
     problems.extend(codes.err());
+    problems.extend(gate::misspelt(&request.spec));
     let chosen: BTreeSet<&str> = request.spec.regions.iter().map(String::as_str).collect();
     let old = request.status.iter().flat_map(|s| &s.regions);
     let places = placement::places(
@@ -89,10 +76,9 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
             .collect(),
         uncovered: Vec::new(),
         baseline: Baseline::default(),
-        wake_at: stop.as_ref().and_then(|(_, wake_at)| *wake_at),
+        wake_at: stop.as_ref().and_then(|stop| stop.wake_at),
         deleting,
     };
-    let stop = stop.map(|(reason, _)| reason);
     for place in &places {
         if deleting.is_some() && !place.had {
             continue;
@@ -104,7 +90,10 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
                 wake_at,
                 ..RegionPlan::Withdraw(reason).into()
             },
-            Ground::Open(region) => decide(facts, (place, region), (&problems, stop.as_ref())),
+            Ground::Open(region) => {
+                let decision = decide(facts, (place, region), (&problems, stop.as_ref()));
+                gate::lawful(facts, region, now, decision)
+            }
         };
         plan.enter(place, RegionNote::default(), decision);
     }
@@ -120,32 +109,33 @@ fn finding(condition: ConditionType, reason: &Reason) -> Finding {
     }
 }
 
-/// Why nothing may run anywhere, and when that may change by itself.
-fn stop(
-    facts: &RequestFacts,
-    clocks: &Clocks,
-    now: Timestamp,
-) -> Option<(Reason, Option<Timestamp>)> {
+/// Why nothing may begin.
+fn stop(facts: &RequestFacts, clocks: &Clocks, now: Timestamp) -> Option<Stop> {
     let spec = &facts.request.spec;
     if let Some(told) = &spec.cancelled {
         let why = format!("it was taken back by {}: {}", told.by, told.ground);
-        return Some((Word::Cancelled.because(why), None));
+        return Some(Word::Cancelled.because(why).into());
     }
     if let Some(told) = &spec.refusal {
         let why = format!("it was refused by {}: {}", told.by, told.ground);
-        return Some((Word::RequestRefused.because(why), None));
+        return Some(Word::RequestRefused.because(why).into());
+    }
+    if let Some(told) = &spec.lifted {
+        let why = format!("it was lifted by {}: {}", told.by, told.ground);
+        return Some(Word::Lifted.because(why).into());
     }
     if spec.verified.is_none() {
         let why = "spec.verified: nobody has recorded yet that the person is who they say they are; nothing runs before";
-        return Some((Word::NotVerified.because(why), None));
+        return Some(Word::NotVerified.because(why).into());
     }
     if let Some(other) = original(facts) {
         let why = format!(
             "DataSubjectRequest {other} has the same ciphertexts and was there before: it is done there, once"
         );
-        return Some((Word::Duplicate.because(why), None));
+        return Some(Word::Duplicate.because(why).into());
     }
-    clocks.notice(&facts.request, now)
+    let (reason, wake_at) = clocks.notice(&facts.request, now)?;
+    Some(Stop { reason, wake_at })
 }
 
 /// An older request for the same with the same ciphertexts.
@@ -160,10 +150,25 @@ fn original(facts: &RequestFacts) -> Option<String> {
         other.name_any() != own.name_any()
             && other.spec.kind == own.spec.kind
             && other.spec.cancelled.is_none()
+            && other.spec.refusal.is_none()
             && age(other) < age(own)
             && identity_hash(other).as_ref() == Some(&hash)
     });
     others.next().map(|other| other.name_any())
+}
+
+/// Whether who the person is is needed by nobody any more: the request is the same as one that has ended.
+#[must_use]
+pub fn is_spent(facts: &RequestFacts) -> bool {
+    let original = original(facts);
+    let mut all = facts.requests.iter();
+    original.is_some_and(|name| {
+        let has_ended = |other: &DataSubjectRequest| {
+            let status = other.status.as_ref();
+            status.is_some_and(|status| status.receipt.is_some())
+        };
+        all.any(|other| other.name_any() == name && has_ended(other))
+    })
 }
 
 /// `sha256-<hex>` of a request's ciphertexts; remembered by status when they are gone.
@@ -192,7 +197,7 @@ pub fn identity_hash(request: &DataSubjectRequest) -> Option<String> {
 fn decide(
     facts: &RequestFacts,
     (place, region): (&Place<'_>, &RegionFacts),
-    (problems, stop): (&[Reason], Option<&Reason>),
+    (problems, stop): (&[Reason], Option<&Stop>),
 ) -> Decision<RequestWorkloads> {
     if !place.chosen {
         let reason = Word::Deselected.because("spec.regions no longer names this region");
@@ -203,18 +208,14 @@ fn decide(
         .status
         .iter()
         .flat_map(|status| &status.regions);
-    let mut entries = entries.filter(|entry| entry.name == place.name);
-    if entries.any(RequestRegionStatus::is_done) {
-        let why = "it is done here, by the books of every store";
-        return RegionPlan::Withdraw(Word::Fulfilled.because(why)).into();
-    }
-    if let Some(stop) = stop {
-        return RegionPlan::Withdraw(stop.clone()).into();
+    let entry = entries.into_iter().find(|entry| entry.name == place.name);
+    if let Some(reason) = action::nothing_left(&facts.request.spec, entry, stop) {
+        return RegionPlan::Withdraw(reason).into();
     }
     if let Some(problem) = problems.first() {
         return RegionPlan::Keep(problem.clone()).into();
     }
-    match build(facts, place.name, region) {
+    match build(facts, (place.name, region), entry) {
         Ok(workloads) => RegionPlan::Run(Box::new(workloads)).into(),
         Err(reason) => Decision {
             missing: Some(reason.clone()),
@@ -225,9 +226,10 @@ fn decide(
 
 fn build(
     facts: &RequestFacts,
-    name: &str,
-    region: &RegionFacts,
+    (name, region): (&str, &RegionFacts),
+    entry: Option<&RequestRegionStatus>,
 ) -> Result<RequestWorkloads, Reason> {
+    let action = action(&facts.request.spec);
     let spec = &region.region.spec;
     if let Some(reason) = placement::unready(region, name, &spec.run_namespace) {
         return Err(reason);
@@ -237,14 +239,30 @@ fn build(
             "Region {name} takes no requests: give it spec.requests with a suppression store"
         )));
     }
-    let identity = identity(facts, name, region)?;
+    // Hidden rows are found by the request's name.
+    let identity = match action {
+        RequestAction::Lift => None,
+        _ => Some(identity(facts, name, region)?),
+    };
     let people = People::of(facts, &region.region)?;
-    if let Some(hold) = legal_hold::not_in_force(facts, &region.region, &people.stores()) {
+    if action == RequestAction::Lift
+        && let Some(reason) = action::unmapped(entry, |store, table| people.has(store, table))
+    {
+        return Err(reason);
+    }
+    // What hides rows and shows them again takes nothing that a hold could keep.
+    let takes = matches!(action, RequestAction::Erase | RequestAction::Copy);
+    if takes && let Some(hold) = legal_hold::not_in_force(facts, &region.region, &people.stores()) {
         return Err(Word::HoldNotInForce.because(format!(
             "LegalHold {hold} is for a store of Region {name} and is not in force there yet; nothing is erased before"
         )));
     }
-    Ok(workloads(facts, (name, spec), identity, &people))
+    Ok(job::workloads(
+        facts,
+        (name, &region.region),
+        (action, identity),
+        &people,
+    ))
 }
 
 /// The ciphertext for the region, when it can be read there.
@@ -270,143 +288,5 @@ fn identity<'a>(
              name, encrypted to the present key"
         ))),
         Some(_) => Ok(identity),
-    }
-}
-
-fn workloads(
-    facts: &RequestFacts,
-    (region, spec): (&str, &RegionSpec),
-    identity: &SealedIdentity,
-    people: &People,
-) -> RequestWorkloads {
-    let name = facts.request.name_any();
-    let role = Role {
-        identity: Identity {
-            fleet: &facts.settings.fleet,
-            kind: "DataSubjectRequest",
-            namespace: "",
-            name: &name,
-        },
-        component: COMPONENT,
-        feed: None,
-    };
-    let delivery = facts.request.spec.delivery.as_ref();
-    let text = meta::task(COMMAND, region, task(facts, (region, spec), people));
-    let config_map = names::request_task(&name, &text, &identity.ciphertext);
-    let namespace = spec.run_namespace.as_str();
-    let account = names::request(&name);
-    let mut mounts = people.mounts.clone();
-    mounts.extend(suppression::mount(spec));
-    mounts.push(keys());
-    mounts.extend(delivery.map(destination));
-    let agent = Agent {
-        command: COMMAND,
-        role: role.clone(),
-        config_map: &config_map,
-        hash: meta::config_hash(&text, &BTreeMap::new()),
-        service_account: account.clone(),
-        mounts,
-        size: SIZE,
-        grace: GRACE,
-    };
-    let requested = facts.request.annotations().get(names::ANNOTATION_RUN_AT);
-    let job = match requested {
-        None => config_map.clone(),
-        Some(requested) => names::run_job(&config_map, requested),
-    };
-    let once = Once {
-        retries: RETRIES,
-        deadline: DEADLINE,
-        ttl: TTL,
-    };
-    let mut template = agent.template(&facts.settings, spec);
-    with_ciphertext(&mut template);
-    let mut map = meta::config_map(&role, namespace, &config_map, text);
-    map.data
-        .get_or_insert_default()
-        .insert(CIPHERTEXT.to_owned(), identity.ciphertext.clone());
-    RequestWorkloads {
-        service_account: meta::service_account(&role, namespace, &account),
-        config_map: map,
-        job: cron::once(&role, (namespace, &job), &template, once),
-    }
-}
-
-/// The task's folder has the ciphertext too.
-fn with_ciphertext(template: &mut PodTemplateSpec) {
-    let volumes = template.spec.iter_mut().flat_map(|pod| &mut pod.volumes);
-    for items in volumes
-        .flatten()
-        .filter_map(|volume| volume.config_map.as_mut()?.items.as_mut())
-    {
-        items.push(KeyToPath {
-            key: CIPHERTEXT.to_owned(),
-            path: CIPHERTEXT.to_owned(),
-            ..KeyToPath::default()
-        });
-    }
-}
-
-fn keys() -> Mount {
-    Mount {
-        name: KEYS.to_owned(),
-        secret: names::REQUESTS.to_owned(),
-        required: vec![
-            names::REQUESTS_IDENTITY.to_owned(),
-            names::REQUESTS_HASHES.to_owned(),
-        ],
-        optional: Vec::new(),
-    }
-}
-
-fn destination(delivery: &CopyDelivery) -> Mount {
-    let own = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
-    Mount {
-        name: DESTINATION.to_owned(),
-        secret: delivery.object_store.credentials_ref.name.clone(),
-        required: own(&["accessKeyId", "secretAccessKey"]),
-        optional: own(&["endpoint", "region", "sessionToken"]),
-    }
-}
-
-fn task(facts: &RequestFacts, (region, spec): (&str, &RegionSpec), people: &People) -> Erase {
-    let request = &facts.request;
-    let name = request.name_any();
-    let delivery = request.spec.delivery.as_ref().map(|delivery| {
-        let store = &delivery.object_store;
-        let folder = store.prefix.replace("{region}", region);
-        Delivery {
-            destination: FeedDestination {
-                url: store.url.clone(),
-                object: format!("{}/{name}-{region}", folder.trim_end_matches('/')),
-                credentials: meta::secret_folder(DESTINATION),
-            },
-            recipient: delivery.recipient.clone(),
-            expires_after: delivery.expires_after.clone(),
-        }
-    });
-    let requests = spec.requests.as_ref();
-    let most = requests.and_then(|requests| u32::try_from(requests.max_rows?).ok());
-    Erase {
-        request: Some(SubjectRequest {
-            reference: name,
-            kind: match request.spec.kind {
-                AskedFor::Erasure => RequestKind::Erasure,
-                AskedFor::Access => RequestKind::Access,
-                AskedFor::Portability => RequestKind::Portability,
-            },
-            identity: std::path::Path::new(meta::task_folder()).join(CIPHERTEXT),
-            key: meta::secret_file(KEYS, names::REQUESTS_IDENTITY),
-            delivery,
-        }),
-        time_zone: spec.locale.time_zone.clone(),
-        batch_rows: BATCH_ROWS,
-        max_rows: most.unwrap_or(MAX_ROWS),
-        identities: people.kinds.clone(),
-        stores: people.tables(),
-        suppression: Suppression {
-            url: suppression::url(spec).unwrap_or_default(),
-            key: meta::secret_file(KEYS, names::REQUESTS_HASHES),
-        },
     }
 }

@@ -155,7 +155,8 @@ fn throttle(spec: Option<&RetentionThrottle>) -> Throttle {
 /// The holds that must be in force in the rules' stores.
 fn holds(ground: &Ground<'_>) -> Vec<RequiredHold> {
     let names = stores(ground).map(|(_, store)| store.name.as_str());
-    legal_hold::required(ground.facts, ground.at, &names.collect())
+    let known = (ground.facts.settings.fleet.as_str(), &ground.facts.holds);
+    legal_hold::required(known, ground.at, &names.collect())
 }
 
 /// What a run is to look for in the catalogues, beside its own rules: by the words of the pack, where one of the policy's

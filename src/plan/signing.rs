@@ -1,6 +1,8 @@
-//! What a Region itself has in its cluster: what signs its evidence, and what tells how old its list of legal holds is.
+//! What a Region itself has in its cluster: what signs its evidence, what tells how old its list of legal holds is, what keeps
+//! its key for requests, and what erases again after a restore.
 //! Facts in, Kubernetes objects out.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,11 +17,12 @@ use super::meta::{self, Identity, Role};
 use super::placement::{self, Decision, Ground, Place};
 use super::pod::{Agent, Size};
 use super::reason::Word;
+use super::request::reapply;
 use super::{
     Baseline, Plan, RegionFacts, RegionNote, RegionPlan, Settings, SigningWorkloads, Verdict,
 };
-use crate::api::{Region, names};
-use crate::contract::Attest;
+use crate::api::{DataPolicy, LegalHold, Region, SocialChannel, names};
+use crate::contract::{Attest, Witnessed};
 use crate::evidence::{Hash, Tip};
 
 /// The command, and the component label.
@@ -54,13 +57,44 @@ pub struct SigningFacts {
     pub holds_seen: Option<Timestamp>,
     /// The record that names the next key, as its bytes, while that key is yet to sign.
     pub successor: Option<String>,
+    /// Other regions' chains, for this one to countersign.
+    pub witness: Vec<Witnessed>,
     /// Whether channels or policies still have something there.
     pub in_use: bool,
+    /// Every DataPolicy of the hub by name: their rules say where persons are, and what a law keeps.
+    pub policies: BTreeMap<String, Arc<DataPolicy>>,
+    /// Every SocialChannel of the hub: policies may choose regions by them.
+    pub channels: Vec<Arc<SocialChannel>>,
+    /// Every LegalHold of the hub by name: nothing is erased again while one is not in force.
+    pub holds: BTreeMap<String, Arc<LegalHold>>,
     /// The operator's configuration.
     pub settings: Arc<Settings>,
 }
 
+/// How many other regions a region countersigns: a report has room for so many, and more make nothing surer.
+const WITNESSES: usize = 2;
+
+/// Whose chains a region countersigns: those of the regions that come after it by name, around the end.
+#[must_use]
+pub fn witnesses<'a>(by: &str, regions: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut others: Vec<&str> = regions.filter(|region| *region != by).collect();
+    others.sort_by_key(|region| (*region < by, *region));
+    others.truncate(WITNESSES);
+    others
+}
+
+/// Who countersigns a region's chain: the regions that come before it by name, around the beginning.
+#[must_use]
+pub fn countersigners<'a>(region: &str, regions: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut others: Vec<&str> = regions.filter(|by| *by != region).collect();
+    others.sort_by_key(|by| (*by > region, Reverse(*by)));
+    others.truncate(WITNESSES);
+    others
+}
+
 impl SigningFacts {
+    /// Records of another region that one task has room for.
+    pub const MOST_OF_OTHERS: usize = MOST / 8;
     /// Records that one task has room for.
     pub const MOST: usize = MOST;
 }
@@ -182,6 +216,7 @@ fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
         .and_then(|s| s.evidence.as_ref());
     let handled = told.and_then(|told| told.last_handled_run_at.as_deref());
     let listed = spec.holds.as_ref().zip(facts.holds_seen);
+    let reapply = reapply::workloads(facts, region, &role).transpose();
     SigningWorkloads {
         hold_list: listed.map(|(bound, seen)| {
             hold_list::config_map(&listing(&role), &spec.run_namespace, bound, seen)
@@ -192,6 +227,8 @@ fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
             .filter(|requested| Some(names::acknowledged(requested).as_str()) != handled)
             .map(|requested| schedule.run_now(&template, requested)),
         keeper: keeper::workloads(&facts.settings, &facts.region, region, &role),
+        reapply_problem: reapply.as_ref().err().cloned(),
+        reapply: reapply.unwrap_or_default(),
     }
 }
 
@@ -205,6 +242,7 @@ fn attest(facts: &SigningFacts) -> Attest {
         digests: facts.digests.clone(),
         rotate: rotation(&facts.region),
         successor: facts.successor.clone(),
+        witness: facts.witness.clone(),
     }
 }
 
@@ -213,5 +251,30 @@ fn listing<'a>(role: &Role<'a>) -> Role<'a> {
     Role {
         component: "hold",
         ..role.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn each_chain_is_countersigned_by_two_others_where_there_are_two(
+            names in prop::collection::btree_set("[a-z]{1,3}", 1..9),
+        ) {
+            let all = || names.iter().map(String::as_str);
+            for region in all() {
+                let others = countersigners(region, all());
+                prop_assert_eq!(others.len(), WITNESSES.min(names.len() - 1));
+                prop_assert!(!others.contains(&region));
+                for by in all() {
+                    let is_told = witnesses(by, all()).contains(&region);
+                    prop_assert_eq!(is_told, others.contains(&by), "{} by {}", region, by);
+                }
+            }
+        }
     }
 }

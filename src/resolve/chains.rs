@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::api::EvidenceRecord;
 use crate::clusters::{Limits, Sink, follow};
-use crate::evidence::{Checkpoint, Record};
+use crate::evidence::{Checkpoint, Countersignature, Record};
 use crate::metrics::Metrics;
 use crate::status::Chain;
 
@@ -60,6 +60,11 @@ impl Chains {
     /// Takes in a record that was just written, before its watch tells of it.
     pub fn wrote(&self, record: &Record) {
         self.change(&record.region, |chain| chain.enter(record, Vec::new()));
+    }
+
+    /// Takes in another region's signature that was just written to its record.
+    pub fn countersigned(&self, made: &Countersignature) {
+        self.change(&made.region, |chain| chain.countersign(made));
     }
 
     /// Forgets a record that was just deleted, since the archive has it.

@@ -1,6 +1,8 @@
 //! What is known of a region's chain, and what is still to be written into it.
 
+mod expiring;
 mod sealing;
+mod witnessed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +12,7 @@ use crate::api::EvidenceRecord;
 use crate::evidence::{
     About, Checkpoint, Entry, Hash, KeyId, Kind, Object, Record, Tip, body, canonical,
 };
+pub use expiring::Expiring;
 pub use sealing::{Rule, Sealing};
 
 const BODY: &str = "tradewind.dev/operator/body\n";
@@ -55,6 +58,8 @@ struct Link {
     ran: Option<Timestamp>,
     /// Of a rotation: which key.
     rotation: Option<body::KeyRotation>,
+    /// Of a legal hold: that it holds something.
+    holds: bool,
 }
 
 /// What is known of a region's chain.
@@ -68,6 +73,8 @@ pub struct Chain {
     unsound: BTreeSet<u64>,
     /// What is in the archive.
     seals: sealing::Seals,
+    /// How far each other region has countersigned it.
+    witnessed: BTreeMap<String, Tip>,
 }
 
 impl Chain {
@@ -81,6 +88,7 @@ impl Chain {
             last: BTreeMap::new(),
             unsound: BTreeSet::new(),
             seals: sealing::Seals::default(),
+            witnessed: BTreeMap::new(),
         }
     }
 
@@ -88,7 +96,10 @@ impl Chain {
     pub fn learn(&mut self, object: &EvidenceRecord) {
         let sequence = u64::try_from(object.spec.sequence).unwrap_or_default();
         match object.record() {
-            Some(record) => self.enter(&record, object.checkpoints()),
+            Some(record) => {
+                self.countersigned(&object.countersignatures());
+                self.enter(&record, object.checkpoints());
+            }
             None => {
                 self.unsound.insert(sequence);
             }
@@ -101,10 +112,8 @@ impl Chain {
         let last = self.last.entry(about).or_default();
         *last = (*last).max(record.sequence);
         self.sources.insert((record.kind, record.source.clone()));
-        if record.kind == Kind::Seal
-            && let Ok(seal) = canonical::read(&record.body)
-        {
-            self.seals.enter(record.sequence, &seal);
+        if record.kind == Kind::Seal {
+            self.seals.enter(record);
         }
         let link = Link {
             kind: record.kind,
@@ -119,6 +128,7 @@ impl Chain {
             rotation: (record.kind == Kind::KeyRotation)
                 .then(|| canonical::read(&record.body).ok())
                 .flatten(),
+            holds: expiring::holds(record),
         };
         self.links.insert(record.sequence, link);
     }
@@ -160,6 +170,9 @@ impl Chain {
     pub fn entry(&self, statement: &Statement, at: Timestamp) -> Option<Entry> {
         let key = (statement.kind, statement.about.clone());
         let last = self.last.get(&key).copied();
+        // What goes with its segment is said anew where it still holds.
+        let expired = self.expired_to().sequence;
+        let last = last.filter(|last| *last > expired);
         let says_the_same = last
             .and_then(|last| self.links.get(&last))
             .is_some_and(|last| last.body == digest(&statement.body));

@@ -13,7 +13,9 @@ use super::said::{self, Said};
 use super::timing::earliest;
 use super::{ChannelObserved, Seen, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
-use crate::api::{ChannelRegionStatus, ConnectorStatus, SocialChannel, SocialChannelStatus, names};
+use crate::api::{
+    ChannelRegionStatus, ConnectorStatus, HeldFlow, SocialChannel, SocialChannelStatus, names,
+};
 use crate::plan::{ChannelWorkloads, Plan, Reason};
 use pods::{Rollout, connector, pods};
 
@@ -154,11 +156,7 @@ fn region<'a>(
         unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
         uncovered_since: standing.note.uncovered_since.map(|since| since.to_string()),
         callback_url: callback(workloads, before),
-        held: if is_in_effect(workloads, &standing) {
-            standing.note.held.clone()
-        } else {
-            before.map(|entry| entry.held.clone()).unwrap_or_default()
-        },
+        held: held(workloads, &standing, before),
         connector: match known {
             Some(children) => children.connector.map(of_pods),
             None => before.and_then(|entry| entry.connector.clone()),
@@ -178,19 +176,20 @@ fn region<'a>(
     })
 }
 
-/// Whether what runs there is what was planned. Until it is, what is held is what was: a pause that comes meanwhile must
-/// not take a flow for stopped that old pods still serve.
-fn is_in_effect(
+/// What is held, once all of it could be written. Until then it is what was: a pause that comes meanwhile must not take a
+/// flow for stopped that old pods still serve.
+fn held(
     workloads: Option<&ChannelWorkloads>,
     standing: &Standing<'_, ChannelObserved>,
-) -> bool {
-    let (Some(workloads), Some(known)) = (workloads, standing.sight.known) else {
-        return false;
-    };
-    let pods = known.children.connector;
-    let is_rolled_out =
-        workloads.connector.is_none() || pods.is_some_and(|(desired, ready)| ready >= desired);
-    is_rolled_out && known.troubles.is_empty()
+    before: Option<&ChannelRegionStatus>,
+) -> Vec<HeldFlow> {
+    let known = standing.sight.known;
+    let is_written = known.is_some_and(|known| known.troubles.is_empty());
+    if workloads.is_some() && is_written {
+        standing.note.held.clone()
+    } else {
+        before.map(|entry| entry.held.clone()).unwrap_or_default()
+    }
 }
 
 /// What the region had acted on; what was asked before it joined is not asked of it.

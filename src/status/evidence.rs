@@ -11,7 +11,7 @@ use super::chain::{Statement, When};
 use super::reason::Word;
 use super::run::{self, Runs};
 use super::timing::earliest;
-use super::{PolicyObserved, RunEnd, Seen};
+use super::{PolicyObserved, RunEnd, RunMarks, Seen};
 use crate::api::{DataPolicy, PolicyRegionStatus, Region, RunPhase, RunStatus, names};
 use crate::contract::{RetainMode, RetainReport};
 use crate::evidence::{About, Kind, body, canonical};
@@ -90,6 +90,18 @@ pub fn sealed(region: &str, segment: String, body: canonical::Object) -> Stateme
         about: About::cluster("Region", region),
         source: segment,
         body,
+        when: When::Once,
+    }
+}
+
+/// That records went by the rule on how long evidence is kept, for their chain.
+#[must_use]
+pub fn expired(region: &str, expiry: &body::Expiry) -> Statement {
+    Statement {
+        kind: Kind::Seal,
+        about: About::cluster("Region", region),
+        source: format!("{}/expired", expiry.segment),
+        body: canonical::object(expiry).unwrap_or_default(),
         when: When::Once,
     }
 }
@@ -245,14 +257,16 @@ impl Scope<'_> {
                 (None, Some(run)) => remembered(run),
                 (None, None) => lost(end),
             };
-            out.extend(self.run(&end.uid, end.scheduled, &run));
+            let marks = seen.run.marks.get(&run.job);
+            out.extend(self.run(&end.uid, end.scheduled, (&run, marks)));
         }
         // Its Job is there no more, and its ledger has been read back.
         if let Some(run) = told.filter(|run| !run.is_report_lost()) {
             let uid = run.uid.clone().unwrap_or_default();
             let is_there = seen.run.ended.iter().any(|end| end.uid == uid);
             if !is_there && !uid.is_empty() {
-                out.extend(self.run(&uid, None, &remembered(&run)));
+                let marks = seen.run.marks.get(&run.job);
+                out.extend(self.run(&uid, None, (&remembered(&run), marks)));
             }
         }
         (out, wake_at)
@@ -278,20 +292,24 @@ impl Scope<'_> {
         self.plan.deleting.is_none() && plan.is_some_and(|plan| plan.workloads().is_some())
     }
 
-    fn run(&self, uid: &str, scheduled: Option<Timestamp>, run: &body::Run) -> Option<Statement> {
+    /// A run, and what its own Job says that it was made under: what is in force when it is written down may be something
+    /// else. Of a Job that is there no more nobody knows it, and nothing is said.
+    fn run(
+        &self,
+        uid: &str,
+        scheduled: Option<Timestamp>,
+        (run, marks): (&body::Run, Option<&RunMarks>),
+    ) -> Option<Statement> {
         let mut run = run.clone();
         run.scheduled = scheduled.map(|at| at.to_string());
         let mut body = serde_json::to_value(&run).ok()?;
-        let note = self.plan.notes.get(self.region);
-        // In force when it was written down: a run says itself only what it counted.
-        body["policyGeneration"] = self.generation().into();
-        if let Some(hash) = note.and_then(|note| note.spec_hash.as_ref()) {
-            body["specHash"] = hash.clone().into();
-        }
-        let approved = note.and_then(|note| note.approved.as_ref());
-        let is_by_approval = run.preview_hash.is_none() && run.mode == Some(RetainMode::Enforce);
-        if let Some(approved) = approved.filter(|_| is_by_approval) {
-            body["previewHash"] = approved.hash().into();
+        if let Some(marks) = marks {
+            body["specHash"] = marks.spec_hash.clone().into();
+            let is_by_approval =
+                run.preview_hash.is_none() && run.mode == Some(RetainMode::Enforce);
+            if let Some(approved) = marks.approved.as_ref().filter(|_| is_by_approval) {
+                body["previewHash"] = approved.clone().into();
+            }
         }
         Some(self.statement(Kind::Run, uid.to_owned(), &body, When::Once))
     }

@@ -139,7 +139,7 @@ fn left(plan: &FleetPlan, region: &Region) -> Reason {
             .join(", ")
     );
     if more > 0 {
-        message += &format!(" and {more} more");
+        message = format!("{message} and {more} more");
     }
     if let Reach::Unreachable {
         message: silence, ..

@@ -111,6 +111,8 @@ announce! {
         stores: Vec::new(),
     };
     DataSubjectRequestStatus [], RequestRegionStatus {
+        action: None,
+        lifted: None,
         progress: None,
         reported_at: None,
         suppressed: None,

@@ -71,6 +71,8 @@ words! {
     SigningFailed,
     /// What was to find or make the key for requests left no word.
     KeeperFailed,
+    /// What was to erase again after a restore left no word.
+    ReapplyFailed,
     /// Somebody saw that the person is who they say they are.
     Verified,
     /// Every open deadline lies ahead.

@@ -3,14 +3,15 @@
 
 use kube::ResourceExt;
 
-use super::chain::Chain;
+use super::chain::{Chain, Statement};
 use super::keeper::keeper;
+use super::reapplied::reapplied;
 use super::reason::Word;
 use super::{RunEnd, Seen, SigningObserved};
 use crate::api::{Region, RequestsStatus, SigningStatus, names};
 use crate::contract::{AttestReport, Outcome};
 use crate::evidence::body::KeyRotation;
-use crate::evidence::{Checkpoint, KeyId};
+use crate::evidence::{Checkpoint, Countersignature, KeyId, Tip};
 use crate::plan::{Plan, Reason, RegionPlan, SigningWorkloads};
 
 /// What is known of a region's signing.
@@ -22,8 +23,12 @@ pub struct Signed {
     pub requests: Option<RequestsStatus>,
     /// A signature that its record does not have yet.
     pub checkpoint: Option<Checkpoint>,
+    /// What erasing again did, for the region's chain.
+    pub reapplied: Option<Statement>,
     /// The key that is to sign next, named by the one that signs, as the region's last run told it.
     pub next: Option<KeyRotation>,
+    /// Signatures over other regions' chains, as the region's runs told them.
+    pub countersignatures: Vec<Countersignature>,
     /// What is left of it in the region, `the signing of its evidence (2 objects)`: a Region that is being deleted waits
     /// until nothing is.
     pub left: Option<String>,
@@ -39,10 +44,7 @@ pub fn signing(
 ) -> Signed {
     let name = region.name_any();
     let none = SigningStatus::default();
-    let told = region
-        .status
-        .as_ref()
-        .and_then(|status| status.evidence.as_ref());
+    let told = region.status.as_ref().and_then(|s| s.evidence.as_ref());
     let old = told.unwrap_or(&none);
     let decision = plan.regions.get(&name);
     let (known, clean) = match seen {
@@ -75,10 +77,11 @@ pub fn signing(
         reason: reason.as_ref().map(|reason| reason.word.clone()),
         message: reason.map(|reason| reason.message),
         next_key: chain.successor(&name).map(|record| record.source),
-        sealed_to: i64::try_from(chain.sealed_to().sequence)
-            .ok()
-            .filter(|to| *to > 0),
+        unproven: told.map_or_else(|| old.unproven.clone(), |told| told.unproven.clone()),
+        sealed_to: place(chain.sealed_to()),
         sealing_problem: old.sealing_problem.clone(),
+        expired_to: place(chain.expired_to()),
+        kept_for: old.kept_for.clone(),
         untrusted_key: chain.unnamed_key(&name).map(untrusted),
         last_handled_rotate_at: rotated(told, region)
             .or_else(|| old.last_handled_rotate_at.clone()),
@@ -88,13 +91,32 @@ pub fn signing(
     };
     let objects = status.inventory.len();
     let left = format!("the signing of its evidence ({objects} objects)");
+    let mut requests = keeper(decision, seen, region);
+    let reapplied = reapplied(&mut requests, decision, seen, region);
     Signed {
-        requests: keeper(decision, seen, region),
+        requests,
+        reapplied,
         left: (is_left && !is_gone && (objects > 0 || known.is_some())).then_some(left),
         status,
         checkpoint,
         next,
+        countersignatures: known.map_or_else(Vec::new, |(children, _)| others(children, &name)),
     }
+}
+
+/// The place of a record; none before the first.
+fn place(tip: Tip) -> Option<i64> {
+    i64::try_from(tip.sequence).ok().filter(|place| *place > 0)
+}
+
+/// What a region's runs countersigned.
+fn others(children: &SigningObserved, by: &str) -> Vec<Countersignature> {
+    let reports = children.run.ended.iter();
+    let told = reports.filter_map(|end| end.report.as_ref()?.body.as_ref());
+    let made = told.flat_map(|told| &told.countersignatures);
+    made.filter(|made| made.by == by && made.is_signed())
+        .cloned()
+        .collect()
 }
 
 /// What the last run that said anything said.
@@ -201,7 +223,7 @@ mod tests {
 
     use super::super::{RunObserved, Statement, When};
     use super::*;
-    use crate::evidence::{About, Kind, Object, Signer, Tip, checkpoint};
+    use crate::evidence::{About, Kind, Object, Signer, checkpoint};
 
     fn chain() -> Chain {
         let mut chain = Chain::new("f", "eu");

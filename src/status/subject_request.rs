@@ -6,7 +6,6 @@ mod receipt;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 
 use super::reason::Word;
 use super::resource::{self, Standing};
@@ -15,12 +14,15 @@ use super::timing::earliest;
 use super::{OneJob, RequestObserved, Seen, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
 use crate::api::{
-    DataSubjectRequest, DataSubjectRequestStatus, RegionState, RequestRegionStatus, RequestStage,
-    names,
+    DataSubjectRequest, DataSubjectRequestStatus, RegionState, RequestAction, RequestRegionStatus,
+    RequestStage, names,
 };
-use crate::contract::EraseReport;
+use crate::contract::{EraseReport, RequestState};
 use crate::plan::reason::Word as PlanWord;
-use crate::plan::{Clocks, Plan, Reason, RequestWorkloads, identity_hash};
+use crate::plan::{
+    Clocks, Plan, Reason, RequestWorkloads, identity_hash, is_undecided, request_action,
+    request_reference,
+};
 
 /// One region: its entry, and what it says for the conditions.
 struct Region<'a> {
@@ -86,7 +88,8 @@ pub fn subject_request(
                 request.spec.regions.len()
             )),
             receipt: if is_settled && !is_going {
-                receipt::receipt(request, stage, &entries, now)
+                let told = receipt::receipt(request, stage, &entries, now);
+                told.or_else(|| until_lifted(request))
             } else {
                 old.receipt.clone()
             },
@@ -99,12 +102,22 @@ pub fn subject_request(
     }
 }
 
+/// A restriction that is being lifted has its receipt until there is the next.
+fn until_lifted(request: &DataSubjectRequest) -> Option<crate::api::RequestReceipt> {
+    let is_lifting = request_action(&request.spec) == RequestAction::Lift;
+    let old = request.status.as_ref().filter(|_| is_lifting);
+    old.and_then(|old| old.receipt.clone())
+}
+
 /// A request is never running well: once all is well it has ended, and how, the regions say.
 fn ended(condition: &mut Wanted, ready: &[Said]) {
     if condition.kind != ConditionType::Ready || condition.status != Truth::True {
         return;
     }
-    if let Some((_, reason)) = said::worst(ready) {
+    // Who was found somewhere is known.
+    let mut ready = ready.to_vec();
+    ready.sort_by_key(|said| said.reason.word == PlanWord::NobodyFound.as_str());
+    if let Some((_, reason)) = said::worst(&ready) {
         condition.reason = reason.word;
         condition.message = reason.message;
     }
@@ -157,32 +170,29 @@ fn region<'a>(
     // What was withdrawn may have reported in its last moment: the newest of all Jobs counts.
     let all = known.iter().flat_map(|known| known.jobs.values());
     let reports = all.filter_map(|job| job.report.as_ref());
+    let action = request_action(&request.spec);
+    let reference = request_reference(request, action);
     let own = reports.filter(|report| {
         let body = report.body.as_ref();
-        body.is_some_and(|body| body.request == request.name_any())
+        body.is_some_and(|body| body.request == reference && is_of(action, body.state))
     });
     let report = own.max_by(|a, b| a.finished_at.cmp(&b.finished_at));
     let body = report.and_then(|report| Some((report, report.body.as_ref()?)));
     let mut entry = RequestRegionStatus {
         unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
         inventory: standing.inventory.clone(),
-        ..remembered(name, standing.state, old)
+        ..remembered(name, standing.state, old, action)
     };
     if job.is_some() {
         let asked = resource::annotation(&request.metadata, names::ANNOTATION_RUN_AT);
         entry.last_handled_run_at = asked;
     }
     if let Some((report, body)) = body.filter(|_| !entry.is_done()) {
-        entry.progress = Some(body.state);
-        entry.reported_at = Some(report.finished_at.clone());
-        entry.suppressed = Some(body.suppressed).filter(|count| *count > 0);
-        entry.delivered.clone_from(&body.delivered);
-        entry.stores.clone_from(&body.stores);
+        take(&mut entry, action, &report.finished_at, body);
     }
     let was = old.and_then(|entry| entry.ready);
-    let ready = if entry.is_done() {
-        let why = "done here, by the books of every store, and looked for again";
-        (Truth::True, PlanWord::Fulfilled.because(why))
+    let ready = if let Some(done) = done(request, action, &entry) {
+        done
     } else if let Some(ended) = standing.planned.filter(|why| has_ended(why)) {
         (Truth::from(standing.inventory.is_empty()), ended.clone())
     } else {
@@ -198,12 +208,72 @@ fn region<'a>(
     })
 }
 
-/// What the entry said before.
+/// It is done, and whether that says anything of a person: a value that was mistyped is known nowhere either.
+fn fulfilled(entry: &RequestRegionStatus) -> Reason {
+    let mut tables = entry.stores.iter().flat_map(|store| &store.tables);
+    if tables.any(|table| table.found > 0) {
+        let why = "done here, by the books of every store, and looked for again";
+        return PlanWord::Fulfilled.because(why);
+    }
+    PlanWord::NobodyFound.because(
+        "looked for in every store here, and no row was found: see that the values and their kinds are the person's before they are told",
+    )
+}
+
+/// What a report says of what is to be done.
+fn take(
+    entry: &mut RequestRegionStatus,
+    action: RequestAction,
+    finished_at: &str,
+    body: &EraseReport,
+) {
+    entry.action = Some(action);
+    entry.progress = Some(body.state);
+    entry.reported_at = Some(finished_at.to_owned());
+    entry.suppressed = Some(body.suppressed).filter(|count| *count > 0);
+    entry.delivered.clone_from(&body.delivered);
+    if action == RequestAction::Lift {
+        let rows = body.lifted.iter().map(|table| table.rows);
+        entry.lifted = Some(rows.fold(0, i64::saturating_add));
+    } else {
+        entry.stores.clone_from(&body.stores);
+    }
+}
+
+/// What it means that a region has done it all; an objection goes on when it is decided.
+fn done(
+    request: &DataSubjectRequest,
+    action: RequestAction,
+    entry: &RequestRegionStatus,
+) -> Option<(Truth, Reason)> {
+    if !entry.is_done() {
+        return None;
+    }
+    if is_undecided(&request.spec) {
+        let why = "the person's rows are hidden; record whether the objection holds in spec.upheld, or spec.refusal, which \
+                   shows them again";
+        return Some((Truth::False, PlanWord::Undecided.because(why)));
+    }
+    if action == RequestAction::Lift {
+        let why = "what was hidden here reads as before";
+        return Some((Truth::True, PlanWord::Lifted.because(why)));
+    }
+    Some((Truth::True, fulfilled(entry)))
+}
+
+/// Whether a report can be of that: a Job that hides rows may have its last word after another began to show them.
+fn is_of(action: RequestAction, state: RequestState) -> bool {
+    (action == RequestAction::Lift) == (state == RequestState::Lifted)
+}
+
+/// What the entry said before; how far it was with something else says nothing any more.
 fn remembered(
     name: &str,
     state: RegionState,
     old: Option<&RequestRegionStatus>,
+    action: RequestAction,
 ) -> RequestRegionStatus {
+    let same = old.filter(|entry| entry.action.is_none_or(|own| own == action));
     RequestRegionStatus {
         name: name.to_owned(),
         state,
@@ -211,8 +281,10 @@ fn remembered(
         message: String::new(),
         ready: None,
         unreachable_since: None,
-        progress: old.and_then(|entry| entry.progress),
-        reported_at: old.and_then(|entry| entry.reported_at.clone()),
+        action: old.filter(|entry| entry.has_begun()).map(|_| action),
+        progress: same.and_then(|entry| entry.progress),
+        reported_at: same.and_then(|entry| entry.reported_at.clone()),
+        lifted: old.and_then(|entry| entry.lifted),
         suppressed: old.and_then(|entry| entry.suppressed),
         delivered: old.and_then(|entry| entry.delivered.clone()),
         stores: old.map(|entry| entry.stores.clone()).unwrap_or_default(),
@@ -223,9 +295,13 @@ fn remembered(
 
 /// Somebody ended it: there is nothing to do any more.
 fn has_ended(why: &Reason) -> bool {
-    [PlanWord::RequestRefused, PlanWord::Cancelled]
-        .iter()
-        .any(|word| word.as_str() == why.word)
+    [
+        PlanWord::RequestRefused,
+        PlanWord::Cancelled,
+        PlanWord::Lifted,
+    ]
+    .iter()
+    .any(|word| word.as_str() == why.word)
 }
 
 /// What the Job says while it is not done.
@@ -249,21 +325,31 @@ fn told(job: Option<(&str, &OneJob<EraseReport>)>) -> (Truth, Reason) {
 
 fn stage(request: &DataSubjectRequest, entries: &[RequestRegionStatus]) -> RequestStage {
     let spec = &request.spec;
+    let action = request_action(spec);
     let is_done = |name: &String| {
         let mut entries = entries.iter();
         entries.any(|entry| entry.name == *name && entry.is_done())
     };
+    let is_hidden = |entry: &RequestRegionStatus| entry.has_begun() && !entry.is_done();
     let waits = |entry: &RequestRegionStatus| {
         [PlanWord::AwaitingNotice, PlanWord::Duplicate]
             .iter()
             .any(|word| word.as_str() == entry.reason)
     };
-    if spec.regions.iter().all(is_done) {
-        RequestStage::Done
+    if action == RequestAction::Lift && entries.iter().any(is_hidden) {
+        RequestStage::Working
+    } else if action != RequestAction::Lift && spec.regions.iter().all(is_done) {
+        if is_undecided(spec) {
+            RequestStage::Restricted
+        } else {
+            RequestStage::Done
+        }
     } else if spec.cancelled.is_some() {
         RequestStage::Cancelled
     } else if spec.refusal.is_some() {
         RequestStage::Refused
+    } else if spec.lifted.is_some() {
+        RequestStage::Lifted
     } else if spec.verified.is_none() {
         RequestStage::Received
     } else if entries.iter().any(waits) {

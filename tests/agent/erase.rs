@@ -3,6 +3,8 @@
 
 #[path = "erase/copy.rs"]
 mod copy;
+#[path = "erase/detached.rs"]
+mod detached;
 #[path = "erase/drill.rs"]
 mod drill;
 #[path = "erase/fences.rs"]
@@ -13,6 +15,8 @@ mod kill;
 mod names;
 #[path = "erase/refusals.rs"]
 mod refusals;
+#[path = "erase/required.rs"]
+mod required;
 #[path = "erase/restrict.rs"]
 pub(crate) mod restrict;
 #[path = "erase/silence.rs"]

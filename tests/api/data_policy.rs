@@ -174,7 +174,8 @@ fn approvals() -> Vec<Case> {
         text(
             "approvals[].by",
             "counsel@aurora.example",
-            "b".repeat(128),
+            // A ServiceAccount's name is as long as that.
+            "b".repeat(340),
             &[],
         ),
     ]

@@ -1,16 +1,16 @@
 //! Records of evidence: every field, and that nothing of one is changed or deleted by anybody.
 
-use std::path::Path;
-
 use jiff::Timestamp;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
-use tradewind::api::{EvidenceRecord, SignedCheckpoint};
-use tradewind::evidence::{About, Entry, Kind, Record, Signer, Tip, canonical, checkpoint};
+use tradewind::api::{EvidenceRecord, SignedCheckpoint, SignedCountersignature};
+use tradewind::evidence::{
+    About, Entry, Kind, Record, Signer, Tip, Witness, canonical, checkpoint, countersign,
+};
 
-use crate::server::Server;
+use crate::server::{self, Server};
 
 const PATTERN: &str = "should match";
 
@@ -218,31 +218,28 @@ async fn signatures(records: &Api<EvidenceRecord>, first: &Record) {
         .patch_status("eu-west-0000000001", &params, &patch)
         .await;
     assert_eq!(written.unwrap().checkpoints(), [signed]);
+    let before = Tip::genesis("aurora", "eu-west");
+    let made: Vec<_> = [("us-east", Some(before)), ("br-south", None)]
+        .into_iter()
+        .map(|(by, previous)| {
+            let witness = Witness {
+                by,
+                region: "eu-west",
+                previous,
+            };
+            countersign(&signer, witness, Tip::of(first), Timestamp::now()).unwrap()
+        })
+        .collect();
+    let told: Vec<_> = made.iter().map(SignedCountersignature::of).collect();
+    let patch = Patch::Merge(json!({"status": {"countersignatures": told}}));
+    let written = records
+        .patch_status("eu-west-0000000001", &params, &patch)
+        .await;
+    assert_eq!(written.unwrap().countersignatures(), made);
 }
 
 async fn deletions(client: &Client, records: &Api<EvidenceRecord>) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/tradewind/files/evidence.yaml");
-    let text = std::fs::read_to_string(file).unwrap();
-    let guard = |kind: &str| {
-        let gvk = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
-        let plural = if kind == "ValidatingAdmissionPolicy" {
-            "validatingadmissionpolicies"
-        } else {
-            "validatingadmissionpolicybindings"
-        };
-        Api::<DynamicObject>::all_with(
-            client.clone(),
-            &ApiResource::from_gvk_with_plural(&gvk, plural),
-        )
-    };
-    for document in text.split("\n---\n") {
-        let object: Value = serde_saphyr::from_str(document).unwrap();
-        let api = guard(object["kind"].as_str().unwrap());
-        let params = PatchParams::apply("walker").force().validation_strict();
-        api.patch("tradewind-evidence", &params, &Patch::Apply(&object))
-            .await
-            .unwrap();
-    }
+    server::guard(client, "evidence").await;
     let crds = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
     let crds: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::from_gvk(&crds));
     // The server takes a moment to put a policy into force.

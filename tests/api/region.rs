@@ -38,7 +38,7 @@ pub(crate) fn kind() -> Kind {
             "suppression": {"secretRef": {"name": "suppression-db", "key": "url"}},
         },
         "holds": {"maxAge": "PT6H"},
-        "evidence": {"schedule": "7 * * * *", "apiServer": "https://10.0.0.1:6443"},
+        "evidence": {"schedule": "7 * * * *", "apiServer": "https://10.0.0.1:6443", "keep": "P6Y"},
         "suspend": {"reason": "moving", "by": "ops", "until": "2026-12-01T08:00:00Z"},
         "deletionPolicy": "Delete",
     });
@@ -179,6 +179,9 @@ fn locale() -> Vec<crate::case::Case> {
 }
 
 /// One of 64 characters, which no DNS name has.
+/// Why what persons are known by stays.
+const KIND: &str = "identities: a kind stays, and its ignoreCase with it";
+
 const LONG_LABEL: &str = "a123456789012345678901234567890123456789012345678901234567890123.example";
 
 fn ingress() -> Vec<crate::case::Case> {
@@ -243,13 +246,16 @@ fn stores() -> Vec<crate::case::Case> {
         list(
             "requests.identities",
             |i| json!({"name": format!("kind{i}")}),
-        ),
+        )
+        .fixed(KIND),
         text(
             "requests.identities[].name",
             "phone",
             format!("a{}", "b".repeat(31)),
             &[("Email", PATTERN), ("e-mail", PATTERN)],
-        ),
+        )
+        .fixed(KIND),
+        ruled("requests.identities[].ignoreCase", vec![]).fixed(KIND),
         text(
             "requests.suppression.secretRef.name",
             "db",
@@ -389,6 +395,12 @@ fn workloads() -> Vec<crate::case::Case> {
             ],
         ),
         text("evidence.schedule", "*/30 * * * *", "0".repeat(100), &[]),
+        text(
+            "evidence.keep",
+            "P1Y",
+            "P999Y9999M9999W9999D",
+            &[("PT24H", PATTERN), ("6Y0", PATTERN), ("P-1Y", PATTERN)],
+        ),
         text(
             "evidence.apiServer",
             "https://[fd00::1]:6443",

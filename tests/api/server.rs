@@ -8,6 +8,7 @@ use kube::api::{
     Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams, ValidationDirective,
 };
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::GroupVersionKind;
 use kube::{Client, Config};
 use serde_json::{Value, json};
 use tradewind_dev::fleet::{Fleet, FleetSpec, HUB};
@@ -20,6 +21,15 @@ const MANAGER: &str = "walker";
 /// A hub without nodes: no pod runs here.
 pub(crate) async fn start() -> Fleet {
     Fleet::start(FleetSpec::for_test("api", &[]).without_nodes())
+        .await
+        .unwrap()
+}
+
+async fn admin(fleet: &Fleet) -> Config {
+    let hub = fleet.cluster(HUB).unwrap();
+    let kubeconfig = Kubeconfig::read_from(hub.kubeconfig_admin()).unwrap();
+    let options = KubeConfigOptions::default();
+    Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
         .unwrap()
 }
@@ -44,15 +54,16 @@ const KINDS: [&str; 6] = [
 
 impl Server {
     pub(crate) async fn connect(fleet: &Fleet) -> Self {
-        let hub = fleet.cluster(HUB).unwrap();
-        let kubeconfig = Kubeconfig::read_from(hub.kubeconfig_admin()).unwrap();
-        let options = KubeConfigOptions::default();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &options)
-            .await
-            .unwrap();
         Self {
-            client: Client::try_from(config).unwrap(),
+            client: Client::try_from(admin(fleet).await).unwrap(),
         }
+    }
+
+    /// Somebody's client, with the rights that this name was given and no other.
+    pub(crate) async fn of_user(fleet: &Fleet, name: &str) -> Client {
+        let mut config = admin(fleet).await;
+        config.auth_info.impersonate = Some(name.to_owned());
+        Client::try_from(config).unwrap()
     }
 
     /// Installs the checked-in files, as the chart does.
@@ -180,6 +191,29 @@ impl Server {
             .await;
         done.map(|object| object.data["status"].clone())
             .map_err(|error| error.to_string())
+    }
+}
+
+/// Installs an admission policy of the chart's, with its binding.
+pub(crate) async fn guard(client: &Client, file: &str) {
+    let path = format!("charts/tradewind/files/{file}.yaml");
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    for document in text.split("\n---\n") {
+        let object: Value = serde_saphyr::from_str(document).unwrap();
+        let kind = object["kind"].as_str().unwrap();
+        let plural = if kind == "ValidatingAdmissionPolicy" {
+            "validatingadmissionpolicies"
+        } else {
+            "validatingadmissionpolicybindings"
+        };
+        let gvk = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
+        let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let params = PatchParams::apply(MANAGER).force().validation_strict();
+        api.patch(name, &params, &Patch::Apply(&object))
+            .await
+            .unwrap();
     }
 }
 

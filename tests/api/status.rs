@@ -75,10 +75,14 @@ fn region() -> Value {
     json!({
         "observedGeneration": 1, "conditions": [condition()], "clusterId": "u", "clusterVersion": "v1.37.1",
         "unreachableSince": "2026-11-22T12:00:00Z", "channels": 2, "policies": 1, "lastHandledReconcileAt": "1",
-        "requests": {"recipient": "age1qqqq", "reason": "KeyForbidden", "message": "the API server answers 403"},
+        "requests": {"recipient": "age1qqqq", "reason": "KeyForbidden", "message": "the API server answers 403",
+            "lastHandledReapply": "ticket-17", "reapplied": {"asked": "ticket-17", "reason": "Kept", "message": "m",
+                "reportedAt": "2026-11-22T12:00:00Z", "state": "Kept", "suppressed": 1,
+                "stores": [{"name": "orders", "tables": [crate::subject_request::erased()]}]}},
         "evidence": {
             "key": "ed25519-0", "sequence": 7, "head": "sha256-0", "signedAt": "2026-11-22T12:00:00Z",
-            "reason": "NotAnExtension", "message": "m", "nextKey": "ed25519-1", "sealedTo": 5, "sealingProblem": "m",
+            "reason": "NotAnExtension", "message": "m", "nextKey": "ed25519-1", "unproven": ["us-east"], "sealedTo": 5, "expiredTo": 3,
+            "keptFor": "P24M (us-ca-ccpa)", "sealingProblem": "m",
             "untrustedKey": "ed25519-2", "lastHandledRotateAt": "1", "lastHandledRunAt": "1", "inventory": inventory(),
         },
     })

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::case::{Case, Kind, LONG, PATTERN, list, ruled, text};
+use crate::server::Server;
 
 const MOMENT: &str = "2026-03-31T23:30:00+02:00";
 const LATER: &str = "2026-04-01T08:00:00Z";
@@ -10,6 +11,8 @@ const REGIONS: &str = "regions: one may be added, never removed";
 const SEALED: &str = "identity: it cannot be changed, only taken away";
 const DELIVERY: &str = "spec.delivery: Access and Portability need it";
 const STAYS: &str = "each is recorded once and stays";
+const NOTICE: &str = "spec.notice: a notice before erasure is for Erasure and Objection only";
+const LIFTED: &str = "spec.lifted: it ends a Restriction, or an Objection that was upheld";
 
 fn done(by: &str) -> Value {
     json!({"by": by, "at": LATER})
@@ -40,7 +43,7 @@ pub(crate) fn kind() -> Kind {
     let access = json!({
         "kind": "Access", "received": MOMENT, "jurisdictions": ["DE"], "timeZone": "Europe/Berlin", "regions": ["eu-west"],
         "delivery": {
-            "objectStore": {"url": "s3://copies", "prefix": "{region}/copies", "credentialsRef": {"name": "copies-s3"}},
+            "objectStore": {"country": "DE", "url": "s3://copies", "prefix": "{region}/copies", "credentialsRef": {"name": "copies-s3"}},
             "recipient": "age1qqqqqqqq", "expiresAfter": "P30D",
         },
     });
@@ -49,12 +52,71 @@ pub(crate) fn kind() -> Kind {
         plural: "datasubjectrequests",
         namespace: None,
         least,
-        specs: vec![erasure, access],
-        cases: [head(), identity(), recorded(), notice(), delivery()]
-            .into_iter()
-            .flatten()
-            .collect(),
+        specs: vec![erasure, access, objection()],
+        cases: [
+            head(),
+            identity(),
+            recorded(),
+            hidden(),
+            notice(),
+            delivery(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
         names: vec![(LONG, "metadata.name: at most 40 characters")],
+    }
+}
+
+/// An objection that was upheld, and has ended since.
+fn objection() -> Value {
+    json!({
+        "kind": "Objection", "received": MOMENT, "jurisdictions": ["DE"], "timeZone": "Europe/Berlin", "regions": ["eu-west"],
+        "upheld": {"by": "dpo@aurora.example", "at": LATER, "ground": "GDPR Article 17(3)(e)", "measure": "Restrict"},
+        "lifted": reasoned("the claim was settled"),
+    })
+}
+
+/// What no field alone can say.
+pub(crate) async fn together(server: &Server, faults: &mut Vec<String>) {
+    let kind = kind();
+    let with = |asked: &str, more: &[(&str, Value)]| {
+        let mut spec = kind.least.clone();
+        spec["kind"] = asked.into();
+        for (field, value) in more {
+            spec[*field] = value.clone();
+        }
+        spec
+    };
+    let upheld = ("upheld", objection()["upheld"].clone());
+    let ended = ("lifted", reasoned("the claim was settled"));
+    let refused = ("refusal", reasoned("GDPR Article 21(1)"));
+    for (spec, message) in [
+        (with("Restriction", &[]), None),
+        (with("Restriction", std::slice::from_ref(&ended)), None),
+        (with("Objection", &[]), None),
+        (
+            with("Objection", std::slice::from_ref(&ended)),
+            Some(LIFTED),
+        ),
+        (with("Erasure", std::slice::from_ref(&ended)), Some(LIFTED)),
+        (
+            with("Restriction", std::slice::from_ref(&upheld)),
+            Some("spec.upheld: only an Objection is upheld"),
+        ),
+        (
+            with("Objection", &[upheld.clone(), refused]),
+            Some("spec.upheld, spec.refusal: an objection is upheld or refused, not both"),
+        ),
+    ] {
+        let made = server.could_create(&kind, "together", &spec).await;
+        let is_so = match message {
+            None => made.as_ref() == Ok(&spec),
+            Some(message) => made.as_ref().is_err_and(|told| told.contains(message)),
+        };
+        if !is_so {
+            faults.push(format!("DataSubjectRequest: {spec}: {message:?}: {made:?}"));
+        }
     }
 }
 
@@ -69,7 +131,11 @@ fn moment(path: &'static str) -> Case {
 
 fn head() -> Vec<Case> {
     vec![
-        ruled("kind", vec![(json!("Access"), DELIVERY)]).fixed("kind cannot be changed"),
+        ruled(
+            "kind",
+            vec![(json!("Access"), DELIVERY), (json!("Restriction"), NOTICE)],
+        )
+        .fixed("kind cannot be changed"),
         moment("received").fixed("received cannot be changed"),
         list("jurisdictions", |i| json!(format!("US-{i:03}"))),
         text(
@@ -176,6 +242,25 @@ fn recorded() -> Vec<Case> {
     ]
 }
 
+/// Of a restriction and an objection.
+fn hidden() -> Vec<Case> {
+    let upheld = "upheld: it is recorded once";
+    let lifted = "lifted: it is recorded once";
+    let by = |path| text(path, "dpo", "b".repeat(128), &[(" ", PATTERN)]);
+    let ground = |path| text(path, "other", "g".repeat(256), &[("a ", PATTERN)]);
+    vec![
+        ruled("upheld", vec![]).kept(LIFTED),
+        by("upheld.by").fixed(upheld),
+        moment("upheld.at").fixed(upheld),
+        ground("upheld.ground").fixed(upheld),
+        ruled("upheld.measure", vec![(json!("Erase"), LIFTED)]).fixed(upheld),
+        ruled("lifted", vec![]).stays(STAYS),
+        by("lifted.by").fixed(lifted),
+        moment("lifted.at").fixed(lifted),
+        ground("lifted.ground").fixed(lifted),
+    ]
+}
+
 fn notice() -> Vec<Case> {
     vec![
         moment("notice.sentAt"),
@@ -197,6 +282,12 @@ fn delivery() -> Vec<Case> {
             "s3://others",
             format!("s3://a{}z", "b".repeat(61)),
             &[("https://copies", PATTERN), ("s3://copies/a", PATTERN)],
+        ),
+        text(
+            "delivery.objectStore.country",
+            "US",
+            "FR",
+            &[("us", PATTERN), ("U1", PATTERN)],
         ),
         text(
             "delivery.objectStore.prefix",
@@ -225,6 +316,15 @@ fn delivery() -> Vec<Case> {
     ]
 }
 
+/// A table's numbers with every field.
+pub(crate) fn erased() -> Value {
+    json!({
+        "name": "invoices", "state": "Kept", "found": 28, "erased": 1, "restricted": 10, "kept": 2,
+        "grounds": [{"ground": "AO 147(3)", "rows": 2}],
+        "held": 3, "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "late": 8, "undated": 9,
+    })
+}
+
 /// A status with every field.
 pub(crate) fn status(condition: Value, inventory: Value) -> Value {
     json!({
@@ -237,19 +337,15 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
         "regionsDone": "1/2",
         "regions": [{
             "name": "eu-west", "state": "Run", "reason": "Fulfilled", "message": "done", "ready": true,
-            "unreachableSince": "2026-11-22T12:00:00Z", "progress": "Kept", "reportedAt": "2026-11-22T12:00:00Z",
+            "unreachableSince": "2026-11-22T12:00:00Z", "action": "Erase", "progress": "Kept", "reportedAt": "2026-11-22T12:00:00Z",
             "suppressed": 2,
             "delivered": {"manifest": "eu-west/copies/dsr-1.manifest.json", "hash": "sha256-00", "expiresAt": "2026-12-22T12:00:00Z"},
-            "stores": [{"name": "orders", "tables": [{
-                "name": "invoices", "state": "Kept", "found": 28, "erased": 1, "restricted": 10, "kept": 2,
-                "grounds": [{"ground": "AO 147(3)", "rows": 2}],
-                "held": 3, "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "late": 8, "undated": 9,
-            }]}],
-            "lastHandledRunAt": "1", "inventory": inventory,
+            "stores": [{"name": "orders", "tables": [erased()]}],
+            "lifted": 10, "lastHandledRunAt": "1", "inventory": inventory,
         }],
         "receipt": {
-            "at": "2026-11-22T12:00:00Z", "outcome": "Done", "found": 28, "erased": 1, "kept": 2, "held": 3, "blocked": 4,
-            "failed": 5, "gone": 6, "remaining": 7, "hash": "sha256-00",
+            "at": "2026-11-22T12:00:00Z", "outcome": "Done", "found": 38, "erased": 1, "restricted": 10, "lifted": 10, "kept": 2, "held": 3,
+            "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "hash": "sha256-00",
         },
         "identityHash": "sha256-00", "lastHandledReconcileAt": "1",
     })

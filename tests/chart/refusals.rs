@@ -22,6 +22,10 @@ const HUB_REFUSALS: &[(&[&str], &[&str])] = &[
     (&["agent.tag=1"], &["/agent", "'tag' not allowed"]),
     (&["crds.keep=perhaps"], &["/crds/keep", "want boolean"]),
     (
+        &["approvals.protect=perhaps"],
+        &["/approvals/protect", "want boolean"],
+    ),
+    (
         &["tenants={aurora,kube-system}"],
         &[
             "/tenants/1",

@@ -197,7 +197,26 @@ fn keys_come_from_outside_the_evidence() {
             "html",
         ],
     );
+    folder.put("nothing.jsonl", "");
+    let of = |file: &'static str, format: &'static str| {
+        let mut args = export(format, &[]);
+        args[2] = file;
+        args
+    };
+    say("evidence without a record", &of("nothing.jsonl", "csv"));
+    let all = lines(&[]);
+    fs::create_dir(folder.at("parts")).unwrap();
+    folder.put("parts/1.jsonl", all[..20].concat().trim_end());
+    folder.put("parts/2.jsonl", &all[20..].concat());
+    say("a part that was cut off", &of("parts", "lines"));
+    fs::write(folder.at("odd.jsonl"), b"{\"record\":\xff}\n").unwrap();
+    say("bytes that are no text", &of("odd.jsonl", "lines"));
     golden("audit-mistakes", &told);
+    // As they are, into a file.
+    let written = [&of("odd.jsonl", "lines")[..], &["--out", "same.jsonl"]].concat();
+    assert_eq!(audit(&folder, &written), "exit 0\n");
+    let same = fs::read(folder.at("same.jsonl")).unwrap();
+    assert_eq!(same, b"{\"record\":\xff}\n");
     // Another's key is no fault of the file, but of the evidence.
     folder.put(
         "other.yaml",
@@ -227,7 +246,7 @@ fn an_export_says_what_the_records_say() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names.len(), 11, "{names:?}");
+    assert_eq!(names.len(), 13, "{names:?}");
     let runs = fs::read_to_string(folder.at("tables/runs.csv")).unwrap();
     assert_eq!(
         runs.lines().count(),
@@ -303,11 +322,24 @@ fn the_page_needs_nothing_and_everybody_can_read_it() {
     assert_eq!(count("<h1"), 1);
     assert_eq!(count("<table"), count("<caption>"));
     assert_eq!(count("<th"), count("<th scope=") + count("<thead"));
-    assert_eq!(count("<svg"), 4, "two for each region");
+    assert_eq!(count("<svg"), 6, "runs, rows and requests of each region");
     assert_eq!(count("<svg"), count("<svg role=\"img\" aria-labelledby="));
     assert_eq!(count("<svg"), count("<title id="));
     assert_eq!(count("<svg"), count("<desc id="));
     assert!(page.contains("&lt;notes&gt;") && !page.contains("<notes>"));
+}
+
+/// November had five runs; what each of them left was due for the next again.
+#[test]
+fn a_chart_tells_rows_that_are_due_once() {
+    let folder = Folder::of(&lines(&[]));
+    let mut args = export("html", &[]);
+    args[4] = "2026";
+    let page = audit(&folder, &args);
+    let row = "<th scope=\"row\">2026-11</th><td>eu-west</td><td class=\"n\">5</td><td class=\"n\">128</td><td class=\"n\">540</td>";
+    assert!(page.contains(row), "{page}");
+    assert_eq!(page.matches("all together are 13. The table").count(), 2);
+    assert_eq!(page.matches("the highest is 540. The table").count(), 2);
 }
 
 #[test]

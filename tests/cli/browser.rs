@@ -12,6 +12,7 @@ addEventListener('load', () => {
   const all = (what) => [...document.querySelectorAll(what)];
   const seen = (one) => { const box = one.getBoundingClientRect(); return box.width > 0 && box.height > 0; };
   const bars = all('svg rect');
+  const filled = (fill) => all('svg[aria-labelledby^=clocks] rect').filter((bar) => bar.getAttribute('fill').endsWith(fill));
   const measured = {
     tables: all('table').filter(seen).length,
     captions: all('table > caption').filter(seen).length,
@@ -19,6 +20,8 @@ addEventListener('load', () => {
     charts: all('svg[role=img]').filter(seen).length,
     named: all('svg').filter((svg) => svg.getAttribute('aria-labelledby').split(' ').every((id) => document.getElementById(id).textContent)).length,
     bars: bars.length,
+    soon: filled('8a8a8a').length,
+    late: filled('1b1b1b').length,
     hidden: bars.filter((bar) => !seen(bar)).length,
     outside: bars.filter((bar) => bar.getBoundingClientRect().right > bar.ownerSVGElement.getBoundingClientRect().right + 1).length,
     wide: document.documentElement.scrollWidth > innerWidth,
@@ -84,10 +87,11 @@ fn a_browser_shows_the_report() {
     )
     .unwrap();
     let count = |what: &str| page.matches(what).count();
-    // Thirteen runs a region: a bar for each week's runs, two for its rows due and erased.
+    // Thirteen runs a region: a bar for each week's runs, two for its rows due and erased. Of requests: at the ends of seven
+    // weeks one is open in each region, one of these near its deadline and one too late.
     let expected = serde_json::json!({
         "tables": count("<table>"), "captions": count("<table>"), "heads": count("<th scope=\"col\">"),
-        "charts": 4, "named": 4, "bars": 2 * 13 * 3, "hidden": 0, "outside": 0, "wide": false,
+        "charts": 6, "named": 6, "bars": 2 * 13 * 3 + 2 * 7, "soon": 1, "late": 1, "hidden": 0, "outside": 0, "wide": false,
         "verdict": "Verified, no fault found", "loaded": 0, "links": true, "numbers": "right", "notes": true,
     });
     assert_eq!(measured, expected);

@@ -54,6 +54,8 @@ fn what_is_exported_fits_the_published_schema() {
         [
             "runs-add-up satisfied",
             "tables-covered not-satisfied",
+            "requests-add-up satisfied",
+            "requests-in-time not-satisfied",
             "evidence-verified satisfied"
         ]
     );
@@ -82,12 +84,14 @@ fn what_is_exported_fits_the_published_schema() {
         [
             "runs-add-up not-satisfied",
             "tables-covered not-satisfied",
+            "requests-add-up satisfied",
+            "requests-in-time not-satisfied",
             "evidence-verified not-satisfied"
         ]
     );
     // Without a trust file nothing is said of what nobody verified; of a period without a record there is none.
-    assert_eq!(findings(&document(&folder, &[])).len(), 2);
-    folder.put("evidence.jsonl", "");
+    assert_eq!(findings(&document(&folder, &[])).len(), 4);
+    folder.put("evidence.jsonl", &lines(&[])[0]);
     assert_eq!(misfits(&document(&folder, &[])), [""; 0]);
 }
 

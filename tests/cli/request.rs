@@ -33,17 +33,17 @@ fn create(regions: &Value, arguments: &[&str], identity: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("regions.yaml");
     std::fs::write(&file, serde_yaml::to_string(regions).unwrap()).unwrap();
+    let given = [
+        ("--name", "dsr-7"),
+        ("--received", "2025-11-03T09:30:00+01:00"),
+        ("--zone", "Europe/Oslo"),
+    ];
+    let mut otherwise = given.to_vec();
+    otherwise.retain(|(name, _)| !arguments.contains(name));
     let mut child = Command::new(env!("CARGO_BIN_EXE_tradewind"))
-        .args([
-            "request",
-            "create",
-            "--name",
-            "dsr-7",
-            "--received",
-            "2026-11-02T09:30:00+01:00",
-        ])
-        .args(["--zone", "Europe/Oslo", "--jurisdiction", "NO", "--regions"])
+        .args(["request", "create", "--jurisdiction", "NO", "--regions"])
         .arg(&file)
+        .args(otherwise.iter().flat_map(|(name, value)| [name, value]))
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -92,6 +92,18 @@ fn each_region_gets_what_it_knows_the_person_by_and_nobody_else_can_read_it() {
 }
 
 #[test]
+fn what_hides_rows_is_asked_for_in_the_same_way() {
+    let (_, public) = key();
+    for (kind, wanted) in [("restriction", "Restriction"), ("objection", "Objection")] {
+        let arguments = ["--kind", kind, "--region", "eu-west"];
+        let told = create(&regions(&public), &arguments, &format!("email={EMAIL}"));
+        let request: Value = serde_json::from_slice(&told.stdout).unwrap();
+        assert_eq!(request["spec"]["kind"], wanted);
+        assert!(request["spec"].get("delivery").is_none());
+    }
+}
+
+#[test]
 fn each_mistake_is_named_without_a_value_of_the_person() {
     let (_, public) = key();
     let email = format!("email={EMAIL}");
@@ -109,7 +121,7 @@ fn each_mistake_is_named_without_a_value_of_the_person() {
         (
             vec!["--kind", "erasure", "--region", "us-east"],
             email.as_str(),
-            "knows the kind email",
+            "line 1 is of a kind that no chosen Region knows; they know customerId",
         ),
         (
             vec!["--kind", "erasure", "--region", "eu-west"],
@@ -121,6 +133,28 @@ fn each_mistake_is_named_without_a_value_of_the_person() {
             email.as_str(),
             "a copy needs --to",
         ),
+        (
+            vec![
+                "--kind",
+                "objection",
+                "--region",
+                "eu-west",
+                "--to",
+                "s3://copies",
+                "--country",
+                "DE",
+                "--prefix",
+                "p",
+                "--credentials",
+                "s",
+                "--reader",
+                public.as_str(),
+                "--expires",
+                "P30D",
+            ],
+            email.as_str(),
+            "only a copy is delivered",
+        ),
     ] {
         let mut regions = regions(&public);
         regions["items"][2]["status"] = json!({});
@@ -130,6 +164,67 @@ fn each_mistake_is_named_without_a_value_of_the_person() {
         assert!(
             said.contains(wanted) && !said.contains(EMAIL),
             "{wanted}: {said}"
+        );
+        assert!(told.stdout.is_empty());
+    }
+}
+
+/// What the server would refuse, or take and then count from, is refused where it is typed.
+#[test]
+fn what_could_not_be_done_is_refused_with_its_argument() {
+    let (own, public) = key();
+    let reader = own.to_public().to_string();
+    let good = [
+        "--kind",
+        "access",
+        "--region",
+        "eu-west",
+        "--to",
+        "s3://copies",
+        "--prefix",
+        "{region}/copies",
+        "--credentials",
+        "copies-s3",
+        "--country",
+        "NO",
+        "--reader",
+        &reader,
+        "--expires",
+        "P30D",
+    ];
+    let told = create(&regions(&public), &good, "email=bob\n");
+    let said = String::from_utf8_lossy(&told.stderr);
+    assert!(told.status.success(), "{said}");
+    for (argument, value, wanted) in [
+        ("--name", "DSR_7", "'DSR_7' is no name"),
+        ("--received", "2999-01-01T00:00:00Z", "lies ahead"),
+        (
+            "--received",
+            "2025-11-02T09:30:00+01:00[Europe/Berlin]",
+            "has not the form",
+        ),
+        ("--received", "2025-11-02 09:30Z", "has not the form"),
+        ("--jurisdiction", "Germany", "'Germany' is no assigned code"),
+        ("--jurisdiction", "NO", "is there twice"),
+        ("--region", "eu-west", "is there twice"),
+        ("--to", "https://copies", "has not the form"),
+        ("--prefix", "/copies", "has not the form"),
+        ("--country", "Norway", "has not the form"),
+        ("--reader", "age1nobody", "'age1nobody' is no age recipient"),
+        ("--expires", "P30X", "has not the form"),
+        ("--expires", "P", "has 1 characters"),
+    ] {
+        let mut arguments = good.to_vec();
+        match good.iter().position(|it| *it == argument) {
+            Some(at) if argument != "--region" => arguments[at + 1] = value,
+            _ => arguments.extend([argument, value]),
+        }
+        let told = create(&regions(&public), &arguments, "email=bob\n");
+        let said = String::from_utf8(told.stderr).unwrap();
+        assert_eq!(told.status.code(), Some(1), "{value}: {said}");
+        assert!(
+            said.contains(argument) && said.contains(wanted),
+            "{value}: {said}"
         );
         assert!(told.stdout.is_empty());
     }

@@ -1,4 +1,4 @@
-//! A quarter of evidence: two regions, one policy, weekly runs, an approval, a hold, a new key.
+//! A quarter of evidence: two regions, one policy, weekly runs, an approval, a hold, three requests, a new key.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,6 +89,101 @@ fn held(at: Timestamp, source: &str, state: &str, store: &Json) -> Entry {
     }
 }
 
+/// A data subject's request, as it stands from then on: `steps` are of its life, `more` is the rest of its body.
+fn asked(at: Timestamp, name: &str, source: &str, steps: &[&str], more: &Json) -> Entry {
+    let by = "privacy@aurora.example";
+    let told = |word: &&str| {
+        let (step, at) = word.split_once(' ').unwrap();
+        match step {
+            "Refused" => {
+                json!({"step": step, "at": at, "by": by, "ground": "GDPR Article 17(3)(b)"})
+            }
+            "Paused" => json!({"step": step, "at": at, "until": "2026-12-09"}),
+            _ => json!({"step": step, "at": at, "by": by}),
+        }
+    };
+    let mut body = json!({
+        "state": "Working", "kind": "Erasure", "received": "2026-10-20T09:30:00+02:00", "jurisdictions": ["DE"], "zone": "Europe/Berlin",
+        "steps": steps.iter().map(told).collect::<Vec<_>>(),
+        "deadlines": [{"regime": "eu-gdpr", "step": "response", "within": "P1M", "ends": "2026-11-20T23:00:00Z", "law": "GDPR Article 12(3)"}],
+    });
+    for (key, value) in more.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    Entry {
+        about: About::cluster("DataSubjectRequest", name),
+        ..entry(Kind::Request, at, source.into(), &body)
+    }
+}
+
+/// One that was done and answered; one that is near its end; one whose receipt was confirmed too late, and that is refused.
+fn requests(region: usize, week: i64, at: Timestamp) -> Vec<Entry> {
+    let verified = "Verified 2026-10-21T10:00:00+02:00";
+    let table = |kept: i64| {
+        json!({"name": "messages", "state": if kept > 0 { "Kept" } else { "Verified" }, "found": 9, "erased": 9 - kept,
+        "kept": kept, "grounds": [{"ground": "<AO 147(3)>, policy tax", "rows": kept}]})
+    };
+    let outcome = |kept| json!({"progress": "Kept", "suppressed": 2, "stores": [{"name": "shop", "tables": [table(kept)]}]});
+    let met = |met: &str| {
+        json!([{"regime": "eu-gdpr", "step": "response", "within": "P1M", "ends": "2026-11-20T23:00:00Z",
+        "law": "GDPR Article 12(3)", "metAt": met}])
+    };
+    match (region, week) {
+        (_, 2) => vec![asked(
+            at,
+            "dsr-17",
+            "r-1/1",
+            &[],
+            &json!({"state": "Received"}),
+        )],
+        (_, 3) => vec![asked(
+            at,
+            "dsr-17",
+            "r-1/2",
+            &[verified],
+            &json!({"state": "Done", "outcome": outcome(4)}),
+        )],
+        (_, 4) => {
+            let answered = "2026-11-03T15:00:00+01:00";
+            let hash = format!("sha256-{}", "5c".repeat(32));
+            let more = json!({"state": "Done", "outcome": outcome(4), "deadlines": met(answered),
+                "receipt": {"outcome": "Done", "hash": hash}});
+            let steps = [verified, &format!("Answered {answered}")];
+            vec![asked(at, "dsr-17", "r-1/3", &steps, &more)]
+        }
+        (1, 10) => {
+            let again = json!({"asked": "ticket-17", "job": "tradewind-reapply-0123456789", "reason": "Verified",
+                "startedAt": at - SignedDuration::from_mins(9), "finishedAt": at - SignedDuration::from_mins(2),
+                "outcome": {"progress": "Verified", "suppressed": 3, "stores": [{"name": "shop", "tables": [
+                    {"name": "messages", "state": "Verified", "found": 7, "erased": 7}]}]}});
+            let source = "u/tradewind-reapply-0123456789/1".into();
+            vec![Entry {
+                about: About::cluster("Region", REGIONS[1]),
+                ..entry(Kind::Request, at, source, &again)
+            }]
+        }
+        (0, 10) => {
+            let more = json!({"kind": "Access", "received": "2026-12-03T11:00:00+01:00", "deadlines": [
+                {"regime": "eu-gdpr", "step": "response", "within": "P1M", "ends": "2027-01-04T23:00:00Z", "law": "GDPR Article 12(3)"}]});
+            let steps = ["Verified 2026-12-04T11:00:00+01:00", "Paused 2026-12-07"];
+            vec![asked(at, "dsr-18", "r-2/1", &steps, &more)]
+        }
+        (1, 9) => {
+            let refused = "2026-12-07T11:00:00-05:00";
+            let ack = json!({"regime": "us-ca-ccpa", "step": "acknowledgement", "within": "10BD", "ends": "2026-11-17T05:00:00Z",
+                "law": "11 CCR 7021(a)", "metAt": "2026-11-24T10:00:00-05:00"});
+            let more = json!({"state": "Refused", "received": "2026-11-02T10:00:00-05:00", "jurisdictions": ["US-CA"],
+                "zone": "America/New_York", "deadlines": [ack]});
+            let steps = [
+                "Acknowledged 2026-11-24T10:00:00-05:00",
+                &format!("Refused {refused}"),
+            ];
+            vec![asked(at, "dsr-19", "r-3/1", &steps, &more)]
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// What was recorded of a region, in its order.
 fn entries(region: usize) -> Vec<Entry> {
     let begun = moment("2026-09-30T12:00:00Z");
@@ -111,6 +206,7 @@ fn entries(region: usize) -> Vec<Entry> {
             &run(week, at),
         ));
         let later = at + SignedDuration::from_hours(30);
+        entries.extend(requests(region, week, later));
         if week == 3 {
             let uncovered = json!({"rules": 2, "uncovered": [{"store": "shop", "table": "<notes>", "reason": "no rule"}]});
             entries.push(entry(Kind::Coverage, later, "c-1".into(), &uncovered));

@@ -1,18 +1,23 @@
 //! What happened stands in the regions' chains: once, whole, and signed by a key that the hub cannot read.
 
+#[path = "evidence/countersigning.rs"]
+mod countersigning;
+#[path = "evidence/keeping.rs"]
+mod keeping;
 #[path = "evidence/sealing.rs"]
 mod sealing;
 #[path = "evidence/signing.rs"]
 mod signing;
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tradewind::api::EvidenceRecord;
 use tradewind::evidence::{Kind, Record, Tip};
+use tradewind_dev::fleet::Cluster;
 use tradewind_dev::story::install;
 
 use crate::given::{self, REGIONS, RUNS};

@@ -2,6 +2,7 @@
 //! goes. No pod runs here, so Jobs are ended by hand, with the report of their pods.
 
 use serde_json::{Value, json};
+use tradewind::evidence::Kind;
 use tradewind_dev::fleet::Cluster;
 
 use crate::given::{self, RUNS};
@@ -60,6 +61,38 @@ async fn until_seen(world: &World, what: &str, is_so: impl Fn(&Value) -> bool) -
         .await
 }
 
+/// The records of the request, each with its state here and the last step that somebody had recorded.
+async fn recorded(world: &World, last: &str) -> Vec<Value> {
+    let told = |all: &[Value]| -> Vec<String> {
+        let step = |body: &Value| {
+            let steps = body["steps"].as_array().and_then(|steps| steps.last());
+            let step = steps.map_or("", |step| step["step"].as_str().unwrap());
+            let more = ["outcome", "receipt", "deleted"];
+            let mut words = vec![body["state"].as_str().unwrap(), step];
+            words.extend(more.iter().filter(|key| !body[**key].is_null()));
+            words.join(" ")
+        };
+        all.iter().map(step).collect()
+    };
+    world
+        .until(&format!("the record of {last:?}"), async || {
+            let all = crate::evidence::chain(world, REGION).await;
+            let own = all.iter().filter(|object| {
+                object.spec.kind == Kind::Request && object.spec.about.name == "dsr-7"
+            });
+            let own: Vec<Value> = own
+                .map(|object| serde_json::from_str(&object.spec.body).unwrap())
+                .collect();
+            let told = told(&own);
+            if told.last().is_some_and(|told| told == last) {
+                Ok(own)
+            } else {
+                Err(format!("{told:?}"))
+            }
+        })
+        .await
+}
+
 async fn patch(hub: &Cluster, kind: &str, name: &str, patch: Value) {
     let patch = patch.to_string();
     let args = ["patch", kind, name, "--type=merge", "-p", &patch];
@@ -91,6 +124,8 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         .await;
         assert_eq!(condition(&seen, "Verified").1, "NotVerified");
         assert_eq!(seen["status"]["clock"], "OnTime", "{seen}");
+        let received = recorded(&world, "Received ").await;
+        assert_eq!(received[0]["deadlines"][0]["regime"], "eu-gdpr");
         let done = json!({"by": "privacy@aurora.example", "at": AT});
         patch(&hub, KIND, "dsr-7", json!({"spec": {"verified": done}})).await;
         let seen = until_seen(&world, "it waits for the key", |seen| {
@@ -136,6 +171,21 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
             (&json!(3), &json!(3))
         );
         assert_eq!(seen["status"]["regionsDone"], "1/1");
+        // Each step is in the region's chain once, and nobody's identity.
+        let records = recorded(&world, "Done Verified outcome receipt").await;
+        let states: Vec<&str> = records
+            .iter()
+            .map(|it| it["state"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            states,
+            ["Received", "Working", "Done", "Done"],
+            "{records:?}"
+        );
+        let last = &records[3];
+        assert_eq!(last["outcome"]["stores"][0]["tables"][0]["erased"], 3);
+        assert_eq!(last["receipt"]["hash"], receipt["hash"], "{last}");
+        assert!(!json!(records).to_string().contains("Q0lQSEVS"));
         world
             .until("nothing of it is left in the region", async || {
                 let objects = world.objects(REGION).await;
@@ -147,6 +197,25 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
                 }
             })
             .await;
+        // Another with the same ciphertexts does nothing, and keeps none either: what it is the same as has ended.
+        let mut twin = request();
+        twin["metadata"]["name"] = "dsr-8".into();
+        twin["spec"]["verified"] = done.clone();
+        world.apply(&[twin]).await;
+        world
+            .until("the twin's identity is gone", async || {
+                let seen = world.get(&hub, KIND, "", "dsr-8").await.unwrap_or_default();
+                let is_gone = seen["spec"].get("identity").is_none();
+                if is_gone && entry(&seen, REGION)["reason"] == "Duplicate" {
+                    Ok(())
+                } else {
+                    Err(seen.to_string())
+                }
+            })
+            .await;
+        hub.kubectl(&["delete", KIND, "dsr-8", "--timeout=60s"])
+            .await
+            .unwrap();
         patch(
             &hub,
             KIND,
@@ -159,8 +228,154 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         })
         .await;
         assert_eq!(after["status"]["receipt"], *receipt, "told once");
+        let records = recorded(&world, "Done Answered outcome receipt").await;
+        assert_eq!(records.len(), 5, "{records:?}");
+        erased_again(&world).await;
         hub.kubectl(&["delete", KIND, "dsr-7", "--timeout=60s"])
             .await
             .unwrap();
+        let records = recorded(&world, "Done Answered outcome receipt deleted").await;
+        assert_eq!(records.len(), 6, "{records:?}");
+        a_restriction_is_made_and_lifted(&world, &done).await;
     });
+}
+
+/// How erasing again stands in the Region's status, once that is so.
+async fn until_again(world: &World, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    world
+        .until(what, async || {
+            let told = world.region(REGION).await["status"]["requests"].clone();
+            if is_so(&told) {
+                Ok(told)
+            } else {
+                Err(told.to_string())
+            }
+        })
+        .await
+}
+
+async fn until_no_job(world: &World) {
+    world
+        .until("no Job erases again", async || {
+            let objects = world.objects(REGION).await;
+            let left: Vec<&String> = objects.keys().filter(|it| it.contains("reapply")).collect();
+            if left.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{left:?}"))
+            }
+        })
+        .await;
+}
+
+/// After a restore: an officer asks for it, one Job does it to its end, its numbers are told and recorded once.
+async fn erased_again(world: &World) {
+    let hub = world.hub();
+    let ask = async |value: Value| {
+        let asked = json!({"metadata": {"annotations": {"tradewind.dev/reapply": value}}});
+        patch(&hub, "region", REGION, asked).await;
+    };
+    ask(json!("ticket-17")).await;
+    let one = job(world, "reapply").await;
+    let pod = &one["spec"]["template"]["spec"];
+    let args = pod["containers"][0]["args"].as_array().unwrap();
+    assert!(args.contains(&json!("--reapply")), "{args:?}");
+    let map = one["metadata"]["name"].as_str().unwrap();
+    let cluster = world.cluster(REGION);
+    let map = world.get(&cluster, "configmaps", RUNS, map).await.unwrap();
+    let task: Value = serde_json::from_str(map["data"]["task.json"].as_str().unwrap()).unwrap();
+    assert!(task["spec"].get("request").is_none(), "{task}");
+    assert_eq!(task["spec"]["stores"][0]["tables"][0]["table"], "orders");
+
+    // An attempt that waits is told, and is not the end of it.
+    let said = |outcome: &str, reason: &str, body: Value| {
+        json!({"version": 1, "command": "erase", "outcome": outcome, "reason": reason, "message": "told",
+            "startedAt": AT, "finishedAt": AT, "body": body})
+    };
+    let waits = said("Retry", "HoldNotInForce", Value::Null);
+    ends(world, REGION, &one, &waits).await;
+    let told = until_again(world, "it waits", |told| {
+        told["reapplied"]["reason"] == "HoldNotInForce"
+    })
+    .await;
+    assert!(told.get("lastHandledReapply").is_none(), "{told}");
+
+    let done = json!({"request": "reapply", "state": "Verified", "suppressed": 1, "stores": [{"name": "orders", "tables": [
+        {"name": "orders", "state": "Verified", "found": 2, "erased": 2}]}]});
+    ends(world, REGION, &one, &said("Done", "Verified", done)).await;
+    let told = until_again(world, "it is done", |told| {
+        told["lastHandledReapply"] == "ticket-17"
+    })
+    .await;
+    let table = &told["reapplied"]["stores"][0]["tables"][0];
+    assert_eq!(table["erased"], 2, "{told}");
+    until_no_job(world).await;
+    let chain = crate::evidence::chain(world, REGION).await;
+    let own = chain
+        .iter()
+        .filter(|object| object.spec.kind == Kind::Request && object.spec.about.kind == "Region");
+    let own: Vec<Value> = own
+        .map(|object| serde_json::from_str(&object.spec.body).unwrap())
+        .collect();
+    let [record] = own.as_slice() else {
+        panic!("{own:?}");
+    };
+    assert_eq!(record["asked"], "ticket-17");
+    assert_eq!(record["outcome"]["stores"][0]["tables"][0]["erased"], 2);
+
+    // Another value asks once more; whoever takes it back takes the Job away, and what was done stays told.
+    ask(json!("ticket-18")).await;
+    let asked = |told: &Value| told["reapplied"]["asked"] == "ticket-18";
+    until_again(world, "it is asked for again", asked).await;
+    let other = job(world, "reapply").await;
+    assert_ne!(other["metadata"]["uid"], one["metadata"]["uid"]);
+    ask(Value::Null).await;
+    until_no_job(world).await;
+    let told = world.region(REGION).await["status"]["requests"].clone();
+    assert_eq!(told["lastHandledReapply"], "ticket-17", "{told}");
+}
+
+/// The same way: rows are hidden, there is a receipt, and later they are shown again without anybody's identity.
+async fn a_restriction_is_made_and_lifted(world: &World, done: &Value) {
+    let hub = world.hub();
+    let mut request = request();
+    request["spec"]["kind"] = "Restriction".into();
+    request["spec"]["verified"] = done.clone();
+    world.apply(&[request]).await;
+    let report = |reason: &str, body: Value| {
+        json!({
+            "version": 1, "command": "erase", "outcome": "Done", "reason": reason, "message": "done",
+            "startedAt": AT, "finishedAt": AT, "body": body,
+        })
+    };
+    let one = job(world, "request").await;
+    let hidden = json!({"request": "dsr-7", "state": "Verified", "stores": [{"name": "orders", "tables": [
+        {"name": "orders", "state": "Verified", "found": 3, "restricted": 3}]}]});
+    ends(world, REGION, &one, &report("Verified", hidden)).await;
+    let seen = until_seen(
+        world,
+        "the rows are hidden and the identity is gone",
+        |seen| seen["spec"].get("identity").is_none() && seen["status"]["state"] == "Done",
+    )
+    .await;
+    assert_eq!(seen["status"]["receipt"]["restricted"], 3, "{seen}");
+    let lifted =
+        json!({"by": "privacy@aurora.example", "at": AT, "ground": "the accuracy was verified"});
+    patch(&hub, KIND, "dsr-7", json!({"spec": {"lifted": lifted}})).await;
+    let two = job(world, "request").await;
+    assert_ne!(one["metadata"]["name"], two["metadata"]["name"]);
+    let args = &two["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert!(args.to_string().contains("--lift"), "{args}");
+    let shown = json!({"request": "dsr-7", "state": "Lifted", "stores": [], "lifted": [
+        {"store": "orders", "name": "orders", "rows": 3}]});
+    ends(world, REGION, &two, &report("Lifted", shown)).await;
+    let seen = until_seen(world, "it was lifted, with a receipt", |seen| {
+        seen["status"]["receipt"]["outcome"] == "Lifted"
+    })
+    .await;
+    assert_eq!(seen["status"]["state"], "Lifted");
+    assert_eq!(seen["status"]["receipt"]["lifted"], 3, "{seen}");
+    hub.kubectl(&["delete", KIND, "dsr-7", "--timeout=60s"])
+        .await
+        .unwrap();
 }

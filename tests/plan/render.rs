@@ -18,8 +18,8 @@ use tradewind::plan::{
 };
 use tradewind::status::{
     self, Chain, ChannelObserved, ClusterObserved, HoldJob, HoldObserved, OneJob, PolicyObserved,
-    RequestObserved, RunEnd, RunObserved, Running, Seen, SigningObserved, Statement, Statements,
-    Trouble, Written,
+    RequestObserved, RunEnd, RunMarks, RunObserved, Running, Seen, SigningObserved, Statement,
+    Statements, Trouble, Written,
 };
 
 use super::world::{Look, World};
@@ -151,7 +151,17 @@ fn all(world: &World) -> Vec<(String, Value)> {
         let seen = looks(world, &key, &plan, children, hold_objects);
         let written = status::subject_request(&plan, &clocks, &seen, &request, world.now);
         let told = told(world, &plan, hold_objects);
-        out.push((key, json!({"plan": told, "status": whole(&written)})));
+        let mut shown = json!({"plan": told, "status": whole(&written)});
+        if world.evidence {
+            let request = request.as_ref();
+            let as_if = plan::clocks(&status::as_if_answered(request), &facts.packs, world.now);
+            let regions = status::request_statements(request, &as_if, &written.status);
+            shown["evidence"] = evidence(&Statements {
+                regions,
+                wake_at: None,
+            });
+        }
+        out.push((key, shown));
     }
     out.retain(|(key, _)| world.objects || world.show.contains(key));
     for key in &world.show {
@@ -172,16 +182,40 @@ fn signing(world: &World, key: &str, region: &Arc<Region>) -> (Value, status::Si
             .unwrap_or_default(),
         keeper: workloads
             .and_then(|it| it.keeper.as_ref())
-            .map(|it| one_job(look, it.job.metadata.name.as_ref().unwrap()))
+            .map(|it| one_job(&parted(look, false), it.job.metadata.name.as_ref().unwrap()))
+            .unwrap_or_default(),
+        reapply: workloads
+            .and_then(|it| it.reapply.as_ref())
+            .map(|it| one_job(&parted(look, true), it.job.metadata.name.as_ref().unwrap()))
             .unwrap_or_default(),
     };
     let seen = looks(world, key, &plan, children, signing_objects);
     let name = region.metadata.name.as_deref().unwrap();
     let chain = Chain::new(&facts.settings.fleet, name);
-    let signed = status::signing(&plan, seen.get(name), &chain, region);
+    let mut signed = status::signing(&plan, seen.get(name), &chain, region);
     let mut told = told(world, &plan, signing_objects);
+    if let Some(again) = signed.reapplied.take() {
+        let regions = BTreeMap::from([(name.to_owned(), vec![again])]);
+        told["evidence"] = evidence(&Statements {
+            regions,
+            wake_at: None,
+        });
+    }
     told["left"] = json!(signed.left);
     (told, signed)
+}
+
+/// The Jobs of a Region that erase again, which stand under `again`, or the others.
+fn parted(look: &Look, again: bool) -> Look {
+    let mut look = look.clone();
+    let one = look.jobs.remove("again");
+    if again {
+        look.jobs = one
+            .map(|job| ("planned".to_owned(), job))
+            .into_iter()
+            .collect();
+    }
+    look
 }
 
 fn signing_objects(workloads: &SigningWorkloads) -> Vec<Value> {
@@ -191,6 +225,8 @@ fn signing_objects(workloads: &SigningWorkloads) -> Vec<Value> {
         cron_job,
         run_now,
         keeper,
+        reapply,
+        reapply_problem: _,
     } = workloads;
     let mut out: Vec<Value> = hold_list.iter().map(object).collect();
     out.extend([object(config_map), object(cron_job)]);
@@ -198,6 +234,7 @@ fn signing_objects(workloads: &SigningWorkloads) -> Vec<Value> {
     if let Some(KeyWorkloads { config_map, job }) = keeper {
         out.extend([object(config_map), object(job)]);
     }
+    out.extend(reapply.iter().flat_map(hold_objects));
     out
 }
 
@@ -504,7 +541,7 @@ fn hold_children(look: &Look, workloads: Option<&HoldWorkloads>) -> HoldObserved
 }
 
 /// `{running: [job, at], last: {job, uid, scheduled, started, at, succeeded, report}, before: [{...}], readBack: {...},
-/// jobs: [...], modes: {job: mode}}`.
+/// jobs: [...], modes: {job: mode}, marks: {job: {specHash, approved}}}`.
 fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B> {
     let at = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -546,6 +583,19 @@ fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B
         modes: value.get("modes").map_or_else(BTreeMap::new, |modes| {
             serde_json::from_value(modes.clone()).unwrap()
         }),
+        marks: value
+            .get("marks")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+            .map(|(job, marks)| {
+                let marks = RunMarks {
+                    spec_hash: text(&marks["specHash"]),
+                    approved: marks.get("approved").map(text),
+                };
+                (job.clone(), marks)
+            })
+            .collect(),
     }
 }
 

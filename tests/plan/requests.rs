@@ -31,6 +31,83 @@ struct Chance {
     identity: bool,
 }
 
+/// A request that hides rows: which, what was recorded since, and what the region's books said last.
+#[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of the spec that is there or not"
+)]
+struct Hiding {
+    objects: bool,
+    verified: bool,
+    cancelled: bool,
+    refused: bool,
+    /// Of a restriction that it was lifted; of an objection that it holds, with the one or the other measure.
+    decided: Option<bool>,
+    /// What was done there last, and how far it was.
+    done: Option<(&'static str, &'static str)>,
+}
+
+fn hiding() -> impl Strategy<Value = Hiding> {
+    let done = prop::sample::select(vec![
+        ("Restrict", "Pending"),
+        ("Restrict", "Failed"),
+        ("Restrict", "Verified"),
+        ("Lift", "Lifted"),
+    ]);
+    let flags = (any::<bool>(), any::<bool>(), any::<u8>(), any::<u8>());
+    let more = (prop::option::of(any::<bool>()), prop::option::of(done));
+    (flags, more).prop_map(|(flags, (decided, done))| {
+        let refused = flags.3 % 4 == 0;
+        Hiding {
+            objects: flags.0,
+            verified: flags.1 || done.is_some(),
+            cancelled: flags.2 % 4 == 0,
+            refused,
+            // An objection is not upheld and refused.
+            decided: decided.filter(|_| !(refused && flags.0)),
+            done,
+        }
+    })
+}
+
+fn hidden(hiding: &Hiding) -> RequestFacts {
+    let chance = Chance {
+        verified: hiding.verified,
+        cancelled: hiding.cancelled,
+        refused: hiding.refused,
+        answered: false,
+        notice: 0,
+        key: 1,
+        progress: None,
+        identity: true,
+    };
+    let (_, mut facts) = facts(&chance);
+    let mut value = serde_json::to_value(facts.request.as_ref()).unwrap();
+    let told = json!({"by": "dpo", "at": "2027-06-09T12:00:00Z", "ground": "g"});
+    value["spec"]["kind"] = if hiding.objects {
+        "Objection"
+    } else {
+        "Restriction"
+    }
+    .into();
+    match hiding.decided {
+        Some(erase) if hiding.objects => {
+            value["spec"]["upheld"] = told;
+            value["spec"]["upheld"]["measure"] = if erase { "Erase" } else { "Restrict" }.into();
+        }
+        Some(true) => value["spec"]["lifted"] = told,
+        _ => {}
+    }
+    if let Some((action, progress)) = hiding.done {
+        value["status"] = json!({"regions": [{
+            "name": "eu-west", "state": "Run", "reason": "Progressing", "action": action, "progress": progress,
+            "stores": [{"name": "aurora-orders", "tables": [{"name": "customers", "state": "Verified", "found": 3, "restricted": 3}]}]}]});
+    }
+    facts.request = Arc::new(serde_json::from_value(value).unwrap());
+    facts
+}
+
 fn chance() -> impl Strategy<Value = Chance> {
     let flags = (
         any::<bool>(),
@@ -149,5 +226,46 @@ proptest! {
         later.status = Some(told.clone());
         let again = status::subject_request(&plan, &clocks, &seen, &later, "2027-06-11T10:00:00Z".parse().unwrap());
         prop_assert_eq!(again.status.receipt, told.receipt);
+    }
+
+    #[test]
+    fn what_a_request_has_hidden_is_shown_again_when_it_ends_and_not_before(hiding in hiding()) {
+        let now = "2027-06-10T10:00:00Z".parse().unwrap();
+        let facts = hidden(&hiding);
+        let plan = plan::subject_request(&facts, now);
+        let ends = hiding.cancelled || hiding.refused || (!hiding.objects && hiding.decided == Some(true));
+        let erases = !ends && hiding.objects && hiding.decided == Some(true);
+        let wanted = match (ends, hiding.done) {
+            // Nothing was begun, or all is shown already.
+            (true, None | Some(("Lift", _))) => None,
+            (true, Some(_)) => Some(("Restriction", "dsr-2026-17", true)),
+            _ if !hiding.verified => None,
+            (false, _) if erases => Some(("Erasure", "dsr-2026-17_erasure", false)),
+            (false, Some(("Restrict", "Verified"))) => None,
+            (false, _) => Some(("Restriction", "dsr-2026-17", false)),
+        };
+        let decided = &plan.regions["eu-west"];
+        let told = decided.workloads().map(|workloads| {
+            let data = workloads.config_map.data.as_ref().unwrap();
+            let task: Value = serde_json::from_str(&data["task.json"]).unwrap();
+            let pod = workloads.job.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+            let lifts = pod.containers[0].args.as_ref().unwrap().iter().any(|arg| arg == "--lift");
+            // Who it is goes only where somebody is to be found by it.
+            assert_eq!(data.contains_key("identity.age"), !lifts);
+            let request = task["spec"]["request"].clone();
+            (request["kind"].clone(), request["reference"].clone(), lifts)
+        });
+        let wanted = wanted.map(|(kind, reference, lifts)| (json!(kind), json!(reference), lifts));
+        prop_assert_eq!(told, wanted, "{:?}", decided.reason());
+        // There is a receipt when it has ended, and not while an objection is to be decided.
+        let clocks = plan::clocks(&facts.request, &facts.packs, now);
+        let seen = std::collections::BTreeMap::new();
+        let status = status::subject_request(&plan, &clocks, &seen, &facts.request, now).status;
+        let is_over = match hiding.done {
+            None => ends,
+            Some((action, _)) if ends => action == "Lift",
+            Some(done) => !erases && done == ("Restrict", "Verified") && !(hiding.objects && hiding.decided.is_none()),
+        };
+        prop_assert_eq!(status.receipt.is_some(), is_over, "{:?}", status.state);
     }
 }

@@ -114,7 +114,8 @@ pub(crate) struct Look {
     #[serde(default)]
     pub(crate) feeds: BTreeMap<String, Value>,
     pub(crate) run: Option<Value>,
-    /// The Jobs of a hold: `{succeeded, report, waits}` by `planned` or by their names.
+    /// The Jobs of a hold: `{succeeded, report, waits}` by `planned` or by their names; of a Region, `again` is the one that
+    /// erases again.
     #[serde(default)]
     pub(crate) jobs: BTreeMap<String, Value>,
     /// Absent: everything that is planned.
@@ -371,7 +372,19 @@ impl World {
             // A hub that has just spoken.
             holds_seen: Some(self.now),
             successor: None,
+            witness: Vec::new(),
             in_use: false,
+            policies: self
+                .policies()
+                .into_values()
+                .map(|policy| (policy.name_any(), policy))
+                .collect(),
+            channels: self.channels().into_values().collect(),
+            holds: self
+                .holds()
+                .into_values()
+                .map(|hold| (hold.name_any(), hold))
+                .collect(),
             settings,
         }
     }

@@ -96,9 +96,10 @@ pub fn hub_rights(checkout: &Path, tenants: &[&str]) -> Result<String> {
     out += &cluster_wide(checkout, "hub")?;
     out += &per_namespace(checkout, "hub-namespace", &[SYSTEM])?;
     out += &per_namespace(checkout, "hub-tenant", tenants)?;
-    out += &document(&read(
-        &checkout.join("charts/tradewind/files/evidence.yaml"),
-    )?);
+    for file in ["approval", "evidence"] {
+        let guard = checkout.join(format!("charts/tradewind/files/{file}.yaml"));
+        out += &document(&read(&guard)?);
+    }
     Ok(out)
 }
 

@@ -223,15 +223,23 @@ pub fn previews(policy: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Approves previews and switches the policy to `Enforce`, as a compliance officer's pull request would.
+/// Approves previews and switches the policy to `Enforce`, as a compliance officer does: in the name that the hub knows
+/// whoever asks by.
 pub async fn approve(
     hub: &Cluster,
     policy: &str,
     previews: &BTreeMap<String, String>,
 ) -> Result<()> {
+    let who = [
+        "auth",
+        "whoami",
+        "-o",
+        "jsonpath={.status.userInfo.username}",
+    ];
+    let by = hub.kubectl(&who).await?;
     let approvals: Vec<Value> = previews
         .iter()
-        .map(|(region, hash)| json!({"region": region, "previewHash": hash, "by": "dpo@aurora.example"}))
+        .map(|(region, hash)| json!({"region": region, "previewHash": hash, "by": by.trim()}))
         .collect();
     let patch = json!({"spec": {"mode": "Enforce", "approvals": approvals}}).to_string();
     hub.kubectl(&["patch", "datapolicy", policy, "--type=merge", "-p", &patch])

@@ -1,5 +1,6 @@
 //! The key that signs, as it stands in its Secret with what it signed last.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -18,6 +19,7 @@ const SIGNED: &str = "signed";
 const NEXT: &str = "next";
 const ROTATION: &str = "rotation";
 const ROTATED: &str = "rotated";
+const WITNESSED: &str = "witnessed";
 
 /// The key as it was found or made, and what it signed last.
 pub(super) struct Kept {
@@ -28,6 +30,8 @@ pub(super) struct Kept {
     next: Option<Next>,
     /// The last request for another key that was carried out.
     rotated: Option<String>,
+    /// How far each other region's chain was countersigned.
+    witnessed: BTreeMap<String, Tip>,
     /// Of the Secret: what was changed since is not overwritten.
     version: Option<String>,
 }
@@ -84,12 +88,23 @@ impl Kept {
             signed: None,
             next: None,
             rotated: None,
+            witnessed: BTreeMap::new(),
             version: None,
         })
     }
 
     pub(super) fn region(&self) -> &str {
         &self.region
+    }
+
+    /// How far another region's chain was countersigned.
+    pub(super) fn witnessed(&self, region: &str) -> Option<Tip> {
+        self.witnessed.get(region).copied()
+    }
+
+    /// Another region's chain is about to be countersigned.
+    pub(super) fn note(&mut self, region: &str, tip: Tip) {
+        self.witnessed.insert(region.to_owned(), tip);
     }
 
     pub(super) fn next(&self) -> Option<&Next> {
@@ -173,6 +188,13 @@ impl Kept {
             // A key that forgot what it signed would sign anything.
             signed: Some(signed.ok_or("`signed` is no place in a chain")?),
             next: Next::read(data(NEXT), data(ROTATION)),
+            witnessed: match secret.pointer("/data/witnessed") {
+                None => BTreeMap::new(),
+                // A key that forgot what it countersigned would countersign anything.
+                Some(_) => data(WITNESSED)
+                    .and_then(|text| serde_json::from_slice(&text).ok())
+                    .ok_or("`witnessed` is no list of places in chains")?,
+            },
             rotated: data(ROTATED).and_then(|text| String::from_utf8(text).ok()),
             version: version.and_then(Value::as_str).map(str::to_owned),
         })
@@ -194,6 +216,10 @@ impl Kept {
             let rotation = json!({"token": next.token, "named": next.named}).to_string();
             body["data"][NEXT] = encode(&next.seed).into();
             body["data"][ROTATION] = encode(rotation.as_bytes()).into();
+        }
+        if !self.witnessed.is_empty() {
+            let witnessed = json!(self.witnessed).to_string();
+            body["data"][WITNESSED] = encode(witnessed.as_bytes()).into();
         }
         if let Some(rotated) = &self.rotated {
             body["data"][ROTATED] = encode(rotated.as_bytes()).into();
@@ -266,6 +292,28 @@ mod tests {
             (next.token.as_str(), read.rotated.as_deref()),
             ("1", Some("0"))
         );
+    }
+
+    #[test]
+    fn what_was_countersigned_is_read_as_it_was_written() {
+        let mut kept = Kept::made("eu").unwrap();
+        let tip = Tip {
+            sequence: 9,
+            ..Tip::genesis("f", "us")
+        };
+        kept.note("us", tip);
+        let mut secret = kept.body("x", Tip::genesis("f", "eu"));
+        let read = Kept::read(&secret, "eu").unwrap();
+        assert_eq!(
+            (read.witnessed("us"), read.witnessed("br")),
+            (Some(tip), None)
+        );
+        // What cannot be read is not nothing: then anything would be countersigned.
+        for wrong in [json!("AAAA"), json!("not base64"), json!(7)] {
+            secret["data"][WITNESSED] = wrong;
+            let told = Kept::read(&secret, "eu").unwrap_err();
+            assert!(told.starts_with("`witnessed`"), "{told}");
+        }
     }
 
     #[test]

@@ -84,6 +84,7 @@ mod tests {
             digests: record.map(Record::digest).into_iter().collect(),
             rotate: rotate.map(str::to_owned),
             successor: record.map(|one| String::from_utf8(one.canonical()).unwrap()),
+            witness: Vec::new(),
         }
     }
 

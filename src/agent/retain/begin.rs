@@ -15,6 +15,7 @@ use super::cutoff::{self, Cutoffs, Ended};
 use super::error::Error;
 use super::fault::Fault;
 use super::holds::{self, Holds, NONE};
+use super::outside;
 use super::pace;
 use super::packed;
 use super::partition::{self, Part};
@@ -88,6 +89,8 @@ pub(super) async fn snapshot<'a>(
                 .map_err(failed)?,
         );
     }
+    let oids: Vec<i64> = plan.steps.iter().map(|step| step.table.oid).collect();
+    outside::check(&mut transaction, &name, &oids).await?;
     Ok(Snapshot {
         store: name.clone(),
         transaction,
@@ -103,7 +106,10 @@ pub(super) async fn snapshot<'a>(
 fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Cutoffs, Error> {
     let Step { rule, table, .. } = step;
     let over = |(kind, period, from), ground: Option<&str>| {
-        let due = cutoff::due_from(from, kind, period, zone, now);
+        let due = match ground {
+            None => cutoff::due_from(from, kind, period, zone, now),
+            Some(_) => cutoff::kept_from(from, kind, period, zone, now),
+        };
         due.map_err(|source| Error::Cutoff {
             rule: match ground {
                 None => rule.name.clone(),

@@ -269,6 +269,14 @@ pub(super) async fn shape(
     shape.map_err(Fault::of("look at the table again"))
 }
 
+/// Whether the table is another than it was; asked when a statement missed something. If it is not, what is missing is not
+/// ours: a trigger's own table, say.
+pub(super) async fn has_drifted(store: &mut Store, table: &Table) -> Result<bool, Fault> {
+    let connection = &mut store.connection;
+    let shape = shape(connection, table.oid, &table.name, &table.watched()).await?;
+    Ok(shape.as_ref() != Some(&table.shape))
+}
+
 /// Looks up a rule's table. What is wrong with it goes into the refusals, what the role lacks into the grants.
 pub(super) async fn table(
     store: &mut Store,
@@ -315,8 +323,10 @@ pub(super) async fn table(
         Ok(references) => references,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    triggers::name(connection, oid, &changes, &rule.name).await?;
-    let mut table = Table {
+    if let Some(refusal) = fired(connection, oid, &changes, (&name, &table)).await? {
+        return Ok(Err(refusal));
+    }
+    let table = Table {
         oid,
         name: table,
         clock: clock.name,
@@ -329,10 +339,36 @@ pub(super) async fn table(
         references,
         shape: String::new(),
     };
-    let shape = shape(connection, oid, &table.name, &table.watched()).await?;
+    whole(connection, table, grants).await.map(Ok)
+}
+
+/// What fires when rows go: a rule that makes something else of the statement is refused, triggers are named.
+async fn fired(
+    connection: &mut PgConnection,
+    oid: i64,
+    changes: &[Change],
+    (rule, table): (&str, &str),
+) -> Result<Option<Refusal>, Fault> {
+    if triggers::rewrites(connection, oid, changes).await? {
+        return Ok(Some(Refusal::Rewritten {
+            rule: rule.to_owned(),
+            table: table.to_owned(),
+        }));
+    }
+    triggers::name(connection, oid, changes, rule).await?;
+    Ok(None)
+}
+
+/// The table with its shape, and what the role lacks for it.
+async fn whole(
+    connection: &mut PgConnection,
+    mut table: Table,
+    grants: &mut Grants,
+) -> Result<Table, Fault> {
+    let shape = shape(connection, table.oid, &table.name, &table.watched()).await?;
     table.shape = shape.unwrap_or_default();
     grants.check(connection, &table).await?;
-    Ok(Ok(table))
+    Ok(table)
 }
 
 fn unfit_column((column, unfit): (String, Unfit), rule: &Rule, table: &str) -> Refusal {

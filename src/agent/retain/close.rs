@@ -14,6 +14,7 @@ use super::enforce::stoppable;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
 use super::holds;
+use super::outside;
 use super::packed;
 use super::pins::Place;
 use super::predicate::{self, Target};
@@ -122,6 +123,8 @@ async fn look_once(
     done.map_err(&fault).map_err(failed)?;
     let oldest = count::oldest(&mut transaction, target, zone).await;
     let oldest = oldest.map_err(failed)?;
+    // What another run has detached is not seen, and not gone.
+    outside::check(&mut transaction, &place.store, &[target.table.oid]).await?;
     books::close_rule(&mut transaction, place, oldest)
         .await
         .map_err(failed)?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use crate::contract::cutoff::{Anchor, ClockKind, Due, Error, due_from};
+pub(super) use crate::contract::cutoff::{Anchor, ClockKind, Due, Error, due_from, kept_from};
 
 impl ClockKind {
     /// The type's name in PostgreSQL.

@@ -16,7 +16,7 @@ use super::erase::{Limits, Obstacle, passed};
 use super::error::Error;
 use super::fault::{Fault, Trouble};
 use super::last_look::{Look, last_look, lock, own_holds};
-use super::partition::{self, Part, Standing, State};
+use super::partition::{self, After, Part, Standing, State};
 use super::pins::Place;
 use super::predicate::Target;
 use super::preflight::Step;
@@ -63,6 +63,8 @@ struct Leaving<'a> {
     place: &'a Place,
     oid: i64,
     parent: i64,
+    /// What becomes of it once it is back.
+    after: After,
 }
 
 /// Takes a rule's partitions away, one after the other, until the window ends. What is left of them is the batches'.
@@ -81,6 +83,7 @@ pub(super) async fn erase(
             place: &place,
             oid,
             parent: step.table.oid,
+            after: After::Batches,
         };
         let mut tries = 0;
         loop {
@@ -138,6 +141,22 @@ async fn pause(limits: &Limits) {
 
 /// Puts back what a run detached and did not drop: before its end, so that nothing is out of its table for good.
 pub(super) async fn put_back(store: &mut Store, work: &Work) -> Result<(), Error> {
+    attach_all(store, work, After::Batches).await?;
+    // What was not begun has no part in anything any more.
+    let sql = "UPDATE tradewind.partition SET state = 'Kept' WHERE run = $1 AND store = $2 AND state = 'Planned'";
+    let query = sqlx::query(sql).bind(&work.run.id).bind(&store.name);
+    let done = query.execute(&mut store.connection).await;
+    done.map(drop)
+        .map_err(Fault::of("write down the partitions"))
+        .map_err(|fault| store.failed(fault))
+}
+
+/// Puts back what a killed process of a run detached: whoever goes on with the run may detach it again.
+pub(super) async fn restore(store: &mut Store, work: &Work) -> Result<(), Error> {
+    attach_all(store, work, After::Again).await
+}
+
+async fn attach_all(store: &mut Store, work: &Work, after: After) -> Result<(), Error> {
     let sql = "SELECT rule, oid::bigint, parent::bigint FROM tradewind.partition
         WHERE run = $1 AND store = $2 AND state = 'Detaching'";
     let rows = sqlx::query(sql).bind(&work.run.id).bind(&store.name);
@@ -155,16 +174,11 @@ pub(super) async fn put_back(store: &mut Store, work: &Work) -> Result<(), Error
             place: &place,
             oid,
             parent,
+            after,
         };
         leaving.back().await?;
     }
-    // What was not begun has no part in anything any more.
-    let sql = "UPDATE tradewind.partition SET state = 'Kept' WHERE run = $1 AND store = $2 AND state = 'Planned'";
-    let query = sqlx::query(sql).bind(&work.run.id).bind(&store.name);
-    let done = query.execute(&mut store.connection).await;
-    done.map(drop)
-        .map_err(Fault::of("write down the partitions"))
-        .map_err(|fault| store.failed(fault))
+    Ok(())
 }
 
 impl Leaving<'_> {
@@ -317,7 +331,8 @@ impl Leaving<'_> {
                 Standing::Alone(part, whole) => self.attach(&part, &whole).await.map(|()| true),
                 Standing::Attached(..) | Standing::Elsewhere => {
                     let books = (self.place, self.work.run.token);
-                    let left = partition::leave(&mut self.store.connection, books, self.oid);
+                    let connection = &mut self.store.connection;
+                    let left = partition::settle(connection, books, self.oid, self.after);
                     left.await.map(|()| true)
                 }
             };
@@ -374,7 +389,8 @@ impl Leaving<'_> {
             let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction);
             done.await.map_err(&fault)?;
         }
-        partition::leave(&mut transaction, (place, work.run.token), oid).await?;
+        let books = (place, work.run.token);
+        partition::settle(&mut transaction, books, oid, self.after).await?;
         transaction.commit().await.map_err(&fault)?;
         let rule = &place.rule;
         tracing::info!(rule, partition = name, "put a partition back");

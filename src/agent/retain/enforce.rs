@@ -129,15 +129,9 @@ pub(super) async fn stale(settings: &Settings, store: &mut Store) -> Result<Opti
 
 /// Nothing is erased anywhere while a hold that the hub knows is missing somewhere, or nobody knows what it knows.
 async fn held(job: Job<'_>, sites: &mut [Site]) -> Result<(), Error> {
+    let list = job.settings.hold_list.as_ref();
     for Site { store, .. } in sites {
-        if let Some(stale) = stale(job.settings, store).await? {
-            return Err(stale);
-        }
-        let missing = holds::missing(store, &job.task.spec.holds).await;
-        if let Some(hold) = missing.map_err(|fault| store.failed(fault))? {
-            let store = store.name.clone();
-            return Err(Error::HoldNotInForce { store, hold });
-        }
+        holds::are_in_force(store, &job.task.spec.holds, list).await?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use sqlx::{Postgres, Transaction};
 
 use super::batch::{self, Batch, Judged};
+use super::catalog;
 use super::detach;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
@@ -276,9 +277,14 @@ impl Rule<'_> {
             Trouble::Conflict | Trouble::Busy | Trouble::Referenced => true,
             Trouble::Other => false,
             Trouble::Drifted => {
-                return Err(Error::Drift {
-                    rule: self.place.rule.clone(),
-                });
+                let store = &mut self.site.store;
+                let drifted = catalog::has_drifted(store, &self.step.table).await;
+                if drifted.map_err(|fault| store.failed(fault))? {
+                    return Err(Error::Drift {
+                        rule: self.place.rule.clone(),
+                    });
+                }
+                false
             }
             Trouble::Lost | Trouble::Login | Trouble::Denied | Trouble::RunOpen => {
                 return Err(self.site.store.failed(fault));
@@ -404,6 +410,7 @@ pub(super) async fn passed<'a>(
         Fence::Stale => return Err(Obstacle::Locked(Error::TableBusy { rule })),
         Fence::NotOurs => Error::AnotherRun { store: name },
         Fence::Stopped => Error::Switched { store: name },
+        Fence::Outside => Error::Outside { store: name },
         Fence::Drifted => Error::Drift { rule },
     };
     Err(Obstacle::Fatal(error))

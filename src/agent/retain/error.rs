@@ -108,7 +108,7 @@ pub(super) enum Error {
     },
     /// A hold names a column of the table that is not there, or is another by now.
     #[error(
-        "rule `{rule}`: a hold on its table names a column that was renamed or dropped: nothing is erased until the hold is released and opened anew"
+        "rule `{rule}`: a hold on its table names a column that was renamed, dropped or given another type: nothing is erased until the hold is released and opened anew"
     )]
     HoldUnclear {
         /// The rule.
@@ -161,6 +161,14 @@ pub(super) enum Error {
         /// The rule.
         rule: String,
     },
+    /// Rows are out of their table, and may come back.
+    #[error(
+        "store `{store}`: a partition is detached from a table of the task, and its rows are not seen for now: nobody can say what they are; the next pod looks again, once the run that detached it has dropped it or put it back"
+    )]
+    Outside {
+        /// The store.
+        store: String,
+    },
     /// A partition that is to go back does not fit any more.
     #[error(
         "rule `{rule}`: a detached partition cannot be attached again, as `tradewind.partition` has it: none of its rows is erased; attach it, or drop what stands in its place"
@@ -185,6 +193,14 @@ pub(super) enum Error {
         "store `{store}`: its books are behind the erasures that were acknowledged: it was restored, and persons may be back; run `tradewind-agent erase --reapply`"
     )]
     RestoreDetected {
+        /// The store.
+        store: String,
+    },
+    /// The suppression store is not what it was.
+    #[error(
+        "store `{store}`: persons were erased from it, and the suppression store knows of none of its erasures: it was lost or emptied, or another is named; restore it, as nobody would see that a store was restored, and nobody could be erased again"
+    )]
+    SuppressionLost {
         /// The store.
         store: String,
     },
@@ -215,6 +231,7 @@ impl Error {
             | Self::HoldsBusy { .. }
             | Self::Signals { .. }
             | Self::Detaching { .. }
+            | Self::Outside { .. }
             | Self::Stopped => Outcome::Retry,
             Self::Settings(_)
             | Self::UrlUnreadable { .. }
@@ -228,6 +245,7 @@ impl Error {
             | Self::HoldUnclear { .. }
             | Self::Switched { .. }
             | Self::RestoreDetected { .. }
+            | Self::SuppressionLost { .. }
             | Self::Stranded { .. }
             | Self::Drift { .. } => Outcome::Refused,
             Self::Statement { fault, .. } => match fault.trouble() {
@@ -262,11 +280,12 @@ impl Error {
             Self::HoldNotInForce { .. } => "HoldNotInForce",
             Self::HoldsStale { .. } => "HoldsStale",
             Self::HoldsBusy { .. } => "HoldsBusy",
-            Self::Detaching { .. } => "PartitionDetaching",
+            Self::Detaching { .. } | Self::Outside { .. } => "PartitionDetaching",
             Self::Stranded { .. } => "PartitionStranded",
             Self::Signals { .. } => "ThrottleUnreadable",
             Self::Switched { .. } => "StoppedBySwitch",
             Self::RestoreDetected { .. } => "RestoreDetected",
+            Self::SuppressionLost { .. } => "SuppressionLost",
             Self::Stopped => "Stopped",
             Self::Statement { fault, .. } => match fault.trouble() {
                 Trouble::Lost => "StoreUnavailable",

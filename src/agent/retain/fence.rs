@@ -23,6 +23,8 @@ pub(super) enum Fence {
     NotOurs,
     /// An administrator has said stop.
     Stopped,
+    /// Another run has detached a partition: its rows are not seen, and not gone.
+    Outside,
     /// The table, its key, its clock or its security is another.
     Drifted,
     /// The table was changed between the transaction's first look and its lock: look again.
@@ -78,7 +80,9 @@ pub(super) async fn pass(
     };
     let sql = format!(
         "SELECT ({}), set_config('search_path', $7, true),
-          EXISTS (SELECT FROM tradewind.stop AS s WHERE s.policy IS NULL OR s.policy = r.policy), ({}), ({steady})
+          EXISTS (SELECT FROM tradewind.stop AS s WHERE s.policy IS NULL OR s.policy = r.policy), ({}), ({steady}),
+          EXISTS (SELECT FROM tradewind.partition AS o
+            WHERE o.parent = $3::bigint::oid AND o.state = 'Detaching' AND o.run <> r.id)
         FROM tradewind.run AS r WHERE id = $4 AND store = $5 AND token = $6 AND ended_at IS NULL FOR SHARE",
         catalog::SHAPE,
         holds::HOLDS,
@@ -102,6 +106,9 @@ pub(super) async fn pass(
     }
     if shape.as_ref() != Some(&table.shape) {
         return Ok(Fence::Drifted);
+    }
+    if row.try_get(5).map_err(&fault)? {
+        return Ok(Fence::Outside);
     }
     let holds = holds::read(row.try_get(3).map_err(fault)?);
     Ok(holds.map_or(Fence::Unclear, Fence::Open))

@@ -6,7 +6,9 @@
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::catalog::Table;
+use super::error::Error;
 use super::fault::Fault;
+use super::hold_list::Freshness;
 use super::statement::{Statement, Value};
 use super::store::Store;
 use crate::contract::{RequiredHold, RequiredScope};
@@ -41,13 +43,15 @@ pub(super) static NONE: Holds = Holds {
 pub(super) struct Unclear;
 
 /// The holds on table `$1` with the oid `$3`, as JSON: for each column its name, and if it is clear which one that
-/// is, the column quoted and its type; nulls stand for the whole table. A hold on a partition holds as if it were on the
+/// is, the column quoted and its type; nulls stand for the whole table. A column of another type than it had is another:
+/// its values cannot be compared, and a cast that fails would be logged with the value. A hold on a partition holds as if it were on the
 /// table: more than was meant, never less.
 pub(super) const HOLDS: &str = "
 SELECT jsonb_agg(DISTINCT jsonb_build_array(s.attname, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod)))
 FROM tradewind.held AS s
 LEFT JOIN pg_attribute AS a ON a.attrelid = $3::bigint::oid AND a.attname = s.attname AND NOT a.attisdropped
   AND (a.attnum = s.attnum OR s.oid <> $3::bigint::oid)
+  AND coalesce(to_jsonb(s) ->> 'kind', format_type(a.atttypid, NULL)) = format_type(a.atttypid, NULL)
 WHERE s.relation IS NULL OR s.relation = $1 OR s.oid = $3::bigint::oid
   OR s.oid IN (SELECT relid FROM pg_partition_tree($3::bigint::oid::regclass))";
 
@@ -120,6 +124,25 @@ pub(super) async fn missing(
     let query = sqlx::query(MISSING).bind(sqlx::types::Json(&wanted));
     let row = query.fetch_optional(connection).await.map_err(&fault)?;
     row.map(|row| row.try_get(0)).transpose().map_err(fault)
+}
+
+/// Whether every hold that a store must have is in force there, by a list that is young enough: else nothing is erased.
+pub(super) async fn are_in_force(
+    store: &mut Store,
+    required: &[RequiredHold],
+    list: Option<&Freshness>,
+) -> Result<(), Error> {
+    if let Some(list) = list {
+        list.check(store).await?;
+    }
+    let missing = missing(store, required).await;
+    match missing.map_err(|fault| store.failed(fault))? {
+        Some(hold) => Err(Error::HoldNotInForce {
+            store: store.name.clone(),
+            hold,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Whether there are books with holds at all.

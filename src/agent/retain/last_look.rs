@@ -61,6 +61,7 @@ pub(super) async fn last_look(
         Fence::Stale => return Ok(Look::Again),
         Fence::Unclear => return Ok(Look::Back(Some(Error::HoldUnclear { rule }))),
         Fence::Stopped => return Ok(Look::Back(Some(Error::Switched { store }))),
+        Fence::Outside => return Ok(Look::Back(Some(Error::Outside { store }))),
         Fence::Drifted => return Ok(Look::Back(Some(Error::Drift { rule }))),
         // The partition is the other process's to put back or to drop: `back` will find so.
         Fence::NotOurs => return Ok(Look::Back(Some(Error::AnotherRun { store }))),

@@ -31,7 +31,7 @@ pub async fn run(task: Task<Retain>, stop: Stop) -> Report<LiftReport> {
 }
 
 /// The report.
-pub(super) fn told(begun: Begun, lifted: Result<LiftReport, Error>) -> Report<LiftReport> {
+fn told(begun: Begun, lifted: Result<LiftReport, Error>) -> Report<LiftReport> {
     match lifted {
         Ok(body) => {
             let rows: i64 = body.tables.iter().map(|table| table.rows).sum();

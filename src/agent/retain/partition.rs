@@ -263,6 +263,44 @@ pub(super) async fn standing(
     })
 }
 
+/// What becomes of a partition that is a part of its table again.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum After {
+    /// Its rows go in batches.
+    Batches,
+    /// Whoever goes on with the run may try again.
+    Again,
+}
+
+/// Writes down that a partition is a part of its table again, if the run is still this process's.
+pub(super) async fn settle(
+    connection: &mut PgConnection,
+    books: (&Place, i64),
+    oid: i64,
+    after: After,
+) -> Result<(), Fault> {
+    match after {
+        After::Batches => leave(connection, books, oid).await,
+        After::Again => again(connection, books, oid).await,
+    }
+}
+
+async fn again(
+    connection: &mut PgConnection,
+    (place, token): (&Place, i64),
+    oid: i64,
+) -> Result<(), Fault> {
+    let sql = "WITH ours AS (SELECT FROM tradewind.run
+          WHERE id = $1 AND store = $2 AND token = $5 AND ended_at IS NULL FOR SHARE)
+        UPDATE tradewind.partition SET state = 'Planned' WHERE EXISTS (SELECT FROM ours)
+          AND run = $1 AND store = $2 AND rule = $3 AND oid = $4::bigint::oid AND state = 'Detaching'";
+    let query = sqlx::query(sql).bind(&place.run).bind(&place.store);
+    let query = query.bind(&place.rule).bind(oid).bind(token);
+    let done = query.execute(connection).await;
+    done.map(drop)
+        .map_err(Fault::of("write down the partitions"))
+}
+
 /// Leaves a partition's rows to the batches, if the run is still this process's.
 pub(super) async fn leave(
     connection: &mut PgConnection,

@@ -5,7 +5,7 @@
 
 use super::catalog::{Column, Table};
 use super::change;
-use super::cutoff::{ClockKind, Cutoffs, Due};
+use super::cutoff::{ClockKind, Cutoffs, Due, Ended};
 use super::holds::Holds;
 use super::statement::{Statement, Value};
 
@@ -42,16 +42,8 @@ fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String
     let Target { table, due, .. } = target;
     let own = (format!("{alias}.{}", table.clock), table.kind);
     let mut all = vec![over(statement, own, &due.own)];
-    for ended in &due.keeps {
-        let clock = table.keeps.iter().find(|clock| clock.name == ended.clock);
-        all.push(match clock {
-            Some(clock) => {
-                let clock = (format!("{alias}.{}", clock.name), clock.kind);
-                over(statement, clock, &ended.due)
-            }
-            // Nobody can say that the keep has ended.
-            None => "false".to_owned(),
-        });
+    for keep in &due.keeps {
+        all.push(ended(statement, alias, table, keep));
     }
     match all.as_slice() {
         [own] => own.clone(),
@@ -59,12 +51,20 @@ fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String
     }
 }
 
+/// Whether a keep has ended for `alias`'s row.
+pub(super) fn ended(statement: &mut Statement, alias: &str, table: &Table, keep: &Ended) -> String {
+    match table.keeps.iter().find(|clock| clock.name == keep.clock) {
+        Some(clock) => {
+            let clock = (format!("{alias}.{}", clock.name), clock.kind);
+            over(statement, clock, &keep.due)
+        }
+        // Nobody can say that the keep has ended.
+        None => "false".to_owned(),
+    }
+}
+
 /// Whether a clock is one of those whose period is over.
-pub(super) fn over(
-    statement: &mut Statement,
-    (clock, kind): (String, ClockKind),
-    due: &Due,
-) -> String {
+fn over(statement: &mut Statement, (clock, kind): (String, ClockKind), due: &Due) -> String {
     let latest = statement.bind(Value::Clock(kind, due.latest.clone()));
     let kind = kind.as_sql();
     let over = format!(
@@ -141,7 +141,6 @@ pub(super) fn key_of(alias: &str, table: &Table) -> String {
 pub(super) mod tests {
     use super::super::catalog::{Action, Link, Reference};
     use super::super::clocks::Clock;
-    use super::super::cutoff::Ended;
     use super::super::holds::NONE;
     use super::*;
 

@@ -6,6 +6,7 @@ use super::catalog::{self, Action, Reference, Table};
 use super::error::Error;
 use super::grants::Grants;
 use super::holds::{Holds, NONE};
+use super::loud;
 use super::order;
 use super::partition;
 use super::refusal::Refusal;
@@ -77,6 +78,7 @@ pub(super) async fn plan(
     if refusals.is_empty() {
         refusals.extend(cascades(&steps));
     }
+    refusals.extend(loud(store, &steps, purpose).await?);
     refusals.extend(lacking(store, grants, (rules.is_throttled, purpose)).await?);
     match sorted(&steps) {
         Ok(steps) if refusals.is_empty() => return Ok(Ok(Plan { steps })),
@@ -87,6 +89,22 @@ pub(super) async fn plan(
         tracing::error!(store = store.name, reason = refusal.reason(), "{refusal}");
     }
     Ok(Err(refusals))
+}
+
+/// Tables of which the server would log rows. To count, a log line says what erasing will ask for.
+async fn loud(store: &mut Store, steps: &[Step], purpose: Purpose) -> Result<Vec<Refusal>, Error> {
+    let mut refusals = Vec::new();
+    for step in steps {
+        let refusal = loud::refuse(store, &step.rule.name, &step.table).await?;
+        refusals.extend(refusal);
+    }
+    if purpose == Purpose::Write {
+        return Ok(refusals);
+    }
+    for refusal in &refusals {
+        tracing::warn!(store = store.name, "erasing will be refused: {refusal}");
+    }
+    Ok(Vec::new())
 }
 
 /// What the role lacks for the purpose. To count, a log line says what erasing will lack.

@@ -94,6 +94,16 @@ pub(super) enum Refusal {
         /// What mends it.
         statements: Vec<String>,
     },
+    /// A rule of the table's own says what happens instead of what erases.
+    #[error(
+        "rule `{rule}`: {table} has a rule (CREATE RULE) that rewrites what erases its rows: make a trigger of it"
+    )]
+    Rewritten {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+    },
     /// Without a key no row can be named.
     #[error("rule `{rule}`: {table} has no primary key: ALTER TABLE {table} ADD PRIMARY KEY (...)")]
     NoPrimaryKey {
@@ -178,6 +188,20 @@ pub(super) enum Refusal {
         /// What it does.
         action: &'static str,
     },
+    /// A row that the database refuses to erase would stand in its log.
+    #[error(
+        "rule `{rule}`: the server may refuse to erase a row of {table}, and would write the whole row into its log (log_error_verbosity = {found}): ALTER ROLE {role} SET log_error_verbosity = terse;"
+    )]
+    ServerLogsRows {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+        /// What the setting is.
+        found: String,
+        /// The role, quoted.
+        role: String,
+    },
     /// Two rules over one table: no row would have one erase-by date.
     #[error("rules `{rule}` and `{other}` name the same table {table}: keep one of them")]
     SameTable {
@@ -219,6 +243,7 @@ impl Refusal {
             Self::Partition { .. } => "Partition",
             Self::RowSecurityActive { .. } => "RowSecurityActive",
             Self::RestrictionUnprepared { .. } => "RestrictionUnprepared",
+            Self::Rewritten { .. } => "TableRewritten",
             Self::NoPrimaryKey { .. } => "NoPrimaryKey",
             Self::ClockMissing { .. } => "ClockMissing",
             Self::SubjectMissing { .. } => "SubjectMissing",
@@ -226,6 +251,7 @@ impl Refusal {
             Self::KeepUnreadable { .. } => "KeepUnreadable",
             Self::Column { unfit, .. } => unfit.reason(),
             Self::Cascade { .. } => "CascadeWithoutRule",
+            Self::ServerLogsRows { .. } => "ServerLogsValues",
             Self::SameTable { .. } => "SameTable",
             Self::Circle { .. } => "Circle",
             Self::GrantsMissing { .. } => "GrantsMissing",

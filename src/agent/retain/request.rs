@@ -36,6 +36,7 @@ use sqlx::Row as _;
 use super::books as runs;
 use super::error::Error as RunError;
 use super::fault::Fault;
+use super::holds;
 use super::store::Purpose;
 use crate::agent::{Begun, Stop};
 use crate::contract::{
@@ -103,7 +104,12 @@ async fn erasure(
     let kind = [("", request.kind.name())].into_iter();
     let hash = key.given(kind.chain(given.all()));
     let reference = &request.reference;
-    let (known, who) = match suppression.find(reference).await? {
+    let known = suppression.find(reference).await?;
+    let erases = request.kind == RequestKind::Erasure;
+    if erases && known.as_ref().is_none_or(|known| !known.has_ended) {
+        held(task, settings, &mut sites).await?;
+    }
+    let (known, who) = match known {
         Some(known) if known.given != hash => return Err(Error::ReferenceReused),
         Some(known) if known.is_lifted => return Err(Error::Lifted),
         Some(known) if known.has_ended => return told(&mut sites, &known, reference).await,
@@ -116,7 +122,6 @@ async fn erasure(
             let suppressing = suppress_first(&mut sites, settings, given, &region_key);
             let (mut known, who) = stoppable(stop, suppressing).await?;
             known.given = hash;
-            let erases = request.kind == RequestKind::Erasure;
             let suppressed = match &who {
                 Who::Person(person) if erases => Some(person),
                 _ => None,
@@ -124,18 +129,12 @@ async fn erasure(
             if suppressed.is_none() {
                 known.suppressed = 0;
             }
+            let suppressed = suppressed.map(|person| (person, &settings.kinds));
             suppression.begin(reference, &known, suppressed).await?;
             (known, who)
         }
     };
-    let identity = Identity {
-        run: known.run.clone(),
-        region: task.region.clone(),
-        reference: reference.clone(),
-        kind: request.kind.name(),
-        spec_hash: spec_hash(&task.spec),
-        now: known.began_at,
-    };
+    let identity = identity(task, request, &known);
     let whose = vec![&who; sites.len()];
     let parties = (settings, whose.as_slice(), stop);
     let ran = carry_out(&mut sites, &mut suppression, parties, &identity).await;
@@ -153,6 +152,26 @@ async fn erasure(
     Ok(Answer::of(body))
 }
 
+/// Nothing is erased anywhere, and nobody suppressed, while a hold that the hub knows is missing somewhere.
+async fn held(task: &Task<Erase>, settings: &Settings, sites: &mut [Site]) -> Result<(), Error> {
+    let list = settings.hold_list.as_ref();
+    for site in sites {
+        holds::are_in_force(&mut site.store, &task.spec.holds, list).await?;
+    }
+    Ok(())
+}
+
+fn identity(task: &Task<Erase>, request: &SubjectRequest, known: &Known) -> Identity {
+    Identity {
+        run: known.run.clone(),
+        region: task.region.clone(),
+        reference: request.reference.clone(),
+        kind: request.kind.name(),
+        spec_hash: spec_hash(&task.spec),
+        now: known.began_at,
+    }
+}
+
 /// What a request did that has ended.
 async fn told(sites: &mut [Site], known: &Known, reference: &str) -> Result<Answer, Error> {
     let mut body = answer::body(sites, &known.run, reference).await?;
@@ -163,6 +182,7 @@ async fn told(sites: &mut [Site], known: &Known, reference: &str) -> Result<Answ
 /// Whether every store is as new as the erasures that were acknowledged.
 async fn none_behind(suppression: &mut Suppression, sites: &mut [Site]) -> Result<(), Error> {
     for site in sites {
+        suppression.knows(&mut site.store).await?;
         let acknowledged = suppression.acknowledged(&site.store.name).await?;
         suppress::is_current(&mut site.store, acknowledged).await?;
     }
@@ -216,6 +236,8 @@ async fn carry_out(
         stoppable(stop, begin::enter(site, *job, identity)).await?;
     }
     for (site, job) in sites.iter_mut().zip(&jobs) {
+        // Before the first row goes: from here on the store is known there.
+        suppression.acknowledge(&site.store.name, 0).await?;
         let worked = work::erase(site, *job).await;
         let number = suppress::head(&mut site.store).await?;
         suppression.acknowledge(&site.store.name, number).await?;
@@ -245,8 +267,11 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     let key = HashKey::read(&task.spec.suppression.key)?;
     let opening = open(task, &settings, key.clone());
     let (mut suppression, mut sites) = stoppable(stop, opening).await?;
+    held(task, &settings, &mut sites).await?;
     let erased = suppression.erased().await?;
+    reapply::all_known(&erased, &settings.kinds)?;
     for site in &mut sites {
+        suppression.knows(&mut site.store).await?;
         let acknowledged = suppression.acknowledged(&site.store.name).await?;
         suppress::note_behind(&mut site.store, acknowledged).await?;
     }
@@ -264,12 +289,7 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
         spec_hash: spec_hash(&task.spec),
         now,
     };
-    // One run for all stores: the one that a killed pod left, if it did.
-    for site in &mut sites {
-        if let Some(open) = runs::open_run(&mut site.store, &identity.policy()).await? {
-            identity.run = open.id;
-        }
-    }
+    adopt(&mut sites, &mut identity).await?;
     let whose: Vec<&Who> = whose.iter().collect();
     let ran = carry_out(
         &mut sites,
@@ -298,6 +318,16 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
         }
     }
     Ok(Answer::of(body))
+}
+
+/// One run for all stores: the one that a killed pod left, if it did.
+async fn adopt(sites: &mut [Site], identity: &mut Identity) -> Result<(), Error> {
+    for site in sites {
+        if let Some(open) = runs::open_run(&mut site.store, &identity.policy()).await? {
+            identity.run = open.id;
+        }
+    }
+    Ok(())
 }
 
 /// Opens the suppression store and all stores, and keeps other requests out.

@@ -260,7 +260,8 @@ fn throttle(throttle: Throttle) -> Result<Throttle, Error> {
     Ok(throttle)
 }
 
-fn freshness(list: &HoldList) -> Result<Freshness, Error> {
+/// How old the list of holds may be.
+pub(super) fn freshness(list: &HoldList) -> Result<Freshness, Error> {
     Freshness::parse(list).ok_or_else(|| Error::HoldsAge {
         max_age: list.max_age.clone(),
     })

@@ -206,9 +206,8 @@ impl Store {
         self.set("lock_timeout", LOCK_WITHIN).await?;
         self.set("statement_timeout", "10s").await?;
         let lock = "SELECT pg_advisory_lock(hashtextextended($1, 0))";
-        let key = format!("tradewind retain {policy} {}", self.name);
         let locked = sqlx::query(lock)
-            .bind(key)
+            .bind(self.lock_of(policy))
             .execute(&mut self.connection)
             .await;
         match locked.map_err(Fault::of("take the run's lock")) {
@@ -221,6 +220,34 @@ impl Store {
         };
         self.set("lock_timeout", "200ms").await?;
         self.set("statement_timeout", "5s").await
+    }
+
+    /// Takes the same lock if nobody has it.
+    pub(super) async fn try_lock(&mut self, policy: &str) -> Result<bool, Error> {
+        self.ask_lock(
+            "SELECT pg_try_advisory_lock(hashtextextended($1, 0))",
+            policy,
+        )
+        .await
+    }
+
+    /// Gives the lock back, if it was taken.
+    pub(super) async fn unlock(&mut self, policy: &str) -> Result<(), Error> {
+        self.ask_lock("SELECT pg_advisory_unlock(hashtextextended($1, 0))", policy)
+            .await
+            .map(drop)
+    }
+
+    async fn ask_lock(&mut self, sql: &'static str, policy: &str) -> Result<bool, Error> {
+        let query = sqlx::query(sql).bind(self.lock_of(policy));
+        let row = query.fetch_one(&mut self.connection).await;
+        row.and_then(|row| row.try_get(0))
+            .map_err(Fault::of("take the run's lock"))
+            .map_err(|fault| self.failed(fault))
+    }
+
+    fn lock_of(&self, policy: &str) -> String {
+        format!("tradewind retain {policy} {}", self.name)
     }
 
     /// The database's clock.

@@ -1,6 +1,6 @@
-//! Triggers of somebody's own that an erased row fires.
+//! Triggers of somebody's own that an erased row fires, and rules that put another statement in an erasure's place.
 //!
-//! In: a table and its changes. Out: a finding in the log for each. Reads only.
+//! In: a table and its changes. Out: a finding in the log for each trigger; whether there is such a rule. Reads only.
 
 use sqlx::{PgConnection, Row};
 
@@ -47,4 +47,22 @@ pub(super) async fn name(
         );
     }
     Ok(())
+}
+
+/// Rules (`CREATE RULE`) for a delete or an update. A partition's own are not asked: statements name the whole table.
+const REWRITES: &str = "SELECT EXISTS (SELECT FROM pg_rewrite
+  WHERE ev_class = $1::bigint::oid AND ev_type = ANY ($2::text[]::\"char\"[]) AND ev_enabled <> 'D')";
+
+/// Whether a rule of the table's would make something else of what erases: the server refuses that statement as we need
+/// it, or does not erase.
+pub(super) async fn rewrites(
+    connection: &mut PgConnection,
+    oid: i64,
+    changes: &[Change],
+) -> Result<bool, Fault> {
+    let events: &[&str] = if changes.is_empty() { &["4"] } else { &["2"] };
+    let query = sqlx::query(REWRITES).bind(oid).bind(events);
+    let row = query.fetch_one(connection).await;
+    row.and_then(|row| row.try_get(0))
+        .map_err(Fault::of("read the catalogue"))
 }

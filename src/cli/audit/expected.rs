@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
-use crate::evidence::{Fault, Kind, Name, Record, body, canonical};
+use crate::evidence::{Checked, Fault, Kind, Name, Record, body, canonical};
 use crate::plan::gates::Schedule;
 
 /// A CronJob that comes into being in the minute of its schedule may start then or the next time.
@@ -34,6 +34,14 @@ pub(super) struct Expectations {
 }
 
 impl Expectations {
+    /// Leaves out what is left of records that went by rule.
+    pub(super) fn begin(&mut self, regions: &BTreeMap<String, Checked>) {
+        for ((region, _), changes) in &mut self.changes {
+            let begins = regions.get(region).map_or(0, |checked| checked.begins);
+            changes.retain(|sequence, _| *sequence >= begins);
+        }
+    }
+
     /// Notes what a record says of them.
     pub(super) fn note(&mut self, record: &Record) {
         let of = || (record.region.clone(), record.about.name.clone());

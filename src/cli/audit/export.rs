@@ -13,7 +13,7 @@ use super::tables::{Table, Tables, tables};
 use super::verify::{Found, look};
 use super::{Audited, html, oscal, source};
 use crate::cli::input::{self, Error};
-use crate::evidence::{Line, Record};
+use crate::evidence::{Line, Record, unexpired};
 
 /// What of which evidence, and how.
 #[derive(Args, Debug)]
@@ -71,7 +71,7 @@ pub fn export(args: &Export) -> Result<Audited, Error> {
     let mut text = match (args.format, &args.out) {
         (Format::Csv, Some(folder)) => {
             for table in &book.tables.tables {
-                write(&folder.join(format!("{}.csv", table.id)), &csv(table))?;
+                write(&folder.join(format!("{}.csv", table.id)), csv(table))?;
             }
             String::new()
         }
@@ -94,6 +94,12 @@ pub fn export(args: &Export) -> Result<Audited, Error> {
 /// All lines as they are: records by region and place, then signatures, then what is neither.
 fn raw(args: &Export) -> Result<Audited, Error> {
     let evidence = source::evidence(&args.from)?;
+    // Put behind it, the next one would no longer be a line of its own.
+    let is_cut = |text: &&Vec<u8>| text.last().is_some_and(|last| *last != b'\n');
+    if evidence.iter().any(|text| is_cut(&text)) {
+        let problem = "a file does not end with a line feed: it was cut off; fetch it again";
+        return Err(input::wrong("--from", problem.to_owned()));
+    }
     let mut clean = true;
     if let Some(file) = &args.trust {
         let trust = source::trust(file)?;
@@ -112,13 +118,16 @@ fn raw(args: &Export) -> Result<Audited, Error> {
             Err(_) => (2, String::new(), 0),
         }
     });
-    let text = String::from_utf8_lossy(&lines.concat()).into_owned();
+    let bytes = lines.concat();
     let text = match &args.out {
         Some(file) => {
-            write(file, &text)?;
+            write(file, &bytes)?;
             String::new()
         }
-        None => text,
+        None => String::from_utf8(bytes).map_err(|_| {
+            let problem = "it has bytes that are no UTF-8, which a terminal would change; write them as they are with --out";
+            input::wrong("--from", problem.to_owned())
+        })?,
     };
     Ok(Audited { text, clean })
 }
@@ -146,7 +155,15 @@ fn book(args: &Export) -> Result<Book, Error> {
             }));
         }
     }
+    if records.is_empty() && found.is_none() {
+        let problem = format!(
+            "'{}' has no record of evidence: name what was exported, such as by `kubectl get evidencerecords -o json`",
+            args.from.display()
+        );
+        return Err(input::wrong("--from", problem));
+    }
     records.sort_by(|a, b| (&a.region, a.sequence).cmp(&(&b.region, b.sequence)));
+    let records = unexpired(records);
     Ok(Book {
         tables: tables(&records, &period),
         period,
@@ -156,7 +173,7 @@ fn book(args: &Export) -> Result<Book, Error> {
     })
 }
 
-fn write(file: &Path, text: &str) -> Result<(), Error> {
+fn write(file: &Path, text: impl AsRef<[u8]>) -> Result<(), Error> {
     let failed = |source| Error::Write {
         file: file.to_owned(),
         source,

@@ -4,6 +4,7 @@
 //! function that escapes it.
 
 mod chart;
+mod clocks;
 
 use std::fmt::Write as _;
 
@@ -32,6 +33,8 @@ svg { max-width: 100%; height: auto; }
 }
 ";
 
+const CLOCKS: &str = "Open requests against their clocks";
+
 /// The page.
 pub(super) fn page(book: &Book) -> String {
     let mut out = String::new();
@@ -59,6 +62,11 @@ fn write_page(out: &mut String, book: &Book) -> std::fmt::Result {
         "</ul>\n</nav>\n<section aria-labelledby=\"charts\">\n<h2 id=\"charts\">Runs and rows over time</h2>"
     )?;
     chart::write(out, book)?;
+    writeln!(
+        out,
+        "</section>\n<section aria-labelledby=\"clocks\">\n<h2 id=\"clocks\">{CLOCKS}</h2>"
+    )?;
+    clocks::write(out, book)?;
     writeln!(out, "</section>")?;
     for one in &book.tables.tables {
         section(out, one)?;
@@ -71,7 +79,8 @@ fn write_page(out: &mut String, book: &Book) -> std::fmt::Result {
 
 fn contents(book: &Book) -> Vec<(&'static str, &'static str)> {
     let tables = book.tables.tables.iter().map(|one| (one.id, one.title));
-    std::iter::once(("charts", "Runs and rows over time"))
+    [("charts", "Runs and rows over time"), ("clocks", CLOCKS)]
+        .into_iter()
         .chain(tables)
         .collect()
 }

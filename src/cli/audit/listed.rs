@@ -41,6 +41,23 @@ struct Spec {
 struct Status {
     #[serde(default)]
     checkpoints: Vec<Signed>,
+    #[serde(default)]
+    countersignatures: Vec<Countersigned>,
+}
+
+#[derive(Deserialize)]
+struct Countersigned {
+    at: String,
+    by: String,
+    key: String,
+    previous: Option<Before>,
+    signature: String,
+}
+
+#[derive(Deserialize)]
+struct Before {
+    head: String,
+    sequence: u64,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +83,9 @@ pub(super) fn lines(text: Vec<u8>) -> Vec<u8> {
     for item in &list.items {
         for signed in &item.status.checkpoints {
             let _ = checkpoint(&mut lines, &item.spec, signed);
+        }
+        for signed in &item.status.countersignatures {
+            let _ = countersignature(&mut lines, &item.spec, signed);
         }
     }
     lines.into_bytes()
@@ -107,6 +127,32 @@ fn checkpoint(out: &mut String, spec: &Spec, signed: &Signed) -> std::fmt::Resul
         r#"{{"checkpoint":{{"at":{},"key":{},"region":{},"signature":{},"tip":{{"head":{},"sequence":{}}}}}}}"#,
         quoted(&signed.at),
         quoted(&signed.key),
+        quoted(&spec.region),
+        quoted(&signed.signature),
+        quoted(&spec.hash),
+        spec.sequence
+    )
+}
+
+fn countersignature(out: &mut String, spec: &Spec, signed: &Countersigned) -> std::fmt::Result {
+    write!(
+        out,
+        r#"{{"countersignature":{{"at":{},"by":{},"key":{}"#,
+        quoted(&signed.at),
+        quoted(&signed.by),
+        quoted(&signed.key)
+    )?;
+    if let Some(before) = &signed.previous {
+        write!(
+            out,
+            r#","previous":{{"head":{},"sequence":{}}}"#,
+            quoted(&before.head),
+            before.sequence
+        )?;
+    }
+    writeln!(
+        out,
+        r#","region":{},"signature":{},"tip":{{"head":{},"sequence":{}}}}}}}"#,
         quoted(&spec.region),
         quoted(&signed.signature),
         quoted(&spec.hash),

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::export::Book;
-use super::tables::facts;
+use super::tables::{Last, facts, is_copy, last, sums};
 use crate::cli::input::Error;
 use crate::contract::RetainMode;
 use crate::evidence::{Hash, Kind, Record, Value, body, canonical};
@@ -95,7 +96,15 @@ struct Objective<'a> {
 }
 
 fn findings(book: &Book, within: &[&Record], digest: &str) -> Vec<Json> {
-    let mut objectives = vec![add_up(within), covered(within)];
+    let requests = last(&book.all, &book.period);
+    let latest = book.all.iter().map(|record| record.at).max();
+    let by = latest.map_or(book.period.to, |latest| latest.min(book.period.to));
+    let mut objectives = vec![
+        add_up(within),
+        covered(within),
+        persons_add_up(&requests),
+        answered_in_time(&requests, by),
+    ];
     if let Some(found) = &book.found {
         let faults: Vec<String> = found.faults().iter().map(ToString::to_string).collect();
         let holds = faults.is_empty();
@@ -177,6 +186,62 @@ fn add_up<'a>(within: &[&'a Record]) -> Objective<'a> {
         },
         holds: wrong.is_empty(),
         shown,
+    }
+}
+
+/// Of every request each row that was found has one fate.
+fn persons_add_up<'a>(requests: &[Last<'a>]) -> Objective<'a> {
+    let wrong: Vec<String> = requests
+        .iter()
+        .filter(|one| {
+            let Some(request) = &one.request else {
+                return true;
+            };
+            let (found, terms) = sums(one);
+            let sum = terms.into_iter().fold(0, i64::saturating_add);
+            sum != found && !(sum == 0 && is_copy(&request.kind))
+        })
+        .map(|one| format!("{} in {}", one.record.about.name, one.record.region))
+        .collect();
+    Objective {
+        id: "requests-add-up",
+        title: "Every row of a person who asked went, or stayed for a reason that was counted",
+        says: if wrong.is_empty() {
+            format!(
+                "{} requests by region, each of which adds up",
+                requests.len()
+            )
+        } else {
+            format!("these do not add up: {}", wrong.join("; "))
+        },
+        holds: wrong.is_empty(),
+        shown: requests.iter().map(|one| one.record).collect(),
+    }
+}
+
+/// No deadline of a request passed before what it is for was done.
+fn answered_in_time<'a>(requests: &[Last<'a>], by: Timestamp) -> Objective<'a> {
+    let late = |one: &Last<'a>| {
+        let (name, region) = (&one.record.about.name, &one.record.region);
+        let late = one.late(by);
+        let late: Vec<String> = late
+            .iter()
+            .map(|clock| format!("{} of {} ({})", clock.step, clock.regime, clock.law))
+            .collect();
+        (!late.is_empty()).then(|| format!("{name} in {region}: {}", late.join(", ")))
+    };
+    let late: Vec<String> = requests.iter().filter_map(late).collect();
+    Objective {
+        id: "requests-in-time",
+        title: "No deadline of a request passed before it was met",
+        says: if late.is_empty() {
+            "no record of a request that was open in the period tells of a deadline that was missed"
+                .to_owned()
+        } else {
+            format!("too late: {}", late.join("; "))
+        },
+        holds: late.is_empty(),
+        shown: requests.iter().map(|one| one.record).collect(),
     }
 }
 

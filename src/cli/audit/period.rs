@@ -56,31 +56,37 @@ impl Period {
 /// The first day, and the day after the last.
 fn days(text: &str) -> Option<(Date, Date)> {
     if let Some((first, last)) = text.split_once('/') {
-        let last: Date = last.parse().ok()?;
-        return Some((first.parse().ok()?, last.tomorrow().ok()?));
+        return Some((day(first)?, day(last)?.tomorrow().ok()?));
     }
     let (year, part) = match text.split_once('-') {
         Some((year, part)) => (year, Some(part)),
         None => (text, None),
     };
-    if year.len() != 4 || !year.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let year = year.parse().ok()?;
+    let digits = |text: &str, count: usize| {
+        let is_number = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse::<i16>().ok()).flatten()
+    };
+    let year = digits(year, 4).filter(|year| *year > 0)?;
     let (month, months) = match part {
         None => (1, 12),
         Some(part) => match part.strip_prefix('Q') {
-            Some(quarter) => (
-                quarter.parse::<i8>().ok()?.checked_mul(3)?.checked_sub(2)?,
-                3,
-            ),
-            None if part.len() == 2 => (part.parse().ok()?, 1),
-            None => return None,
+            Some(quarter) => (digits(quarter, 1)? * 3 - 2, 3),
+            None => (digits(part, 2)?, 1),
         },
     };
+    let month = i8::try_from(month).ok()?;
     let first = Date::new(year, month, 1).ok()?;
     let after = first.checked_add(jiff::Span::new().months(months)).ok()?;
     Some((first, after))
+}
+
+/// A day and nothing else: a date with a time would be cut to one unseen.
+fn day(text: &str) -> Option<Date> {
+    let is_day = text.len() == 10
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'-');
+    is_day.then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -106,6 +112,12 @@ mod tests {
             "26",
             "2026-Q0",
             "2026-Q5",
+            "2026-Q+4",
+            "2026-Q04",
+            "2026-+1",
+            "0000",
+            "2026-10-05T10:00/2026-10-06T10:00",
+            "20261005/20261006",
             "2026-Q",
             "2026-13",
             "2026-1",

@@ -3,12 +3,15 @@
 mod concept;
 mod holds;
 mod log;
+mod reapplied;
 mod registers;
+mod requests;
 mod runs;
 
 use std::collections::BTreeMap;
 
 pub(super) use log::facts;
+pub(super) use requests::{Last, is_copy, last, sums};
 
 use super::period::Period;
 use crate::evidence::{Kind, Record, body, canonical};
@@ -57,10 +60,22 @@ const fn number(key: &'static str, title: &'static str) -> Column {
 /// A run's numbers within the period, for the charts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ran {
+    pub(super) policy: String,
     pub(super) region: String,
     pub(super) day: jiff::civil::Date,
     pub(super) due: i64,
     pub(super) erased: i64,
+}
+
+/// A request in a region, for the chart of those that are open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) region: String,
+    pub(super) received: jiff::Timestamp,
+    /// When the person had their answer.
+    pub(super) ended: Option<jiff::Timestamp>,
+    /// Each deadline's end, and when it was met.
+    pub(super) clocks: Vec<(jiff::Timestamp, Option<jiff::Timestamp>)>,
 }
 
 /// All that a report holds.
@@ -68,6 +83,7 @@ pub(super) struct Ran {
 pub(super) struct Tables {
     pub(super) tables: Vec<Table>,
     pub(super) ran: Vec<Ran>,
+    pub(super) asked: Vec<Asked>,
 }
 
 /// Reads records into tables.
@@ -76,6 +92,7 @@ pub(super) fn tables(records: &[Record], period: &Period) -> Tables {
     let within: Vec<&Record> = records.iter().filter(|r| period.has(r.at)).collect();
     let (runs, ran) = runs::runs(&within);
     let transfers = transfers(records, period);
+    let requests = requests::last(records, period);
     let mut tables = vec![
         concept::register(&policies, &transfers),
         registers::lgpd(&policies, &transfers),
@@ -83,8 +100,13 @@ pub(super) fn tables(records: &[Record], period: &Period) -> Tables {
         concept::deletion(&policies),
         runs,
     ];
+    tables.extend(requests::requests(&requests, records, period));
     tables.extend(log::logs(&within));
-    Tables { tables, ran }
+    Tables {
+        tables,
+        ran,
+        asked: requests::asked(&requests),
+    }
 }
 
 /// On which grounds data could leave each region when the period ended: the last word on it.

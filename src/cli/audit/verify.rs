@@ -101,6 +101,7 @@ pub(super) fn look(
     }
     let (at, bound) = when(latest);
     let mut report = verifier.finish(at, bound);
+    expectations.begin(&report.regions);
     let (expected_runs, missing) = expectations.missing(at);
     report.faults.extend(missing);
     report
@@ -190,6 +191,12 @@ fn one(out: &mut String, checked: &Checked) -> std::fmt::Result {
         "  not signed yet  {}: what they say is not proven",
         checked.unsigned
     )?;
+    if let Some(expired) = checked.expired {
+        writeln!(
+            out,
+            "  gone by rule    records up to {expired}: they were kept for as long as they had to be"
+        )?;
+    }
     if checked.segments > 0 {
         writeln!(
             out,

@@ -67,11 +67,13 @@ impl View<'_> {
         here.iter().find(followed).copied().unwrap_or(first)
     }
 
-    /// The same fact twice.
-    pub(super) fn facts(&mut self, line: &[Link]) {
+    /// The same fact twice. What went by rule, up to a place, is said anew where it still holds.
+    pub(super) fn facts(&mut self, line: &[Link], expired: u64) {
         let mut seen = HashMap::with_capacity(line.len());
         for link in line {
-            if let Some(before) = seen.insert(link.fact, link.sequence) {
+            if let Some(before) = seen.insert(link.fact, link.sequence)
+                && (before > expired || link.sequence <= expired)
+            {
                 let says =
                     format!("tells of the same fact as record {before}: same kind and source");
                 self.fault(Name::Duplicate, link.sequence, says);

@@ -1,10 +1,12 @@
-//! Segments of the archive: are their records here, and are they those that were sealed?
+//! Segments of the archive: are their records here, and are they those that were sealed? Which went by rule?
 
 use super::super::body::Seal;
+use super::super::chain::Tip;
+use super::super::expired::Begin;
 use super::super::fault::Name;
 use super::super::seal::root;
 use super::signatures::View;
-use super::{Seals, Seen};
+use super::{Expiries, Seals, Seen};
 
 impl View<'_> {
     /// Compares what records say of segments with what is here.
@@ -30,6 +32,8 @@ impl View<'_> {
         if !is_range {
             let says = format!("seals records {first} to {last}, which are none before it");
             self.fault(Name::SealBroken, place, says);
+        } else if here.len() as u64 != last - first + 1 && Some(last) <= seen.checked.expired {
+            // It went by rule, and that is told.
         } else if here.len() as u64 != last - first + 1 {
             let says = format!(
                 "records {first} to {last} are in segment {} of {}, and not all of them are here: fetch it from there",
@@ -46,6 +50,30 @@ impl View<'_> {
                 seal.segment
             );
             self.fault(Name::SealBroken, place, says);
+        }
+    }
+
+    /// Whether what went may have gone: only behind a signature that says so, and up to the record that was the last.
+    pub(super) fn expired(&mut self, seen: &Seen, given: &Expiries, begin: Option<Begin>) {
+        for (place, told) in given {
+            let here = seen.hash(*place);
+            let stands = told.iter().find(|(hash, _)| Some(*hash) == here);
+            let Some((_, expiry)) = stands else { continue };
+            let Tip { head, sequence } = expiry.expired;
+            if sequence >= *place || seen.hash(sequence).is_some_and(|hash| hash != head) {
+                let says =
+                    format!("says that records up to {sequence} went, and another one is there");
+                self.fault(Name::SealBroken, *place, says);
+            }
+        }
+        let Some(begin) = begin else { return };
+        if begin.place > seen.checked.signed {
+            let says = format!(
+                "records 1 to {} are not there, and record {}, which says that they went by rule, is not signed",
+                begin.first - 1,
+                begin.place
+            );
+            self.fault(Name::Missing, 1, says);
         }
     }
 }

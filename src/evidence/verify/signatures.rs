@@ -12,6 +12,9 @@ use super::super::hash::Hash;
 use super::super::key::KeyId;
 use super::Seen;
 
+/// What two machines' clocks may differ by.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
+
 /// One region, and where its faults go.
 pub(super) struct View<'a> {
     pub(super) region: &'a str,
@@ -119,6 +122,21 @@ impl View<'_> {
             let says = "the trust file notes another record here".to_owned();
             self.fault(Name::Rewritten, sequence, says);
         }
+    }
+
+    /// Records of a time that has not come: once for the region, by the first of them.
+    pub(super) fn later(&mut self, seen: &Seen, now: Timestamp) {
+        let latest = now.checked_add(CLOCKS).unwrap_or(now);
+        let mut later = seen.line.iter().filter(|link| link.at > latest);
+        let Some(first) = later.next() else {
+            return;
+        };
+        let says = format!(
+            "dated {}, after {now} that is verified for; records that are: {}",
+            first.at,
+            later.count() + 1
+        );
+        self.fault(Name::LaterThanNow, first.sequence, says);
     }
 
     /// Records that no signature reaches yet.

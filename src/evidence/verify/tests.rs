@@ -1,6 +1,7 @@
 //! Attacks on evidence: what was tried and what was found is printed.
 
 mod bits;
+mod expired;
 mod keys;
 mod records;
 mod world;
@@ -36,6 +37,29 @@ fn what_nobody_touched_is_whole() {
     assert_eq!(checked.checkpoints, 4);
     assert_eq!(checked.witnesses["region-1"], 40);
     assert_eq!(checked.tip, Some(world.tip(0, 40)));
+}
+
+#[test]
+fn what_is_dated_after_now_is_named_once() {
+    let world = World::of(2, 10);
+    let (trust, text) = (world.trust(), world.text());
+    let told = |seconds: i64| {
+        let mut verifier = Verifier::new(&trust);
+        verifier.text(&text, |_| {});
+        verifier.finish(world::moment(seconds), BOUND).faults
+    };
+    // A record a minute, and clocks may differ by five.
+    let later = told(60);
+    assert_eq!(later.len(), 2, "{later:?}");
+    for fault in later {
+        assert_eq!((fault.name, fault.sequence), (Name::LaterThanNow, Some(7)));
+        assert!(
+            fault.says.ends_with("records that are: 4"),
+            "{}",
+            fault.says
+        );
+    }
+    assert_eq!(told(300), []);
 }
 
 #[test]

@@ -148,11 +148,15 @@ impl Check {
             if !seen.insert(own.check) {
                 return fail(format!("'{name}' is there twice; keep one"));
             }
-            if own.check == Look::CategoryUnknown {
-                return fail(
-                    "CategoryUnknown is looked for wherever the pack has categories; take it out"
-                        .into(),
-                );
+            let looked_for = match own.check {
+                Look::CategoryUnknown => Some("the pack has categories"),
+                Look::KeepNotStated => Some("a regime has keep"),
+                _ => None,
+            };
+            if let Some(wherever) = looked_for {
+                return fail(format!(
+                    "{name} is looked for wherever {wherever}; take it out"
+                ));
             }
             if (own.check == Look::NotErasure) == own.methods.is_empty() {
                 return fail("NotErasure, and nothing else, lists the methods that erase".into());

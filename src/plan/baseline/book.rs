@@ -95,9 +95,15 @@ impl<'a> Book<'a> {
         self.add(check, spot, (severity, law(fact)), told);
     }
 
-    /// Enters a finding that no regime asks for: the pack's own fact is its ground.
+    /// Enters a finding that no regime asks for: the pack's own fact is its ground, and one that nobody confirmed matters
+    /// little.
     pub(super) fn enter_by<T>(&mut self, fact: &Fact<T>, check: Check, spot: Spot, told: Told) {
-        self.add(check, spot, (Severity::Low, law(fact)), told);
+        let severity = if fact.confirmed {
+            told.at_most
+        } else {
+            Severity::Low
+        };
+        self.add(check, spot, (severity, law(fact)), told);
     }
 
     fn add(&mut self, check: Check, spot: Spot, (severity, law): (Severity, String), told: Told) {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Ground;
 use super::book::{Book, Spot, Told};
-use crate::api::PolicyRule;
+use crate::api::{PolicyRule, Severity};
 use crate::packs::{Check, Demand, RegisterField};
 
 /// Looks at the policy and at each of its rules.
@@ -128,10 +128,13 @@ fn category(ground: &Ground<'_>, rule: &PolicyRule, book: &mut Book<'_>) {
     if fact.value.iter().any(holds) {
         return;
     }
-    let told = Told::once(
-        format!("the taxonomy does not have category {category}"),
-        "write a key such as user.contact, or one below it; or add yours to the regime pack's categories",
-    );
+    let told = Told {
+        at_most: Severity::Low,
+        ..Told::once(
+            format!("the taxonomy does not have category {category}"),
+            "write a key such as user.contact, or one below it; or add yours to the regime pack's categories",
+        )
+    };
     book.enter_by(
         fact,
         Check::CategoryUnknown,

@@ -111,7 +111,8 @@ pub fn transfer(border: &Border<'_>, to: &Country) -> Judgement {
 }
 
 /// Countries of the Region's law. One that is there by a part of it alone counts whole: a code of a country says no more.
-fn countries(region: &Region) -> BTreeSet<Country> {
+#[must_use]
+pub fn countries(region: &Region) -> BTreeSet<Country> {
     let codes = region.spec.jurisdictions.iter();
     codes
         .filter_map(|code| Some(Jurisdiction::parse(code)?.country().clone()))

@@ -6,7 +6,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, ToSpan};
 
-use crate::api::{AskedFor, DataSubjectRequest, DataSubjectRequestSpec, RequestDeadline};
+use super::action::action;
+use crate::api::{
+    AskedFor, DataSubjectRequest, DataSubjectRequestSpec, RequestAction, RequestDeadline,
+};
 use crate::clock::{self, Calendar, Case, Deadline, Standing};
 use crate::packs::{Clock, ClockKind, Jurisdiction, Kind, Packs, Step};
 use crate::plan::Reason;
@@ -47,7 +50,7 @@ pub fn clocks(request: &DataSubjectRequest, packs: &Packs, now: Timestamp) -> Cl
         let Some(regime) = packs.regime(&called.regime) else {
             continue;
         };
-        if request.spec.kind == AskedFor::Erasure
+        if action(&request.spec) == RequestAction::Erase
             && let Some(wait) = regime.clocks.get(&ClockKind::ErasureNotice)
         {
             let law = wait.source.as_str().to_owned();
@@ -112,6 +115,8 @@ fn case(spec: &DataSubjectRequestSpec, problems: &mut Vec<Reason>, now: Timestam
             AskedFor::Erasure => Kind::Erasure,
             AskedFor::Access => Kind::Access,
             AskedFor::Portability => Kind::Portability,
+            AskedFor::Restriction => Kind::Restriction,
+            AskedFor::Objection => Kind::Objection,
         },
         received,
         zone,

@@ -2,10 +2,11 @@
 //! select the region say together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use crate::api::{DataPolicy, DataStore, DatasetSubject, PolicyRule, Region};
+use crate::api::{DataPolicy, DataStore, DatasetSubject, PolicyRule, Region, SocialChannel};
 use crate::contract::{IdentityKind, Lookup, Method, SubjectColumn, SubjectStore, SubjectTable};
 use crate::plan::pod::Mount;
 use crate::plan::reason::Word;
@@ -23,14 +24,21 @@ pub(super) struct People {
 impl People {
     /// Of a region.
     pub(super) fn of(facts: &RequestFacts, region: &Region) -> Result<Self, Reason> {
+        Self::within((&facts.policies, &facts.channels), region)
+    }
+
+    /// Of a region, by the policies and channels of the hub.
+    pub(super) fn within(
+        (policies, channels): (&BTreeMap<String, Arc<DataPolicy>>, &[Arc<SocialChannel>]),
+        region: &Region,
+    ) -> Result<Self, Reason> {
         let name = region.name_any();
-        let policies: Vec<&DataPolicy> = facts
-            .policies
+        let policies: Vec<&DataPolicy> = policies
             .values()
             .map(AsRef::as_ref)
             .filter(|policy: &&DataPolicy| {
                 policy.metadata.deletion_timestamp.is_none()
-                    && placement::policy_chooses(policy, region, &facts.channels)
+                    && placement::policy_chooses(policy, region, channels)
             })
             .collect();
         let mut people = Self {
@@ -65,6 +73,12 @@ impl People {
     /// The tables, as the agent takes them.
     pub(super) fn tables(&self) -> Vec<SubjectStore> {
         self.stores.values().cloned().collect()
+    }
+
+    /// Whether rows of a table are somebody's.
+    pub(super) fn has(&self, store: &str, table: &str) -> bool {
+        let store = self.stores.get(store);
+        store.is_some_and(|store| store.tables.iter().any(|own| own.table == table))
     }
 
     /// The stores' names.

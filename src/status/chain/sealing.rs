@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Chain, Link, tip_of};
-use crate::evidence::{Hash, Kind, Tip, body, source};
+use crate::evidence::{Hash, Kind, Record, Tip, body, canonical, source};
 
 /// No more than that go at one look.
 const MOST: usize = 200;
@@ -18,17 +18,19 @@ const MOST: usize = 200;
 pub(super) struct Seals {
     /// By the place of the first record that each sealed.
     by_first: BTreeMap<u64, Sealed>,
+    /// By their places, records that say up to which others went, with the segment that went last.
+    expiries: BTreeMap<u64, (Tip, String)>,
     /// The sources of all that was sealed, hashed.
     sources: HashSet<u64>,
 }
 
 #[derive(Clone, Debug)]
-struct Sealed {
+pub(super) struct Sealed {
     /// The place of the record that says so.
-    place: u64,
-    last: u64,
-    head: Hash,
-    segment: String,
+    pub(super) place: u64,
+    pub(super) last: u64,
+    pub(super) head: Hash,
+    pub(super) segment: String,
 }
 
 /// When records are sealed.
@@ -61,7 +63,17 @@ fn known(hashed: &str) -> Option<u64> {
 }
 
 impl Seals {
-    pub(super) fn enter(&mut self, place: u64, seal: &body::Seal) {
+    pub(super) fn enter(&mut self, record: &Record) {
+        let place = record.sequence;
+        if let Ok(expiry) = canonical::read::<body::Expiry>(&record.body)
+            && expiry.expired.sequence < place
+        {
+            let told = (expiry.expired, expiry.segment);
+            self.expiries.insert(place, told);
+        }
+        let Ok(seal) = canonical::read::<body::Seal>(&record.body) else {
+            return;
+        };
         let sealed = Sealed {
             place,
             last: seal.last,
@@ -74,6 +86,28 @@ impl Seals {
 
     pub(super) fn forget(&mut self, place: u64) {
         self.by_first.retain(|_, sealed| sealed.place != place);
+        self.expiries.remove(&place);
+    }
+
+    /// The last word on what went by rule, up to a place of the chain.
+    pub(super) fn expired(&self, to: u64) -> Option<(u64, &(Tip, String))> {
+        let told = self.expiries.range(..=to);
+        let last = told.max_by_key(|(_, (tip, _))| tip.sequence);
+        last.map(|(place, told)| (*place, told))
+    }
+
+    /// The seal of the records from a place on.
+    pub(super) fn beginning(&self, first: u64) -> Option<&Sealed> {
+        self.by_first.get(&first)
+    }
+
+    /// Whether a record that tells of the archive is needed, when all up to a place went: what is there it tells, or what
+    /// went last.
+    fn tells(&self, place: u64, expired: u64) -> bool {
+        let mut seals = self.by_first.values();
+        let is_there = seals.any(|sealed| sealed.place == place && sealed.last > expired);
+        let last = self.expiries.get(&place);
+        is_there || last.is_some_and(|(tip, _)| tip.sequence >= expired)
     }
 
     /// Whether a record with this source is in the archive.
@@ -90,16 +124,23 @@ impl Seals {
 
     /// The hash of the record at a place, where a segment ends with it.
     pub(super) fn head(&self, place: u64) -> Option<Hash> {
+        let gone = self
+            .expiries
+            .values()
+            .find(|(tip, _)| tip.sequence == place);
+        if let Some((tip, _)) = gone {
+            return Some(tip.head);
+        }
         let sealed = self.over(place)?;
         (sealed.last == place).then_some(sealed.head)
     }
 }
 
 impl Chain {
-    /// How far its records are in the archive, without a gap from the first one on.
+    /// How far its records are in the archive, without a gap from the first one on that did not go by rule.
     #[must_use]
     pub fn sealed_to(&self) -> Tip {
-        let mut tip = self.genesis;
+        let mut tip = self.expired_to();
         while let Some(sealed) = self.seals.by_first.get(&(tip.sequence + 1)) {
             tip = Tip {
                 head: sealed.head,
@@ -109,11 +150,14 @@ impl Chain {
         tip
     }
 
-    /// What is to be done next about its old records.
+    /// What is to be done next about its old records. `others` countersign it: what one of them has not seen yet, and
+    /// the record that it saw last, stay on the hub, since it follows the chain from there.
     #[must_use]
-    pub fn sealing(&self, rule: Rule, now: Timestamp) -> Sealing {
+    pub fn sealing(&self, rule: Rule, others: &[&str], now: Timestamp) -> Sealing {
         let signed = self.signed().map_or(0, |signed| signed.tip.sequence);
-        let gone = self.removable(signed);
+        let seen = others.iter().filter_map(|by| self.witnessed(by));
+        let seen = seen.map(|tip| tip.sequence).min().unwrap_or(u64::MAX);
+        let gone = self.removable(signed, seen);
         if !gone.is_empty() {
             return Sealing::Remove(gone);
         }
@@ -140,39 +184,46 @@ impl Chain {
         }
     }
 
-    fn removable(&self, signed: u64) -> Vec<(u64, String)> {
+    fn removable(&self, signed: u64, seen: u64) -> Vec<(u64, String)> {
         let sealed = self.links.range(..=self.sealed_to().sequence);
+        let sealed = sealed.take_while(|(place, _)| **place < seen);
+        let expired = self.seals.expired(signed);
+        let expired = expired.map_or(0, |(_, (tip, _))| tip.sequence);
         let goes = |(place, link): (&u64, &Link)| {
             let over = self.seals.over(*place)?;
             let is_signed = over.place <= signed;
-            (is_signed && !self.is_needed(*place, link)).then(|| (*place, over.segment.clone()))
+            let is_needed = *place > expired && self.is_needed(*place, link, expired);
+            (is_signed && !is_needed).then(|| (*place, over.segment.clone()))
         };
         sealed.filter_map(goes).take(MOST).collect()
     }
 
-    fn is_needed(&self, place: u64, link: &Link) -> bool {
+    fn is_needed(&self, place: u64, link: &Link, expired: u64) -> bool {
+        if link.kind == Kind::Seal {
+            return self.seals.tells(place, expired);
+        }
         let key = (link.kind, link.about.clone());
-        link.kind == Kind::Seal || self.last.get(&key) == Some(&place)
+        self.last.get(&key) == Some(&place)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::{Statement, When};
     use super::*;
     use crate::api::EvidenceRecord;
-    use crate::evidence::{About, Object, Record, Segment, Signer, Value, canonical, checkpoint};
+    use crate::evidence::{About, Object, Segment, Signer, Value, checkpoint};
 
-    const RULE: Rule = Rule {
+    pub(in super::super) const RULE: Rule = Rule {
         after: SignedDuration::from_hours(24),
         records: 4,
     };
 
-    fn moment(hours: i64) -> Timestamp {
+    pub(in super::super) fn moment(hours: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours)
     }
 
-    fn run(n: usize) -> Statement {
+    pub(in super::super) fn run(n: usize) -> Statement {
         Statement {
             kind: Kind::Run,
             about: About::cluster("DataPolicy", if n < 2 { "old" } else { "p" }),
@@ -184,13 +235,18 @@ mod tests {
 
     /// What the hub holds: by place.
     #[derive(Default)]
-    struct Hub {
-        records: BTreeMap<u64, Record>,
-        archive: Vec<Record>,
+    pub(in super::super) struct Hub {
+        pub(in super::super) records: BTreeMap<u64, Record>,
+        pub(in super::super) archive: Vec<Record>,
     }
 
     impl Hub {
-        fn write(&mut self, chain: &mut Chain, statement: &Statement, at: Timestamp) -> bool {
+        pub(in super::super) fn write(
+            &mut self,
+            chain: &mut Chain,
+            statement: &Statement,
+            at: Timestamp,
+        ) -> bool {
             let Some(entry) = chain.entry(statement, at) else {
                 return false;
             };
@@ -201,8 +257,8 @@ mod tests {
         }
 
         /// One step, as the operator takes it.
-        fn step(&mut self, chain: &mut Chain, now: Timestamp) -> bool {
-            match chain.sealing(RULE, now) {
+        pub(in super::super) fn step(&mut self, chain: &mut Chain, now: Timestamp) -> bool {
+            match chain.sealing(RULE, &[], now) {
                 Sealing::Wait(_) => false,
                 Sealing::Seal { after, last } => {
                     let mut segment = Segment::default();
@@ -233,7 +289,7 @@ mod tests {
         }
     }
 
-    fn sign(chain: &mut Chain) {
+    pub(in super::super) fn sign(chain: &mut Chain) {
         let tip = chain.tip();
         let made = checkpoint(&Signer::new(&[1; 32]), "r", tip, moment(0)).unwrap();
         chain.sign(&made);
@@ -247,13 +303,13 @@ mod tests {
         }
         let before = chain.clone();
         assert_eq!(
-            chain.sealing(RULE, moment(24)),
+            chain.sealing(RULE, &[], moment(24)),
             Sealing::Wait(None),
             "not signed"
         );
         sign(&mut chain);
         assert_eq!(
-            chain.sealing(RULE, moment(23)),
+            chain.sealing(RULE, &[], moment(23)),
             Sealing::Wait(Some(moment(24)))
         );
         assert!(hub.step(&mut chain, moment(24)));
@@ -316,5 +372,36 @@ mod tests {
             other.learn(&EvidenceRecord::of(&record).unwrap());
         }
         assert_eq!(other.fault(), Some(9), "it does not follow what was sealed");
+    }
+
+    #[test]
+    fn what_another_region_has_not_seen_stays_on_the_hub() {
+        let (mut hub, mut chain) = (Hub::default(), Chain::new("f", "r"));
+        for n in 0..10 {
+            hub.write(&mut chain, &run(n), moment(0));
+        }
+        sign(&mut chain);
+        while hub.step(&mut chain, moment(24)) {}
+        sign(&mut chain);
+        let gone = |chain: &Chain, others: &[&str]| match chain.sealing(RULE, others, moment(24)) {
+            Sealing::Remove(gone) => gone.into_iter().map(|(place, _)| place).collect(),
+            Sealing::Wait(_) | Sealing::Seal { .. } => Vec::new(),
+        };
+        let all = gone(&chain, &[]);
+        assert_eq!(all, [1, 3, 4, 5, 6, 7, 8]);
+        // One that has seen nothing yet begins behind the archive.
+        assert_eq!(gone(&chain, &["eu"]), all);
+        let witness = crate::evidence::Witness {
+            by: "eu",
+            region: "r",
+            previous: None,
+        };
+        let tip = Tip::of(&hub.records[&5]);
+        let made = crate::evidence::countersign(&Signer::new(&[2; 32]), witness, tip, moment(0));
+        chain.countersign(&made.unwrap());
+        assert_eq!(gone(&chain, &["eu", "us"]), [1, 3, 4]);
+        assert_eq!(gone(&chain, &["us"]), all, "it is no witness any more");
+        let (from, digests) = chain.to_witness("eu", 100).unwrap();
+        assert_eq!((from, digests.len()), (tip, 7));
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::api::{DataSubjectRequest, RequestReceipt, RequestRegionStatus, RequestStage};
 use crate::plan::canonical_hash;
@@ -18,20 +18,13 @@ pub(super) fn receipt(
         RequestStage::Done => "Done",
         RequestStage::Refused => "Refused",
         RequestStage::Cancelled => "Cancelled",
-        RequestStage::Received | RequestStage::Waiting | RequestStage::Working => return None,
+        RequestStage::Lifted => "Lifted",
+        RequestStage::Received
+        | RequestStage::Waiting
+        | RequestStage::Working
+        | RequestStage::Restricted => return None,
     };
-    let region = |entry: &RequestRegionStatus| {
-        json!({
-            "name": entry.name, "progress": entry.progress, "reportedAt": entry.reported_at,
-            "suppressed": entry.suppressed, "delivered": entry.delivered, "stores": entry.stores,
-        })
-    };
-    let whole = json!({
-        "request": request.name_any(), "kind": request.spec.kind, "received": request.spec.received,
-        "outcome": outcome, "verified": request.spec.verified, "refusal": request.spec.refusal,
-        "cancelled": request.spec.cancelled, "attestations": request.spec.attestations,
-        "regions": entries.iter().map(region).collect::<Vec<_>>(),
-    });
+    let whole = whole(request, outcome, entries);
     let hash = canonical_hash(&whole);
     let old = request
         .status
@@ -44,11 +37,14 @@ pub(super) fn receipt(
         hash,
         ..RequestReceipt::default()
     };
+    let lifted = entries.iter().filter_map(|entry| entry.lifted);
+    receipt.lifted = lifted.fold(0, i64::saturating_add);
     let stores = entries.iter().flat_map(|entry| &entry.stores);
     for table in stores.flat_map(|store| &store.tables) {
         for (sum, term) in [
             (&mut receipt.found, table.found),
             (&mut receipt.erased, table.erased),
+            (&mut receipt.restricted, table.restricted),
             (&mut receipt.kept, table.kept),
             (&mut receipt.held, table.held),
             (&mut receipt.blocked, table.blocked),
@@ -60,4 +56,32 @@ pub(super) fn receipt(
         }
     }
     Some(receipt)
+}
+
+/// What the hash is over: what each region reported, and what people recorded.
+fn whole(request: &DataSubjectRequest, outcome: &str, entries: &[RequestRegionStatus]) -> Value {
+    let region = |entry: &RequestRegionStatus| {
+        let mut region = json!({
+            "name": entry.name, "progress": entry.progress, "reportedAt": entry.reported_at,
+            "suppressed": entry.suppressed, "delivered": entry.delivered, "stores": entry.stores,
+        });
+        if let Some(rows) = entry.lifted {
+            region["lifted"] = json!(rows);
+        }
+        region
+    };
+    let mut whole = json!({
+        "request": request.name_any(), "kind": request.spec.kind, "received": request.spec.received,
+        "outcome": outcome, "verified": request.spec.verified, "refusal": request.spec.refusal,
+        "cancelled": request.spec.cancelled, "attestations": request.spec.attestations,
+        "regions": entries.iter().map(region).collect::<Vec<_>>(),
+    });
+    // Only where there is one: a receipt that was told before there were such fields keeps its hash.
+    if let Some(upheld) = &request.spec.upheld {
+        whole["upheld"] = json!(upheld);
+    }
+    if let Some(lifted) = &request.spec.lifted {
+        whole["lifted"] = json!(lifted);
+    }
+    whole
 }

@@ -132,6 +132,81 @@ async fn a_destroyed_key_leaves_nobody_to_be_found() {
     world.reapply().await.expect("Verified");
 }
 
+/// A suppression store that was lost, emptied or exchanged: nothing runs, as nobody would see a restore, until it is there
+/// again. Killed in its very first erasure, a request goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_suppression_store_is_told() {
+    let mut world = World::shop("erd_lost").await;
+    world.sql("DROP TABLE items").await;
+    world.slow_down("orders", 0.3).await;
+    let running = world.start("erase", &[]);
+    world.wait_for_batches(1).await;
+    running.kill();
+    retained(&world, "DryRun").await.expect("Previewed");
+    world.run().await.expect("Kept");
+    let dump = access().await.dump(&world.suppression).await.unwrap();
+    world.suppressed("DROP SCHEMA tradewind CASCADE").await;
+    for mode in ["DryRun", "Enforce"] {
+        retained(&world, mode).await.expect("SuppressionLost");
+    }
+    let role = &world.role;
+    let schema = format!("CREATE SCHEMA tradewind AUTHORIZATION {role}");
+    world.suppressed(&schema).await;
+    world.reapply().await.expect("SuppressionLost");
+    world.spec()["request"]["reference"] = "dsr-2".into();
+    world.run().await.expect("SuppressionLost");
+    retained(&world, "DryRun").await.expect("SuppressionLost");
+    let access = access().await;
+    access
+        .create_database("erd_lost_again", "postgres")
+        .await
+        .unwrap();
+    access.script("erd_lost_again", &dump, &[]).await.unwrap();
+    world.write(
+        "suppressed",
+        access.url_as(&world.role, "secret", "erd_lost_again"),
+    );
+    retained(&world, "DryRun").await.expect("Previewed");
+    world.reapply().await.expect("Kept");
+}
+
+/// What a Region says of a kind of values changes between an erasure and a restore: whoever was erased is found by what it
+/// said then, or nothing is called verified.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_that_is_read_otherwise_by_now_hides_nobody() {
+    for (database, then, now) in [("erd_folds", false, true), ("erd_unfolds", true, false)] {
+        let mut world = World::shop(database).await;
+        world.sql("DROP TABLE items").await;
+        let by_email = json!([{"column": "email", "identity": "email"}]);
+        world.set_table("customers", "subjects", by_email);
+        world.spec()["identities"][0]["ignoreCase"] = then.into();
+        let dump = access().await.dump(&world.database).await.unwrap();
+        world.run().await.expect("Kept");
+        world.database = format!("{database}_b");
+        restore(&world, &dump, &world.database).await;
+        world.spec()["identities"][0]["ignoreCase"] = now.into();
+        world.reapply().await.expect("Kept");
+        let there = "SELECT count(*) FROM customers WHERE id = 7";
+        assert_eq!(world.sql(there).await, "0", "{database}");
+    }
+    let mut world = World::shop("erd_renamed").await;
+    world.sql("DROP TABLE items").await;
+    let dump = access().await.dump(&world.database).await.unwrap();
+    world.run().await.expect("Kept");
+    world.database = "erd_renamed_b".into();
+    restore(&world, &dump, &world.database).await;
+    let whole = world.task.clone();
+    let renamed = whole.to_string().replace("customerId", "customerNumber");
+    world.task = serde_json::from_str(&renamed).unwrap();
+    let ran = world.reapply().await;
+    ran.expect("SuppressionKindUnknown");
+    assert!(ran.report.message.contains("`customerId`"));
+    retained(&world, "DryRun").await.expect("RestoreDetected");
+    world.task = whole;
+    world.reapply().await.expect("Kept");
+    retained(&world, "DryRun").await.expect("Previewed");
+}
+
 /// One retention run over the same store, with the suppression store named.
 async fn retained(world: &World, mode: &str) -> Reason {
     // What retention asks for beyond what the erasure of one person needs.

@@ -111,3 +111,16 @@ async fn operators_of_the_databases_own_users_are_never_reached() {
     assert_eq!(ran.expect("Verified").terms("notes"), [3, 3, 0, 0, 0, 0]);
     assert_eq!(world.sql("SELECT count(*) FROM evil.used").await, "0");
 }
+
+/// The same address, spelt twice, is one value; the request goes by it.
+#[tokio::test]
+async fn a_value_that_is_given_twice_is_suppressed_once() {
+    let world = World::shop("ern_twice").await;
+    world.sql("DROP TABLE items").await;
+    world.identify(&json!({"email": [EMAIL, EMAIL.to_lowercase(), EMAIL]}));
+    let ran = world.run().await;
+    ran.expect("Kept");
+    assert_eq!(ran.terms("customers"), [1, 1, 0, 0, 0, 0]);
+    let emails = "SELECT count(*) FROM tradewind.suppressed WHERE kind = 'email'";
+    assert_eq!(world.suppressed(emails).await, "1");
+}

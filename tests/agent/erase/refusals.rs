@@ -243,3 +243,25 @@ fn a_region_makes_its_key_without_a_network() {
     assert_eq!(again.status.code(), Some(64));
     assert_eq!(std::fs::read_to_string(&out).unwrap(), file);
 }
+
+/// A trigger that misses a table of its own makes the row `failed`; the request goes on once that is mended.
+#[tokio::test]
+async fn what_a_trigger_misses_is_no_drift() {
+    let mut world = World::new(
+        "erx_missing",
+        "CREATE TABLE notes (id int PRIMARY KEY, about text);
+        INSERT INTO notes VALUES (1, 'Ann.Planted@mail.example');
+        CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN INSERT INTO public.not_there VALUES (1); RETURN OLD; END $$;
+        CREATE TRIGGER tell BEFORE DELETE ON notes FOR EACH ROW EXECUTE FUNCTION tell()",
+    )
+    .await;
+    let by_email = json!({"subjects": [{"column": "about", "identity": "email"}]});
+    world.table("notes", by_email);
+    let ran = world.run().await;
+    assert_eq!(ran.expect("RowsFailed").terms("notes"), [1, 0, 0, 0, 0, 1]);
+    world
+        .sql("CREATE TABLE not_there (id int); GRANT INSERT ON not_there TO PUBLIC")
+        .await;
+    world.run().await.expect("Verified");
+}

@@ -70,7 +70,8 @@ async fn a_person_is_hidden_until_the_restriction_is_lifted() {
     world.sql("DROP TABLE items").await;
     let lifted = world.start("lift", &["--lift"]).finish_plain().await;
     assert_eq!(lifted["reason"], "Lifted", "{lifted}");
-    let rows: i64 = lifted["body"]["tables"]
+    assert_eq!(lifted["body"]["state"], "Lifted", "{lifted}");
+    let rows: i64 = lifted["body"]["lifted"]
         .as_array()
         .unwrap()
         .iter()

@@ -90,3 +90,29 @@ async fn a_server_that_would_log_values_is_refused() {
     let requests = "SELECT count(*) FROM tradewind.request";
     assert_eq!(world.suppressed(requests).await, "1");
 }
+
+/// A row that a constraint refuses stands whole in the detail of the error: the log has the error without it, or the
+/// request is refused.
+#[tokio::test]
+async fn a_row_that_the_server_refuses_is_not_in_its_log() {
+    let mut world = World::shop("ers_check").await;
+    world
+        .sql("DROP TABLE items; ALTER TABLE customers ADD CHECK (email LIKE '%@%')")
+        .await;
+    world.set_table("customers", "method", "Anonymise".into());
+    let gone = serde_json::json!([{"name": "email", "set": "Constant", "value": "gone"}]);
+    world.set_table("customers", "columns", gone);
+    let reset = format!("ALTER ROLE {} RESET log_error_verbosity", world.role);
+    access().await.query("postgres", &reset).await.unwrap();
+    let ran = world.run().await;
+    ran.expect("ServerLogsValues");
+    let mend = format!("ALTER ROLE {} SET log_error_verbosity = terse;", world.role);
+    assert!(ran.report.message.contains(&mend), "{}", ran.report.message);
+    access().await.query("postgres", &mend).await.unwrap();
+    let ran = world.run().await;
+    ran.expect("RowsFailed");
+    assert_eq!(ran.terms("customers"), [1, 0, 0, 0, 0, 1]);
+    let log = server_log().await;
+    assert!(log.contains("violates check constraint"), "it was refused");
+    assert_nobody(&log);
+}

@@ -117,6 +117,8 @@ impl World {
         let suppression = format!("{database}_suppressed");
         access.create_role(&role, "secret").await.unwrap();
         access.create_database(database, "postgres").await.unwrap();
+        let terse = format!("ALTER ROLE {role} SET log_error_verbosity = terse");
+        access.query("postgres", &terse).await.unwrap();
         access.create_database(&suppression, &role).await.unwrap();
         access.query(database, sql).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -220,7 +222,12 @@ impl World {
     }
 
     pub(crate) fn start(&self, name: &str, flags: &[&str]) -> Running {
-        self.start_with(name, &self.task, flags)
+        let mut task = self.task.clone();
+        if flags.contains(&"--reapply") {
+            // As the operator writes it.
+            task["spec"].as_object_mut().unwrap().remove("request");
+        }
+        self.start_with(name, &task, flags)
     }
 
     /// Another task in this world.

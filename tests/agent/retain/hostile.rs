@@ -265,3 +265,50 @@ async fn hostile_tasks_change_nothing_and_odd_names_work() {
         .await;
     assert_eq!(canary.unwrap(), "9");
 }
+
+const TRIGGERED: &str = "CREATE TABLE t (id int PRIMARY KEY, at date, who text); INSERT INTO t SELECT i, '2000-01-01', 'w' FROM generate_series(1, 9) AS i;
+    CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN IF OLD.id % 3 = 0 THEN INSERT INTO public.not_there VALUES (OLD.id); END IF; RETURN OLD; END $$;
+    CREATE TRIGGER tell BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION tell()";
+
+/// A trigger that misses a table of its own: its rows do not go, all others do, and the rule's table did not change.
+#[tokio::test]
+async fn what_a_trigger_misses_is_no_drift() {
+    let world = World::new("hos_missing", TRIGGERED)
+        .await
+        .rule("t", "at", "P1Y");
+    let rule = world.run().await.expect("RowsFailed").rule("t").clone();
+    assert_eq!((rule.erased, rule.failed), (6, 3), "{rule:?}");
+    world
+        .sql("CREATE TABLE not_there (id int); GRANT INSERT ON not_there TO PUBLIC")
+        .await;
+    assert_eq!(world.run().await.expect("Done").rule("t").erased, 3);
+}
+
+/// The server cannot tell what a rule of the table's makes of a statement; nobody finds that out at night.
+#[tokio::test]
+async fn a_table_with_rules_is_refused() {
+    let sql = "CREATE TABLE t (id int PRIMARY KEY, at date, who text); CREATE TABLE old (id int);";
+    for (database, rule, reason) in [
+        (
+            "hos_rule_also",
+            "ON DELETE TO t DO ALSO INSERT INTO old VALUES (OLD.id)",
+            "TableRewritten",
+        ),
+        (
+            "hos_rule_none",
+            "ON DELETE TO t DO INSTEAD NOTHING",
+            "TableRewritten",
+        ),
+        (
+            "hos_rule_other",
+            "ON UPDATE TO t DO ALSO INSERT INTO old VALUES (OLD.id)",
+            "Previewed",
+        ),
+    ] {
+        let sql = format!("{sql} CREATE RULE r AS {rule}");
+        let mut world = World::new(database, &sql).await.rule("t", "at", "P1Y");
+        world.set("mode", "DryRun");
+        world.run().await.expect(reason);
+    }
+}

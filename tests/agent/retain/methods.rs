@@ -287,6 +287,15 @@ async fn triggers_are_named_and_cannot_lie() {
     let sql = format!("{PERSONS}; ALTER TABLE t ADD CHECK (id % 1000 <> 0 OR mail LIKE '%@%')");
     let columns = json!([{"name": "mail", "set": "Truncate", "length": 2}]);
     let world_check = world("met_check", &sql, "Anonymise", columns).await;
+    // The server would log each row that it refuses.
+    let role = &world_check.role;
+    let verbose = format!("ALTER ROLE {role} RESET log_error_verbosity");
+    world_check.sql(&verbose).await;
+    let ran = world_check.run().await;
+    let mend = format!("ALTER ROLE {role} SET log_error_verbosity = terse;");
+    assert_eq!(ran.expect("ServerLogsValues").code, 64);
+    assert!(ran.report.message.contains(&mend), "{:?}", ran.report);
+    world_check.sql(&mend).await;
     let ran = world_check.run().await;
     let rule = ran.expect("RowsFailed").rule("t").clone();
     assert_eq!((rule.erased, rule.failed), (2997, 3), "{rule:?}");

@@ -157,15 +157,24 @@ impl Table {
 
     /// Whether the row `x` is due, by the words of rule and laws.
     fn due(&self) -> String {
-        let own = over("at", self.clocks[0], 5, self.anchor.1);
-        let keeps = self.keeps.iter().map(|keep| match keep.column {
-            Some(column) => over(
-                KEPT[column],
-                self.clocks[1 + column],
-                keep.years,
+        let own = over("at", self.clocks[0], "5 years", self.anchor.1);
+        let keeps = self.keeps.iter().map(|keep| {
+            let (name, kind) = match keep.column {
+                Some(column) => (KEPT[column], self.clocks[1 + column]),
+                None => ("at", self.clocks[0]),
+            };
+            // A law that counts from a day keeps the whole of the last.
+            let more = if kind == "date" && keep.anchor.1 == "{}" {
+                " 1 day"
+            } else {
+                ""
+            };
+            over(
+                name,
+                kind,
+                &format!("{} years{more}", keep.years),
                 keep.anchor.1,
-            ),
-            None => over("at", self.clocks[0], keep.years, keep.anchor.1),
+            )
         });
         let all = [own].into_iter().chain(keeps);
         format!("coalesce({}, false)", all.collect::<Vec<_>>().join(" AND "))
@@ -185,7 +194,7 @@ fn anchor((told, _): (&str, &str)) -> Value {
 }
 
 /// Whether the years that began with a clock of `x` are over.
-fn over(name: &str, kind: &str, years: u64, begins: &str) -> String {
+fn over(name: &str, kind: &str, period: &str, begins: &str) -> String {
     let column = format!("x.{}", quoted(name));
     let wall = match kind {
         "timestamptz" => format!("({column} AT TIME ZONE 'Europe/Berlin')"),
@@ -193,7 +202,7 @@ fn over(name: &str, kind: &str, years: u64, begins: &str) -> String {
     };
     let begins = begins.replace("{}", &wall);
     format!(
-        "isfinite({column}) AND ({begins} + interval '{years} years') AT TIME ZONE 'Europe/Berlin' <= now()"
+        "isfinite({column}) AND ({begins} + interval '{period}') AT TIME ZONE 'Europe/Berlin' <= now()"
     )
 }
 

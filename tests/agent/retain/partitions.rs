@@ -401,3 +401,58 @@ async fn the_stop_switch_brings_a_detached_partition_back() {
     assert_eq!((rule.erased, rule.partitions), (DUE, 2), "{rule:?}");
     world.assert_whole(0).await;
 }
+
+/// SIGKILL while a partition is detached; whatever the next pod is, and whatever it says, the rows are there again first.
+#[tokio::test]
+async fn what_a_killed_run_detached_is_back_before_anything_is_refused_or_counted() {
+    let mut world = owned("part_orphan").await;
+    world.set_up_books().await;
+    let whole = world.task.clone();
+    let stop = "INSERT INTO tradewind.stop (reason) VALUES ('month end')";
+    let missing = json!([{"id": "x/h", "store": "orders", "scopes": [{"table": "public.log"}]}]);
+    for (case, reason) in [
+        ("switch", "StoppedBySwitch"),
+        ("hold", "HoldNotInForce"),
+        ("clock", "ClockMissing"),
+        ("other", "Done"),
+        ("count", "Previewed"),
+    ] {
+        world.task = whole.clone();
+        let running = world.pending(case).await;
+        // While it lives nobody takes it from it, and nobody counts what is left.
+        world.set("mode", "DryRun");
+        let seen = world.run().await;
+        assert_eq!(seen.expect("PartitionDetaching").code, 75, "{case}");
+        world.set("mode", "Enforce");
+        running.kill();
+        world.ends(case).await;
+        world.until("SELECT pg_try_advisory_lock(hashtextextended('tradewind retain eu-customers orders', 0))").await;
+        assert_eq!(world.sql("SELECT count(*) FROM log").await, "3100");
+        match case {
+            "switch" => drop(world.sql(stop).await),
+            "hold" => world.set("holds", missing.clone()),
+            "clock" => world.task["spec"]["rules"][0]["clock"] = json!("nope"),
+            "other" => {
+                world.set("policy", "another");
+                world.task["spec"]["rules"][0]["after"] = json!("P500Y");
+            }
+            _ => world.set("mode", "DryRun"),
+        }
+        let ran = world.run().await;
+        ran.expect(reason);
+        assert_eq!(
+            world.sql("SELECT count(*) FROM log").await,
+            "4100",
+            "{case}"
+        );
+        if case == "count" {
+            assert_eq!((ran.rule("log").rows, ran.rule("log").due), (4100, DUE));
+        }
+        world.sql("DELETE FROM tradewind.stop").await;
+    }
+    // The run is gone on with, and the partitions go whole all the same.
+    world.task = whole;
+    let rule = world.run().await.expect("Done").rule("log").clone();
+    assert_eq!((rule.erased, rule.partitions), (DUE, 3), "{rule:?}");
+    world.assert_whole(0).await;
+}

@@ -124,6 +124,8 @@ impl World {
         let access = access().await;
         access.create_role(&role, "secret").await.unwrap();
         access.create_database(database, "postgres").await.unwrap();
+        let terse = format!("ALTER ROLE {role} SET log_error_verbosity = terse");
+        access.query("postgres", &terse).await.unwrap();
         access.query(database, sql).await.unwrap();
         let grants = format!(
             "GRANT SELECT, DELETE ON ALL TABLES IN SCHEMA public TO {role};

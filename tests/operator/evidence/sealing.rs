@@ -1,7 +1,90 @@
-//! Old records go into an archive, each once, whenever whoever seals is killed.
+//! Old records go into an archive, each once, whenever whoever seals is killed. The archive is a bucket of a real server.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use tradewind::archive::Archive;
+use tradewind_dev::objectstore::Server;
 
 use super::signing::*;
 use super::*;
+
+pub(super) async fn bucket() -> Server {
+    let listen = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    Server::start(listen, &["evidence"]).await.unwrap()
+}
+
+/// The segments of the archive: their files, in their order.
+pub(super) fn segments(store: &Server) -> Vec<PathBuf> {
+    // The server takes a folder away with its last object.
+    let files = std::fs::read_dir(store.folder().join("evidence/aurora"));
+    let files = files.into_iter().flatten();
+    let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|end| end == "gz"));
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn a_bucket_takes_each_segment_once_and_says_what_it_does_not_do() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let store = bucket().await;
+    let keys = tempfile::tempdir().unwrap();
+    let open = |url: &str| Archive::open(url, Some(keys.path())).unwrap();
+    store
+        .write_credentials(keys.path(), &store.endpoint())
+        .unwrap();
+    let name = "eu-0000000001-0000000002.jsonl.gz";
+    for url in [
+        "s3://evidence/aurora",
+        "s3://evidence",
+        "s3://evidence/a/b/",
+    ] {
+        let archive = open(url);
+        assert_eq!(archive.beginning("eu", 1).await.unwrap(), None, "{url}");
+        archive.put(name, b"one\n").await.unwrap();
+        archive.put(name, b"two\n").await.unwrap();
+        assert_eq!(archive.get(name).await.unwrap(), b"one\n", "{url}");
+        let found = archive.beginning("eu", 1).await.unwrap();
+        assert_eq!(found.as_deref(), Some(name), "{url}");
+        for (region, first) in [("eu", 2), ("e", 1), ("eu-0", 1)] {
+            assert_eq!(archive.beginning(region, first).await.unwrap(), None);
+        }
+    }
+    // What was kept for long enough goes, and that it is gone is no error.
+    let archive = open("s3://evidence/a/b");
+    assert!(archive.remove(name).await.unwrap());
+    assert!(!store.folder().join("evidence/a/b").join(name).exists());
+    assert!(!archive.remove(name).await.unwrap());
+    assert!(!open("s3://evidence/a/b").remove(name).await.unwrap());
+    assert!(archive.get(name).await.is_err());
+    // A listing has a thousand names a page.
+    let archive = open("s3://evidence/many");
+    std::fs::create_dir_all(store.folder().join("evidence/many")).unwrap();
+    for first in 1..1100 {
+        let name = format!("eu-{first:010}-{first:010}.jsonl.gz");
+        std::fs::write(store.folder().join("evidence/many").join(name), b"").unwrap();
+    }
+    assert!(archive.beginning("eu", 1099).await.unwrap().is_some());
+    // What it refuses is told, without a key.
+    std::fs::write(keys.path().join("secretAccessKey"), "wr0ng").unwrap();
+    let told = open("s3://evidence")
+        .put(name, b"three\n")
+        .await
+        .unwrap_err();
+    let told = format!("{told:?}");
+    assert!(
+        told.contains("does not take a segment") && !told.contains("wr0ng"),
+        "{told}"
+    );
+    assert!(
+        open("s3://no-such-bucket")
+            .beginning("eu", 1)
+            .await
+            .is_err()
+    );
+    drop(store);
+    assert!(archive.get(name).await.is_err());
+}
 
 /// All records of a folder or file in eu-west, as lines.
 fn exported(from: &Path) -> Vec<String> {
@@ -21,6 +104,7 @@ fn killed_while_it_seals_the_archive_has_every_record_once() {
     with_operator(|mut world| async move {
         world.converged().await;
         reachable(&world).await;
+        reachable_in(&world, "us-east").await;
         let folder = tempfile::tempdir().unwrap();
         let schedule = format!("{POLICY}-retention");
         // Enough for three segments, whatever other tests have left in the chain.
@@ -36,29 +120,50 @@ fn killed_while_it_seals_the_archive_has_every_record_once() {
         world.quiet().await;
         let report = attest(&world, "eu-west", folder.path()).await;
         tell(&world, "seals-1", &report).await;
+        countersign(&world, "seals-us-1", folder.path()).await;
         world.quiet().await;
         world.stop().await;
-        let fleet = fleet_of(&world).await;
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
         let rights = install::archive_rights(checkout).unwrap();
         install::apply(&world.hub(), &rights).await.unwrap();
-        let archive = tempfile::tempdir().unwrap();
+        let store = bucket().await;
+        let keys = tempfile::tempdir().unwrap();
         let before = folder.path().join("held.json");
         held(&world, &before).await;
         let all = exported(&before);
-        let keys: BTreeSet<String> = chain(&world, "eu-west")
-            .await
-            .iter()
-            .flat_map(EvidenceRecord::checkpoints)
-            .map(|signed| signed.key.to_string())
-            .collect();
+        let trusted = Trusted::by_now(&world).await;
 
-        let url = format!("--evidence-archive=file://{}", archive.path().display());
+        let credentials = format!("--evidence-archive-credentials={}", keys.path().display());
         let flags = [
-            url.as_str(),
+            "--evidence-archive=s3://evidence/aurora",
+            credentials.as_str(),
             "--evidence-seal-after=PT0S",
             "--evidence-segment=6",
         ];
+        // Where nothing answers nothing is sealed, and the Region says why.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let nowhere = format!("http://{}", free.local_addr().unwrap());
+        drop(free);
+        store.write_credentials(keys.path(), &nowhere).unwrap();
+        world.launch(&flags).await;
+        world.until_ready().await;
+        world
+            .until(
+                "the Region says that the archive does not answer",
+                async || {
+                    let told = signed(&world, "eu-west").await;
+                    match told["sealingProblem"].as_str() {
+                        Some(why) if why.contains("the archive") => Ok(()),
+                        _ => Err(told.to_string()),
+                    }
+                },
+            )
+            .await;
+        assert!(signed(&world, "eu-west").await["sealedTo"].is_null());
+        world.kill().await;
+        store
+            .write_credentials(keys.path(), &store.endpoint())
+            .unwrap();
         let mut killed = Vec::new();
         for writes in [1, 2, 4, 7] {
             let mark = world.mark();
@@ -94,6 +199,8 @@ fn killed_while_it_seals_the_archive_has_every_record_once() {
         world.until_ready().await;
         let report = attest(&world, "eu-west", folder.path()).await;
         tell(&world, "seals-3", &report).await;
+        // What another region has not seen stays until it has.
+        countersign(&world, "seals-us-2", folder.path()).await;
         world
             .until("what is sealed is gone from the hub", async || {
                 let told = signed(&world, "eu-west").await;
@@ -125,6 +232,11 @@ fn killed_while_it_seals_the_archive_has_every_record_once() {
         );
 
         // The archive and what is left: every record of before, once, in order, and whole.
+        let archive = tempfile::tempdir().unwrap();
+        for file in segments(&store) {
+            let copy = archive.path().join(file.file_name().unwrap());
+            std::fs::copy(&file, copy).unwrap();
+        }
         held(&world, &archive.path().join("held.json")).await;
         let now = exported(archive.path());
         let once: BTreeSet<&String> = now.iter().collect();
@@ -132,18 +244,23 @@ fn killed_while_it_seals_the_archive_has_every_record_once() {
         for record in &all {
             assert!(once.contains(record), "lost: {record}");
         }
-        let (region, faults) = verified(archive.path(), &fleet, &keys);
+        let (region, faults) = verified(archive.path(), &trusted);
         assert_eq!(faults, [""; 0], "{region}");
         assert!(region["segments"].as_i64().unwrap() >= 2, "{region}");
+        assert!(
+            region["witnesses"]["us-east"].as_i64() > Some(0),
+            "{region}"
+        );
+        // The hub itself beside the archive says the same.
+        std::fs::remove_file(archive.path().join("held.json")).unwrap();
+        let (from, hub) = (archive.path().to_str().unwrap(), world.hub_kubeconfig());
+        let live = verified_with(&["--from", from, "--live", &hub], &trusted);
+        assert_eq!(live, (region, vec![]));
         // One segment is not there: it is named.
-        let files = std::fs::read_dir(archive.path()).unwrap();
-        let mut segments: Vec<_> = files
-            .map(|file| file.unwrap().path())
-            .filter(|file| file.extension().is_some_and(|end| end == "gz"))
-            .collect();
-        segments.sort();
-        std::fs::remove_file(&segments[1]).unwrap();
-        let (_, faults) = verified(archive.path(), &fleet, &keys);
+        held(&world, &archive.path().join("held.json")).await;
+        let second = segments(&store)[1].clone();
+        std::fs::remove_file(archive.path().join(second.file_name().unwrap())).unwrap();
+        let (_, faults) = verified(archive.path(), &trusted);
         assert!(
             faults.contains(&"SegmentMissing 7".to_owned()),
             "{faults:?}"

@@ -9,18 +9,19 @@ pub(super) async fn attest(world: &World, region: &str, folder: &Path) -> Value 
         .get(&cluster, "configmap", RUNS, "tradewind-evidence")
         .await
         .unwrap();
-    std::fs::write(
-        folder.join("task.json"),
-        map["data"]["task.json"].as_str().unwrap(),
-    )
-    .unwrap();
+    let task = serde_json::from_str(map["data"]["task.json"].as_str().unwrap()).unwrap();
+    asked(&cluster, &task, folder).await
+}
+
+/// What the agent of a region reports, with a task.
+pub(super) async fn asked(cluster: &Cluster, task: &Value, folder: &Path) -> Value {
+    std::fs::write(folder.join("task.json"), task.to_string()).unwrap();
     let token = ["create", "token", "tradewind-evidence", "-n", RUNS];
     std::fs::write(folder.join("token"), cluster.kubectl(&token).await.unwrap()).unwrap();
     std::fs::write(folder.join("namespace"), RUNS).unwrap();
-    let root = world
-        .get(&cluster, "configmap", RUNS, "kube-root-ca.crt")
-        .await
-        .unwrap();
+    let root = ["get", "configmap", "kube-root-ca.crt", "-n", RUNS];
+    let root = [&root[..], &["-o", "json"]].concat();
+    let root: Value = serde_json::from_str(&cluster.kubectl(&root).await.unwrap()).unwrap();
     std::fs::write(
         folder.join("ca.crt"),
         root["data"]["ca.crt"].as_str().unwrap(),
@@ -53,13 +54,18 @@ pub(super) async fn signed(world: &World, region: &str) -> Value {
 
 /// Tells the agent of eu-west where its API server is: no pod runs here.
 pub(super) async fn reachable(world: &World) {
-    let server = world.cluster("eu-west").server().clone();
+    reachable_in(world, "eu-west").await;
+}
+
+/// Tells a region's agent where its API server is.
+pub(super) async fn reachable_in(world: &World, region: &str) {
+    let server = world.cluster(region).server().clone();
     let patch = json!({"spec": {"evidence": {"apiServer": server}}}).to_string();
-    let args = ["patch", "region", "eu-west", "--type=merge", "-p", &patch];
+    let args = ["patch", "region", region, "--type=merge", "-p", &patch];
     world.hub().kubectl(&args).await.unwrap();
     world
         .until("the task says so", async || {
-            let task = task(world).await;
+            let task = task_of(world, region).await;
             is_said(&task["apiServer"], &server)
         })
         .await;
@@ -67,7 +73,12 @@ pub(super) async fn reachable(world: &World) {
 
 /// What the agent of eu-west is asked.
 pub(super) async fn task(world: &World) -> Value {
-    let cluster = world.cluster("eu-west");
+    task_of(world, "eu-west").await
+}
+
+/// What a region's agent is asked.
+pub(super) async fn task_of(world: &World, region: &str) -> Value {
+    let cluster = world.cluster(region);
     let map = world
         .get(&cluster, "configmap", RUNS, "tradewind-evidence")
         .await
@@ -93,18 +104,82 @@ pub(super) async fn tell(world: &World, name: &str, report: &Value) {
         .await;
 }
 
-/// What `audit verify` finds in eu-west, beside signatures of keys that were trusted before: `name sequence`.
-pub(super) fn verified(from: &Path, fleet: &str, keys: &BTreeSet<String>) -> (Value, Vec<String>) {
-    verified_with(&["--from", from.to_str().unwrap()], fleet, keys)
+/// Until us-east is shown the chain of eu-west up to a place; says what it is shown.
+pub(super) async fn shown(world: &World, place: &Value) -> Value {
+    world
+        .until("us-east is shown how far eu-west goes", async || {
+            let task = task_of(world, "us-east").await;
+            let seen = task["witness"][0].clone();
+            let told = seen["digests"].as_array().map_or(0, Vec::len) as u64;
+            let from = seen["from"]["sequence"].as_u64().unwrap_or_default();
+            if seen["region"] == "eu-west" && Some(from + told) == place.as_u64() {
+                Ok(seen)
+            } else {
+                Err(format!("{place}: {}", task["witness"]))
+            }
+        })
+        .await
 }
 
-pub(super) fn verified_with(
-    args: &[&str],
-    fleet: &str,
-    keys: &BTreeSet<String>,
-) -> (Value, Vec<String>) {
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let trust = json!({"fleet": fleet, "regions": {"eu-west": {"keys": keys}}});
+/// Until the signature of us-east over a place of eu-west is written down.
+pub(super) async fn countersigned(world: &World, place: &Value) {
+    world
+        .until("it is countersigned", async || {
+            let all = chain(world, "eu-west").await;
+            let mut made = all.iter().flat_map(EvidenceRecord::countersignatures);
+            if made.any(|made| made.by == "us-east" && Some(made.tip.sequence) == place.as_u64()) {
+                Ok(())
+            } else {
+                Err(format!("{place}: not yet"))
+            }
+        })
+        .await;
+}
+
+/// us-east countersigns eu-west as far as that has signed.
+pub(super) async fn countersign(world: &World, name: &str, folder: &Path) {
+    let place = signed(world, "eu-west").await["sequence"].clone();
+    shown(world, &place).await;
+    let report = attest(world, "us-east", folder).await;
+    run(world, ("us-east", "tradewind-evidence"), name, &report).await;
+    countersigned(world, &place).await;
+}
+
+/// Each region's keys, as somebody wrote them down.
+#[derive(Clone)]
+pub(super) struct Trusted {
+    pub(super) fleet: String,
+    pub(super) keys: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Trusted {
+    /// Every key that has signed by now: other tests of this fleet lost some.
+    pub(super) async fn by_now(world: &World) -> Self {
+        let mut keys = BTreeMap::new();
+        for region in REGIONS {
+            let all = chain(world, region).await;
+            let own = all.iter().flat_map(EvidenceRecord::checkpoints);
+            let own: BTreeSet<String> = own.map(|made| made.key.to_string()).collect();
+            if !own.is_empty() {
+                keys.insert(region.to_owned(), own);
+            }
+        }
+        let fleet = fleet_of(world).await;
+        Self { fleet, keys }
+    }
+}
+
+/// What `audit verify` finds in eu-west, beside signatures of keys that were trusted before: `name sequence`.
+pub(super) fn verified(from: &Path, trusted: &Trusted) -> (Value, Vec<String>) {
+    verified_with(&["--from", from.to_str().unwrap()], trusted)
+}
+
+pub(super) fn verified_with(args: &[&str], trusted: &Trusted) -> (Value, Vec<String>) {
+    let keys = trusted.keys.iter();
+    let regions: BTreeMap<_, _> = keys
+        .map(|(region, keys)| (region, json!({"keys": keys})))
+        .collect();
+    let trust = json!({"fleet": trusted.fleet, "regions": regions});
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), trust.to_string()).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_tradewind"))
@@ -235,17 +310,12 @@ fn a_key_is_changed_in_order_and_a_lost_one_is_told() {
         world.quiet().await;
         assert!(task(&world).await["rotate"].is_null());
 
-        // Whoever trusted the old key trusts the new one by itself. Other tests of this fleet lost keys before.
-        let fleet = fleet_of(&world).await;
-        let keys = |all: &[EvidenceRecord]| -> BTreeSet<String> {
-            let signed = all.iter().flat_map(EvidenceRecord::checkpoints);
-            signed.map(|signed| signed.key.to_string()).collect()
-        };
-        let mut trusted = keys(&chain(&world, "eu-west").await);
-        assert!(trusted.remove(&next));
+        // Whoever trusted the old key trusts the new one by itself.
+        let mut trusted = Trusted::by_now(&world).await;
+        assert!(trusted.keys.get_mut("eu-west").unwrap().remove(&next));
         let export = folder.path().join("held.json");
         held(&world, &export).await;
-        let (region, faults) = verified(&export, &fleet, &trusted);
+        let (region, faults) = verified(&export, &trusted);
         assert_eq!(
             (faults, &region["rotations"]),
             (vec![], &json!(1)),
@@ -253,7 +323,7 @@ fn a_key_is_changed_in_order_and_a_lost_one_is_told() {
         );
         // The hub itself, asked by whoever may list its records, says the same.
         let hub = world.hub_kubeconfig();
-        let live = verified_with(&["--live", &hub], &fleet, &trusted);
+        let live = verified_with(&["--live", &hub], &trusted);
         assert_eq!(live, (region, Vec::new()));
 
         // A key that is lost has no successor that anybody would trust, and the Region says so.
@@ -273,7 +343,7 @@ fn a_key_is_changed_in_order_and_a_lost_one_is_told() {
             })
             .await;
         held(&world, &export).await;
-        let (_, faults) = verified(&export, &fleet, &trusted);
+        let (_, faults) = verified(&export, &trusted);
         assert!(
             faults.iter().any(|fault| fault.starts_with("UntrustedKey")),
             "{faults:?}"
@@ -359,14 +429,14 @@ fn the_regions_own_key_signs_only_what_extends_what_it_signed() {
         assert_eq!(digests.len(), 1, "the rotation");
         for wrong in [json!([]), json!([format!("sha256-{}", "0".repeat(64))])] {
             task["spec"]["digests"] = wrong;
-            let refused = with_task(&world, &task, folder.path()).await;
+            let refused = asked(&region, &task, folder.path()).await;
             assert_eq!(
                 (&refused["outcome"], &refused["reason"]),
                 (&json!("Refused"), &json!("NotAnExtension")),
                 "{refused}"
             );
         }
-        let refused = with_task(&world, &task, folder.path()).await;
+        let refused = asked(&region, &task, folder.path()).await;
         run(
             &world,
             ("eu-west", "tradewind-evidence"),
@@ -420,24 +490,4 @@ fn the_regions_own_key_signs_only_what_extends_what_it_signed() {
             assert!(!log.contains(seed.as_str().unwrap()), "the key is in a log");
         }
     });
-}
-
-/// The agent with a task of the test's own.
-async fn with_task(world: &World, task: &Value, folder: &Path) -> Value {
-    let report = folder.join("report.json");
-    let _ = std::fs::remove_file(&report);
-    let file = folder.join("wrong.json");
-    std::fs::write(&file, task.to_string()).unwrap();
-    let token = ["create", "token", "tradewind-evidence", "-n", RUNS];
-    let token = world.cluster("eu-west").kubectl(&token).await.unwrap();
-    std::fs::write(folder.join("token"), token).unwrap();
-    let status = Command::new(env!("CARGO_BIN_EXE_tradewind-agent"))
-        .arg("attest")
-        .args(["--task".as_ref(), file.as_os_str()])
-        .args(["--report-path".as_ref(), report.as_os_str()])
-        .args(["--credentials".as_ref(), folder.as_os_str()])
-        .status()
-        .unwrap();
-    assert_eq!(status.code(), Some(64));
-    serde_json::from_str(&std::fs::read_to_string(&report).unwrap()).unwrap()
 }

@@ -56,6 +56,11 @@ impl Answer {
         let (outcome, reason, message) = match body.state {
             RequestState::Verified => (Outcome::Done, "Verified", done),
             RequestState::Kept => (Outcome::Done, "Kept", done),
+            RequestState::Lifted => {
+                let rows: i64 = body.lifted.iter().map(|table| table.rows).sum();
+                let said = format!("{rows} rows read as before");
+                (Outcome::Done, "Lifted", said)
+            }
             RequestState::Held => {
                 let then = "the request goes on once no hold keeps them";
                 (Outcome::Done, "Held", format!("{done}: {then}"))

@@ -11,6 +11,7 @@ use super::super::cutoff::{self, Ended};
 use super::super::error::Error as RunError;
 use super::super::fault::Fault;
 use super::super::fence;
+use super::super::outside;
 use super::super::preflight::Step;
 use super::super::store::Purpose;
 use super::books;
@@ -175,6 +176,8 @@ async fn begin(site: &mut Site, job: Job<'_>, identity: &Identity) -> Result<(),
         written.map_err(&failed)?;
         site.ends.insert(name.clone(), ends);
     }
+    let oids: Vec<i64> = steps.iter().map(|step| step.table.oid).collect();
+    outside::check(&mut transaction, &store, &oids).await?;
     let committed = transaction.commit().await;
     committed
         .map_err(Fault::of("begin the request"))
@@ -188,7 +191,7 @@ fn ends(step: &Step, job: Job<'_>, now: Timestamp) -> Result<Vec<Ended>, Error> 
     let keeps = step.rule.keeps.iter().zip(&step.table.keeps);
     let ends = keeps.map(|(keep, clock)| {
         let zone = &job.settings.zone;
-        let due = cutoff::due_from(keep.from, clock.kind, keep.period, zone, now);
+        let due = cutoff::kept_from(keep.from, clock.kind, keep.period, zone, now);
         let due = due.map_err(|source| RunError::Cutoff {
             rule: format!("{}, kept by {}", step.rule.name, keep.ground),
             source,

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use super::super::error::Error as RunError;
 use super::super::fault::Fault;
+use super::super::outside;
 use super::super::refusal::Refusal;
 use super::super::statement::{Statement, Value as Bound};
 use super::super::store::Purpose;
@@ -169,6 +170,8 @@ async fn read(
             },
         ));
     }
+    let oids: Vec<i64> = steps.iter().map(|step| step.table.oid).collect();
+    outside::check(&mut snapshot, &store, &oids).await?;
     all.sort_by_key(|(position, _)| *position);
     Ok(all.into_iter().map(|(_, copied)| copied).collect())
 }

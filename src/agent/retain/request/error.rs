@@ -84,6 +84,14 @@ pub(super) enum Error {
         "the suppression store has hashes of another key than `suppression.key`: mount that key, or delete them there if it was destroyed on purpose"
     )]
     OtherHashKey,
+    /// Hashes of values that nobody looks for.
+    #[error(
+        "the suppression store has values of kind `{kind}`, which is not among `identities`: name it there as it was, or whoever was erased by it would not be found; after a renaming, both names"
+    )]
+    KindUnknown {
+        /// The kind.
+        kind: String,
+    },
     /// The server would write the person's values into its log.
     #[error(
         "store `{store}`: the server would log the values of statements ({setting}), and so the person's: {mend}"
@@ -153,6 +161,7 @@ impl Error {
             Self::TooMany { .. } => "TooManyRows",
             Self::NotApart { .. } => "SuppressionNotApart",
             Self::OtherHashKey => "SuppressionKeyUnknown",
+            Self::KindUnknown { .. } => "SuppressionKindUnknown",
             Self::ServerLogs { .. } => "ServerLogsValues",
             Self::Delivery { reason, .. } => reason,
         }

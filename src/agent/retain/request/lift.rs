@@ -6,25 +6,26 @@
 use super::super::lift;
 use super::super::restrict;
 use super::super::store::{Purpose, Store};
+use super::answer::Answer;
 use super::books;
 use super::error::Error;
 use super::hash::HashKey;
 use super::settings::{self, Settings};
 use super::suppress::{LIFTED, Suppression};
 use super::{begin, runs};
-use crate::agent::{Begun, Stop, error_chain};
-use crate::contract::{Erase, LiftReport, LiftedTable, Report, RequestKind, Task};
+use crate::agent::{Begun, Stop};
+use crate::contract::{Erase, EraseReport, LiftedTable, Report, RequestKind, RequestState, Task};
 
 /// Lifts what the task's request restricted.
-pub async fn run(task: Task<Erase>, stop: Stop) -> Report<LiftReport> {
+pub async fn run(task: Task<Erase>, stop: Stop) -> Report<EraseReport> {
     let begun = Begun::now("erase");
-    match request(&task, &stop).await {
-        Ok(body) => lift::told(begun, Ok(body)),
-        Err(error) => begun.ended(error.outcome(), error.reason(), &error_chain(&error), None),
-    }
+    let answer = request(&task, &stop).await.map(Answer::of);
+    answer
+        .unwrap_or_else(|error| Answer::error(&error, None))
+        .report(begun)
 }
 
-async fn request(task: &Task<Erase>, stop: &Stop) -> Result<LiftReport, Error> {
+async fn request(task: &Task<Erase>, stop: &Stop) -> Result<EraseReport, Error> {
     let request = settings::request(&task.spec)?;
     if request.kind != RequestKind::Restriction {
         let kind = request.kind.name();
@@ -35,7 +36,11 @@ async fn request(task: &Task<Erase>, stop: &Stop) -> Result<LiftReport, Error> {
     let mut suppression = Suppression::open(&task.spec.suppression.url, key, &task.region).await?;
     let (reference, policy) = (&request.reference, begin::policy_of(&request.reference));
     let by = restrict::by_request(reference);
-    let mut body = LiftReport::default();
+    let mut body = EraseReport {
+        request: reference.clone(),
+        state: RequestState::Lifted,
+        ..EraseReport::default()
+    };
     for scope in &settings.stores {
         let mut store = Store::open(&scope.name, &scope.rules.url, Purpose::Write).await?;
         suppression.is_apart(&mut store).await?;
@@ -48,7 +53,7 @@ async fn request(task: &Task<Erase>, stop: &Stop) -> Result<LiftReport, Error> {
         }
         for rule in &scope.rules.rules {
             let lifted = lift::lift(&mut store, rule, &by, (&policy, stop)).await;
-            body.tables.push(LiftedTable {
+            body.lifted.push(LiftedTable {
                 store: scope.name.clone(),
                 name: rule.name.clone(),
                 rows: lifted?,

@@ -8,6 +8,7 @@ use super::super::catalog;
 use super::super::error::Error as Run;
 use super::super::fault::Fault;
 use super::super::holds;
+use super::super::outside;
 use super::super::preflight::Step;
 use super::super::site::Work;
 use super::super::store::Purpose;
@@ -64,6 +65,8 @@ async fn look_once(site: &mut Site, work: &Work, step: &Step, job: Job<'_>) -> R
     let fates = fates.map_err(&failed)?;
     let undated = rows::undated(&mut transaction, whose).await;
     let undated = undated.map_err(&failed)?;
+    // What is not seen may be out of its table, and come back.
+    outside::check(&mut transaction, &name, &[table.oid]).await?;
     let run = (work.run.id.as_str(), name.as_str());
     let noted = books::note_look(&mut transaction, run, &rule, fates, undated).await;
     noted.map_err(&failed)?;

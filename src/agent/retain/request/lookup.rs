@@ -9,6 +9,7 @@ use super::super::catalog;
 use super::super::error::Error as Run;
 use super::super::fault::Fault;
 use super::super::grants::Grants;
+use super::super::outside;
 use super::super::refusal::Refusal;
 use super::super::settings::Rule;
 use super::super::statement::Statement;
@@ -23,6 +24,8 @@ use crate::contract::Lookup;
 /// A lookup as the catalogue has it.
 #[derive(Debug)]
 pub(super) struct Found {
+    /// The table's number.
+    oid: i64,
     /// `schema.table`, quoted.
     table: String,
     by: Subject,
@@ -91,7 +94,12 @@ async fn one(
     let names = [by.name.clone(), gives.name.clone()];
     let checked = grants.check_one(connection, oid, &table, (&names, false));
     checked.await.map_err(&failed)?;
-    Ok(Ok(Found { table, by, gives }))
+    Ok(Ok(Found {
+        oid,
+        table,
+        by,
+        gives,
+    }))
 }
 
 /// Follows every lookup of every store until none leads to anything new.
@@ -108,6 +116,10 @@ pub(super) async fn follow(
         let mut news = false;
         for (site, lookups) in sites.iter_mut().zip(&found) {
             let failed = failed(&site.store);
+            let name = site.store.name.clone();
+            let asked = lookups.iter().map(|lookup| lookup.oid);
+            let tables = site.plan.steps.iter().map(|step| step.table.oid);
+            let oids: Vec<i64> = asked.chain(tables).collect();
             let snapshot = site.store.begin_snapshot(Purpose::Read).await;
             let mut snapshot = snapshot.map_err(&failed)?;
             for lookup in lookups {
@@ -117,6 +129,7 @@ pub(super) async fn follow(
                     news |= person.learn(&lookup.gives.identity, value, ignore_case);
                 }
             }
+            outside::check(&mut snapshot, &name, &oids).await?;
         }
         if !news {
             return Ok(());

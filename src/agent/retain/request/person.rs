@@ -116,6 +116,7 @@ impl Person {
                     value.make_ascii_lowercase();
                 }
             }
+            *values = once(std::mem::take(values));
             some |= !values.is_empty();
         }
         if some {
@@ -160,6 +161,19 @@ impl Person {
     }
 }
 
+/// Each value once, in their order: spelt twice, it is one.
+fn once(values: Vec<String>) -> Vec<String> {
+    let mut unique: Vec<String> = Vec::new();
+    for mut value in values {
+        if unique.contains(&value) {
+            value.zeroize();
+        } else {
+            unique.push(value);
+        }
+    }
+    unique
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +207,14 @@ mod tests {
             assert_eq!(person.of("customerId"), ["A7"]);
             assert_eq!(format!("{person:?}"), "Person");
         }
+    }
+
+    #[test]
+    fn a_value_that_is_given_twice_is_one() {
+        let plain = br#"{"email": ["b@x", "Ann@X", "ann@x", "b@x"], "customerId": ["A7", "a7"]}"#;
+        let person = read(plain, false).unwrap();
+        assert_eq!(person.of("email"), ["b@x", "ann@x"]);
+        assert_eq!(person.of("customerId"), ["A7", "a7"]);
     }
 
     #[test]

@@ -10,13 +10,14 @@ use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::super::fault::Fault;
+use super::super::outside;
 use super::super::preflight::Step;
 use super::super::statement::Hidden;
 use super::super::store::Purpose;
 use super::error::{Error, failed};
 use super::hash::HashKey;
 use super::select::{self, Back, Who};
-use super::settings::Settings;
+use super::settings::{Kinds, Settings};
 use super::site::Site;
 use super::suppress::Erased;
 
@@ -28,6 +29,7 @@ pub(super) async fn back(
     key: &HashKey,
 ) -> Result<Who, Error> {
     let failed = failed(&site.store);
+    let name = site.store.name.clone();
     let steps = site.plan.steps.clone();
     let snapshot = site.store.begin_snapshot(Purpose::Read).await;
     let mut snapshot = snapshot.map_err(&failed)?;
@@ -53,6 +55,8 @@ pub(super) async fn back(
             });
         }
     }
+    let oids: Vec<i64> = steps.iter().map(|step| step.table.oid).collect();
+    outside::check(&mut snapshot, &name, &oids).await?;
     Ok(Who::Erased(all))
 }
 
@@ -78,14 +82,65 @@ async fn scan(
     let mut rows = sqlx::query(AssertSqlSafe(sql)).fetch(connection);
     while let Some(row) = rows.try_next().await.map_err(&fault)? {
         let value: String = row.try_get(0).map_err(&fault)?;
-        let mut normal = zeroize::Zeroizing::new(value.clone());
-        if ignore_case {
-            normal.make_ascii_lowercase();
-        }
-        let hash = key.value(&subject.identity, &normal);
-        if let Some(moment) = erased.get(&(subject.identity.clone(), hash)) {
-            found.insert(value, *moment);
+        let kind = (subject.identity.as_str(), ignore_case);
+        if let Some(moment) = moment(erased, key, kind, &value) {
+            found.insert(value, moment);
         }
     }
     Ok(found)
+}
+
+/// When somebody with that value was erased: the value is read as it was read then, not as it is now.
+fn moment(
+    erased: &Erased,
+    key: &HashKey,
+    (kind, ignore_case): (&str, bool),
+    value: &str,
+) -> Option<Timestamp> {
+    let asked = |normal: &str, folded: bool| {
+        let entry = erased.get(&(kind.to_owned(), key.value(kind, normal)))?;
+        (entry.folded.unwrap_or(ignore_case) == folded).then_some(entry.at)
+    };
+    let mut normal = zeroize::Zeroizing::new(value.to_owned());
+    normal.make_ascii_lowercase();
+    asked(value, false).max(asked(&normal, true))
+}
+
+/// Whether the task knows every kind of value that somebody was erased by.
+pub(super) fn all_known(erased: &Erased, kinds: &Kinds) -> Result<(), Error> {
+    let unknown = erased.keys().find(|(kind, _)| !kinds.contains_key(kind));
+    match unknown {
+        Some((kind, _)) => Err(Error::KindUnknown { kind: kind.clone() }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::suppress::Suppressed;
+    use super::*;
+
+    #[test]
+    fn a_value_is_read_as_it_was_when_it_was_suppressed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, "5a".repeat(32)).unwrap();
+        let key = HashKey::read(&path).unwrap();
+        let at: Timestamp = "2026-01-31T20:00:00Z".parse().unwrap();
+        for (suppressed, folded, is_folded_now, value, is_found) in [
+            ("ann@x", Some(true), false, "Ann@X", true),
+            ("ann@x", Some(true), true, "ann@x", true),
+            ("Ann@X", Some(false), true, "Ann@X", true),
+            // Another person's, as long as letters differed.
+            ("a7", Some(false), true, "A7", false),
+            ("a7", None, false, "A7", false),
+            ("a7", None, true, "A7", true),
+        ] {
+            let hash = key.value("email", suppressed);
+            let entry = Suppressed { at, folded };
+            let erased: Erased = [(("email".to_owned(), hash), entry)].into();
+            let found = moment(&erased, &key, ("email", is_folded_now), value);
+            assert_eq!(found, is_found.then_some(at), "{suppressed} {value}");
+        }
+    }
 }

@@ -143,17 +143,9 @@ pub(super) fn kept(sql: &mut Statement, alias: &str, table: &Table, ends: &[Ende
     let cases: Vec<String> = ends
         .iter()
         .enumerate()
-        .map(|(at, ended)| {
-            let clock = table.keeps.iter().find(|clock| clock.name == ended.clock);
-            let over = match clock {
-                Some(clock) => {
-                    let clock = (format!("{alias}.{}", clock.name), clock.kind);
-                    predicate::over(sql, clock, &ended.due)
-                }
-                // Nobody can say that the keep has ended.
-                None => "false".to_owned(),
-            };
-            format!("WHEN NOT {over} THEN {at}")
+        .map(|(at, keep)| {
+            let ended = predicate::ended(sql, alias, table, keep);
+            format!("WHEN NOT {ended} THEN {at}")
         })
         .collect();
     if cases.is_empty() {

@@ -9,6 +9,7 @@ use jiff::Span;
 use jiff::tz::TimeZone;
 
 use super::super::cutoff::Anchor;
+use super::super::hold_list::Freshness;
 use super::super::method;
 use super::super::restrict;
 use super::super::settings::{self, MOST_BATCH_ROWS, Rule, StoreRules};
@@ -126,6 +127,8 @@ pub(super) struct Settings {
     pub(super) kinds: Kinds,
     /// The stores, in the task's order.
     pub(super) stores: Vec<Scope>,
+    /// How old the list of holds may be, where something is erased.
+    pub(super) hold_list: Option<Freshness>,
 }
 
 /// A store, parsed.
@@ -163,6 +166,8 @@ impl Settings {
             return Err(Error::Empty { field: "stores" });
         }
         let ask = Ask::of(spec, reapply);
+        let hold_list = spec.hold_list.as_ref().map(settings::freshness);
+        let hold_list = hold_list.transpose()?.filter(|_| ask.erases);
         let mut stores: Vec<Scope> = Vec::new();
         for store in &spec.stores {
             if stores.iter().any(|other| other.name == store.name) {
@@ -180,6 +185,7 @@ impl Settings {
             max_rows: i64::from(spec.max_rows),
             kinds,
             stores,
+            hold_list,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::books::Run;
 use super::super::cutoff::Ended;
 use super::super::error::Error as RunError;
+use super::super::outside;
 use super::super::preflight::{self, Plan, Step};
 use super::super::refusal::Refusal;
 use super::super::site::Work;
@@ -63,6 +64,7 @@ pub(super) async fn open(settings: &Settings, purpose: Purpose) -> Result<Vec<Si
             .set("application_name", "tradewind-agent erase")
             .await?;
         quiet::is_quiet(&mut store).await?;
+        outside::put_back(&mut store, &scope.rules.url, None).await?;
         match preflight::plan(&mut store, &scope.rules, purpose).await? {
             Ok(plan) => sites.push(Site {
                 store,

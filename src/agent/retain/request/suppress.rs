@@ -18,6 +18,7 @@ use super::super::store::{MOMENT, Purpose, Store};
 use super::error::{Error, failed};
 use super::hash::HashKey;
 use super::person::Person;
+use super::settings::Kinds;
 
 /// How a restriction has ended that was lifted.
 pub(super) const LIFTED: &str = "Lifted";
@@ -51,8 +52,17 @@ pub(super) struct Known {
     pub(super) is_lifted: bool,
 }
 
-/// Who was erased when: by kind and hash.
-pub(super) type Erased = BTreeMap<(String, Vec<u8>), Timestamp>;
+/// Who was erased: by kind and hash.
+pub(super) type Erased = BTreeMap<(String, Vec<u8>), Suppressed>;
+
+/// A value of somebody who was erased.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Suppressed {
+    /// When.
+    pub(super) at: Timestamp,
+    /// Whether the letters A to Z were the same as a to z then; absent for what an earlier release wrote.
+    pub(super) folded: Option<bool>,
+}
 
 impl Suppression {
     /// Opens the store.
@@ -102,21 +112,24 @@ impl Suppression {
         &mut self,
         reference: &str,
         known: &Known,
-        person: Option<&Person>,
+        person: Option<(&Person, &Kinds)>,
     ) -> Result<(), Error> {
         let failed = failed(&self.store);
         let fault = Fault::of("suppress the person");
-        let (kinds, hashes): (Vec<String>, Vec<Vec<u8>>) = person
-            .into_iter()
-            .flat_map(Person::all)
-            .map(|(kind, value)| (kind.to_owned(), self.key.value(kind, value)))
-            .unzip();
+        let (mut kinds, mut hashes, mut folded) = (Vec::new(), Vec::new(), Vec::new());
+        for (kind, value) in person.into_iter().flat_map(|(person, _)| person.all()) {
+            kinds.push(kind.to_owned());
+            hashes.push(self.key.value(kind, value));
+            folded.push(person.is_some_and(|(_, kinds)| kinds.get(kind) == Some(&true)));
+        }
         let sql = "WITH begun AS (
             INSERT INTO tradewind.request (region, reference, run, given, person, began_at, suppressed)
             VALUES ($1, $2, $3, $4, $5, $6::text::timestamptz, $10))
-          INSERT INTO tradewind.suppressed (kind, hash, key_id, erased_at)
-          SELECT p.kind, p.hash, $7, $6::text::timestamptz FROM unnest($8::text[], $9::bytea[]) AS p (kind, hash)
-          ON CONFLICT (kind, hash, key_id) DO UPDATE SET erased_at = greatest(suppressed.erased_at, excluded.erased_at)";
+          INSERT INTO tradewind.suppressed (kind, hash, key_id, erased_at, folded)
+          SELECT p.kind, p.hash, $7, $6::text::timestamptz, p.folded
+          FROM unnest($8::text[], $9::bytea[], $11::bool[]) AS p (kind, hash, folded)
+          ON CONFLICT (kind, hash, key_id) DO UPDATE SET erased_at = greatest(suppressed.erased_at, excluded.erased_at),
+            folded = suppressed.folded OR excluded.folded";
         let query = sqlx::query(sql)
             .bind(&self.region)
             .bind(reference)
@@ -126,7 +139,7 @@ impl Suppression {
             .bind(&known.person)
             .bind(known.began_at.to_string());
         let query = query.bind(&self.key.id).bind(kinds).bind(hashes);
-        let query = query.bind(known.suppressed);
+        let query = query.bind(known.suppressed).bind(folded);
         let done = query.execute(&mut self.store.connection).await;
         done.map(drop).map_err(fault).map_err(failed)
     }
@@ -144,7 +157,7 @@ impl Suppression {
     /// Everybody who was erased.
     pub(super) async fn erased(&mut self) -> Result<Erased, Error> {
         let sql = format!(
-            "SELECT kind, hash, to_char(erased_at AT TIME ZONE 'UTC', {MOMENT}), key_id = $1 FROM tradewind.suppressed"
+            "SELECT kind, hash, to_char(erased_at AT TIME ZONE 'UTC', {MOMENT}), key_id = $1, folded FROM tradewind.suppressed"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&self.key.id);
         let failed = failed(&self.store);
@@ -161,15 +174,21 @@ impl Suppression {
                     (row.try_get(0)?, row.try_get(1)?),
                     moment,
                     row.try_get::<bool, _>(3)?,
+                    row.try_get(4)?,
                 ))
             };
-            let (value, moment, is_of_key) = read().map_err(&fault).map_err(&failed)?;
+            let (value, at, is_of_key, folded) = read().map_err(&fault).map_err(&failed)?;
             if !is_of_key {
                 return Err(Error::OtherHashKey);
             }
-            erased.insert(value, moment);
+            erased.insert(value, Suppressed { at, folded });
         }
         Ok(erased)
+    }
+
+    /// Whether it knows of a store's erasures at all, if there were any.
+    pub(super) async fn knows(&mut self, store: &mut Store) -> Result<(), Error> {
+        Ok(is_known(&mut self.store, &self.region, store).await?)
     }
 
     /// The newest number of a store's erasures that was acknowledged.
@@ -283,12 +302,47 @@ pub(in super::super) async fn none_restored(
     stores: impl Iterator<Item = &mut Store>,
 ) -> Result<(), Run> {
     let mut suppression = Store::open(NAME, url, Purpose::Read).await?;
-    if !has(&mut suppression, "tradewind.acknowledged").await? {
-        return Ok(());
-    }
+    let is_made = has(&mut suppression, "tradewind.acknowledged").await?;
     for store in stores {
+        if !is_made {
+            is_untouched(store).await?;
+            continue;
+        }
+        is_known(&mut suppression, region, store).await?;
         let number = acknowledged(&mut suppression, region, &store.name).await?;
         is_current(store, number).await?;
+    }
+    Ok(())
+}
+
+/// Whether the suppression store knows of a store's erasures at all. A store is acknowledged, with number 0, before its
+/// first row goes; an earlier release did that after it, and had the request there by then.
+async fn is_known(suppression: &mut Store, region: &str, store: &mut Store) -> Result<(), Run> {
+    let sql = "SELECT EXISTS (SELECT FROM tradewind.acknowledged WHERE store = $2)
+        OR EXISTS (SELECT FROM tradewind.request WHERE region = $1)";
+    let query = sqlx::query(sql).bind(region).bind(&store.name);
+    let row = query.fetch_one(&mut suppression.connection).await;
+    let known = row.and_then(|row| row.try_get(0));
+    let known = known.map_err(Fault::of("read what was acknowledged"));
+    if known.map_err(|fault| suppression.failed(fault))? {
+        return Ok(());
+    }
+    is_untouched(store).await
+}
+
+/// Whether nobody was ever erased from a store, by its own books.
+async fn is_untouched(store: &mut Store) -> Result<(), Run> {
+    if !has(store, "tradewind.erasure_head").await? {
+        return Ok(());
+    }
+    let sql = "SELECT EXISTS (SELECT FROM tradewind.erasure_head WHERE store = $1 AND (number > 0 OR behind))";
+    let row = sqlx::query(sql).bind(&store.name);
+    let row = row.fetch_one(&mut store.connection).await;
+    let touched = row.and_then(|row| row.try_get(0));
+    let touched = touched.map_err(Fault::of("read the erasures' number"));
+    if touched.map_err(|fault| store.failed(fault))? {
+        let store = store.name.clone();
+        return Err(Run::SuppressionLost { store });
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use sqlx::Row;
 
+use super::super::catalog;
 use super::super::change;
 use super::super::erase::{Obstacle, PAUSE, ROW_TRIES, TABLE_PAUSE, TABLE_TRIES, passed};
 use super::super::error::Error as Run;
@@ -85,6 +86,9 @@ impl Table<'_> {
                 if self.job.stop.is_requested() {
                     return Err(Run::Stopped.into());
                 }
+                if let Some(list) = &self.job.settings.hold_list {
+                    list.check_again(&mut self.site.store).await?;
+                }
                 match self.attempt(&batch).await? {
                     Some(rows) => erased += rows,
                     None => batches.extend(halves(batch)),
@@ -153,7 +157,7 @@ impl Table<'_> {
                 }
                 Obstacle::Batch(fault) => {
                     row_tries += 1;
-                    let again = self.gave_way(&fault)?;
+                    let again = self.gave_way(&fault).await?;
                     if batch.len() > 1 {
                         tokio::time::sleep(PAUSE).await;
                         return Ok(None);
@@ -170,14 +174,19 @@ impl Table<'_> {
     }
 
     /// Whether the same may succeed later; an error when nothing of the table can.
-    fn gave_way(&self, fault: &Fault) -> Result<bool, Error> {
+    async fn gave_way(&mut self, fault: &Fault) -> Result<bool, Error> {
         match fault.trouble() {
             Trouble::Conflict | Trouble::Busy | Trouble::Referenced => Ok(true),
             Trouble::Other => Ok(false),
-            Trouble::Drifted => Err(Run::Drift {
-                rule: self.step.rule.name.clone(),
+            Trouble::Drifted => {
+                let failed = failed(&self.site.store);
+                let drifted = catalog::has_drifted(&mut self.site.store, &self.step.table).await;
+                if drifted.map_err(failed)? {
+                    let rule = self.step.rule.name.clone();
+                    return Err(Run::Drift { rule }.into());
+                }
+                Ok(false)
             }
-            .into()),
             Trouble::Lost | Trouble::Login | Trouble::Denied | Trouble::RunOpen => {
                 let fault = Fault::clone(fault);
                 Err(failed(&self.site.store)(fault))

@@ -1,6 +1,6 @@
 //! Charts as plain SVG, each with a title and a description, and its numbers as a table beside it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::civil::Date;
@@ -16,14 +16,14 @@ const LEFT: usize = 60;
 const BELOW: usize = 24;
 
 /// A part of the period, by its first day.
-struct Part {
-    name: String,
-    first: Date,
-    after: Date,
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) first: Date,
+    pub(super) after: Date,
 }
 
 /// Days of a month, weeks of a quarter, months of more.
-fn parts(period: &Period) -> (&'static str, Vec<Part>) {
+pub(super) fn parts(period: &Period) -> (&'static str, Vec<Part>) {
     let (first, last) = (period.first(), period.last());
     let days = first.until(last).map_or(0, |span| span.get_days()) + 1;
     let (word, step, begin): (_, Span, Date) = if days <= 31 {
@@ -67,12 +67,15 @@ pub(super) fn write(out: &mut String, book: &Book) -> std::fmt::Result {
     for (index, region) in regions.iter().enumerate() {
         let within = |part: &Part| {
             let here = ran.iter().filter(|one| one.region == *region);
-            let mut sums = [0_i64; 3];
+            let (mut runs, mut erased) = (0_i64, 0_i64);
+            // What one run leaves is due for the next again: added up it would be told many times.
+            let mut due: BTreeMap<&str, i64> = BTreeMap::new();
             for one in here.filter(|one| part.first <= one.day && one.day < part.after) {
-                let more = [1, one.due, one.erased];
-                sums = std::array::from_fn(|i| sums[i].saturating_add(more[i]));
+                runs = runs.saturating_add(1);
+                erased = erased.saturating_add(one.erased);
+                due.insert(&one.policy, one.due);
             }
-            sums
+            [runs, due.into_values().fold(0, i64::saturating_add), erased]
         };
         let sums: Vec<[i64; 3]> = parts.iter().map(within).collect();
         let runs: Vec<Bar> = sums.iter().map(|sums| vec![(sums[0], "#0b4f8a")]).collect();
@@ -87,7 +90,8 @@ pub(super) fn write(out: &mut String, book: &Book) -> std::fmt::Result {
             .iter()
             .map(|sums| vec![(sums[1], "#ffffff"), (sums[2], "#1b1b1b")])
             .collect();
-        let title = format!("Rows due (outlined) and erased (filled) in {name}, by {word}");
+        let title =
+            format!("Rows due at the last run (outlined) and erased (filled) in {name}, by {word}");
         figure(out, &format!("rows-{index}"), &title, (&parts, &both))?;
         for (part, sums) in parts.iter().zip(&sums) {
             let mut row = vec![part.name.clone(), (*region).to_owned()];
@@ -100,7 +104,7 @@ pub(super) fn write(out: &mut String, book: &Book) -> std::fmt::Result {
         (word, false),
         ("Region", false),
         ("Runs", true),
-        ("Rows due", true),
+        ("Rows due at the last run", true),
         ("Rows erased", true),
     ];
     table(
@@ -112,9 +116,10 @@ pub(super) fn write(out: &mut String, book: &Book) -> std::fmt::Result {
 }
 
 /// Values beside each other, with their colours.
-type Bar = Vec<(i64, &'static str)>;
+pub(super) type Bar = Vec<(i64, &'static str)>;
 
-fn figure(
+/// Bars over time.
+pub(super) fn figure(
     out: &mut String,
     id: &str,
     title: &str,
@@ -127,15 +132,19 @@ fn figure(
         .max()
         .unwrap_or(0)
         .max(1);
-    let sum: i64 = bars
-        .iter()
-        .filter_map(|bar| bar.first())
-        .map(|bar| bar.0)
-        .fold(0, i64::saturating_add);
+    // Of two kinds of bars there is no one sum.
+    let is_one = bars.iter().all(|bar| bar.len() < 2);
+    let sum = bars.iter().flatten().map(|bar| bar.0);
+    let sum = sum.fold(0, i64::saturating_add);
+    let sum = if is_one {
+        format!(", all together are {sum}")
+    } else {
+        String::new()
+    };
     let height = HEIGHT + BELOW + 10;
     writeln!(
         out,
-        "<figure>\n<figcaption>{title}</figcaption>\n<svg role=\"img\" aria-labelledby=\"{id}-t {id}-d\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" xmlns=\"http://www.w3.org/2000/svg\" font-size=\"11\">\n<title id=\"{id}-t\">{title}</title>\n<desc id=\"{id}-d\">{} bars from {} to {}; the highest is {greatest}, all together are {sum}. The table below has every number.</desc>",
+        "<figure>\n<figcaption>{title}</figcaption>\n<svg role=\"img\" aria-labelledby=\"{id}-t {id}-d\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" xmlns=\"http://www.w3.org/2000/svg\" font-size=\"11\">\n<title id=\"{id}-t\">{title}</title>\n<desc id=\"{id}-d\">{} bars from {} to {}; the highest is {greatest}{sum}. The table below has every number.</desc>",
         parts.len(),
         parts.first().map_or("", |part| &part.name),
         parts.last().map_or("", |part| &part.name),

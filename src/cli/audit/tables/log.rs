@@ -1,4 +1,4 @@
-//! Approvals, requests, coverage and changes: a row for each record of the period.
+//! Approvals, coverage and changes: a row for each record of the period.
 
 use super::concept::plain;
 use super::{Column, Table, text};
@@ -14,7 +14,7 @@ const LOG: &[Column] = &[
 ];
 
 /// A table each; an empty one says that nothing of the kind was recorded.
-pub(super) fn logs(records: &[&Record]) -> [Table; 6] {
+pub(super) fn logs(records: &[&Record]) -> [Table; 5] {
     let log = |id, title, note, kinds: &[Kind]| {
         let mut of: Vec<&&Record> = records.iter().filter(|r| kinds.contains(&r.kind)).collect();
         of.sort_by(|a, b| (a.at, &a.region, a.sequence).cmp(&(b.at, &b.region, b.sequence)));
@@ -32,12 +32,6 @@ pub(super) fn logs(records: &[&Record]) -> [Table; 6] {
             "Approvals",
             "Who approved which preview. What was approved is what the run with the same hash counted.",
             &[Kind::Approval],
-        ),
-        log(
-            "requests",
-            "Requests",
-            "Steps of data subjects' requests. No record holds who asked.",
-            &[Kind::Request],
         ),
         super::holds::holds(records),
         log(

@@ -43,6 +43,7 @@ pub(super) fn runs(records: &[&Record]) -> (Table, Vec<Ran>) {
         };
         let enforced = run.mode == Some(crate::contract::RetainMode::Enforce);
         ran.push(Ran {
+            policy: record.about.name.clone(),
             region: record.region.clone(),
             day: record.at.to_zoned(jiff::tz::TimeZone::UTC).date(),
             due: run

@@ -1,0 +1,388 @@
+//! Data subjects' requests: the log of them, each step as it was recorded, and what the chart of open requests is made of.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Asked, Column, Table, number, text};
+use crate::cli::audit::period::Period;
+use crate::contract::{ErasedTable, KeptRows};
+use crate::evidence::{Kind, Record, body, canonical};
+
+const REQUESTS: &[Column] = &[
+    text("request", "Request"),
+    text("region", "Region"),
+    text("record", "Last record"),
+    text("asked", "Asked for"),
+    text("jurisdictions", "Law of"),
+    text("received", "Received"),
+    text("verified", "Identity verified"),
+    text("acknowledged", "Acknowledged"),
+    text("extended", "Extended"),
+    text("paused", "Clock stood still"),
+    text("notice", "Notice before erasure"),
+    text("state", "State here"),
+    text("ended", "Answered"),
+    text("ground", "Ground of a refusal"),
+    text("deadlines", "Deadlines"),
+    text("late", "Too late"),
+    number("found", "Found"),
+    number("erased", "Erased"),
+    number("restricted", "Restricted"),
+    number("kept", "Kept by law"),
+    number("held", "Held"),
+    number("blocked", "Blocked"),
+    number("failed", "Failed"),
+    number("gone", "Gone"),
+    number("remaining", "Remaining"),
+    text("sum", "Adds up"),
+    text("grounds", "Grounds of what is kept"),
+    text("receipt", "Receipt"),
+];
+
+const STEPS: &[Column] = &[
+    text("request", "Request"),
+    text("region", "Region"),
+    text("record", "Record"),
+    text("recorded", "Recorded"),
+    text("step", "Step"),
+    text("at", "When it happened"),
+    text("by", "By"),
+    text("facts", "What was recorded"),
+];
+
+/// The last word on a request in a region.
+pub(in crate::cli::audit) struct Last<'a> {
+    pub(in crate::cli::audit) record: &'a Record,
+    /// None where it cannot be read.
+    pub(in crate::cli::audit) request: Option<body::Request>,
+}
+
+impl Last<'_> {
+    /// When the person had their answer, or nobody was left to answer.
+    fn ended(&self) -> Option<Timestamp> {
+        let request = self.request.as_ref()?;
+        let gone = request.deleted.then_some(self.record.at);
+        let ends = ["Answered", "Refused", "Cancelled"];
+        let told = request
+            .steps
+            .iter()
+            .filter(|step| ends.contains(&&*step.step));
+        told.filter_map(|step| step.at.parse().ok())
+            .chain(gone)
+            .min()
+    }
+
+    fn received(&self) -> Option<Timestamp> {
+        self.request.as_ref()?.received.parse().ok()
+    }
+
+    /// Deadlines that were missed by then.
+    pub(in crate::cli::audit) fn late(&self, by: Timestamp) -> Vec<&body::RequestClock> {
+        let until = self.ended().map_or(by, |ended| ended.min(by));
+        let clocks = self.request.iter().flat_map(|one| &one.deadlines);
+        let is_late = |clock: &&body::RequestClock| {
+            let ends = clock.ends.as_ref().and_then(|at| at.parse().ok());
+            let met = clock.met_at.as_ref().and_then(|at| at.parse().ok());
+            ends.is_some_and(|ends: Timestamp| ends <= met.unwrap_or(until).min(by))
+        };
+        clocks.filter(is_late).collect()
+    }
+
+    /// Every table's numbers.
+    fn tables(&self) -> impl Iterator<Item = &ErasedTable> {
+        tables(self.request.as_ref().and_then(|one| one.outcome.as_ref()))
+    }
+}
+
+/// About a request: of the same kind are the records of what was erased again after a restore.
+fn is_request(record: &Record) -> bool {
+    record.kind == Kind::Request && record.about.kind == "DataSubjectRequest"
+}
+
+/// The last word on each request in each region before the period ended, for requests that were open in it or of which
+/// something was recorded in it.
+pub(in crate::cli::audit) fn last<'a>(records: &'a [Record], period: &Period) -> Vec<Last<'a>> {
+    let mut last: BTreeMap<(&str, &str), &Record> = BTreeMap::new();
+    let of_kind = records.iter().filter(|one| is_request(one));
+    for record in of_kind.filter(|one| one.at < period.to) {
+        let key = (record.about.name.as_str(), record.region.as_str());
+        let before = last.entry(key).or_insert(record);
+        if before.sequence < record.sequence {
+            *before = record;
+        }
+    }
+    let all = last.into_values().map(|record| Last {
+        record,
+        request: canonical::read(&record.body).ok(),
+    });
+    let is_of_it = |one: &Last<'_>| {
+        period.has(one.record.at) || one.ended().is_none_or(|ended| period.from < ended)
+    };
+    all.filter(is_of_it).collect()
+}
+
+/// What the chart of open requests is made of.
+pub(super) fn asked(all: &[Last<'_>]) -> Vec<Asked> {
+    let asked = |one: &Last<'_>| {
+        let request = one.request.as_ref()?;
+        let moment = |text: &Option<String>| text.as_ref().and_then(|at| at.parse().ok());
+        let clocks = request.deadlines.iter();
+        let clocks = clocks.filter_map(|clock| Some((moment(&clock.ends)?, moment(&clock.met_at))));
+        Some(Asked {
+            region: one.record.region.clone(),
+            received: one.received()?,
+            ended: one.ended(),
+            clocks: clocks.collect(),
+        })
+    };
+    all.iter().filter_map(asked).collect()
+}
+
+/// The log, and each step.
+pub(super) fn requests(all: &[Last<'_>], records: &[Record], period: &Period) -> [Table; 3] {
+    let latest = records.iter().map(|record| record.at).max();
+    let by = latest.map_or(period.to, |latest| latest.min(period.to));
+    [
+        Table {
+            id: "requests",
+            title: "Requests",
+            note: "Every request of a data subject that was open in the period, or of which something was recorded in it: how it stood in each region when the period ended, in rows of persons. It adds up when found = erased + restricted + kept + held + blocked + failed + gone + remaining; each number was counted for itself. A copy finds rows and takes none away. Too late are deadlines that had passed by the last record or the end of the period. No record holds who asked.",
+            columns: REQUESTS,
+            rows: all.iter().map(|one| row(one, by)).collect(),
+        },
+        Table {
+            id: "request-steps",
+            title: "Steps of requests",
+            note: "What was recorded of requests in the period, in its order: each step of people with its moment, and each change of what a region's stores say. Two steps between two looks are in one record.",
+            columns: STEPS,
+            rows: steps(records, period),
+        },
+        super::reapplied::reapplied(records, period),
+    ]
+}
+
+fn row(one: &Last<'_>, by: Timestamp) -> Vec<String> {
+    let mut row = vec![
+        one.record.about.name.clone(),
+        one.record.region.clone(),
+        one.record.sequence.to_string(),
+    ];
+    let Some(request) = &one.request else {
+        row.push("unreadable".to_owned());
+        row.resize(REQUESTS.len(), String::new());
+        return row;
+    };
+    let when = |step: &str| {
+        let of = request.steps.iter().filter(|one| one.step == step);
+        each(of, |step| match &step.until {
+            Some(until) => format!("{} to {until}", step.at),
+            None => step.at.clone(),
+        })
+    };
+    let any = |steps: &[&str]| {
+        let told = steps.iter().map(|step| (step, when(step)));
+        let told = told.filter(|(_, at)| !at.is_empty());
+        each(told, |(step, at)| format!("{step}: {at}"))
+    };
+    let refused = request.steps.iter().filter(|one| one.step == "Refused");
+    let deleted = if request.deleted {
+        ", its object deleted"
+    } else {
+        ""
+    };
+    row.extend([
+        request.kind.clone(),
+        request.jurisdictions.join(", "),
+        request.received.clone(),
+        when("Verified"),
+        when("Acknowledged"),
+        when("Extended"),
+        when("Paused"),
+        any(&["NoticeSent", "NoticeArrived"]),
+        format!("{}{deleted}", request.state),
+        any(&["Answered", "Refused", "Cancelled"]),
+        each(refused, |step| step.ground.clone().unwrap_or_default()),
+        each(request.deadlines.iter(), clock),
+        each(one.late(by).into_iter(), clock),
+    ]);
+    row.extend(numbers(one, &request.kind));
+    let receipt = request.receipt.as_ref();
+    row.push(receipt.map_or_else(String::new, |it| format!("{}: {}", it.outcome, it.hash)));
+    row
+}
+
+/// Rows by term, whether they add up, and the grounds of what stays.
+fn numbers(one: &Last<'_>, kind: &str) -> Vec<String> {
+    let outcome = one.request.as_ref().and_then(|one| one.outcome.as_ref());
+    let mut told = terms(outcome, is_copy(kind));
+    let grounds = one.tables().flat_map(|table| &table.grounds);
+    told.push(each(grounds, |kept: &KeptRows| {
+        format!("{}: {}", kept.ground, kept.rows)
+    }));
+    told
+}
+
+/// Rows by term, and whether they add up.
+pub(super) fn terms(outcome: Option<&body::RequestOutcome>, is_copy: bool) -> Vec<String> {
+    if tables(outcome).next().is_none() {
+        return vec![String::new(); 10];
+    }
+    let (found, terms) = summed(outcome);
+    let sum = terms.iter().copied().fold(0, i64::saturating_add);
+    let mut told: Vec<String> = std::iter::once(found)
+        .chain(terms)
+        .map(|rows| rows.to_string())
+        .collect();
+    told.push(if sum == found {
+        "yes".to_owned()
+    } else if sum == 0 && is_copy {
+        "copy".to_owned()
+    } else {
+        format!("NO: {sum}")
+    });
+    told
+}
+
+/// What is delivered takes no rows away.
+pub(in crate::cli::audit) fn is_copy(kind: &str) -> bool {
+    matches!(kind, "Access" | "Portability")
+}
+
+/// Every table of what stores said.
+fn tables(outcome: Option<&body::RequestOutcome>) -> impl Iterator<Item = &ErasedTable> {
+    let stores = outcome.into_iter().flat_map(|outcome| &outcome.stores);
+    stores.flat_map(|store| &store.tables)
+}
+
+/// Rows found, and the terms that they are the sum of, over all tables.
+pub(in crate::cli::audit) fn sums(one: &Last<'_>) -> (i64, [i64; 8]) {
+    summed(one.request.as_ref().and_then(|one| one.outcome.as_ref()))
+}
+
+/// The same of what stores said.
+pub(super) fn summed(outcome: Option<&body::RequestOutcome>) -> (i64, [i64; 8]) {
+    let none = (0_i64, [0_i64; 8]);
+    tables(outcome).fold(none, |(found, terms), table| {
+        let more = table.terms();
+        let terms = std::array::from_fn(|at| terms[at].saturating_add(more[at]));
+        (found.saturating_add(table.found), terms)
+    })
+}
+
+fn clock(clock: &body::RequestClock) -> String {
+    let body::RequestClock {
+        regime, step, law, ..
+    } = clock;
+    let ends = clock.ends.as_ref().unwrap_or(&clock.within);
+    let met = clock.met_at.as_ref();
+    let met = met.map_or_else(String::new, |at| format!(", done {at}"));
+    format!("{regime} {step} before {ends} ({law}){met}")
+}
+
+fn each<T>(all: impl Iterator<Item = T>, told: impl Fn(T) -> String) -> String {
+    all.map(told).collect::<Vec<_>>().join("; ")
+}
+
+/// What each record of the period says that the one before it about the same request did not.
+fn steps(records: &[Record], period: &Period) -> Vec<Vec<String>> {
+    let mut before: BTreeMap<(&str, &str), body::Request> = BTreeMap::new();
+    let mut rows: Vec<(Timestamp, Vec<String>)> = Vec::new();
+    for record in records.iter().filter(|one| is_request(one)) {
+        let key = (record.about.name.as_str(), record.region.as_str());
+        let Ok(now) = canonical::read::<body::Request>(&record.body) else {
+            if period.has(record.at) {
+                rows.push((record.at, step(record, "unreadable", ["", "", ""])));
+            }
+            continue;
+        };
+        if period.has(record.at) {
+            let news = news(record, before.get(&key), &now);
+            rows.extend(news.into_iter().map(|row| (record.at, row)));
+        }
+        before.insert(key, now);
+    }
+    rows.sort_by(|a, b| (a.0, &a.1[..2]).cmp(&(b.0, &b.1[..2])));
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+fn step(record: &Record, step: &str, [at, by, facts]: [&str; 3]) -> Vec<String> {
+    let mut row = vec![
+        record.about.name.clone(),
+        record.region.clone(),
+        record.sequence.to_string(),
+        record.at.to_string(),
+    ];
+    row.extend([step, at, by, facts].map(str::to_owned));
+    row
+}
+
+fn news(record: &Record, before: Option<&body::Request>, now: &body::Request) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    if before.is_none() {
+        let facts = format!("{}; law of {}", now.kind, now.jurisdictions.join(", "));
+        rows.push(step(record, "Received", [&now.received, "", &facts]));
+    }
+    let known = before.map_or(&[][..], |before| &before.steps);
+    for one in now.steps.iter().filter(|one| !known.contains(one)) {
+        let until = one.until.as_ref().map(|until| format!("until {until}"));
+        let facts = each(one.ground.iter().cloned().chain(until), |it| it);
+        let by = one.by.as_deref().unwrap_or_default();
+        rows.push(step(record, &one.step, [&one.at, by, &facts]));
+    }
+    for one in known.iter().filter(|one| !now.steps.contains(one)) {
+        let facts = format!("{} of {} is no longer so", one.step, one.at);
+        rows.push(step(record, "Corrected", ["", "", &facts]));
+    }
+    let ends = |request: &body::Request| -> Vec<Option<String>> {
+        request.deadlines.iter().map(|it| it.ends.clone()).collect()
+    };
+    if before.is_none_or(|before| ends(before) != ends(now)) {
+        let facts = each(now.deadlines.iter(), clock);
+        rows.push(step(record, "Deadlines", ["", "", &facts]));
+    }
+    if now.outcome.is_some() && before.is_none_or(|before| before.outcome != now.outcome) {
+        let facts = now.outcome.as_ref().map(outcome).unwrap_or_default();
+        rows.push(step(record, "Outcome", ["", "", &facts]));
+    }
+    if let Some(receipt) = &now.receipt
+        && before.is_none_or(|before| before.receipt != now.receipt)
+    {
+        let facts = format!("{}: {}", receipt.outcome, receipt.hash);
+        rows.push(step(record, "Receipt", ["", "", &facts]));
+    }
+    if now.deleted && before.is_none_or(|before| !before.deleted) {
+        rows.push(step(record, "Deleted", ["", "", "the object on the hub"]));
+    }
+    rows
+}
+
+/// What stores said, table by table.
+fn outcome(outcome: &body::RequestOutcome) -> String {
+    let mut told = vec![format!("{:?}", outcome.progress)];
+    for store in &outcome.stores {
+        for table in &store.tables {
+            let names = [
+                "erased",
+                "restricted",
+                "kept",
+                "held",
+                "blocked",
+                "failed",
+                "gone",
+                "remaining",
+            ];
+            let terms = names.iter().zip(table.terms());
+            let terms = terms.filter(|(_, rows)| *rows != 0);
+            let terms = each(terms, |(name, rows)| format!(", {name} {rows}")).replace("; ", "");
+            let grounds = each(table.grounds.iter(), |it| {
+                format!(" ({}: {})", it.ground, it.rows)
+            });
+            let (store, name, found) = (&store.name, &table.name, table.found);
+            told.push(format!("{store} {name}: found {found}{terms}{grounds}"));
+        }
+    }
+    let copy = outcome.delivered.as_ref();
+    told.extend(copy.map(|it| format!("delivered {}, until {}", it.hash, it.expires_at)));
+    told.join("; ")
+}

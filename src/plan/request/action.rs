@@ -1,0 +1,99 @@
+//! What the regions do for a request as it stands: what the person asked for, and what people recorded since.
+
+use kube::ResourceExt;
+
+use super::{Stop, Word};
+use crate::api::{
+    AskedFor, DataSubjectRequest, DataSubjectRequestSpec, Measure, RequestAction,
+    RequestRegionStatus,
+};
+use crate::contract::RequestKind;
+use crate::plan::Reason;
+
+/// What is to be done. An objection hides rows until it is decided, as Article 18(1)(d) of the GDPR asks; what was hidden
+/// reads as before once the request has ended for whatever reason.
+#[must_use]
+pub fn action(spec: &DataSubjectRequestSpec) -> RequestAction {
+    let ends = spec.lifted.is_some() || spec.cancelled.is_some() || spec.refusal.is_some();
+    let measure = spec.upheld.as_ref().map(|upheld| upheld.measure);
+    match (spec.kind, measure) {
+        (AskedFor::Access | AskedFor::Portability, _) => RequestAction::Copy,
+        (AskedFor::Restriction | AskedFor::Objection, _) if ends => RequestAction::Lift,
+        (AskedFor::Erasure, _) | (AskedFor::Objection, Some(Measure::Erase)) => {
+            RequestAction::Erase
+        }
+        (AskedFor::Restriction | AskedFor::Objection, _) => RequestAction::Restrict,
+    }
+}
+
+/// The reference of that in the regions' books. One reference is for one task: the erasure after an objection has its own,
+/// which no name of a request can be.
+#[must_use]
+pub fn reference(request: &DataSubjectRequest, action: RequestAction) -> String {
+    let name = request.name_any();
+    match (request.spec.kind, action) {
+        (AskedFor::Objection, RequestAction::Erase) => format!("{name}_erasure"),
+        _ => name,
+    }
+}
+
+/// The same as the agent's task has it.
+pub(super) fn kind(spec: &DataSubjectRequestSpec, action: RequestAction) -> RequestKind {
+    match action {
+        RequestAction::Erase => RequestKind::Erasure,
+        RequestAction::Restrict | RequestAction::Lift => RequestKind::Restriction,
+        RequestAction::Copy if spec.kind == AskedFor::Portability => RequestKind::Portability,
+        RequestAction::Copy => RequestKind::Access,
+    }
+}
+
+/// Whether an objection is still to be decided.
+#[must_use]
+pub fn is_undecided(spec: &DataSubjectRequestSpec) -> bool {
+    spec.kind == AskedFor::Objection
+        && spec.upheld.is_none()
+        && action(spec) == RequestAction::Restrict
+}
+
+/// Why nothing is to be done in a region, if that is so.
+pub(super) fn nothing_left(
+    spec: &DataSubjectRequestSpec,
+    entry: Option<&RequestRegionStatus>,
+    stop: Option<&Stop>,
+) -> Option<Reason> {
+    let action = action(spec);
+    let is_done = entry.is_some_and(|entry| entry.has_done(action));
+    if action == RequestAction::Lift {
+        let is_hidden = entry.is_some_and(RequestRegionStatus::has_begun) && !is_done;
+        return stop.filter(|_| !is_hidden).map(|stop| stop.reason.clone());
+    }
+    if is_done && is_undecided(spec) {
+        let why = "the person's rows are hidden here; nobody has recorded yet whether the objection holds: spec.upheld, or \
+                   spec.refusal, which shows them again";
+        return Some(Word::Undecided.because(why));
+    }
+    if is_done {
+        let why = "it is done here, by the books of every store";
+        return Some(Word::Fulfilled.because(why));
+    }
+    stop.map(|stop| stop.reason.clone())
+}
+
+/// A table in which the request has hidden rows, and that no rule names any more: nobody would show them again.
+pub(super) fn unmapped(
+    entry: Option<&RequestRegionStatus>,
+    has: impl Fn(&str, &str) -> bool,
+) -> Option<Reason> {
+    let stores = entry.iter().flat_map(|entry| &entry.stores);
+    let mut tables = stores.flat_map(|store| store.tables.iter().map(move |table| (store, table)));
+    let (store, table) = tables.find(|(store, table)| {
+        table.restricted > 0
+            && table.name != crate::contract::SEVERAL
+            && !has(&store.name, &table.name)
+    })?;
+    Some(Word::HiddenRowsUnmapped.because(format!(
+        "no rule of a DataPolicy gives table {} of store {} dataset.subjects any more, and the request has hidden {} rows \
+         there; give it back for as long as they are to be shown again",
+        table.name, store.name, table.restricted
+    )))
+}

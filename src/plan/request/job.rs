@@ -1,0 +1,218 @@
+//! The Job that does a request's work in a region: a task, the person's ciphertext beside it, the stores' and the region's
+//! Secrets.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{KeyToPath, PodTemplateSpec};
+use kube::ResourceExt;
+
+use super::action::{kind, reference};
+use super::people::People;
+use crate::api::{CopyDelivery, Region, RequestAction, SealedIdentity, names};
+use crate::contract::{Delivery, Erase, FeedDestination, SubjectRequest, Suppression};
+use crate::plan::cron::{self, Once};
+use crate::plan::meta::{self, Identity, Role};
+use crate::plan::pod::{Agent, Mount, Size};
+use crate::plan::{RequestFacts, RequestWorkloads, hold_list, legal_hold, suppression};
+
+/// The command, and the component label.
+pub(super) const COMMAND: &str = "erase";
+const COMPONENT: &str = "request";
+/// A copy is put together in memory; an erasure has one person's keys.
+pub(super) const SIZE: Size = Size {
+    cpu: "50m",
+    memory: "64Mi",
+    memory_limit: "512Mi",
+    scratch: "16Mi",
+};
+/// Seconds to finish the batch under way.
+pub(super) const GRACE: i64 = 60;
+/// Attempts after the first.
+const RETRIES: i32 = 6;
+/// What a Job may take over all attempts, in seconds: also to wait for a Secret that is not there yet.
+const DEADLINE: i64 = 14_400;
+/// How long a Job stays once it ended, in seconds. It is made anew then, while something is left to do: a hold that was
+/// released, a row that was mended.
+const TTL: i32 = 1_800;
+/// Most rows in one transaction.
+pub(super) const BATCH_ROWS: u32 = 500;
+/// Most rows of one person in a table where the Region does not say.
+pub(super) const MAX_ROWS: u32 = 10_000;
+/// Folders of the mounts.
+pub(super) const KEYS: &str = "keys";
+const DESTINATION: &str = "destination";
+/// The ciphertext beside the task.
+pub(super) const CIPHERTEXT: &str = "identity.age";
+/// What ends a restriction, by the very task that made it.
+const LIFT: &str = "--lift";
+
+const ONCE: Once = Once {
+    retries: RETRIES,
+    deadline: DEADLINE,
+    ttl: TTL,
+};
+
+/// Everything that it has there.
+pub(super) fn workloads(
+    facts: &RequestFacts,
+    (region, at): (&str, &Region),
+    (action, identity): (RequestAction, Option<&SealedIdentity>),
+    people: &People,
+) -> RequestWorkloads {
+    let spec = &at.spec;
+    let name = facts.request.name_any();
+    let role = Role {
+        identity: Identity {
+            fleet: &facts.settings.fleet,
+            kind: "DataSubjectRequest",
+            namespace: "",
+            name: &name,
+        },
+        component: COMPONENT,
+        feed: None,
+    };
+    let delivery = facts.request.spec.delivery.as_ref();
+    let task = task(facts, (region, at), action, people);
+    let text = meta::task(COMMAND, region, task);
+    // To lift is the same task as to restrict, and another Job.
+    let makes = identity.map_or(LIFT, |identity| identity.ciphertext.as_str());
+    let config_map = names::request_task(&name, &text, makes);
+    let namespace = spec.run_namespace.as_str();
+    let account = names::request(&name);
+    let mut mounts = people.mounts.clone();
+    mounts.extend(suppression::mount(spec));
+    mounts.push(keys());
+    mounts.extend(delivery.map(destination));
+    let agent = Agent {
+        command: COMMAND,
+        role: role.clone(),
+        config_map: &config_map,
+        hash: meta::config_hash(&text, &BTreeMap::new()),
+        service_account: account.clone(),
+        mounts,
+        size: SIZE,
+        grace: GRACE,
+    };
+    let requested = facts.request.annotations().get(names::ANNOTATION_RUN_AT);
+    let job = match requested {
+        None => config_map.clone(),
+        Some(requested) => names::run_job(&config_map, requested),
+    };
+    let mut template = agent.template(&facts.settings, spec);
+    let mut map = meta::config_map(&role, namespace, &config_map, text);
+    if let Some(identity) = identity {
+        with_ciphertext(&mut template);
+        map.data
+            .get_or_insert_default()
+            .insert(CIPHERTEXT.to_owned(), identity.ciphertext.clone());
+    }
+    if spec.holds.is_some() && action == RequestAction::Erase {
+        hold_list::mount(&mut template);
+    }
+    if action == RequestAction::Lift {
+        with_lift(&mut template);
+    }
+    RequestWorkloads {
+        service_account: meta::service_account(&role, namespace, &account),
+        config_map: map,
+        job: cron::once(&role, (namespace, &job), &template, ONCE),
+    }
+}
+
+/// The task's folder has the ciphertext too.
+fn with_ciphertext(template: &mut PodTemplateSpec) {
+    let volumes = template.spec.iter_mut().flat_map(|pod| &mut pod.volumes);
+    for items in volumes
+        .flatten()
+        .filter_map(|volume| volume.config_map.as_mut()?.items.as_mut())
+    {
+        items.push(KeyToPath {
+            key: CIPHERTEXT.to_owned(),
+            path: CIPHERTEXT.to_owned(),
+            ..KeyToPath::default()
+        });
+    }
+}
+
+/// The same task, the other way round.
+fn with_lift(template: &mut PodTemplateSpec) {
+    let pods = template.spec.iter_mut();
+    for container in pods.flat_map(|pod| &mut pod.containers) {
+        container.args.get_or_insert_default().push(LIFT.to_owned());
+    }
+}
+
+fn keys() -> Mount {
+    Mount {
+        name: KEYS.to_owned(),
+        secret: names::REQUESTS.to_owned(),
+        required: vec![
+            names::REQUESTS_IDENTITY.to_owned(),
+            names::REQUESTS_HASHES.to_owned(),
+        ],
+        optional: Vec::new(),
+    }
+}
+
+fn destination(delivery: &CopyDelivery) -> Mount {
+    let own = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+    Mount {
+        name: DESTINATION.to_owned(),
+        secret: delivery.object_store.credentials_ref.name.clone(),
+        required: own(&["accessKeyId", "secretAccessKey"]),
+        optional: own(&["endpoint", "region", "sessionToken"]),
+    }
+}
+
+fn task(
+    facts: &RequestFacts,
+    (region, at): (&str, &Region),
+    action: RequestAction,
+    people: &People,
+) -> Erase {
+    let (request, spec) = (&facts.request, &at.spec);
+    let name = request.name_any();
+    let delivery = request.spec.delivery.as_ref().map(|delivery| {
+        let store = &delivery.object_store;
+        let folder = store.prefix.replace("{region}", region);
+        Delivery {
+            destination: FeedDestination {
+                url: store.url.clone(),
+                object: format!("{}/{name}-{region}", folder.trim_end_matches('/')),
+                credentials: meta::secret_folder(DESTINATION),
+            },
+            recipient: delivery.recipient.clone(),
+            expires_after: delivery.expires_after.clone(),
+        }
+    });
+    let requests = spec.requests.as_ref();
+    let most = requests.and_then(|requests| u32::try_from(requests.max_rows?).ok());
+    let erases = action == RequestAction::Erase;
+    let holds = (facts.settings.fleet.as_str(), &facts.holds);
+    let bound = spec.holds.as_ref().filter(|_| erases);
+    Erase {
+        request: Some(SubjectRequest {
+            reference: reference(request, action),
+            kind: kind(&request.spec, action),
+            identity: std::path::Path::new(meta::task_folder()).join(CIPHERTEXT),
+            key: meta::secret_file(KEYS, names::REQUESTS_IDENTITY),
+            delivery,
+        }),
+        time_zone: spec.locale.time_zone.clone(),
+        batch_rows: BATCH_ROWS,
+        max_rows: most.unwrap_or(MAX_ROWS),
+        identities: people.kinds.clone(),
+        stores: people.tables(),
+        suppression: Suppression {
+            url: suppression::url(spec).unwrap_or_default(),
+            key: meta::secret_file(KEYS, names::REQUESTS_HASHES),
+        },
+        // What hides rows, or copies them, takes nothing that a hold could keep.
+        holds: if erases {
+            legal_hold::required(holds, at, &people.stores())
+        } else {
+            Vec::new()
+        },
+        hold_list: bound.map(hold_list::bound),
+    }
+}

@@ -1,0 +1,257 @@
+//! What is to stand in the regions' chains of a data subject's request: how it stands there, whenever that is another than
+//! before.
+//!
+//! It follows from what people recorded and what the stores' books said, not from whether a region answers just now, and
+//! not from the time of day: a broken line is no event, and neither is a deadline that comes nearer.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+
+use super::chain::{Statement, When};
+use crate::api::{
+    DataSubjectRequest, DataSubjectRequestSpec, DataSubjectRequestStatus, Done, Reasoned,
+    RequestDeadline, RequestRegionStatus,
+};
+use crate::evidence::{About, Kind, body, canonical};
+use crate::plan::Clocks;
+
+/// The request as if whoever was asked for something had answered on that very day. While a question is open its clocks'
+/// ends move by a day each day; that is no news that belongs into a chain.
+#[must_use]
+pub fn as_if_answered(request: &DataSubjectRequest) -> DataSubjectRequest {
+    let mut request = request.clone();
+    for pause in &mut request.spec.pauses {
+        pause.to.get_or_insert_with(|| pause.from.clone());
+    }
+    request
+}
+
+/// By region. `told` is the status that is about to be written: it remembers what stores said whose Job is gone.
+#[must_use]
+pub fn request_statements(
+    request: &DataSubjectRequest,
+    clocks: &Clocks,
+    told: &DataSubjectRequestStatus,
+) -> BTreeMap<String, Vec<Statement>> {
+    let uid = request.uid().unwrap_or_default();
+    let generation = request.metadata.generation.unwrap_or_default();
+    let statement = |region: &str| Statement {
+        kind: Kind::Request,
+        about: About::cluster("DataSubjectRequest", &request.name_any()),
+        source: format!("{uid}/{generation}"),
+        // Of texts and whole numbers: what has no one spelling would be a bug, and is not written.
+        body: canonical::object(&body(request, clocks, (region, told))).unwrap_or_default(),
+        when: When::Changed,
+    };
+    request
+        .spec
+        .regions
+        .iter()
+        .map(|region| (region.clone(), vec![statement(region)]))
+        .filter(|(_, told)| told.iter().all(|one| !one.body.is_empty()))
+        .collect()
+}
+
+fn body(
+    request: &DataSubjectRequest,
+    clocks: &Clocks,
+    (region, told): (&str, &DataSubjectRequestStatus),
+) -> body::Request {
+    let spec = &request.spec;
+    let old = request.status.iter().flat_map(|status| &status.regions);
+    // What a region said last, once it is told no more, still counts.
+    let mut entries = told.regions.iter().chain(old);
+    let entry = entries.find(|entry| entry.name == region);
+    let receipt = told.receipt.as_ref();
+    body::Request {
+        state: state(spec, entry).to_owned(),
+        kind: format!("{:?}", spec.kind),
+        received: spec.received.clone(),
+        jurisdictions: spec.jurisdictions.clone(),
+        zone: spec.time_zone.clone(),
+        steps: steps(spec),
+        deadlines: clocks.deadlines.iter().map(clock).collect(),
+        outcome: entry.and_then(outcome),
+        // When it was first told is when it is recorded.
+        receipt: receipt.map(|receipt| body::RequestReceipt {
+            outcome: receipt.outcome.clone(),
+            hash: receipt.hash.clone(),
+        }),
+        deleted: request.metadata.deletion_timestamp.is_some(),
+    }
+}
+
+/// The request in one region: done is done, whatever is recorded afterwards.
+fn state(spec: &DataSubjectRequestSpec, entry: Option<&RequestRegionStatus>) -> &'static str {
+    if entry.is_some_and(RequestRegionStatus::is_done) {
+        "Done"
+    } else if spec.cancelled.is_some() {
+        "Cancelled"
+    } else if spec.refusal.is_some() {
+        "Refused"
+    } else if spec.verified.is_some() {
+        "Working"
+    } else {
+        "Received"
+    }
+}
+
+fn steps(spec: &DataSubjectRequestSpec) -> Vec<body::RequestStep> {
+    let notice = spec.notice.as_ref();
+    let sent = notice.map(|notice| body::RequestStep {
+        step: "NoticeSent".to_owned(),
+        at: notice.sent_at.clone(),
+        until: None,
+        by: None,
+        ground: None,
+    });
+    let arrived = notice.and_then(|notice| notice.acknowledged.as_ref());
+    let pauses = spec.pauses.iter().map(|pause| body::RequestStep {
+        step: "Paused".to_owned(),
+        at: pause.from.clone(),
+        until: pause.to.clone(),
+        by: None,
+        ground: None,
+    });
+    let first = [
+        spec.verified.as_ref().map(|it| done("Verified", it)),
+        spec.acknowledged
+            .as_ref()
+            .map(|it| done("Acknowledged", it)),
+        spec.extension.as_ref().map(|it| reasoned("Extended", it)),
+    ];
+    let last = [
+        sent,
+        arrived.map(|it| done("NoticeArrived", it)),
+        spec.refusal.as_ref().map(|it| reasoned("Refused", it)),
+        spec.cancelled.as_ref().map(|it| reasoned("Cancelled", it)),
+        spec.answered.as_ref().map(|it| done("Answered", it)),
+    ];
+    let attested = spec.attestations.iter().map(|it| reasoned("Attested", it));
+    first
+        .into_iter()
+        .flatten()
+        .chain(pauses)
+        .chain(last.into_iter().flatten())
+        .chain(attested)
+        .collect()
+}
+
+fn done(step: &str, done: &Done) -> body::RequestStep {
+    body::RequestStep {
+        step: step.to_owned(),
+        at: done.at.clone(),
+        until: None,
+        by: Some(done.by.clone()),
+        ground: None,
+    }
+}
+
+fn reasoned(step: &str, told: &Reasoned) -> body::RequestStep {
+    body::RequestStep {
+        step: step.to_owned(),
+        at: told.at.clone(),
+        until: None,
+        by: Some(told.by.clone()),
+        ground: Some(told.ground.clone()),
+    }
+}
+
+fn clock(deadline: &RequestDeadline) -> body::RequestClock {
+    body::RequestClock {
+        regime: deadline.regime.clone(),
+        step: deadline.step.clone(),
+        within: deadline.within.clone(),
+        ends: deadline.ends.clone(),
+        law: deadline.law.clone(),
+        met_at: deadline.met_at.clone(),
+    }
+}
+
+/// Not when it was reported: a Job that is made again and finds the same is no news.
+fn outcome(entry: &RequestRegionStatus) -> Option<body::RequestOutcome> {
+    Some(body::RequestOutcome {
+        progress: entry.progress?,
+        suppressed: entry.suppressed,
+        delivered: entry.delivered.clone(),
+        stores: entry.stores.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::evidence::Object;
+    use crate::packs::Packs;
+    use crate::plan;
+
+    fn request(entry: &Value) -> DataSubjectRequest {
+        let request = json!({
+            "metadata": {"name": "dsr-7", "uid": "u", "generation": 2},
+            "spec": {
+                "kind": "Erasure", "received": "2026-11-02T09:30:00+01:00", "jurisdictions": ["DE"], "timeZone": "Europe/Berlin",
+                "regions": ["eu"], "pauses": [{"from": "2026-11-04"}],
+                "verified": {"by": "privacy", "at": "2026-11-03T09:30:00+01:00"},
+                "identity": [{"region": "eu", "recipient": "age1qqqqqqqqqq", "ciphertext": "Q0lQSEVS"}],
+            },
+            "status": {"regions": [entry]},
+        });
+        serde_json::from_value(request).unwrap()
+    }
+
+    fn told(request: &DataSubjectRequest, now: &str) -> Object {
+        let now: Timestamp = now.parse().unwrap();
+        let packs = Packs::builtin().unwrap();
+        let clocks = plan::clocks(&as_if_answered(request), &packs, now);
+        let status = request.status.clone().unwrap();
+        let mut all = request_statements(request, &clocks, &status);
+        all.remove("eu").unwrap().remove(0).body
+    }
+
+    fn entry(reported_at: &str, erased: i64) -> Value {
+        json!({"name": "eu", "state": "Run", "reason": "Any", "progress": "Held", "reportedAt": reported_at, "stores": [
+            {"name": "orders", "tables": [{"name": "orders", "state": "Held", "found": 3, "erased": erased, "held": 3 - erased}]}]})
+    }
+
+    #[test]
+    fn neither_a_day_that_passes_nor_a_rerun_nor_a_broken_line_is_an_event() {
+        let before = told(
+            &request(&entry("2026-11-05T10:00:00Z", 1)),
+            "2026-11-05T10:00:00Z",
+        );
+        assert_eq!(
+            before["state"],
+            canonical::Value::Text("Working".to_owned())
+        );
+        let mut lost = entry("2026-11-25T10:00:00Z", 1);
+        lost["reason"] = "RegionUnreachable".into();
+        lost["unreachableSince"] = "2026-11-24T10:00:00Z".into();
+        // Twenty days later, when the response is nearly due.
+        let after = told(&request(&lost), "2026-11-29T10:00:00Z");
+        assert_eq!(before, after);
+        let more = told(
+            &request(&entry("2026-11-05T10:00:00Z", 2)),
+            "2026-11-05T10:00:00Z",
+        );
+        assert_ne!(before, more);
+    }
+
+    #[test]
+    fn an_answer_is_told_and_who_asked_is_nowhere() {
+        let open = request(&entry("2026-11-05T10:00:00Z", 1));
+        let mut closed = open.clone();
+        closed.spec.pauses[0].to = Some("2026-11-10".to_owned());
+        let now = "2026-11-12T10:00:00Z";
+        let (before, after) = (told(&open, now), told(&closed, now));
+        assert_ne!(before["steps"], after["steps"]);
+        let text = format!("{before:?}");
+        assert!(
+            !text.contains("Q0lQSEVS") && text.contains("response"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! What erasing again after a restore did in a region, from what its Job reports; and what of that is to stand in the
+//! region's chain.
+
+use kube::ResourceExt;
+
+use super::chain::{Statement, When};
+use super::reason::Word;
+use super::{OneJob, Seen, SigningObserved};
+use crate::api::{Reapplied, Region, RequestsStatus};
+use crate::contract::{EraseReport, Outcome, Report, RequestState};
+use crate::evidence::{About, Kind, body, canonical};
+use crate::plan::{Reason, RegionPlan, SigningWorkloads, reapply_asked};
+
+/// Takes what the Job says into the Region's status, while it is asked for. Answers what is to be recorded of it.
+pub(super) fn reapplied(
+    requests: &mut Option<RequestsStatus>,
+    decision: Option<&RegionPlan<SigningWorkloads>>,
+    seen: Option<&Seen<SigningObserved>>,
+    region: &Region,
+) -> Option<Statement> {
+    let asked = reapply_asked(region)?;
+    let workloads = decision?.workloads()?;
+    let requests = requests.get_or_insert_default();
+    let old = requests.reapplied.take();
+    let mut told = old
+        .filter(|old| old.asked == asked)
+        .unwrap_or_else(|| Reapplied {
+            asked: asked.clone(),
+            ..Reapplied::default()
+        });
+    let job = job(workloads, seen);
+    let why = workloads.reapply_problem.clone();
+    if let Some(why) = why.or_else(|| job.and_then(|(name, job)| unreported(name, job))) {
+        (told.reason, told.message) = (why.word, why.message);
+    }
+    let report = job.and_then(|(name, job)| Some((name, job, job.report.as_ref()?)));
+    let mut statement = None;
+    if let Some((name, job, report)) = report {
+        take(&mut told, report);
+        let is_over = is_over(report);
+        // Of a Job under way the report is of an attempt that failed: the next one says all of it, and more.
+        if is_over || job.succeeded.is_some() {
+            statement = Some(recorded(region, (name, &asked), report));
+        }
+        if is_over {
+            requests.last_handled_reapply = Some(asked);
+        }
+    }
+    if told.reason.is_empty() {
+        let why = Word::Progressing.because("its Job is being made");
+        (told.reason, told.message) = (why.word, why.message);
+    }
+    requests.reapplied = Some(told);
+    statement
+}
+
+fn job<'a>(
+    workloads: &'a SigningWorkloads,
+    seen: Option<&'a Seen<SigningObserved>>,
+) -> Option<(&'a str, &'a OneJob<EraseReport>)> {
+    let Some(Seen::Known { children, .. }) = seen else {
+        return None;
+    };
+    let name = workloads.reapply.as_ref()?.job.metadata.name.as_ref()?;
+    Some((name, children.reapply.get(name)?))
+}
+
+/// What is told of a Job that has said nothing.
+fn unreported(name: &str, job: &OneJob<EraseReport>) -> Option<Reason> {
+    if job.report.is_some() {
+        return None;
+    }
+    Some(match (job.succeeded, &job.waits) {
+        (Some(false), _) => Word::ReapplyFailed.because(format!(
+            "Job {name} failed and left no report; look at its events. It is made again once it has been cleared away, or \
+             at once with another value of the annotation"
+        )),
+        (_, Some(why)) => Word::Progressing.because(format!(
+            "the pod of Job {name} waits ({why}); see that the Secrets that the Region names are in its runNamespace"
+        )),
+        (_, None) => Word::Progressing.because(format!("Job {name} has not reported yet")),
+    })
+}
+
+fn take(told: &mut Reapplied, report: &Report<EraseReport>) {
+    told.reason.clone_from(&report.reason);
+    told.message.clone_from(&report.message);
+    told.reported_at = Some(report.finished_at.clone());
+    if let Some(body) = &report.body {
+        told.state = Some(body.state);
+        told.suppressed = Some(body.suppressed);
+        told.stores.clone_from(&body.stores);
+    }
+}
+
+/// Whether the books have caught up: what a hold keeps of somebody goes by a later one.
+fn is_over(report: &Report<EraseReport>) -> bool {
+    let state = report.body.as_ref().map(|body| body.state);
+    report.outcome == Outcome::Done
+        && matches!(
+            state,
+            Some(RequestState::Verified | RequestState::Kept | RequestState::Held)
+        )
+}
+
+fn recorded(
+    region: &Region,
+    (job, asked): (&str, &str),
+    report: &Report<EraseReport>,
+) -> Statement {
+    let outcome = report.body.as_ref().map(|body| body::RequestOutcome {
+        progress: body.state,
+        suppressed: Some(body.suppressed),
+        delivered: None,
+        stores: body.stores.clone(),
+    });
+    let body = body::Reapplied {
+        asked: asked.to_owned(),
+        job: job.to_owned(),
+        reason: report.reason.clone(),
+        started_at: report.started_at.clone(),
+        finished_at: report.finished_at.clone(),
+        outcome,
+    };
+    let uid = region.uid().unwrap_or_default();
+    Statement {
+        kind: Kind::Request,
+        about: About::cluster("Region", &region.name_any()),
+        source: format!("{uid}/{job}/{}", report.finished_at),
+        // Of texts and whole numbers: what has no one spelling would be a bug, and is not written.
+        body: canonical::object(&body).unwrap_or_default(),
+        when: When::Once,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn report(outcome: &str, state: Option<&str>) -> Report<EraseReport> {
+        let body = state.map(|state| json!({"request": "reapply", "state": state, "stores": []}));
+        let report = json!({
+            "version": 1, "command": "erase", "outcome": outcome, "reason": "Any", "message": "any",
+            "startedAt": "2026-11-22T09:59:00Z", "finishedAt": "2026-11-22T09:59:59Z", "body": body,
+        });
+        serde_json::from_value(report).unwrap()
+    }
+
+    #[test]
+    fn it_is_over_when_the_books_say_so_and_never_because_a_job_ended() {
+        for (outcome, state, over) in [
+            ("Done", Some("Verified"), true),
+            ("Done", Some("Kept"), true),
+            ("Done", Some("Held"), true),
+            ("Done", None, false),
+            ("Refused", Some("Failed"), false),
+            ("Retry", Some("Pending"), false),
+            // The books say so, and the last thing that was to be done was not.
+            ("Retry", Some("Verified"), false),
+        ] {
+            assert_eq!(
+                is_over(&report(outcome, state)),
+                over,
+                "{outcome} {state:?}"
+            );
+        }
+    }
+}
