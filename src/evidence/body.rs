@@ -139,7 +139,8 @@ pub struct HoldRelease {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// `Received`, `Working`, `Done`, `Refused`, `Cancelled`: here, whatever other regions have done.
+    /// `Received`, `Working`, `Restricted` (rows are hidden until an objection is decided), `Done`, `Lifted` (they read as
+    /// before), `Refused`, `Cancelled`: here, whatever other regions have done.
     pub state: String,
     /// What is asked for: `Erasure`.
     pub kind: String,
@@ -170,8 +171,8 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestStep {
-    /// `Verified`, `Acknowledged`, `Extended`, `Paused`, `NoticeSent`, `NoticeArrived`, `Refused`, `Cancelled`, `Answered`,
-    /// `Attested`.
+    /// `Verified`, `Acknowledged`, `Extended`, `Paused`, `NoticeSent`, `NoticeArrived`, `UpheldErase`, `UpheldRestrict`,
+    /// `Refused`, `Cancelled`, `Lifted`, `Answered`, `Attested`.
     pub step: String,
     /// When, as it was recorded: RFC 3339, of a pause its first day.
     pub at: String,
@@ -212,6 +213,12 @@ pub struct RequestClock {
 pub struct RequestOutcome {
     /// How far the least of them is.
     pub progress: RequestState,
+    /// What was done last: `Erase`, `Copy`, `Restrict`, `Lift`. Absent of an erasing again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// Rows that read as before, since a restriction was lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifted: Option<i64>,
     /// Values of the person in the suppression store: how many, not which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppressed: Option<i64>,

@@ -11,10 +11,10 @@ use kube::ResourceExt;
 use super::chain::{Statement, When};
 use crate::api::{
     DataSubjectRequest, DataSubjectRequestSpec, DataSubjectRequestStatus, Done, Reasoned,
-    RequestDeadline, RequestRegionStatus,
+    RequestAction, RequestDeadline, RequestRegionStatus, Upheld,
 };
 use crate::evidence::{About, Kind, body, canonical};
-use crate::plan::Clocks;
+use crate::plan::{Clocks, is_undecided};
 
 /// The request as if whoever was asked for something had answered on that very day. While a question is open its clocks'
 /// ends move by a day each day; that is no news that belongs into a chain.
@@ -84,8 +84,12 @@ fn body(
 
 /// The request in one region: done is done, whatever is recorded afterwards.
 fn state(spec: &DataSubjectRequestSpec, entry: Option<&RequestRegionStatus>) -> &'static str {
-    if entry.is_some_and(RequestRegionStatus::is_done) {
-        "Done"
+    if let Some(entry) = entry.filter(|entry| entry.is_done()) {
+        match entry.action {
+            Some(RequestAction::Lift) => "Lifted",
+            _ if is_undecided(spec) => "Restricted",
+            _ => "Done",
+        }
     } else if spec.cancelled.is_some() {
         "Cancelled"
     } else if spec.refusal.is_some() {
@@ -124,8 +128,10 @@ fn steps(spec: &DataSubjectRequestSpec) -> Vec<body::RequestStep> {
     let last = [
         sent,
         arrived.map(|it| done("NoticeArrived", it)),
+        spec.upheld.as_ref().map(upheld),
         spec.refusal.as_ref().map(|it| reasoned("Refused", it)),
         spec.cancelled.as_ref().map(|it| reasoned("Cancelled", it)),
+        spec.lifted.as_ref().map(|it| reasoned("Lifted", it)),
         spec.answered.as_ref().map(|it| done("Answered", it)),
     ];
     let attested = spec.attestations.iter().map(|it| reasoned("Attested", it));
@@ -158,6 +164,16 @@ fn reasoned(step: &str, told: &Reasoned) -> body::RequestStep {
     }
 }
 
+fn upheld(told: &Upheld) -> body::RequestStep {
+    body::RequestStep {
+        step: format!("Upheld{:?}", told.measure),
+        at: told.at.clone(),
+        until: None,
+        by: Some(told.by.clone()),
+        ground: Some(told.ground.clone()),
+    }
+}
+
 fn clock(deadline: &RequestDeadline) -> body::RequestClock {
     body::RequestClock {
         regime: deadline.regime.clone(),
@@ -173,6 +189,8 @@ fn clock(deadline: &RequestDeadline) -> body::RequestClock {
 fn outcome(entry: &RequestRegionStatus) -> Option<body::RequestOutcome> {
     Some(body::RequestOutcome {
         progress: entry.progress?,
+        action: entry.action.map(|action| format!("{action:?}")),
+        lifted: entry.lifted,
         suppressed: entry.suppressed,
         delivered: entry.delivered.clone(),
         stores: entry.stores.clone(),
@@ -238,6 +256,32 @@ mod tests {
             "2026-11-05T10:00:00Z",
         );
         assert_ne!(before, more);
+    }
+
+    #[test]
+    fn what_is_hidden_decided_and_shown_again_is_told() {
+        let entry = |action: &str, progress: &str| json!({"name": "eu", "state": "Run", "reason": "Any", "action": action, "progress": progress});
+        let mut asked = request(&entry("Restrict", "Verified"));
+        asked.spec.kind = serde_json::from_value(json!("Objection")).unwrap();
+        let now = "2026-11-12T10:00:00Z";
+        let text = |text: &str| canonical::Value::Text(text.to_owned());
+        assert_eq!(told(&asked, now)["state"], text("Restricted"));
+        let by = |measure: &str| json!({"by": "privacy", "at": "2026-11-06T09:30:00+01:00", "ground": "GDPR Article 21(1)", "measure": measure});
+        asked.spec.upheld = serde_json::from_value(by("Restrict")).unwrap();
+        let upheld = told(&asked, now);
+        assert_eq!(upheld["state"], text("Done"));
+        assert!(
+            format!("{upheld:?}").contains("UpheldRestrict"),
+            "{upheld:?}"
+        );
+        let mut lifted = request(&entry("Lift", "Lifted"));
+        lifted.spec.lifted = serde_json::from_value(by("Restrict")).ok();
+        let lifted = told(&lifted, now);
+        assert_eq!(lifted["state"], text("Lifted"));
+        assert!(
+            format!("{:?}", lifted["outcome"]).contains("Lift"),
+            "{lifted:?}"
+        );
     }
 
     #[test]

@@ -109,6 +109,8 @@ fn recorded(
     report: &Report<EraseReport>,
 ) -> Statement {
     let outcome = report.body.as_ref().map(|body| body::RequestOutcome {
+        action: None,
+        lifted: None,
         progress: body.state,
         suppressed: Some(body.suppressed),
         delivered: None,
