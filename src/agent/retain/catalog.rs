@@ -19,7 +19,6 @@ use super::settings::Rule;
 use super::store::Store;
 use super::subjects::{self, Subject};
 use super::triggers;
-use super::unfit::Unfit;
 
 /// A table that a rule erases from.
 #[derive(Clone, Debug)]
@@ -315,7 +314,7 @@ pub(super) async fn table(
     let own = (!rule.clock.is_empty()).then_some(&clock);
     let all: Vec<&Clock> = keeps.iter().chain(own).collect();
     let changes = columns::find(connection, oid, &all, &rule.changes).await?;
-    let changes = match changes.map_err(|unfit| unfit_column(unfit, rule, &table)) {
+    let changes = match changes.map_err(|unfit| Refusal::of(unfit, rule, &table)) {
         Ok(changes) => changes,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -323,7 +322,7 @@ pub(super) async fn table(
         Ok(references) => references,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    if let Some(refusal) = fired(connection, oid, &changes, (&name, &table)).await? {
+    if let Some(refusal) = triggers::fired(connection, oid, &changes, (&name, &table)).await? {
         return Ok(Err(refusal));
     }
     let table = Table {
@@ -342,23 +341,6 @@ pub(super) async fn table(
     whole(connection, table, grants).await.map(Ok)
 }
 
-/// What fires when rows go: a rule that makes something else of the statement is refused, triggers are named.
-async fn fired(
-    connection: &mut PgConnection,
-    oid: i64,
-    changes: &[Change],
-    (rule, table): (&str, &str),
-) -> Result<Option<Refusal>, Fault> {
-    if triggers::rewrites(connection, oid, changes).await? {
-        return Ok(Some(Refusal::Rewritten {
-            rule: rule.to_owned(),
-            table: table.to_owned(),
-        }));
-    }
-    triggers::name(connection, oid, changes, rule).await?;
-    Ok(None)
-}
-
 /// The table with its shape, and what the role lacks for it.
 async fn whole(
     connection: &mut PgConnection,
@@ -369,15 +351,6 @@ async fn whole(
     table.shape = shape.unwrap_or_default();
     grants.check(connection, &table).await?;
     Ok(table)
-}
-
-fn unfit_column((column, unfit): (String, Unfit), rule: &Rule, table: &str) -> Refusal {
-    Refusal::Column {
-        rule: rule.name.clone(),
-        table: table.to_owned(),
-        column,
-        unfit: Box::new(unfit),
-    }
 }
 
 /// The one thing of a rule's table's name, if it is a table that rows can be erased from.

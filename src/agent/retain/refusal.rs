@@ -1,5 +1,6 @@
 //! What is wrong with a rule's table, and what would be right.
 
+use super::settings::Rule;
 use super::unfit::Unfit;
 
 /// Why a rule cannot run. Somebody must change the policy, the table or the role's grants.
@@ -231,6 +232,16 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// A column that a rule cannot change.
+    pub(super) fn of((column, unfit): (String, Unfit), rule: &Rule, table: &str) -> Self {
+        Self::Column {
+            rule: rule.name.clone(),
+            table: table.to_owned(),
+            column,
+            unfit: Box::new(unfit),
+        }
+    }
+
     /// The word for a condition.
     pub(super) fn reason(&self) -> &'static str {
         match self {

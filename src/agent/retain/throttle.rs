@@ -20,8 +20,7 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The longest that a replica may be behind by a bound: older positions in the log are of no use.
 const OLDEST: Duration = Duration::from_secs(3600);
 
-/// Transactions a second of other programs from which on they are spared. The server counts a session's once in a
-/// second or later, so a session that did something within a tenth of a second counts too: at the first look already.
+/// Transactions a second of other programs from which on they are spared.
 const COMPANY: f64 = 20.0;
 
 /// What a run waits for.
@@ -76,9 +75,7 @@ SELECT (SELECT count(*) FROM pg_stat_replication WHERE state IS NULL),
         AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL)),
     (SELECT extract(epoch FROM clock_timestamp() - min(prepared)) FROM pg_prepared_xacts
       WHERE database = current_database()))::double precision,
-  (SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()),
-  EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-    AND backend_type = 'client backend' AND state_change > clock_timestamp() - interval '100 milliseconds')
+  (SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database())
 FROM (SELECT count(*) > 0 AS followed, min(pg_wal_lsn_diff(replay_lsn, '0/0'))::bigint AS replayed,
     extract(epoch FROM max(replay_lag))::double precision AS lag FROM pg_stat_replication) AS r,
   (SELECT min(pg_wal_lsn_diff(restart_lsn, '0/0'))::bigint AS kept FROM pg_replication_slots
@@ -99,8 +96,6 @@ struct Seen {
     oldest: Option<f64>,
     /// Transactions that have ended in this database.
     ended: i64,
-    /// Another session began or ended a statement just now.
-    busy: bool,
 }
 
 /// Looks, and remembers.
@@ -161,11 +156,10 @@ impl Gauge {
 
     /// Remembers a look.
     fn mark(&mut self, now: Instant, seen: Seen) {
-        self.company = seen.busy;
         if let Some((at, before)) = self.last {
             let others = (seen.ended - before.ended - i64::from(self.own)).max(0);
             let others = f64::from(u32::try_from(others).unwrap_or(u32::MAX));
-            self.company |= others / now.duration_since(at).as_secs_f64() >= COMPANY;
+            self.company = others / now.duration_since(at).as_secs_f64() >= COMPANY;
         }
         self.own = 0;
         if let Some(position) = seen.position {
@@ -221,7 +215,6 @@ fn read(row: &PgRow) -> Result<Option<Seen>, sqlx::Error> {
         kept: row.try_get(5)?,
         oldest: row.try_get(6)?,
         ended: row.try_get(7)?,
-        busy: row.try_get(8)?,
     }))
 }
 
@@ -304,15 +297,6 @@ mod tests {
         gauge.mark(begun + Duration::from_secs(1), ended(1110));
         assert!(!gauge.has_company());
         gauge.mark(begun + Duration::from_secs(2), ended(1140));
-        assert!(gauge.has_company());
-        gauge.mark(begun + Duration::from_secs(3), ended(1140));
-        assert!(!gauge.has_company());
-        let mut gauge = Gauge::new(Throttle::default());
-        let busy = Seen {
-            busy: true,
-            ..ended(1000)
-        };
-        gauge.mark(begun, busy);
         assert!(gauge.has_company());
     }
 

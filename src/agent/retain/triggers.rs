@@ -6,6 +6,7 @@ use sqlx::{PgConnection, Row};
 
 use super::change::Change;
 use super::fault::Fault;
+use super::refusal::Refusal;
 
 /// On the table or a partition of it: those of an event, and of one of some columns where it names columns.
 const TRIGGERS: &str = "
@@ -21,8 +22,25 @@ ORDER BY t.tgrelid, t.tgname";
 const ON_DELETE: i32 = 8;
 const ON_UPDATE: i32 = 16;
 
+/// What fires when rows go: a rule of the table that makes something else of the statement is refused, triggers are named.
+pub(super) async fn fired(
+    connection: &mut PgConnection,
+    oid: i64,
+    changes: &[Change],
+    (rule, table): (&str, &str),
+) -> Result<Option<Refusal>, Fault> {
+    if rewrites(connection, oid, changes).await? {
+        return Ok(Some(Refusal::Rewritten {
+            rule: rule.to_owned(),
+            table: table.to_owned(),
+        }));
+    }
+    name(connection, oid, changes, rule).await?;
+    Ok(None)
+}
+
 /// Says which triggers erasing fires: one may copy what is to be erased.
-pub(super) async fn name(
+async fn name(
     connection: &mut PgConnection,
     oid: i64,
     changes: &[Change],
@@ -55,7 +73,7 @@ const REWRITES: &str = "SELECT EXISTS (SELECT FROM pg_rewrite
 
 /// Whether a rule of the table's would make something else of what erases: the server refuses that statement as we need
 /// it, or does not erase.
-pub(super) async fn rewrites(
+async fn rewrites(
     connection: &mut PgConnection,
     oid: i64,
     changes: &[Change],
