@@ -2,6 +2,7 @@
 //! and a region that cannot be reached. No pod runs here, so Jobs are ended by hand, with the report of their pods.
 
 use serde_json::{Value, json};
+use tradewind::contract::Outcome;
 use tradewind::evidence::Kind;
 
 use crate::given::{self, RUNS};
@@ -101,15 +102,17 @@ async fn reports(world: &World, region: &str, job: &Value, released_at: Option<&
 }
 
 /// The same with any report.
+/// Ends the pod of a Job that has not run yet, as a node would: well, or with the exit code of what it says.
 pub(crate) async fn ends(world: &World, region: &str, job: &Value, report: &Value) {
     let cluster = world.cluster(region);
     let label = format!(
         "batch.kubernetes.io/job-name={}",
         job["metadata"]["name"].as_str().unwrap()
     );
+    let waits = "--field-selector=status.phase=Pending";
     let pod = world
         .until("the Job's pod", async || {
-            let args = ["get", "pods", "-n", RUNS, "-l", &label, "-o", "name"];
+            let args = ["get", "pods", "-n", RUNS, "-l", &label, waits, "-o", "name"];
             let names = cluster.kubectl(&args).await.map_err(|e| e.to_string())?;
             names
                 .lines()
@@ -118,10 +121,15 @@ pub(crate) async fn ends(world: &World, region: &str, job: &Value, report: &Valu
                 .ok_or_else(|| "none".to_owned())
         })
         .await;
-    let status = json!({"status": {"phase": "Succeeded", "containerStatuses": [{
+    let outcome: Outcome = serde_json::from_value(report["outcome"].clone()).unwrap();
+    let phase = match outcome {
+        Outcome::Done => "Succeeded",
+        Outcome::Retry | Outcome::Refused => "Failed",
+    };
+    let status = json!({"status": {"phase": phase, "containerStatuses": [{
         "name": "agent", "image": "x", "imageID": "x", "ready": false, "restartCount": 0,
         "state": {"terminated": {
-            "exitCode": 0, "startedAt": "2026-11-20T08:00:00Z", "finishedAt": "2026-11-20T08:00:01Z",
+            "exitCode": outcome.exit_code(), "startedAt": report["startedAt"], "finishedAt": report["finishedAt"],
             "message": report.to_string(),
         }},
     }]}});

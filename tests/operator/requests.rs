@@ -13,6 +13,7 @@ const KIND: &str = "datasubjectrequests.tradewind.dev";
 const REGION: &str = "eu-west";
 const KEY: &str = "age1qqqqqqqqqqqqqqqqqq";
 const AT: &str = "2026-11-20T08:00:00Z";
+const LATER: &str = "2026-11-20T08:10:00Z";
 
 fn ciphertext() -> String {
     "Q0lQSEVS".repeat(20)
@@ -288,11 +289,11 @@ async fn erased_again(world: &World) {
     assert_eq!(task["spec"]["stores"][0]["tables"][0]["table"], "orders");
 
     // An attempt that waits is told, and is not the end of it.
-    let said = |outcome: &str, reason: &str, body: Value| {
+    let said = |outcome: &str, reason: &str, at: &str, body: Value| {
         json!({"version": 1, "command": "erase", "outcome": outcome, "reason": reason, "message": "told",
-            "startedAt": AT, "finishedAt": AT, "body": body})
+            "startedAt": AT, "finishedAt": at, "body": body})
     };
-    let waits = said("Retry", "HoldNotInForce", Value::Null);
+    let waits = said("Retry", "HoldNotInForce", AT, Value::Null);
     ends(world, REGION, &one, &waits).await;
     let told = until_again(world, "it waits", |told| {
         told["reapplied"]["reason"] == "HoldNotInForce"
@@ -302,7 +303,8 @@ async fn erased_again(world: &World) {
 
     let done = json!({"request": "reapply", "state": "Verified", "suppressed": 1, "stores": [{"name": "orders", "tables": [
         {"name": "orders", "state": "Verified", "found": 2, "erased": 2}]}]});
-    ends(world, REGION, &one, &said("Done", "Verified", done)).await;
+    let done = said("Done", "Verified", LATER, done);
+    ends(world, REGION, &one, &done).await;
     let told = until_again(world, "it is done", |told| {
         told["lastHandledReapply"] == "ticket-17"
     })
