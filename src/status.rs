@@ -37,10 +37,10 @@ pub use evidence::{
     Statements, expired, key_in_use, packs_in_force, sealed, statements, transfers_in_force,
 };
 pub use fleet::region;
-pub use fresh::Recorded;
+pub use fresh::{Recorded, stop_unrecorded};
 pub use held::hold_statements;
 pub use intent::{Announce, Intent};
-pub use legal_hold::{legal_hold, still_in_force};
+pub use legal_hold::{hold_alarms, legal_hold, still_in_force};
 pub use open_report::{OPEN_REPORT, OPEN_REPORT_API, open_report, open_report_name};
 pub use policy::{policy, stale};
 pub use signing::{Signed, signing};

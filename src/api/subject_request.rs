@@ -185,18 +185,9 @@ pub enum Measure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Upheld {
-    /// Who: an office or an account, `privacy@aurora.example`.
-    #[schemars(length(min = 1, max = 128), regex(pattern = r"^\S(.*\S)?$"))]
-    pub by: String,
-    /// When, RFC 3339 with an offset.
-    #[schemars(
-        length(max = 40),
-        regex(pattern = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})$")
-    )]
-    pub at: String,
-    /// Why, without names of persons: `GDPR Article 21(1), no overriding ground`.
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^\S(.*\S)?$"))]
-    pub ground: String,
+    /// Who found that, when, and why.
+    #[serde(flatten)]
+    pub found: Reasoned,
     /// What follows for the person's rows.
     pub measure: Measure,
 }

@@ -15,7 +15,6 @@ use super::{Context, finalizer};
 use crate::api::{DataPolicy, DataPolicyStatus, InventoryEntry};
 use crate::apply::Applied;
 use crate::metrics;
-use crate::plan::{Plan, PolicyWorkloads, RegionPlan};
 use crate::resolve::{Look, Looks};
 use crate::status::{PolicyObserved, Recorded, Seen};
 use crate::{observe, plan, status};
@@ -45,7 +44,10 @@ pub(super) async fn reconcile(
     let Some(unwritten) = context.ledger.record(&stated.regions, now).await else {
         return Ok(guard::soon());
     };
-    stay_unrecorded(&mut plan, &unwritten);
+    status::stop_unrecorded(
+        &mut plan,
+        unwritten.iter().map(|(name, why)| (name, why.told())),
+    );
     let intent = everywhere::intent(&plan, &looks, &remembered(&policy));
     let store = &context.reader.policies;
     let Some(policy) = announce(&policy, store, &intent, &context).await? else {
@@ -74,22 +76,6 @@ pub(super) async fn reconcile(
         again: outcome.again,
         wake_at: guard::earlier(wake_at, written.wake_at),
     })
-}
-
-/// Where the last that is to be recorded of a region could not be written, nothing is taken away: what is there is the
-/// only other place that knows of it. It is stopped, and all other regions go on.
-fn stay_unrecorded(plan: &mut Plan<PolicyWorkloads>, unwritten: &BTreeMap<String, Error>) {
-    for (name, error) in unwritten {
-        if let Some(decided @ RegionPlan::Withdraw(_)) = plan.regions.get_mut(name) {
-            *decided = RegionPlan::Pause(plan::Reason {
-                word: "NotRecorded".to_owned(),
-                message: format!(
-                    "what happened there is recorded before anything is taken away, and that fails: {}",
-                    error.told()
-                ),
-            });
-        }
-    }
 }
 
 /// What is there before anything is changed.

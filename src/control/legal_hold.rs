@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
@@ -13,7 +12,6 @@ use super::intent::announce;
 use super::publish::publish;
 use super::retry::Error;
 use super::{Context, finalizer};
-use crate::api::condition::ConditionType;
 use crate::api::{InventoryEntry, LegalHold, LegalHoldStatus};
 use crate::metrics;
 use crate::{observe, plan, status};
@@ -84,22 +82,18 @@ fn remembered(hold: &LegalHold) -> BTreeMap<&str, &[InventoryEntry]> {
 async fn tell(hold: &LegalHold, new: &LegalHoldStatus, context: &Context) -> Result<(), Error> {
     let metrics = context.report.metrics();
     let name = hold.name_any();
-    metrics.conditions(metrics::Kind::LegalHold, None, &name, &measured(hold, new));
+    metrics.conditions(
+        metrics::Kind::LegalHold,
+        None,
+        &name,
+        &status::hold_alarms(hold, new),
+    );
     let old = hold.status.as_ref();
     if publish(&context.hub, &context.reader.holds, hold, (old, new)).await? {
         let before = old.map(|s| s.conditions.as_slice()).unwrap_or_default();
         context.report.turned(hold, before, &new.conditions);
     }
     Ok(())
-}
-
-/// What metrics tell: that a hold is in force nowhere is an alarm, unless counsel has released it.
-fn measured(hold: &LegalHold, new: &LegalHoldStatus) -> Vec<Condition> {
-    let in_force = ConditionType::InForce.as_str();
-    let all = new.conditions.iter();
-    all.filter(|told| hold.spec.release.is_none() || told.type_ != in_force)
-        .cloned()
-        .collect()
 }
 
 async fn finish(hold: &LegalHold, context: &Context) -> Result<(), Error> {
@@ -111,36 +105,4 @@ async fn finish(hold: &LegalHold, context: &Context) -> Result<(), Error> {
 fn forget(hold: &LegalHold, context: &Context) -> Next {
     context.attempts.reset(&hold.uid().unwrap_or_default());
     Next::default()
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-    use serde_json::json;
-
-    use super::*;
-    use crate::api::condition::{Truth, Wanted, merge};
-
-    #[test]
-    fn a_released_hold_is_no_alarm() {
-        let wanted = [ConditionType::InForce, ConditionType::Ready].map(|kind| Wanted {
-            kind,
-            status: Truth::False,
-            reason: "Any".into(),
-            message: String::new(),
-        });
-        let status = LegalHoldStatus {
-            conditions: merge(&[], wanted.to_vec(), 1, Timestamp::UNIX_EPOCH),
-            ..LegalHoldStatus::default()
-        };
-        let spec = |release| {
-            let mut spec = json!({"ground": "g", "openedBy": "c", "reviewOn": "2027-01-01",
-                "selector": {"regions": ["eu"]}, "scopes": [{"name": "s", "store": "s", "table": "t"}]});
-            spec["release"] = release;
-            let spec = serde_json::from_value(spec).unwrap();
-            measured(&LegalHold::new("case", spec), &status).len()
-        };
-        assert_eq!(spec(json!(null)), 2);
-        assert_eq!(spec(json!({"by": "c", "ground": "settled"})), 1);
-    }
 }

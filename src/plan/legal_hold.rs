@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use kube::ResourceExt;
 
 use super::cron::{self, Once};
-use super::meta::{self, Identity, Role};
+use super::meta::{self, Role};
 use super::placement::{self, Decision, Ground, Place};
 use super::pod::{Agent, Mount, Size};
 use super::reason::Word;
@@ -299,16 +299,7 @@ impl<'a> Held<'a> {
 
     fn workloads(&self, facts: &HoldFacts) -> HoldWorkloads {
         let name = self.hold.name_any();
-        let role = Role {
-            identity: Identity {
-                fleet: &facts.settings.fleet,
-                kind: "LegalHold",
-                namespace: "",
-                name: &name,
-            },
-            component: COMMAND,
-            feed: None,
-        };
+        let role = Role::of_cluster(&facts.settings.fleet, ("LegalHold", &name), COMMAND);
         let namespace = self.spec.run_namespace.as_str();
         let (text, config_map) = (self.text(), self.config_map());
         let account = names::hold(&name);

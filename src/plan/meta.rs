@@ -49,7 +49,25 @@ pub(super) struct Role<'a> {
     pub(super) feed: Option<&'a str>,
 }
 
-impl Role<'_> {
+impl<'a> Role<'a> {
+    /// Of a resource that is in no namespace of the hub.
+    pub(super) fn of_cluster(
+        fleet: &'a str,
+        (kind, name): (&'a str, &'a str),
+        component: &'static str,
+    ) -> Self {
+        Self {
+            identity: Identity {
+                fleet,
+                kind,
+                namespace: "",
+                name,
+            },
+            component,
+            feed: None,
+        }
+    }
+
     pub(super) fn labels(&self) -> BTreeMap<String, String> {
         let mut labels = self.identity.labels();
         labels.insert(names::LABEL_COMPONENT.into(), self.component.into());

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::calculus::Ruling;
 use super::cron::Schedule;
-use super::meta::{self, Identity, Role};
+use super::meta::{self, Role};
 use super::pod::{Agent, Mount, Size};
 use super::{Permit, PolicyFacts, PolicyWorkloads, hold_list, legal_hold, placement, suppression};
 use crate::api::{
@@ -58,16 +58,11 @@ pub(super) struct Ground<'a> {
 pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
     let policy = &ground.facts.policy;
     let policy_name = policy.metadata.name.as_deref().unwrap_or_default();
-    let role = Role {
-        identity: Identity {
-            fleet: &ground.facts.settings.fleet,
-            kind: "DataPolicy",
-            namespace: "",
-            name: policy_name,
-        },
-        component: COMPONENT,
-        feed: None,
-    };
+    let role = Role::of_cluster(
+        &ground.facts.settings.fleet,
+        ("DataPolicy", policy_name),
+        COMPONENT,
+    );
     let name = names::retention(policy_name);
     let namespace = ground.at.spec.run_namespace.as_str();
     let task = meta::task(COMMAND, ground.region, task(ground, policy_name));

@@ -13,7 +13,7 @@ use super::cron::Schedule;
 use super::gates;
 use super::hold_list;
 use super::keeper;
-use super::meta::{self, Identity, Role};
+use super::meta::{self, Role};
 use super::placement::{self, Decision, Ground, Place};
 use super::pod::{Agent, Size};
 use super::reason::Word;
@@ -172,16 +172,7 @@ pub fn rotation(region: &Region) -> Option<String> {
 
 fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
     let spec = &facts.region.spec;
-    let role = Role {
-        identity: Identity {
-            fleet: &facts.settings.fleet,
-            kind: "Region",
-            namespace: "",
-            name: region,
-        },
-        component: COMPONENT,
-        feed: None,
-    };
+    let role = Role::of_cluster(&facts.settings.fleet, ("Region", region), COMPONENT);
     let task = meta::task(COMMAND, region, attest(facts));
     let agent = Agent {
         command: COMMAND,

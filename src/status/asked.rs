@@ -165,13 +165,7 @@ fn reasoned(step: &str, told: &Reasoned) -> body::RequestStep {
 }
 
 fn upheld(told: &Upheld) -> body::RequestStep {
-    body::RequestStep {
-        step: format!("Upheld{:?}", told.measure),
-        at: told.at.clone(),
-        until: None,
-        by: Some(told.by.clone()),
-        ground: Some(told.ground.clone()),
-    }
+    reasoned(&format!("Upheld{:?}", told.measure), &told.found)
 }
 
 fn clock(deadline: &RequestDeadline) -> body::RequestClock {

@@ -8,7 +8,7 @@ use super::said::Said;
 use super::timing::{Firing, earliest};
 use crate::api::DataPolicy;
 use crate::api::condition::Truth;
-use crate::plan::Reason;
+use crate::plan::{Plan, PolicyWorkloads, Reason, RegionPlan};
 
 /// What is known of a policy's evidence in a region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +58,22 @@ pub(super) fn say(
     });
     let wake_at = earliest([until_run, until_signed], now);
     (Said::of(region, truth, reason), wake_at)
+}
+
+/// Where the last that is to be recorded of a region could not be written, nothing is taken away: what is there is the
+/// only other place that knows of it. It is stopped, and all other regions go on.
+pub fn stop_unrecorded<'a>(
+    plan: &mut Plan<PolicyWorkloads>,
+    unwritten: impl Iterator<Item = (&'a String, String)>,
+) {
+    for (region, why) in unwritten {
+        if let Some(decided @ RegionPlan::Withdraw(_)) = plan.regions.get_mut(region) {
+            let message = format!(
+                "what happened there is recorded before anything is taken away, and that fails: {why}"
+            );
+            *decided = RegionPlan::Pause(Word::NotRecorded.because(message));
+        }
+    }
 }
 
 type Judged = (Option<(Truth, Reason)>, Option<Timestamp>);

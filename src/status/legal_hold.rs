@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::reason::Word;
 use super::resource::{self, Standing};
@@ -402,5 +403,46 @@ fn word(condition: &mut Wanted, is_going: bool, hold: &LegalHold) {
     if is_going && (is_ready || condition.kind == ConditionType::Deleting) {
         let more = still_in_force(hold).unwrap_or_else(|| STAYS.to_owned());
         condition.message = format!("{}; {more}", condition.message);
+    }
+}
+
+/// The conditions that alarms are made of: that a hold is in force nowhere is one, unless counsel has released it.
+#[must_use]
+pub fn hold_alarms(hold: &LegalHold, told: &LegalHoldStatus) -> Vec<Condition> {
+    let in_force = ConditionType::InForce.as_str();
+    let all = told.conditions.iter();
+    all.filter(|told| hold.spec.release.is_none() || told.type_ != in_force)
+        .cloned()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::condition::merge;
+
+    #[test]
+    fn a_released_hold_is_no_alarm() {
+        let wanted = [ConditionType::InForce, ConditionType::Ready].map(|kind| Wanted {
+            kind,
+            status: Truth::False,
+            reason: "Any".into(),
+            message: String::new(),
+        });
+        let status = LegalHoldStatus {
+            conditions: merge(&[], wanted.to_vec(), 1, Timestamp::UNIX_EPOCH),
+            ..LegalHoldStatus::default()
+        };
+        let spec = |release| {
+            let mut spec = json!({"ground": "g", "openedBy": "c", "reviewOn": "2027-01-01",
+                "selector": {"regions": ["eu"]}, "scopes": [{"name": "s", "store": "s", "table": "t"}]});
+            spec["release"] = release;
+            let spec = serde_json::from_value(spec).unwrap();
+            hold_alarms(&LegalHold::new("case", spec), &status).len()
+        };
+        assert_eq!(spec(json!(null)), 2);
+        assert_eq!(spec(json!({"by": "c", "ground": "settled"})), 1);
     }
 }

@@ -26,8 +26,8 @@ use crate::world::{PATIENCE, World, condition, entry, with_operator};
 /// Who erases in eu-west.
 const POLICY: &str = "eu-west-customers";
 
-/// A region's chain, checked from its first record on.
-pub(crate) async fn chain(world: &World, region: &str) -> Vec<EvidenceRecord> {
+/// The hub's records of a region, by their place.
+async fn records(world: &World, region: &str) -> Vec<EvidenceRecord> {
     let field = format!("spec.region={region}");
     let args = ["get", "evr", "--field-selector", &field, "-o", "json"];
     let list: Value = serde_json::from_str(&world.hub().kubectl(&args).await.unwrap()).unwrap();
@@ -36,6 +36,12 @@ pub(crate) async fn chain(world: &World, region: &str) -> Vec<EvidenceRecord> {
         .map(|item| serde_json::from_value(item.clone()).unwrap())
         .collect();
     all.sort_by_key(|object| object.spec.sequence);
+    all
+}
+
+/// A region's chain, checked from its first record on.
+pub(crate) async fn chain(world: &World, region: &str) -> Vec<EvidenceRecord> {
+    let all = records(world, region).await;
     // Of what another test sealed only the last record about each thing is left.
     let sealed = all.iter().filter(|object| object.spec.kind == Kind::Seal);
     let sealed = sealed.map(|object| serde_json::from_str::<Value>(&object.spec.body).unwrap());

@@ -11,7 +11,7 @@ use super::people::People;
 use crate::api::{CopyDelivery, Region, RequestAction, SealedIdentity, names};
 use crate::contract::{Delivery, Erase, FeedDestination, SubjectRequest, Suppression};
 use crate::plan::cron::{self, Once};
-use crate::plan::meta::{self, Identity, Role};
+use crate::plan::meta::{self, Role};
 use crate::plan::pod::{Agent, Mount, Size};
 use crate::plan::{RequestFacts, RequestWorkloads, hold_list, legal_hold, suppression};
 
@@ -61,16 +61,11 @@ pub(super) fn workloads(
 ) -> RequestWorkloads {
     let spec = &at.spec;
     let name = facts.request.name_any();
-    let role = Role {
-        identity: Identity {
-            fleet: &facts.settings.fleet,
-            kind: "DataSubjectRequest",
-            namespace: "",
-            name: &name,
-        },
-        component: COMPONENT,
-        feed: None,
-    };
+    let role = Role::of_cluster(
+        &facts.settings.fleet,
+        ("DataSubjectRequest", &name),
+        COMPONENT,
+    );
     let delivery = facts.request.spec.delivery.as_ref();
     let task = task(facts, (region, at), action, people);
     let text = meta::task(COMMAND, region, task);

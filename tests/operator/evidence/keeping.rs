@@ -52,22 +52,9 @@ async fn chain_of_old(fleet: &str, archive: &Archive) -> Vec<Record> {
     records
 }
 
-/// The hub's records of the region, by their place.
-async fn held_of_old(world: &World) -> Vec<EvidenceRecord> {
-    let field = format!("spec.region={OLD}");
-    let args = ["get", "evr", "--field-selector", &field, "-o", "json"];
-    let list: Value = serde_json::from_str(&world.hub().kubectl(&args).await.unwrap()).unwrap();
-    let items = list["items"].as_array().unwrap().iter();
-    let mut all: Vec<EvidenceRecord> = items
-        .map(|item| serde_json::from_value(item.clone()).unwrap())
-        .collect();
-    all.sort_by_key(|object| object.spec.sequence);
-    all
-}
-
 /// The region's key signs all that the hub has of it.
 async fn sign(world: &World) {
-    let all = held_of_old(world).await;
+    let all = records(world, OLD).await;
     let last = all.last().unwrap();
     let tip = Tip::of(&last.record().unwrap());
     let made = checkpoint(&signer(), OLD, tip, Timestamp::now()).unwrap();
@@ -115,8 +102,7 @@ fn evidence_goes_after_its_time_told_and_signed_before() {
         let endpoint = store.endpoint();
         store.write_credentials(keys.path(), &endpoint).unwrap();
         let archive = Archive::open("s3://evidence/aurora", Some(keys.path())).unwrap();
-        let records = chain_of_old(&fleet, &archive).await;
-        for record in &records {
+        for record in &chain_of_old(&fleet, &archive).await {
             let object = EvidenceRecord::of(record).unwrap();
             let mut object = serde_json::to_value(&object).unwrap();
             object.as_object_mut().unwrap().remove("status");
@@ -157,7 +143,7 @@ fn evidence_goes_after_its_time_told_and_signed_before() {
         world
             .until("what went is nowhere any more", async || {
                 let files = segments(&store).len();
-                let all = held_of_old(&world).await;
+                let all = records(&world, OLD).await;
                 let left = all
                     .iter()
                     .filter(|object| object.spec.sequence <= 6)
