@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use crate::api::{DataPolicy, Region, SocialChannel, names};
+use crate::api::{DataPolicy, DataSubjectRequest, Region, SocialChannel, names};
 use crate::plan::channel_chooses;
 
 /// A resource to look at again.
@@ -135,6 +135,21 @@ pub fn hold_changed(name: &str, policies: &[Arc<DataPolicy>]) -> BTreeSet<Key> {
         .collect();
     keys.insert(Key::Hold(name.to_owned()));
     keys
+}
+
+/// Whether no change of anything else can matter to a request any more: its person was answered, nobody knows any more who
+/// it was, and nothing is left of it in any region. Ended requests stay for years, and are not read at each change of a
+/// policy.
+#[must_use]
+pub fn is_settled(request: &DataSubjectRequest) -> bool {
+    let Some(status) = &request.status else {
+        return false;
+    };
+    request.metadata.deletion_timestamp.is_none()
+        && request.spec.answered.is_some()
+        && request.spec.identity.is_empty()
+        && status.receipt.is_some()
+        && status.regions.iter().all(|it| it.inventory.is_empty())
 }
 
 /// A SocialChannel changed, came or went: itself, and every policy, whose selector may speak of it, which another's keep

@@ -100,11 +100,12 @@ impl Known {
         holds.iter().map(|h| Key::Hold(h.name_any())).collect()
     }
 
-    /// What a request does depends on Regions, on what policies say of tables, on holds, and on the packs.
+    /// What a request does depends on Regions, on what policies say of tables, and on holds, for as long as it does
+    /// anything.
     fn request_keys(&self) -> Vec<Key> {
         let requests = self.requests.state();
-        let keys = requests.iter().map(|r| Key::Request(r.name_any()));
-        keys.collect()
+        let open = requests.iter().filter(|r| !watch::is_settled(r));
+        open.map(|r| Key::Request(r.name_any())).collect()
     }
 
     /// Everything: the packs changed, and every verdict may.
@@ -114,10 +115,10 @@ impl Known {
         let policies = self.policies.state();
         let policies = policies.iter().map(|p| Key::Policy(p.name_any()));
         let regions = self.region_names().into_iter().map(Key::Region);
+        let requests = self.requests.state();
+        let requests = requests.iter().map(|r| Key::Request(r.name_any()));
         let all = channels.chain(policies).chain(regions);
-        all.chain(self.hold_keys())
-            .chain(self.request_keys())
-            .collect()
+        all.chain(self.hold_keys()).chain(requests).collect()
     }
 
     /// Whom a change of a region's chain concerns: the Region, whose key is to sign it, and unless it only grew, which

@@ -235,3 +235,32 @@ fn a_child_is_whose_its_labels_say_and_of_this_fleet() {
         None
     );
 }
+
+#[test]
+fn a_request_is_settled_when_nobody_waits_for_it_any_more() {
+    let done = json!({"by": "privacy@aurora.example", "at": "2026-11-20T08:00:00Z"});
+    let receipt = json!({"at": "2026-11-20T08:00:00Z", "outcome": "Done", "found": 1, "erased": 1, "kept": 0, "held": 0,
+        "blocked": 0, "failed": 0, "gone": 0, "remaining": 0, "hash": "sha256-1"});
+    let ended = json!({
+        "metadata": {"name": "dsr-1"},
+        "spec": {"kind": "Erasure", "received": "2026-11-01T08:00:00Z", "jurisdictions": ["DE"],
+            "timeZone": "Europe/Berlin", "regions": ["eu"], "answered": done},
+        "status": {"receipt": receipt, "regions": [{"name": "eu", "state": "Run", "reason": "Verified"}]},
+    });
+    assert!(is_settled(&read(ended.clone())));
+    let left = json!([{"kind": "Job.batch", "namespace": "runs", "name": "x", "uid": "u"}]);
+    let known = json!([{"region": "eu", "recipient": "age1q", "ciphertext": "Q0lQSEVS"}]);
+    for (at, value) in [
+        ("/spec/answered", Value::Null),
+        ("/status/receipt", Value::Null),
+        ("/status/regions/0/inventory", left),
+        ("/spec/identity", known),
+        ("/metadata/deletionTimestamp", json!("2026-11-21T08:00:00Z")),
+    ] {
+        let mut open = ended.clone();
+        let (parent, key) = at.rsplit_once('/').unwrap();
+        let parent = open.pointer_mut(parent).and_then(Value::as_object_mut);
+        parent.unwrap().insert(key.to_owned(), value);
+        assert!(!is_settled(&read(open)), "{at}");
+    }
+}
