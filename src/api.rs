@@ -15,6 +15,7 @@ mod finding;
 mod hold_list;
 mod legal_hold;
 pub mod names;
+mod recipient;
 mod reference;
 mod region;
 mod requests;
@@ -41,6 +42,7 @@ pub use legal_hold::{
     HeldScope, HeldStoreStatus, HoldRegionStatus, HoldRelease, HoldSelector, HoldState, LegalHold,
     LegalHoldSpec, LegalHoldStatus, ValuesRef,
 };
+pub use recipient::{PolicyRecipient, ReceiptRecipient, RecipientHttp};
 pub use reference::{
     DeletionPolicy, InventoryEntry, KeyRef, LabelPair, NameRef, RegionState, Setting, Suspend,
 };

@@ -17,6 +17,7 @@ mod keeper;
 mod lift;
 mod method;
 mod personal;
+mod recipient;
 mod report;
 mod space;
 mod strategy;
@@ -39,6 +40,7 @@ pub use keeper::{KeepKey, KeepKeyReport};
 pub use lift::{LiftReport, LiftedTable};
 pub use method::{ColumnChange, ColumnSet, Grain, Method, PSEUDONYMISE};
 pub use personal::personal_word;
+pub use recipient::{IdentityForm, Recipient, RecipientState, RefusalGround, ToldRecipient};
 pub use report::{
     FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,
 };

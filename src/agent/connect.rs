@@ -11,6 +11,7 @@
 mod admin;
 mod attempt;
 mod body;
+pub(super) mod callback;
 mod deliver;
 mod envelope;
 mod intake;

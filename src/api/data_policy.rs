@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{PolicyRule, RuleDecision};
 use super::{
-    Controller, DeletionPolicy, FindingTotals, InventoryEntry, PolicyFinding, RegionState, Suspend,
+    Controller, DeletionPolicy, FindingTotals, InventoryEntry, PolicyFinding, PolicyRecipient,
+    RegionState, Suspend,
 };
 use crate::contract::{CatalogueLook, Preview, RetainMode, RetainedRule};
 
@@ -66,6 +67,12 @@ pub struct DataPolicySpec {
     #[schemars(length(max = 16), inner(length(min = 1, max = 200)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub security_measures: Vec<String>,
+
+    /// Who has data of the same persons from us, and is told when a data subject's request has erased or restricted it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub recipients: Vec<PolicyRecipient>,
 
     /// Which regions the policy is for: one member at least. Members are ANDed, their values ORed.
     #[x_kube(validation = Rule::new("has(self.jurisdictions) || has(self.regions) || has(self.namespaces) || has(self.channelLabels)").message("selector: set at least one of jurisdictions, regions, namespaces, channelLabels; an empty selector would choose everything"))]

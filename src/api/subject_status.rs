@@ -8,8 +8,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{InventoryEntry, RegionState};
-use crate::contract::{Delivered, ErasedStore, RequestState};
+use super::{InventoryEntry, ReceiptRecipient, RegionState};
+use crate::contract::{Delivered, ErasedStore, RecipientState, RequestState, ToldRecipient};
 
 /// How far a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -102,6 +102,10 @@ pub struct RequestRegionStatus {
     /// The copy that was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Delivered>,
+    /// What each recipient was told, and its answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub recipients: Vec<ToldRecipient>,
     /// Rows that read as before, since a restriction was lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifted: Option<i64>,
@@ -122,10 +126,12 @@ impl RequestRegionStatus {
     /// Whether nothing is left to do there.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        matches!(
+        let is_done = matches!(
             self.progress,
             Some(RequestState::Verified | RequestState::Kept | RequestState::Lifted)
-        )
+        );
+        let mut recipients = self.recipients.iter();
+        is_done && recipients.all(|told| told.state != RecipientState::Pending)
     }
 
     /// Whether that is done there, and not what was to be done before.
@@ -172,6 +178,9 @@ pub struct RequestReceipt {
     pub gone: i64,
     /// Rows that nobody came to.
     pub remaining: i64,
+    /// How each recipient stands, in each region.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<ReceiptRecipient>,
     /// `sha256-<hex>` over what each region reported and what was attested, as JSON with sorted keys.
     pub hash: String,
 }

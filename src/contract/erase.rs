@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::report::is_zero;
 use super::{
-    ColumnChange, FeedDestination, HoldList, LiftedTable, Method, RequiredHold, RetentionKeep,
+    ColumnChange, FeedDestination, HoldList, LiftedTable, Method, Recipient, RequiredHold,
+    RetentionKeep, ToldRecipient,
 };
 
 /// `erase`: one request of one person over the stores of a region; or, with `--reapply`, all erasures that there have
@@ -37,6 +38,12 @@ pub struct Erase {
     /// How old that list may be; absent: of any age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_list: Option<HoldList>,
+    /// Who is told once it is done in every store.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<Recipient>,
+    /// Recipients by name that may not be told, because of the country that they are in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_recipients: Vec<String>,
 }
 
 /// A request.
@@ -222,6 +229,9 @@ pub struct EraseReport {
     /// Of `--lift`: the tables that were looked through, with the rows that read as before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lifted: Vec<LiftedTable>,
+    /// How each recipient stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<ToldRecipient>,
 }
 
 /// What was delivered.
@@ -371,7 +381,7 @@ impl EraseReport {
             .max_by_key(|store| store.tables.len())
             .filter(|store| store.tables.len() > 1);
         let Some(store) = most else {
-            return false;
+            return self.shrink_recipients();
         };
         let mut sum = store.tables.pop().unwrap_or_default();
         if let Some(last) = store.tables.pop() {
@@ -381,11 +391,27 @@ impl EraseReport {
         store.tables.push(sum);
         true
     }
+
+    /// The last two recipients become one, which stands as the lesser does.
+    fn shrink_recipients(&mut self) -> bool {
+        let [.., last, other] = self.recipients.as_mut_slice() else {
+            return false;
+        };
+        *last = ToldRecipient {
+            name: SEVERAL.to_owned(),
+            state: last.state.min(other.state),
+            attempts: last.attempts.saturating_add(other.attempts),
+            ..ToldRecipient::default()
+        };
+        self.recipients.pop();
+        true
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::RecipientState;
 
     #[test]
     fn found_is_the_sum_of_its_terms() {
@@ -403,6 +429,31 @@ mod tests {
             ..ErasedTable::default()
         };
         assert_eq!(table.terms().iter().sum::<i64>(), 255);
+    }
+
+    #[test]
+    fn recipients_that_a_report_has_no_room_for_stand_as_the_least_of_them() {
+        let told = |name: &str, state, attempts| ToldRecipient {
+            name: name.to_owned(),
+            state,
+            attempts,
+            ..ToldRecipient::default()
+        };
+        let mut report = EraseReport {
+            recipients: vec![
+                told("a", RecipientState::Done, 1),
+                told("b", RecipientState::Pending, 2),
+                told("c", RecipientState::Told, 3),
+            ],
+            ..EraseReport::default()
+        };
+        assert!(report.shrink());
+        let least = told(SEVERAL, RecipientState::Pending, 5);
+        assert_eq!(report.recipients[1..], [least]);
+        assert!(report.shrink());
+        let least = told(SEVERAL, RecipientState::Pending, 6);
+        assert_eq!(report.recipients, [least]);
+        assert!(!report.shrink());
     }
 
     #[test]

@@ -9,7 +9,9 @@ use super::canonical::Object;
 use super::chain::Tip;
 use super::hash::Hash;
 use super::key::{KeyId, Signature};
-use crate::contract::{Delivered, ErasedStore, RequestState, RetainMode, RetainedRule};
+use crate::contract::{
+    Delivered, ErasedStore, RecipientState, RefusalGround, RequestState, RetainMode, RetainedRule,
+};
 
 /// Of a `Run`: what a retention run did. `about` is the policy, `source` the Job's uid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,6 +230,22 @@ pub struct RequestOutcome {
     /// Each store's tables with their rows, by term, and the grounds of what was kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<ErasedStore>,
+    /// How each recipient stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recipients: Vec<RequestRecipient>,
+}
+
+/// How a recipient stands that the region tells of the request. Not how often it was tried: that is no news.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestRecipient {
+    /// `<policy>/<recipient>`.
+    pub recipient: String,
+    /// `Pending`, `Told`, `Done`, `NoData`, `Refused`, `Failed`, `Held`, `NotConcerned`.
+    pub state: RecipientState,
+    /// On which ground it keeps the person's data, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ground: Option<RefusalGround>,
 }
 
 /// What came of a [`Request`] in all regions.

@@ -58,6 +58,7 @@ impl Body for EraseReport {
             delivered,
             stores,
             lifted,
+            recipients,
         } = self;
         let is_told = |delivered: &Delivered| {
             delivered.hash.len() <= 80
@@ -67,6 +68,16 @@ impl Body for EraseReport {
         let tables = stores.iter().flat_map(|store| &store.tables);
         request.len() <= 63
             && all_counts(&[*suppressed])
+            && recipients.len() <= 400
+            && recipients.iter().all(|told| {
+                told.name.len() <= 81
+                    && all_counts(&[told.attempts])
+                    && told.answer.as_deref().is_none_or(is_answer)
+                    && told
+                        .at
+                        .as_ref()
+                        .is_none_or(|at| at.parse::<jiff::Timestamp>().is_ok())
+            })
             && lifted.iter().all(|table| all_counts(&[table.rows]))
             && delivered.as_ref().is_none_or(is_told)
             && stores.len() <= 50
@@ -81,6 +92,12 @@ impl Body for EraseReport {
                         .all(|kept| kept.ground.len() <= 256 && all_counts(&[kept.rows]))
             })
     }
+}
+
+/// An HTTP status or a few words of ours, never a sentence of somebody else's.
+fn is_answer(said: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase() || byte == b' ';
+    said.len() <= 16 && said.bytes().all(is_plain)
 }
 
 /// A region's pods write it: only what looks like a public key is taken for one.
@@ -199,6 +216,33 @@ mod tests {
             parse::<RetainReport>(GOOD, "retain").is_none(),
             "another command"
         );
+    }
+
+    #[test]
+    fn what_a_recipient_answered_is_a_status_or_a_word_of_ours() {
+        let report = |recipient: &str| {
+            let head = r#"{"version":1,"command":"erase","outcome":"Retry","reason":"RecipientNotTold","message":"","startedAt":"2026-01-01T00:00:00Z","finishedAt":"2026-01-01T00:00:01Z","body":{"request":"dsr-1","state":"Verified","stores":[],"recipients":["#;
+            let text = format!("{head}{recipient}]}}}}");
+            parse::<EraseReport>(&text, "erase").is_some()
+        };
+        for good in [
+            r#"{"name": "shop/erp", "state": "Pending"}"#,
+            r#"{"name": "shop/erp", "state": "Refused", "ground": "LegalClaims", "attempts": 2, "answer": "200", "at": "2026-01-01T00:00:00Z"}"#,
+            r#"{"name": "shop/erp", "state": "Failed", "attempts": 500, "answer": "no connection"}"#,
+        ] {
+            assert!(report(good), "{good}");
+        }
+        for wrong in [
+            r#"{"name": "shop/erp", "state": "Pending", "answer": "ann@mail.example"}"#,
+            r#"{"name": "shop/erp", "state": "Pending", "answer": "ann never paid us"}"#,
+            r#"{"name": "shop/erp", "state": "Refused", "ground": "Ann owes us"}"#,
+            r#"{"name": "shop/erp", "state": "Perhaps"}"#,
+            r#"{"name": "shop/erp", "state": "Pending", "attempts": -1}"#,
+            r#"{"name": "shop/erp", "state": "Pending", "at": "yesterday"}"#,
+            r#"{"name": "a policy whose name is longer than any and a recipient whose name is longer too/erp", "state": "Told"}"#,
+        ] {
+            assert!(!report(wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -219,7 +219,11 @@ fn secret_volume(mount: &Mount) -> Volume {
         }),
         ..VolumeProjection::default()
     };
-    let mut sources = vec![project(items, None)];
+    let mut sources = Vec::new();
+    // A source that names no key would mount them all.
+    if !mount.required.is_empty() {
+        sources.push(project(items, None));
+    }
     // `optional` speaks for a whole source, so each key that may be missing is one of its own.
     sources.extend(
         mount

@@ -7,6 +7,7 @@ mod gate;
 mod job;
 mod people;
 pub(super) mod reapply;
+mod recipients;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,7 @@ use action::action;
 pub use action::{action as request_action, is_undecided, reference as request_reference};
 pub use clocks::{Clocks, clocks};
 use people::People;
+use recipients::Recipients;
 
 /// Why nothing may begin anywhere, and when that may change by itself.
 struct Stop {
@@ -91,7 +93,7 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
                 ..RegionPlan::Withdraw(reason).into()
             },
             Ground::Open(region) => {
-                let decision = decide(facts, (place, region), (&problems, stop.as_ref()));
+                let decision = decide(facts, (place, region), (&problems, stop.as_ref()), now);
                 gate::lawful(facts, region, now, decision)
             }
         };
@@ -198,6 +200,7 @@ fn decide(
     facts: &RequestFacts,
     (place, region): (&Place<'_>, &RegionFacts),
     (problems, stop): (&[Reason], Option<&Stop>),
+    now: Timestamp,
 ) -> Decision<RequestWorkloads> {
     if !place.chosen {
         let reason = Word::Deselected.because("spec.regions no longer names this region");
@@ -215,8 +218,11 @@ fn decide(
     if let Some(problem) = problems.first() {
         return RegionPlan::Keep(problem.clone()).into();
     }
-    match build(facts, (place.name, region), entry) {
-        Ok(workloads) => RegionPlan::Run(Box::new(workloads)).into(),
+    match build(facts, (place.name, region), entry, now) {
+        Ok((workloads, wake_at)) => Decision {
+            wake_at,
+            ..RegionPlan::Run(Box::new(workloads)).into()
+        },
         Err(reason) => Decision {
             missing: Some(reason.clone()),
             ..RegionPlan::Keep(reason).into()
@@ -228,7 +234,8 @@ fn build(
     facts: &RequestFacts,
     (name, region): (&str, &RegionFacts),
     entry: Option<&RequestRegionStatus>,
-) -> Result<RequestWorkloads, Reason> {
+    now: Timestamp,
+) -> Result<(RequestWorkloads, Option<Timestamp>), Reason> {
     let action = action(&facts.request.spec);
     let spec = &region.region.spec;
     if let Some(reason) = placement::unready(region, name, &spec.run_namespace) {
@@ -257,12 +264,10 @@ fn build(
             "LegalHold {hold} is for a store of Region {name} and is not in force there yet; nothing is erased before"
         )));
     }
-    Ok(job::workloads(
-        facts,
-        (name, &region.region),
-        (action, identity),
-        &people,
-    ))
+    let recipients = Recipients::of(facts, &region.region, action, now)?;
+    let found = (&people, &recipients);
+    let workloads = job::workloads(facts, (name, &region.region), (action, identity), found);
+    Ok((workloads, recipients.wake_at))
 }
 
 /// The ciphertext for the region, when it can be read there.

@@ -13,6 +13,7 @@ use crate::api::{
     DataSubjectRequest, DataSubjectRequestSpec, DataSubjectRequestStatus, Done, Reasoned,
     RequestAction, RequestDeadline, RequestRegionStatus, Upheld,
 };
+use crate::contract::ToldRecipient;
 use crate::evidence::{About, Kind, body, canonical};
 use crate::plan::{Clocks, is_undecided};
 
@@ -188,7 +189,17 @@ fn outcome(entry: &RequestRegionStatus) -> Option<body::RequestOutcome> {
         suppressed: entry.suppressed,
         delivered: entry.delivered.clone(),
         stores: entry.stores.clone(),
+        recipients: entry.recipients.iter().map(recipient).collect(),
     })
+}
+
+/// Not how often it was tried, nor when: only how it stands.
+fn recipient(told: &ToldRecipient) -> body::RequestRecipient {
+    body::RequestRecipient {
+        recipient: told.name.clone(),
+        state: told.state,
+        ground: told.ground,
+    }
 }
 
 #[cfg(test)]
@@ -250,6 +261,31 @@ mod tests {
             "2026-11-05T10:00:00Z",
         );
         assert_ne!(before, more);
+    }
+
+    #[test]
+    fn how_a_recipient_stands_is_an_event_and_another_attempt_is_none() {
+        let now = "2026-11-05T10:00:00Z";
+        let with = |recipient: Value| {
+            let mut entry = entry(now, 1);
+            entry["progress"] = "Verified".into();
+            entry["recipients"] = json!([recipient]);
+            told(&request(&entry), now)
+        };
+        let tried = |attempts: i64| json!({"name": "shop/erp", "state": "Pending", "attempts": attempts, "answer": "503", "at": now});
+        let first = with(tried(1));
+        assert_eq!(first, with(tried(2)));
+        let text = |text: &str| canonical::Value::Text(text.to_owned());
+        // Its stores are done, and the request is not.
+        assert_eq!(first["state"], text("Working"));
+        let refused =
+            with(json!({"name": "shop/erp", "state": "Refused", "ground": "LegalClaims"}));
+        assert_eq!(refused["state"], text("Done"));
+        let said = format!("{:?}", refused["outcome"]);
+        assert!(
+            said.contains("Refused") && said.contains("LegalClaims"),
+            "{said}"
+        );
     }
 
     #[test]

@@ -112,6 +112,7 @@ announce! {
     };
     DataSubjectRequestStatus [], RequestRegionStatus {
         action: None,
+        recipients: Vec::new(),
         lifted: None,
         progress: None,
         reported_at: None,

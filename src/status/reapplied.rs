@@ -111,6 +111,7 @@ fn recorded(
     let outcome = report.body.as_ref().map(|body| body::RequestOutcome {
         action: None,
         lifted: None,
+        recipients: Vec::new(),
         progress: body.state,
         suppressed: Some(body.suppressed),
         delivered: None,

@@ -2,6 +2,7 @@
 
 mod clock;
 mod receipt;
+mod untold;
 
 use std::collections::BTreeMap;
 
@@ -213,11 +214,10 @@ fn fulfilled(entry: &RequestRegionStatus) -> Reason {
     let mut tables = entry.stores.iter().flat_map(|store| &store.tables);
     if tables.any(|table| table.found > 0) {
         let why = "done here, by the books of every store, and looked for again";
-        return PlanWord::Fulfilled.because(why);
+        return PlanWord::Fulfilled.because(untold::with(why, entry));
     }
-    PlanWord::NobodyFound.because(
-        "looked for in every store here, and no row was found: see that the values and their kinds are the person's before they are told",
-    )
+    let why = "looked for in every store here, and no row was found: see that the values and their kinds are the person's before they are told";
+    PlanWord::NobodyFound.because(untold::with(why, entry))
 }
 
 /// What a report says of what is to be done.
@@ -232,6 +232,7 @@ fn take(
     entry.reported_at = Some(finished_at.to_owned());
     entry.suppressed = Some(body.suppressed).filter(|count| *count > 0);
     entry.delivered.clone_from(&body.delivered);
+    entry.recipients.clone_from(&body.recipients);
     if action == RequestAction::Lift {
         let rows = body.lifted.iter().map(|table| table.rows);
         entry.lifted = Some(rows.fold(0, i64::saturating_add));
@@ -256,6 +257,7 @@ fn done(
     }
     if action == RequestAction::Lift {
         let why = "what was hidden here reads as before";
+        let why = untold::with(why, entry);
         return Some((Truth::True, PlanWord::Lifted.because(why)));
     }
     Some((Truth::True, fulfilled(entry)))
@@ -284,6 +286,9 @@ fn remembered(
         action: old.filter(|entry| entry.has_begun()).map(|_| action),
         progress: same.and_then(|entry| entry.progress),
         reported_at: same.and_then(|entry| entry.reported_at.clone()),
+        recipients: same
+            .map(|entry| entry.recipients.clone())
+            .unwrap_or_default(),
         lifted: old.and_then(|entry| entry.lifted),
         suppressed: old.and_then(|entry| entry.suppressed),
         delivered: old.and_then(|entry| entry.delivered.clone()),

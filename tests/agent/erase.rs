@@ -13,6 +13,8 @@ mod fences;
 mod kill;
 #[path = "erase/names.rs"]
 mod names;
+#[path = "erase/recipients.rs"]
+mod recipients;
 #[path = "erase/refusals.rs"]
 mod refusals;
 #[path = "erase/required.rs"]

@@ -45,6 +45,65 @@ fn column(i: usize) -> Value {
     json!({"name": format!("column_{i}"), "set": "Constant", "value": "x"})
 }
 
+fn recipient(i: usize) -> Value {
+    json!({
+        "name": format!("recipient-{i}"), "country": "DE", "identities": ["email"], "identityForm": "KeyedHash",
+        "http": {"url": "https://erp.aurora.example/privacy", "secretRef": {"name": "erp-privacy", "key": "secret"}},
+    })
+}
+
+/// Who is told of requests.
+fn recipients() -> Vec<Case> {
+    let mut plain = recipient(0);
+    plain["identityForm"] = "Value".into();
+    plain["http"]["url"] = "http://erp.local:8080/in".into();
+    vec![
+        list("recipients", recipient),
+        ruled(
+            "recipients[]",
+            vec![(
+                plain,
+                "recipients: with identityForm Value the url must begin with https://",
+            )],
+        ),
+        text(
+            "recipients[].name",
+            "erp",
+            label(40),
+            &[("ERP", PATTERN), ("-erp", PATTERN)],
+        ),
+        text("recipients[].country", "NO", "ZZ", &[("de", PATTERN)]),
+        list("recipients[].identities", |i| json!(format!("kind{i}"))),
+        text(
+            "recipients[].identities[]",
+            "customerId",
+            format!("a{}", "B".repeat(31)),
+            &[("Email", PATTERN), ("e-mail", PATTERN)],
+        ),
+        text(
+            "recipients[].http.url",
+            "http://erp.local:8080/in",
+            format!("https://{}", "u".repeat(504)),
+            &[
+                ("erp.local", PATTERN),
+                ("https://user:pw@erp.local", PATTERN),
+            ],
+        ),
+        text(
+            "recipients[].http.secretRef.name",
+            "hook",
+            label(253),
+            &[("A", PATTERN)],
+        ),
+        text(
+            "recipients[].http.secretRef.key",
+            "key",
+            "k".repeat(253),
+            &[("a/b", PATTERN)],
+        ),
+    ]
+}
+
 fn approval(i: usize) -> Value {
     json!({"region": format!("region-{i}"), "previewHash": format!("sha256-{}", "0".repeat(64)), "by": "dpo"})
 }
@@ -63,6 +122,7 @@ pub(crate) fn kind() -> Kind {
             "dpo": {"name": "DPO", "contact": "dpo@aurora.example"},
         },
         "securityMeasures": ["encrypted at rest"],
+        "recipients": [recipient(0)],
         "selector": {
             "jurisdictions": ["DE", "GB"], "regions": ["eu-west"], "namespaces": ["aurora"],
             "channelLabels": {"brand": "aurora"},
@@ -110,6 +170,7 @@ pub(crate) fn kind() -> Kind {
             approvals(),
             rules(),
             register(),
+            recipients(),
             columns(),
             retention(),
             suspend(),

@@ -341,11 +341,13 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
             "suppressed": 2,
             "delivered": {"manifest": "eu-west/copies/dsr-1.manifest.json", "hash": "sha256-00", "expiresAt": "2026-12-22T12:00:00Z"},
             "stores": [{"name": "orders", "tables": [erased()]}],
+            "recipients": [{"name": "shop/erp", "state": "Refused", "ground": "LegalClaims", "attempts": 2, "answer": "200", "at": "2026-11-22T12:00:00Z"}],
             "lifted": 10, "lastHandledRunAt": "1", "inventory": inventory,
         }],
         "receipt": {
             "at": "2026-11-22T12:00:00Z", "outcome": "Done", "found": 38, "erased": 1, "restricted": 10, "lifted": 10, "kept": 2, "held": 3,
             "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "hash": "sha256-00",
+            "recipients": [{"region": "eu-west", "name": "shop/erp", "state": "Refused", "ground": "LegalClaims"}],
         },
         "identityHash": "sha256-00", "lastHandledReconcileAt": "1",
     })

@@ -113,6 +113,8 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         let mut policy = given::policy(REGION);
         policy["spec"]["rules"][0]["dataset"]["subjects"] =
             json!([{"column": "email", "identity": "email"}]);
+        policy["spec"]["recipients"] = json!([{"name": "erp", "country": "DE", "identities": ["email"],
+            "http": {"url": "https://erp.aurora.example/privacy", "secretRef": {"name": "erp-privacy", "key": "secret"}}}]);
         world.apply(&[policy]).await;
 
         // As `kubectl apply` does it: the ciphertext stands in an annotation too.
@@ -152,13 +154,18 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         assert_eq!(map["data"]["identity.age"], ciphertext());
         let task: Value = serde_json::from_str(map["data"]["task.json"].as_str().unwrap()).unwrap();
         assert_eq!(task["spec"]["stores"][0]["tables"][0]["table"], "orders");
+        let recipient = &task["spec"]["recipients"][0];
+        assert_eq!(recipient["name"], "eu-west-customers/erp", "{task}");
+        assert_eq!(recipient["identityForm"], "KeyedHash");
 
         // It is done: a receipt, nothing left in the region, and nobody knows any more who it was.
         let report = json!({
             "version": 1, "command": "erase", "outcome": "Done", "reason": "Verified", "message": "done",
             "startedAt": AT, "finishedAt": AT,
             "body": {"request": "dsr-7", "state": "Verified", "suppressed": 1, "stores": [{"name": "orders", "tables": [
-                {"name": "orders", "state": "Verified", "found": 3, "erased": 3}]}]},
+                {"name": "orders", "state": "Verified", "found": 3, "erased": 3}]}],
+                "recipients": [{"name": "eu-west-customers/erp", "state": "Refused", "ground": "LegalClaims", "attempts": 2,
+                    "answer": "200", "at": AT}]},
         });
         ends(&world, REGION, &one, &report).await;
         let seen = until_seen(&world, "the identity is gone", |seen| {
@@ -171,6 +178,8 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
             (&receipt["found"], &receipt["erased"]),
             (&json!(3), &json!(3))
         );
+        let refused = json!([{"region": REGION, "name": "eu-west-customers/erp", "state": "Refused", "ground": "LegalClaims"}]);
+        assert_eq!(receipt["recipients"], refused);
         assert_eq!(seen["status"]["regionsDone"], "1/1");
         // Each step is in the region's chain once, and nobody's identity.
         let records = recorded(&world, "Done Verified outcome receipt").await;
@@ -186,6 +195,8 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         let last = &records[3];
         assert_eq!(last["outcome"]["stores"][0]["tables"][0]["erased"], 3);
         assert_eq!(last["receipt"]["hash"], receipt["hash"], "{last}");
+        let refused = json!([{"recipient": "eu-west-customers/erp", "state": "Refused", "ground": "LegalClaims"}]);
+        assert_eq!(last["outcome"]["recipients"], refused);
         assert!(!json!(records).to_string().contains("Q0lQSEVS"));
         world
             .until("nothing of it is left in the region", async || {

@@ -55,6 +55,9 @@ pub struct Faults {
     /// Refuse every event whose body contains this text
     #[arg(long, value_name = "TEXT")]
     pub refuse: Option<String>,
+    /// The body of the answer to what it takes
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub answer: String,
 }
 
 impl Default for Faults {
@@ -64,6 +67,7 @@ impl Default for Faults {
             fail_status: 503,
             latency_ms: 0,
             refuse: None,
+            answer: String::new(),
         }
     }
 }
@@ -265,14 +269,18 @@ impl Drop for InWork<'_> {
     }
 }
 
-async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn receive(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, String) {
     shared.memory().requests += 1;
     let envelope = serde_json::from_slice::<Envelope>(&body);
     let text = String::from_utf8(body.to_vec());
     let genuine = shared.is_genuine(&headers, &body);
     let (true, Ok(envelope), Ok(body)) = (genuine, envelope, text) else {
         shared.memory().rejected += 1;
-        return StatusCode::UNAUTHORIZED;
+        return (StatusCode::UNAUTHORIZED, String::new());
     };
     let _in_work = InWork::new(&shared, &envelope.data.subject);
     let latency = shared.memory().faults.latency_ms;
@@ -283,7 +291,17 @@ async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
         .get("webhook-id")
         .and_then(|id| id.to_str().ok())
         .unwrap_or_default();
-    shared.memory().take(webhook_id, envelope, body)
+    let mut memory = shared.memory();
+    let status = memory.take(webhook_id, envelope, body);
+    let answer = memory.faults.answer.clone();
+    (
+        status,
+        if status.is_success() {
+            answer
+        } else {
+            String::new()
+        },
+    )
 }
 
 impl Memory {

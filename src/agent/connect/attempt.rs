@@ -16,7 +16,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// A sink that does not even connect is not worth the rest of the time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Of an answer's body so much is read, so that the connection can be used again; nothing is kept.
+/// Of an answer's body so much is read, so that the connection can be used again.
 const ANSWER_BYTES: usize = 64 * 1024;
 
 /// How long and how often an event is tried.
@@ -133,6 +133,17 @@ pub(super) async fn send(
     keys: &Keys,
     head: Head,
 ) -> Answer {
+    ask(client, url, keys, head, 0).await.0
+}
+
+/// The same, and the answer's body, if it is no longer than `most` bytes.
+pub(super) async fn ask(
+    client: &reqwest::Client,
+    url: &reqwest::Url,
+    keys: &Keys,
+    head: Head,
+    most: usize,
+) -> (Answer, Vec<u8>) {
     let timestamp = Timestamp::now().as_second();
     let signature = keys.sign_standard(&head.webhook_id, timestamp, &head.body);
     let result = client
@@ -147,18 +158,28 @@ pub(super) async fn send(
     match result {
         Ok(mut response) => {
             let answer = Answer::Status(response.status(), retry_after(response.headers()));
-            let mut read = 0;
-            while let Ok(Some(chunk)) = response.chunk().await {
-                read += chunk.len();
-                if read > ANSWER_BYTES {
-                    break;
+            let (mut read, mut kept) = (0, Vec::new());
+            while read <= ANSWER_BYTES {
+                match response.chunk().await {
+                    Ok(Some(chunk)) => {
+                        read += chunk.len();
+                        if read <= most {
+                            kept.extend_from_slice(&chunk);
+                        }
+                    }
+                    // Half of what it says is not what it says.
+                    Err(_) if most > 0 => return (Answer::Broken, Vec::new()),
+                    Ok(None) | Err(_) => break,
                 }
             }
-            answer
+            if read > most {
+                kept.clear();
+            }
+            (answer, kept)
         }
-        Err(error) if error.is_connect() => Answer::NoConnection,
-        Err(error) if error.is_timeout() => Answer::Timeout,
-        Err(_) => Answer::Broken,
+        Err(error) if error.is_connect() => (Answer::NoConnection, Vec::new()),
+        Err(error) if error.is_timeout() => (Answer::Timeout, Vec::new()),
+        Err(_) => (Answer::Broken, Vec::new()),
     }
 }
 

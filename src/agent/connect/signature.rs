@@ -163,6 +163,14 @@ impl Keys {
             .collect();
         signatures.join(" ")
     }
+
+    /// HMAC-SHA256 of a text in hexadecimal digits, one for each valid key. A text that begins as no message's id does is
+    /// no signature of anything.
+    pub(super) fn hashes(&self, text: &str) -> Vec<String> {
+        let keys = self.0.iter();
+        let hashes = keys.map(|key| key.clone().chain_update(text).finalize().into_bytes());
+        hashes.map(hex::encode).collect()
+    }
 }
 
 fn message(key: &HmacSha256, id: &str, timestamp: &str, body: &[u8]) -> HmacSha256 {

@@ -22,6 +22,7 @@ mod lookup;
 mod person;
 mod quiet;
 mod reapply;
+mod recipients;
 mod rows;
 mod select;
 mod settings;
@@ -49,6 +50,7 @@ use hash::HashKey;
 pub use key::generate;
 pub use lift::run as lift;
 use person::Person;
+use recipients::{News, Telling};
 use select::Who;
 use settings::Settings;
 use site::Site;
@@ -112,7 +114,9 @@ async fn erasure(
     let (known, who) = match known {
         Some(known) if known.given != hash => return Err(Error::ReferenceReused),
         Some(known) if known.is_lifted => return Err(Error::Lifted),
-        Some(known) if known.has_ended => return told(&mut sites, &known, reference).await,
+        Some(known) if known.has_ended => {
+            return told(&mut sites, &mut suppression, &known, task).await;
+        }
         Some(known) => {
             let person = known.person.as_deref().unwrap_or_default();
             let who = Who::Person(Person::decrypt(person, &region_key)?);
@@ -145,9 +149,34 @@ async fn erasure(
     if let Err(error) = ran {
         return Ok(Answer::error(&error, body.ok()));
     }
-    let body = body?;
-    if let Some(word) = end(&mut sites, body.state).await? {
-        suppression.end(reference, word).await?;
+    close(&mut sites, &mut suppression, (task, &who, stop), body?).await
+}
+
+/// Tells the recipients, and only then ends what is done: until then it is known who the person is.
+async fn close(
+    sites: &mut [Site],
+    suppression: &mut Suppression,
+    (task, who, stop): (&Task<Erase>, &Who, &Stop),
+    mut body: EraseReport,
+) -> Result<Answer, Error> {
+    let request = settings::request(&task.spec)?;
+    let is_done = matches!(body.state, RequestState::Verified | RequestState::Kept);
+    if let (true, Who::Person(person)) = (is_done, who) {
+        let telling = Telling {
+            reference: &request.reference,
+            news: News::of(request.kind),
+            person: Some(person),
+        };
+        match recipients::tell(suppression, &task.spec, telling, stop).await {
+            Ok(told) => body.recipients = told,
+            Err(error) => return Ok(Answer::error(&error, Some(body))),
+        }
+        if recipients::is_open(&body.recipients) {
+            return Ok(Answer::untold(body));
+        }
+    }
+    if let Some(word) = end(sites, body.state).await? {
+        suppression.end(&request.reference, word).await?;
     }
     Ok(Answer::of(body))
 }
@@ -173,9 +202,16 @@ fn identity(task: &Task<Erase>, request: &SubjectRequest, known: &Known) -> Iden
 }
 
 /// What a request did that has ended.
-async fn told(sites: &mut [Site], known: &Known, reference: &str) -> Result<Answer, Error> {
-    let mut body = answer::body(sites, &known.run, reference).await?;
+async fn told(
+    sites: &mut [Site],
+    suppression: &mut Suppression,
+    known: &Known,
+    task: &Task<Erase>,
+) -> Result<Answer, Error> {
+    let request = settings::request(&task.spec)?;
+    let mut body = answer::body(sites, &known.run, &request.reference).await?;
     body.suppressed = known.suppressed;
+    body.recipients = recipients::told(suppression, &task.spec, request).await?;
     Ok(Answer::of(body))
 }
 

@@ -69,15 +69,18 @@ fn countries(spec: &DataPolicySpec) -> Vec<Reason> {
         .rules
         .iter()
         .flat_map(|rule| rule.recipients.iter().map(move |it| (rule, it)));
-    recipients
-        .filter_map(|(rule, recipient)| {
-            let field = format!(
-                "spec.rules[{}].recipients[{}].country",
-                rule.name, recipient.name
-            );
-            gates::codes(&field, &[recipient.country.clone()?]).err()
-        })
-        .collect()
+    let of_rules = recipients.filter_map(|(rule, recipient)| {
+        let field = format!(
+            "spec.rules[{}].recipients[{}].country",
+            rule.name, recipient.name
+        );
+        gates::codes(&field, &[recipient.country.clone()?]).err()
+    });
+    let told = spec.recipients.iter().filter_map(|recipient| {
+        let field = format!("spec.recipients[{}].country", recipient.name);
+        gates::codes(&field, std::slice::from_ref(&recipient.country)).err()
+    });
+    of_rules.chain(told).collect()
 }
 
 /// A period of nothing would erase a table at once, or keep nothing, and is always a slip.

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 
 use super::action::{kind, reference};
 use super::people::People;
+use super::recipients::Recipients;
 use crate::api::{CopyDelivery, Region, RequestAction, SealedIdentity, names};
 use crate::contract::{Delivery, Erase, FeedDestination, SubjectRequest, Suppression};
 use crate::plan::cron::{self, Once};
@@ -57,7 +58,7 @@ pub(super) fn workloads(
     facts: &RequestFacts,
     (region, at): (&str, &Region),
     (action, identity): (RequestAction, Option<&SealedIdentity>),
-    people: &People,
+    (people, recipients): (&People, &Recipients),
 ) -> RequestWorkloads {
     let spec = &at.spec;
     let name = facts.request.name_any();
@@ -67,7 +68,9 @@ pub(super) fn workloads(
         COMPONENT,
     );
     let delivery = facts.request.spec.delivery.as_ref();
-    let task = task(facts, (region, at), action, people);
+    let mut task = task(facts, (region, at), action, people);
+    task.recipients.clone_from(&recipients.told);
+    task.held_recipients.clone_from(&recipients.held);
     let text = meta::task(COMMAND, region, task);
     // To lift is the same task as to restrict, and another Job.
     let makes = identity.map_or(LIFT, |identity| identity.ciphertext.as_str());
@@ -78,6 +81,7 @@ pub(super) fn workloads(
     mounts.extend(suppression::mount(spec));
     mounts.push(keys());
     mounts.extend(delivery.map(destination));
+    mounts.extend(recipients.mounts.iter().cloned());
     let agent = Agent {
         command: COMMAND,
         role: role.clone(),
@@ -209,5 +213,7 @@ fn task(
             Vec::new()
         },
         hold_list: bound.map(hold_list::bound),
+        recipients: Vec::new(),
+        held_recipients: Vec::new(),
     }
 }

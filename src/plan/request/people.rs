@@ -33,14 +33,7 @@ impl People {
         region: &Region,
     ) -> Result<Self, Reason> {
         let name = region.name_any();
-        let policies: Vec<&DataPolicy> = policies
-            .values()
-            .map(AsRef::as_ref)
-            .filter(|policy: &&DataPolicy| {
-                policy.metadata.deletion_timestamp.is_none()
-                    && placement::policy_chooses(policy, region, channels)
-            })
-            .collect();
+        let policies = chosen((policies, channels), region);
         let mut people = Self {
             kinds: kinds(region),
             mounts: Vec::new(),
@@ -160,6 +153,22 @@ impl People {
             table.columns = erase.columns.iter().map(retention::change).collect();
         }
     }
+}
+
+/// The policies that choose a region.
+pub(super) fn chosen<'a>(
+    (policies, channels): (
+        &'a BTreeMap<String, Arc<DataPolicy>>,
+        &'a [Arc<SocialChannel>],
+    ),
+    region: &Region,
+) -> Vec<&'a DataPolicy> {
+    let policies = policies.values().map(AsRef::as_ref);
+    let chooses = |policy: &&DataPolicy| {
+        policy.metadata.deletion_timestamp.is_none()
+            && placement::policy_chooses(policy, region, channels)
+    };
+    policies.filter(chooses).collect()
 }
 
 /// Rules by their policies' names, those that delete last: they decide.

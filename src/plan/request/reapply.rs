@@ -117,5 +117,7 @@ fn task(facts: &SigningFacts, people: &People) -> Erase {
         },
         holds: legal_hold::required(holds, &facts.region, &people.stores()),
         hold_list: spec.holds.as_ref().map(hold_list::bound),
+        recipients: Vec::new(),
+        held_recipients: Vec::new(),
     }
 }

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::api::{DataSubjectRequest, RequestReceipt, RequestRegionStatus, RequestStage};
+use crate::api::{
+    DataSubjectRequest, ReceiptRecipient, RequestReceipt, RequestRegionStatus, RequestStage,
+};
 use crate::plan::canonical_hash;
 
 /// What came of it, once it has ended; told once, and kept while nothing of it changes.
@@ -39,6 +41,7 @@ pub(super) fn receipt(
     };
     let lifted = entries.iter().filter_map(|entry| entry.lifted);
     receipt.lifted = lifted.fold(0, i64::saturating_add);
+    receipt.recipients = entries.iter().flat_map(recipients).collect();
     let stores = entries.iter().flat_map(|entry| &entry.stores);
     for table in stores.flat_map(|store| &store.tables) {
         for (sum, term) in [
@@ -58,6 +61,15 @@ pub(super) fn receipt(
     Some(receipt)
 }
 
+fn recipients(entry: &RequestRegionStatus) -> impl Iterator<Item = ReceiptRecipient> {
+    entry.recipients.iter().map(|told| ReceiptRecipient {
+        region: entry.name.clone(),
+        name: told.name.clone(),
+        state: told.state,
+        ground: told.ground,
+    })
+}
+
 /// What the hash is over: what each region reported, and what people recorded.
 fn whole(request: &DataSubjectRequest, outcome: &str, entries: &[RequestRegionStatus]) -> Value {
     let region = |entry: &RequestRegionStatus| {
@@ -67,6 +79,9 @@ fn whole(request: &DataSubjectRequest, outcome: &str, entries: &[RequestRegionSt
         });
         if let Some(rows) = entry.lifted {
             region["lifted"] = json!(rows);
+        }
+        if !entry.recipients.is_empty() {
+            region["recipients"] = json!(entry.recipients);
         }
         region
     };

@@ -6,7 +6,7 @@ use super::world::{Ran, World, assert_nobody};
 use crate::retain::world::access;
 
 /// Makes every table hide restricted rows, as the agent's messages say; answers the application's role.
-async fn prepare(world: &World) -> String {
+pub(crate) async fn prepare(world: &World) -> String {
     let ran = world.run().await;
     ran.expect("RestrictionUnprepared");
     world.sql(&said(&ran)).await;

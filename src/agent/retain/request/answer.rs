@@ -4,7 +4,10 @@ use super::books;
 use super::error::Error;
 use super::site::Site;
 use crate::agent::{Begun, error_chain};
-use crate::contract::{EraseReport, ErasedStore, ErasedTable, Outcome, Report, RequestState};
+use crate::contract::{
+    EraseReport, ErasedStore, ErasedTable, Outcome, RecipientState, Report, RequestState,
+    ToldRecipient,
+};
 
 /// What is reported.
 #[derive(Debug)]
@@ -28,6 +31,24 @@ impl Answer {
             reason: error.reason().to_owned(),
             message: error_chain(error),
             body,
+        }
+    }
+
+    /// Done in the stores, and somebody is still to be told.
+    pub(super) fn untold(body: EraseReport) -> Self {
+        let waits = |told: &&ToldRecipient| told.state == RecipientState::Pending;
+        let waiting = body.recipients.iter().filter(waits);
+        let names: Vec<&str> = waiting.map(|told| told.name.as_str()).collect();
+        Self {
+            outcome: Outcome::Retry,
+            reason: "RecipientNotTold".to_owned(),
+            message: format!(
+                "done in every store; {} of {} recipients have not taken it and are told again: {}",
+                names.len(),
+                body.recipients.len(),
+                names.join(", ")
+            ),
+            body: Some(body),
         }
     }
 

@@ -71,6 +71,13 @@ impl HashKey {
         self.over(named.into_iter().chain(key.iter().map(String::as_bytes)))
     }
 
+    /// A name for something of ours that tells nothing of it: 32 hexadecimal digits.
+    pub(super) fn word(&self, what: &str, parts: &[&str]) -> String {
+        let parts = parts.iter().map(|part| part.as_bytes());
+        let hash = self.over([what.as_bytes()].into_iter().chain(parts));
+        hex::encode(hash.get(..16).unwrap_or_default())
+    }
+
     /// Of all that a task gives of a person.
     pub(super) fn given<'a>(&self, all: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
         let parts = all.flat_map(|(kind, value)| [kind.as_bytes(), value.as_bytes()]);

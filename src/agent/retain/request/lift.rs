@@ -10,6 +10,7 @@ use super::answer::Answer;
 use super::books;
 use super::error::Error;
 use super::hash::HashKey;
+use super::recipients::{self, News, Telling};
 use super::settings::{self, Settings};
 use super::suppress::{LIFTED, Suppression};
 use super::{begin, runs};
@@ -19,7 +20,13 @@ use crate::contract::{Erase, EraseReport, LiftedTable, Report, RequestKind, Requ
 /// Lifts what the task's request restricted.
 pub async fn run(task: Task<Erase>, stop: Stop) -> Report<EraseReport> {
     let begun = Begun::now("erase");
-    let answer = request(&task, &stop).await.map(Answer::of);
+    let answer = request(&task, &stop).await.map(|body| {
+        if recipients::is_open(&body.recipients) {
+            Answer::untold(body)
+        } else {
+            Answer::of(body)
+        }
+    });
     answer
         .unwrap_or_else(|error| Answer::error(&error, None))
         .report(begun)
@@ -61,6 +68,12 @@ async fn request(task: &Task<Erase>, stop: &Stop) -> Result<EraseReport, Error> 
         }
     }
     suppression.prepare().await?;
+    let telling = Telling {
+        reference,
+        news: News::Lifted,
+        person: None,
+    };
+    body.recipients = recipients::tell(&mut suppression, &task.spec, telling, stop).await?;
     suppression.end(reference, LIFTED).await?;
     Ok(body)
 }

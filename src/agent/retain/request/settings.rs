@@ -14,8 +14,8 @@ use super::super::method;
 use super::super::restrict;
 use super::super::settings::{self, MOST_BATCH_ROWS, Rule, StoreRules};
 use crate::contract::{
-    Delivery, Erase, Lookup, Method, RequestKind, RetentionKeep, RetentionRule, SubjectColumn,
-    SubjectRequest, SubjectStore, SubjectTable,
+    Delivery, Erase, Lookup, Method, Recipient, RequestKind, RetentionKeep, RetentionRule,
+    SubjectColumn, SubjectRequest, SubjectStore, SubjectTable,
 };
 
 /// Most rows that a task may let one person have in a table.
@@ -85,6 +85,17 @@ pub(in super::super) enum Error {
         /// The name.
         name: String,
     },
+    /// A recipient that knows persons by something else, or two of one name.
+    #[error(
+        "recipient `{name}`: give each its own name, and `identities` that are among the task's"
+    )]
+    RecipientUnknown {
+        /// Its name.
+        name: String,
+    },
+    /// A copy is nobody else's business.
+    #[error("`recipients` are told of an Erasure or a Restriction; a copy has none")]
+    RecipientOfCopy,
     /// A column of no kind.
     #[error("`{at}`: `identity` is `{identity}`, which is not among `identities`")]
     NoSuchKind {
@@ -198,6 +209,11 @@ pub(super) fn request(spec: &Erase) -> Result<&SubjectRequest, Error> {
     if !(1..=63).contains(&reference.len()) || !reference.bytes().all(plain) {
         return Err(Error::Reference);
     }
+    recipients(spec)?;
+    let copies = matches!(request.kind, RequestKind::Access | RequestKind::Portability);
+    if copies && !spec.recipients.is_empty() {
+        return Err(Error::RecipientOfCopy);
+    }
     match (request.kind, &request.delivery) {
         (RequestKind::Erasure | RequestKind::Restriction, None) => Ok(request),
         (RequestKind::Access | RequestKind::Portability, Some(delivery)) => {
@@ -207,6 +223,20 @@ pub(super) fn request(spec: &Erase) -> Result<&SubjectRequest, Error> {
         }
         _ => Err(Error::Delivery),
     }
+}
+
+/// Each recipient has a name of its own, and knows persons by kinds that there are.
+fn recipients(spec: &Erase) -> Result<(), Error> {
+    for (place, recipient) in spec.recipients.iter().enumerate() {
+        let twin = |other: &Recipient| other.name == recipient.name;
+        let is_known = |kind: &String| spec.identities.iter().any(|own| own.name == *kind);
+        let fits = !recipient.identities.is_empty() && recipient.identities.iter().all(is_known);
+        if !fits || spec.recipients.iter().take(place).any(twin) {
+            let name = recipient.name.clone();
+            return Err(Error::RecipientUnknown { name });
+        }
+    }
+    Ok(())
 }
 
 /// After what time a copy is to be removed.

@@ -77,6 +77,11 @@ impl Suppression {
         })
     }
 
+    /// The region.
+    pub(super) fn region(&self) -> &str {
+        &self.region
+    }
+
     /// The request of that reference, if it was begun.
     pub(super) async fn find(&mut self, reference: &str) -> Result<Option<Known>, Error> {
         let sql = format!(

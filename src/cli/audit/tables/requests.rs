@@ -389,7 +389,14 @@ fn outcome(outcome: &body::RequestOutcome) -> String {
             told.push(format!("{store} {name}: found {found}{terms}{grounds}"));
         }
     }
+    told.extend(outcome.recipients.iter().map(recipient));
     let copy = outcome.delivered.as_ref();
     told.extend(copy.map(|it| format!("delivered {}, until {}", it.hash, it.expires_at)));
     told.join("; ")
+}
+
+fn recipient(told: &body::RequestRecipient) -> String {
+    let ground = told.ground.map(|ground| format!(" ({})", ground.name()));
+    let (name, state) = (&told.recipient, told.state.name());
+    format!("recipient {name}: {state}{}", ground.unwrap_or_default())
 }

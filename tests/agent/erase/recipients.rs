@@ -1,0 +1,284 @@
+//! Recipients are told what was done, each by a signed POST with what it knows the person by, and nothing else; what they
+//! answer is kept, and nobody is told twice.
+
+use std::net::SocketAddr;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tradewind::contract::{RecipientState, RefusalGround, ToldRecipient};
+use tradewind_dev::serve::sink::{Faults, Options, Sink};
+
+use super::restrict::prepare;
+use super::world::{Ran, World, assert_nobody};
+use crate::retain::world::PATIENCE;
+
+const KEY: &[u8] = b"recipient-secret-of-the-test";
+const SECRET: &str = "whsec_cmVjaXBpZW50LXNlY3JldC1vZi10aGUtdGVzdA==";
+const EMAIL: &str = "ann.planted@mail.example";
+
+/// Somebody who checks every signature, and answers as `faults` say.
+async fn recipient(world: &mut World, name: &str, identities: &[&str], faults: Faults) -> Sink {
+    let file = format!("{name}.secret");
+    world.write(&file, SECRET);
+    let options = Options {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        secret_file: world.path(&file),
+        record: world.path(&format!("{name}.jsonl")),
+        faults,
+    };
+    let sink = Sink::start(&options).await.unwrap();
+    let entry = json!({"name": format!("shop/{name}"), "url": sink.url(), "secret": options.secret_file,
+        "identities": identities});
+    let spec = world.spec();
+    match spec["recipients"].as_array_mut() {
+        Some(all) => all.push(entry),
+        None => spec["recipients"] = json!([entry]),
+    }
+    sink
+}
+
+fn answers(answer: &str) -> Faults {
+    Faults {
+        answer: answer.to_owned(),
+        ..Faults::default()
+    }
+}
+
+fn fails(times: u32, status: u16) -> Faults {
+    Faults {
+        fail_first: times,
+        fail_status: status,
+        ..Faults::default()
+    }
+}
+
+fn silent() -> Faults {
+    Faults {
+        latency_ms: 60_000,
+        ..Faults::default()
+    }
+}
+
+/// A recipient's name, state, ground, attempts and last answer.
+type Row = (String, RecipientState, Option<RefusalGround>, i64, String);
+
+fn row(name: &str, state: RecipientState, attempts: i64, answer: &str) -> Row {
+    (
+        format!("shop/{name}"),
+        state,
+        None,
+        attempts,
+        answer.to_owned(),
+    )
+}
+
+fn stand(ran: &Ran) -> Vec<Row> {
+    let row = |told: &ToldRecipient| {
+        let answer = told.answer.clone().unwrap_or_default();
+        assert_eq!(told.attempts > 0, told.at.is_some(), "{told:?}");
+        (
+            told.name.clone(),
+            told.state,
+            told.ground,
+            told.attempts,
+            answer,
+        )
+    };
+    ran.body().recipients.iter().map(row).collect()
+}
+
+/// The kind of news and the data of all that it took.
+fn data(sink: &Sink) -> Vec<(String, Value)> {
+    assert_eq!(sink.rejected(), 0, "every signature is right");
+    let taken = sink.taken();
+    let bodies = taken.iter().map(|taken| {
+        let body: Value = serde_json::from_str(&taken.body).unwrap();
+        assert_eq!(body["data"]["id"], taken.webhook_id.as_str());
+        (taken.kind.clone(), body["data"].clone())
+    });
+    bodies.collect()
+}
+
+/// As a recipient makes it of what it knows.
+fn hash(kind: &str, value: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(KEY).unwrap();
+    mac.update(format!("identity.{kind}.{value}").as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_the_persons_data_is_told_once_it_is_gone() {
+    let mut world = World::shop("rcp_told").await;
+    world.sql("DROP TABLE items").await;
+    let kinds =
+        json!([{"name": "email", "ignoreCase": true}, {"name": "customerId"}, {"name": "phone"}]);
+    world.spec()["identities"] = kinds;
+    let done = answers(r#"{"outcome": "Done"}"#);
+    let erp = recipient(&mut world, "erp", &["email", "phone"], done).await;
+    let crm = recipient(&mut world, "crm", &["customerId"], fails(4, 500)).await;
+    let ads = recipient(&mut world, "ads", &["phone"], Faults::default()).await;
+    // What a stranger writes stays with them, for it may name somebody.
+    let refuses =
+        answers(r#"{"outcome": "Refused", "ground": "LegalClaims", "why": "Ann Planted owes us"}"#);
+    let law = recipient(&mut world, "law", &["email"], refuses).await;
+    let rude = answers(r#"{"outcome": "Refused", "ground": "Ann Planted owes us"}"#);
+    let bad = recipient(&mut world, "bad", &["email"], rude).await;
+    let none = recipient(
+        &mut world,
+        "none",
+        &["email"],
+        answers(r#"{"outcome": "NoData"}"#),
+    )
+    .await;
+    world.spec()["recipients"][1]["identityForm"] = "Value".into();
+    world.spec()["heldRecipients"] = json!(["shop/far"]);
+    let refused = |name: &str, ground| {
+        let mut row = row(name, RecipientState::Refused, 1, "200");
+        row.2 = Some(ground);
+        row
+    };
+    let wanted = |crm: Row| {
+        vec![
+            row("far", RecipientState::Held, 0, ""),
+            row("erp", RecipientState::Done, 1, "200"),
+            crm,
+            row("ads", RecipientState::NotConcerned, 0, ""),
+            refused("law", RefusalGround::LegalClaims),
+            refused("bad", RefusalGround::Other),
+            row("none", RecipientState::NoData, 1, "200"),
+        ]
+    };
+
+    // One is away: the request stays open, and so it is still known who the person is.
+    let ran = world.run().await;
+    ran.expect("RecipientNotTold");
+    assert!(ran.report.message.contains("shop/crm"), "{:?}", ran.report);
+    let waits = row("crm", RecipientState::Pending, 3, "500");
+    assert_eq!(stand(&ran), wanted(waits));
+    let open = "SELECT person IS NOT NULL, state IS NULL FROM tradewind.request";
+    assert_eq!(world.suppressed(open).await, "t|t");
+
+    // The next pod goes on with those that are left.
+    let ran = world.run().await;
+    ran.expect("Kept");
+    assert_eq!(
+        stand(&ran),
+        wanted(row("crm", RecipientState::Told, 5, "200"))
+    );
+    assert_eq!(world.suppressed(open).await, "f|f");
+
+    // Each by its own kinds and in its own form: what a lookup found is the person's too.
+    let [(gone, told)] = data(&erp).try_into().unwrap();
+    assert_eq!(gone, "person.erased");
+    assert_eq!(
+        told["identityHashes"],
+        json!({"email": [hash("email", EMAIL)]})
+    );
+    assert_eq!(told.as_object().unwrap().len(), 4, "{told}");
+    assert_nobody(&told.to_string());
+    let [(_, plain)] = data(&crm).try_into().unwrap();
+    assert_eq!(plain["identities"], json!({"customerId": ["7"]}));
+    assert_eq!(plain.as_object().unwrap().len(), 4, "{plain}");
+    // Of one request, and each message its own.
+    assert_eq!(told["subject"], plain["subject"]);
+    assert_ne!(told["id"], plain["id"]);
+    assert_eq!((ads.requests(), crm.requests()), (0, 5));
+
+    // Told once, and told of again by the report alone.
+    assert_eq!(world.run().await.expect("Kept").body(), ran.body());
+    let asked = [&erp, &crm, &law, &bad, &none].map(Sink::requests);
+    assert_eq!(asked, [1, 5, 1, 1, 1]);
+    assert_nobody(&world.books().await);
+}
+
+/// Killed between the answer and its note, the next pod tells it once more, by the same id.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_tells_a_rerun_tells_by_the_same_id() {
+    let mut world = World::shop("rcp_kill").await;
+    let erp = recipient(&mut world, "erp", &["email"], Faults::default()).await;
+    // While rows stay that should go nobody is told.
+    world.run().await.expect("RowsBlocked");
+    assert_eq!(erp.requests(), 0);
+    world.sql("DELETE FROM items").await;
+    let lost = "CREATE FUNCTION public.lost() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN PERFORM pg_sleep(1); RAISE EXCEPTION 'lost'; END $$;
+        CREATE TRIGGER lost BEFORE INSERT ON tradewind.told FOR EACH ROW EXECUTE FUNCTION public.lost()";
+    world.suppressed(lost).await;
+    let first = world.start("first", &[]);
+    let limit = std::time::Instant::now() + PATIENCE;
+    while erp.taken().is_empty() {
+        assert!(std::time::Instant::now() < limit, "nobody is told");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    first.kill();
+    world
+        .suppressed("DROP TRIGGER lost ON tradewind.told")
+        .await;
+    let noted = "SELECT count(*) FROM tradewind.told";
+    assert_eq!(world.suppressed(noted).await, "0", "killed too late");
+    world.run().await.expect("Kept");
+    let [once, again] = erp.taken().try_into().unwrap();
+    assert_eq!(once.webhook_id, again.webhook_id);
+    world.run().await.expect("Kept");
+    assert_eq!(erp.requests(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_told_of_a_restriction_is_told_of_its_end_and_who_is_away_is_given_up() {
+    let mut world = World::shop("rcp_lift").await;
+    world.spec()["request"]["kind"] = "Restriction".into();
+    prepare(&world).await;
+    let erp = recipient(&mut world, "erp", &["email"], Faults::default()).await;
+    let crm = recipient(&mut world, "crm", &["email"], fails(u32::MAX, 410)).await;
+    let ads = recipient(&mut world, "ads", &["email"], fails(u32::MAX, 503)).await;
+    // Its key comes later: the others are told meanwhile, and it is never given up for that.
+    let late = recipient(&mut world, "late", &["email"], Faults::default()).await;
+    std::fs::remove_file(world.path("late.secret")).unwrap();
+    let ran = world.run().await;
+    ran.expect("RecipientNotTold");
+    assert_eq!(
+        stand(&ran)[3],
+        row("late", RecipientState::Pending, 0, "no key")
+    );
+    world.write("late.secret", SECRET);
+    // As if one had refused for a while, and one been away; which by now does not answer at all.
+    let later = "UPDATE tradewind.told SET attempts = CASE recipient WHEN 'shop/crm' THEN 19 ELSE 499 END WHERE state = 'Pending' AND attempts > 0";
+    world.suppressed(later).await;
+    ads.set_faults(silent());
+    let ran = world.run().await;
+    ran.expect("Verified");
+    let given_up = [
+        row("erp", RecipientState::Told, 1, "200"),
+        row("crm", RecipientState::Failed, 20, "410"),
+        row("ads", RecipientState::Failed, 500, "timeout"),
+        row("late", RecipientState::Told, 1, "200"),
+    ];
+    assert_eq!(stand(&ran), given_up);
+
+    let before = crm.requests();
+    let lifted = world.start("lift", &["--lift"]).finish_plain().await;
+    assert_eq!(lifted["reason"], "Lifted", "{lifted}");
+    let states: Vec<&Value> = lifted["body"]["recipients"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|told| &told["state"])
+        .collect();
+    // Those that never knew are told nothing.
+    assert_eq!(states, ["Told", "NotConcerned", "NotConcerned", "Told"]);
+    assert_eq!((crm.requests(), late.requests()), (before, 2));
+    let told = erp.taken();
+    let kinds: Vec<&str> = told.iter().map(|taken| taken.kind.as_str()).collect();
+    assert_eq!(kinds, ["person.restricted", "person.lifted"]);
+    // The end names nobody: it is about the same as the beginning.
+    assert_eq!(told[0].subject, told[1].subject);
+    let [_, (_, end)] = data(&erp).try_into().unwrap();
+    assert_eq!(end.as_object().unwrap().len(), 3, "{end}");
+
+    world.spec()["recipients"][1]["identities"] = json!(["shoe"]);
+    let ran = world.run().await;
+    ran.expect("TaskInvalid");
+    let said = &ran.report.message;
+    assert!(said.contains("recipient `shop/crm`"), "{said}");
+}
