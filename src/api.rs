@@ -13,6 +13,7 @@ mod erased_column;
 mod evidence_record;
 mod finding;
 mod hold_list;
+mod last_contact;
 mod legal_hold;
 pub mod names;
 mod recipient;
@@ -38,6 +39,7 @@ pub use evidence_record::{
 };
 pub use finding::{FindingTotals, PolicyFinding, Severity};
 pub use hold_list::HoldList;
+pub use last_contact::{ContactTable, LastContact};
 pub use legal_hold::{
     HeldScope, HeldStoreStatus, HoldRegionStatus, HoldRelease, HoldSelector, HoldState, LegalHold,
     LegalHoldSpec, LegalHoldStatus, ValuesRef,

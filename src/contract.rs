@@ -9,6 +9,7 @@
 
 mod attest;
 mod catalogue;
+mod contact;
 pub mod cutoff;
 mod erase;
 mod event;
@@ -26,6 +27,7 @@ mod throttle;
 
 pub use attest::{Attest, AttestReport, Witnessed};
 pub use catalogue::{Catalogue, CatalogueLook, UnruledTable, names_table};
+pub use contact::{ContactTable, LastContact};
 pub use erase::{
     Delivered, Delivery, Erase, EraseReport, ErasedStore, ErasedTable, IdentityKind, KeptRows,
     Lookup, RequestKind, RequestState, SEVERAL, SubjectColumn, SubjectRequest, SubjectStore,

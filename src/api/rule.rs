@@ -8,7 +8,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ErasedColumn, LegalBasis, Recipient};
+use super::{ErasedColumn, LastContact, LegalBasis, Recipient};
 use crate::contract::Method;
 
 /// One rule over one data set: how it goes (`erase`), that it must stay (`keep`), or both.
@@ -136,6 +136,10 @@ pub struct Erase {
     /// What the period runs from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<RunsFrom>,
+    /// Contacts from the newest of which the period runs, where they are younger than the row's own clock: orders of a
+    /// customer. The clock alone counts when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_contact: Option<LastContact>,
     /// How rows go. `Delete` takes the whole row. `Nullify` keeps it and makes `columns` null; `Anonymise` keeps it and
     /// sets each of `columns` as it says. What is left is only anonymous if nothing in the row, or beside it, still
     /// leads to a person: that is for you to judge. `Restrict` erases nothing: the row stays, and the application's roles

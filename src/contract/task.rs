@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cutoff::Anchor;
 use super::{
-    Catalogue, ColumnChange, EventKind, EventRule, HoldList, Method, RequiredHold, Throttle,
+    Catalogue, ColumnChange, EventKind, EventRule, HoldList, LastContact, Method, RequiredHold,
+    Throttle,
 };
 
 /// A task as it stands in the mounted file.
@@ -385,6 +386,9 @@ pub struct RetentionRule {
     /// What the period runs from.
     #[serde(default, skip_serializing_if = "Anchor::is_event_date")]
     pub from: Anchor,
+    /// Whose newest row it runs from, beside the row's own clock. Absent: nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_contact: Option<LastContact>,
     /// What keeps rows of the table: none is due before each of these has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keeps: Vec<RetentionKeep>,

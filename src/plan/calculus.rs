@@ -135,8 +135,14 @@ fn shares_table(one: &PolicyRule, other: &PolicyRule, region: &RegionSpec) -> bo
     one_store && may_be_one(&one.table, &other.table)
 }
 
+/// Whether a period from a clock surely ends no earlier than another from the same. What is no period ends at once.
+pub(super) fn lasts_as_long(one: &str, other: &str) -> bool {
+    let bound = |text: &str| Bound::new("", Anchor::EventDate, text.parse().unwrap_or_default());
+    bound(one).outlasts(&bound(other))
+}
+
 /// Whether two spellings may name one table: which schema a bare name is in, only the database knows.
-fn may_be_one(one: &str, other: &str) -> bool {
+pub(super) fn may_be_one(one: &str, other: &str) -> bool {
     match (one.split_once('.'), other.split_once('.')) {
         (Some((_, table)), None) => table == other,
         (None, Some((_, table))) => table == one,
@@ -193,7 +199,10 @@ impl<'a> Ruling<'a> {
         }
         let longest = |claim: &Claim<'_>| {
             let outlasts = |other: &Claim<'_>| claim.bound.outlasts(&other.bound);
-            claim.bound.outlasts(&own) && self.keeps.iter().all(outlasts)
+            // A contact may make the rule's own period end any day later.
+            self.erase.last_contact.is_none()
+                && claim.bound.outlasts(&own)
+                && self.keeps.iter().all(outlasts)
         };
         match self.keeps.iter().position(longest) {
             Some(place) => (Decides::Keep, Some(place)),
@@ -222,8 +231,19 @@ impl<'a> Ruling<'a> {
         })
     }
 
-    fn sentence(&self, decides: Decides, first: &Claim<'_>) -> String {
+    /// The rule's own period, in words.
+    fn own(&self) -> String {
         let own = period(&self.erase.after, self.anchor, &self.rule.dataset.clock);
+        let Some(contact) = &self.erase.last_contact else {
+            return own;
+        };
+        let tables = contact.tables.iter().map(|it| it.table.as_str());
+        let tables = tables.collect::<Vec<_>>().join(", ");
+        format!("{own} and the newest contact in {tables}")
+    }
+
+    fn sentence(&self, decides: Decides, first: &Claim<'_>) -> String {
+        let own = self.own();
         let clock = &first.rule.dataset.clock;
         let kept = period(&first.keep.period, first.bound.anchor(), clock);
         let law = format!(

@@ -1,5 +1,6 @@
 //! What a DataPolicy should have in each region.
 
+mod contacts;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};

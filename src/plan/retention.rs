@@ -15,7 +15,8 @@ use crate::api::{
     DataPolicy, DataPolicySpec, DataStore, ErasedColumn, Region, RetentionThrottle, names,
 };
 use crate::contract::{
-    Approval, Catalogue, ColumnChange, RequiredHold, Retain, RetentionKeep, RetentionRule, Throttle,
+    Approval, Catalogue, ColumnChange, ContactTable, LastContact, RequiredHold, Retain,
+    RetentionKeep, RetentionRule, Throttle,
 };
 use crate::packs::{Check, Fact};
 
@@ -231,9 +232,23 @@ fn one(ruling: &Ruling<'_>, store: &DataStore) -> RetentionRule {
         clock: rule.dataset.clock.clone(),
         after: ruling.erase().after.clone(),
         from: ruling.anchor,
+        last_contact: ruling.erase().last_contact.as_ref().map(contact),
         keeps: ruling.keeps(),
         method: ruling.erase().method,
         columns: ruling.erase().columns.iter().map(change).collect(),
+    }
+}
+
+/// Contacts as the agent takes them.
+fn contact(contact: &crate::api::LastContact) -> LastContact {
+    let table = |it: &crate::api::ContactTable| ContactTable {
+        table: it.table.clone(),
+        clock: it.clock.clone(),
+    };
+    LastContact {
+        tables: contact.tables.iter().map(table).collect(),
+        at_least: contact.at_least.clone(),
+        at_most: contact.at_most.clone(),
     }
 }
 

@@ -10,6 +10,8 @@ mod calendar;
 mod catalogue;
 #[path = "retain/columns.rs"]
 mod columns;
+#[path = "retain/contact.rs"]
+mod contact;
 #[path = "retain/fences.rs"]
 mod fences;
 #[path = "retain/hijack.rs"]

@@ -17,6 +17,8 @@ fn both(i: usize) -> Value {
     let mut rule = rule(i);
     rule["keep"] = json!({"for": "P8Y", "from": "EndOfCalendarYear", "reference": "AO 147(3)"});
     rule["erase"]["from"] = json!("EndOfFiscalYear");
+    rule["erase"]["lastContact"] =
+        json!({"tables": [contacts(0)], "atLeast": "P9Y", "atMost": "P12Y"});
     rule["category"] = json!("user.financial");
     rule["purpose"] = json!("Tax records");
     rule["legalBasis"] = json!("LegalObligation");
@@ -27,6 +29,10 @@ fn both(i: usize) -> Value {
     rule["subjects"] = json!(["customers"]);
     rule["recipients"] = json!([{"name": "tax adviser", "country": "DE"}]);
     rule
+}
+
+fn contacts(i: usize) -> Value {
+    json!({"table": format!("orders_{i}"), "clock": "placed_at"})
 }
 
 fn subject(i: usize) -> Value {
@@ -323,6 +329,31 @@ fn rules() -> Vec<Case> {
             ],
         ),
         text("rules[].erase.after", "P90D", longest, &periods),
+        list("rules[].erase.lastContact.tables", contacts),
+        text(
+            "rules[].erase.lastContact.tables[].table",
+            "shop.orders",
+            format!("{}.{}", "s".repeat(63), "t".repeat(63)),
+            &[("a.b.c", PATTERN), ("\"Orders\"", PATTERN)],
+        ),
+        text(
+            "rules[].erase.lastContact.tables[].clock",
+            "created_at",
+            "c".repeat(63),
+            &[("a.b", PATTERN), ("now()", PATTERN)],
+        ),
+        text(
+            "rules[].erase.lastContact.atLeast",
+            "P3Y",
+            longest,
+            &periods,
+        ),
+        text(
+            "rules[].erase.lastContact.atMost",
+            "P20Y",
+            longest,
+            &periods,
+        ),
         text("rules[].keep.for", "P6Y", longest, &periods),
         text(
             "rules[].keep.reference",

@@ -125,9 +125,20 @@ fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Cutoffs, Error> {
             due: over((clock.kind, keep.period, keep.from), Some(&keep.ground))?,
         })
     });
+    let contacts = table.contacts.iter().map(|contact| {
+        Ok(Ended {
+            clock: contact.column(),
+            due: over((contact.clock.kind, rule.after, rule.from), None)?,
+        })
+    });
+    let most = rule.contacts.as_ref().and_then(|wanted| wanted.most);
+    let most = most.map(|most| over((table.kind, most, rule.from), None));
+    let most = most.transpose()?;
     Ok(Cutoffs {
         own: over((table.kind, rule.after, rule.from), None)?,
         keeps: keeps.collect::<Result<_, Error>>()?,
+        contacts: contacts.collect::<Result<_, Error>>()?,
+        most,
     })
 }
 

@@ -10,9 +10,11 @@ use sqlx::{PgConnection, Row};
 use super::change::Change;
 use super::clocks::{self, Clock};
 use super::columns;
+use super::contact::{self, Contact, Standing};
 use super::cutoff::ClockKind;
 use super::fault::Fault;
 use super::grants::Grants;
+use super::references::{self, Reference};
 use super::refusal::Refusal;
 use super::restrict::{self, hides};
 use super::settings::Rule;
@@ -33,6 +35,8 @@ pub(super) struct Table {
     pub(super) kind: ClockKind,
     /// The column that each keep of the rule counts from, in their order.
     pub(super) keeps: Vec<Clock>,
+    /// Whose newest row its period runs from, beside its own clock.
+    pub(super) contacts: Vec<Contact>,
     /// The primary key's columns, in its order.
     pub(super) key: Vec<Column>,
     /// The columns that tell whose a row is; none where no person is looked for.
@@ -60,87 +64,6 @@ pub(super) struct Column {
     pub(super) equals: String,
 }
 
-/// A foreign key that leads to the table.
-#[derive(Clone, Debug)]
-pub(super) struct Reference {
-    /// The table that refers.
-    pub(super) oid: i64,
-    /// Its name, quoted.
-    pub(super) name: String,
-    /// Its columns and those they refer to.
-    pub(super) links: Vec<Link>,
-    /// The constraint's name, quoted.
-    pub(super) constraint: String,
-    /// What the constraint does to a row that refers when the row it refers to goes.
-    pub(super) action: Action,
-}
-
-/// What becomes of a row that refers to a deleted one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
-    /// The delete fails.
-    Refuse,
-    /// The row goes along.
-    Cascade,
-    /// Its columns become null.
-    SetNull,
-    /// Its columns take their defaults.
-    SetDefault,
-}
-
-impl Action {
-    /// By `pg_constraint.confdeltype`.
-    fn of(word: &str) -> Self {
-        match word {
-            "c" => Self::Cascade,
-            "n" => Self::SetNull,
-            "d" => Self::SetDefault,
-            _ => Self::Refuse,
-        }
-    }
-
-    /// As SQL writes it.
-    pub(super) fn as_sql(self) -> &'static str {
-        match self {
-            Self::Refuse => "ON DELETE RESTRICT",
-            Self::Cascade => "ON DELETE CASCADE",
-            Self::SetNull => "ON DELETE SET NULL",
-            Self::SetDefault => "ON DELETE SET DEFAULT",
-        }
-    }
-}
-
-/// A column that refers to another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Link {
-    /// The column that refers, quoted.
-    pub(super) child: String,
-    /// The column that it refers to, quoted.
-    pub(super) parent: String,
-    /// The operator by which the constraint compares parent and child, with its schema.
-    pub(super) equals: String,
-}
-
-impl Link {
-    /// Whether two aliases' rows are linked.
-    pub(super) fn on(&self, child: &str, parent: &str) -> String {
-        let Self {
-            child: from,
-            parent: to,
-            equals,
-        } = self;
-        format!("{parent}.{to} {equals} {child}.{from}")
-    }
-}
-
-impl Reference {
-    /// Whether `child`'s row refers to `parent`'s.
-    pub(super) fn on(&self, child: &str, parent: &str) -> String {
-        let links = self.links.iter().map(|link| link.on(child, parent));
-        links.collect::<Vec<_>>().join(" AND ")
-    }
-}
-
 impl Table {
     /// Whether its rows refer to each other.
     pub(super) fn refers_to_itself(&self) -> bool {
@@ -155,24 +78,31 @@ impl Table {
         keeps.chain([&self.clock]).cloned().collect()
     }
 
-    /// The columns by which the rule works, quoted: its clocks, what it changes, and what tells whose a row is.
+    /// The columns by which the rule works, quoted: its clocks, what it changes, what tells whose a row is, and what contacts
+    /// refer to.
     pub(super) fn watched(&self) -> Vec<String> {
         let changes = self.changes.iter().map(|change| change.name.clone());
         let subjects = self.subjects.iter().map(|subject| subject.name.clone());
-        changes.chain(self.clocks()).chain(subjects).collect()
+        let links = self.contacts.iter().flat_map(|contact| &contact.links);
+        let contacts = links.map(|link| link.parent.clone());
+        let own = changes.chain(self.clocks());
+        own.chain(subjects).chain(contacts).collect()
     }
 
     /// All that a run, or an approval, is bound to: the table's shape, and what the rule sets in it. A run that began to
     /// set something else, or by another zone, cannot be judged by what is set now.
     pub(super) fn bound_to(&self) -> String {
+        let contacts = self.contacts.iter().map(Contact::bound_to);
+        let shape = [self.shape.clone()].into_iter().chain(contacts);
+        let shape = shape.collect::<String>();
         if self.changes.is_empty() {
-            return self.shape.clone();
+            return shape;
         }
         let mut changes = Sha256::new();
         for change in &self.changes {
             changes.update(format!("{}\0{}\0", change.name, change.set.word()));
         }
-        format!("{} sets {}", self.shape, hex::encode(changes.finalize()))
+        format!("{shape} sets {}", hex::encode(changes.finalize()))
     }
 
     /// Whether its keys are packed as integers.
@@ -213,31 +143,6 @@ WHERE c.oid = i.indclass[(k.place - 1)::int] AND c.opcmethod = (SELECT oid FROM 
   AND k.place <= i.indnkeyatts
 ORDER BY k.place";
 
-/// A constraint of a partition that only repeats its parent's is left out; one that leads to a partition of
-/// the table leads to the table.
-const REFERENCES: &str = "
-WITH family AS (SELECT $1::bigint::oid AS oid UNION SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass))
-SELECT con.conrelid::bigint, format('%I.%I', n.nspname, c.relname), row_security_active(con.conrelid),
-  (SELECT array_agg(quote_ident(a.attname) ORDER BY k.place)
-    FROM unnest(con.conkey) WITH ORDINALITY AS k (attnum, place)
-    JOIN pg_attribute a ON a.attrelid = con.conrelid AND a.attnum = k.attnum),
-  (SELECT array_agg(quote_ident(a.attname) ORDER BY k.place)
-    FROM unnest(con.confkey) WITH ORDINALITY AS k (attnum, place)
-    JOIN pg_attribute a ON a.attrelid = con.confrelid AND a.attnum = k.attnum),
-  EXISTS (SELECT FROM pg_index i WHERE i.indrelid = con.conrelid AND i.indkey[0] = ANY (con.conkey)
-    AND i.indisvalid AND i.indpred IS NULL),
-  (SELECT array_agg(format('OPERATOR(%I.%s)', s.nspname, o.oprname) ORDER BY k.place)
-    FROM unnest(con.conpfeqop) WITH ORDINALITY AS k (op, place)
-    JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace s ON s.oid = o.oprnamespace),
-  quote_ident(con.conname), con.confdeltype::text
-FROM pg_constraint con
-JOIN pg_class c ON c.oid = con.conrelid
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE con.contype = 'f' AND con.confrelid IN (SELECT oid FROM family)
-  AND NOT EXISTS (SELECT FROM pg_constraint p
-    WHERE p.oid = con.conparentid AND p.confrelid IN (SELECT oid FROM family))
-ORDER BY con.conrelid, con.oid";
-
 /// One text for all that a run relies on: the table behind the name, its clocks, key and security, the columns
 /// that change, every foreign key that leads to it, and of one whose rows are restricted whether it hides these. Anything
 /// else may change under a run.
@@ -273,7 +178,8 @@ pub(super) async fn shape(
 pub(super) async fn has_drifted(store: &mut Store, table: &Table) -> Result<bool, Fault> {
     let connection = &mut store.connection;
     let shape = shape(connection, table.oid, &table.name, &table.watched()).await?;
-    Ok(shape.as_ref() != Some(&table.shape))
+    let contacts = contact::standing(connection, table).await?;
+    Ok(shape.as_ref() != Some(&table.shape) || contacts == Standing::Changed)
 }
 
 /// Looks up a rule's table. What is wrong with it goes into the refusals, what the role lacks into the grants.
@@ -318,7 +224,7 @@ pub(super) async fn table(
         Ok(changes) => changes,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let references = match references(connection, oid, rule, &user).await? {
+    let references = match references::of(connection, oid, rule, &user).await? {
         Ok(references) => references,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -331,6 +237,7 @@ pub(super) async fn table(
         clock: clock.name,
         kind: clock.kind,
         keeps,
+        contacts: Vec::new(),
         key,
         subjects,
         has_places,
@@ -338,19 +245,25 @@ pub(super) async fn table(
         references,
         shape: String::new(),
     };
-    whole(connection, table, grants).await.map(Ok)
+    whole(store, rule, table, grants).await
 }
 
-/// The table with its shape, and what the role lacks for it.
+/// The table with its contacts and its shape, and what the role lacks for it.
 async fn whole(
-    connection: &mut PgConnection,
+    store: &mut Store,
+    rule: &Rule,
     mut table: Table,
     grants: &mut Grants,
-) -> Result<Table, Fault> {
+) -> Result<Result<Table, Refusal>, Fault> {
+    table.contacts = match contact::find(store, rule, (&table.name, table.oid)).await? {
+        Ok(contacts) => contacts,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let connection = &mut store.connection;
     let shape = shape(connection, table.oid, &table.name, &table.watched()).await?;
     table.shape = shape.unwrap_or_default();
     grants.check(connection, &table).await?;
-    Ok(table)
+    Ok(Ok(table))
 }
 
 /// The one thing of a rule's table's name, if it is a table that rows can be erased from.
@@ -426,60 +339,4 @@ async fn key(connection: &mut PgConnection, oid: i64) -> Result<Vec<Column>, Fau
         .map(column)
         .collect::<Result<_, _>>()
         .map_err(&fault)
-}
-
-/// None that matter, where the rows stay: nothing of them that another row refers to is changed.
-async fn references(
-    connection: &mut PgConnection,
-    oid: i64,
-    rule: &Rule,
-    user: &str,
-) -> Result<Result<Vec<Reference>, Refusal>, Fault> {
-    if !rule.changes.is_empty() {
-        return Ok(Ok(Vec::new()));
-    }
-    let rule = rule.name.as_str();
-    let fault = Fault::of("read the catalogue");
-    let rows = sqlx::query(REFERENCES)
-        .bind(oid)
-        .fetch_all(connection)
-        .await
-        .map_err(&fault)?;
-    let mut references = Vec::new();
-    for row in &rows {
-        let name: String = row.try_get(1).map_err(&fault)?;
-        if row.try_get(2).map_err(&fault)? {
-            return Ok(Err(Refusal::RowSecurityActive {
-                rule: rule.to_owned(),
-                table: name,
-                role: user.to_owned(),
-            }));
-        }
-        let children: Vec<String> = row.try_get(3).map_err(&fault)?;
-        let parents: Vec<String> = row.try_get(4).map_err(&fault)?;
-        if !row.try_get::<bool, _>(5).map_err(&fault)? {
-            let columns = children.join(", ");
-            tracing::warn!(
-                finding = "IndexMissing",
-                rule,
-                mend = format!("CREATE INDEX CONCURRENTLY ON {name} ({columns});"),
-                "no index on a foreign key: each batch reads the whole table that refers"
-            );
-        }
-        let equals: Vec<String> = row.try_get(6).map_err(&fault)?;
-        let links = children.into_iter().zip(parents).zip(equals);
-        let links = links.map(|((child, parent), equals)| Link {
-            child,
-            parent,
-            equals,
-        });
-        references.push(Reference {
-            oid: row.try_get(0).map_err(&fault)?,
-            name,
-            links: links.collect(),
-            constraint: row.try_get(7).map_err(&fault)?,
-            action: Action::of(&row.try_get::<String, _>(8).map_err(&fault)?),
-        });
-    }
-    Ok(Ok(references))
 }

@@ -3,8 +3,9 @@
 //! In: columns as the catalogue has them, and what they are set to. Out: text for a statement, with the values bound
 //! to it. Pure.
 
-use super::catalog::{Link, Reference, Table};
+use super::catalog::Table;
 use super::method::Set;
+use super::references::{Link, Reference};
 use super::statement::{Statement, Value};
 use crate::contract::Grain;
 

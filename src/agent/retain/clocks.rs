@@ -40,28 +40,14 @@ pub(super) async fn clocks(
     (table, subjects): (&str, &[Subject]),
     rule: &Rule,
 ) -> Result<Result<(Clock, Vec<Clock>), Refusal>, Fault> {
-    let own = match (column(connection, oid, &rule.clock).await?, subjects) {
-        (None, [first, ..]) if rule.clock.is_empty() => Clock {
+    let own = match subjects {
+        [first, ..] if rule.clock.is_empty() => Clock {
             name: first.name.clone(),
             kind: ClockKind::Date,
         },
-        (None, _) => {
-            return Ok(Err(Refusal::ClockMissing {
-                rule: rule.name.clone(),
-                table: table.to_owned(),
-                clock: rule.clock.clone(),
-            }));
-        }
-        (Some(Column { name, kind }), _) => match kind {
-            Ok(kind) => Clock { name, kind },
-            Err(found) => {
-                return Ok(Err(Refusal::ClockWrongType {
-                    rule: rule.name.clone(),
-                    table: table.to_owned(),
-                    clock: name,
-                    found,
-                }));
-            }
+        _ => match one(connection, oid, (&rule.name, table), &rule.clock).await? {
+            Ok(clock) => clock,
+            Err(refusal) => return Ok(Err(refusal)),
         },
     };
     let mut keeps: Vec<Clock> = Vec::new();
@@ -78,6 +64,32 @@ pub(super) async fn clocks(
         keeps.push(Clock { name, kind });
     }
     Ok(Ok((own, keeps)))
+}
+
+/// A clock column by its name.
+pub(super) async fn one(
+    connection: &mut PgConnection,
+    oid: i64,
+    (rule, table): (&str, &str),
+    clock: &str,
+) -> Result<Result<Clock, Refusal>, Fault> {
+    let (rule, table) = (rule.to_owned(), table.to_owned());
+    Ok(match column(connection, oid, clock).await? {
+        None => Err(Refusal::ClockMissing {
+            rule,
+            table,
+            clock: clock.to_owned(),
+        }),
+        Some(Column { name, kind }) => match kind {
+            Ok(kind) => Ok(Clock { name, kind }),
+            Err(found) => Err(Refusal::ClockWrongType {
+                rule,
+                table,
+                clock: name,
+                found,
+            }),
+        },
+    })
 }
 
 async fn column(

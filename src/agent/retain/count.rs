@@ -46,7 +46,7 @@ pub(super) async fn counts(
 ) -> Result<Counts, Fault> {
     let mut sql = Statement::default();
     let due = predicate::due(&mut sql, "t", target);
-    let clockless = predicate::clockless("t", target.table);
+    let clockless = predicate::clockless(&mut sql, "t", target);
     let pending = change::pending(&mut sql, "t", target.table);
     sql.push(&format!(
         "SELECT count(*), count(*) FILTER (WHERE {due}), count(*) FILTER (WHERE {clockless} AND {pending}), {} FROM {} AS t",

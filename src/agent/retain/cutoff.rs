@@ -25,9 +25,15 @@ pub(super) struct Cutoffs {
     /// The clocks whose keeps have ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) keeps: Vec<Ended>,
+    /// Of each table of contacts the clocks that are as old as the rule asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) contacts: Vec<Ended>,
+    /// The own clocks for which contacts do not count any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) most: Option<Due>,
 }
 
-/// The clocks of a column for which a keep has ended.
+/// The clocks of a column for which a period has ended: a keep's, or that of contacts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ended {
     /// The column's name, quoted. Only compared: what goes into a statement comes from the catalogue.
@@ -44,7 +50,7 @@ mod tests {
     fn a_run_row_of_before_there_were_keeps_reads_on() {
         let old = r#"{"latest":"2018-12-31","gaps":[]}"#;
         let read: Cutoffs = serde_json::from_str(old).unwrap();
-        assert!(read.keeps.is_empty());
+        assert!(read.keeps.is_empty() && read.contacts.is_empty() && read.most.is_none());
         assert_eq!(serde_json::to_string(&read).unwrap(), old);
         let keeps = vec![Ended {
             clock: "paid".into(),

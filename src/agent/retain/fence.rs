@@ -7,6 +7,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::books::Run;
 use super::catalog::{self, Table};
+use super::contact::{self, Standing};
 use super::error::Error;
 use super::fault::Fault;
 use super::holds::{self, Holds};
@@ -56,7 +57,7 @@ pub(super) async fn lock_holds(connection: &mut PgConnection) -> Result<(), Faul
 
 /// Whether table `$3`, locked by now, is named and stored as the transaction's snapshot has it, column by column. What
 /// `pg_identify_object` and `pg_relation_filenode` tell is true at this moment, whatever the snapshot.
-const STEADY: &str = "
+pub(super) const STEADY: &str = "
 SELECT NOT EXISTS (SELECT FROM pg_class AS c
     WHERE c.oid IN (SELECT $3::bigint::oid UNION SELECT relid FROM pg_partition_tree($3::bigint::oid::regclass))
       AND pg_relation_filenode(c.oid) IS DISTINCT FROM nullif(c.relfilenode, 0))
@@ -93,7 +94,10 @@ pub(super) async fn pass(
         .bind(table.oid);
     let query = query.bind(&run.id).bind(store).bind(run.token).bind(path);
     let fault = Fault::of("check whose run it is");
-    let row = query.fetch_optional(connection).await.map_err(&fault)?;
+    let row = query
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(&fault)?;
     let Some(row) = row else {
         return Ok(Fence::NotOurs);
     };
@@ -109,6 +113,11 @@ pub(super) async fn pass(
     }
     if row.try_get(5).map_err(&fault)? {
         return Ok(Fence::Outside);
+    }
+    match contact::standing(connection, table).await? {
+        Standing::Same => {}
+        Standing::Stale => return Ok(Fence::Stale),
+        Standing::Changed => return Ok(Fence::Drifted),
     }
     let holds = holds::read(row.try_get(3).map_err(fault)?);
     Ok(holds.map_or(Fence::Unclear, Fence::Open))

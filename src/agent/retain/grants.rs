@@ -74,6 +74,11 @@ impl Grants {
             )
             .await?;
         }
+        for contact in &table.contacts {
+            let columns = (&*contact.watched(), false);
+            self.check_one(connection, contact.oid, &contact.name, columns)
+                .await?;
+        }
         Ok(())
     }
 

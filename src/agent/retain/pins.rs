@@ -178,11 +178,14 @@ pub(super) async fn lock_table(connection: &mut PgConnection, table: &Table) -> 
     } else {
         format!("SELECT FROM {name} WHERE false")
     };
-    sqlx::raw_sql(AssertSqlSafe(lock))
-        .execute(connection)
-        .await
-        .map(drop)
-        .map_err(Fault::of("lock the table against changes of its shape"))
+    let contacts = table.contacts.iter();
+    let contacts = contacts.map(|contact| format!("SELECT FROM {} WHERE false", contact.name));
+    for lock in [lock].into_iter().chain(contacts) {
+        let locked = sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *connection);
+        let fault = Fault::of("lock the table against changes of its shape");
+        locked.await.map_err(fault)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

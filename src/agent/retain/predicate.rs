@@ -5,6 +5,7 @@
 
 use super::catalog::{Column, Table};
 use super::change;
+use super::contact;
 use super::cutoff::{ClockKind, Cutoffs, Due, Ended};
 use super::holds::Holds;
 use super::statement::{Statement, Value};
@@ -36,8 +37,8 @@ pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) ->
     format!("({elapsed} AND {pending})")
 }
 
-/// Whether `alias`'s row's time is over: its own period is over, and every keep of it has ended. Never null. A
-/// clock that is null or infinite is no clock: the row is never due, and its keep has not ended.
+/// Whether `alias`'s row's time is over: its own period is over, every keep of it has ended, and no contact is younger.
+/// Never null. A clock that is null or infinite is no clock: the row is never due, and its keep has not ended.
 fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
     let Target { table, due, .. } = target;
     let own = (format!("{alias}.{}", table.clock), table.kind);
@@ -45,6 +46,7 @@ fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String
     for keep in &due.keeps {
         all.push(ended(statement, alias, table, keep));
     }
+    all.extend(contact::none_younger(statement, alias, target));
     match all.as_slice() {
         [own] => own.clone(),
         all => format!("({})", all.join(" AND ")),
@@ -64,7 +66,11 @@ pub(super) fn ended(statement: &mut Statement, alias: &str, table: &Table, keep:
 }
 
 /// Whether a clock is one of those whose period is over.
-fn over(statement: &mut Statement, (clock, kind): (String, ClockKind), due: &Due) -> String {
+pub(super) fn over(
+    statement: &mut Statement,
+    (clock, kind): (String, ClockKind),
+    due: &Due,
+) -> String {
     let latest = statement.bind(Value::Clock(kind, due.latest.clone()));
     let kind = kind.as_sql();
     let over = format!(
@@ -82,14 +88,15 @@ fn over(statement: &mut Statement, (clock, kind): (String, ClockKind), due: &Due
     )
 }
 
-/// Whether `alias`'s row lacks a clock, its own or that of a keep: then it is never due.
-pub(super) fn clockless(alias: &str, table: &Table) -> String {
-    let mut names = table.clocks();
+/// Whether `alias`'s row lacks a clock, its own, that of a keep, or that of a contact: then it is never due.
+pub(super) fn clockless(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
+    let mut names = target.table.clocks();
     names.sort();
     names.dedup();
     let lacks = names
         .iter()
         .map(|name| format!("{alias}.{name} IS NULL OR NOT pg_catalog.isfinite({alias}.{name})"));
+    let lacks = lacks.chain(contact::undated(statement, alias, target));
     format!("({})", lacks.collect::<Vec<_>>().join(" OR "))
 }
 
@@ -139,14 +146,14 @@ pub(super) fn key_of(alias: &str, table: &Table) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::catalog::{Action, Link, Reference};
     use super::super::clocks::Clock;
     use super::super::holds::NONE;
+    use super::super::references::{Action, Link, Reference};
     use super::*;
 
     const EQUALS: &str = "OPERATOR(pg_catalog.=)";
 
-    fn link(child: &str, parent: &str) -> Link {
+    pub(in super::super) fn link(child: &str, parent: &str) -> Link {
         Link {
             child: child.into(),
             parent: parent.into(),
@@ -161,6 +168,7 @@ pub(super) mod tests {
             clock: "placed_at".into(),
             kind: ClockKind::Timestamptz,
             keeps: vec![],
+            contacts: vec![],
             subjects: vec![],
             key: vec![
                 Column {
@@ -211,7 +219,16 @@ pub(super) mod tests {
         assert_eq!(referenced("t", &alone), "false");
     }
 
-    fn said(table: &Table, due: &Cutoffs) -> String {
+    pub(in super::super) fn cutoffs(own: Due, keeps: Vec<Ended>) -> Cutoffs {
+        Cutoffs {
+            own,
+            keeps,
+            contacts: vec![],
+            most: None,
+        }
+    }
+
+    pub(in super::super) fn said(table: &Table, due: &Cutoffs) -> String {
         let holds = &NONE;
         super::due(&mut Statement::default(), "t", Target { table, due, holds })
     }
@@ -223,7 +240,7 @@ pub(super) mod tests {
             latest: "2026-01-31T12:00:00Z".into(),
             gaps: vec![],
         };
-        let mut set = Cutoffs { own, keeps: vec![] };
+        let mut set = cutoffs(own, vec![]);
         assert_eq!(
             said(&table, &set),
             "(t.placed_at IS NOT NULL AND t.placed_at OPERATOR(pg_catalog.<=) $1::timestamptz AND pg_catalog.isfinite(t.placed_at))"
@@ -256,17 +273,20 @@ pub(super) mod tests {
             clock: clock.into(),
             due: due("2018-12-31"),
         };
-        let set = |keeps| Cutoffs {
-            own: due("2026-01-31T12:00:00Z"),
-            keeps,
-        };
+        let set = |keeps| cutoffs(due("2026-01-31T12:00:00Z"), keeps);
         assert_eq!(
             said(&table, &set(vec![keep("paid")])),
             "((t.placed_at IS NOT NULL AND t.placed_at OPERATOR(pg_catalog.<=) $1::timestamptz AND pg_catalog.isfinite(t.placed_at)) AND (t.paid IS NOT NULL AND t.paid OPERATOR(pg_catalog.<=) $2::date AND pg_catalog.isfinite(t.paid)))"
         );
         assert!(said(&table, &set(vec![keep("x; --")])).ends_with(" AND false)"));
+        let (due, holds) = (&set(vec![]), &NONE);
+        let target = Target {
+            table: &table,
+            due,
+            holds,
+        };
         assert_eq!(
-            clockless("t", &table),
+            clockless(&mut Statement::default(), "t", target),
             "(t.paid IS NULL OR NOT pg_catalog.isfinite(t.paid) OR t.placed_at IS NULL OR NOT pg_catalog.isfinite(t.placed_at))"
         );
     }

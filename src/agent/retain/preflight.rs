@@ -2,13 +2,14 @@
 //!
 //! In: a store's rules. Out: a [`Plan`] for it, or everything that is wrong at once. Reads only.
 
-use super::catalog::{self, Action, Reference, Table};
+use super::catalog::{self, Table};
 use super::error::Error;
 use super::grants::Grants;
 use super::holds::{Holds, NONE};
 use super::loud;
 use super::order;
 use super::partition;
+use super::references::{Action, Reference};
 use super::refusal::Refusal;
 use super::settings::{Rule, StoreRules};
 use super::store::{Purpose, Store};
@@ -56,8 +57,9 @@ pub(super) async fn plan(
         let found = catalog::table(store, rule, &mut grants).await;
         let found = found.map_err(|fault| store.failed(fault))?;
         let strategy = match &found {
-            Ok(table) => way(store, rule, table).await?,
-            Err(_) => Strategy::Rows,
+            // Whether a partition is due as a whole, contacts may change until it is gone.
+            Ok(table) if table.contacts.is_empty() => way(store, rule, table).await?,
+            Ok(_) | Err(_) => Strategy::Rows,
         };
         match found {
             Ok(table) => match steps.iter().find(|step| step.table.oid == table.oid) {

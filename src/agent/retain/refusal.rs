@@ -163,6 +163,18 @@ pub(super) enum Refusal {
         /// The law, and the policy that states it.
         ground: String,
     },
+    /// What is no reference tells nothing of whose a contact was.
+    #[error(
+        "rule `{rule}`: no foreign key of {contact} leads to {table}: name a table whose rows refer to it, or add the constraint"
+    )]
+    ContactUnrelated {
+        /// The rule.
+        rule: String,
+        /// The rule's table.
+        table: String,
+        /// The table of contacts.
+        contact: String,
+    },
     /// A column that the rule would change, and may not.
     #[error("rule `{rule}`: column {column} of {table} {unfit}")]
     Column {
@@ -260,6 +272,7 @@ impl Refusal {
             Self::SubjectMissing { .. } => "SubjectMissing",
             Self::ClockWrongType { .. } => "ClockWrongType",
             Self::KeepUnreadable { .. } => "KeepUnreadable",
+            Self::ContactUnrelated { .. } => "ContactUnrelated",
             Self::Column { unfit, .. } => unfit.reason(),
             Self::Cascade { .. } => "CascadeWithoutRule",
             Self::ServerLogsRows { .. } => "ServerLogsValues",

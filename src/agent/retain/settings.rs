@@ -14,7 +14,8 @@ use super::hold_list::Freshness;
 use super::method::{self, Wanted};
 use super::restrict;
 use crate::contract::{
-    HoldList, Method, Retain, RetentionKeep, RetentionRule, SubjectColumn, Throttle,
+    ContactTable, HoldList, LastContact, Method, Retain, RetentionKeep, RetentionRule,
+    SubjectColumn, Throttle,
 };
 
 /// A batch holds its rows' locks and its books in memory: more rows than this help nobody.
@@ -62,6 +63,24 @@ pub(super) enum Error {
         policy: String,
         /// As it was written.
         period: String,
+    },
+    /// A bound on contacts is no calendar duration.
+    #[error(
+        "rule `{rule}`: `lastContact.{field}` is `{period}`: write years, months, weeks or days such as `P3Y`"
+    )]
+    ContactPeriod {
+        /// The rule.
+        rule: String,
+        /// The field.
+        field: &'static str,
+        /// As it was written.
+        period: String,
+    },
+    /// Contacts of no table.
+    #[error("rule `{rule}`: `lastContact.tables` is empty: name at least one")]
+    NoContacts {
+        /// The rule.
+        rule: String,
     },
     /// A keep names no law.
     #[error("rule `{rule}`: a keep of DataPolicy {policy} has no `reference`: name the law")]
@@ -148,6 +167,8 @@ pub(super) struct Rule {
     pub(super) after: Span,
     /// What it runs from.
     pub(super) from: Anchor,
+    /// Whose newest row it runs from as well.
+    pub(super) contacts: Option<Contacts>,
     /// What keeps rows of the table; no two are the same period over the same clock.
     pub(super) keeps: Vec<Keep>,
     /// How rows go.
@@ -156,6 +177,15 @@ pub(super) struct Rule {
     pub(super) changes: Vec<Wanted>,
     /// Of a request: the columns that tell whose a row is, to be found in the catalogue; its clock may be empty then.
     pub(super) subjects: Vec<SubjectColumn>,
+}
+
+/// What says which contacts count, parsed.
+#[derive(Clone, Debug)]
+pub(super) struct Contacts {
+    /// The tables, to be found in the catalogue.
+    pub(super) tables: Vec<ContactTable>,
+    /// The period from the row's own clock after which they do not count.
+    pub(super) most: Option<Span>,
 }
 
 /// A keep, parsed.
@@ -217,7 +247,8 @@ impl Settings {
                 clock: rule.clock.clone(),
                 after: after(rule)?,
                 from: rule.from,
-                keeps: keeps(rule)?,
+                contacts: contacts(rule)?,
+                keeps: [keeps(rule)?, least(rule)?].concat(),
                 method: rule.method,
                 changes: method::parse(rule, &spec.time_zone, &by)?,
                 subjects: Vec::new(),
@@ -298,6 +329,50 @@ fn after(rule: &RetentionRule) -> Result<Span, Error> {
     })
 }
 
+/// A period of contacts, where there is one.
+fn bound(
+    rule: &RetentionRule,
+    field: &'static str,
+    of: impl Fn(&LastContact) -> Option<&String>,
+) -> Result<Option<Span>, Error> {
+    let Some(text) = rule.last_contact.as_ref().and_then(of) else {
+        return Ok(None);
+    };
+    let period = calendar(text).ok_or_else(|| Error::ContactPeriod {
+        rule: rule.name.clone(),
+        field,
+        period: text.clone(),
+    })?;
+    Ok(Some(period))
+}
+
+fn contacts(rule: &RetentionRule) -> Result<Option<Contacts>, Error> {
+    let Some(LastContact { tables, .. }) = &rule.last_contact else {
+        return Ok(None);
+    };
+    if tables.is_empty() {
+        return Err(Error::NoContacts {
+            rule: rule.name.clone(),
+        });
+    }
+    Ok(Some(Contacts {
+        tables: tables.clone(),
+        most: bound(rule, "atMost", |contact| contact.at_most.as_ref())?,
+    }))
+}
+
+/// The least period, which keeps a row as a law would.
+fn least(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
+    let period = bound(rule, "atLeast", |contact| contact.at_least.as_ref())?;
+    let keep = |period| Keep {
+        clock: rule.clock.clone(),
+        period,
+        from: rule.from,
+        ground: "`lastContact.atLeast`".to_owned(),
+    };
+    Ok(period.map(keep).into_iter().collect())
+}
+
 /// The keeps of a rule. What several laws say alike is asked of a row once.
 pub(super) fn keeps(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
     let mut keeps: Vec<Keep> = Vec::new();
@@ -374,6 +449,7 @@ mod tests {
             clock: "issued_on".into(),
             after: after.into(),
             from: Anchor::EventDate,
+            last_contact: None,
             keeps: Vec::new(),
             method: Method::Delete,
             columns: Vec::new(),
@@ -448,6 +524,56 @@ mod tests {
                 "rule `invoices`: a keep of DataPolicy tax has no `reference`: name the law"
             );
         }
+    }
+
+    #[test]
+    fn contacts_of_no_table_or_with_a_bound_that_is_no_period_are_refused() {
+        let contact = |tables: &[&str], at_least: Option<&str>, at_most: Option<&str>| {
+            let table = |table: &&str| ContactTable {
+                table: (*table).into(),
+                clock: "placed_at".into(),
+            };
+            Some(LastContact {
+                tables: tables.iter().map(table).collect(),
+                at_least: at_least.map(Into::into),
+                at_most: at_most.map(Into::into),
+            })
+        };
+        for (wrong, told) in [
+            (contact(&[], None, None), "`lastContact.tables` is empty"),
+            (
+                contact(&["orders"], Some("P0D"), None),
+                "`lastContact.atLeast` is `P0D`",
+            ),
+            (
+                contact(&["orders"], None, Some("PT1H")),
+                "`lastContact.atMost` is `PT1H`",
+            ),
+        ] {
+            let message = refusal(|task| task.rules[0].last_contact = wrong);
+            assert!(
+                message.starts_with(&format!("rule `invoices`: {told}")),
+                "{message}"
+            );
+        }
+        let mut task = task();
+        task.rules[0].from = Anchor::EndOfCalendarYear;
+        task.rules[0].last_contact = contact(&["orders"], Some("P9Y"), Some("P10Y"));
+        let settings = Settings::parse(&task).unwrap();
+        let rule = &settings.stores["orders"].rules[0];
+        let [least] = rule.keeps.as_slice() else {
+            panic!("{:?}", rule.keeps)
+        };
+        assert_eq!(
+            (least.period.get_years(), &*least.clock, least.from),
+            (9, "issued_on", rule.from)
+        );
+        let most = rule
+            .contacts
+            .as_ref()
+            .and_then(|contacts| contacts.most)
+            .unwrap();
+        assert_eq!(most.get_years(), 10);
     }
 
     #[test]

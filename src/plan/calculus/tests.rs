@@ -188,6 +188,29 @@ fn who_decides_is_told_with_its_article_and_what_loses() {
     assert!(message.contains("and 1 other keep are over"), "{message}");
 }
 
+/// A contact may make the rule's own period end any day later: then no keep is the last for every row.
+#[test]
+fn a_keep_never_decides_over_what_contacts_may_prolong() {
+    let told = |after: &str| {
+        let mut own = erase("invoices", after);
+        own["erase"]["lastContact"] = json!({"tables": [{"table": "orders", "clock": "at"}, {"table": "letters", "clock": "at"}]});
+        let policies = [
+            policy("own", &json!([own])),
+            policy("tax", &json!([keep("k", "orders", "invoices", "P8Y")])),
+        ];
+        let (facts, region) = (facts(&policies), region());
+        let told = rulings(&facts, &region)[0].told().unwrap();
+        (told.decides, told.message)
+    };
+    let (decides, message) = told("P3Y");
+    assert_eq!(decides, Decides::LatestOfAll);
+    assert!(
+        message.starts_with("a row goes once the rule's own P3Y from at and the newest contact in orders, letters, and P8Y"),
+        "{message}"
+    );
+    assert_eq!(told("P30Y").0, Decides::Erase);
+}
+
 #[test]
 fn status_names_four_keeps_the_deciding_one_first() {
     let rules: Vec<Value> = (0..7)

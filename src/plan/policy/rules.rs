@@ -29,6 +29,7 @@ pub(super) fn problems(spec: &DataPolicySpec, packs: &Packs, now: Timestamp) -> 
     problems.extend(countries(spec));
     problems.extend(periods(spec));
     problems.extend(fiscal_year(spec));
+    problems.extend(super::contacts::problems(spec));
     problems.extend(same_table(spec));
     problems.extend(no_erasure(spec));
     problems.extend(gated::retention_schedule(spec, &TimeZone::UTC, now).err());

@@ -80,6 +80,14 @@ const ANCHORS: [(&str, &str); 3] = [
 /// The columns that a keep may count from beside the rule's own.
 const KEPT: [&str; 2] = ["kept \"0", "select"];
 
+/// What its period runs from beside its own clock.
+struct Contacts {
+    /// Tables that refer to it, each by all its foreign keys.
+    tables: Vec<usize>,
+    least: Option<u64>,
+    most: Option<u64>,
+}
+
 struct Keep {
     /// In `KEPT`; or the rule's own clock.
     column: Option<usize>,
@@ -141,6 +149,7 @@ struct Table {
     clocks: [&'static str; 3],
     anchor: (&'static str, &'static str),
     keeps: Vec<Keep>,
+    contacts: Option<Contacts>,
     key: &'static [&'static str],
     ruled: bool,
     rows: u64,
@@ -155,9 +164,23 @@ impl Table {
             .is_some_and(|change| change.method == "Restrict")
     }
 
-    /// Whether the row `x` is due, by the words of rule and laws.
+    /// Whether so many years from its own clock are over for the row `x`; of a day that keeps, the whole of the last.
+    fn own(&self, years: u64, keeps: bool) -> String {
+        let kind = self.clocks[0];
+        let more = keeps && kind == "date" && self.anchor.1 == "{}";
+        let more = if more { " 1 day" } else { "" };
+        over(
+            "x",
+            "at",
+            kind,
+            &format!("{years} years{more}"),
+            self.anchor.1,
+        )
+    }
+
+    /// Whether the row `x` is due, by the words of rule and laws; contacts aside.
     fn due(&self) -> String {
-        let own = over("at", self.clocks[0], "5 years", self.anchor.1);
+        let own = self.own(5, false);
         let keeps = self.keeps.iter().map(|keep| {
             let (name, kind) = match keep.column {
                 Some(column) => (KEPT[column], self.clocks[1 + column]),
@@ -170,6 +193,7 @@ impl Table {
                 ""
             };
             over(
+                "x",
                 name,
                 kind,
                 &format!("{} years{more}", keep.years),
@@ -193,9 +217,9 @@ fn anchor((told, _): (&str, &str)) -> Value {
     serde_json::from_str(told).unwrap()
 }
 
-/// Whether the years that began with a clock of `x` are over.
-fn over(name: &str, kind: &str, period: &str, begins: &str) -> String {
-    let column = format!("x.{}", quoted(name));
+/// Whether the years that began with a clock of a row are over.
+fn over(row: &str, name: &str, kind: &str, period: &str, begins: &str) -> String {
+    let column = format!("{row}.{}", quoted(name));
     let wall = match kind {
         "timestamptz" => format!("({column} AT TIME ZONE 'Europe/Berlin')"),
         _ => format!("{column}::timestamp"),
@@ -225,6 +249,26 @@ fn key_text(kind: &str, n: u64) -> String {
 
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Some tables' periods run from contacts: from rows that are there as long as the run lasts.
+fn draw_contacts(tables: &mut [Table], dice: &mut Dice) {
+    for at in 0..tables.len() {
+        let refers = |from: &usize| {
+            let table = &tables[*from];
+            let stays = !table.ruled || table.change.is_some() || *from == at;
+            stays && table.parents.iter().any(|(parent, _)| *parent == at)
+        };
+        let referring: Vec<usize> = (0..tables.len()).filter(refers).collect();
+        if tables[at].ruled && !referring.is_empty() && dice.percent(60) {
+            let mut years = |from: u64| (dice.percent(40)).then(|| from + dice.roll(6));
+            tables[at].contacts = Some(Contacts {
+                least: years(15),
+                most: years(18),
+                tables: referring,
+            });
+        }
+    }
 }
 
 /// One case: what there is, what is asked, and what should come of it.
@@ -274,6 +318,7 @@ impl Case {
                 clocks: [(); 3].map(|()| dice.pick(&CLOCKS)),
                 anchor: dice.pick(&ANCHORS),
                 keeps,
+                contacts: None,
                 change,
                 name: format!("{}{at}", dice.pick(&NAMES)),
                 key: dice.pick(&KEYS),
@@ -282,6 +327,7 @@ impl Case {
                 parents,
             });
         }
+        draw_contacts(&mut tables, dice);
         let mut case = Self {
             schema: schema.to_owned(),
             tables,
@@ -300,6 +346,47 @@ impl Case {
             }
         }
         case
+    }
+
+    /// Whether the row `x` is due, contacts and all.
+    fn due(&self, at: usize) -> String {
+        let table = &self.tables[at];
+        let Some(contacts) = &table.contacts else {
+            return table.due();
+        };
+        let mut due = table.due();
+        if let Some(least) = contacts.least {
+            write!(due, " AND coalesce({}, false)", table.own(least, true)).unwrap();
+        }
+        let mut ways = vec!["false".to_owned()];
+        for from in &contacts.tables {
+            let referring = &self.tables[*from];
+            for (nth, _) in referring
+                .parents
+                .iter()
+                .enumerate()
+                .filter(|(_, parent)| parent.0 == at)
+            {
+                let on = (0..table.key.len())
+                    .map(|place| format!("y.f{nth}_{place} = x.\"Key {place}\""));
+                let over = over("y", "at", referring.clocks[0], "5 years", table.anchor.1);
+                ways.push(format!(
+                    "EXISTS (SELECT FROM {} AS y WHERE {} AND NOT coalesce({over}, false))",
+                    self.name(*from),
+                    on.collect::<Vec<_>>().join(" AND ")
+                ));
+            }
+        }
+        let past = contacts
+            .most
+            .map_or("false".to_owned(), |most| table.own(most, false));
+        write!(
+            due,
+            " AND (coalesce({past}, false) OR NOT ({}))",
+            ways.join(" OR ")
+        )
+        .unwrap();
+        due
     }
 
     fn name(&self, at: usize) -> String {
@@ -482,7 +569,7 @@ impl Case {
                 sql,
                 "INSERT INTO {mark} SELECT {at}, {}, {} AND {} AND coalesce({pending}, false),
                   {held}, {}, NULL, concat_ws('|', x.word, x.n), concat_ws('|', {word}, {n}{marks}) FROM {} AS x;",
-                key(at, "x"), table.ruled, table.due(), if changes { "true" } else { "NULL" }, self.name(at)
+                key(at, "x"), table.ruled, self.due(at), if changes { "true" } else { "NULL" }, self.name(at)
             ).unwrap();
         }
         writeln!(sql, "UPDATE {mark} SET goes = due AND NOT held WHERE stays; UPDATE {mark} SET stays = NOT due OR held WHERE stays IS NULL;").unwrap();
@@ -547,6 +634,14 @@ impl Case {
         let rules = self.tables.iter().enumerate().filter(|(_, table)| table.ruled).map(|(at, table)| {
             let mut rule = json!({"name": format!("r{at}"), "store": "orders", "url": url, "table": format!("{}.{}", self.schema, table.name),
                 "clock": "at", "after": "P5Y", "from": anchor(table.anchor), "keeps": table.told()});
+            if let Some(contacts) = &table.contacts {
+                let period = |years: Option<u64>| years.map(|years| format!("P{years}Y"));
+                let tables = contacts.tables.iter().map(|from| {
+                    json!({"table": format!("{}.{}", self.schema, self.tables[*from].name), "clock": "at"})
+                });
+                rule["lastContact"] = json!({"tables": tables.collect::<Vec<_>>(),
+                    "atLeast": period(contacts.least), "atMost": period(contacts.most)});
+            }
             if let Some(change) = table.change {
                 rule["method"] = change.method.into();
                 rule["columns"] = serde_json::from_str(change.columns).unwrap();

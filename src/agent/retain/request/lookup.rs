@@ -69,6 +69,7 @@ async fn one(
         clock: String::new(),
         after: jiff::Span::new(),
         from: super::super::cutoff::Anchor::EventDate,
+        contacts: None,
         keeps: Vec::new(),
         method: crate::contract::Method::Delete,
         changes: Vec::new(),
