@@ -15,6 +15,7 @@ mod flows;
 mod gated;
 pub mod gates;
 mod hold_list;
+mod horizon;
 mod keeper;
 mod kept;
 mod legal_hold;
@@ -33,6 +34,7 @@ mod suspension;
 pub use baseline::{Baseline, stale_evidence};
 pub use channel::channel;
 pub use fleet::region;
+pub use horizon::Horizons;
 pub use kept::{KeptFor, evidence_keep};
 pub use legal_hold::{legal_hold, review_on};
 pub use meta::Identity;
@@ -271,6 +273,8 @@ pub struct RegionNote {
     /// What there is to be of the spec here: of a policy the hash of its spec and of what binds it, of a hold the name
     /// of the ConfigMap with its task.
     pub spec_hash: Option<String>,
+    /// How long backups of its stores stay.
+    pub horizons: Horizons,
 }
 
 /// Whether the spec as a whole is sound and permitted.

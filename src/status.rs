@@ -12,6 +12,7 @@ mod feeds;
 mod findings;
 mod fleet;
 mod fresh;
+mod gone_by;
 mod held;
 mod intent;
 mod keeper;

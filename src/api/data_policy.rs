@@ -411,6 +411,10 @@ pub struct RunStatus {
     /// When it ended, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<String>,
+    /// By when no backup is left from which what it erased could be restored, RFC 3339: its end and the longest
+    /// `backups.keep` of the stores that it erased from. Absent: it erased nothing, or the Region does not say it of one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_by: Option<String>,
     /// One entry per rule; while a run is under way or its ledger is read back, those of the run before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RetainedRule>,

@@ -181,6 +181,10 @@ pub struct RequestReceipt {
     /// How each recipient stands, in each region.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<ReceiptRecipient>,
+    /// By when no region's backup is left from which what was erased could be restored, RFC 3339: each region's end and the
+    /// longest `backups.keep` of its stores. Absent: nothing was erased, or a Region does not say it of one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_by: Option<String>,
     /// `sha256-<hex>` over what each region reported and what was attested, as JSON with sorted keys.
     pub hash: String,
 }

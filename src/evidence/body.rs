@@ -37,6 +37,10 @@ pub struct Run {
     /// The hash of the preview that it counted or was approved by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_hash: Option<String>,
+    /// By when what it erased is gone from backups too, RFC 3339, as the Region told of them when this was recorded. Absent: it
+    /// erased nothing, or how long backups of a store stay was unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_by: Option<String>,
     /// The numbers, rule by rule.
     pub rules: Vec<RetainedRule>,
 }
@@ -256,6 +260,9 @@ pub struct RequestReceipt {
     pub outcome: String,
     /// `sha256-<hex>` over what each region reported and what was attested.
     pub hash: String,
+    /// By when what was erased is gone from the regions' backups too, RFC 3339. Absent: nothing was erased, or it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_by: Option<String>,
 }
 
 /// Of a `Request` about a Region: everybody who was erased before was erased again, in stores that were restored. `source` is

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::horizon::Horizons;
 use super::reason::Word;
 use super::suspension;
 use super::{Finding, Plan, Reach, Reason, RegionFacts, RegionNote, RegionPlan, fleet, gates};
@@ -168,6 +169,8 @@ impl<W> Plan<W> {
     pub(super) fn enter(&mut self, place: &Place<'_>, mut note: RegionNote, decision: Decision<W>) {
         note.chosen = place.chosen && self.deleting.is_none();
         note.reach = place.facts.map(|facts| facts.reach.clone());
+        let spec = place.facts.map(|facts| &facts.region.spec);
+        note.horizons = spec.map(Horizons::of).unwrap_or_default();
         self.findings.extend(decision.missing.map(|reason| Finding {
             condition: ConditionType::ReferencesResolved,
             region: Some(place.name.to_owned()),

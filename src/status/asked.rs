@@ -78,6 +78,7 @@ fn body(
         receipt: receipt.map(|receipt| body::RequestReceipt {
             outcome: receipt.outcome.clone(),
             hash: receipt.hash.clone(),
+            gone_by: receipt.gone_by.clone(),
         }),
         deleted: request.metadata.deletion_timestamp.is_some(),
     }

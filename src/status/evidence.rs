@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::chain::{Statement, When};
+use super::gone_by;
 use super::reason::Word;
 use super::run::{self, Runs};
 use super::timing::earliest;
@@ -16,7 +17,7 @@ use crate::api::{DataPolicy, PolicyRegionStatus, Region, RunPhase, RunStatus, na
 use crate::contract::{RetainMode, RetainReport};
 use crate::evidence::{About, Kind, body, canonical};
 use crate::packs::Packs;
-use crate::plan::{Plan, PolicyFacts, PolicyWorkloads, RegionPlan};
+use crate::plan::{Horizons, Plan, PolicyFacts, PolicyWorkloads, RegionPlan};
 
 /// A run that ended well may still be told by its pod, whose end is seen by another watch than its Job's: what is
 /// written as lost stays so.
@@ -34,10 +35,19 @@ pub struct Statements {
 /// Which packs are in force, for a region's chain.
 #[must_use]
 pub fn packs_in_force(packs: &Packs) -> Statement {
-    let body = json!({
+    let mut body = json!({
         "platforms": {"asOf": packs.platforms.as_of.to_string(), "hash": packs.hashes.platforms},
         "regimes": {"asOf": packs.regimes.as_of.to_string(), "hash": packs.hashes.regimes},
     });
+    let signers = &packs.signers;
+    for (pack, key) in [
+        ("platforms", &signers.platforms),
+        ("regimes", &signers.regimes),
+    ] {
+        if let Some(key) = key {
+            body[pack]["signedBy"] = key.as_str().into();
+        }
+    }
     Statement {
         kind: Kind::PackChange,
         about: About::cluster("Packs", "packs"),
@@ -302,6 +312,12 @@ impl Scope<'_> {
     ) -> Option<Statement> {
         let mut run = run.clone();
         run.scheduled = scheduled.map(|at| at.to_string());
+        let region = self.facts.regions.get(self.region);
+        let horizons = region.map(|region| Horizons::of(&region.region.spec));
+        run.gone_by = horizons.and_then(|horizons| {
+            let ended = run.finished_at.as_deref();
+            gone_by::run(&self.policy_of().spec, &horizons, (ended, &run.rules))
+        });
         let mut body = serde_json::to_value(&run).ok()?;
         if let Some(marks) = marks {
             body["specHash"] = marks.spec_hash.clone().into();
@@ -329,6 +345,7 @@ fn reported(end: &RunEnd<RetainReport>) -> body::Run {
         started_at: report.map(|report| report.started_at.clone()),
         finished_at: report.map(|report| report.finished_at.clone()),
         preview_hash: body.and_then(|body| body.preview_hash.clone()),
+        gone_by: None,
         rules: body.map(|body| body.rules.clone()).unwrap_or_default(),
     }
 }
@@ -347,6 +364,7 @@ fn remembered(run: &RunStatus) -> body::Run {
         started_at: run.started_at.clone(),
         finished_at: run.finished_at.clone(),
         preview_hash: None,
+        gone_by: None,
         rules: if tells { run.rules.clone() } else { Vec::new() },
     }
 }
@@ -361,6 +379,7 @@ fn lost(end: &RunEnd<RetainReport>) -> body::Run {
         started_at: end.started.map(|at| at.to_string()),
         finished_at: Some(end.at.to_string()),
         preview_hash: None,
+        gone_by: None,
         rules: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ use kube::ResourceExt as _;
 
 use super::findings::{self, shown, totals};
 use super::fresh::{self, Recorded};
+use super::gone_by;
 use super::reason::Word;
 use super::resource::{self, Standing};
 use super::run::{self, Runs};
@@ -168,7 +169,7 @@ fn region<'a>(
         message: why.message.clone(),
         ready: resource::ready_field(truth),
         unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
-        last_run: runs.last,
+        last_run: gone_by::told(runs.last, policy, &standing.note.horizons),
         next_run: match standing.state {
             RegionState::Run => next.at.map(|at| at.to_string()),
             // What is there goes on as it was told, but for a pause and a withdrawal.

@@ -147,6 +147,7 @@ fn under_way(running: &Running, mode: Option<RetainMode>, shown: Option<&RunStat
         message: None,
         started_at: Some(running.started.to_string()),
         finished_at: None,
+        gone_by: None,
         rules: shown.map(|run| run.rules.clone()).unwrap_or_default(),
     }
 }
@@ -224,6 +225,7 @@ fn ended(end: &RunEnd<RetainReport>, before: Option<&RunStatus>, mode: RetainMod
         message,
         started_at: report.map(|report| report.started_at.clone()).or(started),
         finished_at: Some(end.at.to_string()),
+        gone_by: None,
         rules: match (body, before) {
             (Some(body), _) => body.rules.clone(),
             (None, Some(before)) => before.rules.clone(),

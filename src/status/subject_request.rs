@@ -21,7 +21,7 @@ use crate::api::{
 use crate::contract::{EraseReport, RequestState};
 use crate::plan::reason::Word as PlanWord;
 use crate::plan::{
-    Clocks, Plan, Reason, RequestWorkloads, identity_hash, is_undecided, request_action,
+    Clocks, Horizons, Plan, Reason, RequestWorkloads, identity_hash, is_undecided, request_action,
     request_reference,
 };
 
@@ -89,7 +89,7 @@ pub fn subject_request(
                 request.spec.regions.len()
             )),
             receipt: if is_settled && !is_going {
-                let told = receipt::receipt(request, stage, &entries, now);
+                let told = receipt::receipt(request, stage, (&entries, &horizons(plan)), now);
                 told.or_else(|| until_lifted(request))
             } else {
                 old.receipt.clone()
@@ -101,6 +101,13 @@ pub fn subject_request(
         wake_at,
         finished: resource::is_finished(plan, &standings),
     }
+}
+
+/// How long each region's backups stay.
+fn horizons(plan: &Plan<RequestWorkloads>) -> BTreeMap<&str, &Horizons> {
+    let notes = plan.notes.iter();
+    let horizons = notes.map(|(region, note)| (region.as_str(), &note.horizons));
+    horizons.collect()
 }
 
 /// A restriction that is being lifted has its receipt until there is the next.

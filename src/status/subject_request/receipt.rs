@@ -1,5 +1,7 @@
 //! The receipt of a request: counts and a hash.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -7,13 +9,14 @@ use serde_json::{Value, json};
 use crate::api::{
     DataSubjectRequest, ReceiptRecipient, RequestReceipt, RequestRegionStatus, RequestStage,
 };
-use crate::plan::canonical_hash;
+use crate::plan::{Horizons, canonical_hash};
+use crate::status::gone_by;
 
 /// What came of it, once it has ended; told once, and kept while nothing of it changes.
 pub(super) fn receipt(
     request: &DataSubjectRequest,
     stage: Option<RequestStage>,
-    entries: &[RequestRegionStatus],
+    (entries, horizons): (&[RequestRegionStatus], &BTreeMap<&str, &Horizons>),
     now: Timestamp,
 ) -> Option<RequestReceipt> {
     let outcome = match stage? {
@@ -32,11 +35,15 @@ pub(super) fn receipt(
         .status
         .as_ref()
         .and_then(|status| status.receipt.as_ref());
-    let at = old.filter(|old| old.hash == hash).map(|old| old.at.clone());
+    let old = old.filter(|old| old.hash == hash);
+    let at = old.map(|old| old.at.clone());
+    // What was told once stays: backups that were made by then do not go later because new ones are kept longer.
+    let told = old.and_then(|old| old.gone_by.clone());
     let mut receipt = RequestReceipt {
         at: at.unwrap_or_else(|| now.to_string()),
         outcome: outcome.to_owned(),
         hash,
+        gone_by: told.or_else(|| gone_by::request(entries, horizons)),
         ..RequestReceipt::default()
     };
     let lifted = entries.iter().filter_map(|entry| entry.lifted);

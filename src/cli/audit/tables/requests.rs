@@ -215,8 +215,20 @@ fn row(one: &Last<'_>, by: Timestamp) -> Vec<String> {
     ]);
     row.extend(numbers(one, &request.kind));
     let receipt = request.receipt.as_ref();
-    row.push(receipt.map_or_else(String::new, |it| format!("{}: {}", it.outcome, it.hash)));
+    row.push(receipt.map_or_else(String::new, came));
     row
+}
+
+/// What came of a request, and by when it has come of backups too.
+fn came(receipt: &body::RequestReceipt) -> String {
+    let by = receipt.gone_by.as_ref();
+    let by = by.map(|by| format!(", gone from backups by {by}"));
+    format!(
+        "{}: {}{}",
+        receipt.outcome,
+        receipt.hash,
+        by.unwrap_or_default()
+    )
 }
 
 /// Rows by term, whether they add up, and the grounds of what stays.
@@ -355,7 +367,7 @@ fn news(record: &Record, before: Option<&body::Request>, now: &body::Request) ->
     if let Some(receipt) = &now.receipt
         && before.is_none_or(|before| before.receipt != now.receipt)
     {
-        let facts = format!("{}: {}", receipt.outcome, receipt.hash);
+        let facts = came(receipt);
         rows.push(step(record, "Receipt", ["", "", &facts]));
     }
     if now.deleted && before.is_none_or(|before| !before.deleted) {

@@ -12,6 +12,7 @@ const RUNS: &[Column] = &[
     text("rule", "Rule"),
     text("scheduled", "Scheduled for"),
     text("ended", "Ended"),
+    text("goneBy", "Gone from backups by"),
     text("mode", "Mode"),
     text("reason", "Outcome"),
     number("rows", "Rows"),
@@ -37,7 +38,7 @@ pub(super) fn runs(records: &[&Record]) -> (Table, Vec<Ran>) {
             row[0].clone_from(&record.about.name);
             row[1].clone_from(&record.region);
             row[2] = record.sequence.to_string();
-            "unreadable".clone_into(&mut row[8]);
+            "unreadable".clone_into(&mut row[9]);
             rows.push(row);
             continue;
         };
@@ -68,7 +69,7 @@ pub(super) fn runs(records: &[&Record]) -> (Table, Vec<Ran>) {
     let table = Table {
         id: "runs",
         title: "Run population",
-        note: "Every run that was recorded in the period, a row for each rule, in rows of the table. A run that erases adds up when due = erased + held + restricted + gone + blocked + failed + remaining; each number was counted for itself.",
+        note: "Every run that was recorded in the period, a row for each rule, in rows of the table. A run that erases adds up when due = erased + held + restricted + gone + blocked + failed + remaining; each number was counted for itself. What a run erased is gone from backups by its end and the longest backups.keep of the stores that it erased from; an empty field says that it erased nothing, or that nobody told of one of them.",
         columns: RUNS,
         rows,
     };
@@ -93,6 +94,7 @@ fn row(
         rule.map_or_else(String::new, |rule| rule.name.clone()),
         moment(&run.scheduled),
         moment(&run.finished_at),
+        moment(&run.gone_by),
         mode,
         run.reason.clone(),
     ];
