@@ -246,7 +246,7 @@ fn an_export_says_what_the_records_say() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names.len(), 13, "{names:?}");
+    assert_eq!(names.len(), 15, "{names:?}");
     let runs = fs::read_to_string(folder.at("tables/runs.csv")).unwrap();
     assert_eq!(
         runs.lines().count(),
@@ -262,6 +262,48 @@ fn an_export_says_what_the_records_say() {
     folder.put("evidence.jsonl", &sum(&lines(&[]).concat()));
     let told = audit(&folder, &export("csv", &[]));
     assert_eq!(told.matches("NO: 19").count(), 26);
+}
+
+/// Every step of a sample is a record of the evidence, by its place and hash; who makes the report cannot choose, and asking
+/// for more only adds.
+#[test]
+fn case_samples_are_drawn_by_the_evidence_itself() {
+    let folder = Folder::of(&lines(&[]));
+    let drawn = |more: &[&str]| {
+        audit(
+            &folder,
+            &export("csv", &[&["--out", "tables"], more].concat()),
+        );
+        let text = fs::read_to_string(folder.at("tables/cases.csv")).unwrap();
+        let rows = text.lines().skip(1).map(str::to_owned);
+        rows.collect::<Vec<_>>()
+    };
+    let few = drawn(&[]);
+    let hashes: BTreeSet<String> = lines(&[])
+        .iter()
+        .filter_map(
+            |line| match tradewind::evidence::Line::parse(line.trim_end().as_bytes()) {
+                Ok(tradewind::evidence::Line::Record(record)) => {
+                    Some(format!(",{},{},", record.sequence, record.hash()))
+                }
+                _ => None,
+            },
+        )
+        .collect();
+    for row in &few {
+        let is_there = hashes.iter().any(|place| row.contains(place.as_str()));
+        assert!(is_there || row.ends_with("not in this evidence"), "{row}");
+    }
+    let of = |rows: &[String], kind: &str| {
+        let cases = rows.iter().filter(|row| row.starts_with(kind));
+        let names = cases.map(|row| row.split(',').next().unwrap().to_owned());
+        names.collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!((of(&few, "Run"), of(&few, "Hold")), (10, 2));
+    assert!(of(&few, "Request") >= 2);
+    let more = drawn(&["--cases", "20"]);
+    assert_eq!(of(&more, "Run"), 26);
+    assert!(few.iter().all(|row| more.contains(row)));
 }
 
 #[test]

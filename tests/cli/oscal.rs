@@ -66,7 +66,16 @@ fn what_is_exported_fits_the_published_schema() {
     let of_period = of_period
         .iter()
         .filter(|line| line.starts_with("{\"record\"") && line.contains("\"at\":\"2026-1"));
-    assert_eq!(observations.len(), of_period.count());
+    let of = |kind: &str| {
+        observations
+            .iter()
+            .filter(|one| one["types"][0] == kind)
+            .count()
+    };
+    assert_eq!(of("historic"), of_period.count());
+    // Runs, requests and a hold in two regions.
+    assert_eq!(of("case-sample"), observations.len() - of("historic"));
+    assert!(of("case-sample") > 12);
     let uuids: BTreeSet<&str> = observations
         .iter()
         .map(|one| one["uuid"].as_str().unwrap())

@@ -31,6 +31,9 @@ pub struct Export {
     /// The file to write, for csv a folder; standard output when absent.
     #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
+    /// Of runs, requests and holds at most so many samples each in each region; which, the evidence itself says.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    cases: u16,
     /// Verifies the evidence and puts the result into the report: a file with the fleet's id and each region's key.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
@@ -165,7 +168,7 @@ fn book(args: &Export) -> Result<Book, Error> {
     records.sort_by(|a, b| (&a.region, a.sequence).cmp(&(&b.region, b.sequence)));
     let records = unexpired(records);
     Ok(Book {
-        tables: tables(&records, &period),
+        tables: tables(&records, &period, usize::from(args.cases)),
         period,
         found,
         records: records.len(),

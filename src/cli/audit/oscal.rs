@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::export::Book;
-use super::tables::{Last, facts, is_copy, last, sums};
+use super::tables::{Case, Last, Step, facts, is_copy, last, sums};
 use crate::cli::input::Error;
 use crate::contract::RetainMode;
 use crate::evidence::{Hash, Kind, Record, Value, body, canonical};
@@ -49,7 +49,9 @@ pub(super) fn text(book: &Book) -> Result<String, Error> {
 }
 
 fn result(book: &Book, within: &[&Record], digest: &str) -> Json {
-    let observations: Vec<Json> = within.iter().map(|record| observation(record)).collect();
+    let observations = within.iter().map(|record| observation(record));
+    let cases = book.tables.cases.iter().map(|case| sample(case, within));
+    let observations: Vec<Json> = observations.chain(cases).collect();
     let mut result = json!({
         "uuid": uuid(&[digest, "result", &book.period.name]),
         "title": format!("What was recorded in {}", book.period.name),
@@ -83,6 +85,37 @@ fn observation(record: &Record) -> Json {
         "methods": ["EXAMINE"],
         "types": ["historic"],
         "collected": record.at.to_string(),
+    })
+}
+
+/// A case with its trail: what of it is of the period, by its own observation.
+fn sample(case: &Case, within: &[&Record]) -> Json {
+    let step = |step: &Step| {
+        let Some(record) = &step.record else {
+            return json!({"description": format!("{}: not in this evidence", step.what)});
+        };
+        let place = format!("{}-{:010}", record.region, record.sequence);
+        let mut told = json!({
+            "description": format!("{}: record {place}, {}", step.what, record.hash()),
+        });
+        if within
+            .iter()
+            .any(|one| one.sequence == record.sequence && one.region == record.region)
+        {
+            told["href"] = format!("#{}", of(record)).into();
+        }
+        told
+    };
+    let last = case.steps.iter().filter_map(|step| step.record.as_ref());
+    let at = last.map(|record| record.at).max().unwrap_or_default();
+    json!({
+        "uuid": uuid(&["case", &case.name, &at.to_string()]),
+        "title": format!("Case sample: {}", case.name),
+        "description": format!("{}, drawn {} by the region's chain as it stood when the period ended", case.about, case.drawn),
+        "methods": ["EXAMINE"],
+        "types": ["case-sample"],
+        "relevant-evidence": case.steps.iter().map(step).collect::<Vec<_>>(),
+        "collected": at.to_string(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! What records say, as the tables that an auditor asks for. The same for every format, and made of records alone.
 
+mod anonymised;
+mod cases;
 mod concept;
 mod holds;
 mod log;
@@ -10,6 +12,7 @@ mod runs;
 
 use std::collections::BTreeMap;
 
+pub(super) use cases::{Case, Step};
 pub(super) use log::facts;
 pub(super) use requests::{Last, is_copy, last, sums};
 
@@ -84,28 +87,33 @@ pub(super) struct Tables {
     pub(super) tables: Vec<Table>,
     pub(super) ran: Vec<Ran>,
     pub(super) asked: Vec<Asked>,
+    pub(super) cases: Vec<Case>,
 }
 
-/// Reads records into tables.
-pub(super) fn tables(records: &[Record], period: &Period) -> Tables {
+/// Reads records into tables; of cases at most so many of a kind in a region.
+pub(super) fn tables(records: &[Record], period: &Period, most: usize) -> Tables {
     let policies = policies(records, period);
     let within: Vec<&Record> = records.iter().filter(|r| period.has(r.at)).collect();
     let (runs, ran) = runs::runs(&within);
     let transfers = transfers(records, period);
     let requests = requests::last(records, period);
+    let cases = cases::cases(records, period, most);
     let mut tables = vec![
         concept::register(&policies, &transfers),
         registers::lgpd(&policies, &transfers),
         registers::ccpa(&policies),
         concept::deletion(&policies),
+        anonymised::register(&policies, records, period),
         runs,
     ];
     tables.extend(requests::requests(&requests, records, period));
     tables.extend(log::logs(&within));
+    tables.push(cases::table(&cases));
     Tables {
         tables,
         ran,
         asked: requests::asked(&requests),
+        cases,
     }
 }
 

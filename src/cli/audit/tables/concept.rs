@@ -117,6 +117,10 @@ fn row(one: &InForce<'_>, rule: &Object) -> Vec<String> {
         .or(keep)
         .and_then(|part| part.get("from"))
         .map_or_else(|| "EventDate".to_owned(), plain);
+    let from = match contacts(erase) {
+        None => from,
+        Some(contacts) => format!("{from}, {contacts}"),
+    };
     let columns = match erase.and_then(|erase| erase.get("columns")) {
         Some(Value::List(columns)) => {
             let named = columns.iter().filter_map(|column| match column {
@@ -143,6 +147,21 @@ fn row(one: &InForce<'_>, rule: &Object) -> Vec<String> {
         of(keep, "reference"),
         format!("{} ({})", one.policy.schedule, one.policy.zone),
     ]
+}
+
+/// The last contact that an erasure counts from beside its own clock, with its bounds.
+pub(super) fn contacts(erase: Option<&Object>) -> Option<String> {
+    let contact = object(erase?, "lastContact")?;
+    let tables = objects(contact, "tables").into_iter();
+    let tables = tables.map(|it| format!("{}.{}", word(it, "table"), word(it, "clock")));
+    let tables = tables.collect::<Vec<_>>().join(", ");
+    let bounds = [("atLeast", "at least"), ("atMost", "at most")];
+    let bounds = bounds
+        .into_iter()
+        .filter(|(key, _)| contact.get(*key).is_some())
+        .map(|(key, words)| format!(", {words} {}", word(contact, key)));
+    let bounds = bounds.collect::<String>();
+    Some(format!("or last contact ({tables}){bounds}"))
 }
 
 /// The controller, who stands for it, and who is asked about the protection of data.

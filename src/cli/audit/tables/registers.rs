@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::concept::{
-    UNSTATED, controller, each, leaves, object, objects, plain, rules, with, word, words,
+    UNSTATED, contacts, controller, each, leaves, object, objects, plain, rules, with, word, words,
 };
 use super::{Column, InForce, Table, text};
 use crate::evidence::{Object, Record};
@@ -123,7 +123,12 @@ fn ends(rule: &Object) -> String {
     };
     let erased = object(rule, "erase").map(|it| {
         let (method, after) = (word(it, "method"), word(it, "after"));
-        format!("{method} after {after}{}", from(it))
+        let contacts = contacts(Some(it)).map(|more| format!(" {more}"));
+        format!(
+            "{method} after {after}{}{}",
+            from(it),
+            contacts.unwrap_or_default()
+        )
     });
     let kept = object(rule, "keep").map(|it| {
         let (length, law) = (word(it, "for"), word(it, "reference"));
@@ -153,7 +158,7 @@ mod tests {
                 {"name": "a", "category": "user.contact", "subjects": ["customers"], "purpose": "parcels", "legalBasis": "Contract",
                  "recipients": [{"name": "Parcel Ltd", "country": "PT"}], "erase": {"after": "P1Y", "method": "Delete"},
                  "keep": {"for": "P5Y", "from": "EndOfCalendarYear", "reference": "CTN 173"}},
-                {"name": "b", "erase": {"after": "P2Y", "method": "Delete"}},
+                {"name": "b", "erase": {"after": "P2Y", "method": "Delete", "lastContact": {"tables": [{"table": "orders", "clock": "at"}], "atMost": "P9Y"}}},
             ],
         });
         let genesis = Tip::genesis("f", "br");
@@ -195,7 +200,10 @@ mod tests {
         assert_eq!(brazil.rows[1][4..6], [UNSTATED, UNSTATED]);
         let california = ccpa(&in_force);
         assert_eq!(california.rows[0][4], "user.contact");
-        assert_eq!(california.rows[1][8], "Delete after P2Y");
+        assert_eq!(
+            california.rows[1][8],
+            "Delete after P2Y or last contact (orders.at), at most P9Y"
+        );
         assert!(brazil.columns.len() == brazil.rows[0].len());
         assert!(california.columns.len() == california.rows[0].len());
     }

@@ -1,0 +1,195 @@
+//! The register of anonymisation that Quebec asks for (P-39.1 s. 23, Decree 783-2024), as far as policies and runs state it.
+
+use super::concept::{UNSTATED, object, objects, plain, rules, with, word, words};
+use super::{Column, InForce, Table, text};
+use crate::cli::audit::period::Period;
+use crate::contract::{Method, RetainMode};
+use crate::evidence::{Kind, Object, Record, body, canonical};
+
+const REGISTER: &[Column] = &[
+    text("policy", "Policy"),
+    text("region", "Region"),
+    text("rule", "Rule"),
+    text("table", "Table"),
+    text("information", "Which information"),
+    text("purpose", "For which purpose it is anonymised"),
+    text("techniques", "Techniques"),
+    text("measures", "Protection and security measures"),
+    text("rows", "Rows in the period"),
+    text("first", "First run"),
+    text("last", "Last run"),
+    text("tests", "Dates of the analyses of re-identification"),
+];
+
+/// A row for each rule that anonymises, of whatever regime: whoever falls under Quebec's law need not name it for the rule.
+pub(super) fn register(policies: &[InForce<'_>], records: &[Record], period: &Period) -> Table {
+    let mut rows = Vec::new();
+    for one in policies {
+        for rule in rules(&one.policy.spec) {
+            let erase = object(rule, "erase");
+            let is_asked = |erase: &&Object| {
+                ["Anonymise", "Nullify"].contains(&word(erase, "method").as_str())
+            };
+            if let Some(erase) = erase.filter(is_asked) {
+                rows.push(row(one, (rule, erase), &done(one, rule, records, period)));
+            }
+        }
+    }
+    Table {
+        id: "anonymisation",
+        title: "Register of anonymisation (Quebec)",
+        note: "P-39.1 s. 23 and Decree 783-2024: a row for each rule that changes rows instead of deleting them, as it stood at the end of the period, with what its runs recorded in it. Whether what is left is anonymous nobody here has judged; the analyses of the risk of re-identification and their dates are kept elsewhere.",
+        columns: REGISTER,
+        rows,
+    }
+}
+
+/// Rows that a rule's runs changed, and when the first and the last of these ended.
+fn done(
+    one: &InForce<'_>,
+    rule: &Object,
+    records: &[Record],
+    period: &Period,
+) -> (i64, Vec<String>) {
+    let name = word(rule, "name");
+    let of_it = records.iter().filter(|record| {
+        record.kind == Kind::Run
+            && record.region == one.record.region
+            && record.about == one.record.about
+            && period.has(record.at)
+    });
+    let (mut rows, mut ends) = (0_i64, Vec::new());
+    for record in of_it {
+        let Ok(run) = canonical::read::<body::Run>(&record.body) else {
+            continue;
+        };
+        let told = run.rules.iter().filter(|told| told.name == name);
+        // A rule that deleted before, under the same name, anonymised nothing then.
+        let told = told.filter(|told| matches!(told.method, Method::Anonymise | Method::Nullify));
+        let erased = told.map(|told| told.erased).fold(0, i64::saturating_add);
+        if run.mode == Some(RetainMode::Enforce) && erased > 0 {
+            rows = rows.saturating_add(erased);
+            ends.push(run.finished_at.unwrap_or_else(|| record.at.to_string()));
+        }
+    }
+    ends.sort();
+    (rows, ends)
+}
+
+fn row(
+    one: &InForce<'_>,
+    (rule, erase): (&Object, &Object),
+    (rows, ends): &(i64, Vec<String>),
+) -> Vec<String> {
+    let nothing = Object::new();
+    let dataset = object(rule, "dataset").unwrap_or(&nothing);
+    let columns = objects(erase, "columns").into_iter().map(technique);
+    vec![
+        one.record.about.name.clone(),
+        one.record.region.clone(),
+        word(rule, "name"),
+        format!("{}.{}", word(dataset, "store"), word(dataset, "table")),
+        with(rule, "category", "subjects").unwrap_or_else(|| UNSTATED.to_owned()),
+        word(rule, "purpose"),
+        columns.collect::<Vec<_>>().join("; "),
+        words(&one.policy.spec, "securityMeasures"),
+        rows.to_string(),
+        ends.first().cloned().unwrap_or_default(),
+        ends.last().cloned().unwrap_or_default(),
+        UNSTATED.to_owned(),
+    ]
+}
+
+/// What becomes of a column: `postcode: Truncate (length: 3)`.
+fn technique(column: &Object) -> String {
+    let set = column.get("set").map_or_else(|| "Null".to_owned(), plain);
+    // The constant itself is no technique, and may be anything.
+    let how = ["length", "to", "step"].into_iter();
+    let how = how.filter_map(|key| Some(format!("{key}: {}", plain(column.get(key)?))));
+    let how = how.collect::<Vec<_>>().join(", ");
+    let name = word(column, "name");
+    if how.is_empty() {
+        return format!("{name}: {set}");
+    }
+    format!("{name}: {set} ({how})")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::evidence::{About, Entry, Tip};
+
+    fn spec() -> serde_json::Value {
+        json!({"regimes": ["ca-qc-law25"], "securityMeasures": ["encryption"], "rules": [
+            {"name": "people", "category": "user.contact", "subjects": ["customers"], "purpose": "statistics of sales",
+             "dataset": {"store": "shop", "table": "people", "clock": "at"},
+             "erase": {"after": "P1Y", "method": "Anonymise", "columns": [
+                {"name": "email"}, {"name": "postcode", "set": "Truncate", "length": 3},
+                {"name": "born", "set": "Generalise", "to": "Year"}, {"name": "name", "set": "Constant", "value": "x"}]}},
+            {"name": "orders", "dataset": {"store": "shop", "table": "orders", "clock": "at"}, "erase": {"after": "P1Y", "method": "Delete"}},
+        ]})
+    }
+
+    #[test]
+    fn the_register_has_what_is_anonymised_how_and_how_much() {
+        let mut tip = Tip::genesis("f", "qc");
+        let mut records = Vec::new();
+        let mut add = |kind, at: &str, body: &serde_json::Value| {
+            let entry = Entry {
+                kind,
+                at: at.parse().unwrap(),
+                about: About::cluster("DataPolicy", "shop"),
+                source: at.to_owned(),
+                body: canonical::object(body).unwrap(),
+            };
+            let record = entry.append("qc", &tip);
+            tip = Tip::of(&record);
+            records.push(record);
+        };
+        let spec = spec();
+        add(
+            Kind::PolicyChange,
+            "2026-01-01T00:00:00Z",
+            &json!({"generation": 1, "runs": true, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": spec}),
+        );
+        let run = |mode: &str, at: &str, method: &str, rows: i64| {
+            json!({"job": "j", "mode": mode, "reason": "Done", "finishedAt": at, "rules": [
+                {"name": "people", "method": method, "rows": 9, "due": rows, "erased": rows}, {"name": "orders", "rows": 9, "due": 9, "erased": 9}]})
+        };
+        for (at, mode, method, rows) in [
+            ("2025-12-01T00:00:00Z", "Enforce", "Anonymise", 1000),
+            ("2026-02-01T00:00:00Z", "Enforce", "Delete", 100),
+            ("2026-03-01T00:00:00Z", "Enforce", "Anonymise", 7),
+            ("2026-04-01T00:00:00Z", "DryRun", "Anonymise", 50),
+            ("2026-05-01T00:00:00Z", "Enforce", "Nullify", 3),
+            ("2026-06-01T00:00:00Z", "Enforce", "Anonymise", 0),
+        ] {
+            add(Kind::Run, at, &run(mode, at, method, rows));
+        }
+        let in_force = [InForce {
+            record: &records[0],
+            policy: canonical::read(&records[0].body).unwrap(),
+        }];
+        let table = register(&in_force, &records, &Period::parse("2026").unwrap());
+        assert_eq!(
+            table.rows,
+            [[
+                "shop",
+                "qc",
+                "people",
+                "shop.people",
+                "user.contact (customers)",
+                "statistics of sales",
+                "email: Null; postcode: Truncate (length: 3); born: Generalise (to: Year); name: Constant",
+                "encryption",
+                "10",
+                "2026-03-01T00:00:00Z",
+                "2026-05-01T00:00:00Z",
+                UNSTATED,
+            ]]
+        );
+        assert_eq!(table.columns.len(), table.rows[0].len());
+    }
+}
