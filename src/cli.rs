@@ -8,6 +8,7 @@ pub mod clock;
 mod input;
 pub mod regimes;
 pub mod request;
+pub mod signature;
 
 pub use input::Error;
 

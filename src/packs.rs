@@ -28,6 +28,8 @@ pub use regime::{CallsFor, ClockKind, LimitKind, Regime, Regimes};
 pub const PLATFORMS_KEY: &str = "platforms.yaml";
 /// Key of a replacing ConfigMap that holds the regime pack.
 pub const REGIMES_KEY: &str = "regimes.yaml";
+/// What a pack's key in a replacing ConfigMap has behind it for its signature: `regimes.yaml.sig`.
+pub const SIGNATURE: &str = ".sig";
 
 /// The platform pack that this release ships.
 pub const BUILTIN_PLATFORMS: &str = include_str!("packs/platforms.yaml");
@@ -43,6 +45,17 @@ pub struct Packs {
     pub regimes: Regimes,
     /// What tells these packs from others.
     pub hashes: PackHashes,
+    /// Who vouches for them; nobody for those that the release ships.
+    pub signers: PackSigners,
+}
+
+/// Whose signature each pack bears, where it was asked for: `ed25519-<hex>`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackSigners {
+    /// Of the platform pack.
+    pub platforms: Option<String>,
+    /// Of the regime pack.
+    pub regimes: Option<String>,
 }
 
 /// `sha256-<hex>` of each pack's text.

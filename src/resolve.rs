@@ -6,6 +6,7 @@
 mod chains;
 mod packs;
 mod secrets;
+mod signed;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -22,6 +22,7 @@ use crate::api::{
 use crate::archive::Archive;
 use crate::clusters::{Clusters, Limits, kubeconfig, transport};
 use crate::control::{Operator, Parts};
+use crate::evidence::KeyId;
 use crate::lease::{self, Election, Ended, Leadership, Loss};
 use crate::metrics::Metrics;
 use crate::plan::Settings;
@@ -45,6 +46,8 @@ pub struct Options {
     pub settings: Settings,
     /// A ConfigMap with packs that replace the built-in ones.
     pub packs: Option<String>,
+    /// Whose signature these must bear; nobody's where none is named.
+    pub packs_trust: Vec<KeyId>,
     /// Where old records of evidence go, and when.
     pub archive: Option<(Archive, Rule)>,
     /// A kubeconfig for the hub; none inside a cluster.
@@ -317,7 +320,12 @@ impl Process {
             return resolve::builtin();
         };
         let namespace = &self.options.namespace;
-        let place = Place { namespace, name };
+        let trust = &self.options.packs_trust;
+        let place = Place {
+            namespace,
+            name,
+            trust,
+        };
         let (packs, readable) = resolve::follow(self.hub.clone(), &place, limits, &self.metrics)?;
         let what =
             format!("the packs ConfigMap {namespace}/{name}, and the right to list and watch it");

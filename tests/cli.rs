@@ -15,6 +15,8 @@ mod browser;
 mod oscal;
 #[path = "cli/request.rs"]
 mod request;
+#[path = "cli/signature.rs"]
+mod signature;
 #[path = "cli/world.rs"]
 mod world;
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tradewind::api::{crd, docs};
 use tradewind::archive::Archive;
-use tradewind::cli::{self, Printed, audit, clock, regimes, request};
+use tradewind::cli::{self, Printed, audit, clock, regimes, request, signature};
+use tradewind::evidence::KeyId;
 use tradewind::plan::Settings;
 use tradewind::run::{self, Options};
 use tradewind::status::Rule;
@@ -155,6 +156,22 @@ A file of cases:
 
 Exit codes: 0 nothing differs; 2 something does; 1 an argument or a file is wrong, and the message names it.")]
     Diff(regimes::Arguments),
+    /// Signs a pack, and prints the line for the ConfigMap's key `regimes.yaml.sig`.
+    #[command(after_help = "Examples:
+  A key of your own, to be kept where only whoever answers for the law can read it:
+    head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \\n' > pack.key
+  The pack with its signature as a ConfigMap:
+    tradewind regimes sign --key pack.key regimes.yaml > regimes.yaml.sig
+    kubectl create configmap house-packs -n tradewind-system --from-file=regimes.yaml --from-file=regimes.yaml.sig
+
+Exit codes: 0 signed; 1 an argument or a file is wrong, and the message names it.")]
+    Sign(signature::Sign),
+    /// Says who signed a pack, and whether it is the text that they signed.
+    #[command(after_help = "Example:
+  tradewind regimes verify --trusted-key ed25519-... --signature regimes.yaml.sig regimes.yaml
+
+Exit codes: 0 a trusted key signed it; 1 not so, or an argument or a file is wrong, and the message names it.")]
+    Verify(signature::Verify),
 }
 
 #[derive(Args)]
@@ -174,6 +191,10 @@ struct RunArgs {
     /// A ConfigMap in the namespace with platforms.yaml or regimes.yaml that replaces the built-in pack.
     #[arg(long)]
     packs_configmap: Option<String>,
+    /// A public key, ed25519-<hex>, by which packs of that ConfigMap must be signed; may be given several times. Unsigned ones
+    /// are taken when absent.
+    #[arg(long, value_name = "KEY", requires = "packs_configmap")]
+    packs_trusted_key: Vec<KeyId>,
     /// Where records of evidence go once they are old: `s3://bucket/folder`, or a volume as `file:///folder`. They stay on
     /// the hub when absent. Never another one, unless all of it was moved there.
     #[arg(long)]
@@ -227,6 +248,8 @@ fn main() -> ExitCode {
         Command::Crds { dir, reference } => crds(dir.as_deref(), reference.as_deref()),
         Command::Clock(args) => show(clock::run(&args, jiff::Timestamp::now())),
         Command::Regimes(Regimes::Diff(args)) => show(regimes::diff(&args)),
+        Command::Regimes(Regimes::Sign(args)) => show(signature::sign(&args)),
+        Command::Regimes(Regimes::Verify(args)) => show(signature::verify(&args)),
         Command::Audit(Audit::Verify(args)) => told(audit::verify(&args, jiff::Timestamp::now())),
         Command::Audit(Audit::Export(args)) => told(audit::export(&args)),
         Command::Request(RequestCommand::Create(args)) => {
@@ -270,6 +293,7 @@ fn operate(args: RunArgs) -> Result<ExitCode, Failure> {
             image_pull_policy: args.image_pull_policy,
         },
         packs: args.packs_configmap.filter(|name| !name.is_empty()),
+        packs_trust: args.packs_trusted_key,
         kubeconfig: args.kubeconfig,
         listen: args.listen,
         lease: (

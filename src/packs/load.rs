@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 
 use super::{
-    FeedFormat, PackHashes, Packs, Place, Platform, Platforms, Regimes, Scheme, SecretRole,
+    FeedFormat, PackHashes, PackSigners, Packs, Place, Platform, Platforms, Regimes, Scheme,
+    SecretRole,
 };
 use crate::contract::{Column, ColumnKind, EventRule};
 
@@ -58,6 +59,7 @@ pub(super) fn packs(platforms: &str, regimes: &str) -> Result<Packs, Error> {
         platforms,
         regimes,
         hashes,
+        signers: PackSigners::default(),
     })
 }
 

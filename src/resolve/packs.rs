@@ -8,9 +8,11 @@ use kube::runtime::watcher::Event;
 use kube::{Api, Client};
 use tokio::sync::watch;
 
+use super::signed::{self, Refused};
 use crate::clusters::{Limits, Sink};
+use crate::evidence::KeyId;
 use crate::metrics::Metrics;
-use crate::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Error, PLATFORMS_KEY, Packs, REGIMES_KEY};
+use crate::packs::{Error, Packs};
 
 /// The packs in force, and what is wrong with those that were to replace them.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct Place<'a> {
     pub namespace: &'a str,
     /// Its name.
     pub name: &'a str,
+    /// Whose signature a pack must bear; anybody's pack is taken where nobody is named.
+    pub trust: &'a [KeyId],
 }
 
 /// Follows a ConfigMap, and says whether it can be read. The built-in packs are in force while it isn't there; while it is
@@ -58,6 +62,10 @@ pub fn follow(
     let (readable, is_readable) = watch::channel(false);
     let sink = Replacing {
         builtin,
+        asks: Asks {
+            name: place.name.to_owned(),
+            trust: place.trust.to_vec(),
+        },
         listed: None,
         tell,
         readable,
@@ -73,9 +81,16 @@ pub fn follow(
     Ok((packs, is_readable))
 }
 
+/// What is asked of the ConfigMap.
+struct Asks {
+    name: String,
+    trust: Vec<KeyId>,
+}
+
 /// Puts what the ConfigMap says into force.
 struct Replacing {
     builtin: Arc<Packs>,
+    asks: Asks,
     /// What the list that is being read has shown so far.
     listed: Option<ConfigMap>,
     tell: watch::Sender<InForce>,
@@ -86,7 +101,7 @@ impl Replacing {
     /// A list that is read again and says the same wakes nobody.
     fn put(&self, map: Option<&ConfigMap>) {
         self.tell.send_if_modified(|now| {
-            let next = next(now, map, &self.builtin);
+            let next = next(now, map, (&self.builtin, &self.asks));
             let differs = !now.known || now.problem != next.problem || now.packs != next.packs;
             *now = next;
             differs
@@ -116,7 +131,7 @@ impl Sink<ConfigMap> for Replacing {
 }
 
 /// What is in force once the ConfigMap is as it is now.
-fn next(now: &InForce, map: Option<&ConfigMap>, builtin: &Arc<Packs>) -> InForce {
+fn next(now: &InForce, map: Option<&ConfigMap>, (builtin, asks): (&Arc<Packs>, &Asks)) -> InForce {
     let Some(map) = map else {
         return InForce {
             packs: builtin.clone(),
@@ -124,7 +139,7 @@ fn next(now: &InForce, map: Option<&ConfigMap>, builtin: &Arc<Packs>) -> InForce
             known: true,
         };
     };
-    match load(map.data.as_ref()) {
+    match load(map.data.as_ref(), asks) {
         Ok(packs) => InForce {
             packs: Arc::new(packs),
             problem: None,
@@ -139,15 +154,9 @@ fn next(now: &InForce, map: Option<&ConfigMap>, builtin: &Arc<Packs>) -> InForce
 }
 
 /// A ConfigMap may replace one pack and leave the other.
-fn load(data: Option<&BTreeMap<String, String>>) -> Result<Packs, Error> {
-    let text = |key: &str, builtin: &'static str| {
-        let found = data.and_then(|d| d.get(key));
-        found.map_or(builtin, String::as_str).to_owned()
-    };
-    Packs::load(
-        &text(PLATFORMS_KEY, BUILTIN_PLATFORMS),
-        &text(REGIMES_KEY, BUILTIN_REGIMES),
-    )
+fn load(data: Option<&BTreeMap<String, String>>, asks: &Asks) -> Result<Packs, Refused> {
+    let nothing = BTreeMap::new();
+    signed::load(data.unwrap_or(&nothing), (&asks.name, &asks.trust))
 }
 
 /// An error and its causes on one line.
@@ -165,6 +174,14 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packs::{BUILTIN_PLATFORMS, PLATFORMS_KEY};
+
+    fn asks() -> Asks {
+        Asks {
+            name: "house-packs".to_owned(),
+            trust: Vec::new(),
+        }
+    }
 
     fn map(platforms: &str) -> ConfigMap {
         ConfigMap {
@@ -184,16 +201,16 @@ mod tests {
             problem: None,
             known: false,
         };
-        let broken = next(&now, Some(&map("platforms: [")), &builtin);
+        let broken = next(&now, Some(&map("platforms: [")), (&builtin, &asks()));
         assert_eq!(broken.packs, builtin);
         let problem = broken.problem.clone().unwrap();
         assert!(
             problem.contains("platforms.yaml") && problem.contains("line"),
             "{problem}"
         );
-        let mended = next(&broken, Some(&map(BUILTIN_PLATFORMS)), &builtin);
+        let mended = next(&broken, Some(&map(BUILTIN_PLATFORMS)), (&builtin, &asks()));
         assert!(mended.problem.is_none());
-        let gone = next(&broken, None, &builtin);
+        let gone = next(&broken, None, (&builtin, &asks()));
         assert!(gone.problem.is_none() && gone.known);
     }
 
@@ -209,6 +226,7 @@ mod tests {
         let (readable, is_readable) = watch::channel(false);
         let mut sink = Replacing {
             builtin,
+            asks: asks(),
             listed: None,
             tell,
             readable,
