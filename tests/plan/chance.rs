@@ -496,7 +496,15 @@ pub(crate) fn policy_facts() -> impl Strategy<Value = PolicyFacts> {
         PolicyFacts {
             policy,
             regions,
-            channels: channels.into_iter().map(read).collect(),
+            // No two resources of a kind have one name.
+            channels: channels
+                .into_iter()
+                .zip(["shop", "store"])
+                .map(|(mut channel, name)| {
+                    channel["metadata"]["name"] = json!(name);
+                    read(channel)
+                })
+                .collect(),
             policies: other.into_iter().chain([own]).collect(),
             holds: holds
                 .into_iter()
