@@ -16,6 +16,7 @@ mod hold_list;
 mod last_contact;
 mod legal_hold;
 pub mod names;
+mod opt_out;
 mod recipient;
 mod reference;
 mod region;
@@ -44,6 +45,7 @@ pub use legal_hold::{
     HeldScope, HeldStoreStatus, HoldRegionStatus, HoldRelease, HoldSelector, HoldState, LegalHold,
     LegalHoldSpec, LegalHoldStatus, ValuesRef,
 };
+pub use opt_out::ConnectorOptOut;
 pub use recipient::{PolicyRecipient, ReceiptRecipient, RecipientHttp};
 pub use reference::{
     DeletionPolicy, InventoryEntry, KeyRef, LabelPair, NameRef, RegionState, Setting, Suspend,

@@ -17,6 +17,7 @@ mod hold;
 mod keeper;
 mod lift;
 mod method;
+mod opt_out;
 mod personal;
 mod recipient;
 mod report;
@@ -41,6 +42,7 @@ pub use hold::{
 pub use keeper::{KeepKey, KeepKeyReport};
 pub use lift::{LiftReport, LiftedTable};
 pub use method::{ColumnChange, ColumnSet, Grain, Method, PSEUDONYMISE};
+pub use opt_out::{OptOutChannel, OptOutStore, OptedOut};
 pub use personal::personal_word;
 pub use recipient::{IdentityForm, Recipient, RecipientState, RefusalGround, ToldRecipient};
 pub use report::{

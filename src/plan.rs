@@ -20,6 +20,7 @@ mod keeper;
 mod kept;
 mod legal_hold;
 mod meta;
+mod opt_out;
 mod placement;
 mod platform;
 mod pod;

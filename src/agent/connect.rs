@@ -69,6 +69,11 @@ pub struct Options {
     upkeep: Duration,
 }
 
+/// The subject that the store has of a person whom a platform's events name by `value`.
+pub(super) fn subject(value: &str) -> [u8; 32] {
+    normalise::subject(value)
+}
+
 fn milliseconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
     text.parse().map(Duration::from_millis)
 }

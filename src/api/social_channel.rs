@@ -12,7 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeletionPolicy, HeldFlow, InventoryEntry, KeyRef, NameRef, RegionState, Setting, Suspend,
+    ConnectorOptOut, DeletionPolicy, HeldFlow, InventoryEntry, KeyRef, NameRef, RegionState,
+    Setting, Suspend,
 };
 use crate::contract::{EventKind, FeedMode, SourceFormat};
 
@@ -41,6 +42,7 @@ use crate::contract::{EventKind, FeedMode, SourceFormat};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(validation = Rule::new("!has(self.connector) || has(self.sinks) && size(self.sinks) > 0").message("sinks: a connector needs at least one sink to deliver events to"))]
+#[x_kube(validation = Rule::new("!has(self.connector) || has(self.connector.optOut) || !has(self.sinks) || !self.sinks.exists(sink, has(sink.saleOrSharing) && sink.saleOrSharing)").message("connector.optOut: a sink with saleOrSharing needs it, so that persons can opt out; name the Region's data store that is the connector's database, and the kind of identity by which the platform knows persons"))]
 #[x_kube(validation = Rule::new("!has(self.connector) || has(self.credentialsRef)").message("credentialsRef: a connector checks webhooks with the platform's keys; name the Secret that holds them"))]
 #[x_kube(validation = Rule::new("!has(self.feeds) || size(self.feeds) == 0 || has(self.catalog)").message("catalog: feeds need a source; set catalog.source"))]
 #[serde(rename_all = "camelCase")]
@@ -303,6 +305,9 @@ pub struct Connector {
     pub events: Vec<EventKind>,
     /// The PostgreSQL database in which events are kept until they are delivered, one per region.
     pub store: ConnectorStore,
+    /// How the connector is told of persons who opt out of a sale or a sharing. A sink with `saleOrSharing` needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opt_out: Option<ConnectorOptOut>,
     /// Makes an Ingress below the Region's domain and puts the callback URL into status. Absent: none is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<ConnectorIngress>,
@@ -372,6 +377,10 @@ pub struct SinkSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
     pub country: Option<String>,
+    /// Whether what is sent there is a sale or a sharing in a law's sense (California Civil Code 1798.120): then it is sent no
+    /// event about a person who opted out. `false` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale_or_sharing: Option<bool>,
     /// A signed HTTP POST (Standard Webhooks).
     pub http: HttpSink,
 }

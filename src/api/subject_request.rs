@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::NameRef;
 use super::subject_status::{RequestDeadline, RequestReceipt, RequestRegionStatus, RequestStage};
 
-/// What a person asks for: erasure, a copy of their data, or that it is used no more.
+/// What a person asks for: erasure, a copy of their data, or that it is used, sold or shared no more.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "tradewind.dev",
@@ -31,7 +31,7 @@ use super::subject_status::{RequestDeadline, RequestReceipt, RequestRegionStatus
     validation = Rule::new("self.spec.kind in ['Erasure', 'Objection'] || !has(self.spec.notice)").message("spec.notice: a notice before erasure is for Erasure and Objection only"),
     validation = Rule::new("self.spec.kind == 'Objection' || !has(self.spec.upheld)").message("spec.upheld: only an Objection is upheld"),
     validation = Rule::new("!has(self.spec.upheld) || !has(self.spec.refusal)").message("spec.upheld, spec.refusal: an objection is upheld or refused, not both"),
-    validation = Rule::new("!has(self.spec.lifted) || self.spec.kind == 'Restriction' || (has(self.spec.upheld) && self.spec.upheld.measure == 'Restrict')").message("spec.lifted: it ends a Restriction, or an Objection that was upheld with the measure Restrict; refuse an objection that is not upheld"),
+    validation = Rule::new("!has(self.spec.lifted) || self.spec.kind in ['Restriction', 'OptOut'] || (has(self.spec.upheld) && self.spec.upheld.measure == 'Restrict')").message("spec.lifted: it ends a Restriction, an OptOut, or an Objection that was upheld with the measure Restrict; refuse an objection that is not upheld"),
     validation = Rule::new("(!has(oldSelf.spec.verified) || has(self.spec.verified)) && (!has(oldSelf.spec.refusal) || has(self.spec.refusal)) && (!has(oldSelf.spec.cancelled) || has(self.spec.cancelled)) && (!has(oldSelf.spec.upheld) || has(self.spec.upheld)) && (!has(oldSelf.spec.lifted) || has(self.spec.lifted))").message("spec.verified, spec.refusal, spec.cancelled, spec.upheld, spec.lifted: each is recorded once and stays"),
     printcolumn(name = "Kind", type_ = "string", json_path = ".spec.kind"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
@@ -120,13 +120,13 @@ pub struct DataSubjectRequestSpec {
     pub notice: Option<ErasureNotice>,
 
     /// Who told the person that the request is refused, when, and on which ground: `GDPR Article 17(3)(b)`. What runs ends,
-    /// and rows that a Restriction or an Objection has hidden read as before. It is set once and stays.
+    /// and rows that a Restriction or an Objection has hidden read as before; an `OptOut` is lifted. It is set once and stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("refusal: it is recorded once and stays"))]
     pub refusal: Option<Reasoned>,
 
     /// Who took the request back, when and why. What runs ends; what was erased by then stays erased, what was hidden reads
-    /// as before. It is set once and stays.
+    /// as before, and an `OptOut` is lifted. It is set once and stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("cancelled: it is recorded once and stays"))]
     pub cancelled: Option<Reasoned>,
@@ -138,7 +138,8 @@ pub struct DataSubjectRequestSpec {
     pub upheld: Option<Upheld>,
 
     /// Who told the person that the restriction ends, when and why: `GDPR Article 18(3)`, which asks that they are told
-    /// before. The rows read as before. It is set once and stays.
+    /// before. The rows read as before. Of an `OptOut`: who recorded that the person opts in again; events about them are sent
+    /// as before. It is set once and stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("lifted: it is recorded once and stays"))]
     pub lifted: Option<Reasoned>,
@@ -170,6 +171,8 @@ pub enum AskedFor {
     Restriction,
     /// The person does not want to be processed: rows are hidden until it is decided (`upheld`, or `refusal`).
     Objection,
+    /// The person wants no sale or sharing: sinks with `saleOrSharing` are sent no event about them until `lifted` is recorded.
+    OptOut,
 }
 
 /// What follows from an objection that holds.

@@ -9,7 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{InventoryEntry, ReceiptRecipient, RegionState};
-use crate::contract::{Delivered, ErasedStore, RecipientState, RequestState, ToldRecipient};
+use crate::contract::{
+    Delivered, ErasedStore, OptedOut, RecipientState, RequestState, ToldRecipient,
+};
 
 /// How far a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,8 +43,10 @@ pub enum RequestAction {
     Copy,
     /// They are hidden.
     Restrict,
-    /// They read as before.
+    /// They read as before; an opt-out holds no more.
     Lift,
+    /// Connectors are told to send nothing of the person to sinks that are a sale or a sharing.
+    OptOut,
 }
 
 /// One deadline.
@@ -114,6 +118,10 @@ pub struct RequestRegionStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub stores: Vec<ErasedStore>,
+    /// The channels whose sinks are sent nothing of the person, as the connectors' own stores say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["store".into(), "channel".into()]))]
+    pub opted_out: Vec<OptedOut>,
     /// The value of the annotation `tradewind.dev/run-at` whose Job was last made here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_run_at: Option<String>,
@@ -138,6 +146,15 @@ impl RequestRegionStatus {
     #[must_use]
     pub fn has_done(&self, action: RequestAction) -> bool {
         self.is_done() && self.action.is_none_or(|own| own == action)
+    }
+
+    /// Since when an opt-out is in force there, in the last of its channels; where there was nothing to stop, since that was
+    /// seen.
+    #[must_use]
+    pub fn in_force_since(&self) -> Option<&str> {
+        let told = self.opted_out.iter();
+        let last = told.filter_map(|told| told.in_force_since.as_deref()).max();
+        last.or(self.reported_at.as_deref())
     }
 
     /// Whether anything was begun there.
@@ -166,6 +183,9 @@ pub struct RequestReceipt {
     /// Rows that read as before, since a restriction was lifted.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lifted: i64,
+    /// Sinks that are sent nothing of the person any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub opted_out: i64,
     /// Rows that a law keeps; each table has the ground.
     pub kept: i64,
     /// Rows that a hold keeps.

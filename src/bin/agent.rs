@@ -72,18 +72,18 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// Erase one person, or deliver a copy of their rows, as a data subject's request asks.
+    /// Erase one person, deliver a copy of their rows, hide these or opt them out, as a data subject's request asks.
     #[command(after_help = "Examples:
   tradewind-agent erase              do what the mounted task's request asks for; a killed one is gone on with
   tradewind-agent erase --reapply    after a restore or an import: erase again whoever was erased before
-  tradewind-agent erase --lift       end a Restriction: show the person's rows again")]
+  tradewind-agent erase --lift       end a Restriction: show the person's rows again; or an OptOut: opt them in")]
     Erase {
         #[command(flatten)]
         common: Common,
         /// Erase again whoever was erased, in stores that were restored; the task needs no request.
         #[arg(long)]
         reapply: bool,
-        /// End the Restriction that the task's request asked for: show the person's rows again.
+        /// End what the task's request asked for: of a Restriction, show the person's rows again; of an OptOut, opt them in.
         #[arg(long, conflicts_with = "reapply")]
         lift: bool,
     },

@@ -89,6 +89,8 @@ enum Kind {
     Restriction,
     /// The same, until it is decided whether the objection holds.
     Objection,
+    /// Nothing of the person is sold or shared.
+    OptOut,
 }
 
 /// The request as JSON: in YAML, `NO` for Norway would be a boolean to whoever reads YAML 1.1, as kubectl does.
@@ -114,6 +116,7 @@ pub fn create(args: &Arguments, now: Timestamp) -> Result<String, Error> {
             Kind::Portability => AskedFor::Portability,
             Kind::Restriction => AskedFor::Restriction,
             Kind::Objection => AskedFor::Objection,
+            Kind::OptOut => AskedFor::OptOut,
         },
         received: args.received.clone(),
         jurisdictions: args.jurisdiction.clone(),
@@ -171,7 +174,6 @@ fn delivery(args: &Arguments) -> Result<Option<CopyDelivery>, Error> {
         &args.expires,
     );
     match (args.kind, told) {
-        (Kind::Erasure | Kind::Restriction | Kind::Objection, (None, ..)) => Ok(None),
         (
             Kind::Access | Kind::Portability,
             (Some(url), Some(country), Some(prefix), Some(secret), Some(reader), Some(expires)),
@@ -187,14 +189,15 @@ fn delivery(args: &Arguments) -> Result<Option<CopyDelivery>, Error> {
             recipient: reader.clone(),
             expires_after: expires.clone(),
         })),
-        (Kind::Erasure | Kind::Restriction | Kind::Objection, _) => Err(wrong(
-            "--to",
-            "only a copy is delivered; leave it out".to_owned(),
-        )),
         (Kind::Access | Kind::Portability, _) => Err(wrong(
             "--to",
             "a copy needs --to, --country, --prefix, --credentials, --reader and --expires"
                 .to_owned(),
+        )),
+        (_, (None, ..)) => Ok(None),
+        _ => Err(wrong(
+            "--to",
+            "only a copy is delivered; leave it out".to_owned(),
         )),
     }
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::report::is_zero;
 use super::{
-    ColumnChange, FeedDestination, HoldList, LiftedTable, Method, Recipient, RequiredHold,
-    RetentionKeep, ToldRecipient,
+    ColumnChange, FeedDestination, HoldList, LiftedTable, Method, OptOutStore, OptedOut, Recipient,
+    RequiredHold, RetentionKeep, ToldRecipient,
 };
 
 /// `erase`: one request of one person over the stores of a region; or, with `--reapply`, all erasures that there have
@@ -30,6 +30,9 @@ pub struct Erase {
     pub identities: Vec<IdentityKind>,
     /// Where the person may be.
     pub stores: Vec<SubjectStore>,
+    /// Of an `OptOut`, and of nothing else: the connectors' stores that are told of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opt_outs: Vec<OptOutStore>,
     /// Who was erased, apart from the stores.
     pub suppression: Suppression,
     /// The legal holds without which nothing is erased. A copy and a restriction do not ask for them.
@@ -75,6 +78,8 @@ pub enum RequestKind {
     Portability,
     /// The person's rows stay, and the application's roles read them as absent until that is lifted.
     Restriction,
+    /// Connectors send no event about the person to sinks that are a sale or a sharing, until that is lifted.
+    OptOut,
 }
 
 impl RequestKind {
@@ -86,6 +91,7 @@ impl RequestKind {
             Self::Access => "Access",
             Self::Portability => "Portability",
             Self::Restriction => "Restriction",
+            Self::OptOut => "OptOut",
         }
     }
 }
@@ -232,6 +238,9 @@ pub struct EraseReport {
     /// How each recipient stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<ToldRecipient>,
+    /// Of an `OptOut`: the channels whose sinks are sent nothing of the person; when it is lifted, those that are again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opted_out: Vec<OptedOut>,
 }
 
 /// What was delivered.
@@ -368,6 +377,9 @@ impl EraseReport {
             if let Some(sum) = self.lifted.last_mut() {
                 sum.rows = sum.rows.saturating_add(rows);
             }
+            return true;
+        }
+        if OptedOut::shrink(&mut self.opted_out) {
             return true;
         }
         let mut tables = self.stores.iter_mut().flat_map(|store| &mut store.tables);

@@ -95,6 +95,9 @@ pub struct Sink {
     pub url: String,
     /// File with the signing secret, `whsec_<base64>`.
     pub secret: PathBuf,
+    /// Whether what goes there is a sale or a sharing in a law's sense: it is sent nothing of persons who opted out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sale_or_sharing: bool,
     /// From this moment on, RFC 3339, it is sent nothing, whatever the hub can or cannot tell by then. Absent: no end is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,

@@ -10,7 +10,8 @@ use super::chain::Tip;
 use super::hash::Hash;
 use super::key::{KeyId, Signature};
 use crate::contract::{
-    Delivered, ErasedStore, RecipientState, RefusalGround, RequestState, RetainMode, RetainedRule,
+    Delivered, ErasedStore, OptedOut, RecipientState, RefusalGround, RequestState, RetainMode,
+    RetainedRule,
 };
 
 /// Of a `Run`: what a retention run did. `about` is the policy, `source` the Job's uid.
@@ -219,7 +220,7 @@ pub struct RequestClock {
 pub struct RequestOutcome {
     /// How far the least of them is.
     pub progress: RequestState,
-    /// What was done last: `Erase`, `Copy`, `Restrict`, `Lift`. Absent of an erasing again.
+    /// What was done last: `Erase`, `Copy`, `Restrict`, `OptOut`, `Lift`. Absent of an erasing again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
     /// Rows that read as before, since a restriction was lifted.
@@ -231,6 +232,9 @@ pub struct RequestOutcome {
     /// The copy that was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Delivered>,
+    /// The channels whose sinks are sent nothing of the person, as the connectors' own stores say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opted_out: Vec<OptedOut>,
     /// Each store's tables with their rows, by term, and the grounds of what was kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<ErasedStore>,

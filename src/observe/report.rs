@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use crate::contract::{
-    self, AttestReport, Delivered, EraseReport, FeedReport, HoldReport, KeepKeyReport,
+    self, AttestReport, Delivered, EraseReport, FeedReport, HoldReport, KeepKeyReport, OptedOut,
     REPORT_BYTES, Report, RetainReport,
 };
 
@@ -59,6 +59,7 @@ impl Body for EraseReport {
             stores,
             lifted,
             recipients,
+            opted_out,
         } = self;
         let is_told = |delivered: &Delivered| {
             delivered.hash.len() <= 80
@@ -79,6 +80,7 @@ impl Body for EraseReport {
                         .is_none_or(|at| at.parse::<jiff::Timestamp>().is_ok())
             })
             && lifted.iter().all(|table| all_counts(&[table.rows]))
+            && opted_out.iter().all(is_opt_out)
             && delivered.as_ref().is_none_or(is_told)
             && stores.len() <= 50
             && stores.iter().all(|store| store.name.len() <= 40)
@@ -98,6 +100,24 @@ impl Body for EraseReport {
 fn is_answer(said: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_digit() || byte.is_ascii_lowercase() || byte == b' ';
     said.len() <= 16 && said.bytes().all(is_plain)
+}
+
+/// Names that fit, a count, a moment.
+fn is_opt_out(told: &OptedOut) -> bool {
+    let OptedOut {
+        store,
+        channel,
+        sinks,
+        subjects,
+        in_force_since,
+    } = told;
+    let since = in_force_since.as_deref();
+    store.len() <= 40
+        && channel.len() <= 128
+        && sinks.len() <= 8
+        && sinks.iter().all(|sink| sink.len() <= 40)
+        && all_counts(&[*subjects])
+        && since.is_none_or(|since| since.parse::<jiff::Timestamp>().is_ok())
 }
 
 /// A region's pods write it: only what looks like a public key is taken for one.

@@ -15,7 +15,7 @@ use super::reason::Word;
 use super::suspension::{self, Suspension};
 use super::{
     Baseline, ChannelFacts, ChannelWorkloads, Finding, Plan, Reason, RegionFacts, RegionNote,
-    RegionPlan, SecretFact, Verdict, connector, feed, gates, platform,
+    RegionPlan, SecretFact, Verdict, connector, feed, gates, opt_out, platform,
 };
 use crate::api::condition::ConditionType;
 use crate::api::{DeletionPolicy, Region, SocialChannel, SocialChannelSpec, names};
@@ -173,6 +173,7 @@ fn own<'a>(facts: &'a ChannelFacts, chosen: &BTreeSet<&str>, now: Timestamp) -> 
             let (wrong, warnings) = gated::schedules(spec, platform, now);
             problems.extend(wrong);
             problems.extend(countries(spec));
+            problems.extend(opt_out::unknowable(spec, platform));
             Own {
                 deleting,
                 platform: Some(platform),
@@ -358,6 +359,13 @@ fn unready(facts: &ChannelFacts, region: &RegionFacts, name: &str) -> Option<Rea
                 "spec.connector.ingress: Region {name} has no ingress; add spec.ingress to the Region, or remove it here"
             ))
         })
+    })
+    .or_else(|| {
+        // Nothing is sold where nobody could opt out of it.
+        let spec = &facts.channel.spec;
+        let sells = !opt_out::sold(spec).is_empty();
+        let means = sells.then(|| opt_out::means(spec, (name, &region.region), ""))?;
+        means.err()
     })
 }
 

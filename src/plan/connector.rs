@@ -121,6 +121,7 @@ fn open(site: &Site<'_>, sink: &SinkSpec) -> Sink {
         name: sink.name.clone(),
         url: sink.http.url.clone(),
         secret: meta::secret_file(&sink_mount(&sink.name), &sink.http.secret_ref.key),
+        sale_or_sharing: sink.sale_or_sharing.unwrap_or_default(),
         until: until.map(|until| until.to_string()),
     }
 }

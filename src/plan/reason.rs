@@ -53,6 +53,8 @@ words! {
     WebhooksUnsupported,
     /// An event that the platform never sends.
     EventUnsupported,
+    /// The platform's events do not tell a person by one value.
+    OptOutUnsupported,
     /// A feed for a platform that reads no files, or a mode that it doesn't have.
     FeedUnsupported,
     /// Two feeds, or one in two regions, would write the same file.
@@ -161,6 +163,8 @@ words! {
     Fulfilled,
     /// The request is done in the region, and nobody was found.
     NobodyFound,
+    /// No channel sells or shares anything in the region.
+    NothingToStop,
     /// The request was refused.
     RequestRefused,
     /// The request was taken back.

@@ -5,6 +5,7 @@ mod action;
 mod clocks;
 mod gate;
 mod job;
+mod opt_out;
 mod people;
 pub(super) mod reapply;
 mod recipients;
@@ -23,11 +24,13 @@ use super::{
 };
 use crate::api::condition::ConditionType;
 use crate::api::{
-    DataSubjectRequest, DeletionPolicy, RequestAction, RequestRegionStatus, SealedIdentity,
+    AskedFor, DataSubjectRequest, DeletionPolicy, RequestAction, RequestRegionStatus,
+    SealedIdentity,
 };
 use action::action;
 pub use action::{action as request_action, is_undecided, reference as request_reference};
 pub use clocks::{Clocks, clocks};
+use opt_out::OptOuts;
 use people::People;
 use recipients::Recipients;
 
@@ -218,6 +221,9 @@ fn decide(
     if let Some(problem) = problems.first() {
         return RegionPlan::Keep(problem.clone()).into();
     }
+    if let Some(reason) = nothing(facts, (place.name, region), entry) {
+        return RegionPlan::Withdraw(reason).into();
+    }
     match build(facts, (place.name, region), entry, now) {
         Ok((workloads, wake_at)) => Decision {
             wake_at,
@@ -228,6 +234,20 @@ fn decide(
             ..RegionPlan::Keep(reason).into()
         },
     }
+}
+
+/// Why an opt-out has nothing to stop in a region, if that is so.
+fn nothing(
+    facts: &RequestFacts,
+    (name, region): (&str, &RegionFacts),
+    entry: Option<&RequestRegionStatus>,
+) -> Option<Reason> {
+    let spec = &facts.request.spec;
+    if spec.kind != AskedFor::OptOut {
+        return None;
+    }
+    let all = OptOuts::of(facts, (name, &region.region), (action(spec), entry));
+    all.ok()?.nothing(name)
 }
 
 fn build(
@@ -251,6 +271,12 @@ fn build(
         RequestAction::Lift => None,
         _ => Some(identity(facts, name, region)?),
     };
+    if facts.request.spec.kind == AskedFor::OptOut {
+        let at = (name, region.region.as_ref());
+        let all = OptOuts::of(facts, at, (action, entry))?;
+        let workloads = opt_out::workloads(facts, at, (action, identity), all);
+        return Ok((workloads, None));
+    }
     let people = People::of(facts, &region.region)?;
     if action == RequestAction::Lift
         && let Some(reason) = action::unmapped(entry, |store, table| people.has(store, table))

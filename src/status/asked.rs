@@ -189,6 +189,7 @@ fn outcome(entry: &RequestRegionStatus) -> Option<body::RequestOutcome> {
         lifted: entry.lifted,
         suppressed: entry.suppressed,
         delivered: entry.delivered.clone(),
+        opted_out: entry.opted_out.clone(),
         stores: entry.stores.clone(),
         recipients: entry.recipients.iter().map(recipient).collect(),
     })

@@ -119,6 +119,7 @@ announce! {
         suppressed: None,
         delivered: None,
         stores: Vec::new(),
+        opted_out: Vec::new(),
     };
 }
 

@@ -115,6 +115,7 @@ fn recorded(
         progress: body.state,
         suppressed: Some(body.suppressed),
         delivered: None,
+        opted_out: Vec::new(),
         stores: body.stores.clone(),
     });
     let body = body::Reapplied {

@@ -1,6 +1,7 @@
 //! What a DataSubjectRequest's status should say: what is done is done where the region's books say so, and nowhere else.
 
 mod clock;
+mod opt_out;
 mod receipt;
 mod untold;
 
@@ -15,8 +16,8 @@ use super::timing::earliest;
 use super::{OneJob, RequestObserved, Seen, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
 use crate::api::{
-    DataSubjectRequest, DataSubjectRequestStatus, RegionState, RequestAction, RequestRegionStatus,
-    RequestStage, names,
+    AskedFor, DataSubjectRequest, DataSubjectRequestStatus, RegionState, RequestAction,
+    RequestRegionStatus, RequestStage, names,
 };
 use crate::contract::{EraseReport, RequestState};
 use crate::plan::reason::Word as PlanWord;
@@ -198,6 +199,7 @@ fn region<'a>(
     if let Some((report, body)) = body.filter(|_| !entry.is_done()) {
         take(&mut entry, action, &report.finished_at, body);
     }
+    opt_out::settle(&mut entry, standing.planned, action, now);
     let was = old.and_then(|entry| entry.ready);
     let ready = if let Some(done) = done(request, action, &entry) {
         done
@@ -245,6 +247,7 @@ fn take(
         entry.lifted = Some(rows.fold(0, i64::saturating_add));
     } else {
         entry.stores.clone_from(&body.stores);
+        entry.opted_out.clone_from(&body.opted_out);
     }
 }
 
@@ -263,9 +266,17 @@ fn done(
         return Some((Truth::False, PlanWord::Undecided.because(why)));
     }
     if action == RequestAction::Lift {
-        let why = "what was hidden here reads as before";
+        let why = match request.spec.kind {
+            AskedFor::OptOut => {
+                "the opt-out holds no more: events about the person are sent as before"
+            }
+            _ => "what was hidden here reads as before",
+        };
         let why = untold::with(why, entry);
         return Some((Truth::True, PlanWord::Lifted.because(why)));
+    }
+    if action == RequestAction::OptOut {
+        return Some((Truth::True, opt_out::fulfilled(entry)));
     }
     Some((Truth::True, fulfilled(entry)))
 }
@@ -300,6 +311,7 @@ fn remembered(
         suppressed: old.and_then(|entry| entry.suppressed),
         delivered: old.and_then(|entry| entry.delivered.clone()),
         stores: old.map(|entry| entry.stores.clone()).unwrap_or_default(),
+        opted_out: old.map(|entry| entry.opted_out.clone()).unwrap_or_default(),
         last_handled_run_at: old.and_then(|entry| entry.last_handled_run_at.clone()),
         inventory: Vec::new(),
     }

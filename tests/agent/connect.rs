@@ -6,6 +6,8 @@ mod delivery;
 mod door;
 #[path = "connect/load.rs"]
 mod load;
+#[path = "connect/opt_out.rs"]
+mod opt_out;
 #[path = "connect/start.rs"]
 mod start;
 #[path = "connect/world.rs"]

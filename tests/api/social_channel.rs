@@ -27,10 +27,10 @@ pub(crate) fn kind() -> Kind {
         "connector": {
             "replicas": {"min": 2}, "events": ["Messages"],
             "store": {"secretRef": {"name": "inbox-db", "key": "url"}, "keepDeliveredDays": 7},
-            "ingress": {},
+            "ingress": {}, "optOut": {"dataStore": "inbox", "identity": "accountId"},
         },
         "checkout": {"mode": "Redirect", "url": "https://aurora.example/checkout-link/"},
-        "sinks": [{"name": "erp", "country": "DE", "http": {
+        "sinks": [{"name": "erp", "country": "DE", "saleOrSharing": true, "http": {
             "url": "https://erp.aurora.example/hooks", "secretRef": {"name": "erp-hook", "key": "secret"},
         }}],
         "suspend": {"reason": "sale", "by": "ops", "until": "2026-12-01T08:00:00Z"},
@@ -261,6 +261,20 @@ fn connector() -> Vec<Case> {
         list("connector.events", |i| {
             json!(["Orders", "Messages", "Products", "Privacy", "Orders"][i])
         }),
+        ruled("connector.optOut", vec![])
+            .kept("connector.optOut: a sink with saleOrSharing needs it"),
+        text(
+            "connector.optOut.dataStore",
+            "events",
+            label(40),
+            &[("Events", PATTERN), ("a.b", PATTERN)],
+        ),
+        text(
+            "connector.optOut.identity",
+            "psid",
+            format!("a{}", "9".repeat(31)),
+            &[("account_id", PATTERN), ("1a", PATTERN)],
+        ),
         text(
             "connector.store.secretRef.name",
             "db",

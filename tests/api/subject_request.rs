@@ -12,7 +12,8 @@ const SEALED: &str = "identity: it cannot be changed, only taken away";
 const DELIVERY: &str = "spec.delivery: Access and Portability need it";
 const STAYS: &str = "each is recorded once and stays";
 const NOTICE: &str = "spec.notice: a notice before erasure is for Erasure and Objection only";
-const LIFTED: &str = "spec.lifted: it ends a Restriction, or an Objection that was upheld";
+const LIFTED: &str =
+    "spec.lifted: it ends a Restriction, an OptOut, or an Objection that was upheld";
 
 fn done(by: &str) -> Value {
     json!({"by": by, "at": LATER})
@@ -94,6 +95,8 @@ pub(crate) async fn together(server: &Server, faults: &mut Vec<String>) {
     for (spec, message) in [
         (with("Restriction", &[]), None),
         (with("Restriction", std::slice::from_ref(&ended)), None),
+        (with("OptOut", &[]), None),
+        (with("OptOut", std::slice::from_ref(&ended)), None),
         (with("Objection", &[]), None),
         (
             with("Objection", std::slice::from_ref(&ended)),
@@ -343,9 +346,10 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
             "stores": [{"name": "orders", "tables": [erased()]}],
             "recipients": [{"name": "shop/erp", "state": "Refused", "ground": "LegalClaims", "attempts": 2, "answer": "200", "at": "2026-11-22T12:00:00Z"}],
             "lifted": 10, "lastHandledRunAt": "1", "inventory": inventory,
+            "optedOut": [{"store": "inbox", "channel": "aurora/shop", "sinks": ["ads"], "subjects": 1, "inForceSince": "2026-11-05T09:00:08Z"}],
         }],
         "receipt": {
-            "at": "2026-11-22T12:00:00Z", "outcome": "Done", "found": 38, "erased": 1, "restricted": 10, "lifted": 10, "kept": 2, "held": 3,
+            "at": "2026-11-22T12:00:00Z", "outcome": "Done", "found": 38, "erased": 1, "restricted": 10, "lifted": 10, "optedOut": 1, "kept": 2, "held": 3,
             "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "hash": "sha256-00",
             "recipients": [{"region": "eu-west", "name": "shop/erp", "state": "Refused", "ground": "LegalClaims"}],
         },

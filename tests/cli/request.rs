@@ -92,9 +92,13 @@ fn each_region_gets_what_it_knows_the_person_by_and_nobody_else_can_read_it() {
 }
 
 #[test]
-fn what_hides_rows_is_asked_for_in_the_same_way() {
+fn what_hides_rows_or_stops_a_sale_is_asked_for_in_the_same_way() {
     let (_, public) = key();
-    for (kind, wanted) in [("restriction", "Restriction"), ("objection", "Objection")] {
+    for (kind, wanted) in [
+        ("restriction", "Restriction"),
+        ("objection", "Objection"),
+        ("opt-out", "OptOut"),
+    ] {
         let arguments = ["--kind", kind, "--region", "eu-west"];
         let told = create(&regions(&public), &arguments, &format!("email={EMAIL}"));
         let request: Value = serde_json::from_slice(&told.stdout).unwrap();

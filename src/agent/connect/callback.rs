@@ -101,6 +101,7 @@ impl Callback {
             attempts: 0,
             webhook_id: id.to_owned(),
             body,
+            opted_out: false,
         };
         let keys = self.keys.current();
         let asked = attempt::ask(&self.client, &self.url, &keys, head, ANSWER_BYTES);
@@ -109,7 +110,8 @@ impl Callback {
         let ending = match verdict.state {
             State::Delivered => Ending::Taken,
             State::Pending => Ending::Again,
-            State::Dead => Ending::GivenUp,
+            // No verdict on an answer is that a person opted out.
+            State::Dead | State::OptedOut => Ending::GivenUp,
         };
         Reply {
             ending,

@@ -40,6 +40,8 @@ pub(super) struct Courier {
     pub(super) sink: String,
     /// Where to POST.
     pub(super) url: reqwest::Url,
+    /// Whether what goes there is a sale or a sharing, out of which persons opt.
+    pub(super) sells: bool,
     /// From when on nothing is sent there; what comes in waits.
     pub(super) until: Option<Timestamp>,
     /// The signing keys.
@@ -119,7 +121,7 @@ impl Courier {
                 Ok(_) => return,
                 Err(error) => {
                     // The lease ends by itself; then somebody tries again, and the sink may see it twice.
-                    tracing::warn!(sink = self.sink, error = %Said::from(error), "cannot record a delivery");
+                    tracing::warn!(sink = self.sink, error = %Said::from(error), "cannot look at a delivery, or record it");
                     return;
                 }
             }
@@ -129,7 +131,11 @@ impl Courier {
     /// Sends the head of `lane` and writes what became of it. `true`: it is out of the way and, if we were
     /// to hold it, the lane is ours again from `leased` on.
     async fn deliver(&self, lane: &Lane, hold: bool, leased: &mut Instant) -> sqlx::Result<bool> {
-        let Some(head) = self.store.head(&self.sink, &lane.subject).await? else {
+        let Some(head) = self
+            .store
+            .head((&self.sink, self.sells), &lane.subject)
+            .await?
+        else {
             tracing::error!(sink = self.sink, "a lane counts events that are not there");
             return Ok(false);
         };
@@ -137,6 +143,9 @@ impl Courier {
         if self.is_over() || leased.elapsed() + attempt::TIMEOUT > self.pace.lease {
             self.store.release(&self.sink, lane).await?;
             return Ok(false);
+        }
+        if head.opted_out {
+            return self.withhold(lane, head.position, hold).await;
         }
         let position = head.position;
         let failed = u32::try_from(head.attempts).unwrap_or(0);
@@ -170,12 +179,34 @@ impl Courier {
         match verdict.state {
             State::Delivered => self.metrics.delivered(&self.sink),
             State::Pending => self.metrics.retried(&self.sink),
+            State::OptedOut => self.metrics.opted_out(&self.sink),
             State::Dead => {
                 tracing::error!(sink = self.sink, answer = answer.word(), "gave an event up");
                 self.metrics.dead(&self.sink);
             }
         }
         Ok(moved)
+    }
+
+    /// Takes the head of a lane out of the way unsent: its person opted out. Successors go on, to the same end.
+    async fn withhold(&self, lane: &Lane, position: i64, hold: bool) -> sqlx::Result<bool> {
+        let settlement = Settlement {
+            state: State::OptedOut,
+            answer: "opted out".to_owned(),
+            free_in: if hold {
+                self.pace.lease
+            } else {
+                Duration::ZERO
+            },
+            jitter: false,
+            hold,
+        };
+        let settled = self.store.settle(&self.sink, lane, position, &settlement);
+        let mine = settled.await?;
+        if mine {
+            self.metrics.opted_out(&self.sink);
+        }
+        Ok(mine)
     }
 
     fn written(&self, result: sqlx::Result<()>) {

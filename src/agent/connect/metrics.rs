@@ -96,6 +96,7 @@ struct Families {
     delivered: Family<BySink, Counter>,
     retried: Family<BySink, Counter>,
     dead: Family<BySink, Counter>,
+    opted_out: Family<BySink, Counter>,
     attempts: Family<BySink, Histogram>,
     pending: Family<BySink, Gauge>,
     oldest: Family<BySink, Gauge<f64, std::sync::atomic::AtomicU64>>,
@@ -129,6 +130,7 @@ impl Families {
             delivered: Family::default(),
             retried: Family::default(),
             dead: Family::default(),
+            opted_out: Family::default(),
             attempts: Family::new_with_constructor(seconds),
             pending: Family::default(),
             oldest: Family::default(),
@@ -169,6 +171,8 @@ impl Families {
             f.retried,
         );
         add.metric("dead", "Events that were given up", f.dead);
+        let opted_out = "Events that a sink was not sent, because their persons opted out";
+        add.metric("opted_out", opted_out, f.opted_out);
         add.metric(
             "attempt_seconds",
             "Time of an attempt to deliver",
@@ -217,6 +221,7 @@ impl Metrics {
                 &metrics.families.delivered,
                 &metrics.families.retried,
                 &metrics.families.dead,
+                &metrics.families.opted_out,
             ] {
                 drop(family.get_or_create(&label));
             }
@@ -302,6 +307,11 @@ impl Metrics {
         self.families.dead.get_or_create(&by(sink)).inc();
     }
 
+    /// An event was not sent, because its person opted out.
+    pub(super) fn opted_out(&self, sink: &str) {
+        self.families.opted_out.get_or_create(&by(sink)).inc();
+    }
+
     /// What the store owes now.
     pub(super) fn owes(&self, backlog: &[Backlog]) {
         let mut removed = (0, 0.0f64, 0);
@@ -353,6 +363,7 @@ mod tests {
             "tradewind_connect_rejected_total{reason=\"wrong_signature\"} 0",
             "tradewind_connect_delivered_total{sink=\"erp\"} 0",
             "tradewind_connect_dead_total{sink=\"erp\"} 0",
+            "tradewind_connect_opted_out_total{sink=\"erp\"} 0",
             "tradewind_connect_outbox_pending{sink=\"erp\"} 0",
             "tradewind_connect_dead_letters{sink=\"erp\"} 0",
         ] {

@@ -87,6 +87,11 @@ pub(super) fn normalise<'a>(
     Ok(found)
 }
 
+/// The subject of a person whom events name by `value` alone.
+pub(super) fn subject(value: &str) -> Name {
+    name(Origin::Subject, [(0, value)])
+}
+
 fn event<'a>(
     rule: &EventRule,
     raw: &'a RawValue,

@@ -178,6 +178,7 @@ fn couriers(
             Ok(Courier {
                 sink: sink.name.clone(),
                 url: address(index, &sink.url)?,
+                sells: sink.sale_or_sharing,
                 until: end(index, sink.until.as_deref())?,
                 keys: Arc::new(Secret::open(&sink.secret, Keys::standard)?),
                 store: store.clone(),

@@ -19,6 +19,7 @@ mod key;
 mod lift;
 mod look;
 mod lookup;
+mod opt_out;
 mod person;
 mod quiet;
 mod reapply;
@@ -66,6 +67,9 @@ pub async fn run(task: Task<Erase>, stop: Stop) -> Report<EraseReport> {
     let begun = Begun::now("erase");
     let answer = async {
         let request = settings::request(&task.spec)?;
+        if request.kind == RequestKind::OptOut {
+            return opt_out::run(&task, request, &stop).await;
+        }
         let settings = Settings::parse(&task.spec, false)?;
         if matches!(
             request.kind,

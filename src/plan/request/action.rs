@@ -18,11 +18,14 @@ pub fn action(spec: &DataSubjectRequestSpec) -> RequestAction {
     let measure = spec.upheld.as_ref().map(|upheld| upheld.measure);
     match (spec.kind, measure) {
         (AskedFor::Access | AskedFor::Portability, _) => RequestAction::Copy,
-        (AskedFor::Restriction | AskedFor::Objection, _) if ends => RequestAction::Lift,
+        (AskedFor::Restriction | AskedFor::Objection | AskedFor::OptOut, _) if ends => {
+            RequestAction::Lift
+        }
         (AskedFor::Erasure, _) | (AskedFor::Objection, Some(Measure::Erase)) => {
             RequestAction::Erase
         }
         (AskedFor::Restriction | AskedFor::Objection, _) => RequestAction::Restrict,
+        (AskedFor::OptOut, _) => RequestAction::OptOut,
     }
 }
 
@@ -41,6 +44,8 @@ pub fn reference(request: &DataSubjectRequest, action: RequestAction) -> String 
 pub(super) fn kind(spec: &DataSubjectRequestSpec, action: RequestAction) -> RequestKind {
     match action {
         RequestAction::Erase => RequestKind::Erasure,
+        RequestAction::OptOut => RequestKind::OptOut,
+        RequestAction::Lift if spec.kind == AskedFor::OptOut => RequestKind::OptOut,
         RequestAction::Restrict | RequestAction::Lift => RequestKind::Restriction,
         RequestAction::Copy if spec.kind == AskedFor::Portability => RequestKind::Portability,
         RequestAction::Copy => RequestKind::Access,

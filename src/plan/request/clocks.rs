@@ -117,6 +117,7 @@ fn case(spec: &DataSubjectRequestSpec, problems: &mut Vec<Reason>, now: Timestam
             AskedFor::Portability => Kind::Portability,
             AskedFor::Restriction => Kind::Restriction,
             AskedFor::Objection => Kind::Objection,
+            AskedFor::OptOut => Kind::OptOut,
         },
         received,
         zone,
@@ -157,15 +158,11 @@ fn enter(
             Step::Extension => is_extended,
             Step::ExtensionNotice => told.is_some(),
             Step::RefusalNotice => spec.refusal.is_some(),
-            Step::Acknowledgement => true,
-            Step::OptOut
-            | Step::Breach
-            | Step::BreachDetail
-            | Step::BreachFinal
-            | Step::BreachPersons => false,
+            Step::Acknowledgement | Step::OptOut => true,
+            Step::Breach | Step::BreachDetail | Step::BreachFinal | Step::BreachPersons => false,
         };
         if concerns {
-            let one = one(regime, deadline, spec, now);
+            let one = one(regime, deadline, request, now);
             clocks.wake_at = clocks.wake_at.into_iter().chain(turn(&one, now)).min();
             clocks.deadlines.push(one);
         }
@@ -175,9 +172,11 @@ fn enter(
 fn one(
     regime: &str,
     deadline: &Deadline,
-    spec: &DataSubjectRequestSpec,
+    request: &DataSubjectRequest,
     now: Timestamp,
 ) -> RequestDeadline {
+    let spec = &request.spec;
+    let in_force = in_force(request).filter(|_| deadline.step == Step::OptOut);
     let met = match deadline.step {
         Step::Acknowledgement => spec.acknowledged.as_ref().map(|done| &done.at),
         Step::ExtensionNotice => spec.extension.as_ref().map(|told| &told.at),
@@ -191,7 +190,8 @@ fn one(
         .map(|done| &done.at)
         .into_iter()
         .chain(spec.refusal.as_ref().map(|told| &told.at))
-        .chain(spec.cancelled.as_ref().map(|told| &told.at));
+        .chain(spec.cancelled.as_ref().map(|told| &told.at))
+        .chain(&in_force);
     let met = met.or_else(|| ended.min_by_key(|at| moment(at)));
     let ends = deadline.ends.at();
     let at = met.and_then(|met| moment(met)).unwrap_or(now);
@@ -209,6 +209,18 @@ fn one(
         met_at: met.cloned(),
         standing: ends.map(|ends| word(clock::standing(ends, at, SOON)).to_owned()),
     }
+}
+
+/// Since when an opt-out is in force in the last of its regions, once it is in all of them, as their stores said.
+fn in_force(request: &DataSubjectRequest) -> Option<String> {
+    let told: Vec<_> = request.status.iter().flat_map(|s| &s.regions).collect();
+    let of = |name: &String| {
+        let entry = told.iter().find(|entry| entry.name == *name)?;
+        entry.is_done().then(|| entry.in_force_since()).flatten()
+    };
+    let all: Option<Vec<&str>> = request.spec.regions.iter().map(of).collect();
+    let last = all?.into_iter().max_by_key(|at| moment(at))?;
+    Some(last.to_owned())
 }
 
 fn word(standing: Standing) -> &'static str {

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{KeyToPath, PodTemplateSpec};
 use kube::ResourceExt;
 
 use super::action::{kind, reference};
-use super::people::People;
+use super::people::{People, kinds};
 use super::recipients::Recipients;
 use crate::api::{CopyDelivery, Region, RequestAction, SealedIdentity, names};
 use crate::contract::{Delivery, Erase, FeedDestination, SubjectRequest, Suppression};
@@ -53,12 +53,32 @@ const ONCE: Once = Once {
     ttl: TTL,
 };
 
-/// Everything that it has there.
+/// Everything that it has there, where rows of persons are.
 pub(super) fn workloads(
+    facts: &RequestFacts,
+    at: (&str, &Region),
+    (action, identity): (RequestAction, Option<&SealedIdentity>),
+    (people, recipients): (&People, &Recipients),
+) -> RequestWorkloads {
+    let mut task = task(facts, at, action, Some(people));
+    task.recipients.clone_from(&recipients.told);
+    task.held_recipients.clone_from(&recipients.held);
+    let mut mounts = people.mounts.clone();
+    mounts.extend(suppression::mount(&at.1.spec));
+    made(
+        facts,
+        at,
+        (action, identity),
+        (mounts, task, &recipients.mounts),
+    )
+}
+
+/// The same of any task, with the Secrets of its stores.
+pub(super) fn made(
     facts: &RequestFacts,
     (region, at): (&str, &Region),
     (action, identity): (RequestAction, Option<&SealedIdentity>),
-    (people, recipients): (&People, &Recipients),
+    (mut mounts, task, more): (Vec<Mount>, Erase, &[Mount]),
 ) -> RequestWorkloads {
     let spec = &at.spec;
     let name = facts.request.name_any();
@@ -68,20 +88,15 @@ pub(super) fn workloads(
         COMPONENT,
     );
     let delivery = facts.request.spec.delivery.as_ref();
-    let mut task = task(facts, (region, at), action, people);
-    task.recipients.clone_from(&recipients.told);
-    task.held_recipients.clone_from(&recipients.held);
     let text = meta::task(COMMAND, region, task);
     // To lift is the same task as to restrict, and another Job.
     let makes = identity.map_or(LIFT, |identity| identity.ciphertext.as_str());
     let config_map = names::request_task(&name, &text, makes);
     let namespace = spec.run_namespace.as_str();
     let account = names::request(&name);
-    let mut mounts = people.mounts.clone();
-    mounts.extend(suppression::mount(spec));
     mounts.push(keys());
     mounts.extend(delivery.map(destination));
-    mounts.extend(recipients.mounts.iter().cloned());
+    mounts.extend(more.iter().cloned());
     let agent = Agent {
         command: COMMAND,
         role: role.clone(),
@@ -163,11 +178,12 @@ fn destination(delivery: &CopyDelivery) -> Mount {
     }
 }
 
-fn task(
+/// The task; without people it has no tables of theirs.
+pub(super) fn task(
     facts: &RequestFacts,
     (region, at): (&str, &Region),
     action: RequestAction,
-    people: &People,
+    people: Option<&People>,
 ) -> Erase {
     let (request, spec) = (&facts.request, &at.spec);
     let name = request.name_any();
@@ -200,15 +216,17 @@ fn task(
         time_zone: spec.locale.time_zone.clone(),
         batch_rows: BATCH_ROWS,
         max_rows: most.unwrap_or(MAX_ROWS),
-        identities: people.kinds.clone(),
-        stores: people.tables(),
+        identities: kinds(at),
+        stores: people.map(People::tables).unwrap_or_default(),
+        opt_outs: Vec::new(),
         suppression: Suppression {
             url: suppression::url(spec).unwrap_or_default(),
             key: meta::secret_file(KEYS, names::REQUESTS_HASHES),
         },
         // What hides rows, or copies them, takes nothing that a hold could keep.
         holds: if erases {
-            legal_hold::required(holds, at, &people.stores())
+            let stores = people.map(People::stores).unwrap_or_default();
+            legal_hold::required(holds, at, &stores)
         } else {
             Vec::new()
         },

@@ -185,7 +185,8 @@ fn rules<'a>(policies: &[&'a DataPolicy]) -> Vec<(&'a DataPolicy, &'a PolicyRule
     all
 }
 
-fn kinds(region: &Region) -> Vec<IdentityKind> {
+/// The kinds of values by which a Region knows persons.
+pub(super) fn kinds(region: &Region) -> Vec<IdentityKind> {
     let requests = region.spec.requests.iter();
     requests
         .flat_map(|requests| &requests.identities)

@@ -111,6 +111,7 @@ fn task(facts: &SigningFacts, people: &People) -> Erase {
         max_rows: MAX_ROWS,
         identities: people.kinds.clone(),
         stores: people.tables(),
+        opt_outs: Vec::new(),
         suppression: Suppression {
             url: suppression::url(spec).unwrap_or_default(),
             key: meta::secret_file(KEYS, names::REQUESTS_HASHES),

@@ -49,6 +49,13 @@ pub(super) fn receipt(
     let lifted = entries.iter().filter_map(|entry| entry.lifted);
     receipt.lifted = lifted.fold(0, i64::saturating_add);
     receipt.recipients = entries.iter().flat_map(recipients).collect();
+    if stage == Some(RequestStage::Done) {
+        let told = entries.iter().flat_map(|entry| &entry.opted_out);
+        let sinks = told
+            .filter(|one| one.subjects > 0)
+            .map(|one| one.sinks.len());
+        receipt.opted_out = i64::try_from(sinks.sum::<usize>()).unwrap_or(i64::MAX);
+    }
     let stores = entries.iter().flat_map(|entry| &entry.stores);
     for table in stores.flat_map(|store| &store.tables) {
         for (sum, term) in [
@@ -84,6 +91,9 @@ fn whole(request: &DataSubjectRequest, outcome: &str, entries: &[RequestRegionSt
             "name": entry.name, "progress": entry.progress, "reportedAt": entry.reported_at,
             "suppressed": entry.suppressed, "delivered": entry.delivered, "stores": entry.stores,
         });
+        if !entry.opted_out.is_empty() {
+            region["optedOut"] = json!(entry.opted_out);
+        }
         if let Some(rows) = entry.lifted {
             region["lifted"] = json!(rows);
         }

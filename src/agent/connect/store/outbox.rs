@@ -26,6 +26,8 @@ pub(in crate::agent::connect) struct Head {
     pub(in crate::agent::connect) webhook_id: String,
     /// What is sent.
     pub(in crate::agent::connect) body: Vec<u8>,
+    /// Whether its person opted out of what the sink is: it is not sent.
+    pub(in crate::agent::connect) opted_out: bool,
 }
 
 /// What becomes of a head.
@@ -37,6 +39,8 @@ pub(in crate::agent::connect) enum State {
     Delivered,
     /// Given up until somebody replays it.
     Dead,
+    /// Not sent, and never will be: its person opted out.
+    OptedOut,
 }
 
 /// The result of one attempt, to be written.
@@ -60,6 +64,7 @@ impl State {
             Self::Pending => "Pending",
             Self::Delivered => "Delivered",
             Self::Dead => "Dead",
+            Self::OptedOut => "OptedOut",
         }
     }
 }
@@ -92,14 +97,21 @@ impl Store {
     }
 
     /// The first event that `sink` is owed about `subject`. A statement of its own, after the claim: the
-    /// claim's own snapshot may be older than the result that freed the lane.
+    /// claim's own snapshot may be older than the result that freed the lane. It is also what asks whether the
+    /// person opted out, where the sink is a sale or a sharing by the task (`sells`) or by a request: whoever
+    /// opts somebody out waits for the lanes that were claimed by then, and any later look sees it.
     pub(in crate::agent::connect) async fn head(
         &self,
-        sink: &str,
+        (sink, sells): (&str, bool),
         subject: &[u8],
     ) -> sqlx::Result<Option<Head>> {
         sqlx::query_as(
-            "SELECT outbox.position, outbox.attempts, event.webhook_id, event.body
+            "SELECT outbox.position, outbox.attempts, event.webhook_id, event.body,
+               CASE WHEN $4 OR EXISTS (SELECT FROM tradewind_connect.opt_out_sink AS named
+                                       WHERE named.channel = $1 AND named.sink = $2)
+                    THEN EXISTS (SELECT FROM tradewind_connect.opt_out AS opted
+                                 WHERE opted.channel = $1 AND opted.person = tradewind_connect.opted_out_as($3))
+                    ELSE false END AS opted_out
              FROM tradewind_connect.outbox JOIN tradewind_connect.event ON event.id = outbox.event
              WHERE outbox.channel = $1 AND outbox.sink = $2 AND outbox.subject = $3
                AND outbox.state = 'Pending'
@@ -108,6 +120,7 @@ impl Store {
         .bind(&self.channel)
         .bind(sink)
         .bind(subject)
+        .bind(sells)
         .fetch_optional(&self.delivery)
         .await
     }
@@ -132,7 +145,7 @@ impl Store {
                  RETURNING pending),
              moved AS (
                  UPDATE tradewind_connect.outbox
-                 SET state = $10, attempts = attempts + 1, answer = $11, at = now()
+                 SET state = $10, attempts = attempts + CASE WHEN $10 = 'OptedOut' THEN 0 ELSE 1 END, answer = $11, at = now()
                  WHERE position = $5 AND EXISTS (SELECT FROM mine))
              SELECT pending FROM mine",
         )

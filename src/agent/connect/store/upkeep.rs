@@ -42,7 +42,7 @@ impl Store {
         .await
     }
 
-    /// Deletes one batch of what was delivered longer than `keep` ago (an ISO 8601 duration). `true`: there
+    /// Deletes one batch of what was delivered, or withheld, longer than `keep` ago (an ISO 8601 duration). `true`: there
     /// may be more. One replica at a time; another's turn is no work for us.
     pub(in crate::agent::connect) async fn purge(&self, keep: &str) -> sqlx::Result<bool> {
         let mut transaction = self.delivery.begin().await?;
@@ -57,9 +57,13 @@ impl Store {
         }
         let events: Vec<i64> = sqlx::query_scalar(
             "DELETE FROM tradewind_connect.outbox WHERE position IN (
-                 SELECT position FROM tradewind_connect.outbox
-                 WHERE channel = $1 AND state = 'Delivered' AND at < now() - $2::text::interval
-                 ORDER BY at LIMIT $3)
+                 (SELECT position FROM tradewind_connect.outbox
+                  WHERE channel = $1 AND state = 'Delivered' AND at < now() - $2::text::interval
+                  ORDER BY at LIMIT $3)
+                 UNION ALL
+                 (SELECT position FROM tradewind_connect.outbox
+                  WHERE channel = $1 AND state = 'OptedOut' AND at < now() - $2::text::interval
+                  ORDER BY at LIMIT $3))
              RETURNING event",
         )
         .bind(&self.channel)
@@ -90,7 +94,7 @@ impl Store {
         .rows_affected();
         transaction.commit().await?;
         let batch = usize::try_from(BATCH).unwrap_or(usize::MAX);
-        Ok(events.len() == batch || forgotten == BATCH.unsigned_abs())
+        Ok(events.len() >= batch || forgotten == BATCH.unsigned_abs())
     }
 
     /// Puts one batch of dead letters, of one sink or of all, behind what their subjects wait for. Returns

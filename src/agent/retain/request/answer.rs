@@ -63,6 +63,16 @@ impl Answer {
         }
     }
 
+    /// What was done, and is told in other words than rows.
+    pub(super) fn done(reason: &str, message: String, body: EraseReport) -> Self {
+        Self {
+            outcome: Outcome::Done,
+            reason: reason.to_owned(),
+            message,
+            body: Some(body),
+        }
+    }
+
     /// What the books say.
     pub(super) fn of(body: EraseReport) -> Self {
         let sum = |term: fn(&ErasedTable) -> i64| tables(&body).map(term).sum::<i64>();

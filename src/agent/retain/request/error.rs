@@ -3,7 +3,7 @@
 use super::super::error::Error as Run;
 use super::super::fault::{Fault, Trouble};
 use super::super::store::Store;
-use super::settings;
+use super::{opt_out, settings};
 use crate::contract::Outcome;
 
 /// Why a request ended without an answer. What it had done until then stands in the books.
@@ -15,6 +15,9 @@ pub(super) enum Error {
     /// The task's words are wrong.
     #[error("the task is wrong")]
     Settings(#[from] settings::Error),
+    /// An opt-out is not in force.
+    #[error(transparent)]
+    OptOut(#[from] opt_out::Error),
     /// A file that the task names is not there.
     #[error("cannot read the file that `{what}` names: mount its Secret")]
     Unreadable {
@@ -140,6 +143,7 @@ impl Error {
     pub(super) fn outcome(&self) -> Outcome {
         match self {
             Self::Run(error) => error.outcome(),
+            Self::OptOut(error) => error.outcome(),
             Self::Delivery { outcome, .. } => *outcome,
             _ => Outcome::Refused,
         }
@@ -149,6 +153,7 @@ impl Error {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Run(error) => error.reason(),
+            Self::OptOut(error) => error.reason(),
             Self::Settings(_) => "TaskInvalid",
             Self::Unreadable { .. } => "SecretMissing",
             Self::KeyInvalid => "KeyInvalid",

@@ -1,4 +1,4 @@
-//! A restriction that a request asked for is lifted: the same task, with `--lift`.
+//! A restriction that a request asked for is lifted, or an opt-out: the same task, with `--lift`.
 //!
 //! In: a task whose request is a Restriction. Out: the person's rows read as before, but for those that something else
 //! restricts. No value of the person is needed: rows are marked with the request's reference.
@@ -13,27 +13,39 @@ use super::hash::HashKey;
 use super::recipients::{self, News, Telling};
 use super::settings::{self, Settings};
 use super::suppress::{LIFTED, Suppression};
-use super::{begin, runs};
+use super::{begin, opt_out, runs};
 use crate::agent::{Begun, Stop};
-use crate::contract::{Erase, EraseReport, LiftedTable, Report, RequestKind, RequestState, Task};
+use crate::contract::{
+    Erase, EraseReport, LiftedTable, Report, RequestKind, RequestState, SubjectRequest, Task,
+};
 
 /// Lifts what the task's request restricted.
 pub async fn run(task: Task<Erase>, stop: Stop) -> Report<EraseReport> {
     let begun = Begun::now("erase");
-    let answer = request(&task, &stop).await.map(|body| {
-        if recipients::is_open(&body.recipients) {
-            Answer::untold(body)
-        } else {
-            Answer::of(body)
-        }
-    });
+    let answer = answer(&task, &stop).await;
     answer
         .unwrap_or_else(|error| Answer::error(&error, None))
         .report(begun)
 }
 
-async fn request(task: &Task<Erase>, stop: &Stop) -> Result<EraseReport, Error> {
+async fn answer(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     let request = settings::request(&task.spec)?;
+    if request.kind == RequestKind::OptOut {
+        return opt_out::lift(task, request, stop).await;
+    }
+    let body = restriction(task, request, stop).await?;
+    if recipients::is_open(&body.recipients) {
+        Ok(Answer::untold(body))
+    } else {
+        Ok(Answer::of(body))
+    }
+}
+
+async fn restriction(
+    task: &Task<Erase>,
+    request: &SubjectRequest,
+    stop: &Stop,
+) -> Result<EraseReport, Error> {
     if request.kind != RequestKind::Restriction {
         let kind = request.kind.name();
         return Err(settings::Error::Lift { kind }.into());

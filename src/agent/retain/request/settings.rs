@@ -49,8 +49,8 @@ pub(in super::super) enum Error {
         /// Its method.
         method: Method,
     },
-    /// Only what was restricted can be lifted.
-    #[error("`request.kind` is {kind}: `--lift` is for a Restriction")]
+    /// Only what was restricted, or opted out of, can be lifted.
+    #[error("`request.kind` is {kind}: `--lift` is for a Restriction or an OptOut")]
     Lift {
         /// The kind.
         kind: &'static str,
@@ -215,7 +215,9 @@ pub(super) fn request(spec: &Erase) -> Result<&SubjectRequest, Error> {
         return Err(Error::RecipientOfCopy);
     }
     match (request.kind, &request.delivery) {
-        (RequestKind::Erasure | RequestKind::Restriction, None) => Ok(request),
+        (RequestKind::Erasure | RequestKind::Restriction | RequestKind::OptOut, None) => {
+            Ok(request)
+        }
         (RequestKind::Access | RequestKind::Portability, Some(delivery)) => {
             expires(delivery)?;
             recipient(delivery)?;

@@ -1,0 +1,251 @@
+//! A person opts out of a sale or a sharing: connectors send no event about them to sinks that are one, until it is lifted.
+//!
+//! In: a task whose request is an `OptOut`, with the connectors' stores. Out: rows by keyed hashes in each of them, in
+//! force from their commit; a report once no attempt that had begun before is under way. Who the person is goes as the
+//! hash that the connector itself makes of its platform's value, and is never written as it is.
+
+mod error;
+mod ledger;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::super::store::{Purpose, Store};
+use super::answer::Answer;
+use super::error::Error as RequestError;
+use super::person::{self, Person};
+use super::settings::Kinds;
+use super::{quiet, stoppable};
+use crate::agent::{Stop, connect};
+use crate::contract::{
+    Erase, EraseReport, OptOutChannel, OptOutStore, OptedOut, RequestState, SubjectRequest, Task,
+};
+pub(super) use error::Error;
+
+/// How long attempts that had begun before are waited for: longer than any lease of a connector.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// How often it is looked whether they have ended.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A person, as one channel's events name them.
+struct Known<'a> {
+    channel: &'a OptOutChannel,
+    /// Hashes, as the connector's lanes have them.
+    subjects: Vec<Vec<u8>>,
+}
+
+/// Opts the task's person out.
+pub(super) async fn run(
+    task: &Task<Erase>,
+    request: &SubjectRequest,
+    stop: &Stop,
+) -> Result<Answer, RequestError> {
+    let kinds = checked(&task.spec)?;
+    let key = person::key(&request.key)?;
+    let person = Person::given(&request.identity, &key, &kinds)?;
+    let stores = &task.spec.opt_outs;
+    let mut channels = stores.iter().flat_map(|store| &store.channels);
+    if channels.all(|channel| person.of(&channel.identity).is_empty()) {
+        return Err(Error::nobody(stores).into());
+    }
+    let mut body = EraseReport {
+        request: request.reference.clone(),
+        state: RequestState::Verified,
+        ..EraseReport::default()
+    };
+    for store in stores {
+        let told = opt_out(store, &person, &request.reference);
+        body.opted_out.extend(stoppable(stop, told).await?);
+    }
+    let message = told(&body.opted_out);
+    Ok(Answer::done("Verified", message, body))
+}
+
+/// Opts the task's person in again: the request's rows go, whoever it was.
+pub(super) async fn lift(
+    task: &Task<Erase>,
+    request: &SubjectRequest,
+    stop: &Stop,
+) -> Result<Answer, RequestError> {
+    checked(&task.spec)?;
+    let mut body = EraseReport {
+        request: request.reference.clone(),
+        state: RequestState::Lifted,
+        ..EraseReport::default()
+    };
+    for store in &task.spec.opt_outs {
+        let lifted = opt_in(store, &request.reference);
+        body.opted_out.extend(stoppable(stop, lifted).await?);
+    }
+    let message = "the person's opt-out is lifted: what comes from now on is sent again".to_owned();
+    Ok(Answer::done("Lifted", message, body))
+}
+
+/// The kinds of values, once the task's words have been looked at.
+fn checked(spec: &Erase) -> Result<Kinds, Error> {
+    let kinds: Kinds = spec
+        .identities
+        .iter()
+        .map(|kind| (kind.name.clone(), kind.ignore_case))
+        .collect();
+    if spec.opt_outs.is_empty() {
+        return Err(Error::Empty);
+    }
+    let mut seen = BTreeSet::new();
+    for store in &spec.opt_outs {
+        for channel in &store.channels {
+            let name = channel.channel.clone();
+            if channel.sinks.is_empty() || !seen.insert((&store.name, &channel.channel)) {
+                return Err(Error::Channel { channel: name });
+            }
+            // A platform's own values are taken as they are.
+            if kinds.get(&channel.identity) != Some(&false) {
+                let kind = channel.identity.clone();
+                return Err(Error::Kind {
+                    channel: name,
+                    kind,
+                });
+            }
+        }
+    }
+    Ok(kinds)
+}
+
+/// Tells one store, and waits until it holds there.
+async fn opt_out(
+    at: &OptOutStore,
+    person: &Person,
+    reference: &str,
+) -> Result<Vec<OptedOut>, RequestError> {
+    let known = at.channels.iter().map(|channel| Known {
+        channel,
+        subjects: person
+            .of(&channel.identity)
+            .iter()
+            .map(|value| connect::subject(value).to_vec())
+            .collect(),
+    });
+    let known: Vec<Known<'_>> = known.collect();
+    let mut store = open(at).await?;
+    for one in &known {
+        ledger::write(&mut store, one, reference).await?;
+    }
+    let begun = Instant::now();
+    let mut under_way = ledger::under_way(&mut store, &known).await?;
+    while !under_way.is_empty() {
+        if begun.elapsed() > PATIENCE {
+            let store = at.name.clone();
+            return Err(Error::UnderWay { store }.into());
+        }
+        tokio::time::sleep(POLL).await;
+        let now = ledger::under_way(&mut store, &known).await?;
+        under_way.retain(|attempt| now.contains(attempt));
+    }
+    let mut told = Vec::new();
+    for one in &known {
+        told.push(ledger::verify(&mut store, one, reference).await?);
+    }
+    Ok(told)
+}
+
+/// Takes a request's rows out of one store.
+async fn opt_in(at: &OptOutStore, reference: &str) -> Result<Vec<OptedOut>, RequestError> {
+    let mut store = open(at).await?;
+    let mut told = Vec::new();
+    for channel in &at.channels {
+        let subjects = ledger::lift(&mut store, &channel.channel, reference).await?;
+        told.push(OptedOut {
+            store: at.name.clone(),
+            channel: channel.channel.clone(),
+            sinks: channel.sinks.clone(),
+            subjects,
+            in_force_since: None,
+        });
+    }
+    Ok(told)
+}
+
+/// Opens a connector's store: it has the tables, the role may use them, and the server's log has no values.
+async fn open(at: &OptOutStore) -> Result<Store, RequestError> {
+    let mut store = Store::open(&at.name, &at.url, Purpose::Write).await?;
+    ledger::is_prepared(&mut store).await?;
+    quiet::is_quiet(&mut store).await?;
+    Ok(store)
+}
+
+fn told(all: &[OptedOut]) -> String {
+    let sinks: usize = all.iter().map(|one| one.sinks.len()).sum();
+    let unknown: Vec<&str> = all
+        .iter()
+        .filter(|one| one.subjects == 0)
+        .map(|one| one.channel.as_str())
+        .collect();
+    let mut said = format!(
+        "the person opted out of {sinks} sinks of {} channels",
+        all.len()
+    );
+    if !unknown.is_empty() {
+        said = format!(
+            "{said}; the identity has no value by which {} would know the person",
+            unknown.join(", ")
+        );
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(change: impl FnOnce(&mut serde_json::Value)) -> Option<String> {
+        let mut spec = json!({
+            "timeZone": "Europe/Berlin", "batchRows": 1, "maxRows": 1, "stores": [],
+            "identities": [{"name": "psid"}, {"name": "email", "ignoreCase": true}],
+            "suppression": {"url": "u", "key": "k"},
+            "optOuts": [{"name": "inbox", "url": "u", "channels": [{"channel": "a/shop", "identity": "psid", "sinks": ["ads"]}]}],
+        });
+        change(&mut spec);
+        let refused = checked(&serde_json::from_value(spec).unwrap());
+        refused.err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_task_names_stores_channels_and_kinds_that_are_taken_as_they_are() {
+        assert_eq!(refusal(|_| {}), None);
+        let said = refusal(|spec| spec["optOuts"] = json!([])).unwrap();
+        assert!(said.contains("`optOuts` is empty"), "{said}");
+        for kind in ["email", "phone"] {
+            let at = "/optOuts/0/channels/0/identity";
+            let said = refusal(|spec| *spec.pointer_mut(at).unwrap() = kind.into());
+            assert!(said.unwrap().contains(kind), "{kind}");
+        }
+        let at = "/optOuts/0/channels/0/sinks";
+        let said = refusal(|spec| *spec.pointer_mut(at).unwrap() = json!([]));
+        assert!(said.unwrap().contains("channel `a/shop`"));
+        let said = refusal(|spec| {
+            let twice = spec["optOuts"][0]["channels"][0].clone();
+            spec["optOuts"][0]["channels"]
+                .as_array_mut()
+                .unwrap()
+                .push(twice);
+        });
+        assert!(said.unwrap().contains("channel `a/shop`"));
+    }
+
+    #[test]
+    fn a_channel_that_knows_nobody_by_the_identity_is_named() {
+        let one = |channel: &str, subjects| OptedOut {
+            channel: channel.to_owned(),
+            sinks: vec!["ads".to_owned()],
+            subjects,
+            ..OptedOut::default()
+        };
+        let said = told(&[one("a/shop", 1), one("a/chat", 0)]);
+        assert_eq!(
+            said,
+            "the person opted out of 2 sinks of 2 channels; the identity has no value by which a/chat would know the person"
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! Opting out of a sale or a sharing: which connectors are told, and since when it holds there.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::SEVERAL;
+use super::report::is_zero;
+
+/// A connector's store, and the channels whose events wait in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OptOutStore {
+    /// The data store's name in the Region.
+    pub name: String,
+    /// File with the store's PostgreSQL URL.
+    pub url: PathBuf,
+    /// The channels.
+    pub channels: Vec<OptOutChannel>,
+}
+
+/// A channel with sinks that are a sale or a sharing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OptOutChannel {
+    /// `<namespace>/<name>`, as the connector's rows have it.
+    pub channel: String,
+    /// The kind of value by which the platform's events name a person.
+    pub identity: String,
+    /// The sinks' names.
+    pub sinks: Vec<String>,
+}
+
+/// A channel whose sinks are sent nothing of a person any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct OptedOut {
+    /// The store's name; `...` for several that a report has no room for.
+    pub store: String,
+    /// `<namespace>/<name>`; `...` for several.
+    pub channel: String,
+    /// The sinks' names; none where a report has no room for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sinks: Vec<String>,
+    /// Values by which the channel's platform knows the person: how many, not which. None: the identity has no value of
+    /// that kind, and nothing was stopped for it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub subjects: i64,
+    /// From when on no event about the person has been sent there, by the database's clock, RFC 3339: no attempt that had
+    /// begun before was under way any more. Absent: nothing was stopped, or it was lifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_force_since: Option<String>,
+}
+
+impl OptedOut {
+    /// Gives up one piece of detail of several: sinks' names, then the last channel, whose numbers go into a sum.
+    pub(super) fn shrink(all: &mut Vec<Self>) -> bool {
+        if let Some(one) = all.iter_mut().find(|one| !one.sinks.is_empty()) {
+            one.sinks.clear();
+            return true;
+        }
+        if all.len() < 2 {
+            return false;
+        }
+        let last = all.pop().unwrap_or_default();
+        if let Some(sum) = all.last_mut() {
+            SEVERAL.clone_into(&mut sum.store);
+            SEVERAL.clone_into(&mut sum.channel);
+            sum.subjects = sum.subjects.saturating_add(last.subjects);
+            // One way of writing, of one clock: the later is the greater.
+            sum.in_force_since = sum.in_force_since.take().max(last.in_force_since);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(channel: &str, since: Option<&str>) -> OptedOut {
+        OptedOut {
+            store: "inbox".to_owned(),
+            channel: channel.to_owned(),
+            sinks: vec!["ads".to_owned()],
+            subjects: 1,
+            in_force_since: since.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn what_has_no_room_goes_into_a_sum_with_the_latest_moment() {
+        let (early, late) = ("2026-11-03T09:00:00Z", "2026-11-03T09:00:07Z");
+        let mut all = vec![
+            one("a/x", Some(early)),
+            one("a/y", Some(late)),
+            one("a/z", Some(early)),
+        ];
+        let mut steps = 0;
+        while OptedOut::shrink(&mut all) {
+            steps += 1;
+        }
+        assert_eq!(steps, 5);
+        let [sum] = all.as_slice() else {
+            panic!("{all:?}");
+        };
+        assert_eq!((sum.channel.as_str(), sum.subjects), (SEVERAL, 3));
+        assert_eq!(sum.in_force_since.as_deref(), Some(late));
+        assert!(sum.sinks.is_empty());
+    }
+}

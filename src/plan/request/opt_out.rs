@@ -1,0 +1,132 @@
+//! Where a person's opt-out of a sale or a sharing is to be written: the stores of the connectors whose sinks are one.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+
+use super::job;
+use crate::api::{Region, RequestAction, RequestRegionStatus, SealedIdentity, SocialChannel};
+use crate::contract::{OptOutChannel, OptOutStore, SEVERAL};
+use crate::plan::pod::Mount;
+use crate::plan::reason::Word;
+use crate::plan::{
+    Reason, RequestFacts, RequestWorkloads, gates, meta, opt_out, placement, retention,
+};
+
+/// The connectors' stores of a region, and how they are reached.
+#[derive(Default)]
+pub(super) struct OptOuts {
+    stores: BTreeMap<String, OptOutStore>,
+    mounts: Vec<Mount>,
+}
+
+impl OptOuts {
+    /// For what is to be done. What was told before is told again when it is lifted, whatever has become of the channel.
+    pub(super) fn of(
+        facts: &RequestFacts,
+        (name, region): (&str, &Region),
+        (action, entry): (RequestAction, Option<&RequestRegionStatus>),
+    ) -> Result<Self, Reason> {
+        let mut all = Self::default();
+        let channels = facts.channels.iter();
+        for channel in channels.filter(|channel| is_there(channel, name, region)) {
+            let sinks = opt_out::sold(&channel.spec);
+            if sinks.is_empty() {
+                continue;
+            }
+            let own = own_name(channel);
+            let at = format!("SocialChannel {own}: ");
+            let (store, identity) = opt_out::means(&channel.spec, (name, region), &at)?;
+            let told = OptOutChannel {
+                channel: own,
+                identity: identity.to_owned(),
+                sinks: sinks.into_iter().map(str::to_owned).collect(),
+            };
+            all.enter(region, &store.name, told)?;
+        }
+        let before = entry.iter().flat_map(|entry| &entry.opted_out);
+        let before = before.filter(|told| action == RequestAction::Lift && told.subjects > 0);
+        for told in before.filter(|told| told.channel != SEVERAL) {
+            let told_channel = OptOutChannel {
+                channel: told.channel.clone(),
+                identity: String::new(),
+                sinks: told.sinks.clone(),
+            };
+            all.enter(region, &told.store, told_channel)?;
+        }
+        Ok(all)
+    }
+
+    /// Why there is nothing to do, if that is so.
+    pub(super) fn nothing(&self, name: &str) -> Option<Reason> {
+        self.stores.is_empty().then(|| {
+            Word::NothingToStop.because(format!(
+                "no channel in Region {name} has a sink with saleOrSharing: nothing of anybody is sold or shared there, as far \
+                 as the channels say"
+            ))
+        })
+    }
+
+    fn enter(&mut self, region: &Region, name: &str, told: OptOutChannel) -> Result<(), Reason> {
+        if !self.stores.contains_key(name) {
+            let mut stores = region.spec.data_stores.iter();
+            let store = stores.find(|store| store.name == name).ok_or_else(|| {
+                Word::StoreNotFound.because(format!(
+                    "SocialChannel {}: Region {} has no data store {name} any more, in which the opt-out was written; give it \
+                     back for as long as that is to be lifted",
+                    told.channel,
+                    region.name_any()
+                ))
+            })?;
+            let (mount, secret) = (retention::mount(store), &store.postgres.secret_ref);
+            let url = meta::secret_file(&mount, &secret.key);
+            self.mounts
+                .push(Mount::key(mount, &secret.name, &secret.key));
+            let entry = OptOutStore {
+                name: name.to_owned(),
+                url,
+                channels: Vec::new(),
+            };
+            self.stores.insert(name.to_owned(), entry);
+        }
+        let known = self.stores.values();
+        let mut known = known.flat_map(|store| store.channels.iter().map(move |it| (store, it)));
+        let is_known = known.any(|(store, it)| store.name == name && it.channel == told.channel);
+        if let Some(entry) = self.stores.get_mut(name).filter(|_| !is_known) {
+            entry.channels.push(told);
+            entry.channels.sort_by(|a, b| a.channel.cmp(&b.channel));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a channel sends from a region: it is to run there, or something of it is there still.
+fn is_there(channel: &SocialChannel, name: &str, region: &Region) -> bool {
+    let namespace = channel.namespace().unwrap_or_default();
+    let old = channel.status.iter().flat_map(|status| &status.regions);
+    let mut old = old.filter(|entry| entry.name == name);
+    let is_chosen = channel.metadata.deletion_timestamp.is_none()
+        && placement::channel_chooses(channel, region)
+        && gates::tenant(&namespace, region).is_ok();
+    is_chosen || old.any(|entry| !entry.inventory.is_empty())
+}
+
+fn own_name(channel: &SocialChannel) -> String {
+    let namespace = channel.namespace().unwrap_or_default();
+    format!("{namespace}/{}", channel.name_any())
+}
+
+/// What is made for it there.
+pub(super) fn workloads(
+    facts: &RequestFacts,
+    at: (&str, &Region),
+    (action, identity): (RequestAction, Option<&SealedIdentity>),
+    all: OptOuts,
+) -> RequestWorkloads {
+    let task = crate::contract::Erase {
+        stores: Vec::new(),
+        opt_outs: all.stores.into_values().collect(),
+        ..job::task(facts, at, action, None)
+    };
+    job::made(facts, at, (action, identity), (all.mounts, task, &[]))
+}
