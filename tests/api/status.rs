@@ -132,7 +132,8 @@ fn policy() -> Value {
             "catalogue": {"more": 1, "tables": [{"store": "orders", "table": "public.leads", "rule": "leads", "columns": ["email"]}]},
             "lastRun": {
                 "job": "j", "uid": "u", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
-                "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z", "rules": [retained()],
+                "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z",
+                "goneBy": "2027-02-20T12:00:00Z", "rules": [retained()],
             },
         }],
     })

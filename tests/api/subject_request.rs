@@ -350,7 +350,7 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
         }],
         "receipt": {
             "at": "2026-11-22T12:00:00Z", "outcome": "Done", "found": 38, "erased": 1, "restricted": 10, "lifted": 10, "optedOut": 1, "kept": 2, "held": 3,
-            "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "hash": "sha256-00",
+            "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "hash": "sha256-00", "goneBy": "2027-02-20T12:00:00Z",
             "recipients": [{"region": "eu-west", "name": "shop/erp", "state": "Refused", "ground": "LegalClaims"}],
         },
         "identityHash": "sha256-00", "lastHandledReconcileAt": "1",
