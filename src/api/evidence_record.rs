@@ -346,4 +346,55 @@ mod tests {
         object.status = Some(status(&other));
         assert_eq!(object.checkpoints(), []);
     }
+
+    /// Of other regions' signatures those count that their keys made, over this very record.
+    #[test]
+    fn a_countersignature_is_of_this_very_record() {
+        let signer = Signer::new(&[8; 32]);
+        let genesis = Tip::genesis("aurora", "eu-west");
+        let made = |previous: Option<Tip>, tip: Tip| {
+            let witness = crate::evidence::Witness {
+                by: "us-east",
+                region: "eu-west",
+                previous,
+            };
+            crate::evidence::countersign(&signer, witness, tip, record().at).unwrap()
+        };
+        let read = |made: &Countersignature, change: fn(&mut SignedCountersignature)| {
+            let mut object = EvidenceRecord::of(&record()).unwrap();
+            let mut told = SignedCountersignature::of(made);
+            change(&mut told);
+            object.status = Some(EvidenceRecordStatus {
+                countersignatures: vec![told],
+                ..EvidenceRecordStatus::default()
+            });
+            object.countersignatures()
+        };
+        let tip = Tip::of(&record());
+        for previous in [None, Some(genesis)] {
+            let good = made(previous, tip);
+            assert_eq!(read(&good, |_| {}), std::slice::from_ref(&good));
+            assert_eq!(read(&good, |told| told.by.push('x')), []);
+            assert_eq!(read(&made(previous, genesis), |_| {}), []);
+        }
+        assert_eq!(
+            read(&made(Some(genesis), tip), |told| told.previous = None),
+            []
+        );
+    }
+
+    /// A hash that was worked out for what is written is still none of a record that is spelled otherwise.
+    #[test]
+    fn another_spelling_or_version_is_no_record_under_its_own_hash_either() {
+        let whole = |version: u32, at: &str| {
+            let mut other = record();
+            other.version = version;
+            let mut object = EvidenceRecord::of(&other).unwrap();
+            at.clone_into(&mut object.spec.at);
+            object.record().is_some()
+        };
+        assert!(whole(1, "2026-11-26T12:00:00.123456789Z"));
+        assert!(!whole(2, "2026-11-26T12:00:00.123456789Z"));
+        assert!(!whole(1, "2026-11-26T13:00:00.123456789+01:00"));
+    }
 }

@@ -179,6 +179,7 @@ impl Seal {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::{About, Entry, Kind, Object, Signer, Witness, checkpoint, countersign};
     use super::*;
 
     fn leaf(n: u8) -> Hash {
@@ -227,6 +228,113 @@ mod tests {
             leaves.pop();
             prop_assert_ne!(root(leaves), before);
         }
+    }
+
+    fn record(sequence: u64, after: &Tip) -> Record {
+        let entry = Entry {
+            kind: Kind::Run,
+            at: "2026-10-01T02:00:00Z".parse().unwrap(),
+            about: About::cluster("DataPolicy", "customers"),
+            source: format!("job-{sequence}"),
+            body: Object::new(),
+        };
+        entry.append("eu", after)
+    }
+
+    /// Records that follow one another in the region, from its beginning on.
+    fn records(count: u64) -> Vec<Record> {
+        let mut tip = Tip::genesis("aurora", "eu");
+        let mut all = Vec::new();
+        for sequence in 1..=count {
+            let record = record(sequence, &tip);
+            tip = Tip::of(&record);
+            all.push(record);
+        }
+        all
+    }
+
+    fn of(records: &[Record]) -> Segment {
+        let mut segment = Segment::default();
+        for record in records {
+            segment.take(record.clone(), Vec::new(), Vec::new());
+        }
+        segment
+    }
+
+    #[test]
+    fn a_segment_is_sealed_by_its_own_records() {
+        let all = records(4);
+        let after = Tip::of(&all[0]);
+        let seal = of(&all[1..]).seal("eu", after, "bucket").unwrap();
+        assert_eq!((seal.first, seal.last), (2, 4));
+        assert_eq!(
+            (seal.archive.as_str(), seal.head),
+            ("bucket", all[3].hash())
+        );
+        assert_eq!(seal.segment, segment("eu", 2, 4));
+        assert_eq!(seal.root, root(all[1..].iter().map(Record::hash)));
+        let sources: Vec<String> = (2..=4)
+            .map(|n| source("Run", &format!("job-{n}")))
+            .collect();
+        assert_eq!(seal.sources().collect::<Vec<_>>(), sources);
+    }
+
+    /// Neither a gap, nor a record that follows another one, nor one of another region is sealed.
+    #[test]
+    fn only_what_follows_one_another_in_the_region_is_sealed() {
+        let all = records(4);
+        let begin = Tip::genesis("aurora", "eu");
+        let seal = |records: &[Record], region: &str, after: Tip| {
+            of(records)
+                .seal(region, after, "bucket")
+                .map(|seal| seal.last)
+        };
+        assert_eq!(seal(&all, "eu", begin), Ok(4));
+        let gap = [all[0].clone(), all[2].clone()];
+        let mut forked = all.clone();
+        forked[2].previous = all[0].hash();
+        let mut renumbered = all[..2].to_vec();
+        renumbered[1].sequence = 3;
+        for (about, wrong) in [
+            ("no record", &[][..]),
+            ("a gap", &gap),
+            ("another before it", &forked),
+            ("another place", &renumbered),
+            ("what comes later", &all[1..]),
+        ] {
+            assert_eq!(seal(wrong, "eu", begin), Err(NoSegment::Chain), "{about}");
+        }
+        assert_eq!(seal(&all, "us", begin), Err(NoSegment::Chain));
+        assert_eq!(
+            seal(&all, "eu", Tip::genesis("boreal", "eu")),
+            Err(NoSegment::Chain)
+        );
+    }
+
+    #[test]
+    fn a_segment_is_read_as_it_was_written() {
+        let all = records(3);
+        let signer = Signer::new(&[7; 32]);
+        let at = "2026-10-01T03:00:00Z".parse().unwrap();
+        let signed = checkpoint(&signer, "eu", Tip::of(&all[2]), at).unwrap();
+        let witness = Witness {
+            by: "us",
+            region: "eu",
+            previous: None,
+        };
+        let witnessed = countersign(&signer, witness, Tip::of(&all[2]), at).unwrap();
+        let mut segment = of(&all[..2]);
+        segment.take(all[2].clone(), vec![signed], vec![witnessed]);
+        let text = segment.text().unwrap();
+        assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), 5);
+        let read = Segment::parse(&text).unwrap();
+        assert_eq!(read.text().unwrap(), text);
+        assert_eq!(read.tip(), Some(Tip::of(&all[2])));
+        assert_eq!(
+            Segment::parse(&text[..text.len() - 1]).unwrap_err(),
+            NoSegment::Line
+        );
+        assert_eq!(Segment::parse(b"{}\n").unwrap_err(), NoSegment::Line);
     }
 
     #[test]

@@ -221,3 +221,28 @@ proptest! {
         }
     }
 }
+
+/// A key is shown by its public half, a hash and a signature as they are written; nothing of a private key is shown.
+#[test]
+fn what_is_shown_of_keys_hashes_and_signatures_is_what_is_written() {
+    let signer = Signer::new(&[7; 32]);
+    let signed = checkpoint(
+        &signer,
+        "eu",
+        Tip::genesis("f", "eu"),
+        jiff::Timestamp::UNIX_EPOCH,
+    )
+    .unwrap();
+    let shown = format!("{signer:?}");
+    assert_eq!(shown, format!("Signer({})", signer.key()));
+    assert!(!shown.contains(&hex::encode([7; 32])));
+    assert_eq!(format!("{:?}", signer.key()), signer.key().to_string());
+    assert_eq!(
+        format!("{:?}", signed.tip.head),
+        signed.tip.head.to_string()
+    );
+    assert_eq!(
+        format!("{:?}", signed.signature),
+        signed.signature.to_string()
+    );
+}

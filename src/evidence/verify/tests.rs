@@ -4,6 +4,7 @@ mod bits;
 mod expired;
 mod keys;
 mod records;
+mod told;
 mod world;
 
 use jiff::SignedDuration;
@@ -37,6 +38,38 @@ fn what_nobody_touched_is_whole() {
     assert_eq!(checked.checkpoints, 4);
     assert_eq!(checked.witnesses["region-1"], 40);
     assert_eq!(checked.tip, Some(world.tip(0, 40)));
+    // A record a minute.
+    assert_eq!(checked.first, Some(world::moment(60)));
+    assert_eq!(checked.last, Some(world::moment(2400)));
+}
+
+/// What cannot be read is told by its line, and by the record that it wants to be.
+#[test]
+fn a_line_that_cannot_be_read_is_told_by_its_number() {
+    let world = World::of(1, 10);
+    let mut lines = world.lines();
+    let spaced = String::from_utf8(lines[4].clone()).unwrap();
+    lines[4] = spaced.replacen('{', "{ ", 1).into_bytes();
+    lines.insert(7, b"neither a record nor a signature\n".to_vec());
+    let mut text = lines.concat();
+    text.extend_from_slice(b"{\"half\":");
+    let report = verify(&world.trust(), &text);
+    let told = |fault: &&Fault| fault.name == Name::NonCanonical;
+    let told: Vec<String> = report
+        .faults
+        .iter()
+        .filter(told)
+        .map(ToString::to_string)
+        .collect();
+    let begins = [
+        "NonCanonical: line 8: ",
+        "NonCanonical: line 13 is not ended",
+        "NonCanonical region-0 5: line 5: ",
+    ];
+    assert_eq!(told.len(), begins.len(), "{told:?}");
+    for (told, begin) in told.iter().zip(begins) {
+        assert!(told.starts_with(begin), "{told}");
+    }
 }
 
 #[test]
