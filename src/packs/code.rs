@@ -133,6 +133,15 @@ mod tests {
     }
 
     #[test]
+    fn a_country_is_written_as_it_is_read() {
+        let code = Country::parse("DE").unwrap();
+        assert_eq!(
+            (String::from(code.clone()), code.to_string()),
+            ("DE".to_owned(), "DE".to_owned())
+        );
+    }
+
+    #[test]
     fn a_country_holds_its_subdivisions_and_not_the_other_way() {
         let code = |text| Jurisdiction::parse(text).unwrap();
         assert!(code("US").holds(&code("US-CA")));

@@ -232,6 +232,16 @@ const UNSOUND_PLATFORMS: &[(&str, &str, &[&str])] = &[
         "kind: Text",
         &["one column of kind Id", "there are 0"],
     ),
+    (
+        "name: title, field: title",
+        "name: '', field: title",
+        &["a column needs a name and a field"],
+    ),
+    (
+        "name: title, field: title",
+        "name: title, field: ''",
+        &["a column needs a name and a field"],
+    ),
     ("maxChars: 9", "maxChars: 0", &["a limit of 0"]),
     (
         "maxChars: 9, truncate: true",
@@ -335,4 +345,27 @@ fn nothing_is_no_pack() {
 fn a_message_is_one_line() {
     let (message, _) = broken(PLATFORMS, "form: Digits", "form: Numbers");
     assert_eq!(message.lines().count(), 1, "{message}");
+}
+
+#[test]
+fn an_id_of_a_law_is_small_letters_digits_and_hyphens() {
+    let told = |id: &str| {
+        let text = REGIMES.replace("a-law", id);
+        Packs::load(PLATFORMS, &text)
+            .err()
+            .map(|error| error.to_string())
+    };
+    let longest = "a".repeat(40);
+    assert_eq!((told("b-2"), told(&longest)), (None, None));
+    for wrong in ["''", "A-law", "a_law", &format!("{longest}a")] {
+        let told = told(wrong).unwrap_or_default();
+        assert!(told.contains("an id is small letters"), "{wrong}: {told}");
+    }
+}
+
+/// A file that ends too early has no place to be named: all of it is.
+#[test]
+fn an_empty_pack_is_refused_as_a_whole() {
+    let error = Packs::load("", REGIMES).unwrap_err().to_string();
+    assert!(error.contains("the whole"), "{error}");
 }
