@@ -16,6 +16,8 @@
 
 #[path = "plan/chance.rs"]
 mod chance;
+#[path = "plan/edges.rs"]
+mod edges;
 #[path = "plan/properties.rs"]
 mod properties;
 #[path = "plan/render.rs"]

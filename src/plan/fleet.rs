@@ -329,6 +329,83 @@ mod tests {
         assert_eq!(left, ["SocialChannel a/shop (1 object)"]);
     }
 
+    /// What a resource has elsewhere, or no longer has, keeps no Region.
+    #[test]
+    fn a_region_waits_for_every_kind_that_has_something_in_it() {
+        let status = |region: &str, objects: usize| {
+            let object = json!({"kind": "ConfigMap", "namespace": "a", "name": "x", "uid": ""});
+            let inventory = vec![object; objects];
+            json!({"regions": [{"name": "other", "state": "Run", "reason": "r", "inventory": []},
+                {"name": region, "state": "Run", "reason": "r", "inventory": inventory}]})
+        };
+        let named = |name: &str, spec: serde_json::Value, status: serde_json::Value| json!({"metadata": {"name": name}, "spec": spec, "status": status});
+        let channel = json!({"platform": {"name": "Generic"}, "credentialsRef": {"name": "c"}, "regions": {"names": ["eu"]}});
+        let policy = json!({"regimes": [], "selector": {}, "mode": "DryRun", "rules": [], "retention": {"schedule": "0 2 * * *"}});
+        let hold = json!({"ground": "g", "openedBy": "c", "reviewOn": "2027-06-01", "selector": {}, "scopes": []});
+        let request = json!({"kind": "Erasure", "received": "2026-11-01T09:00:00Z", "jurisdictions": ["DE"], "timeZone": "Europe/Berlin", "regions": ["eu"]});
+        let left = |region: &str, objects: usize| {
+            let at = || status(region, objects);
+            let read = |spec: &serde_json::Value| named("one", spec.clone(), at());
+            let facts = FleetFacts {
+                channels: vec![Arc::new(serde_json::from_value(read(&channel)).unwrap())],
+                policies: vec![Arc::new(serde_json::from_value(read(&policy)).unwrap())],
+                holds: vec![Arc::new(serde_json::from_value(read(&hold)).unwrap())],
+                requests: vec![Arc::new(serde_json::from_value(read(&request)).unwrap())],
+                holdings: Holdings::default(),
+                ..deleting("Delete")
+            };
+            super::region(&facts, Timestamp::UNIX_EPOCH)
+        };
+        let all = [
+            "SocialChannel /one (2 objects)",
+            "DataPolicy one (2 objects)",
+            "LegalHold one (2 objects)",
+            "DataSubjectRequest one (2 objects)",
+        ];
+        let here = left("eu", 2);
+        assert_eq!(
+            (here.left.as_slice(), here.channels, here.policies),
+            (&all.map(str::to_owned)[..], 1, 1)
+        );
+        for (region, objects) in [("us", 2), ("eu", 0)] {
+            let elsewhere = left(region, objects);
+            assert_eq!(
+                (
+                    elsewhere.left.as_slice(),
+                    elsewhere.channels,
+                    elsewhere.policies
+                ),
+                (&[][..], 0, 0),
+                "{region}"
+            );
+        }
+    }
+
+    /// In capitals it is a country, and one that is none is told with its field; in small letters it is a Region.
+    #[test]
+    fn a_country_that_is_none_is_told_with_its_field() {
+        let words = |to: &str, country: Option<&str>| -> Vec<String> {
+            let store = json!({"name": "s", "datasets": [], "country": country, "postgres": {"secretRef": {"name": "x", "key": "url"}}});
+            let region = json!({
+                "metadata": {"name": "eu"},
+                "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs", "dataStores": [store],
+                    "transfers": [{"name": "t", "to": to, "instrument": "Scc", "reference": "r"}],
+                    "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+            });
+            let found = problems(&serde_json::from_value(region).unwrap());
+            found.into_iter().map(|problem| problem.message).collect()
+        };
+        assert!(words("US", Some("FR")).is_empty());
+        assert!(words("us-east", None).is_empty());
+        for (to, country, field) in [
+            ("XX", None, "spec.transfers[t].to"),
+            ("US", Some("XX"), "spec.dataStores[s].country"),
+        ] {
+            let told = words(to, country);
+            assert!(told.len() == 1 && told[0].starts_with(field), "{told:?}");
+        }
+    }
+
     #[test]
     fn a_region_that_orphans_waits_for_statuses_alone() {
         let left = region(&deleting("Orphan"), Timestamp::UNIX_EPOCH).left;

@@ -421,3 +421,6 @@ pub(super) fn not_in_force(
     let mut holds = facts.holds.values().filter(|hold| is_open(hold));
     holds.find(|hold| waits(hold)).map(|hold| hold.name_any())
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use tradewind::api::DataSubjectRequest;
+use tradewind::api::{DataSubjectRequest, DataSubjectRequestStatus, RequestReceipt};
 use tradewind::plan::{self, RegionPlan, RequestFacts};
 use tradewind::status;
 
@@ -268,4 +268,257 @@ proptest! {
         };
         prop_assert_eq!(status.receipt.is_some(), is_over, "{:?}", status.state);
     }
+}
+
+/// A request that may run: the person is known, and nothing stands in its way.
+fn ready() -> RequestFacts {
+    let chance = Chance {
+        verified: true,
+        cancelled: false,
+        refused: false,
+        answered: false,
+        notice: 0,
+        key: 1,
+        progress: None,
+        identity: true,
+    };
+    facts(&chance).1
+}
+
+/// The same request under another name, made at that moment, with that in its spec.
+fn another(own: &DataSubjectRequest, name: &str, made: &str, more: &Value) -> DataSubjectRequest {
+    let mut value = serde_json::to_value(own).unwrap();
+    value["metadata"]["name"] = json!(name);
+    value["metadata"]["creationTimestamp"] = json!(made);
+    for (field, set) in more.as_object().into_iter().flatten() {
+        value["spec"][field] = set.clone();
+    }
+    serde_json::from_value(value).unwrap()
+}
+
+#[test]
+fn what_was_asked_twice_is_done_once_by_the_older_request() {
+    let facts = ready();
+    let at = "2027-06-10T10:00:00Z".parse().unwrap();
+    let made = "2027-06-02T09:00:00Z";
+    let own = another(&facts.request, "m", made, &Value::Null);
+    let word = |other: DataSubjectRequest| {
+        let mut facts = facts.clone();
+        facts.request = Arc::new(own.clone());
+        facts.requests = vec![facts.request.clone(), Arc::new(other)];
+        let plan = plan::subject_request(&facts, at);
+        let reason = plan.regions["eu-west"].reason();
+        (reason.map(|it| it.word.clone()), plan::is_spent(&facts))
+    };
+    let told = json!({"by": "dpo", "at": "2027-06-09T12:00:00Z", "ground": "g"});
+    let mut stranger = serde_json::to_value(&own.spec.identity).unwrap();
+    stranger[0]["ciphertext"] = json!("-----BEGIN AGE ENCRYPTED FILE-----\nanother");
+    let older = "2027-06-01T09:00:00Z";
+    for (about, name, made, more, is_same) in [
+        ("an older one", "z", older, Value::Null, true),
+        (
+            "as old, and its name comes first",
+            "a",
+            made,
+            Value::Null,
+            true,
+        ),
+        (
+            "as old, and its name comes last",
+            "z",
+            made,
+            Value::Null,
+            false,
+        ),
+        (
+            "a younger one",
+            "a",
+            "2027-06-03T09:00:00Z",
+            Value::Null,
+            false,
+        ),
+        (
+            "one that asks for something else",
+            "a",
+            older,
+            json!({"kind": "Access"}),
+            false,
+        ),
+        (
+            "one that was taken back",
+            "a",
+            older,
+            json!({"cancelled": told}),
+            false,
+        ),
+        (
+            "one that was refused",
+            "a",
+            older,
+            json!({"refusal": told}),
+            false,
+        ),
+        (
+            "somebody else's",
+            "a",
+            older,
+            json!({"identity": stranger}),
+            false,
+        ),
+    ] {
+        let (word, is_spent) = word(another(&own, name, made, &more));
+        assert_eq!(word.as_deref(), is_same.then_some("Duplicate"), "{about}");
+        assert!(!is_spent, "{about}: the older one has not ended");
+    }
+    // Once the older one has its receipt, nobody needs to know any more who the person is.
+    let mut ended = another(&own, "a", older, &Value::Null);
+    ended.status = Some(DataSubjectRequestStatus {
+        receipt: Some(RequestReceipt::default()),
+        ..DataSubjectRequestStatus::default()
+    });
+    assert!(word(ended).1);
+}
+
+/// The hash of the ciphertexts does not depend on their order, and is remembered when they are gone.
+#[test]
+fn ciphertexts_are_known_again_in_any_order_and_when_they_are_gone() {
+    let own = ready().request;
+    let one = &own.spec.identity[0];
+    let mut two = own.as_ref().clone();
+    let mut second = one.clone();
+    second.region = "us-east".into();
+    two.spec.identity.push(second);
+    let mut turned = two.clone();
+    turned.spec.identity.reverse();
+    let hash = plan::identity_hash(&two).unwrap();
+    assert_eq!(plan::identity_hash(&turned), Some(hash.clone()));
+    assert_ne!(plan::identity_hash(&own), Some(hash.clone()));
+    // Neither does what stands in one member pass for the other's.
+    let mut moved = two.clone();
+    moved.spec.identity[0].ciphertext.push('u');
+    assert_ne!(plan::identity_hash(&moved), Some(hash.clone()));
+    let mut gone = two;
+    gone.spec.identity.clear();
+    assert_eq!(plan::identity_hash(&gone), None);
+    gone.status = Some(DataSubjectRequestStatus {
+        identity_hash: Some(hash.clone()),
+        ..DataSubjectRequestStatus::default()
+    });
+    assert_eq!(plan::identity_hash(&gone), Some(hash));
+}
+
+/// A request that is deleted begins nowhere, and goes from where it was; its numbers are told to the end.
+#[test]
+fn a_request_that_is_deleted_goes_from_where_it_was() {
+    let facts = ready();
+    let at = "2027-06-10T10:00:00Z".parse().unwrap();
+    let mut request = serde_json::to_value(facts.request.as_ref()).unwrap();
+    request["metadata"]["deletionTimestamp"] = json!("2027-06-10T09:00:00Z");
+    let planned = |inventory: &Value| {
+        let mut request = request.clone();
+        request["status"] = json!({"regions": [
+            {"name": "eu-west", "state": "Run", "reason": "Progressing", "progress": "Verified", "inventory": inventory},
+            {"name": "left", "state": "Run", "reason": "Progressing", "progress": "Kept", "inventory": []}]});
+        let mut facts = facts.clone();
+        facts.request = Arc::new(serde_json::from_value(request).unwrap());
+        let plan = plan::subject_request(&facts, at);
+        let clocks = plan::clocks(&facts.request, &facts.packs, at);
+        let seen = std::collections::BTreeMap::new();
+        let status = status::subject_request(&plan, &clocks, &seen, &facts.request, at).status;
+        let names: Vec<String> = status.regions.into_iter().map(|entry| entry.name).collect();
+        (plan.regions, names)
+    };
+    let entry = json!({"kind": "ConfigMap", "namespace": "runs", "name": "x", "uid": "u"});
+    let (regions, names) = planned(&json!([entry]));
+    assert!(matches!(regions["eu-west"], RegionPlan::Withdraw(_)));
+    assert_eq!(
+        (regions.len(), names),
+        (1, vec!["eu-west".to_owned(), "left".to_owned()])
+    );
+    let (regions, names) = planned(&json!([]));
+    assert_eq!((regions.len(), names.len()), (0, 2));
+}
+
+/// Whose law nobody has an instrument of keeps who they are where they are; to show rows again nobody needs to be known.
+#[test]
+fn who_the_person_is_crosses_no_border_without_an_instrument() {
+    let base = ready();
+    let at = "2027-06-10T10:00:00Z".parse().unwrap();
+    let own = serde_json::to_value(base.regions["eu-west"].region.as_ref()).unwrap();
+    let laws = own["spec"]["jurisdictions"].as_array().unwrap().clone();
+    // Regions under another law, each with the countries to which it has an instrument, and until when.
+    let plan = |origins: &[&[(&Value, Value)]], spec: &Value, status: &Value| {
+        let mut facts = base.clone();
+        for (number, to) in origins.iter().enumerate() {
+            let name = format!("origin-{number}");
+            let mut region = own.clone();
+            region["metadata"]["name"] = json!(name);
+            region["status"]["clusterId"] = json!(name);
+            region["spec"]["jurisdictions"] = json!(["BR"]);
+            let transfer = |(number, (to, until)): (usize, &(&Value, Value))| {
+                let mut made = json!({"name": format!("t-{number}"), "to": to, "instrument": "AnpdClauses", "reference": "r"});
+                if !until.is_null() {
+                    made["validUntil"] = until.clone();
+                }
+                made
+            };
+            region["spec"]["transfers"] = to.iter().enumerate().map(transfer).collect();
+            let mut made = facts.regions["eu-west"].clone();
+            made.region = Arc::new(serde_json::from_value(region).unwrap());
+            facts.regions.insert(name, made);
+        }
+        let mut request = serde_json::to_value(facts.request.as_ref()).unwrap();
+        request["spec"]["jurisdictions"] = json!(["BR"]);
+        for (field, set) in spec.as_object().into_iter().flatten() {
+            request["spec"][field] = set.clone();
+        }
+        request["status"] = status.clone();
+        facts.request = Arc::new(serde_json::from_value(request).unwrap());
+        let eu = facts.regions.get_mut("eu-west").unwrap();
+        let mut goal = serde_json::to_value(eu.region.as_ref()).unwrap();
+        goal["spec"]["jurisdictions"] = json!(["IN", "US-CA"]);
+        eu.region = Arc::new(serde_json::from_value(goal).unwrap());
+        for policy in facts.policies.values_mut() {
+            let mut there = serde_json::to_value(policy.as_ref()).unwrap();
+            there["spec"]["selector"] = json!({"regions": ["eu-west"]});
+            *policy = Arc::new(serde_json::from_value(there).unwrap());
+        }
+        let plan = plan::subject_request(&facts, at);
+        let runs = matches!(plan.regions["eu-west"], RegionPlan::Run(_));
+        (runs, plan.wake_at.map(|at| at.to_string()[..10].to_owned()))
+    };
+    assert!(!laws.is_empty());
+    let (india, states, none) = (json!("IN"), json!("US"), Value::Null);
+    let both = [(&india, none.clone()), (&states, none.clone())];
+    let ends = [(&india, json!("2027-08-01")), (&states, none.clone())];
+    let asks = |origins: &[&[(&Value, Value)]]| plan(origins, &none, &none);
+    assert_eq!(asks(&[]), (true, None), "nobody knows an instrument of it");
+    assert_eq!(asks(&[&both]), (true, None));
+    assert!(!asks(&[&[]]).0);
+    assert!(!asks(&[&both[..1]]).0, "one of two countries");
+    assert!(!asks(&[&both[1..]]).0, "the other one");
+    // Of several Regions under the law one that may send there suffices.
+    assert!(asks(&[&[], &both]).0 && asks(&[&both, &[]]).0);
+    let (runs, wake_at) = asks(&[&ends]);
+    assert!(
+        runs && wake_at.is_some_and(|at| at.starts_with("2027-08-0")),
+        "it ends then"
+    );
+    let told = json!({"by": "dpo", "at": "2027-06-09T12:00:00Z", "ground": "g"});
+    let hidden = json!({"regions": [{"name": "eu-west", "state": "Run", "reason": "Progressing", "action": "Restrict",
+        "progress": "Verified", "stores": [{"name": "aurora-orders",
+            "tables": [{"name": "customers", "state": "Verified", "found": 3, "restricted": 3}]}]}]});
+    let restriction = json!({"kind": "Restriction"});
+    assert!(
+        !plan(&[&[]], &restriction, &none).0,
+        "to hide rows the person must be known"
+    );
+    assert!(
+        plan(
+            &[&[]],
+            &json!({"kind": "Restriction", "lifted": told}),
+            &hidden
+        )
+        .0
+    );
 }
