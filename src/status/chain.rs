@@ -484,6 +484,180 @@ mod tests {
         assert_eq!((chain.fault(), chain.tip().sequence), (Some(6), 4));
     }
 
+    /// A statement of a run or of another kind, with these moments in its body.
+    fn at(kind: Kind, policy: &str, source: &str, moments: &[(&str, &str)]) -> Statement {
+        let moments = moments.iter();
+        let text = |(field, at): &(&str, &str)| {
+            (
+                (*field).to_owned(),
+                canonical::Value::Text((*at).to_owned()),
+            )
+        };
+        Statement {
+            about: About::cluster("DataPolicy", policy),
+            body: moments.map(text).collect(),
+            ..statement(kind, source, 0, When::Once)
+        }
+    }
+
+    #[test]
+    fn the_last_run_of_a_policy_is_when_it_began_as_far_as_it_says() {
+        let mut chain = Chain::new("f", "r");
+        let mut told = |statement: Statement| {
+            append(&mut chain, &statement).unwrap();
+            chain.last_run("p").map(|at| at.to_string())
+        };
+        let (began, ended) = ("2026-11-22T02:00:00Z", "2026-11-22T02:10:00Z");
+        let both = [("startedAt", began), ("finishedAt", ended)];
+        assert_eq!(
+            told(at(Kind::PolicyChange, "p", "c", &both)),
+            None,
+            "no run"
+        );
+        assert_eq!(
+            told(at(Kind::Run, "q", "1", &both)),
+            None,
+            "another policy's"
+        );
+        assert_eq!(told(at(Kind::Run, "p", "2", &both)).as_deref(), Some(began));
+        assert_eq!(
+            told(at(Kind::Run, "p", "3", &both[1..])).as_deref(),
+            Some(ended)
+        );
+        // Of a run that says nothing: when it was recorded.
+        let recorded = Timestamp::UNIX_EPOCH.to_string();
+        assert_eq!(told(at(Kind::Run, "p", "4", &[])), Some(recorded.clone()));
+        assert_eq!(
+            told(at(Kind::Run, "p", "5", &[("startedAt", "soon")])),
+            Some(recorded)
+        );
+    }
+
+    #[test]
+    fn a_record_waits_for_its_signature_since_it_was_recorded() {
+        let mut chain = Chain::new("f", "r");
+        assert_eq!(chain.unsigned_since(), None);
+        let mut tips = Vec::new();
+        for n in 1..=2 {
+            let run = statement(Kind::Run, &n.to_string(), n, When::Once);
+            let entry = chain
+                .entry(&run, Timestamp::from_second(n).unwrap())
+                .unwrap();
+            chain.enter(&entry.append("r", &chain.tip()), Vec::new());
+            tips.push(chain.tip());
+        }
+        for (n, tip) in (1..).zip(tips) {
+            assert_eq!(chain.unsigned_since(), Timestamp::from_second(n).ok());
+            let signed =
+                checkpoint(&Signer::new(&[1; 32]), "r", tip, Timestamp::UNIX_EPOCH).unwrap();
+            chain.sign(&signed);
+        }
+        assert_eq!(chain.unsigned_since(), None);
+    }
+
+    /// Signs all of it, later than before.
+    fn signed_by(chain: &mut Chain, signer: &Signer) {
+        let at = Timestamp::from_second(i64::try_from(chain.tip().sequence).unwrap()).unwrap();
+        let made = checkpoint(signer, "r", chain.tip(), at).unwrap();
+        chain.sign(&made);
+    }
+
+    fn names(chain: &mut Chain, rotation: &body::KeyRotation) -> Record {
+        let named = Statement {
+            about: About::cluster("Region", "r"),
+            body: canonical::object(rotation).unwrap(),
+            ..statement(Kind::KeyRotation, &rotation.key.to_string(), 0, When::Once)
+        };
+        append(chain, &named).unwrap()
+    }
+
+    #[test]
+    fn the_next_key_is_the_one_that_the_present_one_named() {
+        let [old, next, stranger] = [1, 2, 3].map(|seed| Signer::new(&[seed; 32]));
+        let begun = || {
+            let mut chain = Chain::new("f", "r");
+            names(
+                &mut chain,
+                &body::KeyRotation {
+                    key: old.key(),
+                    named: None,
+                },
+            );
+            signed_by(&mut chain, &old);
+            chain
+        };
+        let named = crate::evidence::name(&old, "r", next.key());
+        let mut chain = begun();
+        assert_eq!(chain.successor("r"), None, "the present one");
+        let record = names(&mut chain, &named);
+        assert_eq!(chain.successor("r"), Some(record.clone()));
+        append(&mut chain, &statement(Kind::Run, "1", 1, When::Once));
+        assert_eq!(
+            chain.successor("r"),
+            Some(record),
+            "what comes later changes nothing"
+        );
+        signed_by(&mut chain, &next);
+        assert_eq!(chain.successor("r"), None, "it signs");
+        for (about, other) in [
+            (
+                "named by nobody",
+                body::KeyRotation {
+                    key: next.key(),
+                    named: None,
+                },
+            ),
+            (
+                "named by a stranger",
+                crate::evidence::name(&stranger, "r", next.key()),
+            ),
+            (
+                "named for another region",
+                crate::evidence::name(&old, "us", next.key()),
+            ),
+        ] {
+            let mut chain = begun();
+            names(&mut chain, &other);
+            assert_eq!(chain.successor("r"), None, "{about}");
+        }
+        let mut unsigned = Chain::new("f", "r");
+        names(&mut unsigned, &named);
+        assert_eq!(unsigned.successor("r"), None, "nobody signs yet");
+    }
+
+    #[test]
+    fn a_key_that_the_one_before_did_not_name_in_time_is_told() {
+        let [old, next] = [1, 2].map(|seed| Signer::new(&[seed; 32]));
+        let named = crate::evidence::name(&old, "r", next.key());
+        let run = |n: i64| statement(Kind::Run, &n.to_string(), n, When::Once);
+        let mut chain = Chain::new("f", "r");
+        append(&mut chain, &run(1));
+        signed_by(&mut chain, &old);
+        assert_eq!(chain.unnamed_key("r"), None, "one key");
+        let mut orderly = chain.clone();
+        names(&mut orderly, &named);
+        signed_by(&mut orderly, &old);
+        append(&mut orderly, &run(2));
+        signed_by(&mut orderly, &next);
+        assert_eq!(orderly.unnamed_key("r"), None);
+        let wanted = Some((next.key(), old.key()));
+        let mut unnamed = chain.clone();
+        append(&mut unnamed, &run(2));
+        signed_by(&mut unnamed, &next);
+        assert_eq!(unnamed.unnamed_key("r"), wanted);
+        // In a record that the old key has not signed anybody may have named it.
+        let mut late = chain.clone();
+        names(&mut late, &named);
+        signed_by(&mut late, &next);
+        assert_eq!(late.unnamed_key("r"), wanted);
+        let mut other = chain;
+        names(&mut other, &crate::evidence::name(&next, "r", next.key()));
+        signed_by(&mut other, &old);
+        append(&mut other, &run(2));
+        signed_by(&mut other, &next);
+        assert_eq!(other.unnamed_key("r"), wanted);
+    }
+
     proptest! {
         #[test]
         fn whatever_is_stated_again_and_in_any_order_stands_once(

@@ -206,3 +206,42 @@ fn progress(plan: &FleetPlan, region: &Region, (truth, why): (Truth, &Reason)) -
         .extend(stuck.map(|reason| wanted(ConditionType::Stalled, Truth::True, reason.clone())));
     conditions
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// As many as are named are named; of more it is said how many.
+    #[test]
+    fn what_keeps_a_region_is_named_and_the_rest_is_counted() {
+        let region: Region = serde_json::from_value(json!({
+            "metadata": {"name": "eu"},
+            "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs",
+                "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+        }))
+        .unwrap();
+        let told = |count: usize| {
+            let plan = FleetPlan {
+                verdict: Verdict::Accepted,
+                reach: Reach::Ready,
+                channels: 0,
+                policies: 0,
+                left: (0..count)
+                    .map(|n| format!("DataPolicy p{n} (1 object)"))
+                    .collect(),
+                wake_at: None,
+                deleting: None,
+            };
+            left(&plan, &region).message
+        };
+        assert_eq!(told(0), "nothing is left in the regional cluster");
+        assert!(told(NAMED).ends_with("p2 (1 object)"), "{}", told(NAMED));
+        assert!(
+            told(NAMED + 2).ends_with("p2 (1 object) and 2 more"),
+            "{}",
+            told(NAMED + 2)
+        );
+    }
+}

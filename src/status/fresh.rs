@@ -158,3 +158,92 @@ fn limit(schedule: &str, zone: &str, since: Timestamp) -> Option<Timestamp> {
     let firing = Firing::at(schedule, TimeZone::get(zone).ok()?)?;
     firing.limit(firing.after(since))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn policy(schedule: &str) -> DataPolicy {
+        serde_json::from_value(json!({
+            "metadata": {"name": "p", "creationTimestamp": "2026-11-01T00:00:00Z"},
+            "spec": {"regimes": ["eu-gdpr"], "selector": {"regions": ["eu"]}, "mode": "DryRun", "retention": {"schedule": schedule},
+                "rules": [{"name": "r", "dataset": {"store": "s", "table": "t", "clock": "at"},
+                    "erase": {"after": "P90D", "method": "Delete"}}]},
+        }))
+        .unwrap()
+    }
+
+    fn recorded() -> Recorded {
+        Recorded {
+            zone: "Europe/Berlin".to_owned(),
+            signing: "7 * * * *".to_owned(),
+            last_run: "2026-11-22T01:00:00Z".parse().ok(),
+            signed_at: "2026-11-22T09:07:00Z".parse().ok(),
+            unsigned_since: None,
+            fault: None,
+            unwritten: None,
+            unsigned_because: None,
+        }
+    }
+
+    /// What is broken comes before what nobody knows, and that before what is well.
+    #[test]
+    fn the_worst_of_a_region_is_told() {
+        let now = "2026-11-22T10:00:00Z".parse().unwrap();
+        let told = |schedule: &str, fault: Option<u64>| {
+            let recorded = Recorded {
+                fault,
+                ..recorded()
+            };
+            let (said, _) = say("eu", &policy(schedule), Some(&recorded), now);
+            (said.truth, said.reason.word)
+        };
+        let (daily, unread) = ("0 2 * * *", "whenever");
+        assert_eq!(told(daily, None), (Truth::True, "Fresh".to_owned()));
+        assert_eq!(told(unread, None), (Truth::Unknown, "NotAsked".to_owned()));
+        assert_eq!(
+            told(daily, Some(3)),
+            (Truth::False, "ChainBroken".to_owned())
+        );
+        assert_eq!(
+            told(unread, Some(3)),
+            (Truth::False, "ChainBroken".to_owned())
+        );
+        assert_eq!(say("eu", &policy(daily), None, now).0.truth, Truth::Unknown);
+    }
+
+    /// Only what would be taken away unrecorded is stopped.
+    #[test]
+    fn nothing_is_taken_away_unrecorded() {
+        let why = || Word::NotAsked.because("any");
+        let mut plan = Plan {
+            verdict: crate::plan::Verdict::Accepted,
+            regions: [
+                ("goes", RegionPlan::Withdraw(why())),
+                ("stays", RegionPlan::Keep(why())),
+            ]
+            .map(|(name, decided)| (name.to_owned(), decided))
+            .into(),
+            notes: std::collections::BTreeMap::new(),
+            findings: Vec::new(),
+            uncovered: Vec::new(),
+            baseline: crate::plan::Baseline::default(),
+            wake_at: None,
+            deleting: None,
+        };
+        let names = ["goes", "stays", "gone"].map(str::to_owned);
+        stop_unrecorded(
+            &mut plan,
+            names.iter().map(|name| (name, "no answer".to_owned())),
+        );
+        let word = |name: &str| plan.regions[name].reason().unwrap().word.clone();
+        assert!(matches!(plan.regions["goes"], RegionPlan::Pause(_)));
+        assert_eq!(
+            (word("goes").as_str(), word("stays").as_str()),
+            ("NotRecorded", "NotAsked")
+        );
+        assert_eq!(plan.regions.len(), 2);
+    }
+}

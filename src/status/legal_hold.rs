@@ -440,9 +440,65 @@ mod tests {
                 "selector": {"regions": ["eu"]}, "scopes": [{"name": "s", "store": "s", "table": "t"}]});
             spec["release"] = release;
             let spec = serde_json::from_value(spec).unwrap();
-            hold_alarms(&LegalHold::new("case", spec), &status).len()
+            let told = hold_alarms(&LegalHold::new("case", spec), &status).into_iter();
+            told.map(|told| told.type_).collect::<Vec<_>>()
         };
-        assert_eq!(spec(json!(null)), 2);
-        assert_eq!(spec(json!({"by": "c", "ground": "settled"})), 1);
+        assert_eq!(spec(json!(null)), ["InForce", "Ready"]);
+        assert_eq!(spec(json!({"by": "c", "ground": "settled"})), ["Ready"]);
+    }
+
+    /// A database that could not be asked keeps what it said before, and no other's word is taken for its.
+    #[test]
+    fn each_database_is_told_by_its_own_word() {
+        let hold: LegalHold = serde_json::from_value(json!({"metadata": {"name": "h"}, "spec": {
+            "ground": "g", "openedBy": "c", "reviewOn": "2027-01-01", "selector": {"regions": ["eu"]},
+            "scopes": [{"name": "a", "store": "a"}, {"name": "b", "store": "b"}]}}))
+        .unwrap();
+        let old: HoldRegionStatus = serde_json::from_value(
+            json!({"name": "eu", "state": "Run", "reason": "Any", "stores": [
+            {"name": "a", "inForceSince": "2026-11-20T00:00:00Z"},
+            {"name": "b", "inForceSince": "2026-11-21T00:00:00Z"},
+            {"name": "gone", "inForceSince": "2026-11-19T00:00:00Z"}]}),
+        )
+        .unwrap();
+        let told = |store: &str, unread: bool, since: Option<&str>| ReportedStore {
+            store: store.to_owned(),
+            unread,
+            in_force_since: since.map(str::to_owned),
+            reason: unread.then(|| "StoreUnavailable".to_owned()),
+            ..ReportedStore::default()
+        };
+        let body = HoldReport {
+            stores: vec![
+                told("a", true, None),
+                told("b", false, Some("2026-11-22T00:00:00Z")),
+                told("stranger", false, Some("2026-11-22T00:00:00Z")),
+            ],
+        };
+        let shown = |body: Option<&HoldReport>| -> Vec<String> {
+            let stores = stores(body, Some(&old), &hold).into_iter();
+            stores
+                .map(|it| {
+                    format!(
+                        "{} {} {}",
+                        it.name,
+                        &it.in_force_since.unwrap()[..10],
+                        it.reason.unwrap_or_default()
+                    )
+                })
+                .collect()
+        };
+        assert_eq!(
+            shown(None),
+            ["a 2026-11-20 ", "b 2026-11-21 ", "gone 2026-11-19 "]
+        );
+        assert_eq!(
+            shown(Some(&body)),
+            [
+                "a 2026-11-20 StoreUnavailable",
+                "b 2026-11-22 ",
+                "gone 2026-11-19 "
+            ]
+        );
     }
 }

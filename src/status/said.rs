@@ -173,4 +173,23 @@ mod tests {
         let message = worst(&unlike).unwrap().1.message;
         assert!(message.ends_with("; and 2 more"), "{message}");
     }
+
+    /// As many as are named are named, and none is counted.
+    #[test]
+    fn as_many_regions_as_are_named_are_not_counted() {
+        let all: Vec<String> = (0..=NAMED).map(|n| format!("r{n}")).collect();
+        let names: Vec<&str> = all.iter().map(String::as_str).collect();
+        let reason = said("a", Truth::False, "Broken").reason;
+        let told = |count: usize| sentence(&reason, &names[..count]);
+        assert_eq!(told(0), "it is Broken");
+        assert_eq!(
+            told(NAMED),
+            format!("{}: it is Broken", names[..NAMED].join(", "))
+        );
+        assert!(
+            told(NAMED + 1).contains(" and 1 more: "),
+            "{}",
+            told(NAMED + 1)
+        );
+    }
 }

@@ -313,4 +313,252 @@ mod tests {
         let other = checkpoint(&Signer::new(&[4; 32]), "eu", chain.tip(), later).unwrap();
         assert_eq!(chain.with(&other), [other.clone(), made]);
     }
+
+    /// The plan that a Region of these annotations and status has, and the Region.
+    fn planned(
+        annotations: &serde_json::Value,
+        evidence: &serde_json::Value,
+    ) -> (Plan<SigningWorkloads>, Region) {
+        let region: Region = serde_json::from_value(json!({
+            "metadata": {"name": "eu", "annotations": annotations},
+            "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs",
+                "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+            "status": {"clusterId": "one", "evidence": evidence},
+        }))
+        .unwrap();
+        let own = std::sync::Arc::new(region.clone());
+        let known = crate::plan::RegionFacts {
+            region: own.clone(),
+            reach: crate::plan::Reach::Ready,
+            namespaces: None,
+            remains: false,
+        };
+        let facts = crate::plan::SigningFacts {
+            region: own,
+            regions: [("eu".to_owned(), known)].into(),
+            from: Tip::genesis("f", "eu"),
+            digests: Vec::new(),
+            holds_seen: None,
+            successor: None,
+            witness: Vec::new(),
+            in_use: true,
+            policies: std::collections::BTreeMap::new(),
+            channels: Vec::new(),
+            holds: std::collections::BTreeMap::new(),
+            settings: std::sync::Arc::new(crate::plan::Settings {
+                fleet: "f".into(),
+                image: "i".into(),
+                image_pull_policy: None,
+            }),
+        };
+        (crate::plan::signing(&facts, Timestamp::UNIX_EPOCH), region)
+    }
+
+    fn known(children: SigningObserved, objects: usize) -> Seen<SigningObserved> {
+        let entry = crate::api::InventoryEntry {
+            kind: "ConfigMap".into(),
+            namespace: "runs".into(),
+            name: "x".into(),
+            uid: "u".into(),
+        };
+        Seen::Known {
+            children,
+            inventory: vec![entry; objects],
+            troubles: Vec::new(),
+        }
+    }
+
+    /// A run that said this, and no more.
+    fn told(report: AttestReport) -> RunEnd<AttestReport> {
+        let mut end = end(None, "Done");
+        end.report.as_mut().unwrap().body = Some(report);
+        end
+    }
+
+    #[test]
+    fn the_last_run_that_said_anything_is_believed_about_keys() {
+        let (chain, old, next) = (chain(), Signer::new(&[3; 32]), Signer::new(&[4; 32]));
+        let at = Timestamp::from_second(60).unwrap();
+        let made = checkpoint(&old, "eu", chain.tip(), at).unwrap();
+        let named = crate::evidence::name(&old, "eu", next.key());
+        let by_another = crate::evidence::name(&next, "eu", next.key());
+        let asked = json!({"tradewind.dev/rotate-key-at": "second"});
+        let (plan, region) = planned(
+            &asked,
+            &json!({"lastHandledRotateAt": "first", "unproven": ["us"]}),
+        );
+        let signed = |next: &KeyRotation, rotated: &str| {
+            let said = told(AttestReport {
+                checkpoint: Some(made.clone()),
+                next: Some(next.clone()),
+                rotated: Some(rotated.to_owned()),
+                unproven: vec!["br".to_owned()],
+                ..AttestReport::default()
+            });
+            let mut silent = end(None, "Done");
+            silent.report = None;
+            let mut children = observed(said);
+            children.run.ended.push(silent);
+            signing(&plan, Some(&known(children, 1)), &chain, &region)
+        };
+        let good = signed(&named, "second");
+        assert_eq!(good.next, Some(named.clone()));
+        assert_eq!(good.checkpoint, Some(made.clone()));
+        assert_eq!(good.status.key, Some(old.key().to_string()));
+        assert_eq!(good.status.unproven, ["br"]);
+        assert_eq!(
+            good.status.last_handled_rotate_at.as_deref(),
+            Some("second")
+        );
+        let other = signed(&by_another, "first");
+        assert_eq!(other.next, None, "named by a key that does not sign");
+        assert_eq!(
+            other.status.last_handled_rotate_at.as_deref(),
+            Some("first")
+        );
+        // Of a region that does not answer the last word stands.
+        let lost = signing(&plan, None, &chain, &region).status;
+        assert_eq!(lost.unproven, ["us"]);
+        assert_eq!(lost.last_handled_rotate_at.as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn a_newer_signature_takes_the_place_of_the_one_before() {
+        let (mut chain, signer) = (chain(), Signer::new(&[3; 32]));
+        let sign = |tip, second| {
+            checkpoint(&signer, "eu", tip, Timestamp::from_second(second).unwrap()).unwrap()
+        };
+        let first = sign(chain.tip(), 1);
+        chain.sign(&first);
+        let again = sign(chain.tip(), 2);
+        let seen = observed(end(Some(again.clone()), "Done"));
+        assert_eq!(newest(&seen, &chain, "eu"), Some(again.clone()));
+        chain.sign(&again);
+        let seen = observed(end(Some(first), "Done"));
+        assert_eq!(newest(&seen, &chain, "eu"), None, "an older one");
+    }
+
+    #[test]
+    fn only_what_the_region_itself_countersigned_is_taken_from_it() {
+        let chain = chain();
+        let by = |by: &str| {
+            let witness = crate::evidence::Witness {
+                by,
+                region: "us",
+                previous: None,
+            };
+            let signer = Signer::new(&[3; 32]);
+            crate::evidence::countersign(&signer, witness, chain.tip(), Timestamp::UNIX_EPOCH)
+                .unwrap()
+        };
+        let mut forged = by("eu");
+        forged.region = "br".to_owned();
+        let children = observed(told(AttestReport {
+            countersignatures: vec![by("eu"), by("br"), forged],
+            ..AttestReport::default()
+        }));
+        assert_eq!(others(&children, "eu"), [by("eu")]);
+    }
+
+    #[test]
+    fn what_is_left_is_told_while_something_is_or_nobody_has_looked() {
+        let entry = json!({"kind": "ConfigMap", "namespace": "runs", "name": "x", "uid": "u"});
+        let (plan, region) = planned(&json!({}), &json!({"inventory": [entry, entry]}));
+        let left = |seen: Option<&Seen<SigningObserved>>, region: &Region| {
+            signing(&plan, seen, &chain(), region).left
+        };
+        let of = |objects: u8| Some(format!("the signing of its evidence ({objects} objects)"));
+        assert_eq!(left(None, &region), of(2), "as it was last seen");
+        assert_eq!(
+            left(Some(&known(SigningObserved::default(), 1)), &region),
+            of(1)
+        );
+        assert_eq!(
+            left(Some(&known(SigningObserved::default(), 0)), &region),
+            of(0),
+            "it is to be made"
+        );
+        let (_, unknown) = planned(&json!({}), &json!({}));
+        assert_eq!(left(None, &unknown), None);
+    }
+
+    #[test]
+    fn why_nothing_is_signed_stands_until_a_run_says_another_thing() {
+        let old = SigningStatus {
+            reason: Some("NotAnExtension".into()),
+            message: Some("no".into()),
+            ..SigningStatus::default()
+        };
+        let word = |seen: &SigningObserved| {
+            let why = unsigned(seen, &chain(), "eu", &old);
+            why.map(|why| (why.word, why.message))
+        };
+        let before = Some(("NotAnExtension".to_owned(), "no".to_owned()));
+        assert_eq!(word(&SigningObserved::default()), before, "no run since");
+        let mut gone = end(None, "Done");
+        gone.report = None;
+        assert_eq!(
+            word(&observed(gone.clone())),
+            before,
+            "its pod is cleared away"
+        );
+        gone.succeeded = false;
+        assert_eq!(word(&observed(gone)).unwrap().0, "SigningFailed");
+    }
+
+    /// A run that somebody asked for is acknowledged once its Job is there, and the value before it until then.
+    #[test]
+    fn a_run_now_is_acknowledged_when_its_job_is_there() {
+        let asked = json!({"tradewind.dev/run-at": "second"});
+        let (plan, region) = planned(&asked, &json!({"lastHandledRunAt": "first"}));
+        let job = plan.regions["eu"]
+            .workloads()
+            .unwrap()
+            .run_now
+            .clone()
+            .unwrap();
+        let handled = |jobs: &[String]| {
+            let mut children = SigningObserved::default();
+            children.run.jobs = jobs.iter().cloned().collect();
+            let signed = signing(&plan, Some(&known(children, 1)), &chain(), &region);
+            signed.status.last_handled_run_at
+        };
+        assert_eq!(handled(&[]).as_deref(), Some("first"));
+        assert_eq!(
+            handled(&[job.metadata.name.unwrap()]).as_deref(),
+            Some("second")
+        );
+    }
+
+    /// Which key signs though the one before it has not named it, and how far the archive goes.
+    #[test]
+    fn a_key_that_nobody_named_is_told_with_both_keys() {
+        let (mut chain, old, next) = (chain(), Signer::new(&[3; 32]), Signer::new(&[4; 32]));
+        let (plan, region) = planned(&json!({}), &json!({}));
+        let first = checkpoint(&old, "eu", chain.tip(), Timestamp::UNIX_EPOCH).unwrap();
+        chain.sign(&first);
+        let status = |chain: &Chain| signing(&plan, None, chain, &region).status;
+        let sound = status(&chain);
+        assert_eq!(
+            (sound.untrusted_key, sound.sealed_to, sound.expired_to),
+            (None, None, None)
+        );
+        let later = Timestamp::from_second(9).unwrap();
+        chain.sign(&checkpoint(&next, "eu", chain.tip(), later).unwrap());
+        let told = status(&chain).untrusted_key.unwrap();
+        let says = format!(
+            "{} signs, and {}, which signed before it",
+            next.key(),
+            old.key()
+        );
+        assert!(told.starts_with(&says), "{told}");
+        let of = |sequence| Tip {
+            sequence,
+            ..chain.tip()
+        };
+        assert_eq!(
+            [0, 1, 7].map(|sequence| place(of(sequence))),
+            [None, Some(1), Some(7)]
+        );
+    }
 }

@@ -241,12 +241,74 @@ mod tests {
             previous: None,
         };
         let mut see = |place: u64| {
-            let tip = Tip::of(&hub.records[&place]);
+            let mut all = hub.archive.iter().chain(hub.records.values());
+            let tip = Tip::of(all.find(|record| record.sequence == place).unwrap());
             let made = countersign(&Signer::new(&[2; 32]), witness, tip, moment(0));
             chain.countersign(&made.unwrap());
             chain.expiring(&kept(), &["eu"], late)
         };
         assert_eq!(see(2), Expiring::Wait(None));
+        assert_eq!(
+            see(4),
+            Expiring::Wait(None),
+            "it follows the chain from there"
+        );
         assert!(matches!(see(9), Expiring::Record(_)));
+    }
+
+    #[test]
+    fn a_segment_goes_when_its_seal_is_signed_and_the_word_on_the_one_before_is() {
+        let (mut hub, mut chain) = (Hub::default(), Chain::new("f", "r"));
+        for n in 0..8 {
+            hub.write(&mut chain, &run(n), moment(0));
+        }
+        sign(&mut chain);
+        let late = moment(999);
+        assert!(
+            hub.step(&mut chain, moment(24)),
+            "the first segment is sealed"
+        );
+        assert_eq!(
+            chain.expiring(&kept(), &[], late),
+            Expiring::Wait(None),
+            "its seal is not signed"
+        );
+        // The seal is the last record that is signed.
+        sign(&mut chain);
+        assert!(matches!(
+            chain.expiring(&kept(), &[], late),
+            Expiring::Record(_)
+        ));
+        let (mut hub, mut chain) = sealed();
+        assert!(expire(&mut hub, &mut chain, late));
+        assert!(!expire(&mut hub, &mut chain, late), "not signed");
+        // So is the word on what went.
+        sign(&mut chain);
+        assert!(expire(&mut hub, &mut chain, late));
+        assert_eq!(chain.expired_to().sequence, 8);
+    }
+
+    /// Nobody can say of a record that is not older that it went.
+    #[test]
+    fn a_record_says_nothing_of_itself_or_of_what_comes_later() {
+        for sequence in [11, 12] {
+            let (mut hub, mut chain) = sealed();
+            let expiry = body::Expiry {
+                expired: Tip {
+                    sequence,
+                    ..chain.tip()
+                },
+                segment: "any".to_owned(),
+                kept: "P10D".to_owned(),
+                regimes: Vec::new(),
+            };
+            let body = canonical::object(&expiry).unwrap();
+            assert!(hub.write(
+                &mut chain,
+                &told(Kind::Seal, "r", "any", body, When::Once),
+                moment(25)
+            ));
+            assert_eq!((chain.tip().sequence, chain.expired_to().sequence), (11, 0));
+        }
     }
 }

@@ -404,4 +404,84 @@ pub(super) mod tests {
         let (from, digests) = chain.to_witness("eu", 100).unwrap();
         assert_eq!((from, digests.len()), (tip, 7));
     }
+
+    /// The seals tell what is in the archive: they stay on the hub when they are sealed themselves.
+    #[test]
+    fn a_seal_stays_for_as_long_as_its_segment() {
+        let (mut hub, mut chain) = (Hub::default(), Chain::new("f", "r"));
+        for n in 0..10 {
+            hub.write(&mut chain, &run(n), moment(0));
+        }
+        for round in 1..4 {
+            sign(&mut chain);
+            while hub.step(&mut chain, moment(24 * round)) {}
+        }
+        // Ten runs and three seals, of which the first two are in the third segment.
+        assert_eq!((chain.tip().sequence, chain.sealed_to().sequence), (13, 12));
+        assert_eq!(
+            hub.records.keys().copied().collect::<Vec<_>>(),
+            [2, 10, 11, 12, 13]
+        );
+        let mut again = Chain::new("f", "r");
+        for record in hub.records.values() {
+            again.learn(&EvidenceRecord::of(record).unwrap());
+        }
+        assert_eq!(
+            (again.fault(), again.sealed_to()),
+            (None, chain.sealed_to())
+        );
+        // Of a seal that is gone nobody knows.
+        again.forget(11);
+        assert_eq!(again.sealed_to().sequence, 0);
+        again.forget(2);
+        assert_eq!(again.sealed_to().sequence, 0);
+        chain.forget(2);
+        assert_eq!(chain.sealed_to().sequence, 12, "no seal");
+    }
+
+    #[test]
+    fn what_does_not_follow_one_another_is_not_sealed_or_countersigned() {
+        let (mut hub, mut chain) = (Hub::default(), Chain::new("f", "r"));
+        for n in 0..6 {
+            hub.write(&mut chain, &run(n), moment(0));
+        }
+        sign(&mut chain);
+        assert!(matches!(
+            chain.sealing(RULE, &[], moment(24)),
+            Sealing::Seal { last: 4, .. }
+        ));
+        assert_eq!(chain.to_witness("eu", 100).unwrap().1.len(), 6);
+        let mut gap = chain.clone();
+        gap.forget(3);
+        assert_eq!(gap.sealing(RULE, &[], moment(24)), Sealing::Wait(None));
+        assert_eq!(gap.to_witness("eu", 100).unwrap().1.len(), 2);
+        let mut other = hub.records[&3].clone();
+        other.previous = Hash([0; 32]);
+        chain.enter(&other, Vec::new());
+        assert_eq!(chain.sealing(RULE, &[], moment(24)), Sealing::Wait(None));
+        assert_eq!(chain.to_witness("eu", 100).unwrap().1.len(), 2);
+    }
+
+    #[test]
+    fn a_new_process_knows_what_others_countersigned() {
+        let (mut hub, mut chain) = (Hub::default(), Chain::new("f", "r"));
+        hub.write(&mut chain, &run(0), moment(0));
+        let witness = crate::evidence::Witness {
+            by: "eu",
+            region: "r",
+            previous: None,
+        };
+        let made =
+            crate::evidence::countersign(&Signer::new(&[2; 32]), witness, chain.tip(), moment(0))
+                .unwrap();
+        let mut object = EvidenceRecord::of(&hub.records[&1]).unwrap();
+        object.status = Some(crate::api::EvidenceRecordStatus {
+            countersignatures: vec![crate::api::SignedCountersignature::of(&made)],
+            ..crate::api::EvidenceRecordStatus::default()
+        });
+        let mut again = Chain::new("f", "r");
+        assert_eq!(again.witnessed("eu"), None);
+        again.learn(&object);
+        assert_eq!(again.witnessed("eu"), Some(chain.tip()));
+    }
 }
