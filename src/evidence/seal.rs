@@ -326,7 +326,11 @@ mod tests {
         let mut segment = of(&all[..2]);
         segment.take(all[2].clone(), vec![signed], vec![witnessed]);
         let text = segment.text().unwrap();
-        assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), 5);
+        assert_eq!(
+            text.split(|byte| *byte == b'\n').count(),
+            6,
+            "five lines, each ended"
+        );
         let read = Segment::parse(&text).unwrap();
         assert_eq!(read.text().unwrap(), text);
         assert_eq!(read.tip(), Some(Tip::of(&all[2])));

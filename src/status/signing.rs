@@ -480,6 +480,17 @@ mod tests {
         );
         let (_, unknown) = planned(&json!({}), &json!({}));
         assert_eq!(left(None, &unknown), None);
+        // What is left to itself keeps nobody.
+        let mut orphaned = plan.clone();
+        let why = Word::NotThisChain.because("any");
+        orphaned
+            .regions
+            .insert("eu".to_owned(), RegionPlan::Leave(why));
+        let seen = known(SigningObserved::default(), 1);
+        assert_eq!(
+            signing(&orphaned, Some(&seen), &chain(), &region).left,
+            None
+        );
     }
 
     #[test]

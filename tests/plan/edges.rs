@@ -438,3 +438,191 @@ fn a_policy_that_is_refused_covers_no_channel() {
         why.message
     );
 }
+
+/// The policy of the example with a change, and of what its findings are that have a check.
+fn findings(check: &str, change: &dyn Fn(&mut PolicyFacts)) -> Vec<String> {
+    let (world, mut facts) = policy();
+    change(&mut facts);
+    let plan = plan::policy(&facts, world.now);
+    let told = plan
+        .baseline
+        .findings
+        .into_iter()
+        .filter(|it| it.check == check);
+    told.map(|it| format!("{}: {}", it.place, it.message))
+        .collect()
+}
+
+/// What a run saw in a catalogue is told until the Region lists it or a rule of the region names it, in that very store.
+#[test]
+fn a_table_that_a_run_saw_is_told_until_somebody_names_it() {
+    let seen = |change: &dyn Fn(&mut PolicyFacts)| {
+        let look = json!({"tables": [{"store": "aurora-orders", "table": "public.notes", "columns": ["email"]}], "more": 0});
+        findings("PersonalTableWithoutRule", &|facts| {
+            let entry = json!([{"name": "eu-west", "state": "Run", "reason": "Running", "catalogue": look}]);
+            facts.policy = with(facts.policy.as_ref(), "/status", &json!({"regions": entry}));
+            change(facts);
+        })
+        .into_iter()
+        .filter(|told| told.contains("table public.notes: "))
+        .count()
+    };
+    let region = |facts: &mut PolicyFacts, at: &str, value: &Value| {
+        let there = facts.regions.get_mut("eu-west").unwrap();
+        there.region = with(there.region.as_ref(), at, value);
+    };
+    assert_eq!(seen(&|_| {}), 1);
+    let tables = json!(["customers", "orders", "invoices", "messages", "notes"]);
+    assert_eq!(
+        seen(&|facts| region(facts, "/spec/dataStores/0/datasets", &tables)),
+        0
+    );
+    let another = json!({"name": "chats", "datasets": tables, "postgres": {"secretRef": {"name": "c", "key": "url"}}});
+    let elsewhere = |facts: &mut PolicyFacts| {
+        let own =
+            serde_json::to_value(&facts.regions["eu-west"].region.spec.data_stores[0]).unwrap();
+        region(facts, "/spec/dataStores", &json!([own, another]));
+    };
+    assert_eq!(seen(&elsewhere), 1, "another store lists it");
+    let rule = |store: &str| {
+        json!([{"name": "n", "dataset": {"store": store, "table": "notes", "clock": "at"},
+        "erase": {"after": "P90D", "method": "Delete"}}])
+    };
+    let ruled = |facts: &mut PolicyFacts, store: &str| {
+        let other = with(facts.policy.as_ref(), "/metadata/name", &json!("other"));
+        let other = with(other.as_ref(), "/spec/rules", &rule(store));
+        facts.policies.insert("other".into(), other);
+    };
+    assert_eq!(seen(&|facts| ruled(facts, "aurora-orders")), 0);
+    let both = |facts: &mut PolicyFacts| {
+        elsewhere(facts);
+        ruled(facts, "chats");
+    };
+    assert_eq!(seen(&both), 1, "a rule over another store");
+}
+
+/// A hold whose review has passed is told to the policies that erase from what it holds, until it is released.
+#[test]
+fn a_hold_past_its_review_is_told_where_it_binds() {
+    let told = |spec: &Value| {
+        findings("HoldPastReview", &|facts| {
+            let mut hold = json!({"apiVersion": "tradewind.dev/v1alpha1", "kind": "LegalHold", "metadata": {"name": "case"},
+                "spec": {"ground": "g", "openedBy": "c", "reviewOn": "2026-11-20", "selector": {"regions": ["eu-west"]},
+                    "scopes": [{"name": "all", "store": "aurora-orders"}]}});
+            for (field, value) in spec.as_object().into_iter().flatten() {
+                hold["spec"][field] = value.clone();
+            }
+            let hold = Arc::new(serde_json::from_value(hold).unwrap());
+            facts.holds = [("case".to_owned(), hold)].into();
+        })
+        .len()
+    };
+    assert_eq!(told(&json!({})), 1);
+    assert_eq!(told(&json!({"reviewOn": "2026-11-22"})), 0, "it is today");
+    assert_eq!(
+        told(&json!({"release": {"by": "c", "ground": "settled"}})),
+        0
+    );
+    assert_eq!(told(&json!({"selector": {"regions": ["us-east"]}})), 0);
+    assert_eq!(
+        told(&json!({"scopes": [{"name": "all", "store": "chats"}]})),
+        0
+    );
+}
+
+/// Of a policy that is being deleted nothing is asked any more.
+#[test]
+fn stale_evidence_is_no_finding_of_a_policy_that_goes() {
+    let (world, facts) = policy();
+    let stale = [("eu-west".to_owned(), "nothing is signed".to_owned())].into();
+    let told = |at: Option<&str>| {
+        let mut facts = facts.clone();
+        if let Some(at) = at {
+            facts.policy = with(
+                facts.policy.as_ref(),
+                "/metadata/deletionTimestamp",
+                &json!(at),
+            );
+        }
+        let mut plan = plan::policy(&facts, world.now);
+        plan::stale_evidence(&facts, &mut plan, &stale, world.now);
+        plan.baseline
+            .findings
+            .iter()
+            .filter(|it| it.check == "EvidenceStale")
+            .count()
+    };
+    assert_eq!((told(None), told(Some("2026-11-22T09:00:00Z"))), (1, 0));
+}
+
+/// What a pause leaves running is changed only where it can be: where something is missing, what sends is taken away.
+#[test]
+fn a_paused_channel_that_cannot_be_changed_is_taken_away() {
+    let world = world("transfer-ended-paused");
+    let channel = world.channels()["SocialChannel aurora/partner"].clone();
+    let facts = world.channel_facts("SocialChannel aurora/partner", &channel);
+    let decided = |change: &dyn Fn(&mut ChannelFacts)| {
+        let mut facts = facts.clone();
+        change(&mut facts);
+        plan::channel(&facts, world.now)
+            .regions
+            .remove("eu-north")
+            .unwrap()
+    };
+    assert!(matches!(decided(&|_| {}), RegionPlan::Run(_)));
+    let absent = decided(&|facts| facts.credentials = plan::SecretFact::Absent);
+    assert!(matches!(absent, RegionPlan::Withdraw(_)), "{absent:?}");
+    let homeless = decided(&|facts| {
+        facts.regions.get_mut("eu-north").unwrap().namespaces = Some(BTreeSet::new());
+    });
+    assert!(matches!(homeless, RegionPlan::Withdraw(_)), "{homeless:?}");
+}
+
+/// A fact that nobody confirmed and that allows what is done anyway is nothing to be warned of.
+#[test]
+fn only_an_unconfirmed_fact_that_would_forbid_is_warned_of() {
+    let (world, facts) = channel();
+    let warned = |default: tradewind::packs::Market,
+                  exception: Option<tradewind::packs::Market>| {
+        let mut facts = facts.clone();
+        let name = facts.channel.spec.platform.name.clone();
+        let packs = Arc::make_mut(&mut facts.packs);
+        let markets = &mut packs.platforms.platforms.get_mut(&name).unwrap().markets;
+        (markets.default.value, markets.default.confirmed) = (default, false);
+        markets.except.truncate(usize::from(exception.is_some()));
+        for (fact, market) in markets.except.iter_mut().zip(exception) {
+            fact.confirmed = false;
+            fact.value.market = market;
+            fact.value.countries = ["DE", "FR", "US"]
+                .iter()
+                .filter_map(|code| tradewind::packs::Country::parse(code))
+                .collect();
+        }
+        let plan = plan::channel(&facts, world.now);
+        let mut told = plan
+            .findings
+            .iter()
+            .filter(|it| format!("{:?}", it.condition) == "MarketSupported");
+        told.any(|it| it.reason.word == "Unconfirmed")
+    };
+    use tradewind::packs::Market::{Allowed, Blocked};
+    assert!(!warned(Allowed, None));
+    assert!(warned(Blocked, None));
+    assert!(!warned(Allowed, Some(Allowed)));
+    assert!(warned(Allowed, Some(Blocked)));
+    assert!(
+        !warned(Blocked, Some(Allowed)),
+        "the exception is what counts"
+    );
+}
+
+#[test]
+fn a_schedule_that_lacks_a_value_says_so_and_a_day_that_never_comes_has_no_gap() {
+    use tradewind::plan::gates::Schedule;
+    let told = Schedule::parse("1,,2 * * * *").unwrap_err();
+    assert!(told.contains("lacks a value"), "{told}");
+    assert_eq!(
+        Schedule::parse("0 0,1 31 2 *").unwrap().shortest_gap(),
+        None
+    );
+}

@@ -522,3 +522,143 @@ fn who_the_person_is_crosses_no_border_without_an_instrument() {
         .0
     );
 }
+
+/// The clocks of the example's request with a change of its spec.
+fn clocks(spec: &Value) -> plan::Clocks {
+    let facts = ready();
+    let request = another(&facts.request, "r", "2026-11-02T09:00:00Z", spec);
+    plan::clocks(
+        &request,
+        &facts.packs,
+        "2026-11-20T10:00:00Z".parse().unwrap(),
+    )
+}
+
+/// Each step is met by what was recorded of it, and an extension counts where the law has one and it was told in time.
+#[test]
+fn each_step_of_a_law_is_met_by_what_was_recorded_of_it() {
+    let met = |spec: &Value| -> Vec<(String, Option<String>)> {
+        let all = clocks(spec).deadlines.into_iter();
+        all.map(|one| (one.step, one.met_at)).collect()
+    };
+    let at = "2026-11-10T09:00:00Z";
+    let done = json!({"by": "dpo", "at": at});
+    let told = json!({"by": "dpo", "at": at, "ground": "g"});
+    let has = |all: &[(String, Option<String>)], step: &str, is_met: bool| {
+        let wanted = is_met.then(|| at.to_owned());
+        assert!(
+            all.iter().any(|(own, met)| own == step && *met == wanted),
+            "{step}: {all:?}"
+        );
+    };
+    let california = |field: &str, set: &Value| {
+        let mut spec = json!({"kind": "Access", "jurisdictions": ["US-CA"]});
+        spec[field] = set.clone();
+        met(&spec)
+    };
+    has(
+        &california("acknowledged", &Value::Null),
+        "acknowledgement",
+        false,
+    );
+    has(&california("acknowledged", &done), "acknowledgement", true);
+    has(&met(&json!({"refusal": told})), "refusal notice", true);
+    has(&met(&json!({"extension": told})), "extension notice", true);
+    let steps = |extension: &str| -> (Vec<String>, usize) {
+        let told = json!({"by": "dpo", "at": extension, "ground": "g"});
+        let clocks = clocks(&json!({"extension": told}));
+        let steps = clocks.deadlines.into_iter().map(|one| one.step);
+        (
+            steps
+                .filter(|step| step == "response" || step == "extended response")
+                .collect(),
+            clocks.notes.len(),
+        )
+    };
+    let (in_time, none) = steps("2026-11-20T09:00:00Z");
+    assert_eq!(in_time, ["extended response"]);
+    let (late, more) = steps("2027-01-20T09:00:00Z");
+    assert_eq!(
+        (late.as_slice(), more),
+        (&["response".to_owned()][..], none + 1),
+        "and why is noted"
+    );
+    assert!(clocks(&Value::Null).problems.is_empty());
+    assert_eq!(
+        clocks(&json!({"holidays": ["2026-02-30"]})).problems.len(),
+        1
+    );
+    assert_eq!(
+        clocks(&json!({"pauses": [{"from": "2026-02-30"}]}))
+            .problems
+            .len(),
+        1
+    );
+}
+
+/// What is put into a copy follows from what was asked; where a Region is paused the plan is looked at when that ends.
+#[test]
+fn a_copy_is_of_what_was_asked_for_and_a_pause_ends_by_itself() {
+    let at = "2027-06-10T10:00:00Z".parse().unwrap();
+    let delivery = json!({"objectStore": {"country": "DE", "url": "s3://b", "prefix": "p", "credentialsRef": {"name": "c"}},
+        "recipient": "age1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3290gq", "expiresAfter": "P30D"});
+    for kind in ["Access", "Portability"] {
+        let mut facts = ready();
+        let more = json!({"kind": kind, "delivery": delivery});
+        facts.request = Arc::new(another(&facts.request, "r", "2026-11-02T09:00:00Z", &more));
+        let plan = plan::subject_request(&facts, at);
+        let workloads = plan.regions["eu-west"].workloads().unwrap();
+        let task: Value =
+            serde_json::from_str(&workloads.config_map.data.as_ref().unwrap()["task.json"])
+                .unwrap();
+        assert_eq!(task["spec"]["request"]["kind"], kind);
+        let there = facts.regions.get_mut("eu-west").unwrap();
+        let mut region = serde_json::to_value(there.region.as_ref()).unwrap();
+        region["spec"]["suspend"] =
+            json!({"reason": "r", "by": "b", "until": "2027-06-11T10:00:00Z"});
+        there.region = Arc::new(serde_json::from_value(region).unwrap());
+        let plan = plan::subject_request(&facts, at);
+        assert!(matches!(plan.regions["eu-west"], RegionPlan::Withdraw(_)));
+        assert_eq!(
+            plan.wake_at.map(|at| at.to_string()).as_deref(),
+            Some("2027-06-11T10:00:00Z")
+        );
+    }
+}
+
+/// A policy that is being deleted maps nobody; and rows that a request has hidden keep their table's mapping needed.
+#[test]
+fn hidden_rows_that_no_rule_names_any_more_are_told() {
+    let at = "2027-06-10T10:00:00Z".parse().unwrap();
+    let hiding = Hiding {
+        objects: false,
+        verified: true,
+        cancelled: false,
+        refused: false,
+        decided: Some(true),
+        done: Some(("Restrict", "Verified")),
+    };
+    let word = |table: &str, restricted: i64| {
+        let mut facts = hidden(&hiding);
+        let mut request = serde_json::to_value(facts.request.as_ref()).unwrap();
+        let entry = &mut request["status"]["regions"][0]["stores"][0]["tables"][0];
+        (entry["name"], entry["restricted"]) = (json!(table), json!(restricted));
+        facts.request = Arc::new(serde_json::from_value(request).unwrap());
+        let plan = plan::subject_request(&facts, at);
+        plan.regions["eu-west"].reason().map(|why| why.word.clone())
+    };
+    assert_eq!(word("customers", 3), None);
+    assert_eq!(word("gone", 3).as_deref(), Some("HiddenRowsUnmapped"));
+    assert_eq!(word("gone", 0), None);
+    assert_eq!(word(tradewind::contract::SEVERAL, 3), None);
+    let mut facts = ready();
+    for policy in facts.policies.values_mut() {
+        Arc::make_mut(policy).metadata.deletion_timestamp =
+            serde_json::from_value(json!("2027-06-10T09:00:00Z")).unwrap();
+    }
+    let plan = plan::subject_request(&facts, at);
+    assert_eq!(
+        plan.regions["eu-west"].reason().unwrap().word,
+        "NobodyMapped"
+    );
+}

@@ -185,4 +185,32 @@ mod tests {
             "another clock may say anything"
         );
     }
+
+    /// What begins later and is as long ends later, whatever the clock says; and days alone are compared with the slack that
+    /// months and clocks may take.
+    #[test]
+    fn a_period_that_begins_at_the_end_of_a_year_outlasts_as_long_a_one_from_the_event() {
+        let of = |anchor, span| Bound::new("at", anchor, span);
+        let event = of(Anchor::EventDate, 8.years());
+        assert!(of(Anchor::EndOfCalendarYear, 8.years()).outlasts(&event));
+        // But for years that begin on a day that some month lacks.
+        for (year, is_sure) in [
+            (FiscalYear::CALENDAR, true),
+            (FiscalYear::ending(1, 29).unwrap(), false),
+        ] {
+            assert_eq!(year.begins_on_any_month(), is_sure);
+            let ends = of(Anchor::EndOfFiscalYear(year), 8.years());
+            assert_eq!(ends.outlasts(&event), is_sure);
+        }
+        assert!(!event.outlasts(&of(Anchor::EndOfCalendarYear, 8.years())));
+        let days = |days: i64| of(Anchor::EventDate, days.days());
+        assert!(days(100 + SHIFT).outlasts(&of(Anchor::EventDate, 100.days())));
+        // Twelve months are 366 days at most; what the clocks may cost comes on top.
+        let months = of(Anchor::EventDate, 12.months());
+        let most = months.most();
+        assert!((366..=372).contains(&most), "{most}");
+        assert!(days(most + SHIFT).outlasts(&months));
+        assert!(!days(most + SHIFT - 1).outlasts(&months));
+        assert!((359..=365).contains(&months.least()), "{}", months.least());
+    }
 }

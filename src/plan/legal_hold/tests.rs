@@ -144,68 +144,55 @@ fn whoever_erases_is_told_of_each_hold_that_binds_its_database_until_a_release()
     assert_eq!(required("us"), []);
 }
 
+/// A hold of two stores, with or without a release, and what is known of it.
+fn of_two(release: bool, status: Value) -> LegalHold {
+    let release = if release { released() } else { Value::Null };
+    hold(
+        "h",
+        &["orders", "chats"],
+        json!({"release": release, "status": status}),
+    )
+}
+
 /// A release is over when every store has answered the very task that releases, without a fault.
 #[test]
 fn a_release_is_over_when_every_store_has_recorded_it() {
-    let stores = ["orders", "chats"];
-    let with = |release: bool, status: Value| {
-        let release = if release { released() } else { Value::Null };
-        hold("h", &stores, json!({"release": release, "status": status}))
-    };
     let task = |release: bool| {
-        let plan = planned(with(release, json!({})));
-        plan.regions["eu"]
-            .workloads()
-            .unwrap()
-            .config_map
-            .name_any()
+        let plan = planned(of_two(release, json!({})));
+        let workloads = plan.regions["eu"].workloads().unwrap();
+        workloads.config_map.name_any()
     };
     let (opens, releases) = (task(false), task(true));
     assert_ne!(opens, releases);
-    let failed = json!({"name": "chats", "inForceSince": "2026-11-20T00:00:00Z",
-        "releasedAt": "2026-11-21T00:00:00Z", "reason": "StoreUnavailable"});
+    let mut failed = over("chats");
+    failed["reason"] = json!("StoreUnavailable");
     let done = json!([over("orders"), over("chats")]);
-    let cases = [
-        ("all have recorded it", true, &releases, done.clone(), true),
-        (
-            "none was ever in force",
-            true,
-            &releases,
-            json!([{"name": "orders"}, {"name": "chats"}]),
-            true,
-        ),
+    let never = json!([{"name": "orders"}, {"name": "chats"}]);
+    let one_holds = json!([over("orders"), in_force("chats")]);
+    let one_failed = json!([over("orders"), failed]);
+    let one_silent = json!([over("orders")]);
+    for (about, release, task, stores, is_over) in [
+        ("all have recorded it", true, &releases, &done, true),
+        ("none was ever in force", true, &releases, &never, true),
         (
             "an answer to the task that opened it",
             true,
             &opens,
-            done.clone(),
+            &done,
             false,
         ),
-        ("nobody has released it", false, &opens, done, false),
-        (
-            "one still holds",
-            true,
-            &releases,
-            json!([over("orders"), in_force("chats")]),
-            false,
-        ),
+        ("nobody has released it", false, &opens, &done, false),
+        ("one still holds", true, &releases, &one_holds, false),
         (
             "one could not be asked",
             true,
             &releases,
-            json!([over("orders"), failed]),
+            &one_failed,
             false,
         ),
-        (
-            "one has not answered",
-            true,
-            &releases,
-            json!([over("orders")]),
-            false,
-        ),
-    ];
-    for (about, release, task, stores, is_over) in cases {
-        let plan = planned(with(release, told("eu", Some(task), &stores)));
+        ("one has not answered", true, &releases, &one_silent, false),
+    ] {
+        let plan = planned(of_two(release, told("eu", Some(task), stores)));
         let is_taken = word(&plan, "eu").as_deref() == Some("Released");
         assert_eq!(is_taken, is_over, "{about}: {:?}", plan.regions["eu"]);
         assert_eq!(

@@ -311,4 +311,22 @@ mod tests {
             assert_eq!((chain.tip().sequence, chain.expired_to().sequence), (11, 0));
         }
     }
+
+    /// The last record of a segment goes with it as any other does: what it says, and still holds, is said anew.
+    #[test]
+    fn what_the_last_record_that_went_says_is_said_anew() {
+        let (mut hub, mut chain) = (Hub::default(), Chain::new("f", "r"));
+        let policy = told(Kind::PolicyChange, "p", "p/1", Object::new(), When::Changed);
+        for n in 0..3 {
+            hub.write(&mut chain, &run(n), moment(0));
+        }
+        assert!(hub.write(&mut chain, &policy, moment(0)));
+        assert!(!hub.write(&mut chain, &policy, moment(0)));
+        sign(&mut chain);
+        assert!(hub.step(&mut chain, moment(24)));
+        sign(&mut chain);
+        assert!(expire(&mut hub, &mut chain, moment(999)));
+        assert_eq!(chain.expired_to().sequence, 4);
+        assert!(hub.write(&mut chain, &policy, moment(999)));
+    }
 }

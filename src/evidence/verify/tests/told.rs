@@ -83,71 +83,57 @@ fn what_somebody_noted_must_still_be_there() {
     );
 }
 
+/// What is told of the first region, and how far the second vouches for it, once this is the only word on it: by whom, with
+/// which key, over what, after what.
+fn vouched(
+    world: &World,
+    (by, key): (usize, usize),
+    tip: Tip,
+    previous: Option<Tip>,
+) -> (Vec<Name>, Option<u64>) {
+    let is_word = |line: &&Vec<u8>| {
+        let parsed = Line::parse(&line[..line.len() - 1]).unwrap();
+        matches!(parsed, Line::Countersignature(made) if made.region == "region-0")
+    };
+    let all = world.lines();
+    let mut lines: Vec<&Vec<u8>> = all.iter().filter(|line| !is_word(line)).collect();
+    let (by, region) = (region(by), region(0));
+    let witness = Witness {
+        by: &by,
+        region: &region,
+        previous,
+    };
+    let made = countersign(&signer(key), witness, tip, moment(90_000)).unwrap();
+    let made = Line::Countersignature(made).canonical().unwrap();
+    lines.push(&made);
+    let text: Vec<u8> = lines.into_iter().flatten().copied().collect();
+    let report = verify(&world.trust(), &text);
+    let names = report.faults.iter().map(|fault| fault.name).collect();
+    let reached = &report.regions["region-0"].witnesses;
+    (names, reached.get("region-1").copied())
+}
+
 #[test]
 fn another_region_vouches_by_its_own_key_for_what_is_here() {
     let world = World::of(2, 20);
-    let alone: Vec<Vec<u8>> = world
-        .lines()
-        .into_iter()
-        .filter(|line| {
-            let parsed = Line::parse(&line[..line.len() - 1]).unwrap();
-            !matches!(parsed, Line::Countersignature(made) if made.region == "region-0")
-        })
-        .collect();
-    let with = |by: usize, key: usize, tip: Tip, previous: Option<Tip>| {
-        let (by, region) = (region(by), region(0));
-        let witness = Witness {
-            by: &by,
-            region: &region,
-            previous,
-        };
-        let made = countersign(&signer(key), witness, tip, moment(90_000)).unwrap();
-        let text = [
-            alone.clone(),
-            vec![Line::Countersignature(made).canonical().unwrap()],
-        ]
-        .concat();
-        let report = verify(&world.trust(), &text.concat());
-        let names: Vec<Name> = report.faults.iter().map(|fault| fault.name).collect();
-        (
-            names,
-            report.regions["region-0"]
-                .witnesses
-                .get("region-1")
-                .copied(),
-        )
-    };
     let (tip, before) = (world.tip(0, 20), world.tip(0, 10));
+    let with = |who, tip, previous| vouched(&world, who, tip, previous);
     let genesis = Tip::genesis("aurora", &region(0));
-    assert_eq!(with(1, 1, tip, Some(before)), (vec![], Some(20)));
-    assert_eq!(with(1, 1, tip, Some(genesis)), (vec![], Some(20)));
-    assert_eq!(
-        with(1, 5, tip, None),
-        (vec![Name::UntrustedKey], None),
-        "a stranger's key"
-    );
-    assert_eq!(
-        with(1, 0, tip, None),
-        (vec![Name::UntrustedKey], None),
-        "another region's key"
-    );
-    assert_eq!(
-        with(0, 0, tip, None),
-        (vec![Name::UntrustedKey], None),
-        "the region itself"
-    );
+    assert_eq!(with((1, 1), tip, Some(before)), (vec![], Some(20)));
+    assert_eq!(with((1, 1), tip, Some(genesis)), (vec![], Some(20)));
+    let untrusted = (vec![Name::UntrustedKey], None);
+    assert_eq!(with((1, 5), tip, None), untrusted, "a stranger's key");
+    assert_eq!(with((1, 0), tip, None), untrusted, "another region's key");
+    assert_eq!(with((0, 0), tip, None), untrusted, "the region itself");
     let other = Tip {
         sequence: 15,
         ..before
     };
+    let forked = (vec![Name::Forked], None);
+    assert_eq!(with((1, 1), other, None), forked, "another record");
     assert_eq!(
-        with(1, 1, other, None),
-        (vec![Name::Forked], None),
-        "another record"
-    );
-    assert_eq!(
-        with(1, 1, tip, Some(other)),
-        (vec![Name::Forked], None),
+        with((1, 1), tip, Some(other)),
+        forked,
         "after another record"
     );
 }
