@@ -348,3 +348,84 @@ fn a_regime_that_goes_takes_its_deadlines_along() {
     );
     assert_eq!(come.len(), 10);
 }
+
+/// Days on which offices work, one rule of the counting at a time.
+#[test]
+fn working_days_are_counted_as_the_law_says_and_told() {
+    let mut regime = builtin().regimes["us-ca-ccpa"].clone();
+    let pause = builtin()
+        .regimes
+        .values()
+        .find_map(|it| it.counting.pause.clone());
+    let case = Case {
+        kind: Kind::Access,
+        received: "2026-11-02T09:00:00-08:00[America/Los_Angeles]"
+            .parse::<jiff::Zoned>()
+            .unwrap()
+            .timestamp(),
+        zone: TimeZone::get("America/Los_Angeles").unwrap(),
+        holidays: Calendar::default(),
+        pauses: vec![Pause {
+            from: date(2026, 11, 4),
+            to: date(2026, 11, 5),
+        }],
+    };
+    let told = |regime: &Regime| {
+        let answer = answer(regime, date(2026, 11, 22), &case).unwrap();
+        let mut all = answer.deadlines.into_iter();
+        let one = all.find(|one| one.step == Step::Acknowledgement).unwrap();
+        (written(&one.ends, &case.zone), one.counting.join("; "))
+    };
+    // Ten from a Monday on, two weekends between; a pause that the law does not know is none.
+    regime.counting.pause = None;
+    regime.counting.rest_days.confirmed = true;
+    let (end, says) = told(&regime);
+    assert_eq!(end, "2026-11-16");
+    assert!(says.contains("not counted: 2026-11-07"), "{says}");
+    assert!(
+        !says.contains("rest on these days of the week is unconfirmed"),
+        "{says}"
+    );
+    regime.counting.rest_days.confirmed = false;
+    assert!(
+        told(&regime)
+            .1
+            .contains("rest on these days of the week is unconfirmed")
+    );
+    // The day on which the person was asked counts, the day of the answer does not.
+    let mut pause = pause.unwrap();
+    pause.confirmed = true;
+    pause.value.steps = [Step::Acknowledgement].into();
+    for (since, end) in [
+        (None, "2026-11-17"),
+        (Some(2), "2026-11-17"),
+        (Some(3), "2026-11-16"),
+    ] {
+        pause.value.since = since.map(|day| date(2026, 11, day));
+        regime.counting.pause = Some(pause.clone());
+        assert_eq!(told(&regime).0, end, "{since:?}");
+    }
+}
+
+/// A law is in force on its first day.
+#[test]
+fn a_law_that_begins_on_the_day_is_in_force() {
+    let mut regime = builtin().regimes["in-dpdp"].clone();
+    let notes = |regime: &Regime| {
+        let case = by_hand().remove(0).case();
+        let received = case.received.to_zoned(case.zone.clone()).date();
+        let mut regime = regime.clone();
+        let first = regime.in_force.as_mut().unwrap();
+        first.value = first.value.max(received);
+        let is_first = first.value == received;
+        let told = answer(&regime, received, &case).unwrap().notes;
+        (
+            is_first,
+            told.iter().any(|note| note.starts_with("not in force")),
+        )
+    };
+    regime.in_force.as_mut().unwrap().value = date(2000, 1, 1);
+    assert_eq!(notes(&regime), (true, false));
+    regime.in_force.as_mut().unwrap().value = date(2099, 1, 1);
+    assert_eq!(notes(&regime), (false, true));
+}

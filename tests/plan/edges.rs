@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use tradewind::api::{DataPolicy, Region};
 use tradewind::contract::{Attest, Retain, Task};
+use tradewind::packs::Country;
+use tradewind::packs::Market::{self, Allowed, Blocked};
+use tradewind::plan::gates::Schedule;
 use tradewind::plan::{
     self, ChannelFacts, Plan, PolicyFacts, PolicyWorkloads, Reach, RegionPlan, Settings,
     SigningFacts, SigningWorkloads,
@@ -582,8 +585,7 @@ fn a_paused_channel_that_cannot_be_changed_is_taken_away() {
 #[test]
 fn only_an_unconfirmed_fact_that_would_forbid_is_warned_of() {
     let (world, facts) = channel();
-    let warned = |default: tradewind::packs::Market,
-                  exception: Option<tradewind::packs::Market>| {
+    let warned = |default: Market, exception: Option<Market>| {
         let mut facts = facts.clone();
         let name = facts.channel.spec.platform.name.clone();
         let packs = Arc::make_mut(&mut facts.packs);
@@ -595,7 +597,7 @@ fn only_an_unconfirmed_fact_that_would_forbid_is_warned_of() {
             fact.value.market = market;
             fact.value.countries = ["DE", "FR", "US"]
                 .iter()
-                .filter_map(|code| tradewind::packs::Country::parse(code))
+                .filter_map(|code| Country::parse(code))
                 .collect();
         }
         let plan = plan::channel(&facts, world.now);
@@ -605,7 +607,6 @@ fn only_an_unconfirmed_fact_that_would_forbid_is_warned_of() {
             .filter(|it| format!("{:?}", it.condition) == "MarketSupported");
         told.any(|it| it.reason.word == "Unconfirmed")
     };
-    use tradewind::packs::Market::{Allowed, Blocked};
     assert!(!warned(Allowed, None));
     assert!(warned(Blocked, None));
     assert!(!warned(Allowed, Some(Allowed)));
@@ -618,7 +619,6 @@ fn only_an_unconfirmed_fact_that_would_forbid_is_warned_of() {
 
 #[test]
 fn a_schedule_that_lacks_a_value_says_so_and_a_day_that_never_comes_has_no_gap() {
-    use tradewind::plan::gates::Schedule;
     let told = Schedule::parse("1,,2 * * * *").unwrap_err();
     assert!(told.contains("lacks a value"), "{told}");
     assert_eq!(

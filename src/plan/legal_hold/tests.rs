@@ -145,7 +145,7 @@ fn whoever_erases_is_told_of_each_hold_that_binds_its_database_until_a_release()
 }
 
 /// A hold of two stores, with or without a release, and what is known of it.
-fn of_two(release: bool, status: Value) -> LegalHold {
+fn of_two(release: bool, status: &Value) -> LegalHold {
     let release = if release { released() } else { Value::Null };
     hold(
         "h",
@@ -158,7 +158,7 @@ fn of_two(release: bool, status: Value) -> LegalHold {
 #[test]
 fn a_release_is_over_when_every_store_has_recorded_it() {
     let task = |release: bool| {
-        let plan = planned(of_two(release, json!({})));
+        let plan = planned(of_two(release, &json!({})));
         let workloads = plan.regions["eu"].workloads().unwrap();
         workloads.config_map.name_any()
     };
@@ -192,7 +192,7 @@ fn a_release_is_over_when_every_store_has_recorded_it() {
         ),
         ("one has not answered", true, &releases, &one_silent, false),
     ] {
-        let plan = planned(of_two(release, told("eu", Some(task), stores)));
+        let plan = planned(of_two(release, &told("eu", Some(task), stores)));
         let is_taken = word(&plan, "eu").as_deref() == Some("Released");
         assert_eq!(is_taken, is_over, "{about}: {:?}", plan.regions["eu"]);
         assert_eq!(
