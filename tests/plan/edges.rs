@@ -626,3 +626,66 @@ fn a_schedule_that_lacks_a_value_says_so_and_a_day_that_never_comes_has_no_gap()
         None
     );
 }
+
+/// How a request of a person under that law stands, received in the morning of 1 June 2026.
+fn deadlines(law: &str, spec: &[(&str, Value)]) -> plan::Clocks {
+    let world = world("example-data-subject-request");
+    let (_, request) = world.requests().into_iter().next().unwrap();
+    let fixed = [
+        ("/spec/received", json!("2026-06-01T09:00:00Z")),
+        ("/spec/jurisdictions", json!([law])),
+    ];
+    let all = fixed.iter().chain(spec);
+    let request = all.fold(request, |request, (at, value)| {
+        with(request.as_ref(), at, value)
+    });
+    plan::clocks(
+        &request,
+        &world.packs(),
+        "2026-07-01T09:00:00Z".parse().unwrap(),
+    )
+}
+
+fn steps(clocks: &plan::Clocks) -> Vec<&str> {
+    let steps = clocks.deadlines.iter();
+    steps.map(|deadline| deadline.step.as_str()).collect()
+}
+
+/// California wants a word within ten working days, and an answer within 45: the second is the limit of an extension.
+#[test]
+fn an_extension_is_told_in_time_until_the_answer_is_due_and_only_where_the_law_has_one() {
+    let told = |at: &str| json!({"by": "dpo", "at": at, "ground": "many requests"});
+    let extended = |law: &str, at: &str| deadlines(law, &[("/spec/extension", told(at))]);
+    let within = extended("US-CA", "2026-06-30T09:00:00Z");
+    assert!(steps(&within).contains(&"extended response"), "{within:?}");
+    assert!(!steps(&within).contains(&"response") && within.notes.is_empty());
+    let late = extended("US-CA", "2026-08-01T09:00:00Z");
+    assert!(steps(&late).contains(&"response") && !steps(&late).contains(&"extended response"));
+    let [note] = late.notes.as_slice() else {
+        panic!("{:?}", late.notes);
+    };
+    assert!(note.ends_with("gives no time"), "{note}");
+    let none = extended("KR", "2026-06-02T09:00:00Z");
+    let [note] = none.notes.as_slice() else {
+        panic!("{:?}", none.notes);
+    };
+    assert!(note.ends_with("the law has no extension"), "{note}");
+    assert!(!steps(&none).contains(&"extended response"));
+}
+
+/// A refusal is told when it is told, also of a person who had an answer of another kind before.
+#[test]
+fn the_notice_of_a_refusal_is_met_by_the_refusal() {
+    let told =
+        json!({"by": "dpo", "at": "2026-06-20T09:00:00Z", "ground": "GDPR Article 17(3)(b)"});
+    let before = json!({"by": "dpo", "at": "2026-06-10T09:00:00Z"});
+    let clocks = deadlines("DE", &[("/spec/refusal", told), ("/spec/answered", before)]);
+    let notice = clocks
+        .deadlines
+        .iter()
+        .find(|it| it.step == "refusal notice");
+    assert_eq!(
+        notice.unwrap().met_at.as_deref(),
+        Some("2026-06-20T09:00:00Z")
+    );
+}

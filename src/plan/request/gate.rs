@@ -103,3 +103,40 @@ fn chosen(one: Judgement, other: Judgement, is_open: bool) -> Judgement {
     let chosen = if one.is_open() == is_open { one } else { other };
     Judgement { wake_at, ..chosen }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::reason::Word;
+
+    #[test]
+    fn one_closed_way_closes_and_one_open_origin_suffices_and_both_are_looked_at_again() {
+        let at = |text: &str| text.parse::<Timestamp>().ok();
+        let open = Judgement {
+            grounds: vec![("eu-gdpr".to_owned(), "contract 7".to_owned())],
+            wake_at: at("2027-06-01T00:00:00Z"),
+            ..Judgement::default()
+        };
+        let closed = Judgement {
+            closed: vec![(
+                "eu-gdpr".to_owned(),
+                Word::NobodyMapped.because("no instrument"),
+            )],
+            wake_at: at("2027-01-01T00:00:00Z"),
+            ..Judgement::default()
+        };
+        for (one, other) in [(&open, &closed), (&closed, &open)] {
+            for (wanted, it) in [(true, &open), (false, &closed)] {
+                let first = chosen(one.clone(), other.clone(), wanted);
+                assert_eq!(
+                    (&first.closed, &first.grounds),
+                    (&it.closed, &it.grounds),
+                    "{wanted}"
+                );
+                assert_eq!(first.wake_at, closed.wake_at, "whichever turns first");
+            }
+        }
+        let later = chosen(open.clone(), open.clone(), false);
+        assert!(later.is_open(), "none is closed");
+    }
+}

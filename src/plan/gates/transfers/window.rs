@@ -76,3 +76,30 @@ pub(super) fn chain(windows: &[Window], now: Timestamp) -> Option<Timestamp> {
         end = next;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_rests_on_two_things_holds_from_the_later_one_on() {
+        let window = Window {
+            begins: Some(at("2026-01-01T00:00:00Z")),
+            ends: Some(at("2027-01-01T00:00:00Z")),
+        };
+        let decided = at("2026-06-01T00:00:00Z");
+        let both = window.not_before(Some(decided));
+        assert_eq!((both.begins, both.ends), (Some(decided), window.ends));
+        assert!(!both.holds(at("2026-05-31T23:59:59Z")) && both.holds(decided));
+        assert_eq!(window.not_before(Some(at("2025-06-01T00:00:00Z"))), window);
+        assert_eq!(window.not_before(None), window);
+        assert_eq!(
+            Window::default().not_before(Some(decided)).begins,
+            Some(decided)
+        );
+    }
+}
