@@ -191,7 +191,7 @@ struct RunArgs {
     /// A ConfigMap in the namespace with platforms.yaml or regimes.yaml that replaces the built-in pack.
     #[arg(long)]
     packs_configmap: Option<String>,
-    /// A public key, ed25519-<hex>, by which packs of that ConfigMap must be signed; may be given several times. Unsigned ones
+    /// A public key, `ed25519-` and 64 hexadecimal digits, by which packs of that ConfigMap must be signed; may be given several times. Unsigned ones
     /// are taken when absent.
     #[arg(long, value_name = "KEY", requires = "packs_configmap")]
     packs_trusted_key: Vec<KeyId>,

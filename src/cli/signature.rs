@@ -25,7 +25,7 @@ pub struct Sign {
 /// What is looked at, and who may have signed it.
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// A public key that is trusted, ed25519-<hex>; may be given several times.
+    /// A public key that is trusted, `ed25519-` and 64 hexadecimal digits; may be given several times.
     #[arg(long, value_name = "KEY", required = true)]
     trusted_key: Vec<KeyId>,
     /// The file with the line of `sign`.
