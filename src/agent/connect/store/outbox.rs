@@ -99,7 +99,8 @@ impl Store {
     /// The first event that `sink` is owed about `subject`. A statement of its own, after the claim: the
     /// claim's own snapshot may be older than the result that freed the lane. It is also what asks whether the
     /// person opted out, where the sink is a sale or a sharing by the task (`sells`) or by a request: whoever
-    /// opts somebody out waits for the lanes that were claimed by then, and any later look sees it.
+    /// opts somebody out waits for the lanes that were claimed by then, and any later look sees it. The hash is a query of
+    /// its own: the planner would try the function for its estimate, and without a key that fails for every sink.
     pub(in crate::agent::connect) async fn head(
         &self,
         (sink, sells): (&str, bool),
@@ -110,7 +111,7 @@ impl Store {
                CASE WHEN $4 OR EXISTS (SELECT FROM tradewind_connect.opt_out_sink AS named
                                        WHERE named.channel = $1 AND named.sink = $2)
                     THEN EXISTS (SELECT FROM tradewind_connect.opt_out AS opted
-                                 WHERE opted.channel = $1 AND opted.person = tradewind_connect.opted_out_as($3))
+                                 WHERE opted.channel = $1 AND opted.person = (SELECT tradewind_connect.opted_out_as($3)))
                     ELSE false END AS opted_out
              FROM tradewind_connect.outbox JOIN tradewind_connect.event ON event.id = outbox.event
              WHERE outbox.channel = $1 AND outbox.sink = $2 AND outbox.subject = $3
