@@ -1,7 +1,7 @@
 //! Records that went by the rule on how long evidence is kept.
 
-use super::super::super::{About, Entry, Line, Record, canonical, checkpoint};
-use super::world::{World, chained, line, moment, region, signer};
+use super::super::super::{Line, Record, canonical, checkpoint};
+use super::world::{World, chained, line, moment, region, seals, signer};
 use super::*;
 
 /// Twenty records, a `Seal` of the first five, and one that says up to which they went.
@@ -29,20 +29,9 @@ impl Gone {
             root: super::super::super::root(records[..5].iter().map(Record::hash)),
             sources: String::new(),
         };
-        for (source, body) in [
-            ("seal", canonical::object(&seal).unwrap()),
-            ("expired", canonical::object(&expiry).unwrap()),
-        ] {
-            let told = Entry {
-                kind: Kind::Seal,
-                at: moment(1300),
-                about: About::cluster("Region", &region(0)),
-                source: source.to_owned(),
-                body,
-            };
-            let last = Tip::of(records.last().unwrap());
-            records.push(told.append(&region(0), &last));
-        }
+        let sealed = canonical::object(&seal).unwrap();
+        let expired = canonical::object(&expiry).unwrap();
+        seals(&mut records, [sealed, expired]);
         Self { world, records }
     }
 

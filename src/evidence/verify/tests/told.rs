@@ -1,6 +1,6 @@
 //! What exactly is told of an export with one thing wrong: no fault too many, and each where it is.
 
-use super::world::{World, chained, entry, line, moment, region, signer};
+use super::world::{World, chained, entry, line, moment, region, seals, signer};
 use super::*;
 use crate::evidence::{About, Entry, Record, Witness, canonical, checkpoint, countersign, root};
 
@@ -248,22 +248,9 @@ fn what_went_by_rule_may_be_kept_in_part() {
     };
     // The seal of what went stands before the record that says that it did.
     let mut world = World::of(2, 20);
-    let mut tip = world.tip(0, 20);
-    for (source, body) in [
-        ("seal", canonical::object(&seal(6, 10)).unwrap()),
-        ("expired", canonical::object(&expiry).unwrap()),
-    ] {
-        let told = Entry {
-            kind: Kind::Seal,
-            at: moment(1300),
-            about: About::cluster("Region", &region(0)),
-            source: source.to_owned(),
-            body,
-        };
-        let record = told.append(&region(0), &tip);
-        tip = Tip::of(&record);
-        world.records[0].push(record);
-    }
+    let sealed = canonical::object(&seal(6, 10)).unwrap();
+    let expired = canonical::object(&expiry).unwrap();
+    let tip = seals(&mut world.records[0], [sealed, expired]);
     let made = checkpoint(&signer(0), &region(0), tip, moment(1400)).unwrap();
     world.signatures.push(Line::Checkpoint(made));
     for (from, segments) in [(1, 1), (6, 1), (8, 0), (11, 0)] {

@@ -134,3 +134,19 @@ pub(super) fn chained(records: &[Record], at: usize) -> Vec<Record> {
     }
     records
 }
+
+/// Region 0's chain goes on with the seal of what went, and then with the record that says that it did. Answers its end.
+pub(super) fn seals(records: &mut Vec<Record>, [sealed, expired]: [Object; 2]) -> Tip {
+    for (source, body) in [("seal", sealed), ("expired", expired)] {
+        let told = Entry {
+            kind: Kind::Seal,
+            at: moment(1300),
+            about: About::cluster("Region", &region(0)),
+            source: source.to_owned(),
+            body,
+        };
+        let last = Tip::of(records.last().unwrap());
+        records.push(told.append(&region(0), &last));
+    }
+    Tip::of(records.last().unwrap())
+}
