@@ -16,12 +16,10 @@ use tradewind_dev::{
     progress::say,
     serve::Serve,
     setup,
+    story::DEFAULT_FLEET,
 };
 
 pub(crate) type Done = Result<ExitCode, Box<dyn Error>>;
-
-/// The fleet that is meant when none is named.
-pub(crate) const DEFAULT_FLEET: &str = "tradewind";
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

@@ -121,11 +121,14 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// How long the quickstart may take to become ready.
 const READY: Duration = Duration::from_secs(240);
 
+/// The fleet that is meant when none is named.
+pub const DEFAULT_FLEET: &str = "tradewind";
+
 /// The whole story.
 #[derive(Args, Debug)]
 pub struct Up {
     /// The fleet's name
-    #[arg(long, default_value = "tradewind")]
+    #[arg(long, default_value = DEFAULT_FLEET)]
     pub name: String,
     /// Stop after the quickstart is ready: no webhook, feed or retention
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{Result, Stage, install::TENANT, quickstart, settle};
+use super::{DEFAULT_FLEET, Result, Stage, install::TENANT, quickstart, settle};
 use crate::{
     choice::Machinery,
     fleet::{Cluster, HUB},
@@ -251,8 +251,18 @@ pub(super) fn go_on(stage: &Stage) {
     say(&format!(
         "try:     dev kubectl --name {name} hub -- describe socialchannel -n {TENANT} {CHANNEL}\n         \
          dev kubectl --name {name} eu-west -- get all -n {TENANT}\n         \
-         (dev is `cargo run -q -p tradewind-dev --bin dev --`)\nstop:    make down"
+         (dev is `cargo run -q -p tradewind-dev --bin dev --`)\nstop:    {}",
+        ending(name)
     ));
+}
+
+/// What ends a fleet.
+fn ending(name: &str) -> String {
+    if name == DEFAULT_FLEET {
+        "make down".to_owned()
+    } else {
+        format!("make down NAME={name}")
+    }
 }
 
 #[cfg(test)]
@@ -266,6 +276,12 @@ mod tests {
             "name": "eu-west", "lastHandledRunAt": handled,
             "feeds": [{"name": "full", "lastSuccess": success}],
         }]}})
+    }
+
+    #[test]
+    fn what_ends_a_fleet_names_it_unless_it_is_the_one_that_is_meant() {
+        assert_eq!(ending("tradewind"), "make down");
+        assert_eq!(ending("try"), "make down NAME=try");
     }
 
     #[test]
