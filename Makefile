@@ -41,7 +41,7 @@ check: fmt clippy features docs deny unit ## The quick gate
 test: setup programs ## Everything: unit, agent on real PostgreSQL, operator on real clusters, the quickstart with real pods
 	@echo "test: compiling"
 	@cargo test -q --workspace --no-run
-	@cargo test --workspace
+	@cargo test --workspace --no-fail-fast
 
 # All of the workspace at once, as `cargo test` has it: the same features, so nothing is compiled twice.
 build:
