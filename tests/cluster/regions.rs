@@ -100,7 +100,7 @@ pub(crate) async fn a_region_is_cut_off_and_comes_back(stage: &mut Stage) {
     .await
     .unwrap();
     assert!(
-        begun.elapsed().as_secs() < 20,
+        begun.elapsed().as_secs() < 45,
         "the healthy region waited {:?}",
         begun.elapsed()
     );

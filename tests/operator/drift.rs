@@ -124,7 +124,7 @@ fn what_is_deleted_as_soon_as_it_was_made_comes_back() {
                 let begun = Instant::now();
                 uid = there(&world, &object, &uid).await;
                 let took = begun.elapsed();
-                assert!(took < Duration::from_secs(15), "{object}: {took:?}");
+                assert!(took < Duration::from_secs(60), "{object}: {took:?}");
             }
         }
         world.until_converged().await;

@@ -61,7 +61,7 @@ fn a_region_that_is_cut_off_costs_the_others_nothing() {
             })
             .await;
         assert!(
-            begun.elapsed() < Duration::from_secs(10),
+            begun.elapsed() < Duration::from_secs(45),
             "{:?}",
             begun.elapsed()
         );

@@ -228,6 +228,12 @@ impl Merchant {
         now.requests = 0;
     }
 
+    /// How often it was asked, since its faults were last set.
+    #[must_use]
+    pub fn requests(&self) -> u32 {
+        self.now().requests
+    }
+
     /// The catalogue that it gives.
     #[must_use]
     pub fn catalogue(&self) -> Catalogue {

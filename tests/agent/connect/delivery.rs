@@ -85,7 +85,7 @@ async fn one_sink_that_is_away_holds_no_other_up() {
     assert_eq!(sent.acknowledged.len(), 50);
     assert_eq!(world.taken(50).await.len(), 50);
     assert!(
-        begun.elapsed() < Duration::from_secs(20),
+        begun.elapsed() < Duration::from_secs(60),
         "{:?}",
         begun.elapsed()
     );
@@ -164,11 +164,11 @@ async fn a_held_sink_is_sent_nothing_and_loses_nothing() {
 #[tokio::test]
 async fn a_sinks_time_ends_in_the_midst_of_deliveries() {
     let mut world = World::new("sink_time").await;
-    let end = jiff::Timestamp::now() + Duration::from_secs(6);
+    let end = jiff::Timestamp::now() + Duration::from_secs(12);
     world.task["spec"]["sinks"][0]["until"] = json!(end.to_string());
     let connector = world.start(&["--upkeep", "200"]).await;
     let sender = messenger(&[&connector]);
-    let load = load(200, 20, 8);
+    let load = load(400, 20, 8);
     let left = Duration::try_from(end.duration_since(jiff::Timestamp::now())).unwrap();
     let (sent, at_the_end) = tokio::join!(sender.send(&load), async {
         // One that was on its way arrives.
@@ -177,17 +177,17 @@ async fn a_sinks_time_ends_in_the_midst_of_deliveries() {
     });
     assert_eq!(
         sent.acknowledged.len(),
-        200,
+        400,
         "all are taken in, before and after"
     );
     tokio::time::sleep(Duration::from_secs(2)).await;
     let taken = world.sink().taken();
-    assert!(!taken.is_empty() && taken.len() < 200, "{}", taken.len());
+    assert!(!taken.is_empty() && taken.len() < 400, "{}", taken.len());
     assert_eq!(taken.len(), at_the_end, "sent after the end");
     let waits = world
         .sql("SELECT count(*) FROM tradewind_connect.outbox WHERE state = 'Pending'")
         .await;
-    assert_eq!(waits, (200 - taken.len()).to_string());
+    assert_eq!(waits, (400 - taken.len()).to_string());
     let claimed = "SELECT count(*) FROM tradewind_connect.lane WHERE lease IS NOT NULL";
     assert_eq!(world.sql(claimed).await, "0", "a claim is left");
 }
@@ -382,7 +382,7 @@ async fn sigterm_ends_what_is_in_flight_and_gives_the_rest_back() {
         connector.log()
     );
     assert!(
-        begun.elapsed() < Duration::from_secs(20),
+        begun.elapsed() < Duration::from_secs(60),
         "{:?}",
         begun.elapsed()
     );

@@ -96,7 +96,7 @@ async fn what_others_delete_move_and_bring_is_told_apart() {
 async fn a_window_that_ends_leaves_the_rest_to_the_next_run() {
     let mut world = events("acc_window").await;
     world.slow_down("events", 0.4).await;
-    world.set("window", "PT2S");
+    world.set("window", "PT5S");
     let running = world.start("one");
     world.wait_for_ledger(1).await;
     world.sql("DELETE FROM events WHERE id <= 3").await; // of the last pin

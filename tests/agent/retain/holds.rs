@@ -134,17 +134,23 @@ async fn a_hold_waits_for_the_batch_under_way_and_stops_the_next() {
     while world.sql(asleep).await == "0" {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let before = world.ledger_rows().await;
     let hold = open("all", "[{}]");
     let writer = tokio::spawn(async move { access().await.query("hold_race", &hold).await });
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'hold_race' AND wait_event_type = 'Lock' AND query LIKE '%open_hold%'";
-    while world.sql(waiting).await == "0" {
+    // What the ledger had when the statement began: a hold that waits after that waits for a batch that is not in it.
+    let waiting = "SELECT count(*), (SELECT count(*) FROM tradewind.ledger) FROM pg_stat_activity
+        WHERE datname = 'hold_race' AND wait_event_type = 'Lock' AND query LIKE '%open_hold%'";
+    let before: i64 = loop {
+        let told = world.sql(waiting).await;
+        let (writers, rows) = told.split_once('|').unwrap();
+        if writers != "0" {
+            break rows.parse().unwrap();
+        }
         assert!(
             !writer.is_finished(),
             "the hold did not wait for the batch under way"
         );
         tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    };
     writer.await.unwrap().unwrap();
     let erased = "SELECT sum(erased), (SELECT count(*) FROM message) FROM tradewind.ledger";
     let then = world.sql(erased).await;
@@ -168,12 +174,13 @@ pub(crate) async fn no_batch_slips_past_a_hold_that_is_being_written() {
     let running = world.start("one");
     world.wait_for_ledger(2).await;
     let hold = format!(
-        "BEGIN; {}; SELECT pg_sleep(2); COMMIT",
+        "BEGIN; {}; SELECT pg_sleep(3); COMMIT",
         open("slow", r#"[{"table": "public.message"}]"#)
     );
     let writer = tokio::spawn(async move { access().await.query("hold_slow", &hold).await });
-    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(2)%' AND wait_event = 'PgSleep' AND pid <> pg_backend_pid()";
+    let asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3)%' AND wait_event = 'PgSleep' AND pid <> pg_backend_pid()";
     while world.sql(asleep).await == "0" {
+        assert!(!writer.is_finished(), "nobody saw the hold being written");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let then = world.sql("SELECT sum(erased) FROM tradewind.ledger").await;

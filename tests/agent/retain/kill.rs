@@ -99,14 +99,14 @@ async fn a_run_killed_anywhere_ends_in_the_same_world() {
     let batches = reference.ledger_rows().await;
 
     let killed = world("kill_killed").await;
-    killed.slow_down("child", 0.15).await;
+    killed.slow_down("child", 0.4).await;
     killed.sql("CREATE TRIGGER slow AFTER DELETE ON parent FOR EACH STATEMENT EXECUTE FUNCTION public.slow()").await;
     // Some batches come in halves after a kill, so count from where the ledger stands.
     let mut kills = 0;
-    for wait in [0, 10, 60, 120, 30, 90, 5, 140, 75, 45, 100, 20] {
+    for wait in [0, 25, 160, 320, 80, 240, 10, 370, 200, 120, 270, 50] {
         let rows = killed.ledger_rows().await;
         let pods = two(&killed, rows + 1).await;
-        // Somewhere between one batch's commit and the next one's: each batch takes 150 ms before its commit.
+        // Somewhere between one batch's commit and the next one's: each batch takes 400 ms before its commit.
         tokio::time::sleep(Duration::from_millis(wait)).await;
         for pod in pods {
             pod.kill();

@@ -135,7 +135,7 @@ async fn a_child_that_arrives_during_the_batch_is_never_cascaded_away() {
         "CREATE TABLE parent (id int PRIMARY KEY, at date);
         CREATE TABLE child (id serial PRIMARY KEY, p int REFERENCES parent ON DELETE CASCADE, at date DEFAULT now());
         INSERT INTO parent SELECT i, '2000-01-01' FROM generate_series(1, 50) AS i;
-        CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$;
+        CREATE FUNCTION pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(3); RETURN NULL; END $$;
         CREATE TRIGGER pause BEFORE DELETE ON parent FOR EACH STATEMENT EXECUTE FUNCTION pause()",
     )
     .await
