@@ -9,29 +9,26 @@ use sha2::{Digest as _, Sha256};
 use tradewind_dev::fleet::{Cluster, HUB};
 use tradewind_dev::postgres::Access;
 use tradewind_dev::story::Stage;
-use tradewind_dev::story::install::{RUNS, TENANT};
 
-/// Kinds of children. Every object of these in the namespaces is compared, whoever's it seems to be; pods come and go.
-const CHILDREN: &str = "deployments,services,configmaps,serviceaccounts,secrets,cronjobs,jobs,poddisruptionbudgets,ingresses";
+/// Every object of these is compared, in all namespaces and whoever's it seems to be: what the operator makes, and what it
+/// has no business to make. Pods, their ReplicaSets, endpoints, leases and events come and go.
+const KINDS: &str = "namespaces,deployments,statefulsets,daemonsets,services,configmaps,serviceaccounts,secrets,cronjobs,jobs,\
+poddisruptionbudgets,ingresses,networkpolicies,resourcequotas,limitranges,persistentvolumeclaims,persistentvolumes,\
+horizontalpodautoscalers,roles,rolebindings,clusterroles,clusterrolebindings,priorityclasses,storageclasses,\
+validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
 
 /// The whole world, a line per object or table.
 pub(crate) async fn dump(stage: &Stage) -> BTreeMap<String, String> {
     let mut world = BTreeMap::new();
     let hub = stage.fleet.cluster(HUB).unwrap();
     objects(&hub, &["get", "tradewind", "-A", "-o", "json"], &mut world).await;
+    objects(&hub, &["get", KINDS, "-A", "-o", "json"], &mut world).await;
     for region in stage
         .fleet
         .clusters()
         .filter(|cluster| cluster.name() != HUB)
     {
-        for namespace in [TENANT, RUNS] {
-            objects(
-                &region,
-                &["get", CHILDREN, "-n", namespace, "-o", "json"],
-                &mut world,
-            )
-            .await;
-        }
+        objects(&region, &["get", KINDS, "-A", "-o", "json"], &mut world).await;
         for (table, digest) in tables(stage, region.name()).await {
             world.insert(format!("{} table {table}", region.name()), digest);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tradewind_dev::story::install;
 
-use crate::given::{self, REGIONS, TENANT};
+use crate::given::{self, REGIONS, RUNS, TENANT};
 use crate::world::{World, condition, entry, with_operator};
 
 pub(crate) async fn delete(world: &World, kind: &str, name: &str) {
@@ -185,6 +185,78 @@ fn orphans_are_left_and_forgotten() {
         world.until_converged().await;
         let children = mark.writes().into_iter().filter(|r| r.cluster != "hub");
         assert_eq!(children.collect::<Vec<_>>(), []);
+    });
+}
+
+#[test]
+fn an_orphaned_policys_schedule_is_left_and_known_again() {
+    with_operator(|world| async move {
+        world.converged().await;
+        let hub = world.hub();
+        let orphan = r#"{"spec":{"deletionPolicy":"Orphan"}}"#;
+        let name = "us-east-customers";
+        let patch = ["patch", "datapolicy", name, "--type=merge", "-p", orphan];
+        hub.kubectl(&patch).await.unwrap();
+        world.quiet().await;
+        delete(&world, "datapolicy", name).await;
+        world
+            .until("the policy goes", async || {
+                let left = world.get(&hub, "datapolicy", "", name).await;
+                left.map_or(Ok(()), |left| Err(left["status"].to_string()))
+            })
+            .await;
+        world.quiet().await;
+        let children = given::children("us-east");
+        assert_eq!(world.children("us-east").await, children, "what ran stays");
+        world.apply(&[given::policy("us-east")]).await;
+        world.until_converged().await;
+        world.until_children("us-east", &children).await;
+    });
+}
+
+#[test]
+fn a_run_namespace_that_went_is_told_and_filled_again() {
+    with_operator(|world| async move {
+        world.converged().await;
+        let cluster = world.cluster("us-east");
+        let gone = ["delete", "namespace", RUNS];
+        cluster.kubectl(&gone).await.unwrap();
+        let state = async || {
+            let policy = world
+                .get(&world.hub(), "datapolicy", "", "us-east-customers")
+                .await;
+            entry(&policy.unwrap_or_default(), "us-east").to_string()
+        };
+        world
+            .until("the policy says what is the matter", async || {
+                let said = state().await;
+                let is_told = said.contains(RUNS) && said.contains("Namespace");
+                is_told.then_some(()).ok_or(said)
+            })
+            .await;
+        assert_eq!(
+            entry(&world.channel("instagram").await, "us-east")["state"],
+            "Run",
+            "what is elsewhere goes on"
+        );
+        give_rights(&world, "us-east").await;
+        world.until_converged().await;
+        world
+            .until_children("us-east", &given::children("us-east"))
+            .await;
+        // Gone for good, it holds no deletion up.
+        cluster.kubectl(&gone).await.unwrap();
+        for region in REGIONS {
+            delete(&world, "datapolicy", &format!("{region}-customers")).await;
+        }
+        world
+            .until("the policies go", async || {
+                let args = ["get", "datapolicy", "-o", "name"];
+                let left = world.hub().kubectl(&args).await.unwrap();
+                left.is_empty().then_some(()).ok_or(left)
+            })
+            .await;
+        give_rights(&world, "us-east").await;
     });
 }
 
