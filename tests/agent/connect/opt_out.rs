@@ -37,11 +37,24 @@ impl Officer {
     }
 
     /// Runs the request to its end: exit code and report. What was planted is in neither its log nor its report.
-    async fn ask(&self, world: &World, reference: &str, identity: &Value, flags: &[&str]) -> Value {
+    async fn ask(
+        &self,
+        world: &World,
+        reference: &str,
+        identity: &Value,
+        (flags, sinks): (&[&str], &[&str]),
+    ) -> Value {
         let plain = identity.to_string();
         let bytes = age::encrypt(&self.key.to_public(), plain.as_bytes()).unwrap();
         let file = |name: &str| world.dir.path().join(name);
         std::fs::write(file("identity"), bytes).unwrap();
+        // As the operator writes it of a channel that sells no more: nobody knows by which kind it knew persons.
+        let kind = if flags.contains(&"--lift") {
+            ""
+        } else {
+            "psid"
+        };
+        let channel = json!({"channel": "aurora/shop", "identity": kind, "sinks": sinks});
         let task = json!({
             "version": 1, "command": "erase", "region": "eu-west",
             "spec": {
@@ -49,8 +62,7 @@ impl Officer {
                 "identities": [{"name": "psid"}, {"name": "email", "ignoreCase": true}],
                 "suppression": {"url": file("none"), "key": file("none")},
                 "request": {"reference": reference, "kind": "OptOut", "identity": file("identity"), "key": file("region-key")},
-                "optOuts": [{"name": "inbox", "url": file("officer-url"),
-                    "channels": [{"channel": "aurora/shop", "identity": "psid", "sinks": ["ads"]}]}],
+                "optOuts": [{"name": "inbox", "url": file("officer-url"), "channels": [channel]}],
             },
         });
         std::fs::write(file("erase.json"), task.to_string()).unwrap();
@@ -78,7 +90,7 @@ impl Officer {
 
     async fn opt_out(&self, world: &World, reference: &str, person: &str) -> Value {
         let identity = json!({"psid": [person]});
-        self.ask(world, reference, &identity, &[]).await
+        self.ask(world, reference, &identity, (&[], &["ads"])).await
     }
 }
 
@@ -235,11 +247,13 @@ async fn again(world: &World, officer: &Officer, connector: &Connector) {
         (&json!("ReferenceReused"), &json!(64))
     );
     let email = json!({"email": ["ann@planted.example"]});
-    let told = officer.ask(world, "dsr-3", &email, &[]).await;
+    let told = officer.ask(world, "dsr-3", &email, (&[], &["ads"])).await;
     assert_eq!(told["reason"], "IdentityUnfit");
     assert!(told["message"].as_str().unwrap().contains("kind psid"));
 
-    let told = officer.ask(world, "dsr-1", &email, &["--lift"]).await;
+    let told = officer
+        .ask(world, "dsr-1", &email, (&["--lift"], &["ads"]))
+        .await;
     assert_eq!(
         (&told["reason"], &told["body"]["state"]),
         (&json!("Lifted"), &json!("Lifted"))
@@ -247,7 +261,10 @@ async fn again(world: &World, officer: &Officer, connector: &Connector) {
     assert_eq!(told["body"]["optedOut"][0]["subjects"], 1);
     post(connector, ANN, &["a5"]).await;
     takes(world, "ads", ANN, &["a1", "a5"]).await;
-    let told = officer.ask(world, "dsr-1", &email, &["--lift"]).await;
+    // Nor by which sinks, where a report had no room for their names.
+    let told = officer
+        .ask(world, "dsr-1", &email, (&["--lift"], &[]))
+        .await;
     assert_eq!(
         (
             &told["reason"],

@@ -67,7 +67,7 @@ pub(super) async fn lift(
     request: &SubjectRequest,
     stop: &Stop,
 ) -> Result<Answer, RequestError> {
-    checked(&task.spec)?;
+    listed(&task.spec)?;
     let mut body = EraseReport {
         request: request.reference.clone(),
         state: RequestState::Lifted,
@@ -88,27 +88,40 @@ fn checked(spec: &Erase) -> Result<Kinds, Error> {
         .iter()
         .map(|kind| (kind.name.clone(), kind.ignore_case))
         .collect();
+    listed(spec)?;
+    let channels = spec.opt_outs.iter().flat_map(|store| &store.channels);
+    for channel in channels {
+        let name = channel.channel.clone();
+        if channel.sinks.is_empty() {
+            return Err(Error::Channel { channel: name });
+        }
+        // A platform's own values are taken as they are.
+        if kinds.get(&channel.identity) != Some(&false) {
+            let kind = channel.identity.clone();
+            return Err(Error::Kind {
+                channel: name,
+                kind,
+            });
+        }
+    }
+    Ok(kinds)
+}
+
+/// There are channels, each once. To lift asks for no more: of a channel that is gone by then nobody knows kinds or sinks.
+fn listed(spec: &Erase) -> Result<(), Error> {
     if spec.opt_outs.is_empty() {
         return Err(Error::Empty);
     }
     let mut seen = BTreeSet::new();
     for store in &spec.opt_outs {
         for channel in &store.channels {
-            let name = channel.channel.clone();
-            if channel.sinks.is_empty() || !seen.insert((&store.name, &channel.channel)) {
-                return Err(Error::Channel { channel: name });
-            }
-            // A platform's own values are taken as they are.
-            if kinds.get(&channel.identity) != Some(&false) {
-                let kind = channel.identity.clone();
-                return Err(Error::Kind {
-                    channel: name,
-                    kind,
-                });
+            if !seen.insert((&store.name, &channel.channel)) {
+                let channel = channel.channel.clone();
+                return Err(Error::Channel { channel });
             }
         }
     }
-    Ok(kinds)
+    Ok(())
 }
 
 /// Tells one store, and waits until it holds there.
