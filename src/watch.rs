@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kube::ResourceExt;
 
-use crate::api::{DataPolicy, DataSubjectRequest, Region, SocialChannel, names};
+use crate::api::{DataPolicy, DataSubjectRequest, Region, RequestStage, SocialChannel, names};
 use crate::plan::channel_chooses;
 
 /// A resource to look at again.
@@ -137,9 +137,9 @@ pub fn hold_changed(name: &str, policies: &[Arc<DataPolicy>]) -> BTreeSet<Key> {
     keys
 }
 
-/// Whether no change of anything else can matter to a request any more: its person was answered, nobody knows any more who
-/// it was, and nothing is left of it in any region. Ended requests stay for years, and are not read at each change of a
-/// policy.
+/// Whether no change of anything else can matter to a request any more: it has ended, its person was answered, nobody knows
+/// any more who it was, and nothing is left of it in any region. Ended requests stay for years, and are not read at each
+/// change of a policy. One that is to be lifted has not ended, though it has the receipt of what is lifted.
 #[must_use]
 pub fn is_settled(request: &DataSubjectRequest) -> bool {
     let Some(status) = &request.status else {
@@ -149,6 +149,7 @@ pub fn is_settled(request: &DataSubjectRequest) -> bool {
         && request.spec.answered.is_some()
         && request.spec.identity.is_empty()
         && status.receipt.is_some()
+        && status.state.is_some_and(RequestStage::has_ended)
         && status.regions.iter().all(|it| it.inventory.is_empty())
 }
 

@@ -34,6 +34,17 @@ pub enum RequestStage {
     Lifted,
 }
 
+impl RequestStage {
+    /// Whether nothing of it is left to do.
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        matches!(
+            self,
+            Self::Done | Self::Refused | Self::Cancelled | Self::Lifted
+        )
+    }
+}
+
 /// What the regions do for a request as it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RequestAction {

@@ -245,14 +245,21 @@ fn a_request_is_settled_when_nobody_waits_for_it_any_more() {
         "metadata": {"name": "dsr-1"},
         "spec": {"kind": "Erasure", "received": "2026-11-01T08:00:00Z", "jurisdictions": ["DE"],
             "timeZone": "Europe/Berlin", "regions": ["eu"], "answered": done},
-        "status": {"receipt": receipt, "regions": [{"name": "eu", "state": "Run", "reason": "Verified"}]},
+        "status": {"state": "Done", "receipt": receipt, "regions": [{"name": "eu", "state": "Run", "reason": "Verified"}]},
     });
     assert!(is_settled(&read(ended.clone())));
+    for state in ["Done", "Refused", "Cancelled", "Lifted"] {
+        let mut other = ended.clone();
+        other["status"]["state"] = state.into();
+        assert!(is_settled(&read(other)), "{state}");
+    }
     let left = json!([{"kind": "Job.batch", "namespace": "runs", "name": "x", "uid": "u"}]);
     let known = json!([{"region": "eu", "recipient": "age1q", "ciphertext": "Q0lQSEVS"}]);
     for (at, value) in [
         ("/spec/answered", Value::Null),
         ("/status/receipt", Value::Null),
+        // A restriction or an opt-out that is to be lifted in a region that does not answer has the receipt of before.
+        ("/status/state", json!("Working")),
         ("/status/regions/0/inventory", left),
         ("/spec/identity", known),
         ("/metadata/deletionTimestamp", json!("2026-11-21T08:00:00Z")),
