@@ -141,6 +141,24 @@ pub(super) fn lasts_as_long(one: &str, other: &str) -> bool {
     bound(one).outlasts(&bound(other))
 }
 
+/// Two rules' periods in words, each over its clock, if the first does not surely end as late as the second for every row.
+pub(super) fn falls_short(
+    spec: &DataPolicySpec,
+    one: (&str, &Erase),
+    other: (&str, &Erase),
+) -> Option<[String; 2]> {
+    let all = [one, other];
+    let [first, second] = all.map(|(clock, erase)| {
+        let period = erase.after.parse().unwrap_or_default();
+        Bound::new(clock, anchor(erase.from, spec), period)
+    });
+    let words = |(clock, erase): (&str, &Erase)| {
+        let anchor = anchor(erase.from, spec);
+        period(&erase.after, anchor, clock)
+    };
+    (!first.outlasts(&second)).then(|| all.map(words))
+}
+
 /// Whether two spellings may name one table: which schema a bare name is in, only the database knows.
 pub(super) fn may_be_one(one: &str, other: &str) -> bool {
     match (one.split_once('.'), other.split_once('.')) {

@@ -4,7 +4,7 @@ use jiff::Span;
 
 use crate::api::{ContactTable, DataPolicySpec, Erase, LastContact, PolicyRule};
 use crate::plan::Reason;
-use crate::plan::calculus::{lasts_as_long, may_be_one};
+use crate::plan::calculus::{falls_short, lasts_as_long, may_be_one};
 use crate::plan::reason::Word;
 
 /// What somebody must mend.
@@ -66,14 +66,15 @@ fn forgotten(
             && may_be_one(&other.dataset.table, &contacts.table)
     });
     let mut sooner = others.filter_map(|other| {
-        let period = other.erase.as_ref().filter(|it| it.method.erases())?;
-        (!lasts_as_long(&period.after, &erase.after)).then_some((other, period))
+        let own = other.erase.as_ref().filter(|it| it.method.erases())?;
+        let (own, asked) = ((&*other.dataset.clock, own), (&*contacts.clock, erase));
+        Some((other, falls_short(spec, own, asked)?))
     });
-    let (other, period) = sooner.next()?;
+    let (other, [own, asked]) = sooner.next()?;
     Some(Word::PeriodInvalid.because(format!(
-        "{path}.tables[{}]: rule {} erases these contacts after {}, which is not surely as long as {}; give them a period that \
-         is, or take them out",
-        contacts.table, other.name, period.after, erase.after
+        "{path}.tables[{}]: rule {} erases these contacts {own}, which does not surely end as late as {asked}; give them a \
+         period that does, or take them out",
+        contacts.table, other.name
     )))
 }
 
@@ -93,10 +94,14 @@ mod tests {
         problems.map(|problem| problem.message).collect()
     }
 
-    fn people(bounds: &Value) -> Value {
+    fn people(more: &Value) -> Value {
         let mut erase = json!({"after": "P2Y", "method": "Delete", "lastContact": {"tables": [{"table": "orders", "clock": "at"}]}});
-        for (field, period) in bounds.as_object().unwrap() {
-            erase["lastContact"][field] = period.clone();
+        for (field, value) in more.as_object().unwrap() {
+            let erase = match field.as_str() {
+                "from" => &mut erase,
+                _ => &mut erase["lastContact"],
+            };
+            erase[field] = value.clone();
         }
         erase
     }
@@ -118,10 +123,44 @@ mod tests {
         assert_eq!(
             told(&people, &json!({"after": "P90D", "method": "Delete"})),
             [
-                "spec.rules[people].erase.lastContact.tables[orders]: rule orders erases these contacts after P90D, which is \
-                 not surely as long as P2Y; give them a period that is, or take them out"
+                "spec.rules[people].erase.lastContact.tables[orders]: rule orders erases these contacts P90D from at, which \
+                 does not surely end as late as P2Y from at; give them a period that does, or take them out"
             ]
         );
+    }
+
+    /// Two years from the end of the year are later than two years from the event, and another column may say anything.
+    #[test]
+    fn contacts_must_outlive_it_from_where_each_period_runs() {
+        for (people_from, orders, is_fine) in [
+            ("EndOfCalendarYear", json!({"after": "P2Y"}), false),
+            ("EndOfCalendarYear", json!({"after": "P4Y"}), true),
+            (
+                "EndOfCalendarYear",
+                json!({"after": "P2Y", "from": "EndOfCalendarYear"}),
+                true,
+            ),
+            (
+                "EventDate",
+                json!({"after": "P2Y", "from": "EndOfCalendarYear"}),
+                true,
+            ),
+        ] {
+            let mut orders = orders;
+            orders["method"] = "Delete".into();
+            let people = people(&json!({"from": people_from}));
+            let told = told(&people, &orders);
+            assert_eq!(
+                told.is_empty(),
+                is_fine,
+                "{people_from}, {orders}: {told:?}"
+            );
+        }
+        let mut seen = people(&json!({}));
+        seen["lastContact"]["tables"][0]["clock"] = "seen_at".into();
+        let told = told(&seen, &json!({"after": "P8Y", "method": "Delete"}));
+        assert!(told[0].contains("P8Y from at, which does not"), "{told:?}");
+        assert!(told[0].contains("as late as P2Y from seen_at"), "{told:?}");
     }
 
     #[test]
