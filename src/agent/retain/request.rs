@@ -156,7 +156,8 @@ async fn erasure(
     close(&mut sites, &mut suppression, (task, &who, stop), body?).await
 }
 
-/// Tells the recipients, and only then ends what is done: until then it is known who the person is.
+/// Ends what is done in the stores, which no change of their tables can undo; then tells the recipients, and only then ends
+/// the request: until then it is known who the person is.
 async fn close(
     sites: &mut [Site],
     suppression: &mut Suppression,
@@ -164,8 +165,8 @@ async fn close(
     mut body: EraseReport,
 ) -> Result<Answer, Error> {
     let request = settings::request(&task.spec)?;
-    let is_done = matches!(body.state, RequestState::Verified | RequestState::Kept);
-    if let (true, Who::Person(person)) = (is_done, who) {
+    let word = end(sites, body.state).await?;
+    if let (Some(_), Who::Person(person)) = (word, who) {
         let telling = Telling {
             reference: &request.reference,
             news: News::of(request.kind),
@@ -179,7 +180,7 @@ async fn close(
             return Ok(Answer::untold(body));
         }
     }
-    if let Some(word) = end(sites, body.state).await? {
+    if let Some(word) = word {
         suppression.end(&request.reference, word).await?;
     }
     Ok(Answer::of(body))
