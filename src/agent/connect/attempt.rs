@@ -66,7 +66,7 @@ impl Answer {
     }
 
     /// Whether the sink itself said no, to this event and not to the moment.
-    fn is_refusal(self) -> bool {
+    pub(super) fn is_refusal(self) -> bool {
         match self {
             Self::Status(status, _) => {
                 !status.is_success()

@@ -22,6 +22,27 @@ const LIMITS: Limits = Limits {
 /// A longer answer says nothing that anybody asked for.
 const ANSWER_BYTES: usize = 4 * 1024;
 
+/// Attempts so far, none of which was taken.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::agent) struct Failed {
+    /// All of them.
+    pub(in crate::agent) all: u32,
+    /// Those that were refused.
+    pub(in crate::agent) refused: u32,
+}
+
+impl Failed {
+    /// A refusal is judged by the refusals alone, however often nobody answered before.
+    fn limits(self) -> Limits {
+        let away = self.all.saturating_sub(self.refused);
+        let refused = LIMITS.refused_attempts.saturating_add(away);
+        Limits {
+            refused_attempts: refused.min(LIMITS.attempts),
+            ..LIMITS
+        }
+    }
+}
+
 /// Why nobody can be asked.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::agent) enum Error {
@@ -52,6 +73,8 @@ impl Error {
 pub(in crate::agent) struct Reply {
     /// Taken, given up, or to be tried again.
     pub(in crate::agent) ending: Ending,
+    /// Whether that was a refusal, of this message and not of the moment.
+    pub(in crate::agent) is_refusal: bool,
     /// An HTTP status, or a word of ours.
     pub(in crate::agent) answer: String,
     /// The answer's body, of one that took it; empty when it was too long.
@@ -94,8 +117,8 @@ impl Callback {
         self.keys.current().hashes(text)
     }
 
-    /// One attempt, after `failed` that were not taken. `id` is the same for all attempts of a message.
-    pub(in crate::agent) async fn call(&self, id: &str, body: Vec<u8>, failed: u32) -> Reply {
+    /// One attempt, after those that failed. `id` is the same for all attempts of a message.
+    pub(in crate::agent) async fn call(&self, id: &str, body: Vec<u8>, failed: Failed) -> Reply {
         let head = Head {
             position: 0,
             attempts: 0,
@@ -106,7 +129,7 @@ impl Callback {
         let keys = self.keys.current();
         let asked = attempt::ask(&self.client, &self.url, &keys, head, ANSWER_BYTES);
         let (answer, body) = asked.await;
-        let verdict = attempt::verdict(answer, failed, &LIMITS);
+        let verdict = attempt::verdict(answer, failed.all, &failed.limits());
         let ending = match verdict.state {
             State::Delivered => Ending::Taken,
             State::Pending => Ending::Again,
@@ -115,9 +138,24 @@ impl Callback {
         };
         Reply {
             ending,
+            is_refusal: answer.is_refusal(),
             answer: answer.word(),
             body,
             wait: verdict.wait,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_away_is_not_given_up_for_one_refusal() {
+        let limit = |all, refused| Failed { all, refused }.limits().refused_attempts;
+        // In attempts of any kind: twenty refusals on top of those that nobody answered.
+        assert_eq!((limit(0, 0), limit(19, 19)), (20, 20));
+        assert_eq!((limit(19, 0), limit(100, 7)), (39, 113));
+        assert_eq!(limit(499, 3), 500);
     }
 }

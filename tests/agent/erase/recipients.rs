@@ -236,6 +236,7 @@ async fn who_was_told_of_a_restriction_is_told_of_its_end_and_who_is_away_is_giv
     let ads = recipient(&mut world, "ads", &["email"], fails(u32::MAX, 503)).await;
     // Its key comes later: the others are told meanwhile, and it is never given up for that.
     let late = recipient(&mut world, "late", &["email"], Faults::default()).await;
+    let shy = recipient(&mut world, "shy", &["email"], fails(u32::MAX, 503)).await;
     std::fs::remove_file(world.path("late.secret")).unwrap();
     let ran = world.run().await;
     ran.expect("RecipientNotTold");
@@ -244,10 +245,21 @@ async fn who_was_told_of_a_restriction_is_told_of_its_end_and_who_is_away_is_giv
         row("late", RecipientState::Pending, 0, "no key")
     );
     world.write("late.secret", SECRET);
-    // As if one had refused for a while, and one been away; which by now does not answer at all.
-    let later = "UPDATE tradewind.told SET attempts = CASE recipient WHEN 'shop/crm' THEN 19 ELSE 499 END WHERE state = 'Pending' AND attempts > 0";
+    // As if one had refused for a while, one been away and refused once, and one been away, which by now does not answer at
+    // all.
+    let later = "UPDATE tradewind.told SET attempts = later.attempts, refused = later.refused
+        FROM (VALUES ('shop/crm', 19, 19), ('shop/shy', 19, 1), ('shop/ads', 499, 0)) AS later (recipient, attempts, refused)
+        WHERE told.recipient = later.recipient";
     world.suppressed(later).await;
     ads.set_faults(silent());
+    shy.set_faults(fails(u32::MAX, 400));
+    let ran = world.run().await;
+    ran.expect("RecipientNotTold");
+    assert_eq!(
+        stand(&ran)[4],
+        row("shy", RecipientState::Pending, 22, "400")
+    );
+    shy.set_faults(Faults::default());
     let ran = world.run().await;
     ran.expect("Verified");
     let given_up = [
@@ -255,10 +267,12 @@ async fn who_was_told_of_a_restriction_is_told_of_its_end_and_who_is_away_is_giv
         row("crm", RecipientState::Failed, 20, "410"),
         row("ads", RecipientState::Failed, 500, "timeout"),
         row("late", RecipientState::Told, 1, "200"),
+        row("shy", RecipientState::Told, 23, "200"),
     ];
     assert_eq!(stand(&ran), given_up);
 
     let before = crm.requests();
+    ads.set_faults(Faults::default());
     let lifted = world.start("lift", &["--lift"]).finish_plain().await;
     assert_eq!(lifted["reason"], "Lifted", "{lifted}");
     let states: Vec<&Value> = lifted["body"]["recipients"]
@@ -268,7 +282,7 @@ async fn who_was_told_of_a_restriction_is_told_of_its_end_and_who_is_away_is_giv
         .map(|told| &told["state"])
         .collect();
     // Those that never knew are told nothing.
-    assert_eq!(states, ["Told", "NotConcerned", "NotConcerned", "Told"]);
+    assert_eq!(states, ["Told", "NotConcerned", "NotConcerned", "Told", "Told"]);
     assert_eq!((crm.requests(), late.requests()), (before, 2));
     let told = erp.taken();
     let kinds: Vec<&str> = told.iter().map(|taken| taken.kind.as_str()).collect();

@@ -20,6 +20,7 @@ use crate::contract::{
     Erase, IdentityForm, Recipient, RecipientState, RefusalGround, RequestKind, SubjectRequest,
     ToldRecipient,
 };
+use book::Standing;
 
 /// Attempts of one pod: then the Job tries again later.
 const TRIES: u32 = 3;
@@ -87,8 +88,8 @@ pub(super) async fn told(
     let mut all = held(spec);
     for recipient in &spec.recipients {
         let news = News::of(request.kind);
-        let told = suppression.told(&request.reference, news, &recipient.name);
-        let told = told.await?;
+        let standing = suppression.told(&request.reference, news, &recipient.name);
+        let told = standing.await?.told;
         if told.state != RecipientState::Pending {
             all.push(told);
         }
@@ -115,13 +116,13 @@ pub(super) async fn tell(
 ) -> Result<Vec<ToldRecipient>, Error> {
     let mut all = held(spec);
     for recipient in &spec.recipients {
-        let mut told = suppression
+        let mut standing = suppression
             .told(telling.reference, telling.news, &recipient.name)
             .await?;
-        if told.state == RecipientState::Pending {
-            one(suppression, recipient, telling, stop, &mut told).await?;
+        if standing.told.state == RecipientState::Pending {
+            one(suppression, recipient, telling, stop, &mut standing).await?;
         }
-        all.push(told);
+        all.push(standing.told);
     }
     Ok(all)
 }
@@ -131,11 +132,11 @@ async fn one(
     recipient: &Recipient,
     telling: Telling<'_>,
     stop: &Stop,
-    told: &mut ToldRecipient,
+    standing: &mut Standing,
 ) -> Result<(), Error> {
     if !is_concerned(suppression, recipient, telling).await? {
-        told.state = RecipientState::NotConcerned;
-        return suppression.note(telling, told).await;
+        standing.told.state = RecipientState::NotConcerned;
+        return suppression.note(telling, standing).await;
     }
     let callback = match Callback::open(&recipient.url, &recipient.secret) {
         Ok(callback) => callback,
@@ -143,8 +144,8 @@ async fn one(
             // No attempt: it is not the recipient's fault, and is never given up.
             let (name, error, word) = (&recipient.name, error_chain(&error), error.word());
             tracing::error!(recipient = name, error, "a recipient cannot be told");
-            told.answer = Some(word.to_owned());
-            return suppression.note(telling, told).await;
+            standing.told.answer = Some(word.to_owned());
+            return suppression.note(telling, standing).await;
         }
     };
     let parts = [telling.reference, telling.news.word(), &recipient.name];
@@ -158,16 +159,17 @@ async fn one(
             data[field] = Value::Object(values);
         }
         let message = json!({"type": telling.news.word(), "timestamp": now, "data": data});
-        let failed = u32::try_from(told.attempts).unwrap_or(u32::MAX);
-        let call = callback.call(&id, message.to_string().into_bytes(), failed);
+        let call = callback.call(&id, message.to_string().into_bytes(), standing.failed());
         let reply = stoppable(stop, async { Ok(call.await) }).await?;
+        standing.refused += i64::from(reply.is_refusal);
+        let told = &mut standing.told;
         told.attempts += 1;
         told.at = Some(now);
         (told.state, told.ground) = meant(&reply);
         tracing::info!(recipient = recipient.name, answer = reply.answer, state = ?told.state, "told a recipient");
         told.answer = Some(reply.answer);
-        suppression.note(telling, told).await?;
-        if told.state != RecipientState::Pending || attempt == TRIES {
+        suppression.note(telling, standing).await?;
+        if standing.told.state != RecipientState::Pending || attempt == TRIES {
             break;
         }
         let wait = async {
@@ -215,7 +217,7 @@ async fn is_concerned(
     }
     let before = suppression.told(telling.reference, News::Restricted, &recipient.name);
     let took = [RecipientState::Told, RecipientState::Done];
-    Ok(took.contains(&before.await?.state))
+    Ok(took.contains(&before.await?.told.state))
 }
 
 /// The person's values of the recipient's kinds, in its form, and the field that has them.
@@ -257,6 +259,7 @@ mod tests {
         let means = |body: &str, state, ground| {
             let reply = Reply {
                 ending: Ending::Taken,
+                is_refusal: false,
                 answer: "200".to_owned(),
                 body: body.as_bytes().to_vec(),
                 wait: Duration::ZERO,
@@ -292,6 +295,7 @@ mod tests {
         ] {
             let reply = Reply {
                 ending,
+                is_refusal: false,
                 answer: "503".to_owned(),
                 body: br#"{"outcome": "Done"}"#.to_vec(),
                 wait: Duration::ZERO,

@@ -8,7 +8,27 @@ use super::super::super::store::MOMENT;
 use super::super::error::{Error, failed};
 use super::super::suppress::Suppression;
 use super::{News, Telling};
+use crate::agent::connect::callback::Failed;
 use crate::contract::{RecipientState, RefusalGround, ToldRecipient};
+
+/// How a recipient stands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Standing {
+    /// As it is reported.
+    pub(super) told: ToldRecipient,
+    /// Attempts that it refused.
+    pub(super) refused: i64,
+}
+
+impl Standing {
+    /// The attempts so far, as the next is judged by them.
+    pub(super) fn failed(&self) -> Failed {
+        Failed {
+            all: u32::try_from(self.told.attempts).unwrap_or(u32::MAX),
+            refused: u32::try_from(self.refused).unwrap_or_default(),
+        }
+    }
+}
 
 impl Suppression {
     /// How a recipient stands.
@@ -17,9 +37,9 @@ impl Suppression {
         reference: &str,
         news: News,
         name: &str,
-    ) -> Result<ToldRecipient, Error> {
+    ) -> Result<Standing, Error> {
         let sql = format!(
-            "SELECT state, ground, attempts, answer, to_char(at AT TIME ZONE 'UTC', {MOMENT}) FROM tradewind.told
+            "SELECT state, ground, attempts, answer, to_char(at AT TIME ZONE 'UTC', {MOMENT}), refused FROM tradewind.told
             WHERE region = $1 AND reference = $2 AND news = $3 AND recipient = $4"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -33,52 +53,54 @@ impl Suppression {
             .map_err(failed(&self.store))
     }
 
-    /// Writes down how a recipient stands. The time is as it is read again: a later report says the same.
+    /// Writes down how a recipient stands, and reads it again: the time is as every later report says it.
     pub(super) async fn note(
         &mut self,
         telling: Telling<'_>,
-        told: &mut ToldRecipient,
+        standing: &mut Standing,
     ) -> Result<(), Error> {
-        let sql = format!(
-            "INSERT INTO tradewind.told (region, reference, news, recipient, state, ground, attempts, answer, at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::timestamptz)
+        let told = &standing.told;
+        let sql = "INSERT INTO tradewind.told AS t (region, reference, news, recipient, state, ground, attempts, answer, at, refused)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::timestamptz, $10)
             ON CONFLICT (region, reference, news, recipient) DO UPDATE SET state = excluded.state, ground = excluded.ground,
-              attempts = excluded.attempts, answer = excluded.answer, at = excluded.at
-            RETURNING to_char(at AT TIME ZONE 'UTC', {MOMENT})"
-        );
-        let query = sqlx::query(sqlx::AssertSqlSafe(sql))
+              attempts = excluded.attempts, answer = excluded.answer, at = excluded.at, refused = excluded.refused";
+        let query = sqlx::query(sql)
             .bind(self.region().to_owned())
             .bind(telling.reference)
             .bind(telling.news.word());
         let query = query.bind(&told.name).bind(told.state.name());
         let query = query.bind(told.ground.map(RefusalGround::name));
         let query = query.bind(told.attempts).bind(&told.answer).bind(&told.at);
-        let row = query.fetch_one(&mut self.store.connection).await;
-        told.at = row
-            .and_then(|row| row.try_get(0))
-            .map_err(Fault::of("note who was told"))
+        let query = query.bind(standing.refused);
+        let done = query.execute(&mut self.store.connection).await;
+        done.map_err(Fault::of("note who was told"))
             .map_err(failed(&self.store))?;
+        let (reference, news) = (telling.reference, telling.news);
+        *standing = self.told(reference, news, &standing.told.name).await?;
         Ok(())
     }
 }
 
-fn none(name: &str) -> ToldRecipient {
-    ToldRecipient {
+fn none(name: &str) -> Standing {
+    let told = ToldRecipient {
         name: name.to_owned(),
         ..ToldRecipient::default()
-    }
+    };
+    Standing { told, refused: 0 }
 }
 
-fn read(name: &str, row: &PgRow) -> sqlx::Result<ToldRecipient> {
+fn read(name: &str, row: &PgRow) -> sqlx::Result<Standing> {
     let (state, ground): (String, Option<String>) = (row.try_get(0)?, row.try_get(1)?);
     let mut states = RecipientState::ALL.into_iter();
     let mut grounds = RefusalGround::ALL.into_iter();
-    Ok(ToldRecipient {
+    let told = ToldRecipient {
+        name: name.to_owned(),
         state: states.find(|one| one.name() == state).unwrap_or_default(),
         ground: grounds.find(|one| Some(one.name()) == ground.as_deref()),
         attempts: row.try_get(2)?,
         answer: row.try_get(3)?,
         at: row.try_get(4)?,
-        ..none(name)
-    })
+    };
+    let refused = row.try_get(5)?;
+    Ok(Standing { told, refused })
 }
