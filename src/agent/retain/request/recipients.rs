@@ -216,8 +216,7 @@ async fn is_concerned(
         return Ok(kinds.any(|kind| !person.of(kind).is_empty()));
     }
     let before = suppression.told(telling.reference, News::Restricted, &recipient.name);
-    let took = [RecipientState::Told, RecipientState::Done];
-    Ok(took.contains(&before.await?.told.state))
+    Ok(before.await?.may_have_taken())
 }
 
 /// The person's values of the recipient's kinds, in its form, and the field that has them.

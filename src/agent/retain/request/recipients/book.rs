@@ -28,6 +28,15 @@ impl Standing {
             refused: u32::try_from(self.refused).unwrap_or_default(),
         }
     }
+
+    /// Whether it has taken it, or may have: of an attempt that it did not refuse only the answer may have been lost.
+    pub(super) fn may_have_taken(&self) -> bool {
+        match self.told.state {
+            RecipientState::Told | RecipientState::Done => true,
+            RecipientState::Pending | RecipientState::Failed => self.told.attempts > self.refused,
+            _ => false,
+        }
+    }
 }
 
 impl Suppression {
@@ -103,4 +112,34 @@ fn read(name: &str, row: &PgRow) -> sqlx::Result<Standing> {
     };
     let refused = row.try_get(5)?;
     Ok(Standing { told, refused })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_was_lost_may_have_been_a_yes() {
+        let may = |state, attempts, refused| {
+            let told = ToldRecipient {
+                state,
+                attempts,
+                ..ToldRecipient::default()
+            };
+            Standing { told, refused }.may_have_taken()
+        };
+        for state in [RecipientState::Pending, RecipientState::Failed] {
+            assert!(!may(state, 0, 0) && !may(state, 20, 20));
+            assert!(may(state, 1, 0) && may(state, 20, 19));
+        }
+        assert!(may(RecipientState::Told, 1, 0) && may(RecipientState::Done, 3, 0));
+        for state in [
+            RecipientState::Refused,
+            RecipientState::NoData,
+            RecipientState::NotConcerned,
+            RecipientState::Held,
+        ] {
+            assert!(!may(state, 1, 0), "{state:?}");
+        }
+    }
 }
