@@ -226,6 +226,33 @@ async fn killed_while_it_tells_a_rerun_tells_by_the_same_id() {
     assert_eq!(erp.requests(), 2);
 }
 
+/// A pod that has lost its session hears a no after another has heard a yes: the yes stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_is_not_undone_by_a_pod_that_is_late() {
+    let mut world = World::shop("rcp_late").await;
+    let erp = recipient(&mut world, "erp", &["email"], fails(u32::MAX, 503)).await;
+    world.run().await.expect("RowsBlocked");
+    world.sql("DELETE FROM items").await;
+    // What the late one writes waits until the other's word is there.
+    let late = "CREATE FUNCTION public.late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          WHILE NOT EXISTS (SELECT FROM tradewind.told) LOOP PERFORM pg_sleep(0.02); END LOOP;
+          RETURN NEW; END $$;
+        CREATE TRIGGER late BEFORE INSERT ON tradewind.told FOR EACH ROW WHEN (NEW.state = 'Pending') EXECUTE FUNCTION public.late()";
+    world.suppressed(late).await;
+    let pod = world.start("late", &[]);
+    let limit = std::time::Instant::now() + PATIENCE;
+    while erp.requests() == 0 {
+        assert!(std::time::Instant::now() < limit, "nobody is told");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let other = "INSERT INTO tradewind.told VALUES ('eu-west', 'dsr-1', 'person.erased', 'shop/erp', 'Done', NULL, 7, '200', now())";
+    world.suppressed(other).await;
+    let ran = pod.finish().await;
+    ran.expect("Kept");
+    assert_eq!(stand(&ran), [row("erp", RecipientState::Done, 7, "200")]);
+    assert_eq!(erp.requests(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_told_of_a_restriction_is_told_of_its_end_and_who_is_away_is_given_up() {
     let mut world = World::shop("rcp_lift").await;

@@ -62,7 +62,8 @@ impl Suppression {
             .map_err(failed(&self.store))
     }
 
-    /// Writes down how a recipient stands, and reads it again: the time is as every later report says it.
+    /// Writes down how a recipient stands, and reads it again: the time is as every later report says it. An end stays, for
+    /// a pod that has lost its session may still hear the answer to what another has told since.
     pub(super) async fn note(
         &mut self,
         telling: Telling<'_>,
@@ -72,7 +73,8 @@ impl Suppression {
         let sql = "INSERT INTO tradewind.told AS t (region, reference, news, recipient, state, ground, attempts, answer, at, refused)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::timestamptz, $10)
             ON CONFLICT (region, reference, news, recipient) DO UPDATE SET state = excluded.state, ground = excluded.ground,
-              attempts = excluded.attempts, answer = excluded.answer, at = excluded.at, refused = excluded.refused";
+              attempts = excluded.attempts, answer = excluded.answer, at = excluded.at, refused = excluded.refused
+            WHERE t.state = 'Pending'";
         let query = sqlx::query(sql)
             .bind(self.region().to_owned())
             .bind(telling.reference)
