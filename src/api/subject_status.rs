@@ -159,6 +159,16 @@ impl RequestRegionStatus {
         self.is_done() && self.action.is_none_or(|own| own == action)
     }
 
+    /// Whether the person's rows are gone there, as far as they may go, and a recipient is still to be told of it.
+    #[must_use]
+    pub fn is_untold(&self) -> bool {
+        let is_gone = matches!(
+            self.progress,
+            Some(RequestState::Verified | RequestState::Kept)
+        );
+        is_gone && !self.is_done() && self.action == Some(RequestAction::Erase)
+    }
+
     /// Since when an opt-out is in force there, in the last of its channels; where there was nothing to stop, since that was
     /// seen.
     #[must_use]

@@ -92,6 +92,8 @@ fn state(spec: &DataSubjectRequestSpec, entry: Option<&RequestRegionStatus>) -> 
             _ if is_undecided(spec) => "Restricted",
             _ => "Done",
         }
+    } else if entry.is_some_and(RequestRegionStatus::is_untold) {
+        "Working"
     } else if spec.cancelled.is_some() {
         "Cancelled"
     } else if spec.refusal.is_some() {

@@ -368,6 +368,8 @@ fn stage(request: &DataSubjectRequest, entries: &[RequestRegionStatus]) -> Reque
         } else {
             RequestStage::Done
         }
+    } else if entries.iter().any(RequestRegionStatus::is_untold) {
+        RequestStage::Working
     } else if spec.cancelled.is_some() {
         RequestStage::Cancelled
     } else if spec.refusal.is_some() {

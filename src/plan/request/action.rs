@@ -81,7 +81,10 @@ pub(super) fn nothing_left(
         let why = "it is done here, by the books of every store";
         return Some(Word::Fulfilled.because(why));
     }
-    stop.map(|stop| stop.reason.clone())
+    // What is erased cannot be taken back; who has the same data is told of it, and then nobody knows the person any more.
+    let is_untold =
+        action == RequestAction::Erase && entry.is_some_and(RequestRegionStatus::is_untold);
+    stop.filter(|_| !is_untold).map(|stop| stop.reason.clone())
 }
 
 /// A table in which the request has hidden rows, and that no rule names any more: nobody would show them again.
