@@ -297,6 +297,16 @@ async fn a_request_stops_a_sink_whatever_the_connectors_task_says() {
     let grants = officer.opt_out(&world, "dsr-1", ANN).await;
     let said = grants["message"].as_str().unwrap();
     world.sql(said.split_once("runs: ").unwrap().1).await;
+    // Its commits wait for the disk, though its role is set not to.
+    let lazy = format!(
+        "ALTER ROLE {}_officer SET synchronous_commit = off;
+        CREATE FUNCTION public.waits() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          IF current_setting('synchronous_commit') <> 'on' THEN RAISE EXCEPTION 'a crash may lose it'; END IF;
+          RETURN NEW; END $$;
+        CREATE TRIGGER waits BEFORE INSERT OR UPDATE ON tradewind_connect.opt_out_sink FOR EACH ROW EXECUTE FUNCTION public.waits()",
+        world.database
+    );
+    world.sql(&lazy).await;
     let told = officer.opt_out(&world, "dsr-1", ANN).await;
     assert_eq!(told["reason"], "Verified", "{told}");
     post(&connector, ANN, &["a1"]).await;

@@ -181,6 +181,8 @@ async fn opt_in(at: &OptOutStore, reference: &str) -> Result<Vec<OptedOut>, Requ
 /// Opens a connector's store: it has the tables, the role may use them, and the server's log has no values.
 async fn open(at: &OptOutStore) -> Result<Store, RequestError> {
     let mut store = Store::open(&at.name, &at.url, Purpose::Write).await?;
+    // What is reported as in force must survive a crash, whatever the role or the database is set to.
+    store.set("synchronous_commit", "on").await?;
     ledger::is_prepared(&mut store).await?;
     quiet::is_quiet(&mut store).await?;
     Ok(store)

@@ -64,7 +64,6 @@ pub(super) async fn write(
     }
     let failed = failed(store);
     let doing = Fault::of("write the opt-out");
-    // This commit waits for the disk: what is reported as in force must survive a crash.
     let begun = store.begin_snapshot(Purpose::Write).await;
     let mut transaction = begun.map_err(&failed)?;
     let channel = known.channel.channel.as_str();
