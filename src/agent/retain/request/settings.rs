@@ -3,6 +3,7 @@
 //! In: `contract::Erase`. Out: [`Settings`], whose values cannot be wrong any more. Pure.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use jiff::Span;
@@ -14,8 +15,8 @@ use super::super::method;
 use super::super::restrict;
 use super::super::settings::{self, MOST_BATCH_ROWS, Rule, StoreRules};
 use crate::contract::{
-    Delivery, Erase, Lookup, Method, Recipient, RequestKind, RetentionKeep, RetentionRule,
-    SubjectColumn, SubjectRequest, SubjectStore, SubjectTable,
+    Delivery, Erase, IdentityForm, Lookup, Method, Recipient, RequestKind, RetentionKeep,
+    RetentionRule, SubjectColumn, SubjectRequest, SubjectStore, SubjectTable,
 };
 
 /// Most rows that a task may let one person have in a table.
@@ -90,6 +91,14 @@ pub(in super::super) enum Error {
         "recipient `{name}`: give each its own name, and `identities` that are among the task's"
     )]
     RecipientUnknown {
+        /// Its name.
+        name: String,
+    },
+    /// Values of a person would travel where others may read them.
+    #[error(
+        "recipient `{name}`: `url` begins with no https://, and `identityForm` is Value: give it such a URL, or KeyedHash"
+    )]
+    RecipientOpen {
         /// Its name.
         name: String,
     },
@@ -237,8 +246,22 @@ fn recipients(spec: &Erase) -> Result<(), Error> {
             let name = recipient.name.clone();
             return Err(Error::RecipientUnknown { name });
         }
+        if recipient.identity_form == IdentityForm::Value && !is_private(&recipient.url) {
+            let name = recipient.name.clone();
+            return Err(Error::RecipientOpen { name });
+        }
     }
     Ok(())
+}
+
+/// Whether nobody on the way can read what is sent there: by https, or no further than this machine.
+fn is_private(url: &str) -> bool {
+    let Ok(url) = url.parse::<reqwest::Url>() else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    url.scheme() == "https" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// After what time a copy is to be removed.
@@ -459,6 +482,29 @@ mod tests {
             "`request.reference` must be",
         );
         assert!(refusal(|_| (), true).contains("`--reapply` needs its `clock`"));
+    }
+
+    #[test]
+    fn values_of_a_person_travel_by_https_alone() {
+        let told = |url: &str, form: &str| {
+            let told = json!([{"name": "shop/erp", "url": url, "secret": "/r", "identities": ["email"], "identityForm": form}]);
+            refusal(|task| task["recipients"] = told, false)
+        };
+        for url in ["http://erp.example/", "http://127.0.0.1.example/", "erp"] {
+            let said = told(url, "Value");
+            assert!(
+                said.contains("recipient `shop/erp`: `url`"),
+                "{url}: {said}"
+            );
+        }
+        for url in [
+            "https://erp.example/",
+            "http://127.0.0.1:8080/",
+            "http://[::1]/",
+        ] {
+            assert_eq!(told(url, "Value"), "", "{url}");
+        }
+        assert_eq!(told("http://erp.example/", "KeyedHash"), "");
     }
 
     #[test]
