@@ -43,6 +43,9 @@ pub struct OptedOut {
     /// The sinks' names; none where a report has no room for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sinks: Vec<String>,
+    /// Sinks whose names a report has no room for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unnamed_sinks: i64,
     /// Values by which the channel's platform knows the person: how many, not which. None: the identity has no value of
     /// that kind, and nothing was stopped for it.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -54,9 +57,20 @@ pub struct OptedOut {
 }
 
 impl OptedOut {
+    /// How many sinks are sent nothing of the person: none where the platform knows the person by no value that was given.
+    #[must_use]
+    pub fn stopped(&self) -> i64 {
+        let named = i64::try_from(self.sinks.len()).unwrap_or(i64::MAX);
+        match self.subjects {
+            0 => 0,
+            _ => named.saturating_add(self.unnamed_sinks),
+        }
+    }
+
     /// Gives up one piece of detail of several: sinks' names, then the last channel, whose numbers go into a sum.
     pub(super) fn shrink(all: &mut Vec<Self>) -> bool {
         if let Some(one) = all.iter_mut().find(|one| !one.sinks.is_empty()) {
+            one.unnamed_sinks = one.stopped();
             one.sinks.clear();
             return true;
         }
@@ -67,6 +81,7 @@ impl OptedOut {
         if let Some(sum) = all.last_mut() {
             SEVERAL.clone_into(&mut sum.store);
             SEVERAL.clone_into(&mut sum.channel);
+            sum.unnamed_sinks = sum.stopped().saturating_add(last.stopped());
             sum.subjects = sum.subjects.saturating_add(last.subjects);
             // One way of writing, of one clock: the later is the greater.
             sum.in_force_since = sum.in_force_since.take().max(last.in_force_since);
@@ -84,6 +99,7 @@ mod tests {
             store: "inbox".to_owned(),
             channel: channel.to_owned(),
             sinks: vec!["ads".to_owned()],
+            unnamed_sinks: 0,
             subjects: 1,
             in_force_since: since.map(str::to_owned),
         }
@@ -96,17 +112,23 @@ mod tests {
             one("a/x", Some(early)),
             one("a/y", Some(late)),
             one("a/z", Some(early)),
+            // Nothing is stopped where nobody is known.
+            OptedOut {
+                subjects: 0,
+                ..one("b/x", None)
+            },
         ];
         let mut steps = 0;
         while OptedOut::shrink(&mut all) {
             steps += 1;
         }
-        assert_eq!(steps, 5);
+        assert_eq!(steps, 7);
         let [sum] = all.as_slice() else {
             panic!("{all:?}");
         };
         assert_eq!((sum.channel.as_str(), sum.subjects), (SEVERAL, 3));
         assert_eq!(sum.in_force_since.as_deref(), Some(late));
         assert!(sum.sinks.is_empty());
+        assert_eq!(sum.stopped(), 3);
     }
 }

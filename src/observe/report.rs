@@ -108,6 +108,7 @@ fn is_opt_out(told: &OptedOut) -> bool {
         store,
         channel,
         sinks,
+        unnamed_sinks,
         subjects,
         in_force_since,
     } = told;
@@ -116,7 +117,7 @@ fn is_opt_out(told: &OptedOut) -> bool {
         && channel.len() <= 128
         && sinks.len() <= 8
         && sinks.iter().all(|sink| sink.len() <= 40)
-        && all_counts(&[*subjects])
+        && all_counts(&[*subjects, *unnamed_sinks])
         && since.is_none_or(|since| since.parse::<jiff::Timestamp>().is_ok())
 }
 

@@ -346,7 +346,7 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
             "stores": [{"name": "orders", "tables": [erased()]}],
             "recipients": [{"name": "shop/erp", "state": "Refused", "ground": "LegalClaims", "attempts": 2, "answer": "200", "at": "2026-11-22T12:00:00Z"}],
             "lifted": 10, "lastHandledRunAt": "1", "inventory": inventory,
-            "optedOut": [{"store": "inbox", "channel": "aurora/shop", "sinks": ["ads"], "subjects": 1, "inForceSince": "2026-11-05T09:00:08Z"}],
+            "optedOut": [{"store": "inbox", "channel": "aurora/shop", "sinks": ["ads"], "unnamedSinks": 2, "subjects": 1, "inForceSince": "2026-11-05T09:00:08Z"}],
         }],
         "receipt": {
             "at": "2026-11-22T12:00:00Z", "outcome": "Done", "found": 38, "erased": 1, "restricted": 10, "lifted": 10, "optedOut": 1, "kept": 2, "held": 3,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::{RequestAction, RequestRegionStatus};
-use crate::contract::RequestState;
+use crate::contract::{OptedOut, RequestState};
 use crate::plan::Reason;
 use crate::plan::reason::Word as PlanWord;
 
@@ -33,8 +33,8 @@ pub(super) fn fulfilled(entry: &RequestRegionStatus) -> Reason {
         let why = "no channel here has a sink with saleOrSharing: there was nothing to stop";
         return PlanWord::NothingToStop.because(why);
     }
-    let stopped = told.iter().filter(|one| one.subjects > 0);
-    let sinks: usize = stopped.map(|one| one.sinks.len()).sum();
+    let stopped = told.iter().map(OptedOut::stopped);
+    let sinks = stopped.fold(0, i64::saturating_add);
     let since = entry.in_force_since().unwrap_or_default();
     let mut said =
         format!("in force since {since}: sinks that are sent nothing of the person: {sinks}");

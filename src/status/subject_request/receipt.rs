@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::api::{
     DataSubjectRequest, ReceiptRecipient, RequestReceipt, RequestRegionStatus, RequestStage,
 };
+use crate::contract::OptedOut;
 use crate::plan::{Horizons, canonical_hash};
 use crate::status::gone_by;
 
@@ -51,10 +52,8 @@ pub(super) fn receipt(
     receipt.recipients = entries.iter().flat_map(recipients).collect();
     if stage == Some(RequestStage::Done) {
         let told = entries.iter().flat_map(|entry| &entry.opted_out);
-        let sinks = told
-            .filter(|one| one.subjects > 0)
-            .map(|one| one.sinks.len());
-        receipt.opted_out = i64::try_from(sinks.sum::<usize>()).unwrap_or(i64::MAX);
+        let stopped = told.map(OptedOut::stopped);
+        receipt.opted_out = stopped.fold(0, i64::saturating_add);
     }
     let stores = entries.iter().flat_map(|entry| &entry.stores);
     for table in stores.flat_map(|store| &store.tables) {

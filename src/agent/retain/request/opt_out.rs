@@ -172,7 +172,7 @@ async fn opt_in(at: &OptOutStore, reference: &str) -> Result<Vec<OptedOut>, Requ
             channel: channel.channel.clone(),
             sinks: channel.sinks.clone(),
             subjects,
-            in_force_since: None,
+            ..OptedOut::default()
         });
     }
     Ok(told)
