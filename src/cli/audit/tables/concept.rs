@@ -30,11 +30,14 @@ pub(super) fn register(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Rec
         let limits = rules.iter().map(|rule| {
             let name = word(rule, "name");
             match (object(rule, "erase"), object(rule, "keep")) {
-                (Some(erase), _) => format!(
-                    "{name}: {} after {}",
-                    word(erase, "method"),
-                    word(erase, "after")
-                ),
+                (Some(erase), _) => {
+                    let (method, after) = (word(erase, "method"), word(erase, "after"));
+                    let contacts = contacts(Some(erase)).map(|contacts| format!(" {contacts}"));
+                    format!(
+                        "{name}: {method} after {after}{}",
+                        contacts.unwrap_or_default()
+                    )
+                }
                 (None, Some(keep)) => format!("{name}: kept for {}", word(keep, "for")),
                 (None, None) => name,
             }
@@ -60,6 +63,7 @@ pub(super) fn register(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Rec
                 rules
                     .iter()
                     .flat_map(|rule| objects(rule, "recipients"))
+                    .chain(objects(spec, "recipients"))
                     .filter_map(|one| with(one, "name", "country")),
             ),
             leaves(transfers.get(one.record.region.as_str()).copied()),
@@ -299,7 +303,9 @@ mod tests {
                 {"name": "a", "category": "user.contact", "subjects": ["customers", "readers"], "purpose": "parcels", "legalBasis": "Contract",
                  "recipients": [{"name": "Parcel Ltd", "country": "GB"}, {"name": "tax adviser"}], "erase": {"after": "P1Y", "method": "Delete"}},
                 {"name": "b", "category": "user.financial", "keep": {"for": "P8Y"}},
+                {"name": "c", "erase": {"after": "P2Y", "method": "Nullify", "lastContact": {"tables": [{"table": "orders", "clock": "at"}], "atMost": "P9Y"}}},
             ],
+            "recipients": [{"name": "erp", "country": "DE", "identities": ["email"]}],
         });
         let body = json!({"generation": 1, "runs": true, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": spec});
         let genesis = Tip::genesis("f", "eu");
@@ -324,9 +330,9 @@ mod tests {
                 "Aurora, p@aurora.example; data protection officer: Office, d@aurora.example",
                 "parcels (Contract)",
                 "user.contact (customers, readers); user.financial",
-                "Parcel Ltd (GB); tax adviser",
+                "Parcel Ltd (GB); erp (DE); tax adviser",
                 "US by Scc (contract 7) until 2027-06-30",
-                "a: Delete after P1Y; b: kept for P8Y",
+                "a: Delete after P1Y; b: kept for P8Y; c: Nullify after P2Y or last contact (orders.at), at most P9Y",
                 "encryption, logs",
             ]
         );
