@@ -1,10 +1,12 @@
 //! The register of anonymisation that Quebec asks for (P-39.1 s. 23, Decree 783-2024), as far as policies and runs state it.
 
+use std::collections::BTreeSet;
+
 use super::concept::{UNSTATED, object, objects, plain, rules, with, word, words};
 use super::{Column, InForce, Table, text};
 use crate::cli::audit::period::Period;
 use crate::contract::{Method, RetainMode};
-use crate::evidence::{Kind, Object, Record, body, canonical};
+use crate::evidence::{About, Kind, Object, Record, body, canonical};
 
 const REGISTER: &[Column] = &[
     text("policy", "Policy"),
@@ -21,9 +23,12 @@ const REGISTER: &[Column] = &[
     text("tests", "Dates of the analyses of re-identification"),
 ];
 
-/// A row for each rule that anonymises, of whatever regime: whoever falls under Quebec's law need not name it for the rule.
+/// A row for each rule that anonymises, of whatever regime: whoever falls under Quebec's law need not name it for the rule. And
+/// for each that did in the period, and stands in no policy any more.
 pub(super) fn register(policies: &[InForce<'_>], records: &[Record], period: &Period) -> Table {
+    let runs = runs(records, period);
     let mut rows = Vec::new();
+    let mut told = BTreeSet::new();
     for one in policies {
         for rule in rules(&one.policy.spec) {
             let erase = object(rule, "erase");
@@ -31,49 +36,87 @@ pub(super) fn register(policies: &[InForce<'_>], records: &[Record], period: &Pe
                 ["Anonymise", "Nullify"].contains(&word(erase, "method").as_str())
             };
             if let Some(erase) = erase.filter(is_asked) {
-                rows.push(row(one, (rule, erase), &done(one, rule, records, period)));
+                let (record, name) = (one.record, word(rule, "name"));
+                let done = done((&record.region, &record.about, &name), &runs);
+                rows.push(row(one, (rule, erase), &done));
+                told.insert([record.about.name.clone(), record.region.clone(), name]);
+            }
+        }
+    }
+    for (record, run) in &runs {
+        for rule in &run.rules {
+            let (about, region) = (&record.about, &record.region);
+            let place = [about.name.clone(), region.clone(), rule.name.clone()];
+            if !told.contains(&place) {
+                rows.push(unstated(&place, &done((region, about, &rule.name), &runs)));
+                told.insert(place);
             }
         }
     }
     Table {
         id: "anonymisation",
         title: "Register of anonymisation (Quebec)",
-        note: "P-39.1 s. 23 and Decree 783-2024: a row for each rule that changes rows instead of deleting them, as it stood at the end of the period, with what its runs recorded in it. Whether what is left is anonymous nobody here has judged; the analyses of the risk of re-identification and their dates are kept elsewhere.",
+        note: "P-39.1 s. 23 and Decree 783-2024: a row for each rule that changes rows instead of deleting them, as it stood at the end of the period, with what its runs recorded in it; of a rule that stands in no policy any more, what its runs recorded. Whether what is left is anonymous nobody here has judged; the analyses of the risk of re-identification and their dates are kept elsewhere.",
         columns: REGISTER,
         rows,
     }
 }
 
+/// Runs in the period that erased, with what each rule anonymised. A rule that deleted before, under the same name, anonymised
+/// nothing then.
+fn runs<'a>(records: &'a [Record], period: &Period) -> Vec<(&'a Record, body::Run)> {
+    let runs = records
+        .iter()
+        .filter(|record| record.kind == Kind::Run && period.has(record.at));
+    let read = runs.filter_map(|record| {
+        let mut run = canonical::read::<body::Run>(&record.body).ok()?;
+        run.rules.retain(|told| {
+            matches!(told.method, Method::Anonymise | Method::Nullify) && told.erased > 0
+        });
+        (run.mode == Some(RetainMode::Enforce)).then_some((record, run))
+    });
+    read.collect()
+}
+
 /// Rows that a rule's runs changed, and when the first and the last of these ended.
 fn done(
-    one: &InForce<'_>,
-    rule: &Object,
-    records: &[Record],
-    period: &Period,
+    (region, about, name): (&str, &About, &str),
+    runs: &[(&Record, body::Run)],
 ) -> (i64, Vec<String>) {
-    let name = word(rule, "name");
-    let of_it = records.iter().filter(|record| {
-        record.kind == Kind::Run
-            && record.region == one.record.region
-            && record.about == one.record.about
-            && period.has(record.at)
-    });
+    let of_it = runs
+        .iter()
+        .filter(|(record, _)| record.region == region && record.about == *about);
     let (mut rows, mut ends) = (0_i64, Vec::new());
-    for record in of_it {
-        let Ok(run) = canonical::read::<body::Run>(&record.body) else {
-            continue;
-        };
-        let told = run.rules.iter().filter(|told| told.name == name);
-        // A rule that deleted before, under the same name, anonymised nothing then.
-        let told = told.filter(|told| matches!(told.method, Method::Anonymise | Method::Nullify));
-        let erased = told.map(|told| told.erased).fold(0, i64::saturating_add);
-        if run.mode == Some(RetainMode::Enforce) && erased > 0 {
-            rows = rows.saturating_add(erased);
-            ends.push(run.finished_at.unwrap_or_else(|| record.at.to_string()));
+    for (record, run) in of_it {
+        for told in run.rules.iter().filter(|told| told.name == name) {
+            rows = rows.saturating_add(told.erased);
+            ends.push(
+                run.finished_at
+                    .clone()
+                    .unwrap_or_else(|| record.at.to_string()),
+            );
         }
     }
     ends.sort();
     (rows, ends)
+}
+
+/// A rule that no policy names any more: what its runs did is all that there is of it.
+fn unstated(place: &[String; 3], (rows, ends): &(i64, Vec<String>)) -> Vec<String> {
+    let mut row = place.to_vec();
+    row.extend(std::iter::repeat_n(UNSTATED.to_owned(), 5));
+    row.extend(counted(*rows, ends));
+    row
+}
+
+/// The columns of what was done.
+fn counted(rows: i64, ends: &[String]) -> [String; 4] {
+    [
+        rows.to_string(),
+        ends.first().cloned().unwrap_or_default(),
+        ends.last().cloned().unwrap_or_default(),
+        UNSTATED.to_owned(),
+    ]
 }
 
 fn row(
@@ -84,7 +127,7 @@ fn row(
     let nothing = Object::new();
     let dataset = object(rule, "dataset").unwrap_or(&nothing);
     let columns = objects(erase, "columns").into_iter().map(technique);
-    vec![
+    let mut row = vec![
         one.record.about.name.clone(),
         one.record.region.clone(),
         word(rule, "name"),
@@ -93,11 +136,9 @@ fn row(
         word(rule, "purpose"),
         columns.collect::<Vec<_>>().join("; "),
         words(&one.policy.spec, "securityMeasures"),
-        rows.to_string(),
-        ends.first().cloned().unwrap_or_default(),
-        ends.last().cloned().unwrap_or_default(),
-        UNSTATED.to_owned(),
-    ]
+    ];
+    row.extend(counted(*rows, ends));
+    row
 }
 
 /// What becomes of a column: `postcode: Truncate (length: 3)`.
@@ -119,7 +160,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::evidence::{About, Entry, Tip};
+    use crate::evidence::{Entry, Tip};
 
     fn spec() -> serde_json::Value {
         json!({"regimes": ["ca-qc-law25"], "securityMeasures": ["encryption"], "rules": [
@@ -132,8 +173,8 @@ mod tests {
         ]})
     }
 
-    #[test]
-    fn the_register_has_what_is_anonymised_how_and_how_much() {
+    /// A policy, and what its runs did.
+    fn records() -> Vec<Record> {
         let mut tip = Tip::genesis("f", "qc");
         let mut records = Vec::new();
         let mut add = |kind, at: &str, body: &serde_json::Value| {
@@ -168,6 +209,12 @@ mod tests {
         ] {
             add(Kind::Run, at, &run(mode, at, method, rows));
         }
+        records
+    }
+
+    #[test]
+    fn the_register_has_what_is_anonymised_how_and_how_much() {
+        let records = records();
         let in_force = [InForce {
             record: &records[0],
             policy: canonical::read(&records[0].body).unwrap(),
@@ -191,5 +238,18 @@ mod tests {
             ]]
         );
         assert_eq!(table.columns.len(), table.rows[0].len());
+    }
+
+    #[test]
+    fn what_was_done_under_a_policy_that_is_deleted_was_done() {
+        let table = register(&[], &records(), &Period::parse("2026").unwrap());
+        let done = ["10", "2026-03-01T00:00:00Z", "2026-05-01T00:00:00Z"];
+        let [row] = table.rows.as_slice() else {
+            panic!("{:?}", table.rows);
+        };
+        assert_eq!(row[..3], ["shop", "qc", "people"]);
+        assert!(row[3..8].iter().all(|cell| cell == UNSTATED), "{row:?}");
+        assert_eq!(row[8..11], done);
+        assert_eq!(table.columns.len(), row.len());
     }
 }
