@@ -14,6 +14,7 @@ use tradewind_dev::{
     choice::Machinery,
     fleet::{self, Fleet, FleetSpec, Lifetime},
     progress::say,
+    scratch,
     serve::Serve,
     setup,
     story::DEFAULT_FLEET,
@@ -163,6 +164,8 @@ impl Down {
                 }
             }
         }
+        // Of runs that were killed together with what cleans up after them.
+        scratch::sweep();
         Ok(code)
     }
 }

@@ -10,6 +10,7 @@ pub mod paths;
 pub mod postgres;
 pub mod process;
 pub mod progress;
+pub mod scratch;
 pub mod serve;
 pub mod setup;
 pub mod shop;

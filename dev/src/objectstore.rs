@@ -6,15 +6,12 @@
 use std::fs;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use crate::build::{self, What};
-use crate::fleet::outlive;
+use crate::scratch::{self, Scratch};
 
 /// A start takes tenths of a second; a busy machine makes it more.
 const START_WITHIN: Duration = Duration::from_secs(30);
@@ -22,15 +19,6 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Another process may take the free port between our look and the server's bind.
 const PORT_TRIES: u32 = 5;
-
-/// Waits until its standard input ends (the starter dropped the server, or died), then ends the server and
-/// removes its files. Arguments: the server's process id, its folder.
-const WATCHDOG: &str = r#"trap '' INT HUP TERM
-cat >/dev/null
-kill -KILL "$1" 2>/dev/null
-tries=100
-while kill -0 "$1" 2>/dev/null && [ $tries -gt 0 ]; do sleep 0.1; tries=$((tries - 1)); done
-rm -rf -- "$2""#;
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -58,11 +46,8 @@ pub struct Server {
     address: SocketAddr,
     access_key: String,
     secret_key: String,
-    folder: TempDir,
+    scratch: Scratch,
     server: Child,
-    watchdog: Child,
-    /// Held open while the server is wanted.
-    wanted: Option<ChildStdin>,
 }
 
 impl Server {
@@ -86,49 +71,38 @@ impl Server {
     }
 
     async fn start_once(program: &Path, listen: IpAddr) -> Result<Self, Error> {
-        let folder = tempfile::Builder::new()
-            .prefix("tradewind-s3-")
-            .tempdir()
-            .map_err(Error::Folder)?;
+        let scratch = Scratch::make(scratch::S3).map_err(Error::Folder)?;
+        let folder = scratch.folder();
         for part in ["buckets", "metadata"] {
-            fs::create_dir(folder.path().join(part)).map_err(Error::Folder)?;
+            fs::create_dir(folder.join(part)).map_err(Error::Folder)?;
         }
         let address = TcpListener::bind((listen, 0))
             .and_then(|free| free.local_addr())
             .map_err(Error::Folder)?;
         let (access_key, secret_key) = (word(8)?, word(20)?);
-        let log = fs::File::create(folder.path().join("log")).map_err(Error::Folder)?;
+        let log = fs::File::create(folder.join("log")).map_err(Error::Folder)?;
         let server = Command::new(program)
             .args(["--port", &address.to_string(), "--quiet", "posix"])
             // Beside the files, not in their extended attributes: not every file system has those.
             .arg("--sidecar")
-            .arg(folder.path().join("metadata"))
-            .arg(folder.path().join("buckets"))
+            .arg(folder.join("metadata"))
+            .arg(folder.join("buckets"))
             // Not as arguments: those are for everybody to read.
             .env("ROOT_ACCESS_KEY_ID", &access_key)
             .env("ROOT_SECRET_ACCESS_KEY", &secret_key)
+            // The watchdog ends it by this.
+            .env(scratch::MARK, folder)
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(Error::Folder)?)
             .stderr(log)
             .spawn()
             .map_err(Error::Spawn)?;
-        let mut watchdog = Command::new("sh");
-        let mut watchdog = outlive(&mut watchdog)
-            .process_group(0)
-            .args(["-c", WATCHDOG, "watchdog", &server.id().to_string()])
-            .arg(folder.path())
-            .stdin(Stdio::piped())
-            .spawn()
-            .map_err(Error::Spawn)?;
-        let wanted = watchdog.stdin.take();
         let mut started = Self {
             address,
             access_key,
             secret_key,
-            folder,
+            scratch,
             server,
-            watchdog,
-            wanted,
         };
         started.ready().await?;
         Ok(started)
@@ -145,7 +119,7 @@ impl Server {
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let log = fs::read_to_string(self.scratch.folder().join("log")).unwrap_or_default();
         let tail: Vec<&str> = log.lines().rev().take(15).collect();
         let log = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
         Err(Error::Start { log })
@@ -178,7 +152,7 @@ impl Server {
     /// The folder in which each bucket is a folder and each object a file.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
-        self.folder.path().join("buckets")
+        self.scratch.folder().join("buckets")
     }
 
     /// Makes a bucket: to this server a folder is one.
@@ -212,9 +186,8 @@ fn word(bytes: usize) -> Result<String, Error> {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The watchdog does it; until we have waited for the server, its id cannot be anybody else's.
-        drop(self.wanted.take());
-        let _ = self.watchdog.wait();
+        // The watchdog does it.
+        self.scratch.release();
         let _ = self.server.wait();
     }
 }
@@ -231,7 +204,7 @@ mod tests {
         let address = store.address();
         let answer = TcpStream::connect(address);
         assert!(answer.is_ok());
-        let folder = store.folder.path().to_owned();
+        let folder = store.scratch.folder().to_owned();
         assert!(folder.join("buckets/feeds").is_dir());
         drop(store);
         assert!(TcpStream::connect(address).is_err());

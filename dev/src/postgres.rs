@@ -2,12 +2,12 @@
 //!
 //! In: the address to listen on. Out: a [`Server`] with URLs for its databases. It never touches a server that
 //! it did not start, and it leaves nothing behind: not when it is stopped, not when it is dropped, and not when
-//! the process that started it is killed: a watchdog waits for that, from before the first file is written.
+//! the process that started it is killed: a watchdog waits for that, from before the first file is written, and should
+//! it be killed as well, the next start of a server does its work.
 
 mod access;
 mod install;
 mod newer;
-mod watch;
 
 use std::fs;
 use std::net::IpAddr;
@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 pub use access::Access;
 use install::Owner;
 pub use newer::MAJOR as NEWER;
-use watch::Watch;
+
+use crate::scratch::{self, Scratch};
 
 /// The role that owns the server.
 pub const SUPERUSER: &str = "postgres";
@@ -116,7 +117,7 @@ pub struct Server {
     access: Access,
     postmaster: Child,
     /// None when it has been stopped.
-    watch: Option<Watch>,
+    watch: Option<Scratch>,
 }
 
 impl Server {
@@ -149,7 +150,8 @@ impl Server {
         let password = install::random_word().map_err(Error::Folder)?;
         let mut tries = PORT_TRIES;
         loop {
-            let watch = Watch::start(owner.folder().map_err(Error::Folder)?)?;
+            let watch = Scratch::make(scratch::POSTGRES).map_err(Error::Folder)?;
+            owner.give(watch.folder()).map_err(Error::Folder)?;
             let programs = if newer {
                 newer::unpack(watch.folder())?
             } else {
@@ -208,7 +210,7 @@ impl Server {
     fn spawn(
         access: Access,
         owner: Owner,
-        watch: Watch,
+        watch: Scratch,
         (programs, fsync): (&Path, bool),
     ) -> Result<Self> {
         let program = programs.join("postgres");

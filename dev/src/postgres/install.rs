@@ -3,16 +3,14 @@
 use std::fs;
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nix::unistd::{Uid, User};
-use tempfile::TempDir;
-
-use super::watch::MARK;
 use super::{Error, Result, SUPERUSER};
+use crate::scratch::MARK;
+use nix::unistd::{Uid, User};
 
 /// Debian keeps each major version's programs in a folder of its own below this one.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -58,17 +56,8 @@ impl Owner {
         command
     }
 
-    /// A new folder that only the owner can read.
-    pub(super) fn folder(self) -> io::Result<TempDir> {
-        let folder = tempfile::Builder::new()
-            .prefix("tradewind-postgres-")
-            .tempdir()?;
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
-        self.give(folder.path())?;
-        Ok(folder)
-    }
-
-    fn give(self, path: &Path) -> io::Result<()> {
+    /// Makes a file or folder the owner's.
+    pub(super) fn give(self, path: &Path) -> io::Result<()> {
         self.0
             .map_or(Ok(()), |(uid, gid)| chown(path, Some(uid), Some(gid)))
     }
