@@ -209,7 +209,10 @@ pub async fn build(wanted: &[What]) -> Result<Binaries, Error> {
 
 /// The cache key: everything that decides what comes out of the compiler.
 fn key(module: &str) -> Result<String, Error> {
-    let dir = module_dir(module);
+    key_of(module, module_dir(module))
+}
+
+fn key_of(module: &str, dir: PathBuf) -> Result<String, Error> {
     if !dir.is_dir() {
         return Err(Error::NoModule { dir });
     }
@@ -359,8 +362,46 @@ mod tests {
         assert!(pinned.contains(&format!("{CONTAINERD_MODULE} v{CONTAINERD}")));
     }
 
+    /// Every file below a folder.
+    fn files(dir: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let below = |path: PathBuf| {
+            if path.is_dir() {
+                files(&path)
+            } else {
+                vec![path]
+            }
+        };
+        entries.flat_map(below).collect()
+    }
+
     #[test]
-    fn the_key_depends_on_the_module() {
+    fn the_key_depends_on_the_module_and_on_every_file_of_it() {
+        for module in ["controlplane", "objectstore"] {
+            let copy = tempfile::tempdir().unwrap();
+            let origin = module_dir(module);
+            let files = files(&origin);
+            assert!(files.iter().any(|file| file.ends_with("go.sum")));
+            let mut copies = Vec::new();
+            for file in &files {
+                let target = copy.path().join(file.strip_prefix(&origin).unwrap());
+                fs::create_dir_all(target.parent().unwrap()).unwrap();
+                fs::copy(file, &target).unwrap();
+                copies.push(target);
+            }
+            let key_now = || key_of(module, copy.path().to_owned()).unwrap();
+            let before = key_now();
+            assert_eq!(before, key(module).unwrap(), "what is the same is the same");
+            for file in &copies {
+                let content = fs::read(file).unwrap();
+                fs::write(file, [&content[..], b"\n"].concat()).unwrap();
+                assert_ne!(before, key_now(), "{} changed", file.display());
+                fs::write(file, content).unwrap();
+            }
+            assert_eq!(before, key_now());
+        }
         assert_ne!(key("controlplane").unwrap(), key("objectstore").unwrap());
     }
 

@@ -21,12 +21,15 @@ use std::{
 
 use tokio::process::Command;
 use tradewind_dev::{
-    fleet::{Cluster, Fleet, FleetSpec},
+    fleet::{Cluster, Fleet, FleetSpec, HUB},
     image,
+    process::Daemon,
 };
 
 use crate::{
-    access::a_service_account_may_only_what_it_was_given,
+    access::{
+        a_service_account_may_only_what_it_was_given, each_cluster_believes_its_own_authority,
+    },
     trace::Trace,
     workloads::{
         a_deployment_is_reached_from_the_host, a_job_reads_from_the_host_and_reports,
@@ -177,6 +180,7 @@ async fn pods_run_rules_hold_and_nothing_is_left() {
     .await;
     a_pod_with_rights_is_refused(&region, &image).await;
     a_service_account_may_only_what_it_was_given(&region).await;
+    each_cluster_believes_its_own_authority(&fleet.cluster(HUB).unwrap(), &region).await;
     timed(
         "faults",
         an_api_server_can_hang_and_stop_and_come_back(&region),
@@ -196,6 +200,49 @@ async fn pods_run_rules_hold_and_nothing_is_left() {
     trace.assert_gone();
 }
 
+/// Runs a command where no zone database is: a folder of nothing lies over the machine's, for it and its children alone.
+const WITHOUT_ZONES: &str = r#"zones=/usr/share/zoneinfo
+if [ -d "$zones" ]; then mount -t tmpfs tradewind "$zones" || exit; fi
+exec "$@""#;
+
+/// `dev start` of a fleet that ends with it.
+fn owner_without_zones(name: &str, assets: &Path) -> tokio::process::Child {
+    let dev = env!("CARGO_BIN_EXE_dev");
+    Command::new("unshare")
+        .args(["--mount", "sh", "-c", WITHOUT_ZONES, "without-zones", dev])
+        .args(["start", "--foreground", "--name", name])
+        .args(["--regions", "eu-west"])
+        .env("KUBEBUILDER_ASSETS", assets)
+        .env_remove("ZONEINFO")
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+/// A CronJob with a zone is taken, though neither the machine nor the environment of its API server knows any.
+async fn every_time_zone_is_known(cluster: &Cluster) {
+    let server = Daemon::named("kube-apiserver", cluster.dir());
+    let root = format!("/proc/{}/root", server.identity().unwrap().pid);
+    let seen = std::fs::read_dir(Path::new(&root).join("usr/share/zoneinfo"));
+    assert_eq!(seen.into_iter().flatten().count(), 0, "there are zones");
+    let job = |zone: &str| {
+        serde_json::json!({
+            "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "zoned", "namespace": NAMESPACE},
+            "spec": {"schedule": "0 4 * * *", "timeZone": zone, "jobTemplate": {"spec": {"template": {"spec": {
+                "restartPolicy": "Never", "containers": [{"name": "c", "image": "none"}],
+            }}}}},
+        })
+    };
+    let file = cluster.dir().join("zoned.json");
+    for (zone, known) in [("Asia/Tokyo", true), ("Asia/Nowhere", false)] {
+        std::fs::write(&file, job(zone).to_string()).unwrap();
+        let apply = ["apply", "--dry-run=server", "-f", file.to_str().unwrap()];
+        let said = cluster.kubectl(&apply).await;
+        assert_eq!(said.is_ok(), known, "{zone}: {said:?}");
+    }
+}
+
 /// Our own API server and etcd stand in for those that `setup-envtest` brings.
 #[tokio::test(flavor = "multi_thread")]
 async fn given_assets_replace_the_api_server_and_a_killed_owner_leaves_nothing() {
@@ -206,20 +253,7 @@ async fn given_assets_replace_the_api_server_and_a_killed_owner_leaves_nothing()
         std::os::unix::fs::symlink(built.as_ref().unwrap().control_plane(), link).unwrap();
     }
     let name = format!("assets-{}", std::process::id());
-    let mut owner = Command::new(env!("CARGO_BIN_EXE_dev"))
-        .args([
-            "start",
-            "--foreground",
-            "--name",
-            &name,
-            "--regions",
-            "eu-west",
-        ])
-        .env("KUBEBUILDER_ASSETS", assets.path())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
+    let mut owner = owner_without_zones(&name, assets.path());
     let mut lines =
         tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(owner.stdout.take().unwrap()));
     let ready = async {
@@ -247,6 +281,7 @@ async fn given_assets_replace_the_api_server_and_a_killed_owner_leaves_nothing()
         .kubectl(&["create", "namespace", NAMESPACE])
         .await
         .unwrap();
+    every_time_zone_is_known(&region).await;
 
     let trace = Trace::of(&fleet);
     owner.kill().await.unwrap();

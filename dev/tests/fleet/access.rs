@@ -46,6 +46,37 @@ pub(crate) async fn a_service_account_may_only_what_it_was_given(cluster: &Clust
     the_audit_log_names_who_was_refused(cluster);
 }
 
+/// No two clusters share an authority: each refuses the other's clients, and its own clients refuse the other.
+pub(crate) async fn each_cluster_believes_its_own_authority(one: &Cluster, other: &Cluster) {
+    let [ours, theirs] = [one, other].map(|cluster| -> Value {
+        serde_json::from_slice(&fs::read(cluster.kubeconfig_admin()).unwrap()).unwrap()
+    });
+    let authority = "/clusters/0/cluster/certificate-authority-data";
+    assert!(ours.pointer(authority).unwrap().is_string());
+    assert_ne!(ours.pointer(authority), theirs.pointer(authority));
+
+    // With another's certificate, and then with another's authority, at this server.
+    let (mut client, mut server) = (ours.clone(), ours.clone());
+    client["users"][0]["user"] = theirs["users"][0]["user"].clone();
+    *server.pointer_mut(authority).unwrap() = theirs.pointer(authority).unwrap().clone();
+    let file = one.dir().join("mixed.kubeconfig");
+    for (mixed, refusal) in [
+        (&ours, None),
+        (&client, Some("Unauthorized")),
+        (&server, Some("certificate signed by unknown authority")),
+    ] {
+        fs::write(&file, mixed.to_string()).unwrap();
+        let mut command = one.kubectl_command();
+        command
+            .env("KUBECONFIG", &file)
+            .args(["get", "--raw", "/api"]);
+        let done = command.output().await.unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.success(), refusal.is_none(), "{said}");
+        assert!(said.contains(refusal.unwrap_or_default()), "{said}");
+    }
+}
+
 fn the_audit_log_names_who_was_refused(cluster: &Cluster) {
     let audit = fs::read_to_string(cluster.audit_log()).unwrap();
     let refused = audit
