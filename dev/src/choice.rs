@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, env, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::paths;
+
 /// Existing clusters to use instead of our own: `hub=path,eu-west=path`.
 pub const KUBECONFIGS: &str = "TRADEWIND_KUBECONFIGS";
 /// A folder with `etcd` and `kube-apiserver`, as `setup-envtest` makes it.
@@ -47,6 +49,18 @@ pub enum Machinery {
     Assets(PathBuf),
     /// Clusters that run already, with an administrator's kubeconfig each.
     Existing(BTreeMap<String, PathBuf>),
+}
+
+impl Machinery {
+    /// A `kubectl` that is there already: the assets' own, or the first on `PATH`. None where ours is used, or is to be built.
+    pub(crate) fn kubectl(&self) -> Option<PathBuf> {
+        let beside = match self {
+            Self::Built => return None,
+            Self::Assets(dir) => Some(dir.join("kubectl")).filter(|file| file.is_file()),
+            Self::Existing(_) => None,
+        };
+        beside.or_else(|| paths::program("kubectl"))
+    }
 }
 
 /// What was chosen.
@@ -197,6 +211,16 @@ mod tests {
             ..offer
         };
         assert!(choose(&empty, &clusters(), true).is_err());
+    }
+
+    #[test]
+    fn the_assets_own_kubectl_comes_first() {
+        let assets = tempfile::tempdir().unwrap();
+        let machinery = Machinery::Assets(assets.path().to_owned());
+        assert_eq!(machinery.kubectl(), paths::program("kubectl"));
+        let own = assets.path().join("kubectl");
+        std::fs::write(&own, "").unwrap();
+        assert_eq!(machinery.kubectl(), Some(own));
     }
 
     #[test]

@@ -239,7 +239,7 @@ async fn programs(choice: &Choice) -> Result<PathBuf, Error> {
         }
         Machinery::Assets(_) | Machinery::Existing(_) => {
             // Only `kubectl` is needed, and any will do.
-            if paths::program("kubectl").is_none() {
+            if choice.machinery.kubectl().is_none() {
                 wanted.push(What::ControlPlane);
             }
         }

@@ -22,7 +22,7 @@ use super::{
     record::Record,
     slot::Port,
 };
-use crate::{choice::Machinery, image::Image, paths, process::Daemon};
+use crate::{choice::Machinery, image::Image, process::Daemon};
 
 /// How long tokens live: longer than any run.
 const TOKEN_LIFE: &str = "24h";
@@ -213,14 +213,12 @@ impl Cluster {
     /// A `kubectl` for this cluster, as its administrator.
     #[must_use]
     pub fn kubectl_command(&self) -> Command {
-        let own = self.fleet.programs.join("controlplane");
-        let mut command = match (&self.fleet.machinery, paths::program("kubectl")) {
-            (Machinery::Built, _) | (_, None) => {
-                let mut command = Command::new(own);
-                command.arg("kubectl");
-                command
-            }
-            (Machinery::Assets(_) | Machinery::Existing(_), Some(kubectl)) => Command::new(kubectl),
+        let mut command = if let Some(kubectl) = self.fleet.machinery.kubectl() {
+            Command::new(kubectl)
+        } else {
+            let mut command = Command::new(self.fleet.programs.join("controlplane"));
+            command.arg("kubectl");
+            command
         };
         command
             .env("KUBECONFIG", self.kubeconfig_admin())
