@@ -402,3 +402,35 @@ fn the_chart_brings_no_webhook() {
         assert!(!brings, "{}", file.display());
     }
 }
+
+/// A watch inside kube's controller lives as long as the controller: it cannot be ended, or begun again with another client,
+/// alone. Each cluster's watches are its own task's, and only feed the queues.
+#[test]
+fn no_controller_watches_by_itself() {
+    let own = [
+        "Controller::new(",
+        "Controller::new_with(",
+        ".watches(",
+        ".watches_with(",
+        ".watches_stream(",
+        ".watches_metadata",
+        ".owns(",
+        ".owns_with(",
+        ".owns_stream(",
+    ];
+    let mut controllers = 0;
+    for file in rust_files().iter().filter(|file| under(file, "src")) {
+        for (number, line) in read(file).lines().enumerate() {
+            controllers += line.matches("Controller::for_stream(").count();
+            let found = own.iter().find(|call| line.contains(**call));
+            assert!(
+                found.is_none(),
+                "{}:{}: `{}`: feed the controller by `reconcile_on`",
+                file.display(),
+                number + 1,
+                found.unwrap_or(&"")
+            );
+        }
+    }
+    assert!(controllers > 0, "the controllers are built in another way");
+}

@@ -254,8 +254,8 @@ pub(crate) fn is_same_identity(child: &Child, live: &Live) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
 
     use kube::client::Body;
 
@@ -329,6 +329,50 @@ mod tests {
             }
             // kube tries a 500 again, so how often is its own affair.
             assert_eq!(asked.swap(0, Ordering::SeqCst) > 0, leads);
+        }
+    }
+
+    /// A server that answers every request with this code, and the bodies that it was sent.
+    fn listener(code: u16) -> (Client, Arc<Mutex<Vec<Value>>>) {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let kept = heard.clone();
+        let service = tower::service_fn(move |request: axum::http::Request<Body>| {
+            let kept = kept.clone();
+            async move {
+                let body = request.into_body().collect_bytes().await?;
+                kept.lock().unwrap().push(serde_json::from_slice(&body)?);
+                let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code});
+                let answer = axum::http::Response::builder().status(code);
+                let answer = answer.body(Body::from(status.to_string().into_bytes()))?;
+                Ok::<_, tower::BoxError>(answer)
+            }
+        });
+        (Client::new(service, "default"), heard)
+    }
+
+    /// A name may be somebody else's by the time that the deletion arrives: the server compares the uid. What a Deployment
+    /// or CronJob owns goes after it, and is neither left nor waited for.
+    #[tokio::test]
+    async fn only_this_very_object_is_deleted_and_what_it_owns_with_it() {
+        let fence: Fence = Arc::new(|| true);
+        for code in [404, 409] {
+            let (client, heard) = listener(code);
+            let writer = Writer {
+                client: client.clone(),
+                fence: &fence,
+                metrics: &Metrics::new(),
+                secrets: &crate::resolve::Secrets::new(client),
+                copy: None,
+            };
+            let child = child(&labels("shop"));
+            let done = writer.delete(&child.id, "0815").await;
+            assert!(done.is_ok(), "{code}: gone, or another's by now: {done:?}");
+            let asked = heard.lock().unwrap().clone();
+            let [options] = asked.as_slice() else {
+                panic!("{asked:?}");
+            };
+            assert_eq!(options["preconditions"], json!({"uid": "0815"}));
+            assert_eq!(options["propagationPolicy"], "Background");
         }
     }
 

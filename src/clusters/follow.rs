@@ -64,7 +64,7 @@ impl Context {
             let pulse = pulse.clone();
             move || pulse.beat()
         };
-        (self.line.watches(&self.limits, beat), pulse)
+        (self.line.for_watches(&self.limits, beat), pulse)
     }
 
     /// What every watch asks for.

@@ -186,7 +186,7 @@ impl Line {
 
     /// For one watch and its lists: lists come whole, watches are streams that must begin in time. Each beginning
     /// is a sign of life.
-    pub(super) fn watches<F>(&self, limits: &Limits, alive: F) -> Client
+    pub(super) fn for_watches<F>(&self, limits: &Limits, alive: F) -> Client
     where
         F: Fn() + Clone + Send + Sync + 'static,
     {
