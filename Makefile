@@ -22,14 +22,14 @@ PROGRAMS := control-plane,node,object-store,helm
 help: ## This list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-up: build ## The whole story on real local clusters: hub, eu-west, us-east, and examples/quickstart
+up: build ## The whole story on real local clusters: hub, eu-west, us-east, and examples/quickstart; with NAME=other a second one beside it
 	@$(DEV) up --name $(NAME)
 
 # With the program that is there: clusters can be stopped and looked at while the checkout does not compile.
 $(DEV):
 	@$(MAKE) --no-print-directory build
 
-down: | $(DEV) ## Stops everything that `make up` started and leaves nothing behind
+down: | $(DEV) ## Stops everything that `make up` started and leaves nothing behind; with NAME=other that of `make up NAME=other`
 	@$(DEV) down --name $(NAME)
 
 status: | $(DEV) ## What `make up` left running, and how to reach it
@@ -40,13 +40,13 @@ check: fmt clippy features docs deny unit ## The quick gate
 
 test: setup programs ## Everything: unit, agent on real PostgreSQL, operator on real clusters, the quickstart with real pods
 	@echo "test: compiling"
-	@cargo test -q --workspace --no-run
+	@cargo test --workspace --no-run
 	@cargo test --workspace --no-fail-fast
 
 # All of the workspace at once, as `cargo test` has it: the same features, so nothing is compiled twice.
 build:
 	@echo "build: the programs of this checkout"
-	@cargo build -q --workspace --bins
+	@cargo build --workspace --bins
 
 setup: build ## Installs what the machine lacks
 	@$(DEV) setup

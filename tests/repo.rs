@@ -391,6 +391,29 @@ fn what_a_newcomer_looks_for_is_there() {
     assert!(gate.contains("for target in check test"), "{gate}");
 }
 
+/// A cold start compiles for minutes: whoever waits sees how far it is, and learns that a second fleet may be beside it.
+#[test]
+fn make_shows_how_far_it_is_and_tells_of_names() {
+    let makefile = read(Path::new("Makefile"));
+    for step in ["cargo build --workspace", "cargo test --workspace --no-run"] {
+        assert!(
+            makefile.contains(&format!("\t@{step}")),
+            "`{step}` without -q"
+        );
+    }
+    let out = std::process::Command::new("make")
+        .args(["--no-print-directory", "help"])
+        .current_dir(root())
+        .output()
+        .expect("make is needed: apt-get install make");
+    let help = String::from_utf8(out.stdout).unwrap();
+    for target in ["  make up ", "  make down "] {
+        let line = help.lines().find(|line| line.starts_with(target));
+        assert!(line.is_some_and(|line| line.contains("NAME=")), "{help}");
+    }
+    assert!(read(Path::new("README.md")).contains("make up NAME="));
+}
+
 /// What is written into a spec is written by whoever applied it: nothing changes it on its way.
 #[test]
 fn the_chart_brings_no_webhook() {
