@@ -20,6 +20,8 @@ use crate::{paths, progress::Progress};
 pub const KUBERNETES: &str = "1.37.1";
 /// The containerd release of `dev/controlplane/go.mod`.
 pub const CONTAINERD: &str = "2.4.2";
+/// The Go release that the modules ask for.
+const GO: &str = "1.26.6";
 
 const CONTAINERD_MODULE: &str = "github.com/containerd/containerd/v2";
 const CNI_MODULE: &str = "github.com/containernetworking/plugins/plugins";
@@ -46,7 +48,7 @@ pub enum Error {
     },
     /// There is no Go compiler.
     #[error(
-        "cannot run `go`: install Go 1.26 or later (https://go.dev/doc/install) and put it on `PATH`"
+        "cannot run `go`: install Go {GO} or later (https://go.dev/doc/install) and put it on `PATH`"
     )]
     NoGo {
         /// Why not.
@@ -403,6 +405,21 @@ mod tests {
             assert_eq!(before, key_now());
         }
         assert_ne!(key("controlplane").unwrap(), key("objectstore").unwrap());
+    }
+
+    #[test]
+    fn the_go_that_is_asked_for_is_what_the_modules_need() {
+        let needed = ["controlplane", "objectstore"].map(|module| {
+            let text = fs::read_to_string(module_dir(module).join("go.mod")).unwrap();
+            let line = text.lines().find_map(|line| line.strip_prefix("go "));
+            let parts = line.unwrap().split('.').map(|part| part.parse().unwrap());
+            parts.collect::<Vec<u32>>()
+        });
+        let newest = needed.iter().max().unwrap();
+        let newest: Vec<String> = newest.iter().map(u32::to_string).collect();
+        assert_eq!(newest.join("."), GO);
+        let readme = fs::read_to_string(module_dir("../README.md")).unwrap();
+        assert!(readme.contains(&format!("Go {GO} or later")));
     }
 
     #[test]
