@@ -42,6 +42,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tradewind_dev::fleet::{Fleet, FleetSpec};
+use tradewind_dev::process::Daemon;
 use tradewind_dev::story::Stage;
 
 /// The operator's flags in tests: a short lease, so that a successor need not wait long, and a ConfigMap of packs.
@@ -80,12 +81,27 @@ async fn stage(name: &str) -> Stage {
     stage
 }
 
-/// Stops everything; nothing of it is left, not even in folders that it kept elsewhere.
+/// Stops everything; nothing of it is left: no process, no server, not even what it kept in folders elsewhere.
 async fn stopped(stage: Stage) {
     let mut folders = vec![
         stage.info.object_store.folder.clone(),
         stage.fleet.dir().to_owned(),
     ];
+    let processes = [
+        ("operator", stage.operator.daemon.identity()),
+        (
+            "peers",
+            Daemon::named("peers", stage.fleet.dir()).identity(),
+        ),
+    ];
+    for (name, process) in processes {
+        assert!(process.is_some(), "{name} does not run");
+    }
+    let addresses = addresses(&stage);
+    for (name, address) in &addresses {
+        let found = std::net::TcpStream::connect(address);
+        assert!(found.is_ok(), "{name} does not answer at {address}");
+    }
     for database in stage.info.databases.values() {
         let data = database.access.query("postgres", "SHOW data_directory");
         folders.push(PathBuf::from(data.await.unwrap().trim()));
@@ -97,11 +113,32 @@ async fn stopped(stage: Stage) {
     for folder in &folders {
         assert!(!folder.exists(), "{} is left", folder.display());
     }
-    for database in stage.info.databases.values() {
-        let address = database.access.address();
-        let found = std::net::TcpStream::connect(address);
-        assert!(found.is_err(), "PostgreSQL still answers at {address}");
+    for (name, process) in processes {
+        let left = process.filter(|process| process.is_alive());
+        assert!(left.is_none(), "{name} still runs: {left:?}");
     }
+    for (name, address) in &addresses {
+        let found = std::net::TcpStream::connect(address);
+        assert!(found.is_err(), "{name} still answers at {address}");
+    }
+}
+
+/// Where the peers listen.
+fn addresses(stage: &Stage) -> Vec<(&'static str, String)> {
+    let info = &stage.info;
+    let urls = [
+        ("the sink", &info.sink),
+        ("the merchant", &info.merchant),
+        ("the S3 server", &info.object_store.url),
+    ];
+    let of_url = |url: &str| {
+        let rest = url.strip_prefix("http://").unwrap();
+        rest.split('/').next().unwrap().to_owned()
+    };
+    let databases = info.databases.values();
+    let databases = databases.map(|d| ("PostgreSQL", d.access.address().to_string()));
+    let peers = urls.map(|(name, url)| (name, of_url(url)));
+    peers.into_iter().chain(databases).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
