@@ -30,6 +30,10 @@ fn corpus(marker: &Path, pipe: &Path) -> Vec<(&'static str, String)> {
     let provider = format!(
         "{{name: gcp, config: {{cmd-path: /usr/bin/touch, cmd-args: {marker}, token-key: x, expiry-key: x}}}}"
     );
+    // What kubectl's own plugins are configured by.
+    let extensions = format!(
+        "[{{name: client.authentication.k8s.io/exec, extension: {{command: /usr/bin/touch, args: [{marker}], tokenFile: {pipe}}}}}]"
+    );
     let mut all = Vec::new();
     for (place, key, value) in [
         ("user", "exec", run),
@@ -47,6 +51,10 @@ fn corpus(marker: &Path, pipe: &Path) -> Vec<(&'static str, String)> {
         ("cluster", "insecure-skip-tls-verify", "true".to_owned()),
         ("cluster", "tls-server-name", "eu".to_owned()),
         ("cluster", "proxy-url", "http://127.0.0.1:PORT".to_owned()),
+        ("user", "extensions", extensions.clone()),
+        ("cluster", "extensions", extensions.clone()),
+        ("context", "extensions", extensions.clone()),
+        ("top", "extensions", extensions),
     ] {
         all.push((place, format!("{key}: {value}")));
         all.push((place, format!("\"{key}\": {value}")));
@@ -61,9 +69,11 @@ fn document(place: &str, line: &str, port: u16, ca: &str) -> String {
     let of = |here: &str| if here == place { line.as_str() } else { "" };
     format!(
         "clusters:\n- name: c\n  cluster:\n    server: https://127.0.0.1:{port}\n    certificate-authority-data: {ca}\n    {}\n\
-         users:\n- name: u\n  user:\n    token: x\n    {}\ncontexts: [{{name: m, context: {{cluster: c, user: u}}}}]\ncurrent-context: m\n",
+         users:\n- name: u\n  user:\n    token: x\n    {}\ncontexts:\n- name: m\n  context:\n    cluster: c\n    user: u\n    {}\ncurrent-context: m\n{}\n",
         of("cluster"),
-        of("user")
+        of("user"),
+        of("context"),
+        of("top")
     )
 }
 
@@ -84,7 +94,7 @@ async fn a_hostile_kubeconfig_runs_reads_and_asks_nothing() {
     let ca = certificate();
     let (clusters, _wakes) = Clusters::new("proof", Limits::default(), Metrics::new());
     let corpus = corpus(&marker, &pipe);
-    assert_eq!(corpus.len(), 60);
+    assert_eq!(corpus.len(), 76);
     for (index, (place, line)) in corpus.iter().enumerate() {
         let text = document(place, line, port, &ca);
         let target = Target::Kubeconfig {
@@ -103,6 +113,11 @@ async fn a_hostile_kubeconfig_runs_reads_and_asks_nothing() {
         };
         let message = timeout(Duration::from_secs(10), refused).await.expect(line);
         assert!(message.contains("kubeconfig"), "{message}");
+        // In plain dress it is this field that is refused, and nothing else.
+        let key = line.split(':').next().unwrap().trim_matches('"');
+        if key != "<<" && !line.contains(": &a ") {
+            assert!(message.contains(&format!("{key}`")), "{line}: {message}");
+        }
         clusters.remove("hostile");
     }
     let asked = timeout(Duration::from_secs(1), listener.accept()).await;
