@@ -4,12 +4,16 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
+use tradewind::api::EvidenceRecord;
+use tradewind::evidence::{About, Entry, Kind, Object, Tip};
 use tradewind_dev::{
     build::{self, What},
     fleet::{Cluster, Fleet, FleetSpec},
+    story,
 };
 
 use crate::HUB;
@@ -17,8 +21,9 @@ use crate::helm::{Helm, checkout, documents, of_kind};
 
 const SYSTEM: &str = "tradewind-system";
 
-/// The commands that the page shows, one after the other; blocks without a language are for another day.
-fn commands() -> String {
+/// The commands that the page shows: those that install, one after the other, and those that leave nothing of a trial. Blocks
+/// without a language are for another day.
+fn commands() -> (String, String) {
     let page = fs::read_to_string(checkout().join("docs/install.md")).unwrap();
     let blocks: Vec<&str> = page
         .split("\n```sh\n")
@@ -27,10 +32,10 @@ fn commands() -> String {
         .collect();
     assert_eq!(
         blocks.len(),
-        4,
+        5,
         "docs/install.md has other blocks than this test knows"
     );
-    blocks.join("\n")
+    (blocks[..4].join("\n"), blocks[4].to_owned())
 }
 
 /// A shell as a person would have it: helm and kubectl on the path, a context per cluster.
@@ -88,7 +93,7 @@ async fn the_commands_of_the_page_install_a_hub_and_a_region() {
         fleet.cluster("eu-west").unwrap(),
     );
 
-    let said = run(&fleet, &commands()).await;
+    let said = run(&fleet, &commands().0).await;
     assert!(
         said.contains("Tradewind runs as fleet \"aurora\""),
         "{said}"
@@ -104,6 +109,7 @@ async fn the_commands_of_the_page_install_a_hub_and_a_region() {
     the_pods_of_the_deployment_are_admitted(&hub).await;
     the_dry_run_of_a_server_takes_both_roles(&hub, &region).await;
     the_crds_and_their_objects_outlive_the_release(&fleet, &hub).await;
+    nothing_is_left_of_a_trial(&fleet).await;
     fleet.stop().await.unwrap();
 }
 
@@ -217,11 +223,65 @@ async fn the_crds_and_their_objects_outlive_the_release(fleet: &Fleet, hub: &Clu
         .kubectl(&["get", "deployment", "tradewind", "-n", SYSTEM])
         .await;
     assert!(gone.unwrap_err().to_string().contains("not found"));
-    let again = commands();
+    let again = commands().0;
     let install = again
         .lines()
         .skip_while(|line| !line.starts_with("helm install"))
         .take(2);
     run(fleet, &install.collect::<Vec<_>>().join("\n")).await;
     get(hub, &["deployment", "tradewind", "-n", SYSTEM]).await;
+}
+
+/// A record of evidence.
+fn record() -> String {
+    let entry = Entry {
+        kind: Kind::Run,
+        at: jiff::Timestamp::now(),
+        about: About::cluster("DataPolicy", "customers"),
+        source: "0b0f0e0a".to_owned(),
+        body: Object::new(),
+    };
+    let record =
+        EvidenceRecord::of(&entry.append("eu-west", &Tip::genesis("aurora", "eu-west"))).unwrap();
+    serde_json::to_string(&record).unwrap()
+}
+
+/// As `make up` installs it, with a record of evidence that the chart's policy protects.
+async fn nothing_is_left_of_a_trial(fleet: &Fleet) {
+    let hub = fleet.cluster("hub").unwrap();
+    let uninstall = "helm uninstall tradewind --namespace tradewind-system --kube-context";
+    for context in ["hub", "eu-west"] {
+        run(fleet, &format!("{uninstall} {context} 2>&1")).await;
+    }
+    story::install::install(fleet, &checkout()).await.unwrap();
+    story::install::apply(&hub, &record()).await.unwrap();
+    let kind = "crd/evidencerecords.tradewind.dev";
+    // A policy is in force a moment after it was made.
+    let mut tries = 60;
+    while hub
+        .kubectl(&["delete", kind, "--dry-run=server"])
+        .await
+        .is_ok()
+    {
+        tries -= 1;
+        assert!(tries > 0, "evidence is not protected");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    // Nothing of an operator's is on it: there was none.
+    hub.kubectl(&["delete", "regions.tradewind.dev", "--all"])
+        .await
+        .unwrap();
+
+    run(fleet, &commands().1).await;
+    let kinds = "crd,clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings,namespaces";
+    for cluster in fleet.clusters() {
+        let all = cluster.kubectl(&["get", kinds, "-o", "name"]).await;
+        let all = all.unwrap();
+        assert!(all.contains("clusterrole.rbac.authorization.k8s.io/view"));
+        let left: Vec<&str> = all
+            .lines()
+            .filter(|name| name.contains("tradewind") || name.ends_with("/aurora"))
+            .collect();
+        assert_eq!(left, Vec::<&str>::new(), "in {}", cluster.name());
+    }
 }
