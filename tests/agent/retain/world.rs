@@ -214,6 +214,16 @@ impl World {
         self.set("approval", approval);
     }
 
+    /// Waits until nobody else is in the database: a client ends before its session has, which tells then what it wrote.
+    pub(crate) async fn alone(&self) {
+        let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        let limit = Instant::now() + PATIENCE;
+        while self.sql(others).await != "0" {
+            assert!(Instant::now() < limit, "somebody stays");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Runs SQL as the superuser.
     pub(crate) async fn sql(&self, sql: &str) -> String {
         access().await.query(&self.database, sql).await.unwrap()
