@@ -32,6 +32,22 @@ pub(super) struct Limits {
     pub(super) refused_attempts: u32,
 }
 
+/// Attempts so far, none of which was taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::agent) struct Failed {
+    /// All of them.
+    pub(in crate::agent) all: u32,
+    /// Those that a refusal is judged by.
+    pub(in crate::agent) refused: u32,
+}
+
+impl Failed {
+    /// Where nobody counts refusals apart, one is judged by all attempts.
+    pub(super) fn any(all: u32) -> Self {
+        Self { all, refused: all }
+    }
+}
+
 /// What came of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -84,19 +100,19 @@ impl Answer {
     }
 }
 
-/// Decides on an event that failed `failed` times before this answer.
-pub(super) fn verdict(answer: Answer, failed: u32, limits: &Limits) -> Verdict {
-    let most = match answer {
+/// Decides on an event that failed so often before this answer.
+pub(super) fn verdict(answer: Answer, failed: Failed, limits: &Limits) -> Verdict {
+    let (before, most) = match answer {
         Answer::Status(status, _) if status.is_success() => {
             return Verdict {
                 state: State::Delivered,
                 wait: Duration::ZERO,
             };
         }
-        answer if answer.is_refusal() => limits.refused_attempts,
-        _ => limits.attempts,
+        answer if answer.is_refusal() => (failed.refused, limits.refused_attempts),
+        _ => (failed.all, limits.attempts),
     };
-    if failed.saturating_add(1) >= most {
+    if before.saturating_add(1) >= most || failed.all.saturating_add(1) >= limits.attempts {
         return Verdict {
             state: State::Dead,
             wait: Duration::ZERO,
@@ -104,7 +120,7 @@ pub(super) fn verdict(answer: Answer, failed: u32, limits: &Limits) -> Verdict {
     }
     let doubled = limits
         .first_retry
-        .saturating_mul(2u32.saturating_pow(failed));
+        .saturating_mul(2u32.saturating_pow(failed.all));
     let asked = match answer {
         Answer::Status(_, after) => after.unwrap_or_default(),
         _ => Duration::ZERO,
@@ -215,14 +231,14 @@ mod tests {
     fn only_success_delivers() {
         for code in [200, 201, 202, 204, 299] {
             assert_eq!(
-                verdict(status(code), 3, &LIMITS).state,
+                verdict(status(code), Failed::any(3), &LIMITS).state,
                 State::Delivered,
                 "{code}"
             );
         }
         for code in [301, 302, 400, 401, 404, 410, 408, 409, 425, 429, 500, 503] {
             assert_eq!(
-                verdict(status(code), 3, &LIMITS).state,
+                verdict(status(code), Failed::any(3), &LIMITS).state,
                 State::Pending,
                 "{code}"
             );
@@ -245,12 +261,12 @@ mod tests {
             (Answer::Broken, 20),
         ] {
             assert_eq!(
-                verdict(answer, dies_at - 2, &LIMITS).state,
+                verdict(answer, Failed::any(dies_at - 2), &LIMITS).state,
                 State::Pending,
                 "{answer:?}"
             );
             assert_eq!(
-                verdict(answer, dies_at - 1, &LIMITS).state,
+                verdict(answer, Failed::any(dies_at - 1), &LIMITS).state,
                 State::Dead,
                 "{answer:?}"
             );
@@ -258,9 +274,30 @@ mod tests {
     }
 
     #[test]
+    fn who_was_away_is_not_given_up_for_one_refusal() {
+        for (all, refused, state) in [
+            (18, 0, State::Pending),
+            (18, 3, State::Pending),
+            (18, 4, State::Dead),
+            (19, 0, State::Dead),
+        ] {
+            let failed = Failed { all, refused };
+            assert_eq!(
+                verdict(status(404), failed, &LIMITS).state,
+                state,
+                "{failed:?}"
+            );
+        }
+    }
+
+    #[test]
     fn waits_double_up_to_the_longest() {
         let waits: Vec<u64> = (0..12)
-            .map(|failed| verdict(Answer::Timeout, failed, &LIMITS).wait.as_secs())
+            .map(|failed| {
+                verdict(Answer::Timeout, Failed::any(failed), &LIMITS)
+                    .wait
+                    .as_secs()
+            })
             .collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
     }
@@ -273,10 +310,16 @@ mod tests {
                 Some(Duration::from_secs(seconds)),
             )
         };
-        assert_eq!(verdict(asked(60), 0, &LIMITS).wait, Duration::from_mins(1));
-        assert_eq!(verdict(asked(0), 0, &LIMITS).wait, Duration::from_secs(1));
         assert_eq!(
-            verdict(asked(86_400), 0, &LIMITS).wait,
+            verdict(asked(60), Failed::any(0), &LIMITS).wait,
+            Duration::from_mins(1)
+        );
+        assert_eq!(
+            verdict(asked(0), Failed::any(0), &LIMITS).wait,
+            Duration::from_secs(1)
+        );
+        assert_eq!(
+            verdict(asked(86_400), Failed::any(0), &LIMITS).wait,
             Duration::from_mins(5)
         );
     }
@@ -284,7 +327,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_event_ends(code in 100u16..1000, failed in any::<u32>()) {
-            let found = verdict(status(code), failed, &LIMITS);
+            let found = verdict(status(code), Failed::any(failed), &LIMITS);
             prop_assert!(found.wait <= LIMITS.longest_retry);
             if failed >= LIMITS.attempts {
                 prop_assert_ne!(found.state, State::Pending);

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+pub(in crate::agent) use super::attempt::Failed;
 use super::attempt::{self, Limits};
 use super::secret::Secret;
 use super::signature::Keys;
@@ -21,27 +22,6 @@ const LIMITS: Limits = Limits {
 
 /// A longer answer says nothing that anybody asked for.
 const ANSWER_BYTES: usize = 4 * 1024;
-
-/// Attempts so far, none of which was taken.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::agent) struct Failed {
-    /// All of them.
-    pub(in crate::agent) all: u32,
-    /// Those that were refused.
-    pub(in crate::agent) refused: u32,
-}
-
-impl Failed {
-    /// A refusal is judged by the refusals alone, however often nobody answered before.
-    fn limits(self) -> Limits {
-        let away = self.all.saturating_sub(self.refused);
-        let refused = LIMITS.refused_attempts.saturating_add(away);
-        Limits {
-            refused_attempts: refused.min(LIMITS.attempts),
-            ..LIMITS
-        }
-    }
-}
 
 /// Why nobody can be asked.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +109,7 @@ impl Callback {
         let keys = self.keys.current();
         let asked = attempt::ask(&self.client, &self.url, &keys, head, ANSWER_BYTES);
         let (answer, body) = asked.await;
-        let verdict = attempt::verdict(answer, failed.all, &failed.limits());
+        let verdict = attempt::verdict(answer, failed, &LIMITS);
         let ending = match verdict.state {
             State::Delivered => Ending::Taken,
             State::Pending => Ending::Again,
@@ -143,19 +123,5 @@ impl Callback {
             body,
             wait: verdict.wait,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_was_away_is_not_given_up_for_one_refusal() {
-        let limit = |all, refused| Failed { all, refused }.limits().refused_attempts;
-        // In attempts of any kind: twenty refusals on top of those that nobody answered.
-        assert_eq!((limit(0, 0), limit(19, 19)), (20, 20));
-        assert_eq!((limit(19, 0), limit(100, 7)), (39, 113));
-        assert_eq!(limit(499, 3), 500);
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::attempt::{self, Limits};
+use super::attempt::{self, Failed, Limits};
 use super::metrics::Metrics;
 use super::secret::Secret;
 use super::signature::Keys;
@@ -148,7 +148,7 @@ impl Courier {
             return self.withhold(lane, head.position, hold).await;
         }
         let position = head.position;
-        let failed = u32::try_from(head.attempts).unwrap_or(0);
+        let failed = Failed::any(u32::try_from(head.attempts).unwrap_or(0));
         let begun = Instant::now();
         let answer = attempt::send(&self.client, &self.url, &self.keys.current(), head).await;
         self.metrics.attempted(&self.sink, begun.elapsed());
