@@ -38,6 +38,7 @@ mod request;
 #[path = "cluster/world.rs"]
 mod world;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -124,7 +125,7 @@ async fn stopped(stage: Stage) {
 }
 
 /// Where the peers listen.
-fn addresses(stage: &Stage) -> Vec<(&'static str, String)> {
+fn addresses(stage: &Stage) -> Vec<(&'static str, SocketAddr)> {
     let info = &stage.info;
     let urls = [
         ("the sink", &info.sink),
@@ -132,11 +133,13 @@ fn addresses(stage: &Stage) -> Vec<(&'static str, String)> {
         ("the S3 server", &info.object_store.url),
     ];
     let of_url = |url: &str| {
-        let rest = url.strip_prefix("http://").unwrap();
-        rest.split('/').next().unwrap().to_owned()
+        url.parse::<reqwest::Url>()
+            .unwrap()
+            .socket_addrs(|| None)
+            .unwrap()[0]
     };
     let databases = info.databases.values();
-    let databases = databases.map(|d| ("PostgreSQL", d.access.address().to_string()));
+    let databases = databases.map(|d| ("PostgreSQL", d.access.address()));
     let peers = urls.map(|(name, url)| (name, of_url(url)));
     peers.into_iter().chain(databases).collect()
 }

@@ -39,7 +39,7 @@ use crate::{
     paths,
     process::Identity,
     progress::say,
-    scratch, setup,
+    setup,
 };
 
 /// The hub's name among the clusters.
@@ -271,7 +271,6 @@ fn claim(
     {
         sweep::sweep_now(abandoned);
     }
-    scratch::sweep();
     let dir = base.join(&spec.name);
     if dir.exists() && !was_never_recorded(&dir) {
         return Err(Error::Exists {

@@ -9,10 +9,21 @@ use crate::given::{self, REGIONS, RUNS, TENANT};
 use crate::world::{World, condition, entry, with_operator};
 
 pub(crate) async fn delete(world: &World, kind: &str, name: &str) {
-    let mut args = vec!["delete", kind, name, "--wait=false"];
-    if kind == "socialchannel" {
-        args.extend(["-n", TENANT]);
-    }
+    on_hub(world, &["delete", kind, name, "--wait=false"]).await;
+}
+
+/// From now on its deletion leaves what runs.
+async fn orphan(world: &World, kind: &str, name: &str) {
+    let spec = r#"{"spec":{"deletionPolicy":"Orphan"}}"#;
+    on_hub(world, &["patch", kind, name, "--type=merge", "-p", spec]).await;
+}
+
+async fn on_hub(world: &World, args: &[&str]) {
+    let place: &[&str] = match args[1] {
+        "socialchannel" => &["-n", TENANT],
+        _ => &[],
+    };
+    let args = [args, place].concat();
     world.hub().kubectl(&args).await.unwrap();
 }
 
@@ -119,18 +130,7 @@ fn orphans_are_left_and_forgotten() {
     with_operator(|world| async move {
         world.converged().await;
         let hub = world.hub();
-        let orphan = r#"{"spec":{"deletionPolicy":"Orphan"}}"#;
-        let patch = [
-            "patch",
-            "socialchannel",
-            "partner",
-            "-n",
-            TENANT,
-            "--type=merge",
-            "-p",
-            orphan,
-        ];
-        hub.kubectl(&patch).await.unwrap();
+        orphan(&world, "socialchannel", "partner").await;
         world.quiet().await;
         delete(&world, "socialchannel", "partner").await;
         world
@@ -193,10 +193,8 @@ fn an_orphaned_policys_schedule_is_left_and_known_again() {
     with_operator(|world| async move {
         world.converged().await;
         let hub = world.hub();
-        let orphan = r#"{"spec":{"deletionPolicy":"Orphan"}}"#;
         let name = "us-east-customers";
-        let patch = ["patch", "datapolicy", name, "--type=merge", "-p", orphan];
-        hub.kubectl(&patch).await.unwrap();
+        orphan(&world, "datapolicy", name).await;
         world.quiet().await;
         delete(&world, "datapolicy", name).await;
         world
@@ -269,10 +267,7 @@ fn a_region_that_is_orphaned_needs_no_answer_of_its_cluster() {
         hub.kubectl(&["delete", "secret", &secret, "-n", install::SYSTEM])
             .await
             .unwrap();
-        let orphan = r#"{"spec":{"deletionPolicy":"Orphan"}}"#;
-        hub.kubectl(&["patch", "region", "us-east", "--type=merge", "-p", orphan])
-            .await
-            .unwrap();
+        orphan(&world, "region", "us-east").await;
         delete(&world, "region", "us-east").await;
         world
             .until("the Region goes", async || {
