@@ -9,6 +9,7 @@ pub mod feed;
 pub mod keeper;
 pub mod retain;
 
+mod blur;
 mod custody;
 mod database;
 mod report;

@@ -10,6 +10,7 @@
 mod attest;
 mod catalogue;
 mod contact;
+mod count;
 pub mod cutoff;
 mod erase;
 mod event;
@@ -29,6 +30,7 @@ mod throttle;
 pub use attest::{Attest, AttestReport, Witnessed};
 pub use catalogue::{Catalogue, CatalogueLook, UnruledTable, names_table};
 pub use contact::{ContactTable, LastContact};
+pub use count::{Count, NoCount, Sum};
 pub use erase::{
     Delivered, Delivery, Erase, EraseReport, ErasedStore, ErasedTable, IdentityKind, KeptRows,
     Lookup, RequestKind, RequestState, SEVERAL, SubjectColumn, SubjectRequest, SubjectStore,
@@ -53,7 +55,7 @@ pub use strategy::Strategy;
 pub use task::{
     Approval, Channel, Column, ColumnKind, Connect, Country, Feed, FeedDestination, FeedMode,
     FeedSource, Locale, Preview, PreviewedRule, Retain, RetainMode, RetentionKeep, RetentionRule,
-    Sink, SourceAuth, SourceFormat, Task, Tax, TaxDisplay, TaxRate, Webhook,
+    SMALL_COUNTS, Sink, SourceAuth, SourceFormat, Task, Tax, TaxDisplay, TaxRate, Webhook,
 };
 pub use throttle::Throttle;
 

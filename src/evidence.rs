@@ -11,6 +11,7 @@ pub mod body;
 pub mod canonical;
 mod chain;
 mod checkpoint;
+mod commitment;
 mod expired;
 mod fault;
 mod hash;
@@ -20,11 +21,13 @@ mod pack;
 mod record;
 mod rotation;
 mod seal;
+mod untold;
 mod verify;
 
 pub use canonical::{Object, Value};
 pub use chain::{Entry, Tip, extend};
 pub use checkpoint::{Checkpoint, Countersignature, Witness, checkpoint, countersign};
+pub use commitment::{Commitment, NoCommitment, Opening, Salt, Standing, seal, standing};
 pub use expired::unexpired;
 pub use fault::{Fault, Name};
 pub use hash::{Hash, Unreadable};
@@ -34,6 +37,7 @@ pub use pack::{NoSignature, PackSignature};
 pub use record::{About, Kind, Record};
 pub use rotation::name;
 pub use seal::{ENDING, NoSegment, Segment, places, root, segment, source};
+pub use untold::{Blurred, blurred};
 pub use verify::{Checked, Report, Trust, Trusted, Verifier};
 
 /// The version of the record's form. Any other is refused.

@@ -17,6 +17,8 @@ mod oscal;
 mod request;
 #[path = "cli/signature.rs"]
 mod signature;
+#[path = "cli/small_counts.rs"]
+mod small_counts;
 #[path = "cli/world.rs"]
 mod world;
 

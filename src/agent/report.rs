@@ -66,8 +66,8 @@ impl Shrink for FeedReport {
 }
 
 /// Tables without a rule go first: their number stays. Rules are bounded so that their figures fit; only with counts beyond a thousand million rows, and a long
-/// message, is there no room left for the dates, then for the space, strategies and partitions, then for the late rows, then for those without a clock: no term of a
-/// sum, and the ledger has them.
+/// message, is there no room left for the dates, then for the space, strategies and partitions, then for commitments, then for the late rows, then for those without a
+/// clock: no term of a sum, and the ledger has them.
 impl Shrink for RetainReport {
     fn shrink(&mut self) -> bool {
         if self.catalogue.as_mut().is_some_and(CatalogueLook::shrink) {
@@ -94,11 +94,15 @@ impl Shrink for RetainReport {
             || self
                 .rules
                 .iter_mut()
-                .any(|rule| std::mem::take(&mut rule.late) != 0)
+                .any(|rule| !std::mem::take(&mut rule.commitments).is_empty())
             || self
                 .rules
                 .iter_mut()
-                .any(|rule| std::mem::take(&mut rule.null_clock) != 0)
+                .any(|rule| !std::mem::take(&mut rule.late).is_zero())
+            || self
+                .rules
+                .iter_mut()
+                .any(|rule| !std::mem::take(&mut rule.null_clock).is_zero())
     }
 }
 
@@ -119,7 +123,7 @@ impl Shrink for EraseReport {
 impl Shrink for LiftReport {
     fn shrink(&mut self) -> bool {
         let tables = self.tables.iter().enumerate();
-        let fewest = tables.min_by_key(|(_, table)| table.rows);
+        let fewest = tables.min_by_key(|(_, table)| table.rows.least());
         let Some(at) = fewest.map(|(at, _)| at) else {
             return false;
         };
@@ -178,7 +182,8 @@ fn cut(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Method, RejectedItem, RetainedRule, Space, Strategy};
+    use crate::contract::{Count, Method, RejectedItem, RetainedRule, Space, Strategy};
+    use crate::evidence::Commitment;
     use proptest::prelude::*;
 
     fn feed(rejections: usize) -> FeedReport {
@@ -223,6 +228,7 @@ mod tests {
 
     /// The worst that a run can say about sixteen rules with names of 32 characters.
     fn worst(number: i64) -> Report<RetainReport> {
+        let number = Count::exact(number);
         let rule = |at| RetainedRule {
             name: format!("{at:032}"),
             method: Method::Delete,
@@ -231,14 +237,15 @@ mod tests {
             rows: number,
             due: number,
             erased: number,
-            held: 0,
-            restricted: 0,
+            held: Count::ZERO,
+            restricted: Count::ZERO,
             gone: number,
             blocked: number,
             failed: number,
             remaining: number,
-            late: 0,
+            late: Count::ZERO,
             null_clock: number,
+            commitments: Vec::new(),
             oldest_kept: Some("2016-02-29".into()),
             space: None,
             released_until: None,
@@ -269,12 +276,12 @@ mod tests {
         let body = report.body.as_mut().unwrap();
         body.ended_at = Some("2026-11-23T04:41:19.123456789Z".into());
         for rule in &mut body.rules {
-            (rule.late, rule.held) = (number, rule.blocked);
+            (rule.late, rule.held) = (number.into(), rule.blocked);
             rule.space = Some(Space::WaitsForTransaction);
             rule.released_until = Some("2026-11-23T04:41:19Z".into());
             rule.strategy = Strategy::RowsDefaultPartition;
             // What a rule changes is blocked by nothing.
-            rule.blocked = 0;
+            rule.blocked = Count::ZERO;
             rule.method = Method::Anonymise;
         }
         let bytes = encode(report).unwrap();
@@ -287,6 +294,34 @@ mod tests {
         );
     }
 
+    /// A lone small number beside a large one that is withheld, in each of fourteen rules; then more than there is room for.
+    #[test]
+    fn commitments_fit_beside_every_figure_and_go_before_these() {
+        let told = |commitments: usize| {
+            let mut report = worst(999_999);
+            report.body.as_mut().unwrap().rules.truncate(14);
+            for rule in &mut report.body.as_mut().unwrap().rules {
+                rule.name.truncate(12);
+                (rule.gone, rule.blocked) = (Count::WITHHELD, Count::below(5));
+                (rule.failed, rule.null_clock) = (Count::ZERO, Count::below(5));
+                rule.oldest_kept = None;
+                rule.commitments = vec![Commitment([7; 32]); commitments];
+            }
+            let body = report.body.clone();
+            let back: Report<RetainReport> =
+                serde_json::from_slice(&encode(report).unwrap()).unwrap();
+            (body.unwrap(), back.body.unwrap())
+        };
+        let (said, heard) = told(2);
+        assert_eq!(said, heard);
+        let (mut said, heard) = told(6);
+        assert_ne!(said, heard);
+        for (said, heard) in said.rules.iter_mut().zip(&heard.rules) {
+            said.commitments.clone_from(&heard.commitments);
+        }
+        assert_eq!(said, heard, "nothing else went");
+    }
+
     #[test]
     fn sixteen_previewed_rules_fit_with_a_long_message() {
         let mut report = worst(999_999_999);
@@ -297,7 +332,7 @@ mod tests {
         body.preview_hash = Some(format!("sha256-{}", "0".repeat(64)));
         body.preview_shape = body.preview_hash.clone();
         for rule in &mut body.rules {
-            (rule.erased, rule.gone, rule.failed) = (0, 0, 0);
+            (rule.erased, rule.gone, rule.failed) = (Count::ZERO, Count::ZERO, Count::ZERO);
         }
         let body = report.body.clone();
         let back: Report<RetainReport> = serde_json::from_slice(&encode(report).unwrap()).unwrap();

@@ -16,7 +16,7 @@ use super::{
     Controller, DeletionPolicy, FindingTotals, InventoryEntry, PolicyFinding, PolicyRecipient,
     RegionState, Suspend,
 };
-use crate::contract::{CatalogueLook, Preview, RetainMode, RetainedRule};
+use crate::contract::{CatalogueLook, Count, Preview, RetainMode, RetainedRule};
 
 /// What personal data may be kept, how long, under which regimes, and how it goes.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -35,8 +35,8 @@ use crate::contract::{CatalogueLook, Preview, RetainMode, RetainedRule};
     printcolumn(name = "Regimes", type_ = "string", json_path = ".spec.regimes"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode", description = "Empty means DryRun"),
     printcolumn(name = "Enforced", type_ = "string", json_path = r#".status.conditions[?(@.type=="Enforced")].status"#),
-    printcolumn(name = "Due", type_ = "integer", json_path = ".status.totals.due", description = "Rows due at the last runs, over all regions"),
-    printcolumn(name = "Erased", type_ = "integer", json_path = ".status.totals.erased", description = "Rows erased by the last runs, over all regions"),
+    printcolumn(name = "Due", type_ = "string", json_path = ".status.totals.due", description = "Rows due at the last runs, over all regions"),
+    printcolumn(name = "Erased", type_ = "string", json_path = ".status.totals.erased", description = "Rows erased by the last runs, over all regions"),
     printcolumn(name = "LastRun", type_ = "date", json_path = ".status.lastRun"),
     printcolumn(name = "NextRun", type_ = "string", json_path = ".status.nextRun"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
@@ -280,36 +280,36 @@ pub struct DataPolicyStatus {
 }
 
 /// Sums over rules or regions, in rows: `due = erased + held + restricted + gone + blocked + failed + remaining`. Of those
-/// that were not always counted, one that is 0 is left out.
+/// that were not always counted, one that is 0 is left out. A sum says no more than its terms do: `<5`, `11-14`, `11+`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CategoryTotals {
     /// Rows that were due.
-    pub due: i64,
+    pub due: Count,
     /// Rows that were erased: deleted, or changed where the rule's method is `Nullify`, `Anonymise` or `Shred`.
-    pub erased: i64,
+    pub erased: Count,
     /// Rows that a hold keeps.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub held: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub held: Count,
     /// Rows that were hidden, not erased: see the method `Restrict`.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub restricted: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub restricted: Count,
     /// Rows that somebody else deleted or changed meanwhile.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub gone: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub gone: Count,
     /// Rows that another table's rows still refer to.
-    pub blocked: i64,
+    pub blocked: Count,
     /// Rows that the database refused to delete or change.
-    pub failed: i64,
+    pub failed: Count,
     /// Rows that are left for the next run.
-    pub remaining: i64,
+    pub remaining: Count,
 }
 
 impl CategoryTotals {
     /// Both together.
     #[must_use]
     pub fn plus(&self, more: &Self) -> Self {
-        let sum = |term: fn(&Self) -> i64| term(self).saturating_add(term(more));
+        let sum = |term: fn(&Self) -> Count| term(self).plus(term(more));
         Self {
             due: sum(|it| it.due),
             erased: sum(|it| it.erased),
@@ -321,14 +321,6 @@ impl CategoryTotals {
             remaining: sum(|it| it.remaining),
         }
     }
-}
-
-#[allow(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is serde's"
-)]
-fn is_zero(rows: &i64) -> bool {
-    *rows == 0
 }
 
 /// The policy in one region.

@@ -85,7 +85,13 @@ fn rules(out: &mut String, what: &str, schema: &JSONSchemaProps) {
 
 /// The type with its bounds, `string, 1 to 40` or `string: DryRun, Enforce`.
 fn kind_of(schema: &JSONSchemaProps) -> String {
-    let mut text = schema.type_.clone().unwrap_or_else(|| "any".into());
+    let is_either = schema.x_kubernetes_int_or_string == Some(true);
+    let other = if is_either {
+        "integer or string"
+    } else {
+        "any"
+    };
+    let mut text = schema.type_.clone().unwrap_or_else(|| other.into());
     let values: Vec<String> = schema
         .enum_
         .iter()

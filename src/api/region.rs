@@ -13,7 +13,7 @@ use super::{
     Backups, DeletionPolicy, HoldList, KeyRef, Requests, RequestsStatus, Signing, SigningStatus,
     Suspend, Transfer,
 };
-use crate::contract::TaxDisplay;
+use crate::contract::{SMALL_COUNTS, TaxDisplay};
 
 /// One regional cluster: where it is in law, who may run there, how prices and texts look, which stores it has.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -411,6 +411,14 @@ impl RegionSpec {
         let signing = self.evidence.as_ref();
         let schedule = signing.and_then(|signing| signing.schedule.as_deref());
         schedule.unwrap_or(Signing::SCHEDULE)
+    }
+
+    /// Counts of persons' rows from 1 to below this are not told.
+    #[must_use]
+    pub fn small_counts(&self) -> u32 {
+        let told = self.evidence.as_ref().and_then(|it| it.small_counts);
+        let told = told.and_then(|bound| u32::try_from(bound).ok());
+        told.unwrap_or(SMALL_COUNTS)
     }
 }
 

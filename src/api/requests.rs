@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::KeyRef;
-use crate::contract::{ErasedStore, RequestState};
+use crate::contract::{Count, ErasedStore, RequestState};
 
 /// What a region needs to answer data subjects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -92,7 +92,7 @@ pub struct Reapplied {
     pub state: Option<RequestState>,
     /// Values of everybody who was erased, in the suppression store: how many, not which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suppressed: Option<i64>,
+    pub suppressed: Option<Count>,
     /// Each store's tables with their rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

@@ -5,13 +5,12 @@
 )]
 
 use kube::KubeSchema;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::InventoryEntry;
 
 /// How a region's key signs the region's evidence.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Signing {
     /// Five cron fields in the region's time zone: when the key signs what was recorded. `7 * * * *` when absent.
@@ -35,6 +34,12 @@ pub struct Signing {
         regex(pattern = r"^P(\d{1,3}Y)?(\d{1,4}M)?(\d{1,4}W)?(\d{1,5}D)?$")
     )]
     pub keep: Option<String>,
+    /// Counts of persons' rows from 1 to below this number leave the region as `<5`, and a number that would give one away as
+    /// `-`; commitments stand for them, and their salts stay in the stores' books. 5 when absent; 1: every number is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    #[x_kube(validation = Rule::new("self != 2").message("evidence.smallCounts: below 2 there is only 1, which would be told by that; write 1 to tell every number, or 3 and more"))]
+    pub small_counts: Option<i32>,
 }
 
 impl Signing {

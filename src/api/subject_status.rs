@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{InventoryEntry, ReceiptRecipient, RegionState};
 use crate::contract::{
-    Delivered, ErasedStore, OptedOut, RecipientState, RequestState, ToldRecipient,
+    Count, Delivered, ErasedStore, OptedOut, RecipientState, RequestState, ToldRecipient,
 };
 
 /// How far a request is.
@@ -113,7 +113,7 @@ pub struct RequestRegionStatus {
     pub reported_at: Option<String>,
     /// Values of the person in the suppression store: how many, not which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suppressed: Option<i64>,
+    pub suppressed: Option<Count>,
     /// The copy that was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Delivered>,
@@ -123,7 +123,7 @@ pub struct RequestRegionStatus {
     pub recipients: Vec<ToldRecipient>,
     /// Rows that read as before, since a restriction was lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lifted: Option<i64>,
+    pub lifted: Option<Count>,
     /// Each store's tables with their rows, of what was last done to them:
     /// `found = erased + restricted + kept + held + blocked + failed + gone + remaining`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -186,7 +186,7 @@ impl RequestRegionStatus {
 }
 
 /// What came of a request, in rows over all regions:
-/// `found = erased + restricted + kept + held + blocked + failed + gone + remaining`.
+/// `found = erased + restricted + kept + held + blocked + failed + gone + remaining`. A sum says no more than its terms do: `<5`, `11-14`, `11+`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestReceipt {
@@ -195,30 +195,30 @@ pub struct RequestReceipt {
     /// `Done`, `Refused`, `Cancelled` or `Lifted`.
     pub outcome: String,
     /// Rows of the person; of a copy, the rows in it.
-    pub found: i64,
+    pub found: Count,
     /// Rows that were deleted, or changed.
-    pub erased: i64,
+    pub erased: Count,
     /// Rows that were hidden, and not erased.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub restricted: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub restricted: Count,
     /// Rows that read as before, since a restriction was lifted.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub lifted: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub lifted: Count,
     /// Sinks that are sent nothing of the person any more.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub opted_out: i64,
     /// Rows that a law keeps; each table has the ground.
-    pub kept: i64,
+    pub kept: Count,
     /// Rows that a hold keeps.
-    pub held: i64,
+    pub held: Count,
     /// Rows that another row still refers to.
-    pub blocked: i64,
+    pub blocked: Count,
     /// Rows that a database refused to delete or change.
-    pub failed: i64,
+    pub failed: Count,
     /// Rows that somebody else deleted meanwhile.
-    pub gone: i64,
+    pub gone: Count,
     /// Rows that nobody came to.
-    pub remaining: i64,
+    pub remaining: Count,
     /// How each recipient stands, in each region.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<ReceiptRecipient>,

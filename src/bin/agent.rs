@@ -53,7 +53,8 @@ enum Command {
     #[command(after_help = "Examples:
   tradewind-agent retain             do what the mounted task says; a task of mode DryRun only counts
   tradewind-agent retain --report    what the last run did, from its ledger; erases nothing
-  tradewind-agent retain --lift      show rows again that the task's rules of method Restrict have hidden")]
+  tradewind-agent retain --lift      show rows again that the task's rules of method Restrict have hidden
+  tradewind-agent retain --open ./openings.jsonl    for an auditor: what its runs told as <5 or -, with salts")]
     Retain {
         #[command(flatten)]
         common: Common,
@@ -63,6 +64,10 @@ enum Command {
         /// Show rows again that the task's rules of method Restrict have hidden.
         #[arg(long, conflicts_with = "report")]
         lift: bool,
+        /// Only write what the policy's runs did not tell into a file that is not there yet: numbers with their salts, which
+        /// `tradewind audit verify --opening` checks. They are not to leave the region.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["report", "lift"])]
+        open: Option<PathBuf>,
     },
     /// Open a legal hold in each store of the task, or release it there; again is no mistake.
     #[command(after_help = "Examples:
@@ -86,6 +91,10 @@ enum Command {
         /// End what the task's request asked for: of a Restriction, show the person's rows again; of an OptOut, opt them in.
         #[arg(long, conflicts_with = "reapply")]
         lift: bool,
+        /// Only write what was not told of the task's request into a file that is not there yet: numbers with their salts,
+        /// which `tradewind audit verify --opening` checks. They are not to leave the region.
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["reapply", "lift"])]
+        open: Option<PathBuf>,
     },
     /// Make the key to which identities of data subjects are encrypted: no task, no network.
     #[command(after_help = "Examples:
@@ -174,7 +183,14 @@ async fn run(command: Command) -> ExitCode {
             common,
             report,
             lift,
+            open,
         } => match (report, lift) {
+            _ if let Some(out) = open => {
+                run_job(&common, "retain", async |task, stop| {
+                    retain::open_sums(task, &out, stop).await
+                })
+                .await
+            }
             (true, _) => run_job(&common, "retain", retain::report).await,
             (_, true) => run_job(&common, "retain", retain::lift).await,
             _ => run_job(&common, "retain", retain::run).await,
@@ -183,7 +199,14 @@ async fn run(command: Command) -> ExitCode {
             common,
             reapply,
             lift,
+            open,
         } => match (reapply, lift) {
+            _ if let Some(out) = open => {
+                run_job(&common, "erase", async |task, stop| {
+                    erase::open_sums(task, &out, stop).await
+                })
+                .await
+            }
             (true, _) => run_job(&common, "erase", erase::reapply).await,
             (_, true) => run_job(&common, "erase", erase::lift).await,
             _ => run_job(&common, "erase", erase::run).await,

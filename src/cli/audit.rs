@@ -8,6 +8,7 @@ mod export;
 mod html;
 mod listed;
 mod live;
+mod opening;
 mod oscal;
 mod period;
 mod source;

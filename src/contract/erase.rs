@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::report::is_zero;
+use super::task::{is_usual, small_counts};
 use super::{
-    ColumnChange, FeedDestination, HoldList, LiftedTable, Method, OptOutStore, OptedOut, Recipient,
-    RequiredHold, RetentionKeep, ToldRecipient,
+    ColumnChange, Count, FeedDestination, HoldList, LiftedTable, Method, OptOutStore, OptedOut,
+    Recipient, RequiredHold, RetentionKeep, Sum, ToldRecipient,
 };
+use crate::evidence::Commitment;
 
 /// `erase`: one request of one person over the stores of a region; or, with `--reapply`, all erasures that there have
 /// been, over stores that were restored.
@@ -26,6 +27,9 @@ pub struct Erase {
     pub batch_rows: u32,
     /// Most rows of a table that one request may find: with more, what was given is no single person's.
     pub max_rows: u32,
+    /// Counts of rows and values from 1 to below this are not told. 1: all are.
+    #[serde(default = "small_counts", skip_serializing_if = "is_usual")]
+    pub small_counts: u32,
     /// The kinds of values by which a person is known.
     pub identities: Vec<IdentityKind>,
     /// Where the person may be.
@@ -225,8 +229,8 @@ pub struct EraseReport {
     /// How far it has come.
     pub state: RequestState,
     /// Values of the person, or of all persons, in the suppression store: how many, not which.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub suppressed: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub suppressed: Count,
     /// What was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Delivered>,
@@ -267,7 +271,7 @@ pub struct ErasedStore {
     pub tables: Vec<ErasedTable>,
 }
 
-/// One table's numbers, in rows. `found = erased + restricted + kept + held + blocked + failed + gone + remaining`, each
+/// One table's numbers, in rows, few of them told as few, `<5`. `found = erased + restricted + kept + held + blocked + failed + gone + remaining`, each
 /// counted for itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
@@ -278,41 +282,46 @@ pub struct ErasedTable {
     /// How far it has come.
     pub state: RequestState,
     /// Rows of the person when the request began, that held something to erase. Of a copy, the rows delivered.
-    pub found: i64,
+    pub found: Count,
     /// Rows that were deleted, or changed.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub erased: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub erased: Count,
     /// Of a restriction: rows that are hidden now. They were not erased.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub restricted: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub restricted: Count,
     /// Rows that a law keeps.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub kept: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub kept: Count,
     /// The same by their ground.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grounds: Vec<KeptRows>,
     /// Rows that a hold keeps.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub held: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub held: Count,
     /// Rows that another row still refers to.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub blocked: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub blocked: Count,
     /// Rows that the database refused to delete or change, or that are there again.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub failed: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub failed: Count,
     /// Rows that somebody else deleted meanwhile.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub gone: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub gone: Count,
     /// Rows that nobody has come to yet.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub remaining: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub remaining: Count,
     /// Rows of the person that came after the request had begun: not erased, no part of the sum.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub late: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub late: Count,
     /// Of `--reapply`: rows of erased persons without a clock, of which nobody can say whether they came later. They
     /// stay, and are no part of the sum.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub undated: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub undated: Count,
+    /// What stands for each number of the sum that is not told, in the order `found`, `erased`, `restricted`, `kept`, `held`,
+    /// `blocked`, `failed`, `gone`, `remaining`: with the numbers that are told they add up. None where a report has no room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "plan", schemars(length(max = 9)))]
+    pub commitments: Vec<Commitment>,
 }
 
 /// Rows that a law keeps.
@@ -323,13 +332,15 @@ pub struct KeptRows {
     /// The law and its article, and the policy that states it.
     pub ground: String,
     /// So many.
-    pub rows: i64,
+    pub rows: Count,
 }
 
 impl ErasedTable {
     /// Adds another table's numbers to these.
     fn add(&mut self, other: &Self) {
         self.state = self.state.min(other.state);
+        // Of a sum of tables the books have no salts.
+        self.commitments.clear();
         for (sum, term) in [
             (&mut self.found, other.found),
             (&mut self.erased, other.erased),
@@ -343,13 +354,13 @@ impl ErasedTable {
             (&mut self.late, other.late),
             (&mut self.undated, other.undated),
         ] {
-            *sum = sum.saturating_add(term);
+            *sum = sum.plus(term);
         }
     }
 
     /// The terms whose sum `found` is.
     #[must_use]
-    pub fn terms(&self) -> [i64; 8] {
+    pub fn terms(&self) -> [Count; 8] {
         [
             self.erased,
             self.restricted,
@@ -361,21 +372,30 @@ impl ErasedTable {
             self.remaining,
         ]
     }
+
+    /// `found`, and what it is the sum of; a copy finds, and takes nothing away.
+    #[must_use]
+    pub fn sum(&self) -> Sum {
+        Sum {
+            whole: self.found,
+            parts: self.terms().to_vec(),
+        }
+    }
 }
 
 /// The name under which tables are summed up for which a report has no room.
 pub const SEVERAL: &str = "...";
 
 impl EraseReport {
-    /// Gives up one piece of detail, least important first: grounds, which the books have; then the last table of the
+    /// Gives up one piece of detail, least important first: grounds, which the books have; then commitments; then the last table of the
     /// store with most, whose numbers go into a sum. False when only sums are left.
     pub fn shrink(&mut self) -> bool {
         if let [.., last, _] = self.lifted.as_mut_slice() {
             SEVERAL.clone_into(&mut last.name);
             SEVERAL.clone_into(&mut last.store);
-            let rows = self.lifted.pop().map_or(0, |table| table.rows);
+            let rows = self.lifted.pop().map_or(Count::ZERO, |table| table.rows);
             if let Some(sum) = self.lifted.last_mut() {
-                sum.rows = sum.rows.saturating_add(rows);
+                sum.rows = sum.rows.plus(rows);
             }
             return true;
         }
@@ -385,6 +405,11 @@ impl EraseReport {
         let mut tables = self.stores.iter_mut().flat_map(|store| &mut store.tables);
         if let Some(table) = tables.find(|table| !table.grounds.is_empty()) {
             table.grounds.pop();
+            return true;
+        }
+        let mut tables = self.stores.iter_mut().flat_map(|store| &mut store.tables);
+        if let Some(table) = tables.find(|table| !table.commitments.is_empty()) {
+            table.commitments.clear();
             return true;
         }
         let most = self
@@ -428,19 +453,19 @@ mod tests {
     #[test]
     fn found_is_the_sum_of_its_terms() {
         let table = ErasedTable {
-            erased: 1,
-            restricted: 2,
-            kept: 4,
-            held: 8,
-            blocked: 16,
-            failed: 32,
-            gone: 64,
-            remaining: 128,
-            late: 256,
-            undated: 512,
+            erased: 1.into(),
+            restricted: 2.into(),
+            kept: 4.into(),
+            held: 8.into(),
+            blocked: 16.into(),
+            failed: 32.into(),
+            gone: 64.into(),
+            remaining: 128.into(),
+            late: 256.into(),
+            undated: 512.into(),
             ..ErasedTable::default()
         };
-        assert_eq!(table.terms().iter().sum::<i64>(), 255);
+        assert_eq!(table.terms().into_iter().sum::<Count>(), 255);
     }
 
     #[test]
@@ -482,11 +507,11 @@ mod tests {
 
     #[test]
     fn a_report_that_shrinks_keeps_its_sums() {
-        let table = |found| ErasedTable {
+        let table = |found: i64| ErasedTable {
             name: "t".into(),
             state: RequestState::Verified,
-            found,
-            erased: found,
+            found: found.into(),
+            erased: found.into(),
             grounds: vec![KeptRows::default()],
             ..ErasedTable::default()
         };
@@ -511,12 +536,15 @@ mod tests {
         let [a, b] = &report.stores[..] else {
             panic!("{report:?}")
         };
-        assert_eq!((a.tables.len(), a.tables[0].found), (1, 111));
+        assert_eq!((a.tables.len(), a.tables[0].found), (1, 111.into()));
         assert_eq!(
             (a.tables[0].name.as_str(), a.tables[0].state),
             (SEVERAL, RequestState::Kept)
         );
-        assert_eq!((b.tables[0].name.as_str(), b.tables[0].found), ("t", 5));
+        assert_eq!(
+            (b.tables[0].name.as_str(), b.tables[0].found),
+            ("t", 5.into())
+        );
     }
 
     #[test]

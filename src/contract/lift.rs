@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Count;
+
 /// The answer of `retain --lift` and `erase --lift`: how many rows read as before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,5 +21,5 @@ pub struct LiftedTable {
     /// The rule's name; of a request, the table's in its task.
     pub name: String,
     /// Rows that this call lifted: 0, when it had been done before.
-    pub rows: i64,
+    pub rows: Count,
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::SEVERAL;
 use super::report::is_zero;
+use super::{Count, SEVERAL};
 
 /// A connector's store, and the channels whose events wait in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,8 +48,8 @@ pub struct OptedOut {
     pub unnamed_sinks: i64,
     /// Values by which the channel's platform knows the person: how many, not which. None: the identity has no value of
     /// that kind, and nothing was stopped for it.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub subjects: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub subjects: Count,
     /// From when on no event about the person has been sent there, by the database's clock, RFC 3339: no attempt that had
     /// begun before was under way any more. Absent: nothing was stopped, or it was lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,9 +61,10 @@ impl OptedOut {
     #[must_use]
     pub fn stopped(&self) -> i64 {
         let named = i64::try_from(self.sinks.len()).unwrap_or(i64::MAX);
-        match self.subjects {
-            0 => 0,
-            _ => named.saturating_add(self.unnamed_sinks),
+        if self.subjects.is_zero() {
+            0
+        } else {
+            named.saturating_add(self.unnamed_sinks)
         }
     }
 
@@ -82,7 +83,7 @@ impl OptedOut {
             SEVERAL.clone_into(&mut sum.store);
             SEVERAL.clone_into(&mut sum.channel);
             sum.unnamed_sinks = sum.stopped().saturating_add(last.stopped());
-            sum.subjects = sum.subjects.saturating_add(last.subjects);
+            sum.subjects = sum.subjects.plus(last.subjects);
             // One way of writing, of one clock: the later is the greater.
             sum.in_force_since = sum.in_force_since.take().max(last.in_force_since);
         }
@@ -100,7 +101,7 @@ mod tests {
             channel: channel.to_owned(),
             sinks: vec!["ads".to_owned()],
             unnamed_sinks: 0,
-            subjects: 1,
+            subjects: 1.into(),
             in_force_since: since.map(str::to_owned),
         }
     }
@@ -114,7 +115,7 @@ mod tests {
             one("a/z", Some(early)),
             // Nothing is stopped where nobody is known.
             OptedOut {
-                subjects: 0,
+                subjects: Count::ZERO,
                 ..one("b/x", None)
             },
         ];
@@ -126,7 +127,7 @@ mod tests {
         let [sum] = all.as_slice() else {
             panic!("{all:?}");
         };
-        assert_eq!((sum.channel.as_str(), sum.subjects), (SEVERAL, 3));
+        assert_eq!((sum.channel.as_str(), sum.subjects), (SEVERAL, 3.into()));
         assert_eq!(sum.in_force_since.as_deref(), Some(late));
         assert!(sum.sinks.is_empty());
         assert_eq!(sum.stopped(), 3);

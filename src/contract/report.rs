@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CatalogueLook, Method, Preview, PreviewedRule, Space, Strategy};
+use super::{CatalogueLook, Count, Method, Preview, PreviewedRule, Space, Strategy, Sum};
+use crate::evidence::Commitment;
 
 /// The most bytes that Kubernetes keeps of a termination message.
 pub const REPORT_BYTES: usize = 4096;
@@ -154,7 +155,7 @@ pub(super) fn is_zero(number: &i64) -> bool {
     *number == 0
 }
 
-/// One rule's numbers, in rows.
+/// One rule's numbers, in rows, few of them told as few, `<5`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -172,36 +173,41 @@ pub struct RetainedRule {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub partitions: i64,
     /// Rows of the table when the run began.
-    pub rows: i64,
+    pub rows: Count,
     /// Rows that were due at the run's cut-off; without those that hold what the rule sets already.
-    pub due: i64,
+    pub due: Count,
     /// Rows that this run deleted, or changed: see `method`.
     #[serde(default)]
-    pub erased: i64,
+    pub erased: Count,
     /// Due rows that a hold keeps.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub held: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub held: Count,
     /// Due rows that this run hid, by the method `Restrict`: they were not erased.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub restricted: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub restricted: Count,
     /// Due rows that somebody else deleted, or whose clock moved, meanwhile.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub gone: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub gone: Count,
     /// Due rows that a row of another table still refers to.
     #[serde(default)]
-    pub blocked: i64,
+    pub blocked: Count,
     /// Due rows that the database refused to delete or change.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub failed: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub failed: Count,
     /// Due rows that are left for the next run.
     #[serde(default)]
-    pub remaining: i64,
+    pub remaining: Count,
     /// Rows that were due at the run's cut-off, but came after it had begun: the next run's.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub late: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub late: Count,
     /// Rows without a clock, the rule's or a keep's, that hold something to erase: never due, to be mended by somebody.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub null_clock: i64,
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub null_clock: Count,
+    /// What stands for each number of the sum that is not told, in the order `due`, `erased`, `held`, `restricted`, `gone`,
+    /// `blocked`, `failed`, `remaining`: with the numbers that are told they add up. None where a report has no room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "plan", schemars(length(max = 8)))]
+    pub commitments: Vec<Commitment>,
     /// The clock of the oldest row that still holds what the rule erases, RFC 3339 date; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_kept: Option<String>,
@@ -211,6 +217,31 @@ pub struct RetainedRule {
     /// Up to which of the rule's runs all space was seen released: when that one ended, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_until: Option<String>,
+}
+
+impl RetainedRule {
+    /// The parts of `due`, in the order of [`RetainedRule::commitments`].
+    #[must_use]
+    pub fn parts(&self) -> [Count; 7] {
+        [
+            self.erased,
+            self.held,
+            self.restricted,
+            self.gone,
+            self.blocked,
+            self.failed,
+            self.remaining,
+        ]
+    }
+
+    /// `due`, and what it is the sum of.
+    #[must_use]
+    pub fn sum(&self) -> Sum {
+        Sum {
+            whole: self.due,
+            parts: self.parts().to_vec(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -264,7 +295,8 @@ mod tests {
             let rejections = vec![RejectedItem { id: message.clone(), column: "price".into(), reason: "none".into() }];
             let feed = FeedReport { items, rejected, rejections, fallbacks, bytes, written: items > 0, ..FeedReport::default() };
             round_trip(&report("feed", outcome, message.clone(), feed))?;
-            let rule = RetainedRule { name: "r".into(), due, erased, blocked, gone, ..RetainedRule::default() };
+            let [due, erased, blocked, gone] = [due, erased, blocked, gone].map(Count::exact);
+            let rule = RetainedRule { name: "r".into(), due, erased, blocked, gone, held: Count::below(5), ..RetainedRule::default() };
             let body = RetainReport { run: "1".into(), preview_hash: hash, rules: vec![rule], ..RetainReport::default() };
             round_trip(&report("retain", outcome, message, body))?;
         }

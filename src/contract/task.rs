@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cutoff::Anchor;
 use super::{
-    Catalogue, ColumnChange, EventKind, EventRule, HoldList, LastContact, Method, RequiredHold,
-    Throttle,
+    Catalogue, ColumnChange, Count, EventKind, EventRule, HoldList, LastContact, Method,
+    RequiredHold, Throttle,
 };
 
 /// A task as it stands in the mounted file.
@@ -321,6 +321,9 @@ pub struct Retain {
     /// What a run waits for between two batches.
     #[serde(default, skip_serializing_if = "Throttle::is_default")]
     pub throttle: Throttle,
+    /// Counts of rows from 1 to below this are not told. 1: all are.
+    #[serde(default = "small_counts", skip_serializing_if = "is_usual")]
+    pub small_counts: u32,
     /// What was approved, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
@@ -339,6 +342,21 @@ pub struct Retain {
     /// there was restored, and is left alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression: Option<PathBuf>,
+}
+
+/// Counts of rows from 1 to below this are not told, where nothing else is said.
+pub const SMALL_COUNTS: u32 = 5;
+
+pub(super) fn small_counts() -> u32 {
+    SMALL_COUNTS
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+pub(super) fn is_usual(bound: &u32) -> bool {
+    *bound == SMALL_COUNTS
 }
 
 /// Count only, or erase.
@@ -460,9 +478,9 @@ pub struct PreviewedRule {
     /// The rule's name.
     pub name: String,
     /// Rows of the table.
-    pub rows: i64,
+    pub rows: Count,
     /// Rows that are due.
-    pub due: i64,
+    pub due: Count,
 }
 
 impl Preview {

@@ -10,8 +10,8 @@ use super::chain::Tip;
 use super::hash::Hash;
 use super::key::{KeyId, Signature};
 use crate::contract::{
-    Delivered, ErasedStore, OptedOut, RecipientState, RefusalGround, RequestState, RetainMode,
-    RetainedRule,
+    Count, Delivered, ErasedStore, OptedOut, RecipientState, RefusalGround, RequestState,
+    RetainMode, RetainedRule,
 };
 
 /// Of a `Run`: what a retention run did. `about` is the policy, `source` the Job's uid.
@@ -225,10 +225,10 @@ pub struct RequestOutcome {
     pub action: Option<String>,
     /// Rows that read as before, since a restriction was lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lifted: Option<i64>,
+    pub lifted: Option<Count>,
     /// Values of the person in the suppression store: how many, not which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suppressed: Option<i64>,
+    pub suppressed: Option<Count>,
     /// The copy that was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Delivered>,

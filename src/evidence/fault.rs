@@ -37,11 +37,15 @@ pub enum Name {
     ExpectedRunMissing,
     /// A record is dated after the moment that the evidence is verified for.
     LaterThanNow,
+    /// What a record tells of a sum, and what it commits to, do not add up.
+    SumBroken,
+    /// An opening is not what is behind the commitment that it names, or that stands for another number.
+    OpeningWrong,
 }
 
 impl Name {
     /// All of them, in the order of the list above.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::NonCanonical,
         Self::BrokenLink,
         Self::Missing,
@@ -57,6 +61,8 @@ impl Name {
         Self::SealBroken,
         Self::ExpectedRunMissing,
         Self::LaterThanNow,
+        Self::SumBroken,
+        Self::OpeningWrong,
     ];
 }
 

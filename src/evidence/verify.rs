@@ -16,12 +16,14 @@ use super::body;
 use super::canonical;
 use super::chain::{Tip, link};
 use super::checkpoint::{Checkpoint, Countersignature};
+use super::commitment::Standing;
 use super::expired::{self, Begin};
 use super::fault::{Fault, Faults, Name};
 use super::hash::Hash;
 use super::key::KeyId;
 use super::line::Line;
 use super::record::{Kind, Record, digest};
+use super::untold::blurred;
 
 const FACT: &str = "tradewind.dev/evidence/fact/v1\n";
 
@@ -82,12 +84,26 @@ pub struct Checked {
     pub rotations: u64,
     /// Segments of the archive whose records are all here, and are those that were sealed.
     pub segments: u64,
+    /// Sums with numbers that are not told, and that hold by commitments to these.
+    #[serde(skip_serializing_if = "is_none")]
+    pub committed: u64,
+    /// Sums with numbers that are not told and that nothing stands for: nobody can tell whether they hold.
+    #[serde(skip_serializing_if = "is_none")]
+    pub uncommitted: u64,
     /// Up to which record they went, by the rule on how long evidence is kept, and are not here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expired: Option<u64>,
     /// The first record that was looked at, where others went before it.
     #[serde(skip)]
     pub begins: u64,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_none(sums: &u64) -> bool {
+    *sums == 0
 }
 
 /// Records that say up to which others went, by their place.
@@ -118,6 +134,8 @@ struct Chain {
     expiries: Expiries,
     checkpoints: Vec<Checkpoint>,
     countersignatures: Vec<Countersignature>,
+    committed: u64,
+    uncommitted: u64,
 }
 
 impl Chain {
@@ -245,7 +263,27 @@ impl<'a> Verifier<'a> {
             let told = chain.expiries.entry(record.sequence).or_default();
             told.push((hash, expiry));
         }
+        self.sums(&record);
         Some(record)
+    }
+
+    /// Numbers that are not told must add up by what stands for them.
+    fn sums(&mut self, record: &Record) {
+        for one in blurred(record) {
+            let chain = self.chain(&record.region);
+            match one.standing {
+                Standing::Committed | Standing::Told => chain.committed += 1,
+                Standing::Open | Standing::Alone => chain.uncommitted += 1,
+                Standing::Broken => {
+                    let says = format!(
+                        "{}: what is told and what is committed to do not add up",
+                        one.of
+                    );
+                    let (region, sequence) = (&record.region, Some(record.sequence));
+                    self.faults.add(Name::SumBroken, region, sequence, says);
+                }
+            }
+        }
     }
 
     fn chain(&mut self, region: &str) -> &mut Chain {
@@ -333,6 +371,8 @@ impl<'a> Verifier<'a> {
                 last: line.last().map(|last| last.at),
                 expired: begin.map(|begin| begin.expired.sequence),
                 begins: begin.map_or(0, |begin| begin.first),
+                committed: given.committed,
+                uncommitted: given.uncommitted,
                 ..Checked::default()
             },
             line,

@@ -3,8 +3,8 @@
 use serde::de::DeserializeOwned;
 
 use crate::contract::{
-    self, AttestReport, Delivered, EraseReport, FeedReport, HoldReport, KeepKeyReport, OptedOut,
-    REPORT_BYTES, Report, RetainReport,
+    self, AttestReport, Count, Delivered, EraseReport, FeedReport, HoldReport, KeepKeyReport,
+    OptedOut, REPORT_BYTES, Report, RetainReport,
 };
 
 /// A sentence that status takes; the rest is cut.
@@ -23,6 +23,12 @@ pub(super) trait Body: DeserializeOwned + Default {
 
 fn all_counts(counts: &[i64]) -> bool {
     counts.iter().all(|count| (0..=MOST).contains(count))
+}
+
+/// The same of numbers that need not be told.
+fn can_be_counts(counts: &[Count]) -> bool {
+    let bounds = |count: &Count| all_counts(&[count.least(), count.most().unwrap_or_default()]);
+    counts.iter().all(bounds)
 }
 
 impl Body for FeedReport {
@@ -68,7 +74,7 @@ impl Body for EraseReport {
         };
         let tables = stores.iter().flat_map(|store| &store.tables);
         request.len() <= 63
-            && all_counts(&[*suppressed])
+            && can_be_counts(&[*suppressed])
             && recipients.len() <= 400
             && recipients.iter().all(|told| {
                 told.name.len() <= 81
@@ -79,19 +85,20 @@ impl Body for EraseReport {
                         .as_ref()
                         .is_none_or(|at| at.parse::<jiff::Timestamp>().is_ok())
             })
-            && lifted.iter().all(|table| all_counts(&[table.rows]))
+            && lifted.iter().all(|table| can_be_counts(&[table.rows]))
             && opted_out.iter().all(is_opt_out)
             && delivered.as_ref().is_none_or(is_told)
             && stores.len() <= 50
             && stores.iter().all(|store| store.name.len() <= 40)
             && tables.into_iter().all(|table| {
                 table.name.len() <= 127
-                    && all_counts(&table.terms())
-                    && all_counts(&[table.found, table.late, table.undated])
+                    && can_be_counts(&table.terms())
+                    && can_be_counts(&[table.found, table.late, table.undated])
+                    && table.commitments.len() <= 9
                     && table
                         .grounds
                         .iter()
-                        .all(|kept| kept.ground.len() <= 256 && all_counts(&[kept.rows]))
+                        .all(|kept| kept.ground.len() <= 256 && can_be_counts(&[kept.rows]))
             })
     }
 }
@@ -117,7 +124,8 @@ fn is_opt_out(told: &OptedOut) -> bool {
         && channel.len() <= 128
         && sinks.len() <= 8
         && sinks.iter().all(|sink| sink.len() <= 40)
-        && all_counts(&[*subjects, *unnamed_sinks])
+        && can_be_counts(&[*subjects])
+        && all_counts(&[*unnamed_sinks])
         && since.is_none_or(|since| since.parse::<jiff::Timestamp>().is_ok())
 }
 
@@ -139,19 +147,10 @@ impl Body for KeepKeyReport {
 impl Body for RetainReport {
     fn is_plausible(&self) -> bool {
         self.rules.iter().all(|r| {
-            all_counts(&[
-                r.rows,
-                r.due,
-                r.erased,
-                r.held,
-                r.restricted,
-                r.gone,
-                r.blocked,
-                r.failed,
-                r.remaining,
-                r.late,
-                r.null_clock,
-            ])
+            can_be_counts(&r.parts())
+                && can_be_counts(&[r.rows, r.due, r.late, r.null_clock])
+                && all_counts(&[r.partitions])
+                && r.commitments.len() <= 8
         })
     }
 }

@@ -123,6 +123,7 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         batch_rows: bounded(spec.retention.batch_rows, BATCH_ROWS),
         max_percent: bounded(spec.retention.max_percent, MAX_PERCENT),
         throttle: throttle(spec.retention.throttle.as_ref()),
+        small_counts: ground.at.spec.small_counts(),
         approval: ground.approval.clone(),
         holds: holds(ground),
         catalogue: catalogue(ground),

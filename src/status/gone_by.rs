@@ -33,7 +33,7 @@ pub(super) fn run(
         let found = rules.find(|one| one.name == rule.name);
         found.map_or("", |one| one.dataset.store.as_str())
     };
-    let erasing = rules.iter().filter(|rule| rule.erased > 0);
+    let erasing = rules.iter().filter(|rule| !rule.erased.is_zero());
     let stores: BTreeSet<&str> = erasing.map(store).collect();
     let by = horizons.gone_by(ended?.parse().ok()?, stores.into_iter());
     by.map(|at| at.to_string())
@@ -47,7 +47,8 @@ pub(super) fn request(
     let mut last: Option<Timestamp> = None;
     for entry in entries {
         let stores = entry.stores.iter();
-        let erased = stores.filter(|store| store.tables.iter().any(|table| table.erased > 0));
+        let erased =
+            stores.filter(|store| store.tables.iter().any(|table| !table.erased.is_zero()));
         let stores: BTreeSet<&str> = erased.map(|store| store.name.as_str()).collect();
         if stores.is_empty() {
             continue;

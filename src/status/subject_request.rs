@@ -221,7 +221,7 @@ fn region<'a>(
 /// It is done, and whether that says anything of a person: a value that was mistyped is known nowhere either.
 fn fulfilled(entry: &RequestRegionStatus) -> Reason {
     let mut tables = entry.stores.iter().flat_map(|store| &store.tables);
-    if tables.any(|table| table.found > 0) {
+    if tables.any(|table| !table.found.is_zero()) {
         let why = "done here, by the books of every store, and looked for again";
         return PlanWord::Fulfilled.because(untold::with(why, entry));
     }
@@ -239,12 +239,11 @@ fn take(
     entry.action = Some(action);
     entry.progress = Some(body.state);
     entry.reported_at = Some(finished_at.to_owned());
-    entry.suppressed = Some(body.suppressed).filter(|count| *count > 0);
+    entry.suppressed = Some(body.suppressed).filter(|count| !count.is_zero());
     entry.delivered.clone_from(&body.delivered);
     entry.recipients.clone_from(&body.recipients);
     if action == RequestAction::Lift {
-        let rows = body.lifted.iter().map(|table| table.rows);
-        entry.lifted = Some(rows.fold(0, i64::saturating_add));
+        entry.lifted = Some(body.lifted.iter().map(|table| table.rows).sum());
     } else {
         entry.stores.clone_from(&body.stores);
         entry.opted_out.clone_from(&body.opted_out);

@@ -9,6 +9,8 @@ mod detached;
 mod drill;
 #[path = "erase/fences.rs"]
 mod fences;
+#[path = "erase/few.rs"]
+mod few;
 #[path = "erase/kill.rs"]
 mod kill;
 #[path = "erase/names.rs"]

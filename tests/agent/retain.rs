@@ -44,6 +44,8 @@ mod restrict;
 mod sets;
 #[path = "retain/shred.rs"]
 mod shred;
+#[path = "retain/small_counts.rs"]
+mod small_counts;
 #[path = "retain/stages.rs"]
 mod stages;
 #[path = "retain/stores.rs"]

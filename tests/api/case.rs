@@ -41,7 +41,7 @@ pub(crate) enum Form {
     List(fn(usize) -> Value),
     /// The `i`th entry of a map.
     Map(fn(usize) -> (String, Value)),
-    /// An object or a choice with a rule of its own: values that it refuses.
+    /// An object, a choice or a number with a rule of its own: values that it refuses.
     Ruled(Vec<(Value, &'static str)>),
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn kind() -> Kind {
             "suppression": {"secretRef": {"name": "suppression-db", "key": "url"}},
         },
         "holds": {"maxAge": "PT6H"},
-        "evidence": {"schedule": "7 * * * *", "apiServer": "https://10.0.0.1:6443", "keep": "P6Y"},
+        "evidence": {"schedule": "7 * * * *", "apiServer": "https://10.0.0.1:6443", "keep": "P6Y", "smallCounts": 10},
         "suspend": {"reason": "moving", "by": "ops", "until": "2026-12-01T08:00:00Z"},
         "deletionPolicy": "Delete",
     });
@@ -395,6 +395,10 @@ fn workloads() -> Vec<crate::case::Case> {
             ],
         ),
         text("evidence.schedule", "*/30 * * * *", "0".repeat(100), &[]),
+        ruled(
+            "evidence.smallCounts",
+            vec![(json!(2), "write 1 to tell every number, or 3 and more")],
+        ),
         text(
             "evidence.keep",
             "P1Y",

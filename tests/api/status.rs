@@ -77,7 +77,7 @@ fn region() -> Value {
         "unreachableSince": "2026-11-22T12:00:00Z", "channels": 2, "policies": 1, "lastHandledReconcileAt": "1",
         "requests": {"recipient": "age1qqqq", "reason": "KeyForbidden", "message": "the API server answers 403",
             "lastHandledReapply": "ticket-17", "reapplied": {"asked": "ticket-17", "reason": "Kept", "message": "m",
-                "reportedAt": "2026-11-22T12:00:00Z", "state": "Kept", "suppressed": 1,
+                "reportedAt": "2026-11-22T12:00:00Z", "state": "Kept", "suppressed": "<5",
                 "stores": [{"name": "orders", "tables": [crate::subject_request::erased()]}]}},
         "evidence": {
             "key": "ed25519-0", "sequence": 7, "head": "sha256-0", "signedAt": "2026-11-22T12:00:00Z",
@@ -108,11 +108,11 @@ fn channel() -> Value {
 
 fn policy() -> Value {
     let totals = json!({
-        "due": 9, "erased": 1, "held": 1, "restricted": 1, "gone": 1, "blocked": 1, "failed": 1, "remaining": 3,
+        "due": "13-16", "erased": "-", "held": "<5", "restricted": "11+", "gone": 1, "blocked": 0, "failed": 1, "remaining": 3,
     });
     let preview = json!({
         "region": "eu-west", "asOf": "2026-11-22T12:00:00Z", "specHash": "sha256-0", "shape": "sha256-1",
-        "rules": [{"name": "orders", "rows": 100, "due": 9}],
+        "rules": [{"name": "orders", "rows": "-", "due": "<5"}],
     });
     json!({
         "observedGeneration": 1, "conditions": [condition()], "totals": totals, "lastRun": "2026-11-22T12:00:00Z",
@@ -151,8 +151,8 @@ fn decision() -> Value {
 
 fn retained() -> Value {
     json!({
-        "name": "orders", "method": "Anonymise", "rows": 100, "due": 9, "erased": 1, "held": 1, "restricted": 1, "gone": 1, "blocked": 1,
-        "failed": 1, "remaining": 3, "late": 1, "nullClock": 2, "oldestKept": "2018-11-22",
+        "name": "orders", "method": "Anonymise", "rows": 100, "due": "<14", "erased": "-", "held": "<5", "restricted": 1, "gone": 1, "blocked": 1,
+        "failed": 1, "remaining": 3, "late": 1, "nullClock": "<5", "commitments": ["A".repeat(43), "A".repeat(43)], "oldestKept": "2018-11-22",
         "strategy": "Partitions", "partitions": 2, "space": "WaitsForVacuum", "releasedUntil": "2026-11-22T08:00:00Z",
     })
 }

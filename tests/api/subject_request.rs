@@ -322,8 +322,8 @@ fn delivery() -> Vec<Case> {
 /// A table's numbers with every field.
 pub(crate) fn erased() -> Value {
     json!({
-        "name": "invoices", "state": "Kept", "found": 28, "erased": 1, "restricted": 10, "kept": 2,
-        "grounds": [{"ground": "AO 147(3)", "rows": 2}],
+        "name": "invoices", "state": "Kept", "found": 28, "erased": "<5", "restricted": 10, "kept": "<5",
+        "grounds": [{"ground": "AO 147(3)", "rows": "<5"}], "commitments": ["A".repeat(43), "A".repeat(43)],
         "held": 3, "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "late": 8, "undated": 9,
     })
 }
@@ -341,7 +341,7 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
         "regions": [{
             "name": "eu-west", "state": "Run", "reason": "Fulfilled", "message": "done", "ready": true,
             "unreachableSince": "2026-11-22T12:00:00Z", "action": "Erase", "progress": "Kept", "reportedAt": "2026-11-22T12:00:00Z",
-            "suppressed": 2,
+            "suppressed": "<5",
             "delivered": {"manifest": "eu-west/copies/dsr-1.manifest.json", "hash": "sha256-00", "expiresAt": "2026-12-22T12:00:00Z"},
             "stores": [{"name": "orders", "tables": [erased()]}],
             "recipients": [{"name": "shop/erp", "state": "Refused", "ground": "LegalClaims", "attempts": 2, "answer": "200", "at": "2026-11-22T12:00:00Z"}],
@@ -349,7 +349,7 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
             "optedOut": [{"store": "inbox", "channel": "aurora/shop", "sinks": ["ads"], "unnamedSinks": 2, "subjects": 1, "inForceSince": "2026-11-05T09:00:08Z"}],
         }],
         "receipt": {
-            "at": "2026-11-22T12:00:00Z", "outcome": "Done", "found": 38, "erased": 1, "restricted": 10, "lifted": 10, "optedOut": 1, "kept": 2, "held": 3,
+            "at": "2026-11-22T12:00:00Z", "outcome": "Done", "found": "35-41", "erased": "<5", "restricted": 10, "lifted": 10, "optedOut": 1, "kept": 2, "held": 3,
             "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "hash": "sha256-00", "goneBy": "2027-02-20T12:00:00Z",
             "recipients": [{"region": "eu-west", "name": "shop/erp", "state": "Refused", "ground": "LegalClaims"}],
         },

@@ -232,6 +232,13 @@ impl Step<'_> {
                 );
                 trials.too_long(schema);
             }
+            ("integer", Some(Form::Ruled(refused))) => {
+                trials.number(schema);
+                let legal = |value: &Value| !refused.iter().any(|(no, _)| no == value);
+                trials.changes.retain(legal);
+                trials.changes.extend(trials.worst.clone());
+                trials.illegal.extend(refused.iter().cloned());
+            }
             ("integer", _) => trials.number(schema),
             ("boolean", _) => trials.changes.extend([json!(false), json!(true)]),
             ("array", Some(Form::List(item))) => trials.list(schema, *item),

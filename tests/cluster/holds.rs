@@ -6,7 +6,7 @@ use tradewind_dev::story::install::{self, RUNS};
 use tradewind_dev::story::{Stage, quickstart, settle};
 
 use crate::SOON;
-use crate::quickstart::adds_up;
+use crate::quickstart::{adds_up, count};
 use crate::world::sql_of;
 
 /// Two customers whose messages are due: one that the case is about, and another.
@@ -48,7 +48,7 @@ async fn in_force(hub: &Cluster) -> String {
 }
 
 /// Runs the policy; answers what the rule over messages held and erased, and how many messages of the two are there.
-async fn retained(stage: &Stage, hub: &Cluster) -> (i64, i64, String) {
+async fn retained(stage: &Stage, hub: &Cluster) -> (String, String, String) {
     let done = quickstart::retention_run(hub, "eu-customers", SOON)
         .await
         .unwrap();
@@ -61,7 +61,8 @@ async fn retained(stage: &Stage, hub: &Cluster) -> (i64, i64, String) {
         .iter()
         .find(|rule| rule["name"] == "messages")
         .unwrap();
-    let number = |term: &str| rule[term].as_i64().unwrap_or_default();
+    // As the region tells it: two or three rows are few.
+    let number = |term: &str| count(rule, term).to_string();
     let left = format!(
         "SELECT count(*) FILTER (WHERE customer_id = {HELD}) || ' ' || count(*) FILTER (WHERE customer_id = {FREE}) FROM messages"
     );
@@ -103,14 +104,20 @@ pub(crate) async fn what_counsel_holds_stays_until_it_is_released(stage: &mut St
     install::apply(&region, &secret).await.unwrap();
     let since = in_force(&hub).await;
     let (held, erased, left) = retained(stage, &hub).await;
-    assert_eq!((held, erased, left.as_str()), (2, 3, "2 0"));
+    assert_eq!(
+        (held.as_str(), erased.as_str(), left.as_str()),
+        ("<5", "<5", "2 0")
+    );
 
     // The object goes; the database holds. It comes back, and finds itself in force.
     hub.kubectl(&["delete", "legalhold", "case-7", "--timeout=90s"])
         .await
         .unwrap();
     let (held, erased, left) = retained(stage, &hub).await;
-    assert_eq!((held, erased, left.as_str()), (2, 0, "2 0"));
+    assert_eq!(
+        (held.as_str(), erased.as_str(), left.as_str()),
+        ("<5", "0", "2 0")
+    );
     install::apply(&hub, &hold().to_string()).await.unwrap();
     assert_eq!(in_force(&hub).await, since);
 
@@ -163,7 +170,10 @@ pub(crate) async fn what_counsel_holds_stays_until_it_is_released(stage: &mut St
     .await
     .unwrap();
     let (held, erased, left) = retained(stage, &hub).await;
-    assert_eq!((held, erased, left.as_str()), (0, 2, "0 0"));
+    assert_eq!(
+        (held.as_str(), erased.as_str(), left.as_str()),
+        ("0", "<5", "0 0")
+    );
 
     // As the next chapters expect it.
     hub.kubectl(&["delete", "legalhold", "case-7", "--timeout=90s"])

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use tokio::sync::watch;
+use tradewind::contract::{Count, RetainedRule, Sum};
+use tradewind::evidence::{Standing, standing};
 use tradewind_dev::fleet::HUB;
 use tradewind_dev::serve::platform::{Load, Scheme, Sender};
 use tradewind_dev::story::install::TENANT;
@@ -195,7 +197,9 @@ pub(crate) async fn a_preview_is_approved_and_rows_go(stage: &mut Stage) {
         let done = quickstart::retention_run(&hub, policy, SOON).await.unwrap();
         adds_up(&done);
         let totals = done.pointer("/status/totals").unwrap();
-        assert!(totals["erased"].as_i64().unwrap() > 10_000, "{totals}");
+        // What is erased may be told as `-`, beside a small number that would follow from it.
+        assert!(count(totals, "due").least() > 10_000, "{totals}");
+        assert!(!count(totals, "erased").is_zero(), "{totals}");
         assert_ne!(
             before,
             sql_of(stage, region, "SELECT count(*) FROM orders").await
@@ -213,7 +217,12 @@ pub(crate) fn adds_up(policy: &Value) {
         .unwrap()
     {
         if let Some(totals) = region.get("totals") {
-            assert_eq!(terms(totals), totals["due"].as_i64().unwrap(), "{totals}");
+            let parts = PARTS.map(|name| count(totals, name));
+            let sum = Sum {
+                whole: count(totals, "due"),
+                parts: parts.to_vec(),
+            };
+            assert!(sum.may_hold(), "{totals}");
         }
         for rule in region
             .pointer("/lastRun/rules")
@@ -221,32 +230,40 @@ pub(crate) fn adds_up(policy: &Value) {
             .into_iter()
             .flatten()
         {
-            assert_eq!(
-                terms(rule),
-                rule["due"].as_i64().unwrap_or_default(),
-                "{rule}"
-            );
+            rule_adds_up(rule);
             rules += 1;
         }
     }
     assert!(rules > 0, "no rule was reported: {}", policy["status"]);
 }
 
+/// By its numbers, or where small ones are not told by the commitments to these.
+pub(crate) fn rule_adds_up(rule: &Value) {
+    let told: RetainedRule = serde_json::from_value(rule.clone()).unwrap();
+    let standing = standing(&told.sum(), &told.commitments);
+    assert!(
+        matches!(standing, Standing::Told | Standing::Committed),
+        "{standing:?}: {rule}"
+    );
+}
+
 /// What became of due rows, all of it.
-fn terms(numbers: &Value) -> i64 {
-    let number = |name: &str| numbers[name].as_i64().unwrap_or_default();
-    [
-        "erased",
-        "held",
-        "restricted",
-        "gone",
-        "blocked",
-        "failed",
-        "remaining",
-    ]
-    .map(number)
-    .iter()
-    .sum()
+const PARTS: [&str; 7] = [
+    "erased",
+    "held",
+    "restricted",
+    "gone",
+    "blocked",
+    "failed",
+    "remaining",
+];
+
+/// A number of rows; one that is left out is none.
+pub(crate) fn count(numbers: &Value, name: &str) -> Count {
+    match &numbers[name] {
+        Value::Null => Count::ZERO,
+        told => serde_json::from_value(told.clone()).unwrap(),
+    }
 }
 
 /// Nothing changes, so nothing is written and nothing is read, but for the lease and the watches' renewals.

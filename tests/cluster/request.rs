@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use tradewind::contract::Count;
 use tradewind_dev::fleet::{Cluster, HUB};
 use tradewind_dev::story::install::{self, RUNS};
 use tradewind_dev::story::{Stage, settle};
@@ -203,7 +204,8 @@ pub(crate) async fn a_person_is_erased_from_receipt_to_receipt(stage: &mut Stage
     assert_eq!(receipt["outcome"], "Done", "{seen}");
     assert_eq!(
         (&receipt["found"], &receipt["erased"]),
-        (&json!(3), &json!(3)),
+        // One row in a table and two in another: few of each are told as few.
+        (&json!("2-8"), &json!("2-8")),
         "{seen}"
     );
     assert_eq!(
@@ -291,7 +293,10 @@ async fn an_import_brings_nobody_back(stage: &Stage, hub: &Cluster, count: &str)
     .unwrap();
     assert_eq!(told["reapplied"]["state"], "Verified", "{told}");
     let tables = told["reapplied"]["stores"][0]["tables"].as_array().unwrap();
-    let erased: i64 = tables.iter().filter_map(|it| it["erased"].as_i64()).sum();
-    assert_eq!(erased, 3, "{told}");
+    let erased: Count = tables
+        .iter()
+        .map(|it| crate::quickstart::count(it, "erased"))
+        .sum();
+    assert_eq!(erased.to_string(), "2-8", "{told}");
     assert_eq!(sql_of(stage, REGION, count).await, "0");
 }

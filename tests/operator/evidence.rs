@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tradewind::api::EvidenceRecord;
-use tradewind::evidence::{Kind, Record, Tip};
+use tradewind::contract::{Count, RetainedRule, Sum};
+use tradewind::evidence::{Kind, Record, Salt, Standing, Tip, seal, standing};
 use tradewind_dev::fleet::Cluster;
 use tradewind_dev::story::install;
 
@@ -172,6 +173,31 @@ fn report(due: i64) -> Value {
     })
 }
 
+/// Three of a hundred, as a region tells it.
+fn few() -> Value {
+    let small = Count::below(5);
+    let parts = [
+        small,
+        0.into(),
+        0.into(),
+        0.into(),
+        0.into(),
+        0.into(),
+        0.into(),
+    ];
+    let sum = Sum {
+        whole: small,
+        parts: parts.to_vec(),
+    };
+    let openings = seal(&sum, (3, &[3, 0, 0, 0, 0, 0, 0]), |_| Salt::new(&[7; 64]));
+    let commitments: Vec<_> = openings.iter().map(|opening| opening.commitment).collect();
+    let mut report = report(3);
+    let rule = &mut report["body"]["rules"][0];
+    (rule["due"], rule["erased"]) = (json!(small), json!(small));
+    rule["commitments"] = json!(commitments);
+    report
+}
+
 async fn annotate(world: &World, name: &str, spec: &Value) {
     let patch = json!({"spec": spec}).to_string();
     let args = ["patch", "datapolicy", name, "--type=merge", "-p", &patch];
@@ -224,7 +250,7 @@ fn what_happens_is_recorded_once_and_by_whom_it_is_meant() {
             length(&world, REGIONS[1]).await,
         ];
         let schedule = format!("{POLICY}-retention");
-        let uid = run(&world, ("eu-west", &schedule), "asked-for", &report(3)).await;
+        let uid = run(&world, ("eu-west", &schedule), "asked-for", &few()).await;
         let new = world
             .until("the run is recorded", async || {
                 let new = since(&world, "eu-west", before[0]).await;
@@ -240,7 +266,24 @@ fn what_happens_is_recorded_once_and_by_whom_it_is_meant() {
         let body = serde_json::to_value(&new[0].body).unwrap();
         assert_eq!(
             (&body["rules"][0]["due"], &body["mode"]),
-            (&json!(3), &json!("Enforce"))
+            (&json!("<5"), &json!("Enforce"))
+        );
+        // Told as few wherever it is told, with what stands for it.
+        let told: RetainedRule = serde_json::from_value(body["rules"][0].clone()).unwrap();
+        assert_eq!(
+            standing(&told.sum(), &told.commitments),
+            Standing::Committed
+        );
+        let policy = world
+            .hub()
+            .kubectl(&["get", "datapolicy", POLICY])
+            .await
+            .unwrap();
+        let row = policy.lines().nth(1).unwrap();
+        assert_eq!(
+            row.split_whitespace().filter(|cell| *cell == "<5").count(),
+            2,
+            "{policy}"
         );
         assert!(since(&world, "us-east", before[1]).await.is_empty());
         // A change, a pause, its end and the policy's end, each once.

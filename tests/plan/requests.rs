@@ -221,7 +221,7 @@ proptest! {
         let told = status::subject_request(&plan, &clocks, &seen, &facts.request, now).status;
         prop_assert_eq!(told.receipt.is_some(), has_ended, "{:?}", told.state);
         let found = if chance.progress.is_some() { 3 } else { 0 };
-        prop_assert_eq!(told.receipt.as_ref().map_or(found, |receipt| receipt.found), found);
+        prop_assert_eq!(told.receipt.as_ref().map_or(found.into(), |receipt| receipt.found), found);
         let mut later = facts.request.as_ref().clone();
         later.status = Some(told.clone());
         let again = status::subject_request(&plan, &clocks, &seen, &later, "2027-06-11T10:00:00Z".parse().unwrap());

@@ -218,7 +218,11 @@ fn rows(policy: &str, region: &str, object: &Value) {
         .into_iter()
         .flatten()
     {
-        let number = |name: &str| rule[name].as_i64().unwrap_or_default();
+        // A small one is a text.
+        let number = |name: &str| match &rule[name] {
+            Value::String(text) => text.clone(),
+            number => number.as_i64().unwrap_or_default().to_string(),
+        };
         say(&format!(
             "  {:<12} {:>8} {:>8} {:>8} {:>8} {:>9}  {}",
             rule["name"].as_str().unwrap_or_default(),

@@ -8,9 +8,10 @@ use super::enforce::Job;
 use super::error::Error;
 use super::site::Site;
 use super::throttle::Wait;
+use crate::agent::blur::{Blur, Seed};
 use crate::agent::{Begun, error_chain};
 use crate::contract::{
-    CatalogueLook, Outcome, Preview, PreviewedRule, Report, RetainReport, RetainedRule,
+    CatalogueLook, Count, Outcome, Preview, PreviewedRule, Report, RetainReport, RetainedRule,
 };
 
 /// Words that a run's row ends with: every pinned row was judged; the window was over before that; rows that
@@ -62,7 +63,13 @@ impl Answer {
             rules.extend(snapshot.forecast().await?);
         }
         rules.sort_by_key(|(position, _)| *position);
-        let rules: Vec<RetainedRule> = rules.into_iter().map(|(_, rule)| rule).collect();
+        // It writes nothing, so nobody keeps the salts of what it counted.
+        let blur = Blur {
+            bound: job.settings.small_counts,
+            seed: Seed::random()?,
+        };
+        let rules = rules.into_iter().map(|(_, rule)| rule.blurred(&blur).0);
+        let rules: Vec<RetainedRule> = rules.collect();
         let seen = |rule: &RetainedRule| PreviewedRule {
             name: rule.name.clone(),
             rows: rule.rows,
@@ -75,8 +82,8 @@ impl Answer {
             rules: rules.iter().map(seen).collect(),
             shape: Some(shape),
         };
-        let free: i64 = rules.iter().map(|rule| rule.remaining).sum();
-        let due: i64 = rules.iter().map(|rule| rule.due).sum();
+        let free: Count = rules.iter().map(|rule| rule.remaining).sum();
+        let due: Count = rules.iter().map(|rule| rule.due).sum();
         let (outcome, reason, message) = if let Some(why) = awaiting {
             (Outcome::Refused, "AwaitingApproval", why)
         } else {
@@ -118,16 +125,16 @@ impl Answer {
     /// What the ledger says of a run that ended with `word`.
     pub(super) async fn of(sites: &mut [Site], run: &str, word: &str) -> Result<Self, Error> {
         let rules = rules(sites, run).await?;
-        let sum = |term: fn(&RetainedRule) -> i64| rules.iter().map(term).sum::<i64>();
+        let sum = |term: fn(&RetainedRule) -> Count| rules.iter().map(term).sum::<Count>();
         let (erased, failed) = (sum(|rule| rule.erased), sum(|rule| rule.failed));
         let (blocked, remaining) = (sum(|rule| rule.blocked), sum(|rule| rule.remaining));
         let hidden = match sum(|rule| rule.restricted) {
-            0 => String::new(),
+            rows if rows.is_zero() => String::new(),
             rows => format!(", restricted {rows}"),
         };
         let done = format!("erased {erased} rows{hidden}; {blocked} blocked, {remaining} left");
         let (outcome, reason, message) = match word {
-            _ if failed > 0 && ended_well(word) => {
+            _ if !failed.is_zero() && ended_well(word) => {
                 let more = "the database refuses to erase";
                 let said = format!("{done}; {more} {failed}: the log says with what SQLSTATE");
                 (Outcome::Refused, "RowsFailed", said)
@@ -234,7 +241,9 @@ pub(super) fn word<'a>(parts: impl Iterator<Item = &'a Run>) -> String {
 async fn rules(sites: &mut [Site], run: &str) -> Result<Vec<RetainedRule>, Error> {
     let mut rules = Vec::new();
     for site in sites {
-        rules.extend(books::totals(&mut site.store, run).await?);
+        let blur = books::blur(&mut site.store, run).await?;
+        let exact = books::totals(&mut site.store, run).await?.into_iter();
+        rules.extend(exact.map(|(position, rule)| (position, rule.blurred(&blur).0)));
     }
     rules.sort_by_key(|(position, _)| *position);
     Ok(rules.into_iter().map(|(_, rule)| rule).collect())

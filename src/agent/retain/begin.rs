@@ -13,6 +13,7 @@ use super::bound::{self, Counted, Terms, Verdict};
 use super::count::{self, Counts};
 use super::cutoff::{self, Cutoffs, Ended};
 use super::error::Error;
+use super::exact::Exact;
 use super::fault::Fault;
 use super::holds::{self, Holds, NONE};
 use super::outside;
@@ -144,7 +145,7 @@ fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Cutoffs, Error> {
 
 impl Snapshot<'_> {
     /// What a run would do, with each rule's place in the policy. Ends the snapshot.
-    pub(super) async fn forecast(mut self) -> Result<Vec<(usize, RetainedRule)>, Error> {
+    pub(super) async fn forecast(mut self) -> Result<Vec<(usize, Exact<RetainedRule>)>, Error> {
         let steps = self.plan.steps.iter().zip(&self.dues).zip(&self.holds);
         let target = |((step, due), holds)| -> Target<'_> {
             let step: &Step = step;
@@ -165,16 +166,16 @@ impl Snapshot<'_> {
                 partitions: i64::try_from(parts.len()).unwrap_or(i64::MAX),
                 name: step.rule.name.clone(),
                 method: step.rule.method,
-                rows: counts.rows,
-                due: counts.due,
-                held: forecast.held,
-                blocked: forecast.blocked,
-                remaining: forecast.free,
-                null_clock: counts.null_clock,
+                rows: counts.rows.into(),
+                due: counts.due.into(),
+                held: forecast.held.into(),
+                blocked: forecast.blocked.into(),
+                remaining: forecast.free.into(),
+                null_clock: counts.null_clock.into(),
                 oldest_kept: counts.oldest.clone(),
                 ..RetainedRule::default()
             };
-            (step.rule.position, rule)
+            (step.rule.position, Exact::new(&self.store, rule))
         });
         Ok(rules.collect())
     }
@@ -192,7 +193,12 @@ impl Snapshot<'_> {
     }
 
     /// Writes the run and pins its rows, all or nothing.
-    pub(super) async fn pin(mut self, run: &Run, policy: &str, chunk: u32) -> Result<(), Error> {
+    pub(super) async fn pin(
+        mut self,
+        run: &Run,
+        (policy, small_counts): (&str, u32),
+        chunk: u32,
+    ) -> Result<(), Error> {
         let failed = |fault| Error::Statement {
             store: self.store.clone(),
             fault,
@@ -203,7 +209,7 @@ impl Snapshot<'_> {
         };
         work.run.token = 1;
         let transaction = &mut *self.transaction;
-        write_run(transaction, &self.store, run, policy)
+        write_run(transaction, &self.store, run, (policy, small_counts))
             .await
             .map_err(failed)?;
         let steps = self.plan.steps.iter().zip(&self.dues).zip(&self.counts);
@@ -263,10 +269,10 @@ pub(super) async fn write_run(
     connection: &mut PgConnection,
     store: &str,
     run: &Run,
-    policy: &str,
+    (policy, small_counts): (&str, u32),
 ) -> Result<(), Fault> {
-    let sql = "INSERT INTO tradewind.run (id, store, policy, region, spec_hash, approval, now, window_ends)
-        VALUES ($1, $2, $3, $4, $5, $6, $7::text::timestamptz, $8::text::timestamptz)";
+    let sql = "INSERT INTO tradewind.run (id, store, policy, region, spec_hash, approval, now, window_ends, small_counts)
+        VALUES ($1, $2, $3, $4, $5, $6, $7::text::timestamptz, $8::text::timestamptz, $9)";
     let query = sqlx::query(sql)
         .bind(&run.id)
         .bind(store)
@@ -275,7 +281,8 @@ pub(super) async fn write_run(
     let query = query.bind(&run.spec_hash).bind(&run.approval);
     let query = query
         .bind(run.now.to_string())
-        .bind(run.window_ends.to_string());
+        .bind(run.window_ends.to_string())
+        .bind(i32::try_from(small_counts).unwrap_or(i32::MAX));
     query
         .execute(connection)
         .await

@@ -12,11 +12,13 @@ use sqlx::{AssertSqlSafe, Row};
 
 use super::cutoff::Cutoffs;
 use super::error::Error;
+use super::exact::Exact;
 use super::fault::{Fault, Trouble};
 use super::pins::Place;
 use super::stages;
 use super::store::{MOMENT, Store};
-use crate::contract::{Method, RetainedRule, Strategy};
+use crate::agent::blur::{Blur, Seed};
+use crate::contract::{Count, Method, RetainedRule, SMALL_COUNTS, Strategy};
 
 /// A run of a policy over one store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -291,7 +293,7 @@ pub(super) async fn close_rule(
 pub(super) async fn totals(
     store: &mut Store,
     run: &str,
-) -> Result<Vec<(i32, RetainedRule)>, Error> {
+) -> Result<Vec<(i32, Exact<RetainedRule>)>, Error> {
     let sql = r#"SELECT r.position, r.name, r.rows, r.due, coalesce(l.erased, 0), coalesce(l.gone, 0),
           coalesce(l.blocked, 0), coalesce(l.failed, 0), coalesce(l.remaining, 0) + coalesce(p.rows, 0),
           r.null_clock, r.oldest_kept, coalesce(r.late, 0), coalesce(l.held, 0), r.method, r.strategy,
@@ -322,24 +324,49 @@ pub(super) async fn totals(
     let totals = totals
         .map_err(Fault::of("add up the ledger"))
         .map_err(|fault| store.failed(fault))?;
-    for (_, rule) in &totals {
-        let terms = [
-            rule.erased,
-            rule.held,
-            rule.restricted,
-            rule.gone,
-            rule.blocked,
-            rule.failed,
-            rule.remaining,
-        ];
-        if terms.iter().sum::<i64>() != rule.due {
+    let mut exact = Vec::new();
+    for (position, rule) in totals {
+        if rule.parts().into_iter().sum::<Count>() != rule.due {
             return Err(Error::Unbalanced {
                 store: store.name.clone(),
-                rule: rule.name.clone(),
+                rule: rule.name,
             });
         }
+        exact.push((position, Exact::new(&store.name, rule)));
     }
-    Ok(totals)
+    Ok(exact)
+}
+
+/// How a run's numbers are told: in the same way each time. Of a run whose books are older than blurring nobody keeps salts.
+pub(super) async fn blur(store: &mut Store, run: &str) -> Result<Blur, Error> {
+    // Books that are only read may have no such columns yet.
+    let sql = "SELECT r.j ->> 'salt', (r.j ->> 'small_counts')::int8
+        FROM (SELECT to_jsonb(run) AS j FROM tradewind.run AS run WHERE id = $1 AND store = $2) AS r";
+    let query = sqlx::query_as(sql).bind(run).bind(&store.name);
+    let row = query.fetch_optional(&mut store.connection).await;
+    let row: Option<(Option<String>, Option<i64>)> = row
+        .map_err(Fault::of("read how the run's numbers are told"))
+        .map_err(|fault| store.failed(fault))?;
+    let (salt, bound) = row.unwrap_or_default();
+    let seed = salt.and_then(|salt| hex::decode(salt).ok()?.try_into().ok());
+    let seed = seed.map(Seed);
+    let bound = bound.and_then(|bound| u32::try_from(bound).ok());
+    Ok(Blur {
+        bound: bound.unwrap_or(SMALL_COUNTS),
+        seed: match seed {
+            Some(seed) => seed,
+            None => Seed::random()?,
+        },
+    })
+}
+
+/// The runs of a policy, the first first.
+pub(super) async fn runs(store: &mut Store, policy: &str) -> Result<Vec<String>, Error> {
+    let sql = "SELECT id FROM tradewind.run WHERE policy = $1 AND store = $2 ORDER BY began_at, id";
+    let query = sqlx::query_scalar(sql).bind(policy).bind(&store.name);
+    let runs = query.fetch_all(&mut store.connection).await;
+    runs.map_err(Fault::of("read the runs"))
+        .map_err(|fault| store.failed(fault))
 }
 
 fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
@@ -348,28 +375,30 @@ fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
     let method = Method::named(&method).ok_or_else(unknown)?;
     let strategy: String = row.try_get(14)?;
     // What the ledger has as done is by its method what was done.
-    let done: i64 = row.try_get(4)?;
+    let number = |place: usize| row.try_get::<i64, _>(place).map(Count::exact);
+    let done = number(4)?;
     let (erased, restricted) = match method {
-        Method::Restrict => (0, done),
-        _ => (done, 0),
+        Method::Restrict => (Count::ZERO, done),
+        _ => (done, Count::ZERO),
     };
     let rule = RetainedRule {
         name: row.try_get(1)?,
         method,
         strategy: Strategy::named(&strategy).unwrap_or_default(),
         partitions: row.try_get(15)?,
-        rows: row.try_get(2)?,
-        due: row.try_get(3)?,
+        rows: number(2)?,
+        due: number(3)?,
         erased,
-        held: row.try_get(12)?,
+        held: number(12)?,
         restricted,
-        gone: row.try_get(5)?,
-        blocked: row.try_get(6)?,
-        failed: row.try_get(7)?,
-        remaining: row.try_get(8)?,
-        null_clock: row.try_get(9)?,
+        gone: number(5)?,
+        blocked: number(6)?,
+        failed: number(7)?,
+        remaining: number(8)?,
+        null_clock: number(9)?,
+        commitments: Vec::new(),
         oldest_kept: row.try_get(10)?,
-        late: row.try_get(11)?,
+        late: number(11)?,
         space: stages::read(row.try_get(16)?),
         released_until: row.try_get(17)?,
     };

@@ -58,13 +58,11 @@ pub(super) fn judge(terms: Terms<'_>, counted: &[Counted<'_>]) -> Verdict {
     };
     let Some(approval) = terms.approval else {
         return Verdict::Needed(format!(
-            "{} of {} rules would erase more than {percent}% of their rows, `{}` {} of {}: \
+            "{} of {} rules would erase more than {percent}% of their rows, `{}` among them: \
              approve this preview's hash",
             beyond.len(),
             counted.len(),
             first.rule,
-            first.due,
-            first.rows,
         ));
     };
     if let Some(why) = mismatch(terms, approval, counted) {
@@ -76,12 +74,14 @@ pub(super) fn judge(terms: Terms<'_>, counted: &[Counted<'_>]) -> Verdict {
             .rules
             .iter()
             .find(|seen| seen.name == rule.rule);
-        let left = seen.map_or(0, |seen| seen.due.saturating_sub(rule.used).max(0));
+        // Who approves `<5` approves four.
+        let seen = seen.and_then(|seen| seen.due.most());
+        let left = seen.map_or(0, |due| due.saturating_sub(rule.used).max(0));
         if i128::from(rule.due) > i128::from(left) + share(rule.rows, percent) {
             return Verdict::Needed(format!(
-                "`{}` has {} due rows, more than the {left} that the approval still covers and \
-                 {percent}% of its {} rows: approve this preview's hash",
-                rule.rule, rule.due, rule.rows,
+                "`{}` has more due rows than the approval still covers and {percent}% of its rows: \
+                 approve this preview's hash",
+                rule.rule,
             ));
         }
     }
@@ -122,7 +122,7 @@ fn share(rows: i64, percent: u32) -> i128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Preview, PreviewedRule};
+    use crate::contract::{Count, Preview, PreviewedRule};
     use proptest::prelude::*;
 
     fn counted(due: i64, used: i64) -> Counted<'static> {
@@ -141,8 +141,8 @@ mod tests {
             spec_hash: "sha256-1".into(),
             rules: vec![PreviewedRule {
                 name: "orders".into(),
-                rows: 1000,
-                due,
+                rows: 1000.into(),
+                due: due.into(),
             }],
             shape: Some("sha256-5a".into()),
         };
@@ -174,7 +174,7 @@ mod tests {
     fn the_bound_itself_needs_nobody_and_one_row_more_does() {
         assert_eq!(judge(terms(None), &[counted(50, 0)]), Verdict::Within);
         let why = needed(terms(None), &[counted(51, 0)]);
-        assert!(why.contains("`orders` 51 of 1000"), "{why}");
+        assert!(why.contains("`orders` among them"), "{why}");
     }
 
     #[test]
@@ -196,7 +196,27 @@ mod tests {
             Verdict::Approved
         );
         let why = needed(terms(Some(&approval)), &[counted(451, 0)]);
-        assert!(why.contains("451 due rows, more than the 400"), "{why}");
+        assert!(why.contains("than the approval still covers"), "{why}");
+    }
+
+    #[test]
+    fn who_approves_a_small_number_approves_the_greatest_that_it_can_be() {
+        let approval = |due: Count| {
+            let mut approval = approval(0);
+            approval.preview.rules[0].due = due;
+            approval.hash = approval.preview.hash();
+            approval
+        };
+        let rare = |due| Counted {
+            rows: 10,
+            ..counted(due, 0)
+        };
+        let small = approval(Count::below(5));
+        for due in 1..5 {
+            assert_eq!(judge(terms(Some(&small)), &[rare(due)]), Verdict::Approved);
+        }
+        needed(terms(Some(&small)), &[rare(5)]);
+        needed(terms(Some(&approval(Count::WITHHELD))), &[rare(1)]);
     }
 
     #[test]
@@ -221,7 +241,7 @@ mod tests {
         forged.hash = format!("sha256-{}", "0".repeat(64));
         assert!(needed(terms(Some(&forged)), &due).contains("another hash"));
         let mut swollen = approval(10);
-        swollen.preview.rules[0].due = 400;
+        swollen.preview.rules[0].due = 400.into();
         assert!(needed(terms(Some(&swollen)), &due).contains("another hash"));
         let good = approval(400);
         let elsewhere = Terms {
@@ -270,7 +290,7 @@ mod tests {
             max_percent in 0_u32..=100,
         ) {
             let mut approval = approval(seen);
-            approval.preview.rules[0].rows = rows;
+            approval.preview.rules[0].rows = rows.into();
             approval.hash = approval.preview.hash();
             let due = due.min(rows);
             let counted = [Counted { rule: "orders", rows, due, used }];

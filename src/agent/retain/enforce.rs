@@ -300,7 +300,11 @@ async fn start(
     for snapshot in snapshots {
         stoppable(
             job.stop,
-            snapshot.pin(&run, policy, job.settings.batch_rows),
+            snapshot.pin(
+                &run,
+                (policy, job.settings.small_counts),
+                job.settings.batch_rows,
+            ),
         )
         .await?;
     }

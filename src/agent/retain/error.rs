@@ -3,6 +3,7 @@
 use super::fault::{Fault, Trouble};
 use super::refusal::Refusal;
 use super::{cutoff, settings};
+use crate::agent::blur::NoRandomness;
 use crate::contract::Outcome;
 
 /// Why a run ended without an answer. What it had done until then stands in the ledger.
@@ -76,6 +77,9 @@ pub(super) enum Error {
         #[source]
         source: cutoff::Error,
     },
+    /// Small counts could not be hidden.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
     /// The books could not be set up.
     #[error("store `{store}`: its schema `tradewind` holds books that this release cannot use")]
     Books {
@@ -230,6 +234,7 @@ impl Error {
             | Self::HoldsStale { .. }
             | Self::HoldsBusy { .. }
             | Self::Signals { .. }
+            | Self::NoRandomness(_)
             | Self::Detaching { .. }
             | Self::Outside { .. }
             | Self::Stopped => Outcome::Retry,
@@ -273,6 +278,7 @@ impl Error {
             Self::Refused(refusals) => refusals.first().map_or("Refused", Refusal::reason),
             Self::Cutoff { .. } => "PeriodTooLong",
             Self::Books { .. } => "BooksUnusable",
+            Self::NoRandomness(_) => "NoRandomness",
             Self::Unbalanced { .. } => "BooksUnbalanced",
             Self::Drift { .. } => "SchemaDrift",
             Self::TableBusy { .. } => "TableBusy",

@@ -18,8 +18,8 @@ use super::settings::{Rule, Settings};
 use super::statement::{Statement, Value};
 use super::store::{Purpose, Store};
 use super::unfit::Unfit;
-use crate::agent::{Begun, Stop, error_chain};
-use crate::contract::{LiftReport, LiftedTable, Method, Outcome, Report, Retain, Task};
+use crate::agent::{Begun, Stop, blur, error_chain};
+use crate::contract::{Count, LiftReport, LiftedTable, Method, Outcome, Report, Retain, Task};
 
 /// So many of a table's pages are looked through in one transaction: 4 MiB.
 const PAGES: usize = 512;
@@ -34,7 +34,7 @@ pub async fn run(task: Task<Retain>, stop: Stop) -> Report<LiftReport> {
 fn told(begun: Begun, lifted: Result<LiftReport, Error>) -> Report<LiftReport> {
     match lifted {
         Ok(body) => {
-            let rows: i64 = body.tables.iter().map(|table| table.rows).sum();
+            let rows: Count = body.tables.iter().map(|table| table.rows).sum();
             let message = format!("{rows} rows read as before");
             begun.ended(Outcome::Done, "Lifted", &message, Some(body))
         }
@@ -57,7 +57,7 @@ async fn rules(task: &Task<Retain>, stop: &Stop) -> Result<LiftReport, Error> {
             body.tables.push(LiftedTable {
                 store: name.clone(),
                 name: rule.name.clone(),
-                rows,
+                rows: blur::alone(settings.small_counts, rows),
             });
         }
     }

@@ -19,6 +19,7 @@ mod key;
 mod lift;
 mod look;
 mod lookup;
+mod opening;
 mod opt_out;
 mod person;
 mod quiet;
@@ -40,7 +41,7 @@ use super::error::Error as RunError;
 use super::fault::Fault;
 use super::holds;
 use super::store::Purpose;
-use crate::agent::{Begun, Stop};
+use crate::agent::{Begun, Stop, blur};
 use crate::contract::{
     Erase, EraseReport, Report, RequestKind, RequestState, SubjectRequest, Task,
 };
@@ -50,6 +51,7 @@ use error::Error;
 use hash::HashKey;
 pub use key::generate;
 pub use lift::run as lift;
+pub use opening::run as open_sums;
 use person::Person;
 use recipients::{News, Telling};
 use select::Who;
@@ -148,7 +150,7 @@ async fn erasure(
     let ran = carry_out(&mut sites, &mut suppression, parties, &identity).await;
     let mut body = answer::body(&mut sites, &identity.run, reference).await;
     if let Ok(body) = &mut body {
-        body.suppressed = known.suppressed;
+        body.suppressed = blur::alone(settings.small_counts, known.suppressed);
     }
     if let Err(error) = ran {
         return Ok(Answer::error(&error, body.ok()));
@@ -215,7 +217,7 @@ async fn told(
 ) -> Result<Answer, Error> {
     let request = settings::request(&task.spec)?;
     let mut body = answer::body(sites, &known.run, &request.reference).await?;
-    body.suppressed = known.suppressed;
+    body.suppressed = blur::alone(task.spec.small_counts, known.suppressed);
     body.recipients = recipients::told(suppression, &task.spec, request).await?;
     Ok(Answer::of(body))
 }
@@ -344,7 +346,8 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
         return Ok(Answer::error(&error, body.ok()));
     }
     let mut body = body?;
-    body.suppressed = i64::try_from(erased.len()).unwrap_or(i64::MAX);
+    let erased = i64::try_from(erased.len()).unwrap_or(i64::MAX);
+    body.suppressed = blur::alone(settings.small_counts, erased);
     let settled = matches!(
         body.state,
         RequestState::Verified | RequestState::Kept | RequestState::Held

@@ -133,6 +133,8 @@ pub(super) struct Settings {
     pub(super) batch_rows: u32,
     /// The bound, in percent of a rule's rows.
     pub(super) max_percent: u32,
+    /// Counts from 1 to below it are not told.
+    pub(super) small_counts: u32,
     /// What a run waits for between two batches.
     pub(super) throttle: Throttle,
     /// How old the list of holds may be, if that matters.
@@ -204,14 +206,13 @@ pub(super) struct Keep {
 impl Settings {
     /// Parses a task's words.
     pub(super) fn parse(spec: &Retain) -> Result<Self, Error> {
-        let zone = TimeZone::get(&spec.time_zone).map_err(|_| Error::Zone {
-            zone: spec.time_zone.clone(),
-        })?;
+        let zone = zone(&spec.time_zone)?;
         let window = window(&spec.window).ok_or_else(|| Error::Window {
             window: spec.window.clone(),
         })?;
         bounds("batchRows", spec.batch_rows, 1, MOST_BATCH_ROWS)?;
         bounds("maxPercent", spec.max_percent, 0, 100)?;
+        small_counts(spec.small_counts)?;
         let throttle = throttle(spec.throttle)?;
         let hold_list = spec.hold_list.as_ref().map(freshness).transpose()?;
         if spec.rules.is_empty() {
@@ -260,6 +261,7 @@ impl Settings {
             window,
             batch_rows,
             max_percent,
+            small_counts: spec.small_counts,
             throttle,
             hold_list,
             stores,
@@ -277,6 +279,20 @@ pub(super) fn bounds(field: &'static str, value: u32, least: u32, most: u32) -> 
         least,
         most,
     })
+}
+
+fn zone(name: &str) -> Result<TimeZone, Error> {
+    TimeZone::get(name).map_err(|_| Error::Zone {
+        zone: name.to_owned(),
+    })
+}
+
+/// 1, where every number is told, or a bound below which there is more than one.
+pub(super) fn small_counts(bound: u32) -> Result<(), Error> {
+    match bound {
+        1 => Ok(()),
+        bound => bounds("smallCounts", bound, 3, 100),
+    }
 }
 
 fn throttle(throttle: Throttle) -> Result<Throttle, Error> {
@@ -431,6 +447,7 @@ mod tests {
             batch_rows: 1000,
             max_percent: 5,
             throttle: Throttle::default(),
+            small_counts: 5,
             approval: None,
             holds: Vec::new(),
             hold_list: None,

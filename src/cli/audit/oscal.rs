@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::export::Book;
-use super::tables::{Case, Last, Step, facts, is_copy, last, sums};
+use super::tables::{Case, Last, Step, facts, is_copy, last, standing_of};
 use crate::cli::input::Error;
 use crate::contract::RetainMode;
-use crate::evidence::{Hash, Kind, Record, Value, body, canonical};
+use crate::evidence::{Hash, Kind, Record, Standing, Value, body, canonical, standing};
 
 /// The version of OSCAL whose schema it fits.
 const OSCAL: &str = "1.1.2";
@@ -182,7 +182,7 @@ fn finding(objective: &Objective<'_>, digest: &str, period: &str) -> Json {
 
 /// Of every run that erased each due row has one fate.
 fn add_up<'a>(within: &[&'a Record]) -> Objective<'a> {
-    let (mut shown, mut wrong) = (Vec::new(), Vec::new());
+    let (mut shown, mut wrong, mut open) = (Vec::new(), Vec::new(), 0);
     for record in within.iter().filter(|record| record.kind == Kind::Run) {
         shown.push(*record);
         let Ok(run) = canonical::read::<body::Run>(&record.body) else {
@@ -192,20 +192,19 @@ fn add_up<'a>(within: &[&'a Record]) -> Objective<'a> {
             ));
             continue;
         };
-        let told = run.rules.iter().filter(|rule| {
-            let terms = [
-                rule.erased,
-                rule.held,
-                rule.restricted,
-                rule.gone,
-                rule.blocked,
-                rule.failed,
-                rule.remaining,
-            ];
-            let sum = terms.into_iter().fold(0, i64::saturating_add);
-            // A preview only counts what is due.
-            sum != rule.due && (run.mode == Some(RetainMode::Enforce) || sum != 0)
-        });
+        let told = run
+            .rules
+            .iter()
+            .filter(|rule| match standing(&rule.sum(), &rule.commitments) {
+                Standing::Broken => true,
+                // A preview only counts what is due.
+                Standing::Alone => run.mode == Some(RetainMode::Enforce),
+                Standing::Open => {
+                    open += 1;
+                    false
+                }
+                Standing::Told | Standing::Committed => false,
+            });
         let place = format!("{} {}", record.region, record.sequence);
         wrong.extend(told.map(|rule| format!("{place}, rule {}", rule.name)));
     }
@@ -213,7 +212,11 @@ fn add_up<'a>(within: &[&'a Record]) -> Objective<'a> {
         id: "runs-add-up",
         title: "Every due row of a run was erased, or was not for a reason that was counted",
         says: if wrong.is_empty() {
-            format!("{} runs, each of which adds up", shown.len())
+            let not_known = match open {
+                0 => String::new(),
+                rules => format!(", but for {rules} rules of which that is not known"),
+            };
+            format!("{} runs, each of which adds up{not_known}", shown.len())
         } else {
             format!("these do not add up: {}", wrong.join("; "))
         },
@@ -230,9 +233,11 @@ fn persons_add_up<'a>(requests: &[Last<'a>]) -> Objective<'a> {
             let Some(request) = &one.request else {
                 return true;
             };
-            let (found, terms) = sums(one);
-            let sum = terms.into_iter().fold(0, i64::saturating_add);
-            sum != found && !(sum == 0 && is_copy(&request.kind))
+            match standing_of(one) {
+                Standing::Broken => true,
+                Standing::Alone => !is_copy(&request.kind),
+                Standing::Told | Standing::Committed | Standing::Open => false,
+            }
         })
         .map(|one| format!("{} in {}", one.record.about.name, one.record.region))
         .collect();

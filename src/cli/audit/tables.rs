@@ -9,14 +9,17 @@ mod reapplied;
 mod registers;
 mod requests;
 mod runs;
+mod sums;
 
 use std::collections::BTreeMap;
 
 pub(super) use cases::{Case, Step};
 pub(super) use log::facts;
-pub(super) use requests::{Last, is_copy, last, sums};
+pub(super) use requests::{Last, is_copy, last};
+pub(super) use sums::standing_of;
 
 use super::period::Period;
+use crate::contract::Count;
 use crate::evidence::{Kind, Record, body, canonical};
 
 /// A table.
@@ -66,8 +69,8 @@ pub(super) struct Ran {
     pub(super) policy: String,
     pub(super) region: String,
     pub(super) day: jiff::civil::Date,
-    pub(super) due: i64,
-    pub(super) erased: i64,
+    pub(super) due: Count,
+    pub(super) erased: Count,
 }
 
 /// A request in a region, for the chart of those that are open.

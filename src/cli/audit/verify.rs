@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::expected::Expectations;
+use super::opening::{Opened, Openings};
 use super::{Audited, source};
 use crate::cli::input::{self, Error};
 use crate::evidence::{Checked, Fault, Record, Report, Trust, Verifier};
@@ -31,6 +32,10 @@ pub struct Verify {
     /// How long a record may wait for a signature, in days or hours.
     #[arg(long, value_name = "DURATION", default_value = "P2D")]
     unsigned: String,
+    /// A file with what is behind commitments, as `tradewind-agent retain --open` or `erase --open` wrote it in a region: each is
+    /// checked, and its number told.
+    #[arg(long, value_name = "FILE")]
+    opening: Option<PathBuf>,
     /// For a reader or for a program.
     #[arg(long, value_enum, default_value_t)]
     format: Shape,
@@ -55,7 +60,17 @@ pub fn verify(args: &Verify, now: Timestamp) -> Result<Audited, Error> {
         None => Timestamp::from_second(now.as_second()).unwrap_or(now),
     };
     let evidence = source::with_live(args.from.as_deref(), args.live.as_deref())?;
-    let found = look(&evidence, &trust, |_| {}, |_| (at, bound));
+    let mut openings = match &args.opening {
+        Some(file) => Openings::read(file)?,
+        None => Openings::default(),
+    };
+    let mut found = look(
+        &evidence,
+        &trust,
+        |record| openings.note(&record),
+        |_| (at, bound),
+    );
+    openings.end(&mut found);
     let text = match args.format {
         Shape::Text => found.text(),
         Shape::Json => {
@@ -78,6 +93,9 @@ pub(super) struct Found {
     at: Timestamp,
     /// Runs that schedules asked for by then.
     expected_runs: u64,
+    /// Numbers that were opened.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) opened: Vec<Opened>,
     #[serde(flatten)]
     pub(super) report: Report,
 }
@@ -111,6 +129,7 @@ pub(super) fn look(
         fleet: trust.fleet.clone(),
         at,
         expected_runs,
+        opened: Vec::new(),
         report,
     }
 }
@@ -134,6 +153,9 @@ impl Found {
             "\nruns that schedules asked for: {}",
             self.expected_runs
         )?;
+        for opened in &self.opened {
+            writeln!(out, "opened: {opened}")?;
+        }
         let noted = self.report.regions.iter();
         let noted: Vec<_> = noted.filter_map(|(r, c)| Some((r, c.tip?))).collect();
         if self.report.faults.is_empty() {
@@ -195,6 +217,20 @@ fn one(out: &mut String, checked: &Checked) -> std::fmt::Result {
         writeln!(
             out,
             "  gone by rule    records up to {expired}: they were kept for as long as they had to be"
+        )?;
+    }
+    if checked.committed > 0 {
+        writeln!(
+            out,
+            "  small counts    {} sums hold by commitments to what is not told",
+            checked.committed
+        )?;
+    }
+    if checked.uncommitted > 0 {
+        writeln!(
+            out,
+            "  not known       {} sums: a number is not told, and nothing stands for it",
+            checked.uncommitted
         )?;
     }
     if checked.segments > 0 {

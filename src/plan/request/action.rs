@@ -95,13 +95,13 @@ pub(super) fn unmapped(
     let stores = entry.iter().flat_map(|entry| &entry.stores);
     let mut tables = stores.flat_map(|store| store.tables.iter().map(move |table| (store, table)));
     let (store, table) = tables.find(|(store, table)| {
-        table.restricted > 0
+        !table.restricted.is_zero()
             && table.name != crate::contract::SEVERAL
             && !has(&store.name, &table.name)
     })?;
     Some(Word::HiddenRowsUnmapped.because(format!(
-        "no rule of a DataPolicy gives table {} of store {} dataset.subjects any more, and the request has hidden {} rows \
-         there; give it back for as long as they are to be shown again",
+        "no rule of a DataPolicy gives table {} of store {} dataset.subjects any more, and the request has hidden rows there ({}); \
+         give it back for as long as they are to be shown again",
         table.name, store.name, table.restricted
     )))
 }

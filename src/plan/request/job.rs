@@ -216,6 +216,7 @@ pub(super) fn task(
         time_zone: spec.locale.time_zone.clone(),
         batch_rows: BATCH_ROWS,
         max_rows: most.unwrap_or(MAX_ROWS),
+        small_counts: spec.small_counts(),
         identities: kinds(at),
         stores: people.map(People::tables).unwrap_or_default(),
         opt_outs: Vec::new(),

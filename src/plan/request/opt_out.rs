@@ -45,7 +45,8 @@ impl OptOuts {
             all.enter(region, &store.name, told)?;
         }
         let before = entry.iter().flat_map(|entry| &entry.opted_out);
-        let before = before.filter(|told| action == RequestAction::Lift && told.subjects > 0);
+        let before =
+            before.filter(|told| action == RequestAction::Lift && !told.subjects.is_zero());
         for told in before.filter(|told| told.channel != SEVERAL) {
             let told_channel = OptOutChannel {
                 channel: told.channel.clone(),

@@ -109,6 +109,7 @@ fn task(facts: &SigningFacts, people: &People) -> Erase {
         time_zone: spec.locale.time_zone.clone(),
         batch_rows: BATCH_ROWS,
         max_rows: MAX_ROWS,
+        small_counts: spec.small_counts(),
         identities: people.kinds.clone(),
         stores: people.tables(),
         opt_outs: Vec::new(),

@@ -40,7 +40,7 @@ pub(super) fn fulfilled(entry: &RequestRegionStatus) -> Reason {
         format!("in force since {since}: sinks that are sent nothing of the person: {sinks}");
     let unknown: Vec<&str> = told
         .iter()
-        .filter(|one| one.subjects == 0)
+        .filter(|one| one.subjects.is_zero())
         .map(|one| one.channel.as_str())
         .collect();
     if !unknown.is_empty() {

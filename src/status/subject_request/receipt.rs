@@ -47,8 +47,7 @@ pub(super) fn receipt(
         gone_by: told.or_else(|| gone_by::request(entries, horizons)),
         ..RequestReceipt::default()
     };
-    let lifted = entries.iter().filter_map(|entry| entry.lifted);
-    receipt.lifted = lifted.fold(0, i64::saturating_add);
+    receipt.lifted = entries.iter().filter_map(|entry| entry.lifted).sum();
     receipt.recipients = entries.iter().flat_map(recipients).collect();
     if stage == Some(RequestStage::Done) {
         let told = entries.iter().flat_map(|entry| &entry.opted_out);
@@ -68,7 +67,7 @@ pub(super) fn receipt(
             (&mut receipt.gone, table.gone),
             (&mut receipt.remaining, table.remaining),
         ] {
-            *sum = sum.saturating_add(term);
+            *sum = sum.plus(term);
         }
     }
     Some(receipt)

@@ -58,7 +58,7 @@ impl Officer {
         let task = json!({
             "version": 1, "command": "erase", "region": "eu-west",
             "spec": {
-                "timeZone": "Europe/Berlin", "batchRows": 100, "maxRows": 100, "stores": [],
+                "timeZone": "Europe/Berlin", "batchRows": 100, "maxRows": 100, "smallCounts": 1, "stores": [],
                 "identities": [{"name": "psid"}, {"name": "email", "ignoreCase": true}],
                 "suppression": {"url": file("none"), "key": file("none")},
                 "request": {"reference": reference, "kind": "OptOut", "identity": file("identity"), "key": file("region-key")},

@@ -64,7 +64,7 @@ impl World {
         task["command"] = "retain".into();
         task["spec"] = json!({
             "policy": "p", "mode": "Enforce", "specHash": "sha256-1", "timeZone": "Europe/Berlin", "window": "PT1H",
-            "batchRows": 100, "maxPercent": 100,
+            "batchRows": 100, "maxPercent": 100, "smallCounts": 1,
             "rules": [{"name": "log", "store": "shop", "url": self.path("url"), "table": "log", "clock": "at", "after": "P1Y"}]});
         let running = self.start_task("retain", &task);
         self.until("SELECT count(*) > 0 FROM pg_inherits WHERE inhdetachpending")

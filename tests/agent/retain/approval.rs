@@ -69,7 +69,7 @@ async fn an_approval_covers_what_was_seen_and_is_used_up() {
         again
             .report
             .message
-            .contains("more than the 0 that the approval still covers")
+            .contains("more due rows than the approval still covers")
     );
     assert_eq!(left(&world).await, counts(600, 98));
     // A new one does.

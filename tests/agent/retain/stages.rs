@@ -97,7 +97,8 @@ async fn what_cannot_be_seen_is_unknown_and_what_was_dropped_has_no_file() {
     let ran = world.run().await;
     let rule = ran.expect("Done").rule("log").clone();
     assert_eq!((rule.erased, rule.partitions), (50, 1));
-    assert_eq!(words(&world).await, "Unknown Released", "{rule:?}");
+    let told = words(&world).await;
+    assert!(told.starts_with("Unknown Released"), "{told}: {rule:?}");
     // The first run's rows stay unknown, so there is no date until which all is released.
     assert_eq!(rule.released_until, None);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{World, access};
+use super::world::{World, access, exact};
 
 #[tokio::test]
 async fn a_run_covers_all_its_stores_or_none() {
@@ -42,7 +42,7 @@ async fn a_run_covers_all_its_stores_or_none() {
         .body()
         .rules
         .iter()
-        .map(|rule| (&*rule.name, rule.erased))
+        .map(|rule| (&*rule.name, exact(rule.erased)))
         .collect();
     assert_eq!(names, [("second", 10), ("t", 10)]);
     let id = "SELECT id || ' ' || now FROM tradewind.run";

@@ -1,11 +1,12 @@
 //! What is reported: numbers from the books, states, no identity.
 
+use super::super::books as runs;
 use super::books;
 use super::error::Error;
 use super::site::Site;
 use crate::agent::{Begun, error_chain};
 use crate::contract::{
-    EraseReport, ErasedStore, ErasedTable, Outcome, RecipientState, Report, RequestState,
+    Count, EraseReport, ErasedStore, ErasedTable, Outcome, RecipientState, Report, RequestState,
     ToldRecipient,
 };
 
@@ -54,7 +55,7 @@ impl Answer {
 
     /// A copy that was delivered.
     pub(super) fn delivered(body: EraseReport) -> Self {
-        let rows: i64 = tables(&body).map(|table| table.found).sum();
+        let rows: Count = tables(&body).map(|table| table.found).sum();
         Self {
             outcome: Outcome::Done,
             reason: "Delivered".to_owned(),
@@ -75,20 +76,22 @@ impl Answer {
 
     /// What the books say.
     pub(super) fn of(body: EraseReport) -> Self {
-        let sum = |term: fn(&ErasedTable) -> i64| tables(&body).map(term).sum::<i64>();
+        let sum = |term: fn(&ErasedTable) -> Count| tables(&body).map(term).sum::<Count>();
         let erased = sum(|table| table.erased);
         let (kept, held) = (sum(|table| table.kept), sum(|table| table.held));
         let (blocked, failed) = (sum(|table| table.blocked), sum(|table| table.failed));
         let undated = sum(|table| table.undated);
         let done = match sum(|table| table.restricted) {
-            0 => format!("erased {erased} rows; {kept} kept by law, {held} held"),
+            rows if rows.is_zero() => {
+                format!("erased {erased} rows; {kept} kept by law, {held} held")
+            }
             restricted => format!("restricted {restricted} rows: hidden, not erased"),
         };
         let (outcome, reason, message) = match body.state {
             RequestState::Verified => (Outcome::Done, "Verified", done),
             RequestState::Kept => (Outcome::Done, "Kept", done),
             RequestState::Lifted => {
-                let rows: i64 = body.lifted.iter().map(|table| table.rows).sum();
+                let rows: Count = body.lifted.iter().map(|table| table.rows).sum();
                 let said = format!("{rows} rows read as before");
                 (Outcome::Done, "Lifted", said)
             }
@@ -100,7 +103,7 @@ impl Answer {
                 let said = format!("{done} so far; the next pod goes on");
                 (Outcome::Retry, "Unfinished", said)
             }
-            RequestState::Failed if undated > 0 => {
+            RequestState::Failed if !undated.is_zero() => {
                 let why =
                     "rows of erased persons have no clock: nobody can say whether they came later";
                 (
@@ -109,7 +112,7 @@ impl Answer {
                     format!("{done}; {undated} {why}"),
                 )
             }
-            RequestState::Failed if failed > 0 => {
+            RequestState::Failed if !failed.is_zero() => {
                 let why =
                     "the database refuses to erase, or has again: the log says with what SQLSTATE";
                 (
@@ -155,10 +158,11 @@ pub(super) async fn body(
 ) -> Result<EraseReport, Error> {
     let mut stores = Vec::new();
     for site in sites {
-        let tables = books::totals(&mut site.store, run).await?;
+        let blur = runs::blur(&mut site.store, run).await?;
+        let exact = books::totals(&mut site.store, run).await?.into_iter();
         stores.push(ErasedStore {
             name: site.store.name.clone(),
-            tables,
+            tables: exact.map(|table| table.blurred(&blur).0).collect(),
         });
     }
     Ok(EraseReport {

@@ -149,7 +149,13 @@ async fn begin(site: &mut Site, job: Job<'_>, identity: &Identity) -> Result<(),
     let steps = site.plan.steps.clone();
     let snapshot = site.store.begin_snapshot(Purpose::Write).await;
     let mut transaction = snapshot.map_err(&failed)?;
-    let written = write_run(&mut transaction, &store, &run, &identity.policy()).await;
+    let written = write_run(
+        &mut transaction,
+        &store,
+        &run,
+        (&identity.policy(), job.settings.small_counts),
+    )
+    .await;
     written.map_err(&failed)?;
     let words = (identity.reference.as_str(), identity.kind);
     let written = books::write_request(&mut transaction, &store, &run, words).await;

@@ -11,11 +11,12 @@ use sqlx::{PgConnection, Row};
 
 use super::super::books::{self, Run};
 use super::super::cutoff::Ended;
+use super::super::exact::Exact;
 use super::super::fault::Fault;
 use super::super::preflight::Step;
 use super::super::store::Store;
 use super::error::{Error, failed};
-use crate::contract::{ErasedTable, KeptRows, RequestKind, RequestState};
+use crate::contract::{Count, ErasedTable, KeptRows, RequestKind, RequestState};
 
 /// The fates of rows that stay.
 pub(super) const KEPT: &str = "Kept";
@@ -212,7 +213,7 @@ FROM tradewind.request_row AS r JOIN tradewind.request_table AS t USING (run, st
 WHERE r.run = $1 AND r.store = $2 AND r.fate = 'Kept' GROUP BY 1, 2, t.position, r.ground ORDER BY t.position, r.ground";
 
 /// A request's numbers in a store, in the task's order.
-pub(super) async fn totals(store: &mut Store, run: &str) -> Result<Vec<ErasedTable>, Error> {
+pub(super) async fn totals(store: &mut Store, run: &str) -> Result<Vec<Exact<ErasedTable>>, Error> {
     let fault = Fault::of("add up the request");
     let failed = failed(store);
     let query = sqlx::query(TOTALS).bind(run).bind(&store.name);
@@ -225,36 +226,42 @@ pub(super) async fn totals(store: &mut Store, run: &str) -> Result<Vec<ErasedTab
         let name: String = row.try_get(0).map_err(&fault).map_err(&failed)?;
         let kept = KeptRows {
             ground: row.try_get(1).map_err(&fault).map_err(&failed)?,
-            rows: row.try_get(2).map_err(&fault).map_err(&failed)?,
+            rows: row
+                .try_get::<i64, _>(2)
+                .map_err(&fault)
+                .map_err(&failed)?
+                .into(),
         };
         if let Some(table) = tables.iter_mut().find(|table| table.name == name) {
             table.grounds.push(kept);
         }
     }
-    Ok(tables)
+    let tables = tables.into_iter();
+    Ok(tables.map(|table| Exact::new(&store.name, table)).collect())
 }
 
 fn total(row: &PgRow) -> Result<ErasedTable, sqlx::Error> {
     // What the books have as done is by the request's kind what was done.
-    let (done, kind): (i64, String) = (row.try_get(2)?, row.try_get(12)?);
+    let number = |place: usize| row.try_get::<i64, _>(place).map(Count::exact);
+    let (done, kind): (Count, String) = (number(2)?, row.try_get(12)?);
     let (erased, restricted) = if kind == RequestKind::Restriction.name() {
-        (0, done)
+        (Count::ZERO, done)
     } else {
-        (done, 0)
+        (done, Count::ZERO)
     };
     let mut table = ErasedTable {
         name: row.try_get(0)?,
-        found: row.try_get(1)?,
+        found: number(1)?,
         erased,
         restricted,
-        kept: row.try_get(3)?,
-        held: row.try_get(4)?,
-        blocked: row.try_get(5)?,
-        failed: row.try_get(6)?,
-        gone: row.try_get(7)?,
-        remaining: row.try_get(8)?,
-        late: row.try_get(9)?,
-        undated: row.try_get(10)?,
+        kept: number(3)?,
+        held: number(4)?,
+        blocked: number(5)?,
+        failed: number(6)?,
+        gone: number(7)?,
+        remaining: number(8)?,
+        late: number(9)?,
+        undated: number(10)?,
         ..ErasedTable::default()
     };
     table.state = state(&table, row.try_get(11)?);
@@ -264,19 +271,20 @@ fn total(row: &PgRow) -> Result<ErasedTable, sqlx::Error> {
 /// How far a table has come.
 fn state(table: &ErasedTable, is_verified: bool) -> RequestState {
     if !is_verified {
-        return if table.remaining == 0 && table.erased + table.restricted > 0 {
+        return if table.remaining.is_zero() && !table.erased.plus(table.restricted).is_zero() {
             RequestState::LogicallyGone
         } else {
             RequestState::Pending
         };
     }
-    if table.failed + table.blocked + table.undated > 0 {
+    let stays = [table.failed, table.blocked, table.undated];
+    if !stays.iter().all(Count::is_zero) {
         RequestState::Failed
-    } else if table.remaining > 0 {
+    } else if !table.remaining.is_zero() {
         RequestState::Pending
-    } else if table.held > 0 {
+    } else if !table.held.is_zero() {
         RequestState::Held
-    } else if table.kept > 0 {
+    } else if !table.kept.is_zero() {
         RequestState::Kept
     } else {
         RequestState::Verified
@@ -290,27 +298,30 @@ mod tests {
     #[test]
     fn a_table_is_told_by_the_worst_of_its_rows() {
         let base = ErasedTable {
-            erased: 3,
+            erased: 3.into(),
             ..ErasedTable::default()
         };
         assert_eq!(state(&base, false), RequestState::LogicallyGone);
         assert_eq!(state(&base, true), RequestState::Verified);
         let kept = ErasedTable {
-            kept: 1,
+            kept: 1.into(),
             ..base.clone()
         };
         assert_eq!(state(&kept, true), RequestState::Kept);
-        let held = ErasedTable { held: 1, ..kept };
+        let held = ErasedTable {
+            held: 1.into(),
+            ..kept
+        };
         assert_eq!(state(&held, true), RequestState::Held);
         let left = ErasedTable {
-            remaining: 1,
+            remaining: 1.into(),
             ..held
         };
         assert_eq!(state(&left, true), RequestState::Pending);
         assert_eq!(state(&left, false), RequestState::Pending);
         for term in [0, 1, 2] {
             let mut bad = left.clone();
-            *[&mut bad.failed, &mut bad.blocked, &mut bad.undated][term] = 1;
+            *[&mut bad.failed, &mut bad.blocked, &mut bad.undated][term] = 1.into();
             assert_eq!(state(&bad, true), RequestState::Failed);
         }
         assert_eq!(state(&ErasedTable::default(), false), RequestState::Pending);

@@ -26,6 +26,7 @@ use super::select::{Who, Whose};
 use super::settings::{self, Settings};
 use super::site::{self, Site, whose};
 use super::{lookup, suppress};
+use crate::agent::blur;
 use crate::agent::feed::destination;
 use crate::contract::{
     Delivered, Delivery, Erase, EraseReport, ErasedStore, ErasedTable, Outcome, RequestKind,
@@ -97,7 +98,10 @@ pub(super) async fn copy(
         let tables = tables.map(|copied| ErasedTable {
             name: copied.table.clone(),
             state: RequestState::Verified,
-            found: i64::try_from(copied.rows.len()).unwrap_or(i64::MAX),
+            found: blur::alone(
+                settings.small_counts,
+                i64::try_from(copied.rows.len()).unwrap_or(i64::MAX),
+            ),
             ..ErasedTable::default()
         });
         ErasedStore {

@@ -14,7 +14,7 @@ use super::recipients::{self, News, Telling};
 use super::settings::{self, Settings};
 use super::suppress::{LIFTED, Suppression};
 use super::{begin, opt_out, runs};
-use crate::agent::{Begun, Stop};
+use crate::agent::{Begun, Stop, blur};
 use crate::contract::{
     Erase, EraseReport, LiftedTable, Report, RequestKind, RequestState, SubjectRequest, Task,
 };
@@ -75,7 +75,7 @@ async fn restriction(
             body.lifted.push(LiftedTable {
                 store: scope.name.clone(),
                 name: rule.name.clone(),
-                rows: lifted?,
+                rows: blur::alone(settings.small_counts, lifted?),
             });
         }
     }

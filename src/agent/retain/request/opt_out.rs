@@ -14,9 +14,9 @@ use super::super::store::{Purpose, Store};
 use super::answer::Answer;
 use super::error::Error as RequestError;
 use super::person::{self, Person};
-use super::settings::Kinds;
+use super::settings::{self, Kinds};
 use super::{quiet, stoppable};
-use crate::agent::{Stop, connect};
+use crate::agent::{Stop, blur, connect};
 use crate::contract::{
     Erase, EraseReport, OptOutChannel, OptOutStore, OptedOut, RequestState, SubjectRequest, Task,
 };
@@ -40,6 +40,7 @@ pub(super) async fn run(
     request: &SubjectRequest,
     stop: &Stop,
 ) -> Result<Answer, RequestError> {
+    settings::small_counts(&task.spec)?;
     let kinds = checked(&task.spec)?;
     let key = person::key(&request.key)?;
     let person = Person::given(&request.identity, &key, &kinds)?;
@@ -57,6 +58,7 @@ pub(super) async fn run(
         let told = opt_out(store, &person, &request.reference);
         body.opted_out.extend(stoppable(stop, told).await?);
     }
+    hide(&task.spec, &mut body.opted_out);
     let message = told(&body.opted_out);
     Ok(Answer::done("Verified", message, body))
 }
@@ -67,6 +69,7 @@ pub(super) async fn lift(
     request: &SubjectRequest,
     stop: &Stop,
 ) -> Result<Answer, RequestError> {
+    settings::small_counts(&task.spec)?;
     listed(&task.spec)?;
     let mut body = EraseReport {
         request: request.reference.clone(),
@@ -77,8 +80,17 @@ pub(super) async fn lift(
         let lifted = opt_in(store, &request.reference);
         body.opted_out.extend(stoppable(stop, lifted).await?);
     }
+    hide(&task.spec, &mut body.opted_out);
     let message = "the person's opt-out is lifted: what comes from now on is sent again".to_owned();
     Ok(Answer::done("Lifted", message, body))
+}
+
+/// Tells few values as few.
+fn hide(spec: &Erase, all: &mut [OptedOut]) {
+    for one in all {
+        let subjects = one.subjects.told().unwrap_or_default();
+        one.subjects = blur::alone(spec.small_counts, subjects);
+    }
 }
 
 /// The kinds of values, once the task's words have been looked at.
@@ -171,7 +183,7 @@ async fn opt_in(at: &OptOutStore, reference: &str) -> Result<Vec<OptedOut>, Requ
             store: at.name.clone(),
             channel: channel.channel.clone(),
             sinks: channel.sinks.clone(),
-            subjects,
+            subjects: subjects.into(),
             ..OptedOut::default()
         });
     }
@@ -192,7 +204,7 @@ fn told(all: &[OptedOut]) -> String {
     let sinks: usize = all.iter().map(|one| one.sinks.len()).sum();
     let unknown: Vec<&str> = all
         .iter()
-        .filter(|one| one.subjects == 0)
+        .filter(|one| one.subjects.is_zero())
         .map(|one| one.channel.as_str())
         .collect();
     let mut said = format!(
@@ -251,10 +263,10 @@ mod tests {
 
     #[test]
     fn a_channel_that_knows_nobody_by_the_identity_is_named() {
-        let one = |channel: &str, subjects| OptedOut {
+        let one = |channel: &str, subjects: i64| OptedOut {
             channel: channel.to_owned(),
             sinks: vec!["ads".to_owned()],
-            subjects,
+            subjects: subjects.into(),
             ..OptedOut::default()
         };
         let said = told(&[one("a/shop", 1), one("a/chat", 0)]);

@@ -143,6 +143,8 @@ pub(super) struct Settings {
     pub(super) batch_rows: usize,
     /// Most rows of a table that a request may find.
     pub(super) max_rows: i64,
+    /// Counts from 1 to below it are not told.
+    pub(super) small_counts: u32,
     /// The kinds of values.
     pub(super) kinds: Kinds,
     /// The stores, in the task's order.
@@ -172,6 +174,7 @@ impl Settings {
         })?;
         settings::bounds("batchRows", spec.batch_rows, 1, MOST_BATCH_ROWS)?;
         settings::bounds("maxRows", spec.max_rows, 1, MOST_ROWS)?;
+        small_counts(spec)?;
         let mut kinds = Kinds::new();
         for kind in &spec.identities {
             if kinds.insert(kind.name.clone(), kind.ignore_case).is_some() {
@@ -203,11 +206,17 @@ impl Settings {
             zone,
             batch_rows: usize::try_from(spec.batch_rows).unwrap_or(1),
             max_rows: i64::from(spec.max_rows),
+            small_counts: spec.small_counts,
             kinds,
             stores,
             hold_list,
         })
     }
+}
+
+/// Whether the bound of small counts is one.
+pub(super) fn small_counts(spec: &Erase) -> Result<(), Error> {
+    Ok(settings::small_counts(spec.small_counts)?)
 }
 
 /// The request of a task, if an agent can do it.

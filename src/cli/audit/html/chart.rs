@@ -9,6 +9,7 @@ use jiff::{Span, ToSpan};
 use super::super::export::Book;
 use super::super::period::Period;
 use super::{escaped, table};
+use crate::contract::Count;
 
 const WIDTH: usize = 960;
 const HEIGHT: usize = 120;
@@ -67,18 +68,21 @@ pub(super) fn write(out: &mut String, book: &Book) -> std::fmt::Result {
     for (index, region) in regions.iter().enumerate() {
         let within = |part: &Part| {
             let here = ran.iter().filter(|one| one.region == *region);
-            let (mut runs, mut erased) = (0_i64, 0_i64);
+            let (mut runs, mut erased) = (0_i64, Count::ZERO);
             // What one run leaves is due for the next again: added up it would be told many times.
-            let mut due: BTreeMap<&str, i64> = BTreeMap::new();
+            let mut due: BTreeMap<&str, Count> = BTreeMap::new();
             for one in here.filter(|one| part.first <= one.day && one.day < part.after) {
                 runs = runs.saturating_add(1);
-                erased = erased.saturating_add(one.erased);
+                erased = erased.plus(one.erased);
                 due.insert(&one.policy, one.due);
             }
-            [runs, due.into_values().fold(0, i64::saturating_add), erased]
+            [Count::exact(runs), due.into_values().sum(), erased]
         };
-        let sums: Vec<[i64; 3]> = parts.iter().map(within).collect();
-        let runs: Vec<Bar> = sums.iter().map(|sums| vec![(sums[0], "#0b4f8a")]).collect();
+        let sums: Vec<[Count; 3]> = parts.iter().map(within).collect();
+        let runs: Vec<Bar> = sums
+            .iter()
+            .map(|sums| vec![(sums[0].least(), "#0b4f8a")])
+            .collect();
         let name = escaped(region);
         figure(
             out,
@@ -88,10 +92,12 @@ pub(super) fn write(out: &mut String, book: &Book) -> std::fmt::Result {
         )?;
         let both: Vec<Bar> = sums
             .iter()
-            .map(|sums| vec![(sums[1], "#ffffff"), (sums[2], "#1b1b1b")])
+            .map(|sums| vec![(sums[1].least(), "#ffffff"), (sums[2].least(), "#1b1b1b")])
             .collect();
-        let title =
-            format!("Rows due at the last run (outlined) and erased (filled) in {name}, by {word}");
+        let least = least(&sums);
+        let title = format!(
+            "Rows due at the last run (outlined) and erased (filled) in {name}, by {word}{least}"
+        );
         figure(out, &format!("rows-{index}"), &title, (&parts, &both))?;
         for (part, sums) in parts.iter().zip(&sums) {
             let mut row = vec![part.name.clone(), (*region).to_owned()];
@@ -113,6 +119,12 @@ pub(super) fn write(out: &mut String, book: &Book) -> std::fmt::Result {
         &heads,
         &rows,
     )
+}
+
+/// Said of bars: a number that is not told is drawn as the least that it can be.
+fn least(sums: &[[Count; 3]]) -> &'static str {
+    let is_told = sums.iter().flatten().all(|count| count.told().is_some());
+    if is_told { "" } else { ", at least" }
 }
 
 /// Values beside each other, with their colours.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::concept::{UNSTATED, object, objects, plain, rules, with, word, words};
 use super::{Column, InForce, Table, text};
 use crate::cli::audit::period::Period;
-use crate::contract::{Method, RetainMode};
+use crate::contract::{Count, Method, RetainMode};
 use crate::evidence::{About, Kind, Object, Record, body, canonical};
 
 const REGISTER: &[Column] = &[
@@ -71,7 +71,7 @@ fn runs<'a>(records: &'a [Record], period: &Period) -> Vec<(&'a Record, body::Ru
     let read = runs.filter_map(|record| {
         let mut run = canonical::read::<body::Run>(&record.body).ok()?;
         run.rules.retain(|told| {
-            matches!(told.method, Method::Anonymise | Method::Nullify) && told.erased > 0
+            matches!(told.method, Method::Anonymise | Method::Nullify) && !told.erased.is_zero()
         });
         (run.mode == Some(RetainMode::Enforce)).then_some((record, run))
     });
@@ -82,14 +82,14 @@ fn runs<'a>(records: &'a [Record], period: &Period) -> Vec<(&'a Record, body::Ru
 fn done(
     (region, about, name): (&str, &About, &str),
     runs: &[(&Record, body::Run)],
-) -> (i64, Vec<String>) {
+) -> (Count, Vec<String>) {
     let of_it = runs
         .iter()
         .filter(|(record, _)| record.region == region && record.about == *about);
-    let (mut rows, mut ends) = (0_i64, Vec::new());
+    let (mut rows, mut ends) = (Count::ZERO, Vec::new());
     for (record, run) in of_it {
         for told in run.rules.iter().filter(|told| told.name == name) {
-            rows = rows.saturating_add(told.erased);
+            rows = rows.plus(told.erased);
             ends.push(
                 run.finished_at
                     .clone()
@@ -102,7 +102,7 @@ fn done(
 }
 
 /// A rule that no policy names any more: what its runs did is all that there is of it.
-fn unstated(place: &[String; 3], (rows, ends): &(i64, Vec<String>)) -> Vec<String> {
+fn unstated(place: &[String; 3], (rows, ends): &(Count, Vec<String>)) -> Vec<String> {
     let mut row = place.to_vec();
     row.extend(std::iter::repeat_n(UNSTATED.to_owned(), 5));
     row.extend(counted(*rows, ends));
@@ -110,7 +110,7 @@ fn unstated(place: &[String; 3], (rows, ends): &(i64, Vec<String>)) -> Vec<Strin
 }
 
 /// The columns of what was done.
-fn counted(rows: i64, ends: &[String]) -> [String; 4] {
+fn counted(rows: Count, ends: &[String]) -> [String; 4] {
     [
         rows.to_string(),
         ends.first().cloned().unwrap_or_default(),
@@ -122,7 +122,7 @@ fn counted(rows: i64, ends: &[String]) -> [String; 4] {
 fn row(
     one: &InForce<'_>,
     (rule, erase): (&Object, &Object),
-    (rows, ends): &(i64, Vec<String>),
+    (rows, ends): &(Count, Vec<String>),
 ) -> Vec<String> {
     let nothing = Object::new();
     let dataset = object(rule, "dataset").unwrap_or(&nothing);

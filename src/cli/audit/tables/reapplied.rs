@@ -1,6 +1,6 @@
 //! Erasures done over again in regions whose stores were restored.
 
-use super::requests::terms;
+use super::sums::terms;
 use super::{Column, Table, number, text};
 use crate::cli::audit::period::Period;
 use crate::evidence::{Kind, Record, body, canonical};

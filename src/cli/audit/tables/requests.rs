@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::sums::{tables, terms};
 use super::{Asked, Column, Table, number, text};
 use crate::cli::audit::period::Period;
 use crate::contract::{ErasedTable, KeptRows};
@@ -242,51 +243,9 @@ fn numbers(one: &Last<'_>, kind: &str) -> Vec<String> {
     told
 }
 
-/// Rows by term, and whether they add up.
-pub(super) fn terms(outcome: Option<&body::RequestOutcome>, is_copy: bool) -> Vec<String> {
-    if tables(outcome).next().is_none() {
-        return vec![String::new(); 10];
-    }
-    let (found, terms) = summed(outcome);
-    let sum = terms.iter().copied().fold(0, i64::saturating_add);
-    let mut told: Vec<String> = std::iter::once(found)
-        .chain(terms)
-        .map(|rows| rows.to_string())
-        .collect();
-    told.push(if sum == found {
-        "yes".to_owned()
-    } else if sum == 0 && is_copy {
-        "copy".to_owned()
-    } else {
-        format!("NO: {sum}")
-    });
-    told
-}
-
 /// What is delivered takes no rows away.
 pub(in crate::cli::audit) fn is_copy(kind: &str) -> bool {
     matches!(kind, "Access" | "Portability")
-}
-
-/// Every table of what stores said.
-fn tables(outcome: Option<&body::RequestOutcome>) -> impl Iterator<Item = &ErasedTable> {
-    let stores = outcome.into_iter().flat_map(|outcome| &outcome.stores);
-    stores.flat_map(|store| &store.tables)
-}
-
-/// Rows found, and the terms that they are the sum of, over all tables.
-pub(in crate::cli::audit) fn sums(one: &Last<'_>) -> (i64, [i64; 8]) {
-    summed(one.request.as_ref().and_then(|one| one.outcome.as_ref()))
-}
-
-/// The same of what stores said.
-pub(super) fn summed(outcome: Option<&body::RequestOutcome>) -> (i64, [i64; 8]) {
-    let none = (0_i64, [0_i64; 8]);
-    tables(outcome).fold(none, |(found, terms), table| {
-        let more = table.terms();
-        let terms = std::array::from_fn(|at| terms[at].saturating_add(more[at]));
-        (found.saturating_add(table.found), terms)
-    })
 }
 
 fn clock(clock: &body::RequestClock) -> String {
@@ -392,7 +351,7 @@ fn outcome(outcome: &body::RequestOutcome) -> String {
                 "remaining",
             ];
             let terms = names.iter().zip(table.terms());
-            let terms = terms.filter(|(_, rows)| *rows != 0);
+            let terms = terms.filter(|(_, rows)| !rows.is_zero());
             let terms = each(terms, |(name, rows)| format!(", {name} {rows}")).replace("; ", "");
             let grounds = each(table.grounds.iter(), |it| {
                 format!(" ({}: {})", it.ground, it.rows)

@@ -1,8 +1,9 @@
 //! The run population: every run of the period, rule by rule, with its sum checked.
 
+use super::sums::word;
 use super::{Column, Ran, Table, number, text};
 use crate::contract::RetainedRule;
-use crate::evidence::{Kind, Record, body, canonical};
+use crate::evidence::{Kind, Record, body, canonical, standing};
 
 const RUNS: &[Column] = &[
     text("policy", "Policy"),
@@ -47,16 +48,8 @@ pub(super) fn runs(records: &[&Record]) -> (Table, Vec<Ran>) {
             policy: record.about.name.clone(),
             region: record.region.clone(),
             day: record.at.to_zoned(jiff::tz::TimeZone::UTC).date(),
-            due: run
-                .rules
-                .iter()
-                .map(|rule| rule.due)
-                .fold(0, i64::saturating_add),
-            erased: run
-                .rules
-                .iter()
-                .map(|rule| rule.erased)
-                .fold(0, i64::saturating_add),
+            due: run.rules.iter().map(|rule| rule.due).sum(),
+            erased: run.rules.iter().map(|rule| rule.erased).sum(),
         });
         if run.rules.is_empty() {
             rows.push(row(record, &run, None, enforced));
@@ -69,7 +62,7 @@ pub(super) fn runs(records: &[&Record]) -> (Table, Vec<Ran>) {
     let table = Table {
         id: "runs",
         title: "Run population",
-        note: "Every run that was recorded in the period, a row for each rule, in rows of the table. A run that erases adds up when due = erased + held + restricted + gone + blocked + failed + remaining; each number was counted for itself. What a run erased is gone from backups by its end and the longest backups.keep of the stores that it erased from; an empty field says that it erased nothing, or that nobody told of one of them.",
+        note: "Every run that was recorded in the period, a row for each rule, in rows of the table. A run that erases adds up when due = erased + held + restricted + gone + blocked + failed + remaining; each number was counted for itself. Small numbers (<5), and those that would give one away (-), are not told: then the sum holds by commitments, whose salts the region keeps. What a run erased is gone from backups by its end and the longest backups.keep of the stores that it erased from; an empty field says that it erased nothing, or that nobody told of one of them.",
         columns: RUNS,
         rows,
     };
@@ -102,24 +95,11 @@ fn row(
         row.resize(RUNS.len(), String::new());
         return row;
     };
-    let terms = [
-        rule.erased,
-        rule.held,
-        rule.restricted,
-        rule.gone,
-        rule.blocked,
-        rule.failed,
-        rule.remaining,
-    ];
-    let numbers = [&[rule.rows, rule.due][..], &terms[..], &[rule.late][..]].concat();
+    let numbers = [&[rule.rows, rule.due][..], &rule.parts(), &[rule.late]].concat();
     row.extend(numbers.iter().map(ToString::to_string));
-    let sum = terms.iter().copied().fold(0, i64::saturating_add);
-    let told = match enforced {
-        _ if sum == rule.due => "yes".to_owned(),
-        // A preview only counts what is due.
-        false if sum == 0 => "preview".to_owned(),
-        _ => format!("NO: {sum}"),
-    };
-    row.push(told);
+    let standing = standing(&rule.sum(), &rule.commitments);
+    // A preview only counts what is due.
+    let alone = (!enforced).then_some("preview");
+    row.push(word(standing, &rule.parts(), alone));
     row
 }

@@ -170,7 +170,7 @@ pub(super) async fn verify(
         let store = store.name.clone();
         return Err(Error::Vanished { store }.into());
     }
-    told.subjects = persons;
+    told.subjects = persons.into();
     told.in_force_since = since;
     Ok(told)
 }

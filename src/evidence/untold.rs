@@ -1,0 +1,134 @@
+//! What a record does not tell of its sums, and whether they hold all the same.
+//!
+//! Of a million records most tell every number: these are passed over without being read.
+
+use super::canonical::{self, Object, Value};
+use super::commitment::{Commitment, Standing, standing};
+use super::record::{Kind, Record};
+use crate::contract::{Count, ErasedTable, RetainedRule, Sum};
+
+/// What a rule's numbers are called, in the order of their commitments.
+const OF_RULE: [&str; 8] = [
+    "due",
+    "erased",
+    "held",
+    "restricted",
+    "gone",
+    "blocked",
+    "failed",
+    "remaining",
+];
+
+/// What a table's numbers are called, in the order of their commitments.
+const OF_TABLE: [&str; 9] = [
+    "found",
+    "erased",
+    "restricted",
+    "kept",
+    "held",
+    "blocked",
+    "failed",
+    "gone",
+    "remaining",
+];
+
+/// A sum of a record with numbers that are not told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blurred {
+    /// `rule messages`, `table orders of store shop`.
+    pub of: String,
+    /// Whether it adds up.
+    pub standing: Standing,
+    /// Each number that something stands for: its name, how it is told, and what stands for it.
+    pub untold: Vec<(&'static str, Count, Commitment)>,
+}
+
+/// The sums of a record of which not every number is told, or which something stands for. One that cannot be read does not
+/// hold.
+#[must_use]
+pub fn blurred(record: &Record) -> Vec<Blurred> {
+    match record.kind {
+        Kind::Run => objects(record.body.get("rules"))
+            .filter(|rule| is_blurred(rule, &OF_RULE))
+            .map(rule)
+            .collect(),
+        Kind::Request => objects(outcome(&record.body).and_then(|it| it.get("stores")))
+            .flat_map(|store| {
+                let tables = objects(store.get("tables"));
+                let tables = tables.filter(|table| is_blurred(table, &OF_TABLE));
+                tables.map(|one| table(text(store, "name"), one))
+            })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn outcome(body: &Object) -> Option<&Object> {
+    match body.get("outcome") {
+        Some(Value::Object(outcome)) => Some(outcome),
+        _ => None,
+    }
+}
+
+fn objects(list: Option<&Value>) -> impl Iterator<Item = &Object> {
+    let list = match list {
+        Some(Value::List(list)) => list.as_slice(),
+        _ => &[],
+    };
+    list.iter().filter_map(|value| match value {
+        Value::Object(object) => Some(object),
+        _ => None,
+    })
+}
+
+fn text<'a>(object: &'a Object, key: &str) -> &'a str {
+    match object.get(key) {
+        Some(Value::Text(text)) => text,
+        _ => "",
+    }
+}
+
+fn is_blurred(object: &Object, names: &[&str]) -> bool {
+    let is_text = |name: &&str| matches!(object.get(*name), Some(Value::Text(_)));
+    object.contains_key("commitments") || names.iter().any(is_text)
+}
+
+fn rule(object: &Object) -> Blurred {
+    let of = format!("rule {}", text(object, "name"));
+    match canonical::read::<RetainedRule>(object) {
+        Ok(rule) => told(of, &rule.sum(), (&OF_RULE, &rule.commitments)),
+        Err(_) => unreadable(of),
+    }
+}
+
+fn table(store: &str, object: &Object) -> Blurred {
+    let of = format!("table {} of store {store}", text(object, "name"));
+    match canonical::read::<ErasedTable>(object) {
+        Ok(table) => told(of, &table.sum(), (&OF_TABLE, &table.commitments)),
+        Err(_) => unreadable(of),
+    }
+}
+
+fn unreadable(of: String) -> Blurred {
+    Blurred {
+        of,
+        standing: Standing::Broken,
+        untold: Vec::new(),
+    }
+}
+
+fn told(of: String, sum: &Sum, (names, commitments): (&[&'static str], &[Commitment])) -> Blurred {
+    let all = std::iter::once(&sum.whole).chain(&sum.parts);
+    let untold = names
+        .iter()
+        .zip(all)
+        .filter(|(_, count)| count.told().is_none());
+    let untold = untold.zip(commitments);
+    Blurred {
+        of,
+        standing: standing(sum, commitments),
+        untold: untold
+            .map(|((name, count), commitment)| (*name, *count, *commitment))
+            .collect(),
+    }
+}
