@@ -7,6 +7,7 @@ mod baseline;
 mod code;
 mod deadline;
 mod fact;
+mod keep;
 mod load;
 mod period;
 mod platform;
@@ -16,6 +17,7 @@ pub use baseline::{Adequacy, Check, Decision, Demand, MethodName, RegisterField}
 pub use code::{Country, Jurisdiction};
 pub use deadline::{Counting, Deadline, FirstDay, Kind, Pause, RestDay, Roll, Step};
 pub use fact::{Fact, Place, Source};
+pub use keep::{KeepDuty, NO_RECORDS, Statute};
 pub use load::Error;
 pub use period::{Clock, Period, Word};
 pub use platform::{
@@ -93,5 +95,25 @@ impl Packs {
     #[must_use]
     pub fn regime(&self, id: &str) -> Option<&Regime> {
         self.regimes.regimes.get(id)
+    }
+
+    /// What the regime or statute of that id obliges to keep; nothing where no pack knows it.
+    #[must_use]
+    pub fn keeps(&self, id: &str) -> &[Fact<KeepDuty>] {
+        let regime = self.regime(id).map(|regime| regime.keep.as_slice());
+        let statute = || Some(self.regimes.statutes.get(id)?.keep.as_slice());
+        regime.or_else(statute).unwrap_or_default()
+    }
+
+    /// Whether `spec.regimes` may name it: a regime, or a law that only obliges to keep.
+    #[must_use]
+    pub fn knows(&self, id: &str) -> bool {
+        self.regime(id).is_some() || self.regimes.statutes.contains_key(id)
+    }
+
+    /// Every id that `spec.regimes` may name: the regimes', then the statutes'.
+    pub fn laws(&self) -> impl Iterator<Item = &str> {
+        let (regimes, statutes) = (&self.regimes.regimes, &self.regimes.statutes);
+        regimes.keys().chain(statutes.keys()).map(String::as_str)
     }
 }

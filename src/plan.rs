@@ -33,6 +33,7 @@ mod suppression;
 mod suspension;
 
 pub use baseline::{Baseline, stale_evidence};
+pub use calculus::kept_by_law;
 pub use channel::channel;
 pub use fleet::region;
 pub use horizon::Horizons;

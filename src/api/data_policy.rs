@@ -46,8 +46,8 @@ use crate::contract::{CatalogueLook, Count, Preview, RetainMode, RetainedRule};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct DataPolicySpec {
-    /// Privacy regimes that this policy carries, by their pack's ids: `eu-gdpr`, `us-ca-ccpa`. An unknown one ends in
-    /// `Accepted=False` with the list of those there are.
+    /// Privacy regimes that this policy carries, by their pack's ids: `eu-gdpr`, `us-ca-ccpa`; and laws of the pack that only oblige
+    /// to keep records: `de-tax`. An unknown one ends in `Accepted=False` with the list of those there are.
     #[schemars(
         length(min = 1, max = 20),
         inner(

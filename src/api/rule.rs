@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{ErasedColumn, LastContact, LegalBasis, Recipient};
 use crate::contract::Method;
 
-/// One rule over one data set: how it goes (`erase`), that it must stay (`keep`), or both.
+/// One rule over one data set: how it goes (`erase`), that it must stay (`keep`, or `dataset.records` that a law keeps), or both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("has(self.erase) || has(self.keep)").message("rules: a rule needs erase, keep or both: say when its rows go, or which law keeps them"))]
+#[x_kube(validation = Rule::new("has(self.erase) || has(self.keep) || has(self.dataset.records) && size(self.dataset.records) > 0").message("rules: a rule needs erase, keep or dataset.records: say when its rows go, or which law keeps them"))]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyRule {
     /// The rule's name.
@@ -85,6 +85,17 @@ pub struct Dataset {
         regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*$")
     )]
     pub clock: String,
+    /// What kinds of records the table has, all of them, in the words of the regime packs: `invoice`, `contract`. Where a law in
+    /// `regimes` obliges to keep such records, no policy that selects the region erases them before its period from `clock`
+    /// is over, as with a `keep` that states it. A word that none of them knows ends in `Accepted=False`. `none`: of those
+    /// that a law keeps it has no records. Not stated when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8),
+        inner(length(min = 1, max = 32), regex(pattern = r"^[a-z][A-Za-z0-9]*$"))
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub records: Vec<String>,
     /// Whose a row is, for requests of data subjects: it is a person's if any of these columns has any of their values.
     /// Such a request erases the person's rows by the rule's method, whatever their age, but for what a `keep` keeps. A rule
     /// without `erase` deletes what its keep has let go. None when absent: requests leave the table alone.
@@ -228,12 +239,18 @@ pub enum Decides {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BindingKeep {
-    /// The DataPolicy that states it.
+    /// The DataPolicy that states it, or that says what records the table has.
     pub policy: String,
     /// Its rule there.
     pub rule: String,
-    /// The law and its article.
+    /// The law and its article; `(unconfirmed)` where a pack's fact is remembered or from one weak source.
     pub reference: String,
+    /// The id of the regime or statute whose pack has it: `de-tax`. Absent: the rule itself states the keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub law: Option<String>,
+    /// The kind of records that this law keeps: `invoice`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<String>,
     /// The period.
     #[serde(rename = "for")]
     pub period: String,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use super::{Answer, Case, Deadline, Error, answer};
-use crate::packs::{Clock, Decision, Demand, Fact, Regime, Regimes};
+use crate::packs::{Clock, Decision, Demand, Fact, KeepDuty, Regime, Regimes};
 
 /// A fact that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +95,13 @@ fn facts(pack: &Regimes) -> BTreeMap<String, String> {
     for (id, regime) in &pack.regimes {
         of_regime(regime, &mut |name, line| put(format!("{id}: {name}"), line));
     }
+    for (id, statute) in &pack.statutes {
+        put(format!("{id}: name"), statute.name.clone());
+        put(format!("{id}: law"), line(&statute.law.value, &statute.law));
+        for fact in &statute.keep {
+            put(format!("{id}: keep {}", fact.value.records), kept(fact));
+        }
+    }
     lines
 }
 
@@ -132,8 +139,8 @@ fn of_regime(regime: &Regime, put: &mut dyn FnMut(String, String)) {
     for (kind, fact) in &regime.clocks {
         put(format!("clock {kind:?}"), clock(fact));
     }
-    for (name, fact) in &regime.keep {
-        put(format!("keep {name}"), clock(fact));
+    for fact in &regime.keep {
+        put(format!("keep {}", fact.value.records), kept(fact));
     }
     for (kind, fact) in &regime.limits {
         put(format!("limit {kind:?}"), shown(fact));
@@ -203,6 +210,11 @@ fn demand(fact: &Fact<Demand>) -> String {
         text = format!("{text}: {}", parts.join(", "));
     }
     line(&text, fact)
+}
+
+fn kept(fact: &Fact<KeepDuty>) -> String {
+    let own = &fact.value;
+    line(&format!("{} from {:?}", own.period, own.from), fact)
 }
 
 fn clock(fact: &Fact<Clock>) -> String {

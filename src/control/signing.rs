@@ -115,6 +115,7 @@ fn facts(region: &Arc<Region>, in_use: bool, context: &Context) -> (SigningFacts
         policies: context.reader.policies_by_name(),
         channels: context.reader.sorted_channels(),
         holds: context.reader.holds_by_name(),
+        packs: context.reader.packs.borrow().packs.clone(),
         settings: context.reader.settings.clone(),
     };
     (facts, looks)

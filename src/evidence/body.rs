@@ -64,6 +64,28 @@ pub struct Policy {
     pub window: String,
     /// The policy's spec without approvals, as the resource has it.
     pub spec: Object,
+    /// What laws of the regime pack oblige to keep of the records that its rules say their tables have. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub laws: Vec<KeptByLaw>,
+}
+
+/// Part of a [`Policy`]: a law's word on one rule's table, as the pack in force has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptByLaw {
+    /// The rule.
+    pub rule: String,
+    /// The kind of records: `invoice`.
+    pub records: String,
+    /// The law's id in the pack: `de-tax`.
+    pub law: String,
+    /// The law and its article.
+    pub reference: String,
+    /// For how long, ISO 8601.
+    #[serde(rename = "for")]
+    pub period: String,
+    /// What the period runs from: `EndOfCalendarYear`.
+    pub from: String,
 }
 
 /// Of an `Approval`: which preview somebody approved. `about` is the policy, `source` its uid and the preview's hash.

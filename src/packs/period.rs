@@ -38,7 +38,8 @@ impl Clock {
 }
 
 /// Years, months and days of the calendar; weeks are seven days.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Period {
     /// Years.
     pub years: i32,
@@ -100,6 +101,29 @@ impl TryFrom<String> for Clock {
                 words.join(", ")
             )
         })
+    }
+}
+
+impl Period {
+    /// As a span of the calendar; nothing for one that no calendar has.
+    #[must_use]
+    pub fn span(&self) -> Option<jiff::Span> {
+        let span = jiff::Span::new().try_years(self.years).ok()?;
+        let span = span.try_months(self.months).ok()?;
+        span.try_days(self.days).ok()
+    }
+}
+
+impl TryFrom<String> for Period {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match parse(&text) {
+            Some(Clock::Period(period)) => Ok(period),
+            _ => Err(format!(
+                "'{text}' is no period; write an ISO 8601 duration in calendar units, as P8Y or P6M"
+            )),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::{Adequacy, Clock, Counting, Deadline, Demand, Fact, Jurisdiction};
+use super::{Adequacy, Clock, Counting, Deadline, Demand, Fact, Jurisdiction, KeepDuty, Statute};
 
 /// All regimes, and the jurisdictions that call for them.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Regimes {
     pub personal_columns: Option<Fact<BTreeSet<String>>>,
     /// By the id that `spec.regimes` uses.
     pub regimes: BTreeMap<String, Regime>,
+    /// Laws that oblige to keep and ask nothing else, by ids that `spec.regimes` uses too.
+    #[serde(default)]
+    pub statutes: BTreeMap<String, Statute>,
     /// Where which regimes are called for.
     pub jurisdictions: Vec<Fact<CallsFor>>,
 }
@@ -56,9 +59,9 @@ pub struct Regime {
     /// Numbers from or up to which something applies.
     #[serde(default)]
     pub limits: BTreeMap<LimitKind, Fact<u64>>,
-    /// What must be kept, and how long, whatever a policy says.
+    /// Records that it obliges to keep.
     #[serde(default)]
-    pub keep: BTreeMap<String, Fact<Clock>>,
+    pub keep: Vec<Fact<KeepDuty>>,
     /// The instruments on which personal data may leave; empty: none is needed.
     pub transfers: Fact<BTreeSet<String>>,
     /// Countries to which nothing else is needed, or less.

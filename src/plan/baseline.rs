@@ -111,23 +111,11 @@ fn ground<'a>(
             wake_at = called
                 .iter()
                 .fold(wake_at, |wake, called| earlier(wake, called.from));
-            let called = called.iter().filter(|called| called.from.is_none());
-            let called: BTreeSet<&str> = called.map(|called| called.regime.as_str()).collect();
-            let here: BTreeSet<&str> = carried
-                .iter()
-                .copied()
-                .filter(|id| called.contains(id))
-                .collect();
             Place {
                 name,
                 facts: region,
-                // Where the law calls for none of them, the policy's author says that they count.
                 rules: rules(facts, &region.region),
-                regimes: if here.is_empty() {
-                    carried.clone()
-                } else {
-                    here
-                },
+                regimes: gates::counting(&carried, &called),
             }
         })
         .collect();

@@ -1,23 +1,30 @@
 //! Keep and erase together: which keeps bind a rule that erases, and whose period ends last.
 //!
-//! In: a rule, and the keeps of all policies that select the region. Out: its [`Ruling`]. The order of policies changes
-//! nothing. A row goes once the rule's own period and every keep have ended, and the agent judges each row by all of them:
+//! In: a rule, and the keeps of all policies that select the region: those that rules state, and those of the packs' laws for the
+//! records that rules say their tables have. Out: its [`Ruling`]. The order of policies changes nothing. A row goes once the rule's own period and every keep have ended, and the agent judges each row by all of them:
 //! who decides is found out here only to be told.
 
 mod bound;
+mod ground;
+mod laws;
 
-use jiff::Span;
+use std::collections::BTreeSet;
+
+use jiff::{Span, Timestamp};
 use kube::ResourceExt;
 
 use super::PolicyFacts;
 use super::placement;
 use crate::api::{
-    BindingKeep, DataPolicy, DataPolicySpec, Decides, Erase, Keep, PolicyRule, Region, RegionSpec,
+    BindingKeep, DataPolicy, DataPolicySpec, Decides, Erase, PolicyRule, Region, RegionSpec,
     RuleDecision, RunsFrom,
 };
 use crate::contract::RetentionKeep;
 use crate::contract::cutoff::{Anchor, FiscalYear};
 use bound::Bound;
+pub(super) use ground::Duty;
+use ground::Ground;
+pub(super) use laws::Laws;
 
 /// Keeps that status names; a table with more laws than these is rare, and each policy's own spec has its own.
 const NAMED: usize = 4;
@@ -27,7 +34,7 @@ const NAMED: usize = 4;
 pub(super) struct Claim<'a> {
     policy: &'a DataPolicy,
     rule: &'a PolicyRule,
-    keep: &'a Keep,
+    ground: Ground<'a>,
     bound: Bound<'a>,
 }
 
@@ -42,64 +49,113 @@ pub(super) struct Ruling<'a> {
     keeps: Vec<Claim<'a>>,
 }
 
-/// The keeps that are in force in a region: of this policy, and of every other that selects the region and isn't being
+/// The policies whose keeps are in force in a region: this one, and every other that selects the region and isn't being
 /// deleted. One that only counts, is suspended or is not accepted keeps all the same: a keep ends because somebody takes it
 /// away, never because something else is wrong.
-pub(super) fn claims<'a>(facts: &'a PolicyFacts, region: &Region) -> Vec<Claim<'a>> {
+fn keepers<'a>(facts: &'a PolicyFacts, region: &'a Region) -> impl Iterator<Item = &'a DataPolicy> {
     let own = facts.policy.name_any();
-    let others = facts.policies.values().filter(|policy| {
+    let others = facts.policies.values().filter(move |policy| {
         policy.name_any() != own
             && policy.metadata.deletion_timestamp.is_none()
             && placement::policy_chooses(policy, region, &facts.channels)
     });
-    claims_of(others.chain([&facts.policy]).map(AsRef::as_ref))
+    others.chain([&facts.policy]).map(AsRef::as_ref)
 }
 
-/// The keeps of these policies.
-fn claims_of<'a>(policies: impl Iterator<Item = &'a DataPolicy>) -> Vec<Claim<'a>> {
-    let mut claims: Vec<Claim<'a>> = policies
-        .flat_map(|policy| {
-            let claim = |rule: &'a PolicyRule| {
-                let keep = rule.keep.as_ref()?;
-                // A keep of nothing ends as it begins; the schema has no other period that cannot be read.
-                let span: Span = keep
-                    .period
-                    .parse()
-                    .ok()
-                    .filter(|it: &Span| it.is_positive())?;
-                let anchor = anchor(keep.from, &policy.spec);
-                let bound = Bound::new(&rule.dataset.clock, anchor, span);
+/// The keeps of these policies over the tables that are wanted.
+fn claims_over<'a>(
+    policies: impl Iterator<Item = &'a DataPolicy>,
+    laws: &Laws<'a>,
+    is_wanted: impl Fn(&PolicyRule) -> bool,
+) -> Vec<Claim<'a>> {
+    let mut claims = Vec::new();
+    for policy in policies {
+        for rule in policy.spec.rules.iter().filter(|rule| is_wanted(rule)) {
+            claims.extend(stated(policy, rule));
+            let duties = laws.duties(policy, rule).into_iter();
+            claims.extend(duties.filter_map(|duty| {
                 Some(Claim {
                     policy,
                     rule,
-                    keep,
-                    bound,
+                    ground: Ground::Law(duty),
+                    bound: duty.bound(&rule.dataset.clock)?,
                 })
-            };
-            policy.spec.rules.iter().filter_map(claim)
-        })
-        .collect();
-    claims.sort_by_cached_key(|claim| (claim.policy.name_any(), claim.rule.name.clone()));
+            }));
+        }
+    }
+    // What a rule itself states comes before the laws.
+    claims.sort_by_cached_key(|claim| {
+        let (policy, rule) = (claim.policy.name_any(), claim.rule.name.clone());
+        (policy, rule, claim.ground.of_pack())
+    });
     claims
 }
 
-/// The keeps of these policies that bind the table of a rule, as the agent is told.
+/// A keep of nothing ends as it begins; the schema has no other period that cannot be read.
+fn stated<'a>(policy: &'a DataPolicy, rule: &'a PolicyRule) -> Option<Claim<'a>> {
+    let keep = rule.keep.as_ref()?;
+    let span: Span = keep
+        .period
+        .parse()
+        .ok()
+        .filter(|it: &Span| it.is_positive())?;
+    let anchor = anchor(keep.from, &policy.spec);
+    Some(Claim {
+        policy,
+        rule,
+        ground: Ground::Stated(keep),
+        bound: Bound::new(&rule.dataset.clock, anchor, span),
+    })
+}
+
+/// The keeps of these policies, whatever they are over.
+pub(super) fn claims<'a>(policies: &[&'a DataPolicy], laws: &Laws<'a>) -> Vec<Claim<'a>> {
+    claims_over(policies.iter().copied(), laws, |_| true)
+}
+
+/// Those that bind the table of a rule, as the agent is told.
 pub(super) fn keeps_on(
-    policies: &[&DataPolicy],
+    claims: &[Claim<'_>],
     rule: &PolicyRule,
     region: &RegionSpec,
 ) -> Vec<RetentionKeep> {
-    let claims = claims_of(policies.iter().copied());
     let bound = claims
         .iter()
         .filter(|claim| shares_table(claim.rule, rule, region));
     bound.map(Claim::told).collect()
 }
 
+/// What the packs' laws keep in a region of the records that the policy's own rules say their tables have.
+#[must_use]
+pub fn kept_by_law(facts: &PolicyFacts, region: &Region, now: Timestamp) -> Vec<BindingKeep> {
+    let laws = Laws::new(region, &facts.packs, now);
+    let own = std::iter::once(facts.policy.as_ref());
+    let claims = claims_over(own, &laws, |rule| !rule.dataset.records.is_empty());
+    let of_packs = claims
+        .iter()
+        .filter(|claim| claim.ground.of_pack().is_some());
+    of_packs.map(named).collect()
+}
+
+/// When a law that is not in force yet begins to keep what is said to be in the region.
+pub(super) fn wake_at(facts: &PolicyFacts, region: &Region, now: Timestamp) -> Option<Timestamp> {
+    Laws::new(region, &facts.packs, now).wake_at(keepers(facts, region))
+}
+
 /// The rules of a policy that erase, each with what binds it.
-pub(super) fn rulings<'a>(facts: &'a PolicyFacts, region: &'a Region) -> Vec<Ruling<'a>> {
-    let claims = claims(facts, region);
+pub(super) fn rulings<'a>(
+    facts: &'a PolicyFacts,
+    region: &'a Region,
+    now: Timestamp,
+) -> Vec<Ruling<'a>> {
     let rules = facts.policy.spec.rules.iter();
+    let erasing = rules.clone().filter(|rule| rule.erase.is_some());
+    // The hub may have thousands of rules, and few of them are over these tables.
+    let tables: BTreeSet<&str> = erasing.map(|rule| bare(&rule.dataset.table)).collect();
+    let laws = Laws::new(region, &facts.packs, now);
+    let claims = claims_over(keepers(facts, region), &laws, |rule| {
+        tables.contains(bare(&rule.dataset.table))
+    });
     let ruling = |rule: &'a PolicyRule| {
         let erase = rule.erase.as_ref()?;
         let is_bound = |claim: &Claim<'_>| shares_table(claim.rule, rule, &region.spec);
@@ -119,11 +175,13 @@ fn anchor(from: Option<RunsFrom>, spec: &DataPolicySpec) -> Anchor {
         RunsFrom::EventDate => Anchor::EventDate,
         RunsFrom::EndOfCalendarYear => Anchor::EndOfCalendarYear,
         RunsFrom::EndOfFiscalYear => {
-            let told = spec.fiscal_year_end.as_deref();
-            let year = told.and_then(|end| end.parse().ok());
-            Anchor::EndOfFiscalYear(year.unwrap_or(FiscalYear::CALENDAR))
+            Anchor::EndOfFiscalYear(fiscal_year(spec).unwrap_or(FiscalYear::CALENDAR))
         }
     }
+}
+
+fn fiscal_year(spec: &DataPolicySpec) -> Option<FiscalYear> {
+    spec.fiscal_year_end.as_deref()?.parse().ok()
 }
 
 /// Whether two rules may be over one table: a keep that may bind binds.
@@ -133,6 +191,11 @@ fn shares_table(one: &PolicyRule, other: &PolicyRule, region: &RegionSpec) -> bo
     let one_store = one.store == other.store
         || secret(&one.store).is_some_and(|own| secret(&other.store) == Some(own));
     one_store && may_be_one(&one.table, &other.table)
+}
+
+/// A table's name without its schema.
+fn bare(table: &str) -> &str {
+    table.split_once('.').map_or(table, |(_, table)| table)
 }
 
 /// Whether a period from a clock surely ends no earlier than another from the same. What is no period ends at once.
@@ -173,10 +236,22 @@ impl Claim<'_> {
     fn told(&self) -> RetentionKeep {
         RetentionKeep {
             clock: self.rule.dataset.clock.clone(),
-            period: self.keep.period.clone(),
+            period: self.ground.period(),
             from: self.bound.anchor(),
-            reference: self.keep.reference.clone(),
+            reference: self.ground.reference(),
             policy: self.policy.name_any(),
+        }
+    }
+
+    /// The law, and where somebody said that it counts.
+    fn law(&self) -> String {
+        let (rule, policy) = (&self.rule.name, self.policy.name_any());
+        let reference = self.ground.reference();
+        match self.ground.of_pack() {
+            None => format!("{reference} (rule {rule} of DataPolicy {policy})"),
+            Some((law, records)) => format!(
+                "{reference} ({law}, for the {records} records of rule {rule} of DataPolicy {policy})"
+            ),
         }
     }
 }
@@ -197,13 +272,15 @@ impl<'a> Ruling<'a> {
         self.keeps.iter().map(Claim::told).collect()
     }
 
-    /// The keeps that bind for another reason than the policy's own spec: of other policies, and of its own by another name
-    /// of the store, which only the Region knows to be the same. What an approval must be bound to as well.
+    /// The keeps that bind for another reason than the policy's own spec: of other policies, of the packs, and of its own by
+    /// another name of the store, which only the Region knows to be the same. What an approval must be bound to as well.
     pub(super) fn foreign(&self, policy: &DataPolicy) -> Vec<RetentionKeep> {
         let own = policy.name_any();
         let claims = self.keeps.iter().zip(self.keeps());
         let foreign = claims.filter(|(claim, keep)| {
-            keep.policy != own || claim.rule.dataset.store != self.rule.dataset.store
+            keep.policy != own
+                || claim.ground.of_pack().is_some()
+                || claim.rule.dataset.store != self.rule.dataset.store
         });
         foreign.map(|(_, keep)| keep).collect()
     }
@@ -263,13 +340,8 @@ impl<'a> Ruling<'a> {
     fn sentence(&self, decides: Decides, first: &Claim<'_>) -> String {
         let own = self.own();
         let clock = &first.rule.dataset.clock;
-        let kept = period(&first.keep.period, first.bound.anchor(), clock);
-        let law = format!(
-            "{} (rule {} of DataPolicy {})",
-            first.keep.reference,
-            first.rule.name,
-            first.policy.name_any()
-        );
+        let kept = period(&first.ground.period(), first.bound.anchor(), clock);
+        let law = first.law();
         let others = match self.keeps.len() {
             0 | 1 => String::new(),
             2 => " and 1 other keep".to_owned(),
@@ -292,12 +364,15 @@ impl<'a> Ruling<'a> {
 }
 
 fn named(claim: &Claim<'_>) -> BindingKeep {
+    let (law, records) = claim.ground.of_pack().unzip();
     BindingKeep {
         policy: claim.policy.name_any(),
         rule: claim.rule.name.clone(),
-        reference: claim.keep.reference.clone(),
-        period: claim.keep.period.clone(),
-        from: claim.keep.from.unwrap_or_default(),
+        reference: claim.ground.reference(),
+        law: law.map(str::to_owned),
+        records: records.map(str::to_owned),
+        period: claim.ground.period(),
+        from: claim.ground.from(),
         clock: claim.rule.dataset.clock.clone(),
     }
 }

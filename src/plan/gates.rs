@@ -14,7 +14,7 @@ mod word;
 
 pub use codes::codes;
 pub use coverage::{
-    Called, Candidate, Coverage, Missing, called_by, called_for, coverage, selects,
+    Called, Candidate, Coverage, Missing, called_by, called_for, counting, coverage, selects,
 };
 pub use enforcement::{Enforced, Sanction, enforce};
 pub use market::market;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use jiff::Timestamp;
 use jiff::civil::{Date, date};
-use jiff::{Span, Timestamp};
 
 use super::gates::called_for;
 use crate::api::{DataPolicy, Region};
@@ -44,7 +44,7 @@ impl KeptFor {
     #[must_use]
     pub fn over(&self, since: Timestamp) -> Option<Timestamp> {
         let zoned = since.to_zoned(jiff::tz::TimeZone::UTC);
-        let span = span(&self.length)?;
+        let span = self.length.span()?;
         Some(zoned.checked_add(span).ok()?.timestamp())
     }
 }
@@ -92,14 +92,8 @@ pub fn evidence_keep<'a>(
     })
 }
 
-fn span(period: &Period) -> Option<Span> {
-    let span = Span::new().try_years(period.years).ok()?;
-    let span = span.try_months(period.months).ok()?;
-    span.try_days(period.days).ok()
-}
-
 fn end(period: &Period) -> Option<Date> {
-    DAY.checked_add(span(period)?).ok()
+    DAY.checked_add(period.span()?).ok()
 }
 
 #[cfg(test)]

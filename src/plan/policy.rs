@@ -42,8 +42,8 @@ struct Bound<'a> {
 }
 
 impl<'a> Bound<'a> {
-    fn of(facts: &'a PolicyFacts, region: Option<&'a RegionFacts>) -> Self {
-        let rulings = region.map(|region| calculus::rulings(facts, &region.region));
+    fn of(facts: &'a PolicyFacts, region: Option<&'a RegionFacts>, now: Timestamp) -> Self {
+        let rulings = region.map(|region| calculus::rulings(facts, &region.region, now));
         let rulings = rulings.unwrap_or_default();
         let hash = retention::bound_hash(&facts.policy, &rulings);
         Self { rulings, hash }
@@ -71,7 +71,7 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
         verdict: verdict(&own),
         regions: BTreeMap::new(),
         notes: BTreeMap::new(),
-        findings: findings(facts, &own, &chosen),
+        findings: findings(facts, &own, &chosen, now),
         uncovered: rules::uncovered(facts, &chosen),
         wake_at: placement::earlier(paused_until, baseline.wake_at),
         baseline,
@@ -83,7 +83,10 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
         }
         let approved = approved(facts, place.name);
         plan.findings.extend(clocks(facts, place, now));
-        let bound = Bound::of(facts, place.facts);
+        let bound = Bound::of(facts, place.facts, now);
+        let waits = place.facts.filter(|_| place.chosen);
+        let waits = waits.and_then(|region| calculus::wake_at(facts, &region.region, now));
+        plan.wake_at = placement::earlier(plan.wake_at, waits);
         let decision = decide(facts, &own, (place, &bound), approved.as_ref(), now);
         let note = RegionNote {
             approved: approved.map(|(_, preview)| preview.clone()),
@@ -146,7 +149,12 @@ fn finding(condition: ConditionType, region: Option<&str>, reason: Reason) -> Fi
     }
 }
 
-fn findings(facts: &PolicyFacts, own: &Own, chosen: &BTreeSet<&str>) -> Vec<Finding> {
+fn findings(
+    facts: &PolicyFacts,
+    own: &Own,
+    chosen: &BTreeSet<&str>,
+    now: Timestamp,
+) -> Vec<Finding> {
     let mut findings: Vec<Finding> = own
         .problems
         .iter()
@@ -160,7 +168,7 @@ fn findings(facts: &PolicyFacts, own: &Own, chosen: &BTreeSet<&str>) -> Vec<Find
         findings.push(finding(ConditionType::ReferencesResolved, None, reason));
     }
     findings.extend(facts.policy.spec.approvals.iter().filter_map(|approval| {
-        let reason = approval_problem(facts, approval, chosen)?;
+        let reason = approval_problem(facts, approval, (chosen, now))?;
         Some(finding(
             ConditionType::ReferencesResolved,
             Some(&approval.region),
@@ -173,7 +181,7 @@ fn findings(facts: &PolicyFacts, own: &Own, chosen: &BTreeSet<&str>) -> Vec<Find
 fn approval_problem(
     facts: &PolicyFacts,
     approval: &ApprovalSpec,
-    chosen: &BTreeSet<&str>,
+    (chosen, now): (&BTreeSet<&str>, Timestamp),
 ) -> Option<Reason> {
     let region = approval.region.as_str();
     if !chosen.contains(region) {
@@ -182,19 +190,21 @@ fn approval_problem(
         )));
     }
     let current = old_entry(facts, region).and_then(|entry| entry.preview.as_ref());
-    let now = current.map_or_else(
+    let present = current.map_or_else(
         || "there is no preview yet".to_owned(),
         |preview| format!("the present one is {}", preview.hash()),
     );
     match approved(facts, region) {
         None => Some(Word::ApprovalUnknown.because(format!(
-            "spec.approvals: no preview of Region {region} has the hash {}; {now}",
+            "spec.approvals: no preview of Region {region} has the hash {}; {present}",
             approval.preview_hash
         ))),
-        Some((_, preview)) if preview.spec_hash != Bound::of(facts, facts.regions.get(region)).hash => {
+        Some((_, preview))
+            if preview.spec_hash != Bound::of(facts, facts.regions.get(region), now).hash =>
+        {
             Some(Word::ApprovalOutdated.because(format!(
                 "spec.approvals: the rules, or other policies' keeps, were changed since the preview that {} approved \
-                 for Region {region}; {now}",
+                 for Region {region}; {present}",
                 approval.by
             )))
         }

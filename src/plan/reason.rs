@@ -63,6 +63,8 @@ words! {
     AddressInvalid,
     /// No pack knows the regime.
     UnknownRegime,
+    /// No law of the policy keeps records of a kind that a rule names.
+    RecordsUnknown,
     /// A rule's period isn't longer than nothing.
     PeriodInvalid,
     /// `retention.window` isn't longer than nothing.

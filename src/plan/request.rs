@@ -277,7 +277,7 @@ fn build(
         let workloads = opt_out::workloads(facts, at, (action, identity), all);
         return Ok((workloads, None));
     }
-    let people = People::of(facts, &region.region)?;
+    let people = People::of(facts, &region.region, now)?;
     if action == RequestAction::Lift
         && let Some(reason) = action::unmapped(entry, |store, table| people.has(store, table))
     {

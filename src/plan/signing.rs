@@ -24,6 +24,7 @@ use super::{
 use crate::api::{DataPolicy, LegalHold, Region, SocialChannel, names};
 use crate::contract::{Attest, Witnessed};
 use crate::evidence::{Hash, Tip};
+use crate::packs::Packs;
 
 /// The command, and the component label.
 const COMMAND: &str = "attest";
@@ -67,6 +68,8 @@ pub struct SigningFacts {
     pub channels: Vec<Arc<SocialChannel>>,
     /// Every LegalHold of the hub by name: nothing is erased again while one is not in force.
     pub holds: BTreeMap<String, Arc<LegalHold>>,
+    /// The platform and regime packs in force: a law of theirs may keep what would be erased again.
+    pub packs: Arc<Packs>,
     /// The operator's configuration.
     pub settings: Arc<Settings>,
 }
@@ -131,7 +134,7 @@ pub fn signing(facts: &SigningFacts, now: Timestamp) -> Plan<SigningWorkloads> {
         Ground::Open(region) => {
             match placement::unready(region, &name, &region.region.spec.run_namespace) {
                 Some(reason) => RegionPlan::Keep(reason).into(),
-                None => RegionPlan::Run(Box::new(workloads(facts, &name))).into(),
+                None => RegionPlan::Run(Box::new(workloads(facts, &name, now))).into(),
             }
         }
     };
@@ -170,7 +173,7 @@ pub fn rotation(region: &Region) -> Option<String> {
     (handled != Some(&asked)).then_some(asked)
 }
 
-fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
+fn workloads(facts: &SigningFacts, region: &str, now: Timestamp) -> SigningWorkloads {
     let spec = &facts.region.spec;
     let role = Role::of_cluster(&facts.settings.fleet, ("Region", region), COMPONENT);
     let task = meta::task(COMMAND, region, attest(facts));
@@ -207,7 +210,7 @@ fn workloads(facts: &SigningFacts, region: &str) -> SigningWorkloads {
         .and_then(|s| s.evidence.as_ref());
     let handled = told.and_then(|told| told.last_handled_run_at.as_deref());
     let listed = spec.holds.as_ref().zip(facts.holds_seen);
-    let reapply = reapply::workloads(facts, region, &role).transpose();
+    let reapply = reapply::workloads(facts, region, &role, now).transpose();
     SigningWorkloads {
         hold_list: listed.map(|(bound, seen)| {
             hold_list::config_map(&listing(&role), &spec.run_namespace, bound, seen)

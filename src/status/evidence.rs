@@ -13,11 +13,11 @@ use super::reason::Word;
 use super::run::{self, Runs};
 use super::timing::earliest;
 use super::{PolicyObserved, RunEnd, RunMarks, Seen};
-use crate::api::{DataPolicy, PolicyRegionStatus, Region, RunPhase, RunStatus, names};
+use crate::api::{BindingKeep, DataPolicy, PolicyRegionStatus, Region, RunPhase, RunStatus, names};
 use crate::contract::{RetainMode, RetainReport};
 use crate::evidence::{About, Kind, body, canonical};
 use crate::packs::Packs;
-use crate::plan::{Horizons, Plan, PolicyFacts, PolicyWorkloads, RegionPlan};
+use crate::plan::{self, Horizons, Plan, PolicyFacts, PolicyWorkloads, RegionPlan};
 
 /// A run that ended well may still be told by its pod, whose end is seen by another watch than its Job's: what is
 /// written as lost stays so.
@@ -160,6 +160,23 @@ pub fn statements(
     all
 }
 
+/// What laws of the packs oblige to keep of the records that the policy's rules name.
+fn kept_by_law(facts: &PolicyFacts, region: &Region, now: Timestamp) -> Vec<body::KeptByLaw> {
+    let told = |keep: BindingKeep| {
+        let from = serde_json::to_value(keep.from).ok()?;
+        Some(body::KeptByLaw {
+            rule: keep.rule,
+            records: keep.records?,
+            law: keep.law?,
+            reference: keep.reference,
+            period: keep.period,
+            from: from.as_str()?.to_owned(),
+        })
+    };
+    let keeps = plan::kept_by_law(facts, region, now).into_iter();
+    keeps.filter_map(told).collect()
+}
+
 impl Scope<'_> {
     fn policy_of(&self) -> &DataPolicy {
         &self.facts.policy
@@ -210,6 +227,7 @@ impl Scope<'_> {
             zone: zone.region.spec.locale.time_zone.clone(),
             window: spec.retention.window().to_owned(),
             spec: canonical::object(&told).ok()?,
+            laws: kept_by_law(self.facts, &zone.region, self.now),
         };
         let source = self.source(&self.generation().to_string());
         let body = serde_json::to_value(body).ok()?;

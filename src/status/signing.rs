@@ -345,6 +345,7 @@ mod tests {
             policies: std::collections::BTreeMap::new(),
             channels: Vec::new(),
             holds: std::collections::BTreeMap::new(),
+            packs: std::sync::Arc::default(),
             settings: std::sync::Arc::new(crate::plan::Settings {
                 fleet: "f".into(),
                 image: "i".into(),

@@ -26,6 +26,7 @@ fn both(i: usize) -> Value {
         {"column": "id", "identity": "customerId", "foundBy": "kind0"}, subject(0),
     ]);
     rule["dataset"]["portable"] = json!(true);
+    rule["dataset"]["records"] = json!(["invoice"]);
     rule["subjects"] = json!(["customers"]);
     rule["recipients"] = json!([{"name": "tax adviser", "country": "DE"}]);
     rule
@@ -263,7 +264,7 @@ fn rules() -> Vec<Case> {
         list("rules", rule),
         ruled(
             "rules[]",
-            vec![(neither, "a rule needs erase, keep or both")],
+            vec![(neither, "a rule needs erase, keep or dataset.records")],
         ),
         text(
             "rules[].name",
@@ -304,6 +305,13 @@ fn rules() -> Vec<Case> {
                 json!({"store": "orders", "table": "orders", "clock": "placed_at", "portable": true}),
                 "dataset.portable: say in subjects whose the rows are",
             )],
+        ),
+        list("rules[].dataset.records", |i| json!(format!("kind{i}"))),
+        text(
+            "rules[].dataset.records[]",
+            "businessLetter",
+            format!("a{}", "B".repeat(31)),
+            &[("Invoice", PATTERN), ("tax record", PATTERN)],
         ),
         list("rules[].dataset.subjects", subject)
             .kept("dataset.portable: say in subjects whose the rows are"),

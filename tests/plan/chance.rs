@@ -41,7 +41,7 @@ pub(crate) fn packs() -> Arc<Packs> {
     PACKS.get_or_init(|| Arc::new(load())).clone()
 }
 
-fn settings() -> Arc<Settings> {
+pub(crate) fn settings() -> Arc<Settings> {
     Arc::new(Settings {
         fleet: "fleet".into(),
         image: "ghcr.example/tradewind:1".into(),
@@ -49,12 +49,12 @@ fn settings() -> Arc<Settings> {
     })
 }
 
-fn read<T: serde::de::DeserializeOwned>(value: Value) -> Arc<T> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(value: Value) -> Arc<T> {
     Arc::new(serde_json::from_value(value.clone()).unwrap_or_else(|e| panic!("{value}: {e}")))
 }
 
 /// Absent fields are absent: the API server drops nulls.
-fn without_nulls(mut value: Value) -> Value {
+pub(crate) fn without_nulls(mut value: Value) -> Value {
     if let Value::Object(fields) = &mut value {
         fields.retain(|_, value| !value.is_null());
         for value in fields.values_mut() {
@@ -75,7 +75,7 @@ fn suspend() -> impl Strategy<Value = Value> {
     prop_oneof![4 => Just(Value::Null), 1 => pause]
 }
 
-fn going() -> impl Strategy<Value = (Value, Value)> {
+pub(crate) fn going() -> impl Strategy<Value = (Value, Value)> {
     let policy = select(vec![Value::Null, json!("Delete"), json!("Orphan")]);
     let at = prop_oneof![5 => Just(Value::Null), 1 => Just(json!("2026-11-22T09:59:00Z"))];
     (at, policy)
@@ -132,7 +132,7 @@ fn country() -> impl Strategy<Value = Value> {
     ])
 }
 
-fn region(name: &'static str) -> impl Strategy<Value = RegionFacts> {
+pub(crate) fn region(name: &'static str) -> impl Strategy<Value = RegionFacts> {
     let law = select(vec!["DE", "BR", "US-CA", "SG", "UK"]);
     let zone = select(vec!["Europe/Berlin", "America/New_York", "Nowhere/Land"]);
     let enforcement = select(vec![
@@ -192,7 +192,7 @@ fn stores() -> Value {
     }])
 }
 
-fn regions() -> impl Strategy<Value = BTreeMap<String, RegionFacts>> {
+pub(crate) fn regions() -> impl Strategy<Value = BTreeMap<String, RegionFacts>> {
     let all = (
         option::weighted(0.9, region("eu")),
         option::weighted(0.9, region("us")),
@@ -371,23 +371,31 @@ fn rules() -> impl Strategy<Value = Value> {
     );
     let keep = keep
         .prop_map(|(period, from)| json!({"for": period, "from": from, "reference": "AO 147(3)"}));
+    let records = select(vec![
+        json!(["invoice"]),
+        json!(["invoice", "businessLetter"]),
+        json!(["none"]),
+    ]);
     let rule = (
         rule,
         prop_oneof![3 => Just(Value::Null), 2 => keep],
         any::<bool>(),
+        prop_oneof![3 => Just(Value::Null), 1 => records],
     );
     vec(rule, 1..=3).prop_map(|rules| {
         let rules = rules.into_iter().enumerate();
-        let rules = rules.map(|(number, ((store, table, after), keep, only_keeps))| {
-            let erase = json!({"after": after, "method": "Delete"});
-            let is_kept = only_keeps && !keep.is_null();
-            json!({
-                "name": format!("rule-{number}"),
-                "dataset": {"store": store, "table": table, "clock": "at"},
-                "erase": if is_kept { Value::Null } else { erase },
-                "keep": keep,
-            })
-        });
+        let rules = rules.map(
+            |(number, ((store, table, after), keep, only_keeps, records))| {
+                let erase = json!({"after": after, "method": "Delete"});
+                let is_kept = only_keeps && !keep.is_null();
+                json!({
+                    "name": format!("rule-{number}"),
+                    "dataset": {"store": store, "table": table, "clock": "at", "records": records},
+                    "erase": if is_kept { Value::Null } else { erase },
+                    "keep": keep,
+                })
+            },
+        );
         rules.map(without_nulls).collect()
     })
 }
@@ -411,6 +419,10 @@ fn old_policy() -> impl Strategy<Value = Value> {
 
 pub(crate) fn policy(name: &'static str) -> impl Strategy<Value = Value> {
     let regimes = subsequence(vec!["eu-gdpr", "br-lgpd", "us-ca-ccpa", "no-such"], 1..=4);
+    let regimes = (regimes, any::<bool>()).prop_map(|(mut regimes, taxed)| {
+        regimes.extend(taxed.then_some("de-tax"));
+        regimes
+    });
     let schedule = prop_oneof![5 => Just("0 2 * * *"), 1 => Just("whenever")];
     let window =
         prop_oneof![5 => Just(Value::Null), 1 => select(vec![json!("PT1H"), json!("PT0H")])];

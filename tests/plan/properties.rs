@@ -13,7 +13,9 @@ use tradewind::api::{
     DataPolicy, DeletionPolicy, EnforcementMode, InventoryEntry, LegalHold, Region, SocialChannel,
     Transfer,
 };
-use tradewind::contract::{Connect, Feed, Hold, HoldReport, Report, ReportedStore, Retain, Task};
+use tradewind::contract::{
+    Connect, Feed, Hold, HoldReport, Report, ReportedStore, Retain, RetentionKeep, Task,
+};
 use tradewind::plan::{
     self, ChannelFacts, ChannelWorkloads, HoldWorkloads, Plan, PolicyFacts, PolicyWorkloads, Reach,
     RegionFacts, RegionPlan, Verdict, gates,
@@ -255,6 +257,9 @@ proptest! {
             let spec = &mut Arc::make_mut(policy).spec;
             spec.rules.reverse();
             spec.regimes.reverse();
+            for rule in &mut spec.rules {
+                rule.dataset.records.reverse();
+            }
         }
         let (one, two) = (plan::policy(&facts, now()), plan::policy(&turned, now()));
         prop_assert_eq!(&one.baseline, &two.baseline);
@@ -352,7 +357,15 @@ proptest! {
                 let of = |policy: &Arc<DataPolicy>| {
                     let rules = policy.spec.rules.iter();
                     let same = rules.filter(|other| other.dataset.store == rule.store && other.dataset.table == rule.table);
-                    let keeps = same.filter_map(|other| Some((policy.name_any(), other.keep.clone()?.period)));
+                    let taxed = policy.spec.regimes.iter().any(|law| law == "de-tax");
+                    let keeps = same.flat_map(|other| {
+                        let own = other.keep.iter().map(|keep| keep.period.clone());
+                        // By the pack's letter: letters for six years, invoices for eight.
+                        let has = |kind: &str| taxed && other.dataset.records.iter().any(|own| own == kind);
+                        let letters = has("businessLetter").then(|| "P6Y".to_owned());
+                        let invoices = has("invoice").then(|| "P8Y".to_owned());
+                        own.chain(letters).chain(invoices).map(|period| (policy.name_any(), period))
+                    });
                     keeps.collect::<Vec<_>>()
                 };
                 let wanted: Vec<_> = in_force.iter().flat_map(|policy| of(policy)).collect();
@@ -360,7 +373,9 @@ proptest! {
                 prop_assert_eq!(told, wanted);
                 prop_assert!(rule.keeps.iter().all(|keep| !keep.reference.is_empty()), "kept without a ground");
             }
-            let foreign = task.spec.rules.iter().flat_map(|rule| &rule.keeps).any(|keep| keep.policy != "first");
+            // What a law of the pack says may change without the policy, as another policy's keep may.
+            let is_foreign = |keep: &RetentionKeep| keep.policy != "first" || keep.reference != "AO 147(3)";
+            let foreign = task.spec.rules.iter().flat_map(|rule| &rule.keeps).any(is_foreign);
             prop_assert_eq!(task.spec.spec_hash == plan::spec_hash(&facts.policy.spec), !foreign);
         }
     }
@@ -379,8 +394,30 @@ proptest! {
         }
         let (before, after) = (tasks(&facts), tasks(&changed));
         for (name, task) in before {
-            let foreign = task.spec.rules.iter().flat_map(|rule| &rule.keeps).any(|keep| keep.policy != "first");
+            let is_changed = |keep: &RetentionKeep| keep.policy != "first" && keep.reference == "AO 147(3)";
+            let foreign = task.spec.rules.iter().flat_map(|rule| &rule.keeps).any(is_changed);
             prop_assert_eq!(after[&name].spec.spec_hash != task.spec.spec_hash, foreign);
+        }
+    }
+
+    /// An update of the pack that keeps for longer is a change as well, where a rule says that its table has such records.
+    #[test]
+    fn a_changed_law_changes_what_is_approved_and_what_is_kept(facts in chance::policy_facts()) {
+        let mut changed = facts.clone();
+        let laws = &mut Arc::make_mut(&mut changed.packs).regimes.statutes;
+        for duty in &mut laws.get_mut("de-tax").unwrap().keep {
+            duty.value.period.years += 1;
+        }
+        let (before, after) = (tasks(&facts), tasks(&changed));
+        for (name, task) in before {
+            let by_law = |keep: &&RetentionKeep| keep.reference != "AO 147(3)";
+            let kept = |task: &Task<Retain>| -> Vec<String> {
+                let keeps = task.spec.rules.iter().flat_map(|rule| &rule.keeps).filter(by_law);
+                keeps.map(|keep| keep.period.clone()).collect()
+            };
+            prop_assert_eq!(after[&name].spec.spec_hash != task.spec.spec_hash, !kept(&task).is_empty());
+            let longer: Vec<String> = kept(&task).iter().map(|period| period.replace('6', "7").replace('8', "9")).collect();
+            prop_assert_eq!(kept(&after[&name]), longer);
         }
     }
 

@@ -385,6 +385,7 @@ impl World {
                 .into_values()
                 .map(|hold| (hold.name_any(), hold))
                 .collect(),
+            packs: self.packs(),
             settings,
         }
     }

@@ -22,7 +22,7 @@ fn walk(value: &Value, way: &mut Way, field: &str, out: &mut BTreeMap<String, Ve
                 if NO_FACTS.contains(&name) {
                     continue;
                 }
-                let is_many = ["regimes", "registers", "keep", "clocks", "limits"]
+                let is_many = ["regimes", "statutes", "registers", "clocks", "limits"]
                     .iter()
                     .any(|many| field.rsplit('.').next() == Some(many));
                 let name = if is_many && !["value", "source", "confirmed"].contains(&name) {
@@ -135,7 +135,10 @@ fn nothing_of_a_pack_changes_unseen() {
         "pack.personalNames.value[]",
         "pack.personalColumns.value[]",
         "pack.categories.value[]",
-        "pack.regimes.*.keep.*.value",
+        "pack.regimes.*.keep[].value.for",
+        "pack.statutes.*.law.value",
+        "pack.statutes.*.keep[].value.from",
+        "pack.statutes.*.keep[].value.records",
         "pack.regimes.*.deadlines[].value.within",
         "pack.jurisdictions[].value.regimes[]",
     ] {

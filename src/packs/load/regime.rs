@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Check, Checked};
-use crate::packs::{Check as Look, Clock, Deadline, Fact, LimitKind, REGIMES_KEY, Regime, Regimes};
+use crate::packs::{
+    Check as Look, Clock, Deadline, Fact, KeepDuty, LimitKind, NO_RECORDS, REGIMES_KEY, Regime,
+    Regimes,
+};
 
 pub(super) fn check(pack: &Regimes) -> Checked {
     let check = Check {
@@ -31,11 +34,7 @@ pub(super) fn check(pack: &Regimes) -> Checked {
             file: REGIMES_KEY,
             root: format!("regimes.{id}"),
         };
-        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if id.is_empty() || id.len() > 40 || !id.bytes().all(fits) {
-            let problem = "an id is small letters, digits and '-', as in eu-gdpr".to_owned();
-            return check.fail(regime.law.place, "id", problem);
-        }
+        check.id(id, &regime.law)?;
         for register in &regime.registers.value {
             if !pack.registers.contains_key(register) {
                 let there: Vec<&str> = pack.registers.keys().map(String::as_str).collect();
@@ -51,8 +50,31 @@ pub(super) fn check(pack: &Regimes) -> Checked {
         check.deadlines(regime)?;
         check.transfers(regime)?;
         check.baseline(regime)?;
+        check.keep(&regime.keep)?;
     }
+    statutes(pack)?;
     words(pack)
+}
+
+/// Laws that only oblige to keep. A policy names them where it names regimes.
+fn statutes(pack: &Regimes) -> Checked {
+    for (id, statute) in &pack.statutes {
+        let check = Check {
+            file: REGIMES_KEY,
+            root: format!("statutes.{id}"),
+        };
+        check.id(id, &statute.law)?;
+        if pack.regimes.contains_key(id) {
+            let problem = "a regime has this id; choose another".to_owned();
+            return check.fail(statute.law.place, "id", problem);
+        }
+        if statute.keep.is_empty() {
+            let problem = "it keeps nothing; name at least one kind of records".to_owned();
+            return check.fail(statute.law.place, "keep", problem);
+        }
+        check.keep(&statute.keep)?;
+    }
+    Ok(())
 }
 
 /// The lists that names are compared with.
@@ -90,7 +112,41 @@ fn words(pack: &Regimes) -> Checked {
     Ok(())
 }
 
+/// The most years that records may be kept: beyond it is a typing error, and out of a database's calendar soon.
+const MOST_YEARS: i32 = 999;
+
 impl Check {
+    fn id(&self, id: &str, law: &Fact<String>) -> Checked {
+        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if id.is_empty() || id.len() > 40 || !id.bytes().all(fits) {
+            let problem = "an id is small letters, digits and '-', as in eu-gdpr".to_owned();
+            return self.fail(law.place, "id", problem);
+        }
+        Ok(())
+    }
+
+    fn keep(&self, duties: &[Fact<KeepDuty>]) -> Checked {
+        let mut seen = BTreeSet::new();
+        for (index, fact) in duties.iter().enumerate() {
+            let records = fact.value.records.as_str();
+            let field = format!("keep[{index}]");
+            let is_small = |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase());
+            let is_word = records.bytes().all(|b| b.is_ascii_alphanumeric());
+            if records == NO_RECORDS || !is_small(records) || !is_word || records.len() > 32 {
+                let problem = format!(
+                    "'{records}' is no word that a rule can write; use letters and digits, as in businessLetter"
+                );
+                return self.fail(fact.place, &field, problem);
+            }
+            if fact.value.period.years > MOST_YEARS {
+                let problem = format!("{} is too long; write at most P999Y", fact.value.period);
+                return self.fail(fact.place, &field, problem);
+            }
+            self.once(&field, &mut seen, records, fact.place)?;
+        }
+        Ok(())
+    }
+
     fn transfers(&self, regime: &Regime) -> Checked {
         let known = &regime.transfers.value;
         let word =

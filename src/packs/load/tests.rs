@@ -67,7 +67,15 @@ regimes:
       - {value: {check: NotErasure, severity: High, methods: [Delete, Shred]}, source: s, confirmed: true}
       - {value: {check: RegisterIncomplete, severity: Low, fields: [purposes]}, source: s, confirmed: true}
       - {value: {check: TransferEnding, severity: Medium}, source: s, confirmed: true}
+    keep:
+      - {value: {records: contract, for: P5Y}, source: s, confirmed: true}
     registers: {value: [log], source: s, confirmed: true}
+statutes:
+  a-tax:
+    name: A tax
+    law: {value: "2", source: s, confirmed: true}
+    keep:
+      - {value: {records: invoice, for: P8Y, from: EndOfCalendarYear}, source: s, confirmed: true}
 jurisdictions:
   - {value: {codes: ["DE", "US-CA"], regimes: [a-law]}, source: s, confirmed: true}
 categories: {value: [user, user.contact], source: s, confirmed: true}
@@ -102,6 +110,18 @@ fn sound_packs_load() {
     let packs = Packs::load(PLATFORMS, REGIMES).unwrap_or_else(|e| panic!("{}", told(&e)));
     assert_eq!(packs.platform("Shop").unwrap().secrets[0].place.line, 5);
     let law = packs.regime("a-law").unwrap();
+    let kept = |id: &str| {
+        packs
+            .keeps(id)
+            .iter()
+            .map(|fact| fact.value.records.as_str())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (kept("a-law"), kept("a-tax"), kept("no-law")),
+        (vec!["contract"], vec!["invoice"], vec![])
+    );
+    assert!(packs.knows("a-law") && packs.knows("a-tax") && !packs.knows("no-law"));
     let clock = |text: &str| Clock::try_from(text.to_owned()).unwrap();
     assert_eq!(law.clocks[&ClockKind::Records].value, clock("P24M"));
     assert_eq!(law.deadlines[0].value.step, Step::Response);

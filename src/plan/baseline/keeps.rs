@@ -1,85 +1,105 @@
-//! What a law keeps and no rule says so. The pack knows kinds of records, not tables: whether a table has such rows is for a
-//! person to say, by a `keep` of a rule. Until somebody does, a rule that erases earlier is told of.
+//! What a law keeps and nobody has said of a table. The pack knows kinds of records, not tables: whether a table has such rows is
+//! for a person to say, by `dataset.records` or a `keep` of a rule. Until somebody does, a rule that erases earlier is told of.
 
 use std::collections::BTreeSet;
 
-use jiff::civil::{Date, date};
 use jiff::{Span, Timestamp};
 
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place};
-use crate::api::{PolicyRule, Severity};
-use crate::packs::{Check, Clock};
-
-/// A day to count periods from: in a leap year, before its February.
-const FROM: Date = date(2024, 1, 1);
+use crate::api::{DataPolicy, PolicyRule, RunsFrom, Severity};
+use crate::packs::Check;
+use crate::plan::calculus::{self, Duty, Laws};
 
 /// Looks at each rule that erases, in each region.
 pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp> {
     for place in &ground.places {
+        let laws = Laws::new(&place.facts.region, &ground.facts.packs, ground.now);
         for rule in &ground.facts.policy.spec.rules {
-            of_rule(ground, (place, rule), book);
+            of_rule(ground, (place, &laws, rule), book);
         }
     }
     None
 }
 
-fn of_rule(ground: &Ground<'_>, (place, rule): (&Place<'_>, &PolicyRule), book: &mut Book<'_>) {
+fn of_rule<'a>(
+    ground: &Ground<'a>,
+    (place, laws, rule): (&Place<'a>, &Laws<'a>, &PolicyRule),
+    book: &mut Book<'_>,
+) {
     let Some(erase) = rule.erase.as_ref().filter(|erase| erase.method.erases()) else {
         return;
     };
-    let Some(goes) = ends(&erase.after) else {
+    // What is no period is told elsewhere.
+    if !erase.after.parse::<Span>().is_ok_and(Span::is_positive) {
         return;
-    };
-    let key = (rule.dataset.store.as_str(), rule.dataset.table.as_str());
-    let stated = place.rules.get(&key).into_iter().flatten();
-    let stated = stated.filter_map(|(_, rule)| ends(&rule.keep.as_ref()?.period));
-    let stated = stated.max();
-    for id in &place.regimes {
-        let Some(regime) = ground.facts.packs.regime(id) else {
-            continue;
+    }
+    let spec = &ground.facts.policy.spec;
+    let own = laws.of(&ground.facts.policy).into_iter();
+    let duties = own.flat_map(|law| {
+        let facts = ground.facts.packs.keeps(law).iter();
+        facts.map(move |fact| Duty::new(law, fact, spec))
+    });
+    let early = |duty: &Duty<'_>| !duty.is_met((&erase.after, erase.from), spec);
+    let mut early = duties.filter(early).peekable();
+    if early.peek().is_none() {
+        return;
+    }
+    let said = Said::of(place, rule);
+    for duty in early.filter(|duty| !said.settles(duty, laws)) {
+        let (kind, law, fact) = (duty.records(), duty.law, duty.fact);
+        let from = match fact.value.from {
+            RunsFrom::EventDate => "",
+            RunsFrom::EndOfCalendarYear => " from the end of the calendar year",
+            RunsFrom::EndOfFiscalYear => " from the end of the fiscal year",
         };
-        for (name, fact) in &regime.keep {
-            let Some(stays) = end(&fact.value).filter(|stays| goes < *stays) else {
-                continue;
-            };
-            // A keep that somebody wrote down for the table is taken for this one if it is as long.
-            if stated.is_some_and(|stated| stated >= stays) {
-                continue;
-            }
-            let told = Told {
-                parts: BTreeSet::from([format!("{name} {} ({id})", fact.value)]),
-                at_most: Severity::Medium,
-                ..Told::once(
-                    format!(
-                        "the rule erases after {}, and a law keeps some kinds of records for longer: ",
-                        erase.after
-                    ),
-                    format!(
-                        "if the table has such rows, state it in spec.rules[{}].keep, or in a rule of another policy",
-                        rule.name
-                    ),
-                )
-            };
-            let spot = Spot::here(place.name, format!("spec.rules[{}].erase.after", rule.name));
-            book.enter_by(fact, Check::KeepNotStated, spot, told);
-        }
+        let told = Told {
+            parts: BTreeSet::from([format!("{kind} {}{from} ({law})", fact.value.period)]),
+            at_most: Severity::Medium,
+            ..Told::once(
+                format!(
+                    "the rule erases after {}, and a law keeps some kinds of records for longer: ",
+                    erase.after
+                ),
+                format!(
+                    "say in spec.rules[{}].dataset.records which of them the table has, so that they are kept, or none; \
+                     or state a keep, here or in a rule of another policy",
+                    rule.name
+                ),
+            )
+        };
+        let spot = Spot::here(place.name, format!("spec.rules[{}].erase.after", rule.name));
+        book.enter_by(fact, Check::KeepNotStated, spot, told);
     }
 }
 
-/// Where a period of a rule ends that began on one day.
-fn ends(period: &str) -> Option<Date> {
-    end(&Clock::try_from(period.to_owned()).ok()?)
-}
+/// What all policies of a region say of a rule's table.
+struct Said<'a>(Vec<(&'a DataPolicy, &'a PolicyRule)>);
 
-/// The same of a pack's. Only what is counted by the calendar is as long as a rule's.
-fn end(clock: &Clock) -> Option<Date> {
-    let Clock::Period(period) = clock else {
-        return None;
-    };
-    let span = Span::new()
-        .try_years(period.years)
-        .and_then(|span| span.try_months(period.months))
-        .and_then(|span| span.try_days(period.days));
-    FROM.checked_add(span.ok()?).ok()
+impl<'a> Said<'a> {
+    fn of(place: &Place<'a>, rule: &PolicyRule) -> Self {
+        let (store, table) = (rule.dataset.store.as_str(), rule.dataset.table.as_str());
+        let there = place
+            .rules
+            .iter()
+            .filter(|((own, other), _)| *own == store && calculus::may_be_one(other, table));
+        Self(there.flat_map(|(_, rules)| rules.iter().copied()).collect())
+    }
+
+    /// Whether nothing is left to say of a law's records: the table has others, or what keeps it ends no earlier, whichever law
+    /// that is and whoever wrote it down.
+    fn settles(&self, duty: &Duty<'_>, laws: &Laws<'a>) -> bool {
+        let kinds = self.0.iter().flat_map(|(_, rule)| &rule.dataset.records);
+        let kinds: BTreeSet<&str> = kinds.map(String::as_str).collect();
+        if !kinds.is_empty() && !kinds.contains(duty.records()) {
+            return true;
+        }
+        self.0.iter().any(|(policy, rule)| {
+            let keep = rule.keep.as_ref();
+            let stated =
+                keep.is_some_and(|keep| duty.is_met((&keep.period, keep.from), &policy.spec));
+            let others = || laws.duties(policy, rule);
+            stated || others().iter().any(|other| other.outlasts(duty))
+        })
+    }
 }

@@ -38,6 +38,21 @@ fn policy(name: &str, rules: &Value) -> Value {
     })
 }
 
+fn now() -> Timestamp {
+    "2026-11-22T10:00:00Z".parse().unwrap()
+}
+
+/// The same under other laws, with records that its rules' tables have.
+fn under(laws: &[&str], mut policy: Value) -> Value {
+    policy["spec"]["regimes"] = json!(laws);
+    policy
+}
+
+fn has(records: &[&str], mut rule: Value) -> Value {
+    rule["dataset"]["records"] = json!(records);
+    rule
+}
+
 fn packs() -> Arc<Packs> {
     static PACKS: OnceLock<Arc<Packs>> = OnceLock::new();
     let load = || Arc::new(Packs::load(BUILTIN_PLATFORMS, BUILTIN_REGIMES).unwrap());
@@ -75,7 +90,7 @@ fn keep(name: &str, store: &str, table: &str, period: &str) -> Value {
 /// Who binds the first policy's rule.
 fn binding(policies: &[Value]) -> Vec<String> {
     let (facts, region) = (facts(policies), region());
-    let rulings = rulings(&facts, &region);
+    let rulings = rulings(&facts, &region, now());
     let keeps = rulings[0].keeps.iter();
     keeps
         .map(|claim| format!("{}/{}", claim.policy.name_any(), claim.rule.name))
@@ -157,7 +172,7 @@ fn who_decides_is_told_with_its_article_and_what_loses() {
         ];
         policies.extend_from_slice(more);
         let (facts, region) = (facts(&policies), region());
-        let told = rulings(&facts, &region)[0].told().unwrap();
+        let told = rulings(&facts, &region, now())[0].told().unwrap();
         (told.decides, told.message, told.keeps.len())
     };
     let (decides, message, _) = told("P3Y", "EventDate", &[]);
@@ -199,7 +214,7 @@ fn a_keep_never_decides_over_what_contacts_may_prolong() {
             policy("tax", &json!([keep("k", "orders", "invoices", "P8Y")])),
         ];
         let (facts, region) = (facts(&policies), region());
-        let told = rulings(&facts, &region)[0].told().unwrap();
+        let told = rulings(&facts, &region, now())[0].told().unwrap();
         (told.decides, told.message)
     };
     let (decides, message) = told("P3Y");
@@ -228,10 +243,152 @@ fn status_names_four_keeps_the_deciding_one_first() {
         policy("tax", &json!(rules)),
     ]);
     let region = region();
-    let told = rulings(&facts, &region)[0].told().unwrap();
+    let told = rulings(&facts, &region, now())[0].told().unwrap();
     assert_eq!((told.decides, told.more_keeps), (Decides::Keep, Some(3)));
     let names: Vec<&str> = told.keeps.iter().map(|keep| keep.rule.as_str()).collect();
     assert_eq!(names, ["k5", "k0", "k1", "k2"]);
+}
+
+/// A rule that says what its table has, and neither erases nor keeps anything itself.
+fn says(records: &[&str]) -> Value {
+    let rule = json!({"name": "r", "dataset": {"store": "orders", "table": "shop.invoices", "clock": "at"}});
+    has(records, rule)
+}
+
+#[test]
+fn a_law_of_the_pack_keeps_the_records_that_somebody_says_a_table_has() {
+    let own = policy("own", &json!([erase("invoices", "P3Y")]));
+    let told = |laws: &[&str], records: &[&str]| {
+        let policies = [
+            own.clone(),
+            under(laws, policy("tax", &json!([says(records)]))),
+        ];
+        let (facts, region) = (facts(&policies), region());
+        let rulings = rulings(&facts, &region, now());
+        let hash = crate::plan::retention::bound_hash(&facts.policy, &rulings);
+        let is_bound = hash != crate::plan::spec_hash(&facts.policy.spec);
+        let told = rulings[0].told();
+        assert_eq!(
+            is_bound,
+            told.is_some(),
+            "what was approved is void when the pack changes"
+        );
+        told
+    };
+    let by_law = told(&["de-tax"], &["invoice"]).unwrap();
+    assert_eq!(by_law.decides, Decides::Keep);
+    assert_eq!(
+        by_law.message,
+        "AO 147(3), HGB 257(4), UStG 14b (de-tax, for the invoice records of rule r of DataPolicy tax) decides: no row \
+         goes before P8Y from the end of at's calendar year is over; the rule's own P3Y from at gives way"
+    );
+    let [keep] = by_law.keeps.as_slice() else {
+        panic!("{:?}", by_law.keeps)
+    };
+    let whence = (keep.law.as_deref(), keep.records.as_deref());
+    assert_eq!(whence, (Some("de-tax"), Some("invoice")));
+    // Without the word, without the law, or with a word of another law nothing is kept.
+    assert_eq!(told(&["de-tax"], &[]), None);
+    assert_eq!(told(&["de-tax"], &["none"]), None);
+    assert_eq!(told(&["eu-gdpr"], &["invoice"]), None);
+    assert_eq!(told(&["de-tax"], &["contract"]), None);
+    // Every law and every kind counts, in an order of their own.
+    let all = told(&["fr-commerce", "de-tax"], &["invoice", "accountingBook"]).unwrap();
+    let laws = all.keeps.iter().map(|keep| {
+        format!(
+            "{} {}",
+            keep.law.as_deref().unwrap(),
+            keep.records.as_deref().unwrap()
+        )
+    });
+    let mut laws: Vec<String> = laws.collect();
+    laws.sort();
+    assert_eq!(
+        laws,
+        [
+            "de-tax accountingBook",
+            "de-tax invoice",
+            "fr-commerce accountingBook",
+            "fr-commerce invoice"
+        ]
+    );
+}
+
+/// Nobody erases too early because a policy does not say when its fiscal year ends.
+#[test]
+fn a_fiscal_year_that_nobody_told_costs_a_year_more() {
+    let told = |end: Option<&str>| {
+        let mut own = policy("own", &json!([has(&["invoice"], erase("invoices", "P3Y"))]));
+        own["spec"]["fiscalYearEnd"] = json!(end);
+        let (facts, region) = (facts(&[under(&["fr-commerce"], own)]), region());
+        let keeps = rulings(&facts, &region, now())[0].keeps();
+        let [keep] = keeps.as_slice() else {
+            panic!("{keeps:?}")
+        };
+        (
+            keep.period.clone(),
+            format!("{:?}", keep.from),
+            keep.reference.clone(),
+        )
+    };
+    let (period, from, reference) = told(Some("09-30"));
+    assert_eq!(
+        (period.as_str(), reference.as_str()),
+        ("P10Y", "Code de commerce L123-22")
+    );
+    assert!(from.starts_with("EndOfFiscalYear"), "{from}");
+    let (period, from, reference) = told(None);
+    assert_eq!(
+        (period.as_str(), from.as_str()),
+        ("P11Y", "EndOfCalendarYear")
+    );
+    assert!(
+        reference.ends_with("a year more while fiscalYearEnd is not said"),
+        "{reference}"
+    );
+}
+
+/// A fact that nobody confirmed keeps all the same, and says so: what went too early does not come back.
+#[test]
+fn what_nobody_confirmed_keeps_and_is_told_so() {
+    let own = policy(
+        "own",
+        &json!([has(&["contract"], erase("invoices", "P3Y"))]),
+    );
+    let told = |laws: &[&str]| {
+        let (facts, region) = (facts(&[under(laws, own.clone())]), region());
+        let keeps = rulings(&facts, &region, now())[0].keeps();
+        keeps
+            .into_iter()
+            .map(|keep| keep.reference)
+            .collect::<Vec<_>>()
+    };
+    let korean = "Korean E-Commerce Act, as company notices quote it (unconfirmed)";
+    assert_eq!(told(&["kr-pipa"]), [korean]);
+    assert_eq!(told(&["kr-pipa", "de-tax"]), [korean]);
+    // In a German region the Korean law counts only for a policy that carries none that Germany calls for.
+    assert_eq!(told(&["kr-pipa", "eu-gdpr"]), [""; 0]);
+}
+
+#[test]
+fn a_law_that_is_to_come_keeps_from_its_first_day() {
+    let to_come = BUILTIN_REGIMES.replace(
+        "name: Korean Personal Information Protection Act",
+        "name: Korean Act\n    inForce: {value: 2027-01-01, source: made up, confirmed: true}",
+    );
+    let both = under(
+        &["kr-pipa", "eu-gdpr"],
+        policy("tax", &json!([says(&["contract"])])),
+    );
+    let mut facts = facts(&[policy("own", &json!([erase("invoices", "P3Y")])), both]);
+    facts.packs = Arc::new(Packs::load(BUILTIN_PLATFORMS, &to_come).unwrap());
+    let mut region = region();
+    region.spec.jurisdictions = vec!["DE".to_owned(), "KR".to_owned()];
+    let first: Timestamp = "2027-01-01T00:00:00+01:00".parse().unwrap();
+    assert!(rulings(&facts, &region, now())[0].keeps.is_empty());
+    assert_eq!(wake_at(&facts, &region, now()), Some(first));
+    assert_eq!(rulings(&facts, &region, first)[0].keeps.len(), 1);
+    assert_eq!(wake_at(&facts, &region, first), None);
 }
 
 fn any_rule(name: &'static str) -> impl Strategy<Value = Value> {
@@ -241,9 +398,13 @@ fn any_rule(name: &'static str) -> impl Strategy<Value = Value> {
     let from = prop::sample::select(vec!["EventDate", "EndOfCalendarYear", "EndOfFiscalYear"]);
     let table = prop::sample::select(vec!["invoices", "shop.invoices", "messages"]);
     let clock = prop::sample::select(vec!["at", "at", "paid"]);
-    (period.clone(), from.clone(), period, from, table, clock, 0..3).prop_map(
-        move |(after, from, length, kept_from, table, clock, what)| {
-            let mut rule = json!({"name": name, "dataset": {"store": "orders", "table": table, "clock": clock}});
+    let records = prop::sample::subsequence(
+        vec!["invoice", "accountingBook", "businessLetter", "contract"],
+        0..=2,
+    );
+    (period.clone(), from.clone(), period, from, table, (clock, records), 0..3).prop_map(
+        move |(after, from, length, kept_from, table, (clock, records), what)| {
+            let mut rule = json!({"name": name, "dataset": {"store": "orders", "table": table, "clock": clock, "records": records}});
             if what != 1 {
                 rule["erase"] = json!({"after": after, "from": from, "method": "Delete"});
             }
@@ -255,22 +416,74 @@ fn any_rule(name: &'static str) -> impl Strategy<Value = Value> {
     )
 }
 
+fn any_laws() -> impl Strategy<Value = Vec<&'static str>> {
+    prop::sample::subsequence(vec!["de-tax", "eu-gdpr", "fr-commerce", "kr-pipa"], 1..=4)
+}
+
+/// What the packs' laws keep of a rule's table in a German region, by hand: the law, the period, and on which day that is over of a
+/// row of a day.
+fn by_law(
+    rule: &Value,
+    laws: &[&str],
+    day: jiff::civil::Date,
+) -> Vec<(&'static str, &'static str, jiff::civil::Date)> {
+    let next = |month: i8, date: i8| {
+        let this = jiff::civil::date(day.year(), month, date);
+        if day < this {
+            this
+        } else {
+            jiff::civil::date(day.year() + 1, month, date)
+        }
+    };
+    let (calendar, fiscal) = (next(1, 1), next(10, 1));
+    let all = [
+        ("de-tax", "accountingBook", "P10Y", calendar + 10.years()),
+        ("de-tax", "businessLetter", "P6Y", calendar + 6.years()),
+        ("de-tax", "invoice", "P8Y", calendar + 8.years()),
+        ("fr-commerce", "accountingBook", "P10Y", fiscal + 10.years()),
+        ("fr-commerce", "invoice", "P10Y", fiscal + 10.years()),
+        ("kr-pipa", "contract", "P5Y", day + 5.years()),
+    ];
+    let said = |kind: &str| {
+        rule["dataset"]["records"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|own| own == kind)
+    };
+    let counts =
+        |law: &&str| laws.contains(law) && (*law != "kr-pipa" || !laws.contains(&"eu-gdpr"));
+    let counting = all
+        .into_iter()
+        .filter(|(law, kind, ..)| counts(law) && said(kind));
+    counting
+        .map(|(law, _, period, over)| (law, period, over))
+        .collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn nothing_depends_on_the_order_of_policies_or_rules(
         own in any_rule("a"), more in any_rule("b"), one in any_rule("c"), two in any_rule("d"), three in any_rule("e"),
+        laws in any_laws(),
     ) {
+        let back = |rule: &Value| {
+            let mut rule = rule.clone();
+            rule["dataset"]["records"].as_array_mut().unwrap().reverse();
+            rule
+        };
+        let sal: Vec<&str> = laws.iter().rev().copied().collect();
         let all = [
-            policy("own", &json!([own, more])), policy("tax", &json!([one, two])), policy("zoll", &json!([three])),
+            policy("own", &json!([own, more])), under(&laws, policy("tax", &json!([one, two]))), under(&laws, policy("zoll", &json!([three]))),
         ];
         let turned = [
-            policy("own", &json!([own, more])), policy("zoll", &json!([three])), policy("tax", &json!([two, one])),
+            policy("own", &json!([own, more])), under(&sal, policy("zoll", &json!([back(&three)]))), under(&sal, policy("tax", &json!([back(&two), back(&one)]))),
         ];
         let tell = |policies: &[Value]| {
             let (facts, region) = (facts(policies), region());
-            let rulings = rulings(&facts, &region);
+            let rulings = rulings(&facts, &region, now());
             let told: Vec<_> = rulings.iter().map(|ruling| (ruling.keeps(), ruling.told())).collect();
             (format!("{told:?}"), crate::plan::retention::bound_hash(&facts.policy, &rulings))
         };
@@ -282,27 +495,41 @@ proptest! {
     #[test]
     fn nothing_goes_inside_a_keep_and_nothing_is_kept_without_a_ground(
         own in any_rule("a"), one in any_rule("c"), two in any_rule("d"), day in 0_i64..5000, later in 0_i64..5000,
-        zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "Pacific/Apia"]),
+        zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "Pacific/Apia"]), laws in prop::collection::vec(any_laws(), 3),
     ) {
-        let policies = [policy("own", &json!([own])), policy("tax", &json!([one])), policy("zoll", &json!([two]))];
+        let with = |name: &str, rule: &Value, place: usize| under(&laws[place], policy(name, &json!([rule])));
+        let policies = [with("own", &own, 0), with("tax", &one, 1), with("zoll", &two, 2)];
         let (facts, region) = (facts(&policies), region());
         let zone = TimeZone::get(zone).unwrap();
         let clock = jiff::civil::date(2008, 2, 28) + day.days();
         let now = (clock + later.days()).at(12, 0, 0, 0).to_zoned(zone.clone()).unwrap().timestamp();
         let is_over = |anchor, period: &str| is_over(anchor, period, clock, &zone, now);
-        for ruling in rulings(&facts, &region) {
+        for ruling in rulings(&facts, &region, now) {
             let rule = ruling.rule();
             let keeps = ruling.keeps();
             prop_assert!(keeps.iter().all(|keep| !keep.reference.trim().is_empty()));
             // By hand: every rule of every policy that keeps a table that may be this one.
-            let wanted = [("own", &own), ("tax", &one), ("zoll", &two)].into_iter().filter(|(_, other)| {
+            let same = [("own", &own, &laws[0]), ("tax", &one, &laws[1]), ("zoll", &two, &laws[2])].into_iter().filter(|(_, other, _)| {
                 let table = other["dataset"]["table"].as_str().unwrap();
                 let mine = rule.dataset.table.as_str();
-                let same = table == mine || table.ends_with(&format!(".{mine}")) || mine.ends_with(&format!(".{table}"));
-                other["keep"].is_object() && same
+                table == mine || table.ends_with(&format!(".{mine}")) || mine.ends_with(&format!(".{table}"))
             });
-            let wanted: Vec<String> = wanted.map(|(policy, _)| policy.to_owned()).collect();
-            prop_assert_eq!(keeps.iter().map(|keep| keep.policy.clone()).collect::<Vec<_>>(), wanted);
+            let (mut wanted, mut free) = (Vec::new(), Vec::new());
+            for (policy, other, laws) in same {
+                let stated = other["keep"]["for"].as_str();
+                wanted.extend(stated.map(|period| (policy.to_owned(), period.to_owned())));
+                for (_, period, over) in by_law(other, laws, clock) {
+                    wanted.push((policy.to_owned(), period.to_owned()));
+                    free.push(over);
+                }
+            }
+            let told_keeps = keeps.iter().map(|keep| (keep.policy.clone(), keep.period.clone()));
+            prop_assert_eq!(told_keeps.collect::<Vec<_>>(), wanted);
+            // Inside a law's time no row is free, whatever the calendar of its region.
+            let today = now.to_zoned(zone.clone()).date();
+            if free.iter().any(|over| today < *over) {
+                prop_assert!(!keeps.iter().all(|keep| is_over(keep.from, &keep.period)), "{today}: {keeps:?}");
+            }
             // All clocks of the row say the same day here: who decides must be right for it.
             let Some(told) = ruling.told() else { continue };
             let own_over = is_over(ruling.anchor, &ruling.erase().after);

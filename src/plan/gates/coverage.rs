@@ -5,7 +5,7 @@ mod called;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
-pub use called::{Called, called_by, called_for};
+pub use called::{Called, called_by, called_for, counting};
 
 use super::{Answer, Word, list};
 use crate::api::{DataPolicy, DataStore, PolicyRule, Region, SocialChannel};

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Span, Timestamp};
 
 use crate::api::{DataPolicy, DataPolicySpec, PolicyRule, RegionSpec, RunsFrom, Uncovered};
 use crate::contract::{Method, PSEUDONYMISE};
-use crate::packs::Packs;
+use crate::packs::{NO_RECORDS, Packs};
 use crate::plan::calculus::Ruling;
 use crate::plan::reason::Word;
 use crate::plan::{PolicyFacts, Reason, gated, gates};
@@ -24,6 +24,7 @@ pub(in crate::plan) fn refused(
 /// What somebody must mend in the spec, in the order of its fields.
 pub(super) fn problems(spec: &DataPolicySpec, packs: &Packs, now: Timestamp) -> Vec<Reason> {
     let mut problems = regimes(spec, packs);
+    problems.extend(records(spec, packs));
     let codes = spec.selector.jurisdictions.as_deref().unwrap_or_default();
     problems.extend(gates::codes("spec.selector.jurisdictions", codes).err());
     problems.extend(countries(spec));
@@ -49,10 +50,10 @@ pub(super) fn window(spec: &DataPolicySpec) -> Option<SignedDuration> {
 }
 
 fn regimes(spec: &DataPolicySpec, packs: &Packs) -> Vec<Reason> {
-    let unknown = |id: &&String| packs.regime(id).is_none();
+    let unknown = |id: &&String| !packs.knows(id);
     let mut unknown: Vec<&String> = spec.regimes.iter().filter(unknown).collect();
     unknown.sort();
-    let there: Vec<&str> = packs.regimes.regimes.keys().map(String::as_str).collect();
+    let there: Vec<&str> = packs.laws().collect();
     unknown
         .into_iter()
         .map(|id| {
@@ -61,6 +62,47 @@ fn regimes(spec: &DataPolicySpec, packs: &Packs) -> Vec<Reason> {
                 there.join(", ")
             ))
         })
+        .collect()
+}
+
+/// Kinds of records that no law of the policy keeps: what somebody meant to be kept would go.
+fn records(spec: &DataPolicySpec, packs: &Packs) -> Vec<Reason> {
+    let keeps = |law: &str, kind: &str| {
+        let mut duties = packs.keeps(law).iter();
+        duties.any(|fact| fact.value.records == kind)
+    };
+    let said = spec.rules.iter().flat_map(|rule| {
+        let records = rule.dataset.records.iter();
+        records.map(move |kind| (rule, kind.as_str()))
+    });
+    let unknown = said.filter_map(|(rule, kind)| {
+        let field = format!("spec.rules[{}].dataset.records", rule.name);
+        if kind == NO_RECORDS {
+            return (rule.dataset.records.len() > 1).then(|| {
+                format!("{field}: {NO_RECORDS} says that the table has none that a law keeps; take out it, or the others")
+            });
+        }
+        if spec.regimes.iter().any(|law| keeps(law, kind)) {
+            return None;
+        }
+        let others: Vec<&str> = packs.laws().filter(|law| keeps(law, kind)).collect();
+        Some(if others.is_empty() {
+            let own = spec.regimes.iter().flat_map(|law| packs.keeps(law));
+            let own: BTreeSet<&str> = own.map(|fact| fact.value.records.as_str()).collect();
+            let own: Vec<&str> = own.into_iter().collect();
+            format!(
+                "{field}: no law of the packs keeps {kind} records; those in spec.regimes keep {}",
+                if own.is_empty() { "none".to_owned() } else { own.join(", ") }
+            )
+        } else {
+            format!(
+                "{field}: no law in spec.regimes keeps {kind} records; add one that does: {}",
+                others.join(", ")
+            )
+        })
+    });
+    unknown
+        .map(|message| Word::RecordsUnknown.because(message))
         .collect()
 }
 

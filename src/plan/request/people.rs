@@ -4,10 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::api::{DataPolicy, DataStore, DatasetSubject, PolicyRule, Region, SocialChannel};
 use crate::contract::{IdentityKind, Lookup, Method, SubjectColumn, SubjectStore, SubjectTable};
+use crate::packs::Packs;
+use crate::plan::calculus::Laws;
 use crate::plan::pod::Mount;
 use crate::plan::reason::Word;
 use crate::plan::{Reason, RequestFacts, calculus, meta, placement, retention};
@@ -23,17 +26,24 @@ pub(super) struct People {
 
 impl People {
     /// Of a region.
-    pub(super) fn of(facts: &RequestFacts, region: &Region) -> Result<Self, Reason> {
-        Self::within((&facts.policies, &facts.channels), region)
+    pub(super) fn of(
+        facts: &RequestFacts,
+        region: &Region,
+        now: Timestamp,
+    ) -> Result<Self, Reason> {
+        let packs = (facts.packs.as_ref(), now);
+        Self::within((&facts.policies, &facts.channels), packs, region)
     }
 
-    /// Of a region, by the policies and channels of the hub.
+    /// Of a region, by the policies and channels of the hub and the laws of its packs.
     pub(super) fn within(
         (policies, channels): (&BTreeMap<String, Arc<DataPolicy>>, &[Arc<SocialChannel>]),
+        (packs, now): (&Packs, Timestamp),
         region: &Region,
     ) -> Result<Self, Reason> {
         let name = region.name_any();
         let policies = chosen((policies, channels), region);
+        let claims = calculus::claims(&policies, &Laws::new(region, packs, now));
         let mut people = Self {
             kinds: kinds(region),
             mounts: Vec::new(),
@@ -52,7 +62,7 @@ impl People {
                 ))
             })?;
             people.known(policy, rule)?;
-            let keeps = calculus::keeps_on(&policies, rule, &region.spec);
+            let keeps = calculus::keeps_on(&claims, rule, &region.spec);
             people.enter(store, rule, keeps);
         }
         if people.stores.is_empty() {

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::api::{Region, names};
 use crate::contract::{Erase, Suppression};
 use crate::plan::cron::{self, Once};
@@ -39,15 +41,17 @@ pub(in crate::plan) fn workloads(
     facts: &SigningFacts,
     name: &str,
     role: &Role<'_>,
+    now: Timestamp,
 ) -> Option<Result<ReapplyWorkloads, Reason>> {
     let asked = asked(&facts.region)?;
-    Some(made(facts, (name, &asked), role))
+    Some(made(facts, (name, &asked), role, now))
 }
 
 fn made(
     facts: &SigningFacts,
     (name, asked): (&str, &str),
     role: &Role<'_>,
+    now: Timestamp,
 ) -> Result<ReapplyWorkloads, Reason> {
     let spec = &facts.region.spec;
     if spec.requests.is_none() {
@@ -55,7 +59,8 @@ fn made(
             "Region {name} takes no requests: give it spec.requests with the suppression store that knows who was erased"
         )));
     }
-    let people = People::within((&facts.policies, &facts.channels), &facts.region)?;
+    let packs = (facts.packs.as_ref(), now);
+    let people = People::within((&facts.policies, &facts.channels), packs, &facts.region)?;
     let role = Role {
         component: COMPONENT,
         ..role.clone()

@@ -29,17 +29,18 @@ pub(super) fn register(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Rec
         let rules = rules(spec);
         let limits = rules.iter().map(|rule| {
             let name = word(rule, "name");
-            match (object(rule, "erase"), object(rule, "keep")) {
-                (Some(erase), _) => {
-                    let (method, after) = (word(erase, "method"), word(erase, "after"));
-                    let contacts = contacts(Some(erase)).map(|contacts| format!(" {contacts}"));
-                    format!(
-                        "{name}: {method} after {after}{}",
-                        contacts.unwrap_or_default()
-                    )
-                }
-                (None, Some(keep)) => format!("{name}: kept for {}", word(keep, "for")),
-                (None, None) => name,
+            if let Some(erase) = object(rule, "erase") {
+                let (method, after) = (word(erase, "method"), word(erase, "after"));
+                let contacts = contacts(Some(erase)).map(|contacts| format!(" {contacts}"));
+                return format!(
+                    "{name}: {method} after {after}{}",
+                    contacts.unwrap_or_default()
+                );
+            }
+            let kept = kept(one, rule).into_iter().map(|(period, _)| period);
+            match kept.collect::<Vec<_>>().join(", ") {
+                none if none.is_empty() => name,
+                periods => format!("{name}: kept for {periods}"),
             }
         });
         vec![
@@ -135,6 +136,7 @@ fn row(one: &InForce<'_>, rule: &Object) -> Vec<String> {
         }
         _ => String::new(),
     };
+    let (periods, statutes): (Vec<String>, Vec<String>) = kept(one, rule).into_iter().unzip();
     let of =
         |part: Option<&Object>, key: &str| part.map(|part| word(part, key)).unwrap_or_default();
     vec![
@@ -147,10 +149,27 @@ fn row(one: &InForce<'_>, rule: &Object) -> Vec<String> {
         of(erase, "after"),
         of(erase, "method"),
         columns,
-        of(keep, "for"),
-        of(keep, "reference"),
+        periods.join(", "),
+        statutes.join(", "),
         format!("{} ({})", one.policy.schedule, one.policy.zone),
     ]
+}
+
+/// For how long a rule's rows are kept, each with its statute: by its own keep, and by laws of the pack for the records that
+/// it says its table has.
+fn kept(one: &InForce<'_>, rule: &Object) -> Vec<(String, String)> {
+    let own = object(rule, "keep").map(|keep| (word(keep, "for"), word(keep, "reference")));
+    let name = word(rule, "name");
+    let laws = one.policy.laws.iter().filter(|law| law.rule == name);
+    let laws = laws.map(|law| {
+        let from = match law.from.as_str() {
+            "EventDate" => String::new(),
+            from => format!(" from {from}"),
+        };
+        let period = format!("{}{from} ({})", law.period, law.records);
+        (period, law.reference.clone())
+    });
+    own.into_iter().chain(laws).collect()
 }
 
 /// The last contact that an erasure counts from beside its own clock, with its bounds.
@@ -302,12 +321,14 @@ mod tests {
             "rules": [
                 {"name": "a", "category": "user.contact", "subjects": ["customers", "readers"], "purpose": "parcels", "legalBasis": "Contract",
                  "recipients": [{"name": "Parcel Ltd", "country": "GB"}, {"name": "tax adviser"}], "erase": {"after": "P1Y", "method": "Delete"}},
-                {"name": "b", "category": "user.financial", "keep": {"for": "P8Y"}},
+                {"name": "b", "category": "user.financial", "keep": {"for": "P8Y", "reference": "own law"}},
                 {"name": "c", "erase": {"after": "P2Y", "method": "Nullify", "lastContact": {"tables": [{"table": "orders", "clock": "at"}], "atMost": "P9Y"}}},
             ],
             "recipients": [{"name": "erp", "country": "DE", "identities": ["email"]}],
         });
-        let body = json!({"generation": 1, "runs": true, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": spec});
+        let law = |rule: &str, from: &str| json!({"rule": rule, "records": "invoice", "law": "de-tax", "reference": "AO 147(3)", "for": "P9Y", "from": from});
+        let body = json!({"generation": 1, "runs": true, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": spec,
+            "laws": [law("a", "EventDate"), law("b", "EndOfCalendarYear")]});
         let genesis = Tip::genesis("f", "eu");
         let change = record(Kind::PolicyChange, &body, &genesis);
         let policy = canonical::read(&change.body).unwrap();
@@ -332,11 +353,27 @@ mod tests {
                 "user.contact (customers, readers); user.financial",
                 "Parcel Ltd (GB); erp (DE); tax adviser",
                 "US by Scc (contract 7) until 2027-06-30",
-                "a: Delete after P1Y; b: kept for P8Y; c: Nullify after P2Y or last contact (orders.at), at most P9Y",
+                "a: Delete after P1Y; b: kept for P8Y, P9Y from EndOfCalendarYear (invoice); c: Nullify after P2Y or last contact (orders.at), at most P9Y",
                 "encryption, logs",
             ]
         );
         assert_eq!(row(Some(&none))[4], "none");
         assert_eq!(row(None)[4], UNSTATED);
+        let rows = deletion(&one).rows;
+        let kept: Vec<_> = rows
+            .iter()
+            .map(|row| (row[9].as_str(), row[10].as_str()))
+            .collect();
+        assert_eq!(
+            kept,
+            [
+                ("P9Y (invoice)", "AO 147(3)"),
+                (
+                    "P8Y, P9Y from EndOfCalendarYear (invoice)",
+                    "own law, AO 147(3)"
+                ),
+                ("", ""),
+            ]
+        );
     }
 }

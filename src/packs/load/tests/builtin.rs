@@ -36,6 +36,8 @@ fn the_packs_of_this_release_are_sound() {
             "za-popia"
         ]
     );
+    let statutes: Vec<_> = packs.regimes.statutes.keys().map(String::as_str).collect();
+    assert_eq!(statutes, ["de-tax", "fr-commerce"]);
     assert_eq!(packs.platforms.as_of, packs.regimes.as_of);
 }
 

@@ -218,6 +218,55 @@ const UNSOUND_REGIMES: &[(&str, &str, &[&str])] = &[
         &["pack.categories", "'User.Contact' is no key"],
     ),
     (
+        "records: contract",
+        "records: tax record",
+        &[
+            "regimes.a-law",
+            "keep[0]",
+            "'tax record' is no word that a rule can write",
+        ],
+    ),
+    (
+        "records: contract",
+        "records: none",
+        &["keep[0]", "'none' is no word"],
+    ),
+    (
+        "records: contract, for: P5Y",
+        "records: contract, for: PT5H",
+        &["'PT5H' is no period", "P8Y"],
+    ),
+    (
+        "records: contract, for: P5Y",
+        "records: contract, for: P1000Y",
+        &["keep[0]", "P1000Y is too long"],
+    ),
+    (
+        "    keep:\n      - {value: {records: invoice",
+        "    keep:\n      - {value: {records: invoice, for: P1Y}, source: s, confirmed: true}\n      - {value: {records: invoice",
+        &["statutes.a-tax", "keep[1]", "'invoice' is there twice"],
+    ),
+    (
+        "from: EndOfCalendarYear",
+        "from: NewYear",
+        &["unknown variant `NewYear`", "EndOfFiscalYear"],
+    ),
+    (
+        "  a-tax:\n",
+        "  a-law:\n",
+        &["statutes.a-law", "a regime has this id"],
+    ),
+    (
+        "  a-tax:\n",
+        "  A_tax:\n",
+        &["statutes.A_tax", "an id is small letters"],
+    ),
+    (
+        "    keep:\n      - {value: {records: invoice, for: P8Y, from: EndOfCalendarYear}, source: s, confirmed: true}\n",
+        "    keep: []\n",
+        &["statutes.a-tax", "it keeps nothing"],
+    ),
+    (
         "value: [customer]",
         "value: [customer_1]",
         &["pack.personalNames", "'customer_1' is no word"],

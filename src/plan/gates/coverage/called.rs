@@ -25,6 +25,20 @@ pub struct Called {
     pub from: Option<Timestamp>,
 }
 
+/// The regimes that count for a policy where these are called for: those that it carries; where the law calls for none of
+/// them today, all of them, for the policy's author says so.
+#[must_use]
+pub fn counting<'a>(carried: &BTreeSet<&'a str>, called: &[Called]) -> BTreeSet<&'a str> {
+    let today = called.iter().filter(|called| called.from.is_none());
+    let today: BTreeSet<&str> = today.map(|called| called.regime.as_str()).collect();
+    let here = carried.iter().copied().filter(|id| today.contains(id));
+    let here: BTreeSet<&str> = here.collect();
+    if here.is_empty() {
+        return carried.clone();
+    }
+    here
+}
+
 /// Every regime that the Region's jurisdictions call for, today or later. Codes that are no codes call for nothing:
 /// [`codes`](fn@crate::plan::gates::codes) refuses them.
 #[must_use]

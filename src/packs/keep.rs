@@ -1,0 +1,36 @@
+//! What a law obliges to keep.
+
+use serde::Deserialize;
+
+use super::{Fact, Period};
+use crate::api::RunsFrom;
+
+/// What a rule says of a table that has no records that any law keeps.
+pub const NO_RECORDS: &str = "none";
+
+/// Records of a kind that a law obliges to keep.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeepDuty {
+    /// The kind, as `rules[].dataset.records` says it: `invoice`.
+    pub records: String,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub period: Period,
+    /// What the period runs from. Absent: the event itself.
+    #[serde(default)]
+    pub from: RunsFrom,
+}
+
+/// A law that obliges to keep and asks nothing else. It binds who is under it wherever their data is, so no jurisdiction
+/// calls for it: a policy carries it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Statute {
+    /// Its name, for a person.
+    pub name: String,
+    /// The provisions.
+    pub law: Fact<String>,
+    /// Records that it obliges to keep.
+    pub keep: Vec<Fact<KeepDuty>>,
+}

@@ -1,0 +1,146 @@
+//! On which ground rows stay: what a rule itself states, or what a law says of the records that a rule's table has.
+
+use jiff::Span;
+
+use super::bound::Bound;
+use super::{anchor, fiscal_year};
+use crate::api::{DataPolicySpec, Keep, RunsFrom};
+use crate::contract::cutoff::Anchor;
+use crate::packs::{Fact, KeepDuty, Period};
+
+/// What keeps the rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ground<'a> {
+    /// The rule states it.
+    Stated(&'a Keep),
+    /// A law of a pack does.
+    Law(Duty<'a>),
+}
+
+/// What a law of a pack obliges to keep, as a policy has to take it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::plan) struct Duty<'a> {
+    /// The regime's or the statute's id.
+    pub(in crate::plan) law: &'a str,
+    /// What the pack says.
+    pub(in crate::plan) fact: &'a Fact<KeepDuty>,
+    /// It counts from the end of a fiscal year, and the policy does not say when that is.
+    blind: bool,
+    anchor: Anchor,
+}
+
+impl<'a> Duty<'a> {
+    pub(in crate::plan) fn new(
+        law: &'a str,
+        fact: &'a Fact<KeepDuty>,
+        spec: &DataPolicySpec,
+    ) -> Self {
+        let is_fiscal = fact.value.from == RunsFrom::EndOfFiscalYear;
+        let blind = is_fiscal && fiscal_year(spec).is_none();
+        let from = if blind {
+            RunsFrom::EndOfCalendarYear
+        } else {
+            fact.value.from
+        };
+        Self {
+            law,
+            fact,
+            blind,
+            anchor: anchor(Some(from), spec),
+        }
+    }
+
+    /// The kind of records.
+    pub(in crate::plan) fn records(&self) -> &'a str {
+        &self.fact.value.records
+    }
+
+    /// A fiscal year ends less than a year after any day of it: with a year more, no record goes before its time.
+    fn period(&self) -> Period {
+        let own = self.fact.value.period;
+        Period {
+            years: own.years.saturating_add(i32::from(self.blind)),
+            ..own
+        }
+    }
+
+    fn from(&self) -> RunsFrom {
+        if self.blind {
+            return RunsFrom::EndOfCalendarYear;
+        }
+        self.fact.value.from
+    }
+
+    fn reference(&self) -> String {
+        let law = self.fact.source.as_str();
+        let doubt = if self.fact.confirmed {
+            ""
+        } else {
+            " (unconfirmed)"
+        };
+        let more = if self.blind {
+            ", and a year more while fiscalYearEnd is not said"
+        } else {
+            ""
+        };
+        format!("{law}{doubt}{more}")
+    }
+
+    /// Over a clock; nothing for a period that no calendar has.
+    pub(super) fn bound<'c>(&self, clock: &'c str) -> Option<Bound<'c>> {
+        Some(Bound::new(clock, self.anchor, self.period().span()?))
+    }
+
+    /// Whether it surely ends no earlier than another, counted from the same day.
+    pub(in crate::plan) fn outlasts(&self, other: &Duty<'_>) -> bool {
+        let bounds = self.bound("").zip(other.bound(""));
+        bounds.is_some_and(|(own, other)| own.outlasts(&other))
+    }
+
+    /// Whether a period of a policy surely ends no earlier, counted from the same day.
+    pub(in crate::plan) fn is_met(
+        &self,
+        (period, from): (&str, Option<RunsFrom>),
+        spec: &DataPolicySpec,
+    ) -> bool {
+        let Some(span) = period.parse().ok().filter(|it: &Span| it.is_positive()) else {
+            return false;
+        };
+        let Some(bound) = self.bound("") else {
+            return true;
+        };
+        Bound::new("", anchor(from, spec), span).outlasts(&bound)
+    }
+}
+
+impl<'a> Ground<'a> {
+    pub(super) fn period(&self) -> String {
+        match self {
+            Self::Stated(keep) => keep.period.clone(),
+            Self::Law(duty) => duty.period().to_string(),
+        }
+    }
+
+    pub(super) fn from(&self) -> RunsFrom {
+        match self {
+            Self::Stated(keep) => keep.from.unwrap_or_default(),
+            Self::Law(duty) => duty.from(),
+        }
+    }
+
+    /// The law and its article.
+    pub(super) fn reference(&self) -> String {
+        match self {
+            Self::Stated(keep) => keep.reference.clone(),
+            Self::Law(duty) => duty.reference(),
+        }
+    }
+
+    /// The law's id and the kind of records: where a pack says it.
+    pub(super) fn of_pack(&self) -> Option<(&'a str, &'a str)> {
+        match self {
+            Self::Stated(_) => None,
+            Self::Law(duty) => Some((duty.law, duty.records())),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Which laws of the packs count for a policy in a region, and what they oblige to keep.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::ground::Duty;
+use crate::api::{DataPolicy, PolicyRule, Region};
+use crate::packs::Packs;
+use crate::plan::gates::{self, Called};
+
+/// The laws of a region, found out when somebody asks.
+pub(in crate::plan) struct Laws<'a> {
+    region: &'a Region,
+    packs: &'a Packs,
+    now: Timestamp,
+    called: OnceCell<Vec<Called>>,
+}
+
+impl<'a> Laws<'a> {
+    pub(in crate::plan) fn new(region: &'a Region, packs: &'a Packs, now: Timestamp) -> Self {
+        Self {
+            region,
+            packs,
+            now,
+            called: OnceCell::new(),
+        }
+    }
+
+    fn called(&self) -> &[Called] {
+        let find = || gates::called_for(self.region, self.packs, self.now);
+        self.called.get_or_init(find)
+    }
+
+    /// The laws that count for a policy here. A law that only obliges to keep binds whoever carries it, wherever the
+    /// data is.
+    pub(in crate::plan) fn of<'p>(&self, policy: &'p DataPolicy) -> BTreeSet<&'p str> {
+        let carried = policy.spec.regimes.iter().map(String::as_str);
+        let (regimes, others): (BTreeSet<&str>, BTreeSet<&str>) =
+            carried.partition(|id| self.packs.regime(id).is_some());
+        let statutes = &self.packs.regimes.statutes;
+        let mut laws = gates::counting(&regimes, self.called());
+        laws.extend(others.into_iter().filter(|id| statutes.contains_key(*id)));
+        laws
+    }
+
+    /// What they oblige to keep of the records that a rule says its table has, by law and kind.
+    pub(in crate::plan) fn duties(
+        &self,
+        policy: &'a DataPolicy,
+        rule: &PolicyRule,
+    ) -> Vec<Duty<'a>> {
+        let records = &rule.dataset.records;
+        if records.is_empty() {
+            return Vec::new();
+        }
+        let laws = self.of(policy).into_iter();
+        let facts = laws.flat_map(|law| self.packs.keeps(law).iter().map(move |fact| (law, fact)));
+        let said = facts.filter(|(_, fact)| records.contains(&fact.value.records));
+        let mut duties: Vec<Duty<'a>> = said
+            .map(|(law, fact)| Duty::new(law, fact, &policy.spec))
+            .collect();
+        duties.sort_by_key(|duty| (duty.law, duty.records()));
+        duties
+    }
+
+    /// When a law that is not in force yet begins to keep records of one of these policies.
+    pub(super) fn wake_at(
+        &self,
+        policies: impl Iterator<Item = &'a DataPolicy>,
+    ) -> Option<Timestamp> {
+        let says = |policy: &&DataPolicy| {
+            let mut rules = policy.spec.rules.iter();
+            rules.any(|rule| !rule.dataset.records.is_empty())
+        };
+        let starts = policies.filter(says).filter_map(|policy| {
+            let comes = |called: &&Called| {
+                policy.spec.regimes.contains(&called.regime)
+                    && !self.packs.keeps(&called.regime).is_empty()
+            };
+            let coming = self.called().iter().filter(comes);
+            coming.filter_map(|called| called.from).min()
+        });
+        starts.min()
+    }
+}
