@@ -20,6 +20,8 @@ mod chance;
 mod edges;
 #[path = "plan/properties.rs"]
 mod properties;
+#[path = "plan/regions.rs"]
+mod regions;
 #[path = "plan/render.rs"]
 mod render;
 #[path = "plan/requests.rs"]
