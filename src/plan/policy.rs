@@ -203,8 +203,8 @@ fn approval_problem(
             if preview.spec_hash != Bound::of(facts, facts.regions.get(region), now).hash =>
         {
             Some(Word::ApprovalOutdated.because(format!(
-                "spec.approvals: the rules, or other policies' keeps, were changed since the preview that {} approved \
-                 for Region {region}; {present}",
+                "spec.approvals: the rules, or keeps of other policies or of the pack, were changed since the preview \
+                 that {} approved for Region {region}; {present}",
                 approval.by
             )))
         }

@@ -292,7 +292,7 @@ pub fn spec_hash(spec: &DataPolicySpec) -> String {
     hash(&told(spec))
 }
 
-/// The same where other policies' keeps bind: when one of them changes, what was approved is void.
+/// The same where keeps of other policies or of the packs bind: when one of them changes, what was approved is void.
 pub(super) fn bound_hash(policy: &DataPolicy, rulings: &[Ruling<'_>]) -> String {
     let foreign = |ruling: &Ruling<'_>| {
         let keeps = ruling.foreign(policy);
