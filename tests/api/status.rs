@@ -144,7 +144,7 @@ fn decision() -> Value {
         "rule": "orders", "store": "orders", "table": "orders", "decides": "Keep", "message": "m", "moreKeeps": 1,
         "keeps": [{
             "policy": "tax", "rule": "invoices", "reference": "AO 147(3)", "for": "P8Y", "from": "EndOfCalendarYear",
-            "clock": "issued_on",
+            "clock": "issued_on", "law": "de-tax", "records": "invoice",
         }],
     })
 }

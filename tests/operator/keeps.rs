@@ -19,6 +19,16 @@ fn tax(period: &str) -> Value {
     })
 }
 
+/// A law of the pack keeps what the rule only says that the table has.
+fn tax_by_law() -> Value {
+    let mut tax = tax("P8Y");
+    tax["spec"]["regimes"] = json!(["eu-gdpr", "de-tax"]);
+    let rule = &mut tax["spec"]["rules"][0];
+    rule.as_object_mut().unwrap().remove("keep");
+    rule["dataset"]["records"] = json!(["businessLetter"]);
+    tax
+}
+
 /// What the agent of a region is told to keep, by the task in its ConfigMap.
 async fn told(world: &World, region: &str) -> Vec<String> {
     let name = format!("{region}-customers-retention");
@@ -60,6 +70,8 @@ fn a_keep_reaches_whoever_erases_and_ends_with_its_policy() {
         assert!(told(&world, "eu-west").await.is_empty());
         world.apply(&[tax("P8Y")]).await;
         until_told(&world, &[r#""tax" "P8Y" "billed_at""#]).await;
+        world.apply(&[tax_by_law()]).await;
+        until_told(&world, &[r#""tax" "P6Y" "billed_at""#]).await;
         world.apply(&[tax("P10Y")]).await;
         until_told(&world, &[r#""tax" "P10Y" "billed_at""#]).await;
         assert!(told(&world, "us-east").await.is_empty(), "another region");
