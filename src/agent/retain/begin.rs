@@ -155,7 +155,8 @@ impl Snapshot<'_> {
                 holds,
             }
         };
-        let targets: Vec<Target<'_>> = steps.map(target).collect();
+        let dues = self.counts.iter().map(|counts| counts.due);
+        let targets: Vec<(Target<'_>, i64)> = steps.map(target).zip(dues).collect();
         let forecasts = count::forecast(&mut self.transaction, &targets).await;
         let forecasts = forecasts.map_err(|fault| self.failed(fault))?;
         let rules = self.plan.steps.iter().zip(&self.counts).zip(forecasts);

@@ -136,34 +136,48 @@ fn in_region(text: String, zone: &TimeZone) -> String {
 }
 
 /// What a run over these rules would find blocked and free: a due row is blocked when a row refers to it that
-/// would stay, because it has no rule, is not due, or is blocked itself. In the order of erasing.
+/// would stay, because it has no rule, is not due, or is blocked itself. In the order of erasing; each target with its due
+/// rows as they were counted in the same snapshot. Where nothing is held and nothing refers to the table they are not
+/// counted again: all of them would go.
 pub(super) async fn forecast(
     connection: &mut PgConnection,
-    targets: &[Target<'_>],
+    targets: &[(Target<'_>, i64)],
 ) -> Result<Vec<Forecast>, Fault> {
-    let sql = forecast_sql(targets);
-    let fault = Fault::of("forecast the run");
-    let row = sql
-        .query()
-        .map_err(&fault)?
-        .fetch_one(connection)
-        .await
-        .map_err(&fault)?;
-    let read = |at: usize| {
-        Ok(Forecast {
-            held: row.try_get(3 * at)?,
-            blocked: row.try_get(3 * at + 1)?,
-            free: row.try_get(3 * at + 2)?,
-        })
+    let free = |(target, due): &(Target<'_>, i64)| Forecast {
+        free: if all_go(*target) { *due } else { 0 },
+        ..Forecast::default()
     };
-    (0..targets.len())
-        .map(read)
-        .collect::<Result<_, _>>()
-        .map_err(fault)
+    let mut forecasts: Vec<Forecast> = targets.iter().map(free).collect();
+    let targets: Vec<Target<'_>> = targets.iter().map(|(target, _)| *target).collect();
+    let open = forecasts.iter_mut().zip(&targets);
+    let open: Vec<&mut Forecast> = open
+        .filter_map(|(forecast, target)| (!all_go(*target)).then_some(forecast))
+        .collect();
+    if open.is_empty() {
+        return Ok(forecasts);
+    }
+    let sql = forecast_sql(&targets);
+    let fault = Fault::of("forecast the run");
+    let row = sql.query().map_err(&fault)?.fetch_one(connection).await;
+    let row = row.map_err(&fault)?;
+    for (at, forecast) in open.into_iter().enumerate() {
+        let figure = |place: usize| row.try_get(3 * at + place).map_err(&fault);
+        *forecast = Forecast {
+            held: figure(0)?,
+            blocked: figure(1)?,
+            free: figure(2)?,
+        };
+    }
+    Ok(forecasts)
+}
+
+/// Whether nothing can keep a due row: no hold, and no row of another.
+fn all_go(target: Target<'_>) -> bool {
+    target.holds.are_none() && target.table.references.is_empty()
 }
 
 /// A common table expression for each rule: the keys of its due rows that would stay, held or blocked, built on
-/// those of its children.
+/// those of its children. Three figures for each rule that some may stay of.
 fn forecast_sql(targets: &[Target<'_>]) -> Statement {
     let mut sql = Statement::default();
     let mut figures = Vec::new();
@@ -192,13 +206,14 @@ fn forecast_sql(targets: &[Target<'_>]) -> Statement {
             "({keys}) IN (SELECT {} FROM stuck{at})",
             numbered(table.key.len())
         );
-        let count =
-            |which: &str| format!("(SELECT count(*) FROM {name} AS t WHERE {due} AND {which})");
-        figures.push(count(&held));
-        figures.push(count(&format!("NOT {held} AND {stuck}")));
-        figures.push(count(&format!("NOT {stuck}")));
+        if !all_go(*target) {
+            figures.push(format!(
+                "(SELECT count(*) FILTER (WHERE {held}), count(*) FILTER (WHERE NOT {held} AND {stuck}), count(*) FILTER (WHERE NOT {stuck})
+  FROM {name} AS t WHERE {due}) AS figures{at}"
+            ));
+        }
     }
-    sql.push(&format!("\nSELECT {}", figures.join(",\n  ")));
+    sql.push(&format!("\nSELECT * FROM {}", figures.join(",\n  ")));
     sql
 }
 

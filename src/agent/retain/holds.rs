@@ -155,6 +155,11 @@ async fn is_there(connection: &mut PgConnection) -> Result<bool, Fault> {
 }
 
 impl Holds {
+    /// Whether nothing is held.
+    pub(super) fn are_none(&self) -> bool {
+        *self == NONE
+    }
+
     /// Whether `alias`'s row is held: never null.
     pub(super) fn condition(&self, sql: &mut Statement, alias: &str, table: &Table) -> String {
         if self.whole {
