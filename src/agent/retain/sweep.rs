@@ -59,17 +59,15 @@ pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
     let pass = sql.bind(Value::Number(i64::from(batch.pass)));
     let token = sql.bind(Value::Number(batch.token));
     let array = packed::array("p", table);
-    let (keys, pinned) = (erased_keys(target), pinned_keys(target));
+    let (keys, exact) = (erased_keys(target), exact(target));
     let erase = change::erase(&mut sql, table, None);
     sql.push(&format!(
         "WITH pins AS MATERIALIZED (
   SELECT p.* FROM tradewind.pin AS p WHERE p.id = ANY ({pins}) AND NOT p.erased AND NOT p.settled
 ), erased AS (
-  {erase} WHERE t.ctid = ANY (ARRAY(SELECT pg_catalog.unnest(p.tids) FROM pins AS p)) AND {due} AND NOT {held} AND NOT {}
+  {erase} WHERE t.ctid = ANY ((SELECT {} FROM pins AS p)::tid[]) AND {due} AND NOT {held} AND NOT {}
   RETURNING {keys}
-), exact AS MATERIALIZED (
-  SELECT coalesce({} OPERATOR(pg_catalog.=) {}, false) AS yes, (SELECT count(*) FROM erased) AS rows
-), whole AS (
+), {exact}, whole AS (
   UPDATE tradewind.pin AS p SET erased = true, pass = {pass} FROM exact WHERE exact.yes AND p.id = ANY ({pins})
 ), noted AS (
   INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, keys_sha256)
@@ -78,11 +76,43 @@ pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
   FROM exact WHERE yes
 )
 SELECT yes, rows FROM exact",
+        joined("p.tids"),
         predicate::referenced("t", table),
-        sorted(target, "erased"),
-        sorted(target, &format!("({pinned}) AS pinned")),
     ));
     sql
+}
+
+/// An array of each pin, one after the other.
+fn joined(array: &str) -> String {
+    format!("tradewind.joined({array} ORDER BY p.first, p.id)")
+}
+
+/// How many rows were erased, and whether their keys are those of the pins. Rows that lie as they were pinned come in the
+/// same order, and an array is compared quicker than sorted.
+fn exact(target: Target<'_>) -> String {
+    let table = target.table;
+    let pinned = format!("({}) AS pinned", pinned_keys(target));
+    let sorted = format!(
+        "coalesce({} OPERATOR(pg_catalog.=) {}, false)",
+        sorted(target, "erased"),
+        sorted(target, &pinned)
+    );
+    let (keys, yes) = if table.key.len() == 1 {
+        let pinned = joined(&packed::array("p", table));
+        let same = format!(
+            "got.keys OPERATOR(pg_catalog.=) (SELECT {pinned}{} FROM pins AS p)",
+            collation(target)
+        );
+        (
+            ", pg_catalog.array_agg(c1) AS keys",
+            format!("CASE WHEN {same} THEN true ELSE {sorted} END"),
+        )
+    } else {
+        ("", sorted)
+    };
+    format!(
+        "got AS MATERIALIZED (\n  SELECT count(*) AS rows{keys} FROM erased\n), exact AS MATERIALIZED (\n  SELECT {yes} AS yes, rows FROM got\n)"
+    )
 }
 
 /// The order in which packed keys are compared: any will do that is the same for both sides, bytes are quickest.
