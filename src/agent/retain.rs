@@ -42,6 +42,7 @@ mod outside;
 mod pace;
 mod packed;
 mod partition;
+mod pinning;
 mod pins;
 mod predicate;
 mod preflight;

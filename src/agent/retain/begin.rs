@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sqlx::{PgConnection, Postgres, Row, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::books::{Pinned, Run};
 use super::bound::{self, Counted, Terms, Verdict};
@@ -17,15 +17,13 @@ use super::exact::Exact;
 use super::fault::Fault;
 use super::holds::{self, Holds, NONE};
 use super::outside;
-use super::pace;
-use super::packed;
 use super::partition::{self, Part};
+use super::pinning;
 use super::pins::Place;
-use super::predicate::{self, Target};
+use super::predicate::Target;
 use super::preflight::{Plan, Step};
 use super::site::{Site, Work};
 use super::stages;
-use super::statement::{Statement, Value};
 use super::store::Purpose;
 use crate::contract::{RetainedRule, Strategy};
 
@@ -224,8 +222,8 @@ impl Snapshot<'_> {
                 due,
                 holds: &NONE,
             };
-            let pinned = pin_rule(transaction, &place, (target, parts), chunk).await;
-            if pinned.map_err(failed)? != counts.due {
+            let pinned = pinning::pin(transaction, &place, (target, parts), (counts.due, chunk));
+            if pinned.await.map_err(failed)? != counts.due {
                 let (store, rule) = (self.store.clone(), step.rule.name.clone());
                 return Err(Error::Unbalanced { store, rule });
             }
@@ -322,63 +320,4 @@ async fn write_rule(
         .await
         .map(drop)
         .map_err(Fault::of("write the run"))
-}
-
-/// Pins a rule's due rows, oldest first; answers how many. Where rows refer to each other the newest come
-/// first: a reply is younger than what it replies to.
-async fn pin_rule(
-    connection: &mut PgConnection,
-    place: &Place,
-    (target, parts): (Target<'_>, &[Part]),
-    chunk: u32,
-) -> Result<i64, Fault> {
-    if !parts.is_empty() {
-        partition::plan(connection, place, target.table, parts).await?;
-    }
-    let sql = pin_sql(place, (target, parts), chunk.min(pace::STEP));
-    let fault = Fault::of("pin the due rows");
-    let row = sql.query().map_err(&fault)?.fetch_one(connection).await;
-    row.and_then(|row| row.try_get(0)).map_err(fault)
-}
-
-fn pin_sql(place: &Place, (target, parts): (Target<'_>, &[Part]), chunk: u32) -> Statement {
-    let mut sql = Statement::default();
-    let [run, store, rule] = place.bind(&mut sql);
-    let chunk = sql.bind(Value::Number(i64::from(chunk)));
-    let due = predicate::due(&mut sql, "t", target);
-    let table = target.table;
-    let order = if table.refers_to_itself() {
-        "DESC"
-    } else {
-        "ASC"
-    };
-    let kind = packed::kind(table);
-    let keys = table.key.iter().zip(1..);
-    let keys = keys.map(|(column, place)| format!("t.{}::{kind} AS c{place}", column.name));
-    let (tid, tids) = if table.has_places {
-        (", t.ctid AS tid", "array_agg(tid)")
-    } else {
-        ("", "NULL::tid[]")
-    };
-    // A pin has rows of one partition, if that is to go whole.
-    let part = if parts.is_empty() {
-        "NULL::oid".to_owned()
-    } else {
-        let parts = sql.bind(Value::Numbers(parts.iter().map(|part| part.oid).collect()));
-        format!("CASE WHEN t.tableoid = ANY ({parts}::bigint[]::oid[]) THEN t.tableoid END")
-    };
-    sql.push(&format!(
-        "WITH pinned AS (
-  INSERT INTO tradewind.pin (run, store, rule, first, rows, {}, tids, partition)
-  SELECT {run}::text, {store}::text, {rule}::text, min(n), count(*), {}, {tids}, part
-  FROM (SELECT row_number() OVER (ORDER BY t.{} {order}) - 1 AS n, {}{tid}, {part} AS part FROM {} AS t WHERE {due}) AS d
-  GROUP BY part, n / {chunk}::bigint RETURNING rows
-) SELECT coalesce(sum(rows), 0)::bigint FROM pinned",
-        packed::column(table),
-        packed::pack(table, ")"),
-        table.clock,
-        keys.collect::<Vec<_>>().join(", "),
-        table.name,
-    ));
-    sql
 }
