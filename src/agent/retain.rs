@@ -18,6 +18,7 @@ mod change;
 mod clocks;
 mod close;
 mod columns;
+mod company;
 mod contact;
 mod count;
 mod cutoff;
@@ -50,6 +51,7 @@ mod references;
 mod refusal;
 pub mod request;
 mod restrict;
+mod second;
 mod settings;
 mod shred;
 mod site;
@@ -59,6 +61,7 @@ mod store;
 mod subjects;
 mod sweep;
 mod throttle;
+mod transact;
 mod triggers;
 mod unfit;
 mod unruled;
@@ -126,6 +129,7 @@ async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
         let shape = site::shape(&sites);
         let mut snapshots = Vec::new();
         for site in &mut sites {
+            site.store.look_around().await?;
             snapshots.push(begin::snapshot(site, &settings.zone, now, Purpose::Read).await?);
         }
         let answer = Answer::forecast(job, now, (snapshots, shape), None).await?;
@@ -183,6 +187,7 @@ async fn sites(
     let mut refusals = Vec::new();
     for (name, rules) in &settings.stores {
         let mut store = Store::open(name, &rules.url, purpose).await?;
+        store.look_around().await?;
         let own = (purpose == Purpose::Write).then_some(task.spec.policy.as_str());
         outside::put_back(&mut store, &rules.url, own).await?;
         match preflight::plan(&mut store, rules, purpose).await? {

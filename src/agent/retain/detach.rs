@@ -12,7 +12,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row};
 
 use super::books;
-use super::erase::{Limits, Obstacle, passed};
+use super::erase::Limits;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
 use super::last_look::{Look, last_look, lock, own_holds};
@@ -23,6 +23,7 @@ use super::preflight::Step;
 use super::site::{Site, Work};
 use super::store::Store;
 use super::throttle::Gauge;
+use super::transact::{Obstacle, passed};
 
 /// How often something that is in the way is waited for, and how long each time.
 const TRIES: u32 = 20;

@@ -262,6 +262,7 @@ async fn start(
     let zone = &job.settings.zone;
     let mut snapshots: Vec<Snapshot> = Vec::new();
     for site in waiting {
+        site.store.look_around().await?;
         let snapshot = begin::snapshot(site, zone, identity.now, Purpose::Write);
         snapshots.push(stoppable(job.stop, snapshot).await?);
     }

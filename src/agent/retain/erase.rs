@@ -5,25 +5,20 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::{Postgres, Transaction};
-
-use super::batch::{self, Batch, Judged};
+use super::batch::{Batch, Judged};
 use super::catalog;
 use super::detach;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
-use super::fence::{self, Fence};
 use super::hold_list::Freshness;
-use super::holds::Holds;
 use super::pace::Pace;
 use super::pins::{self, Pin, Place};
-use super::predicate::Target;
-use super::preflight::Step;
-use super::shred;
-use super::site::{Site, Work};
+use super::second::Second;
+use super::site::Site;
 use super::store::Store;
-use super::sweep::{self, Swept};
+use super::sweep;
 use super::throttle::{Gauge, Wait};
+use super::transact::{Hand, Obstacle};
 use crate::agent::Stop;
 use crate::contract::Throttle;
 
@@ -42,10 +37,6 @@ const THROTTLED: Duration = Duration::from_secs(1);
 
 /// So many rows refused by a trigger or constraint are a fault of the table, not of the rows: the rule stops.
 const MOST_REFUSED: u32 = 100;
-
-/// After so many batches one after the other that the quick statement was not exact for, it is not tried again:
-/// most rows of the table are moved, or referred to.
-const MOST_INEXACT: u32 = 3;
 
 /// What bounds the work.
 #[derive(Clone, Debug)]
@@ -90,6 +81,7 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
     };
     let steps = site.plan.steps.clone();
     let mut gauge = Gauge::new(limits.throttle);
+    let mut second = Second::of(&site.store);
     for step in &steps {
         let target = work.target(step).ok_or_else(|| Error::Drift {
             rule: step.rule.name.clone(),
@@ -102,10 +94,13 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
             inexact: 0,
             open: Vec::new(),
             gauge: &mut gauge,
+            second: &mut second,
+            hand: Hand {
+                work: &work,
+                step,
+                target,
+            },
             site,
-            work: &work,
-            step,
-            target,
             limits,
         };
         match rule.erase().await? {
@@ -120,12 +115,11 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
 struct Rule<'a> {
     place: Place,
     site: &'a mut Site,
-    work: &'a Work,
-    step: &'a Step,
-    target: Target<'a>,
+    hand: Hand<'a>,
     limits: &'a Limits,
     pace: Pace,
     gauge: &'a mut Gauge,
+    second: &'a mut Second,
     troubles: Troubles,
     /// Batches, one after the other, that the quick statement was not exact for.
     inexact: u32,
@@ -141,24 +135,14 @@ struct Troubles {
     refused: u32,
 }
 
-/// Why a batch did not commit.
-pub(super) enum Obstacle {
-    /// A whole table is locked; the error says which, for when it stays so.
-    Locked(Error),
-    /// The batch's statement failed.
-    Batch(Fault),
-    /// The run cannot go on.
-    Fatal(Error),
-}
-
 impl Rule<'_> {
     /// One pass is enough unless rows of the table refer to each other: then each pass erases what nothing
     /// refers to any more, until a pass erases nothing; a last one calls the rest blocked.
     async fn erase(&mut self) -> Result<Ended, Error> {
         let place = self.place.clone();
-        let token = self.work.run.token;
+        let token = self.hand.work.run.token;
         let mut pass = pins::last_pass(&mut self.site.store, &place).await? + 1;
-        let mut last = !self.step.table.refers_to_itself();
+        let mut last = !self.hand.step.table.refers_to_itself();
         loop {
             let mut erased = 0;
             loop {
@@ -171,24 +155,28 @@ impl Rule<'_> {
                 let pins = pins::fitting(&self.open, self.pace.rows());
                 let Some(first) = pins.first() else { break };
                 if first.rows > i64::from(self.pace.rows()) {
-                    pins::split(&mut self.site.store, first.id, &self.step.table).await?;
+                    pins::split(&mut self.site.store, first.id, &self.hand.step.table).await?;
                     self.open.clear();
                     continue;
                 }
-                let single = pins.len() == 1 && first.rows == 1;
-                let taken = pins.len();
-                let pins = pins.iter().map(|pin| pin.id).collect();
-                let batch = Batch {
+                let (own, single) = (pins.len(), pins.len() == 1 && first.rows == 1);
+                let beside = if self.pairs() {
+                    self.open.get(own..).unwrap_or_default()
+                } else {
+                    &[]
+                };
+                let batch = |pins: &[Pin]| Batch {
                     place: &place,
                     token,
-                    pins,
+                    pins: pins.iter().map(|pin| pin.id).collect(),
                     pass,
                     last,
                 };
-                match self.attempt(&batch, single).await? {
+                let batch = (batch(pins), batch(pins::fitting(beside, self.pace.rows())));
+                match self.attempt((&batch.0, &batch.1), single).await? {
                     Some(judged) => {
                         erased += judged.erased;
-                        self.open.drain(..taken);
+                        self.open.drain(..own);
                     }
                     None if self.troubles.refused >= MOST_REFUSED => return Ok(Ended::Finished),
                     None => self.open.clear(),
@@ -209,8 +197,11 @@ impl Rule<'_> {
             if self.limits.stop.is_requested() {
                 return Err(Error::Stopped);
             }
-            self.limits.holds_known(&mut self.site.store).await?;
-            let wait = self.gauge.look(&mut self.site.store).await?;
+            let store = &mut self.site.store;
+            self.limits.holds_known(store).await?;
+            let wait = self.gauge.look(store).await?;
+            let looked = store.company.look(&mut store.connection).await;
+            looked.map_err(|fault| store.failed(fault))?;
             if Instant::now() >= self.limits.until {
                 return Ok(Some(wait.map_or(Ended::WindowElapsed, Ended::Throttled)));
             }
@@ -224,14 +215,48 @@ impl Rule<'_> {
         }
     }
 
-    /// Tries a batch; `None` when it did not commit and something is to be done differently.
-    async fn attempt(&mut self, batch: &Batch<'_>, single: bool) -> Result<Option<Judged>, Error> {
+    /// Whether others are at work: as far as it is seen at once, or as the server counts it later. It counts what this process
+    /// reads, too, so somebody else must be there.
+    fn has_company(&self) -> bool {
+        let company = &self.site.store.company;
+        company.writes() || (company.is_there() && self.gauge.has_company())
+    }
+
+    /// Whether two batches go at once: each is quick, and nobody else is there to be in the way of.
+    fn pairs(&self) -> bool {
+        self.pace.is_full()
+            && self.inexact == 0
+            && sweep::fits(self.hand.target)
+            && self.second.is_able()
+    }
+
+    /// Tries a batch, and if it has pins another beside it; `None` when the first did not commit and something is to be
+    /// done differently. Pins of the second that did not commit stay open.
+    async fn attempt(
+        &mut self,
+        (batch, beside): (&Batch<'_>, &Batch<'_>),
+        single: bool,
+    ) -> Result<Option<Judged>, Error> {
         let started = Instant::now();
-        match self.commit(batch).await {
+        let (hand, store) = (self.hand, &mut self.site.store);
+        let own = async {
+            let judged = hand.commit(store, batch, &mut self.inexact).await;
+            (judged, started.elapsed())
+        };
+        let other = self.second.commit(hand, beside);
+        let ((own, took), other) = tokio::join!(own, other);
+        if let Some((judged, took)) = other {
+            self.gauge.went();
+            self.site.store.company.went();
+            self.open.retain(|pin| !beside.pins.contains(&pin.id));
+            let micros = took.as_micros();
+            let rule = &self.place.rule;
+            tracing::debug!(rule, took = micros, second = true, ?judged, "batch");
+        }
+        match own {
             Ok(judged) => {
-                let took = started.elapsed();
-                let company = self.gauge.has_company();
-                self.pace.went(took, company);
+                let company = self.has_company();
+                let rest = self.pace.went(took, company);
                 self.gauge.went();
                 self.troubles.row_tries = 0;
                 self.troubles.table_tries = 0;
@@ -243,8 +268,8 @@ impl Rule<'_> {
                     ?judged,
                     "batch"
                 );
-                if company {
-                    self.pause(took).await;
+                if !rest.is_zero() {
+                    self.pause(rest).await;
                 }
                 Ok(Some(judged))
             }
@@ -278,7 +303,7 @@ impl Rule<'_> {
             Trouble::Other => false,
             Trouble::Drifted => {
                 let store = &mut self.site.store;
-                let drifted = catalog::has_drifted(store, &self.step.table).await;
+                let drifted = catalog::has_drifted(store, &self.hand.step.table).await;
                 if drifted.map_err(|fault| store.failed(fault))? {
                     return Err(Error::Drift {
                         rule: self.place.rule.clone(),
@@ -299,68 +324,12 @@ impl Rule<'_> {
         } else if !again || self.troubles.row_tries >= ROW_TRIES {
             tracing::warn!(rule = self.place.rule, %fault, "the database refuses to erase a row");
             // A row that is changed is in no other row's way: if a foreign key refuses it, it is the value.
-            let blocked = trouble == Trouble::Referenced && self.step.table.changes.is_empty();
-            pins::refuse(&mut self.site.store, &self.work.run, batch, blocked).await?;
+            let blocked = trouble == Trouble::Referenced && self.hand.step.table.changes.is_empty();
+            pins::refuse(&mut self.site.store, &self.hand.work.run, batch, blocked).await?;
             self.troubles.row_tries = 0;
             self.troubles.refused += u32::from(!blocked);
         }
         Ok(())
-    }
-
-    /// The quick way, and the careful one where that is not exact.
-    async fn commit(&mut self, batch: &Batch<'_>) -> Result<Judged, Obstacle> {
-        if self.inexact < MOST_INEXACT && sweep::fits(self.target) {
-            if let Some(judged) = self.transact(batch, true).await? {
-                self.inexact = 0;
-                return Ok(judged);
-            }
-            self.inexact += 1;
-        }
-        let judged = self.transact(batch, false).await?;
-        Ok(judged.unwrap_or_default())
-    }
-
-    /// One transaction: the run is ours, the table is the same, the rows go, the books say so. `None` when the
-    /// quick statement was not exact: then nothing was done.
-    async fn transact(
-        &mut self,
-        batch: &Batch<'_>,
-        quick: bool,
-    ) -> Result<Option<Judged>, Obstacle> {
-        let fault = Fault::of("erase a batch");
-        let table = &self.step.table;
-        let (transaction, holds) = passed(&mut self.site.store, self.work, self.step).await?;
-        let mut transaction = transaction;
-        let target = Target {
-            table,
-            holds: &holds,
-            ..self.target
-        };
-        let statement = if quick {
-            sweep::sweep(target, batch)
-        } else {
-            batch::erase(target, batch)
-        };
-        let query = statement.query().map_err(&fault).map_err(Obstacle::Batch)?;
-        let row = query.fetch_one(&mut *transaction).await;
-        let judged = row.and_then(|row| {
-            if quick {
-                Swept::read(&row).map(Swept::judged)
-            } else {
-                Judged::read(&row).map(Some)
-            }
-        });
-        let judged = judged.map_err(&fault).map_err(Obstacle::Batch)?;
-        let ended = match judged {
-            Some(_) => transaction.commit().await,
-            None => transaction.rollback().await,
-        };
-        ended.map_err(fault).map_err(Obstacle::Batch)?;
-        if shred::is_wanted(table) && judged.is_some_and(|judged| judged.failed > 0) {
-            let rule = &self.place.rule;
-            tracing::warn!(rule, "what a row holds is no key of 16 bytes or more");
-        }
-        Ok(judged)
     }
 
     async fn pause(&self, length: Duration) {
@@ -369,49 +338,4 @@ impl Rule<'_> {
             () = tokio::time::sleep(length) => {}
         }
     }
-}
-
-/// Begins a batch's transaction: holds can no longer be written, the table keeps its shape, and all fences are
-/// passed. Answers what is held.
-pub(super) async fn passed<'a>(
-    store: &'a mut Store,
-    work: &Work,
-    step: &Step,
-) -> Result<(Transaction<'a, Postgres>, Holds), Obstacle> {
-    let name = store.name.clone();
-    let rule = step.rule.name.clone();
-    let failed = |fault: Fault| match fault.trouble() {
-        Trouble::Conflict | Trouble::Busy => Obstacle::Batch(fault),
-        _ => Obstacle::Fatal(Error::Statement {
-            store: name.clone(),
-            fault,
-        }),
-    };
-    let path = store.path.behind_the_server();
-    let mut transaction = store.begin_batch().await.map_err(failed)?;
-    let locked = fence::lock_holds(&mut transaction).await;
-    locked.map_err(|fault| match fault.trouble() {
-        Trouble::Busy => Obstacle::Locked(Error::HoldsBusy {
-            store: name.clone(),
-        }),
-        _ => failed(fault),
-    })?;
-    let locked = pins::lock_table(&mut transaction, &step.table).await;
-    locked.map_err(|fault| match fault.trouble() {
-        Trouble::Busy => Obstacle::Locked(Error::TableBusy { rule: rule.clone() }),
-        Trouble::Drifted => Obstacle::Fatal(Error::Drift { rule: rule.clone() }),
-        _ => failed(fault),
-    })?;
-    let run = (name.as_str(), &work.run);
-    let fence = fence::pass(&mut transaction, run, &step.table, &path).await;
-    let error = match fence.map_err(failed)? {
-        Fence::Open(holds) => return Ok((transaction, holds)),
-        Fence::Unclear => Error::HoldUnclear { rule },
-        Fence::Stale => return Err(Obstacle::Locked(Error::TableBusy { rule })),
-        Fence::NotOurs => Error::AnotherRun { store: name },
-        Fence::Stopped => Error::Switched { store: name },
-        Fence::Outside => Error::Outside { store: name },
-        Fence::Drifted => Error::Drift { rule },
-    };
-    Err(Obstacle::Fatal(error))
 }

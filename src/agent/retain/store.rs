@@ -3,7 +3,7 @@
 //! In: a file with a URL. Out: a [`Store`] whose session waits for nobody long, and writes nothing when it was
 //! opened to read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, Postgres, Row, Transaction};
 
+use super::company::Company;
 use super::error::Error;
 use super::fault::{Fault, Trouble};
 
@@ -25,10 +26,11 @@ pub(super) const MOMENT: &str = r#"'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'"#;
 
 /// Settings of the session, as far as the server knows them: a batch that waits for a lock gives way within
 /// 200 ms, and one that takes seconds takes fewer rows; the session of a pod that vanished ends within a
-/// minute, and its lock with it.
+/// minute, and its lock with it. What a statement over a large table is guessed to cost has it compiled first, which takes
+/// longer than such a batch.
 const SESSION: &str = "
 SELECT set_config(s.name, v.value, false) FROM pg_settings AS s JOIN (VALUES
-  ('lock_timeout', '200ms'), ('statement_timeout', '5s'), ('idle_in_transaction_session_timeout', '5min'),
+  ('jit', 'off'), ('lock_timeout', '200ms'), ('statement_timeout', '5s'), ('idle_in_transaction_session_timeout', '5min'),
   ('tcp_keepalives_idle', '30'), ('tcp_keepalives_interval', '10'), ('tcp_keepalives_count', '3'),
   ('client_connection_check_interval', '1s'),
   ('client_min_messages', 'error'), ('intervalstyle', 'postgres'), ('bytea_output', 'hex'), ('default_transaction_read_only', $1)
@@ -53,6 +55,9 @@ SET CONSTRAINTS ALL IMMEDIATE";
 const READ: &str = "SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_security = off;
 SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
 SELECT set_config('work_mem', greatest(pg_size_bytes(current_setting('work_mem')), 67108864) / 1024 || 'kB', true)";
+
+/// While other programs write, their processor is not taken: a table is read by one process.
+const ALONE: &str = "SET LOCAL max_parallel_workers_per_gather = 0";
 
 /// What a detached partition is looked at with. Each statement sees what has been committed by then; the partition
 /// itself is locked, and reading it may take its time. This commit waits for the disk.
@@ -97,8 +102,12 @@ pub(super) struct Store {
     pub(super) name: String,
     /// The session.
     pub(super) connection: PgConnection,
+    /// Where its URL is.
+    pub(super) url: PathBuf,
     /// The role's own search path; the session does not use it.
     pub(super) path: SearchPath,
+    /// Whether other programs write, as far as it was looked.
+    pub(super) company: Company,
 }
 
 impl Store {
@@ -135,7 +144,9 @@ impl Store {
         let mut store = Self {
             name: name.to_owned(),
             connection: connected?,
+            url: url.to_owned(),
             path: SearchPath::default(),
+            company: Company::default(),
         };
         store.secure().await.map_err(unreachable)?;
         let read_only = if purpose == Purpose::Read {
@@ -183,6 +194,12 @@ impl Store {
         begun.map_err(Fault::of("look at a partition"))
     }
 
+    /// Looks whether other programs write, before something that may take long.
+    pub(super) async fn look_around(&mut self) -> Result<(), Error> {
+        let looked = self.company.look_now(&mut self.connection).await;
+        looked.map_err(|fault| self.failed(fault))
+    }
+
     /// Begins a transaction that sees one state of the world and may read whole tables: it takes as long as it
     /// takes, and locks nobody out meanwhile. The server refuses every write in one to read.
     pub(super) async fn begin_snapshot(
@@ -194,10 +211,15 @@ impl Store {
             Purpose::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Purpose::Write => "BEGIN ISOLATION LEVEL REPEATABLE READ",
         };
+        let spares = self.company.writes();
         let begun = self.connection.begin_with(begin).await;
         let mut transaction = begun.map_err(&fault)?;
         let set = sqlx::raw_sql(READ).execute(&mut *transaction).await;
-        set.map_err(fault)?;
+        set.map_err(&fault)?;
+        if spares {
+            let set = sqlx::raw_sql(ALONE).execute(&mut *transaction).await;
+            set.map_err(fault)?;
+        }
         Ok(transaction)
     }
 

@@ -1,8 +1,10 @@
 //! A run waits while the database has enough to carry, and stops when it cannot see that.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::world::{World, access};
 
@@ -117,4 +119,56 @@ async fn a_transaction_that_is_open_for_too_long_holds_the_run_back() {
     assert!(ran.log.contains("ThrottledByTransaction"), "{}", ran.log);
     assert!(opened.elapsed() > Duration::from_secs(72));
     other.await.unwrap().unwrap();
+}
+
+/// Others who write are seen long before the server has counted what they did, and get small batches and a rest after each.
+#[tokio::test]
+async fn others_who_write_are_seen_at_once_and_spared() {
+    let mut world = old("thr_company").await;
+    world.set("batchRows", 2000);
+    world
+        .sql("INSERT INTO t SELECT i, '2000-01-01' FROM generate_series(2001, 30000) AS i; CREATE TABLE other AS SELECT 0 AS n")
+        .await;
+    world.slow_down("t", 0.03).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let done = Arc::clone(&stop);
+    let others = tokio::spawn(async move {
+        let writes = "UPDATE other SET n = n + 1;\n".repeat(1000);
+        while !done.load(Ordering::Relaxed) {
+            access().await.query("thr_company", &writes).await.unwrap();
+        }
+    });
+    let ran = world.run().await;
+    stop.store(true, Ordering::Relaxed);
+    others.await.unwrap();
+    assert_eq!(ran.expect("Done").rule("t").erased, 30_000);
+    let beside = batches(&ran.log).filter(|batch| batch["company"] == true);
+    assert!(beside.count() > 20, "{}", ran.log);
+}
+
+/// Alone it takes a second session for as long as its batches are quick, and does without one where it gets none.
+#[tokio::test]
+async fn a_second_session_erases_beside_the_first_where_there_may_be_one() {
+    for (database, limit) in [("thr_second", -1), ("thr_single", 1)] {
+        let world = old(database).await;
+        let more = "INSERT INTO t SELECT i, '2000-01-01' FROM generate_series(2001, 30000) AS i";
+        world.sql(more).await;
+        let role = &world.role;
+        world
+            .sql(&format!("ALTER ROLE {role} CONNECTION LIMIT {limit}"))
+            .await;
+        let ran = world.run().await;
+        assert_eq!(ran.expect("Done").rule("t").erased, 30_000);
+        let second = batches(&ran.log).filter(|batch| batch["second"] == true);
+        assert_eq!(second.count() > 0, limit != 1, "{}", ran.log);
+        let ledger =
+            "SELECT sum(erased), count(DISTINCT keys_sha256) = count(*) FROM tradewind.ledger";
+        assert_eq!(world.sql(ledger).await, "30000|t");
+    }
+}
+
+/// What the log says of batches.
+fn batches(log: &str) -> impl Iterator<Item = Value> {
+    let lines = log.lines().map(serde_json::from_str::<Value>);
+    lines.flatten().filter(|line| line["message"] == "batch")
 }

@@ -7,7 +7,7 @@ use sqlx::Row;
 
 use super::super::catalog;
 use super::super::change;
-use super::super::erase::{Obstacle, PAUSE, ROW_TRIES, TABLE_PAUSE, TABLE_TRIES, passed};
+use super::super::erase::{PAUSE, ROW_TRIES, TABLE_PAUSE, TABLE_TRIES};
 use super::super::error::Error as Run;
 use super::super::fault::{Fault, Trouble};
 use super::super::pins::Place;
@@ -17,6 +17,7 @@ use super::super::shred;
 use super::super::site::Work;
 use super::super::statement::Statement;
 use super::super::store::Purpose;
+use super::super::transact::{Obstacle, passed};
 use super::books;
 use super::error::{Error, failed};
 use super::hash::HashKey;
