@@ -46,6 +46,8 @@ struct Bench {
 /// What one run of the agent took.
 struct Ran {
     whole: Duration,
+    /// From the begin of the first batch to the end of the last.
+    erasing: Duration,
     batches: Vec<Duration>,
     erased: i64,
 }
@@ -98,7 +100,7 @@ impl Bench {
             let ran = self.agent_with("copy", &period(), "Enforce", says);
             assert!(ran.erased.abs_diff(deleted.cast_signed()) < 1000);
             whole.push(ran.whole);
-            work.push(ran.batches.iter().sum());
+            work.push(ran.erasing);
             batches.extend(ran.batches);
         }
         let (plain, whole, work) = (median(plain), median(whole), median(work));
@@ -140,7 +142,7 @@ impl Bench {
         let (plain, preview) = (median(plain), median(preview));
         println!(
             "preview: plain count {plain:?}, preview {preview:?}, ratio {:.2}",
-            ratio(plain, preview)
+            preview.as_secs_f64() / plain.as_secs_f64()
         );
     }
 
@@ -255,13 +257,20 @@ impl Bench {
                 .as_str()
                 .map_or_else(|| line["took"].as_u64(), |text| text.parse().ok())
                 .unwrap();
-            Duration::from_micros(micros)
+            let ended: jiff::Timestamp = line["timestamp"].as_str().unwrap().parse().unwrap();
+            (ended, Duration::from_micros(micros))
+        });
+        let took: Vec<(jiff::Timestamp, Duration)> = took.collect();
+        let erasing = took.first().zip(took.last()).map(|(first, last)| {
+            let between = last.0.duration_since(first.0);
+            first.1 + between.unsigned_abs()
         });
         let report: Value =
             serde_json::from_slice(&std::fs::read(file("report")).unwrap()).unwrap();
         Ran {
             whole,
-            batches: took.collect(),
+            erasing: erasing.unwrap_or_default(),
+            batches: took.into_iter().map(|(_, took)| took).collect(),
             erased: report["body"]["rules"][0]["erased"].as_i64().unwrap(),
         }
     }
