@@ -298,16 +298,10 @@ async fn start(
         token: 1,
         ended: None,
     };
+    let settings = job.settings;
     for snapshot in snapshots {
-        stoppable(
-            job.stop,
-            snapshot.pin(
-                &run,
-                (policy, job.settings.small_counts),
-                job.settings.batch_rows,
-            ),
-        )
-        .await?;
+        let pinned = snapshot.pin(&run, (policy, settings.small_counts), settings.batch_rows);
+        stoppable(job.stop, pinned).await?;
     }
     Ok(None)
 }
