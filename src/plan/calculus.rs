@@ -51,7 +51,7 @@ pub(super) struct Ruling<'a> {
 
 /// The policies whose keeps are in force in a region: this one, and every other that selects the region and isn't being
 /// deleted. One that only counts, is suspended or is not accepted keeps all the same: a keep ends because somebody takes it
-/// away, never because something else is wrong.
+/// away, never because something else is wrong; of one whose law cannot be looked up any more, everything is kept.
 fn keepers<'a>(facts: &'a PolicyFacts, region: &'a Region) -> impl Iterator<Item = &'a DataPolicy> {
     let own = facts.policy.name_any();
     let others = facts.policies.values().filter(move |policy| {
@@ -72,15 +72,19 @@ fn claims_over<'a>(
     for policy in policies {
         for rule in policy.spec.rules.iter().filter(|rule| is_wanted(rule)) {
             claims.extend(stated(policy, rule));
+            let claim = |ground, bound| Claim {
+                policy,
+                rule,
+                ground,
+                bound,
+            };
+            let clock = rule.dataset.clock.as_str();
             let duties = laws.duties(policy, rule).into_iter();
-            claims.extend(duties.filter_map(|duty| {
-                Some(Claim {
-                    policy,
-                    rule,
-                    ground: Ground::Law(duty),
-                    bound: duty.bound(&rule.dataset.clock)?,
-                })
-            }));
+            claims.extend(
+                duties.filter_map(|duty| Some(claim(Ground::Law(duty), duty.bound(clock)?))),
+            );
+            let unread = laws.unread(policy, rule);
+            claims.extend(unread.and_then(|it| Some(claim(Ground::Unread(it), it.bound(clock)?))));
         }
     }
     // What a rule itself states comes before the laws.

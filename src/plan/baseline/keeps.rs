@@ -8,7 +8,7 @@ use jiff::{Span, Timestamp};
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place};
 use crate::api::{DataPolicy, PolicyRule, RunsFrom, Severity};
-use crate::packs::Check;
+use crate::packs::{Check, NO_RECORDS};
 use crate::plan::calculus::{self, Duty, Laws};
 
 /// Looks at each rule that erases, in each region.
@@ -46,7 +46,7 @@ fn of_rule<'a>(
         return;
     }
     let said = Said::of(place, rule);
-    for duty in early.filter(|duty| !said.settles(duty, laws)) {
+    for duty in early.filter(|duty| !said.settles(duty, laws, &rule.dataset.clock)) {
         let (kind, law, fact) = (duty.records(), duty.law, duty.fact);
         let from = match fact.value.from {
             RunsFrom::EventDate => "",
@@ -87,15 +87,19 @@ impl<'a> Said<'a> {
     }
 
     /// Whether nothing is left to say of a law's records: the table has others, or what keeps it ends no earlier, whichever law
-    /// that is and whoever wrote it down.
-    fn settles(&self, duty: &Duty<'_>, laws: &Laws<'a>) -> bool {
+    /// that is and whoever wrote it down. A word that no law knows says nothing, and a `keep` over another clock may end
+    /// earlier.
+    fn settles(&self, duty: &Duty<'_>, laws: &Laws<'a>, clock: &str) -> bool {
         let kinds = self.0.iter().flat_map(|(_, rule)| &rule.dataset.records);
-        let kinds: BTreeSet<&str> = kinds.map(String::as_str).collect();
+        let kinds = kinds.map(String::as_str);
+        let kinds: BTreeSet<&str> = kinds
+            .filter(|kind| *kind == NO_RECORDS || laws.know(kind))
+            .collect();
         if !kinds.is_empty() && !kinds.contains(duty.records()) {
             return true;
         }
         self.0.iter().any(|(policy, rule)| {
-            let keep = rule.keep.as_ref();
+            let keep = rule.keep.as_ref().filter(|_| rule.dataset.clock == clock);
             let stated =
                 keep.is_some_and(|keep| duty.is_met((&keep.period, keep.from), &policy.spec));
             let others = || laws.duties(policy, rule);

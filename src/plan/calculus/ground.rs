@@ -15,6 +15,40 @@ pub(super) enum Ground<'a> {
     Stated(&'a Keep),
     /// A law of a pack does.
     Law(Duty<'a>),
+    /// Somebody said that a law keeps them, and which one or for how long cannot be looked up.
+    Unread(Unread<'a>),
+}
+
+/// What is said of a table and no pack has: a word that was misspelt, or that an update took out. The policy that says it is
+/// refused; others over the table take none of its rows until somebody has mended it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::plan) enum Unread<'a> {
+    /// A kind of records.
+    Records(&'a str),
+    /// A law.
+    Law(&'a str),
+}
+
+impl Unread<'_> {
+    /// Longer than any row is old, and short enough for every calendar.
+    pub(super) const PERIOD: &'static str = "P999Y";
+
+    fn reference(self) -> String {
+        match self {
+            Self::Records(kind) => format!(
+                "all that may be {kind} records, which no law in the policy's spec.regimes is known to keep, until that is mended"
+            ),
+            Self::Law(id) => {
+                format!("all that {id} may keep, a law that no pack has, until that is mended")
+            }
+        }
+    }
+
+    /// Over a clock.
+    pub(super) fn bound<'c>(self, clock: &'c str) -> Option<Bound<'c>> {
+        let period = Self::PERIOD.parse().ok()?;
+        Some(Bound::new(clock, Anchor::EventDate, period))
+    }
 }
 
 /// What a law of a pack obliges to keep, as a policy has to take it.
@@ -118,6 +152,7 @@ impl<'a> Ground<'a> {
         match self {
             Self::Stated(keep) => keep.period.clone(),
             Self::Law(duty) => duty.period().to_string(),
+            Self::Unread(_) => Unread::PERIOD.to_owned(),
         }
     }
 
@@ -125,6 +160,7 @@ impl<'a> Ground<'a> {
         match self {
             Self::Stated(keep) => keep.from.unwrap_or_default(),
             Self::Law(duty) => duty.from(),
+            Self::Unread(_) => RunsFrom::EventDate,
         }
     }
 
@@ -133,13 +169,14 @@ impl<'a> Ground<'a> {
         match self {
             Self::Stated(keep) => keep.reference.clone(),
             Self::Law(duty) => duty.reference(),
+            Self::Unread(what) => what.reference(),
         }
     }
 
     /// The law's id and the kind of records: where a pack says it.
     pub(super) fn of_pack(&self) -> Option<(&'a str, &'a str)> {
         match self {
-            Self::Stated(_) => None,
+            Self::Stated(_) | Self::Unread(_) => None,
             Self::Law(duty) => Some((duty.law, duty.records())),
         }
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::ground::Duty;
+use super::ground::{Duty, Unread};
 use crate::api::{DataPolicy, PolicyRule, Region};
-use crate::packs::Packs;
+use crate::packs::{NO_RECORDS, Packs};
 use crate::plan::gates::{self, Called};
 
 /// The laws of a region, found out when somebody asks.
@@ -34,15 +34,57 @@ impl<'a> Laws<'a> {
     }
 
     /// The laws that count for a policy here. A law that only obliges to keep binds whoever carries it, wherever the
-    /// data is.
+    /// data is. Of the regimes those count that the region's law calls for today; where it calls for none of them, today
+    /// or later, all do. So no regime's first day ends what another keeps.
     pub(in crate::plan) fn of<'p>(&self, policy: &'p DataPolicy) -> BTreeSet<&'p str> {
         let carried = policy.spec.regimes.iter().map(String::as_str);
         let (regimes, others): (BTreeSet<&str>, BTreeSet<&str>) =
             carried.partition(|id| self.packs.regime(id).is_some());
         let statutes = &self.packs.regimes.statutes;
+        let comes = |called: &Called| called.from.is_some() && regimes.contains(&*called.regime);
+        let is_to_come = self.called().iter().any(comes);
         let mut laws = gates::counting(&regimes, self.called());
+        if is_to_come {
+            let today = |id: &&str| {
+                let mut called = self.called().iter();
+                called.any(|called| called.regime == **id && called.from.is_none())
+            };
+            laws.retain(today);
+        }
         laws.extend(others.into_iter().filter(|id| statutes.contains_key(*id)));
         laws
+    }
+
+    /// Whether a law of the packs keeps such records.
+    pub(in crate::plan) fn know(&self, records: &str) -> bool {
+        let mut laws = self.packs.laws();
+        laws.any(|law| self.keeps(law, records))
+    }
+
+    fn keeps(&self, law: &str, records: &str) -> bool {
+        let mut facts = self.packs.keeps(law).iter();
+        facts.any(|fact| fact.value.records == records)
+    }
+
+    /// What a rule says of its table and nobody can look up: a kind of records that none of the policy's laws keeps, or
+    /// a law that no pack has. By name the first: it is told, and each keeps everything.
+    pub(super) fn unread(
+        &self,
+        policy: &'a DataPolicy,
+        rule: &'a PolicyRule,
+    ) -> Option<Unread<'a>> {
+        let regimes = &policy.spec.regimes;
+        let kinds = rule.dataset.records.iter().map(String::as_str);
+        let kinds: BTreeSet<&str> = kinds.filter(|kind| *kind != NO_RECORDS).collect();
+        let is_read = |kind: &&&str| regimes.iter().any(|law| self.keeps(law, kind));
+        if let Some(kind) = kinds.iter().find(|kind| !is_read(kind)) {
+            return Some(Unread::Records(kind));
+        }
+        let laws: BTreeSet<&str> = regimes.iter().map(String::as_str).collect();
+        let stranger = laws
+            .into_iter()
+            .find(|id| self.packs.laws().all(|law| law != *id));
+        stranger.filter(|_| !kinds.is_empty()).map(Unread::Law)
     }
 
     /// What they oblige to keep of the records that a rule says its table has, by law and kind.
