@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::cutoff::Cutoffs;
+use super::erase::PAUSE;
 use super::error::Error;
 use super::exact::Exact;
 use super::fault::{Fault, Trouble};
@@ -19,6 +20,9 @@ use super::stages;
 use super::store::{MOMENT, Store};
 use crate::agent::blur::{Blur, Seed};
 use crate::contract::{Count, Method, RetainedRule, SMALL_COUNTS, Strategy};
+
+/// How often it is tried to take a run over while a batch of its last owner is under way: some fifteen seconds.
+const TAKES: u32 = 50;
 
 /// A run of a policy over one store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,18 +196,26 @@ pub(super) async fn used(
         .map_err(|fault| store.failed(fault))
 }
 
-/// Takes the run over from whoever had it: from here on nobody else's batch commits.
+/// Takes the run over from whoever had it: from here on nobody else's batch commits. What a killed process left in a session
+/// of its own may still be at a batch: that is waited for.
 pub(super) async fn take_over(store: &mut Store, run: &mut Run) -> Result<(), Error> {
     let sql =
         "UPDATE tradewind.run SET token = token + 1 WHERE id = $1 AND store = $2 RETURNING token";
-    let row = sqlx::query(sql).bind(&run.id).bind(&store.name);
-    let token = row
-        .fetch_one(&mut store.connection)
-        .await
-        .and_then(|row| row.try_get(0));
-    run.token = token
-        .map_err(Fault::of("take the run over"))
-        .map_err(|fault| store.failed(fault))?;
+    for tries in 1.. {
+        let row = sqlx::query(sql).bind(&run.id).bind(&store.name);
+        let row = row.fetch_one(&mut store.connection).await;
+        let token = row.and_then(|row| row.try_get(0));
+        match token.map_err(Fault::of("take the run over")) {
+            Ok(token) => {
+                run.token = token;
+                break;
+            }
+            Err(fault) if fault.trouble() == Trouble::Busy && tries < TAKES => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(fault) => return Err(store.failed(fault)),
+        }
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Whether other programs write in the database, known within a tenth of a second.
 //!
 //! In: a session, looked at now and then, and what this process itself did. Out: yes or no. Reads only. What the server
-//! counts of a session's transactions is known a second later or two, when a short run is over: see [`super::throttle`].
+//! counts of a session's transactions is known a second later or two, when a short run is over.
 
 use std::time::{Duration, Instant};
 
@@ -34,9 +34,8 @@ pub(super) struct Company {
     last: Option<(Instant, i64)>,
     /// Transactions of this process since.
     own: i64,
-    /// When others were seen to write last, and when they were seen at all.
+    /// When others were seen to write last.
     wrote: Option<Instant>,
-    seen: Option<Instant>,
 }
 
 impl Company {
@@ -48,11 +47,6 @@ impl Company {
     /// Whether others are there and write.
     pub(super) fn writes(&self) -> bool {
         self.wrote.is_some_and(|at| at.elapsed() < STAYS)
-    }
-
-    /// Whether others are there at all.
-    pub(super) fn is_there(&self) -> bool {
-        self.seen.is_some_and(|at| at.elapsed() < STAYS)
     }
 
     /// Looks, if it is time to.
@@ -75,9 +69,6 @@ impl Company {
     }
 
     fn mark(&mut self, now: Instant, next: i64, is_busy: bool) {
-        if is_busy {
-            self.seen = Some(now);
-        }
         if let Some((at, before)) = self.last {
             let others = next - before - self.own;
             let counted = f64::from(i32::try_from(others.max(0)).unwrap_or(i32::MAX));
@@ -100,10 +91,7 @@ mod tests {
         let after = |millis| begun + Duration::from_millis(millis);
         let mut company = Company::default();
         company.mark(begun, 1000, true);
-        assert!(
-            !company.writes() && company.is_there(),
-            "one look tells no rate"
-        );
+        assert!(!company.writes(), "one look tells no rate");
         company.mark(after(100), 1020, true);
         assert!(company.writes());
         company.mark(after(200), 1020, false);

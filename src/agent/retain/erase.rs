@@ -215,13 +215,6 @@ impl Rule<'_> {
         }
     }
 
-    /// Whether others are at work: as far as it is seen at once, or as the server counts it later. It counts what this process
-    /// reads, too, so somebody else must be there.
-    fn has_company(&self) -> bool {
-        let company = &self.site.store.company;
-        company.writes() || (company.is_there() && self.gauge.has_company())
-    }
-
     /// Whether two batches go at once: each is quick, and nobody else is there to be in the way of.
     fn pairs(&self) -> bool {
         self.pace.is_full()
@@ -246,7 +239,6 @@ impl Rule<'_> {
         let other = self.second.commit(hand, beside);
         let ((own, took), other) = tokio::join!(own, other);
         if let Some((judged, took)) = other {
-            self.gauge.went();
             self.site.store.company.went();
             self.open.retain(|pin| !beside.pins.contains(&pin.id));
             let micros = took.as_micros();
@@ -255,9 +247,11 @@ impl Rule<'_> {
         }
         match own {
             Ok(judged) => {
-                let company = self.has_company();
+                let company = self.site.store.company.writes();
                 let rest = self.pace.went(took, company);
-                self.gauge.went();
+                if company {
+                    self.second.close();
+                }
                 self.troubles.row_tries = 0;
                 self.troubles.table_tries = 0;
                 let micros = took.as_micros();
@@ -284,6 +278,11 @@ impl Rule<'_> {
             }
             Err(Obstacle::Batch(fault)) => {
                 tracing::debug!(rule = self.place.rule, %fault, "a batch gave way");
+                if matches!(fault.trouble(), Trouble::Conflict | Trouble::Busy)
+                    && !beside.pins.is_empty()
+                {
+                    self.second.give_up("the two may be in each other's way");
+                }
                 self.gave_way(batch, fault, single).await?;
                 Ok(None)
             }

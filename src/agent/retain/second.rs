@@ -2,8 +2,8 @@
 //! done in little more than half the time.
 //!
 //! In: pins that the first session does not take. Out: what became of them, or nothing when it did not commit: then they
-//! are the first session's. Its transactions have all the fences of the first one's; it is opened when it is needed, and
-//! not again after anything went wrong with it.
+//! are the first session's. Its transactions have all the fences of the first one's; it is opened when it is needed,
+//! closed when others come, and not opened again after anything went wrong with it.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 use super::batch::{Batch, Judged};
 use super::store::{Purpose, Store};
 use super::transact::{Hand, Obstacle};
+
+/// The longest that it may take to open: the first session waits meanwhile, and a pooler that has but one connection to give
+/// lets it wait.
+const OPENS: Duration = Duration::from_secs(2);
 
 /// A second session, for all rules of a store.
 #[derive(Debug)]
@@ -54,9 +58,11 @@ impl Second {
             return None;
         }
         if let State::Unopened = self.state {
-            match Store::open(&self.store, &self.url, Purpose::Write).await {
-                Ok(store) => self.state = State::Open(Box::new(store)),
-                Err(error) => self.give_up(error.reason()),
+            let opened = Store::open(&self.store, &self.url, Purpose::Write);
+            match tokio::time::timeout(OPENS, opened).await {
+                Ok(Ok(store)) => self.state = State::Open(Box::new(store)),
+                Ok(Err(error)) => self.give_up(error.reason()),
+                Err(_) => self.give_up("it does not open in time"),
             }
         }
         let State::Open(store) = &mut self.state else {
@@ -72,7 +78,15 @@ impl Second {
         None
     }
 
-    fn give_up(&mut self, why: &str) {
+    /// Leaves its place at the server to others, until they are gone.
+    pub(super) fn close(&mut self) {
+        if let State::Open(_) = self.state {
+            self.state = State::Unopened;
+        }
+    }
+
+    /// Not again.
+    pub(super) fn give_up(&mut self, why: &str) {
         tracing::debug!(store = self.store, why, "the second session is given up");
         self.state = State::GivenUp;
     }

@@ -1,7 +1,7 @@
 //! What the database has to carry already, looked at between batches: when it is too much the run waits, and when it
 //! cannot be seen the run stops.
 //!
-//! In: a session that has no transaction open. Out: what to wait for, and whether other programs write too. Reads only.
+//! In: a session that has no transaction open. Out: what to wait for. Reads only.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,9 +19,6 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// The longest that a replica may be behind by a bound: older positions in the log are of no use.
 const OLDEST: Duration = Duration::from_secs(3600);
-
-/// Transactions a second of other programs from which on they are spared.
-const COMPANY: f64 = 20.0;
 
 /// What a run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +71,7 @@ SELECT (SELECT count(*) FROM pg_stat_replication WHERE state IS NULL),
       WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
         AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL)),
     (SELECT extract(epoch FROM clock_timestamp() - min(prepared)) FROM pg_prepared_xacts
-      WHERE database = current_database()))::double precision,
-  (SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database())
+      WHERE database = current_database()))::double precision
 FROM (SELECT count(*) > 0 AS followed, min(pg_wal_lsn_diff(replay_lsn, '0/0'))::bigint AS replayed,
     extract(epoch FROM max(replay_lag))::double precision AS lag FROM pg_stat_replication) AS r,
   (SELECT min(pg_wal_lsn_diff(restart_lsn, '0/0'))::bigint AS kept FROM pg_replication_slots
@@ -94,8 +90,6 @@ struct Seen {
     kept: Option<i64>,
     /// How long the oldest transaction has been open, in seconds.
     oldest: Option<f64>,
-    /// Transactions that have ended in this database.
-    ended: i64,
 }
 
 /// Looks, and remembers.
@@ -106,9 +100,6 @@ pub(super) struct Gauge {
     last: Option<(Instant, Seen)>,
     /// Where the log was, and when.
     marks: VecDeque<(Instant, i64)>,
-    /// Transactions of this process since the last look.
-    own: u32,
-    company: bool,
 }
 
 impl Gauge {
@@ -118,19 +109,7 @@ impl Gauge {
             limits,
             last: None,
             marks: VecDeque::new(),
-            own: 0,
-            company: false,
         }
-    }
-
-    /// Whether other programs write in this database.
-    pub(super) fn has_company(&self) -> bool {
-        self.company
-    }
-
-    /// This process ended a transaction.
-    pub(super) fn went(&mut self) {
-        self.own = self.own.saturating_add(1);
     }
 
     /// What to wait for, if anything. A signal that cannot be read is an error, never a zero.
@@ -156,12 +135,6 @@ impl Gauge {
 
     /// Remembers a look.
     fn mark(&mut self, now: Instant, seen: Seen) {
-        if let Some((at, before)) = self.last {
-            let others = (seen.ended - before.ended - i64::from(self.own)).max(0);
-            let others = f64::from(u32::try_from(others).unwrap_or(u32::MAX));
-            self.company = others / now.duration_since(at).as_secs_f64() >= COMPANY;
-        }
-        self.own = 0;
         if let Some(position) = seen.position {
             self.marks.push_back((now, position));
         }
@@ -214,7 +187,6 @@ fn read(row: &PgRow) -> Result<Option<Seen>, sqlx::Error> {
         lag: row.try_get(4)?,
         kept: row.try_get(5)?,
         oldest: row.try_get(6)?,
-        ended: row.try_get(7)?,
     }))
 }
 
@@ -280,24 +252,6 @@ mod tests {
             gauge.judge(now, seen(10 * MIB, 60.1)),
             Some(Wait::Transaction)
         );
-    }
-
-    #[test]
-    fn company_is_what_others_write() {
-        let begun = Instant::now();
-        let mut gauge = Gauge::new(Throttle::default());
-        let ended = |ended| Seen {
-            ended,
-            ..Seen::default()
-        };
-        gauge.mark(begun, ended(1000));
-        for _ in 0..100 {
-            gauge.went();
-        }
-        gauge.mark(begun + Duration::from_secs(1), ended(1110));
-        assert!(!gauge.has_company());
-        gauge.mark(begun + Duration::from_secs(2), ended(1140));
-        assert!(gauge.has_company());
     }
 
     #[test]
