@@ -40,6 +40,8 @@ mod partitions;
 mod refusals;
 #[path = "retain/restrict.rs"]
 mod restrict;
+#[path = "retain/second.rs"]
+mod second;
 #[path = "retain/sets.rs"]
 mod sets;
 #[path = "retain/shred.rs"]

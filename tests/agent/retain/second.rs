@@ -1,0 +1,118 @@
+//! What fences one session fences two that erase side by side.
+
+use std::time::{Duration, Instant};
+
+use super::world::{PATIENCE, Ran, Running, World};
+
+const ROWS: i64 = 30_000;
+
+/// A batch waits as long as the test says while another is under way: the first two that go at once wait for each other's time.
+const SQL: &str = "CREATE TABLE t (id int PRIMARY KEY, at date);
+    INSERT INTO t SELECT i, '2000-01-01' FROM generate_series(1, 30000) AS i;
+    CREATE TABLE pace (seconds float); INSERT INTO pace VALUES (0.6);
+    CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+      IF (SELECT count(*) > 1 FROM pg_stat_activity WHERE datname = current_database()
+          AND usename = session_user AND state <> 'idle') THEN
+        PERFORM pg_sleep(seconds) FROM public.pace;
+      END IF;
+      RETURN NULL;
+    END $$;
+    CREATE TRIGGER wait AFTER DELETE ON t FOR EACH STATEMENT EXECUTE FUNCTION wait()";
+
+/// A run whose two sessions are each in the midst of a batch, and how often the ledger was written by then.
+async fn two(database: &str) -> (World, Running, i64) {
+    let mut world = World::new(database, SQL).await.rule("t", "at", "P1Y");
+    world.set("batchRows", 100);
+    let running = world.start("two");
+    let asleep = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND usename = '{}' AND wait_event = 'PgSleep'",
+        world.role
+    );
+    let limit = Instant::now() + PATIENCE;
+    while world.sql(&asleep).await != "2" {
+        assert!(Instant::now() < limit, "no two batches went at once");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let rows = world.ledger_rows().await;
+    (world, running, rows)
+}
+
+async fn left(world: &World) -> i64 {
+    let left = world.sql("SELECT count(*) FROM t").await;
+    left.parse().unwrap()
+}
+
+/// Nothing is left, and each row was written down once.
+async fn all_are_gone_once(world: &World, ran: &Ran) {
+    assert_eq!(ran.expect("Done").rule("t").erased, ROWS);
+    let ledger = world.sql("SELECT sum(erased) FROM tradewind.ledger").await;
+    assert_eq!((ledger.as_str(), left(world).await), ("30000", 0));
+}
+
+/// Somebody goes on.
+async fn ends(world: &World) {
+    world.sql("UPDATE pace SET seconds = 0").await;
+    let ran = world.run().await;
+    all_are_gone_once(world, &ran).await;
+}
+
+#[tokio::test]
+async fn the_switch_stops_both_within_the_batches_under_way() {
+    let (world, running, before) = two("two_switch").await;
+    world
+        .sql("INSERT INTO tradewind.stop (policy, reason) VALUES ('eu-customers', 'month end')")
+        .await;
+    running.finish().await.expect("StoppedBySwitch");
+    // Those under way when it was looked, and those under way when the switch was written.
+    let more = world.ledger_rows().await - before;
+    assert!(more <= 4, "{more} batches");
+    world.sql("DELETE FROM tradewind.stop").await;
+    ends(&world).await;
+}
+
+#[tokio::test]
+async fn a_hold_is_in_force_for_both_from_its_commit() {
+    let (world, running, _) = two("two_hold").await;
+    world
+        .sql("SELECT tradewind.open_hold('all', 'case 7', 'ann', '2027-01-01', '[{}]')")
+        .await;
+    let then = left(&world).await;
+    world.sql("UPDATE pace SET seconds = 0").await;
+    let ran = running.finish().await;
+    let rule = ran.expect("Done").rule("t").clone();
+    assert_eq!((left(&world).await, rule.held), (then, then));
+    assert!(rule.erased > 0 && rule.erased + then == ROWS, "{rule:?}");
+}
+
+#[tokio::test]
+async fn who_took_the_run_over_has_it_from_both() {
+    let (world, running, _) = two("two_token").await;
+    world
+        .sql("UPDATE tradewind.run SET token = token + 1")
+        .await;
+    let then = left(&world).await;
+    running.finish().await.expect("AnotherRunActive");
+    assert_eq!(left(&world).await, then);
+    ends(&world).await;
+}
+
+#[tokio::test]
+async fn who_is_killed_has_done_all_or_nothing_of_both() {
+    let (world, running, _) = two("two_killed").await;
+    running.kill();
+    ends(&world).await;
+}
+
+/// Whichever session the server ends, the other's work and the rest are done once.
+#[tokio::test]
+async fn a_lost_second_session_costs_nothing() {
+    let (world, running, _) = two("two_lost").await;
+    let end = format!(
+        "UPDATE pace SET seconds = 0; SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND usename = '{}' ORDER BY backend_start DESC LIMIT 1",
+        world.role
+    );
+    world.sql(&end).await;
+    let ran = running.finish().await;
+    all_are_gone_once(&world, &ran).await;
+}
