@@ -11,6 +11,8 @@
 mod audit;
 #[path = "cli/browser.rs"]
 mod browser;
+#[path = "cli/findings.rs"]
+mod findings;
 #[path = "cli/oscal.rs"]
 mod oscal;
 #[path = "cli/request.rs"]

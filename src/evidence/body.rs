@@ -3,6 +3,8 @@
 //!
 //! `canonical::object(&body)` makes a record's body of one, `canonical::read(&record.body)` one of a record's body.
 
+mod coverage;
+
 use serde::{Deserialize, Serialize};
 
 use super::canonical::Object;
@@ -13,6 +15,7 @@ use crate::contract::{
     Count, Delivered, ErasedStore, OptedOut, RecipientState, RefusalGround, RequestState,
     RetainMode, RetainedRule,
 };
+pub use coverage::{Coverage, OpenFinding, UncoveredTable};
 
 /// Of a `Run`: what a retention run did. `about` is the policy, `source` the Job's uid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

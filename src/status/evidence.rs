@@ -1,6 +1,8 @@
 //! What is to stand in the regions' chains of a policy: what it asks for, who approved what, what is covered, and how
 //! each run ended. It is worked out anew at each look; what stands there already is written no second time.
 
+mod covered;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -145,8 +147,8 @@ pub fn statements(
         let mut told: Vec<Statement> = scope.policy().into_iter().collect();
         if plan.notes.get(region).is_some_and(|note| note.chosen) {
             told.extend(scope.approval());
-            told.push(scope.coverage());
         }
+        told.push(scope.coverage());
         if let Some(Seen::Known { children, .. }) = seen.get(region) {
             let (runs, wake_at) = scope.runs(children);
             told.extend(runs);
@@ -252,15 +254,17 @@ impl Scope<'_> {
         Some(self.statement(Kind::Approval, source, &body, When::Once))
     }
 
+    /// What is covered and what is missing; of a policy that is not for the region any more, that it is not.
     fn coverage(&self) -> Statement {
-        let here = self.plan.uncovered.iter();
-        let here = here.filter(|one| one.region == self.region);
-        let uncovered: Vec<Value> = here
-            .map(|one| json!({"store": one.store, "table": one.table}))
-            .collect();
+        let note = self.plan.notes.get(self.region);
+        let (body, when) = if note.is_some_and(|note| note.chosen) {
+            (covered::coverage(self.plan, self.region), When::Changed)
+        } else {
+            (body::Coverage::ended(), When::Ended)
+        };
+        let body = serde_json::to_value(body).unwrap_or_default();
         let source = self.source(&self.generation().to_string());
-        let body = json!({"uncovered": uncovered});
-        self.statement(Kind::Coverage, source, &body, When::Changed)
+        self.statement(Kind::Coverage, source, &body, when)
     }
 
     /// Every run that ended and of which all is known that will ever be.

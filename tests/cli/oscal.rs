@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::audit::{audit, export};
 use super::world::{Folder, lines};
 
-fn document(folder: &Folder, more: &[&str]) -> Json {
+pub(super) fn document(folder: &Folder, more: &[&str]) -> Json {
     let told = audit(folder, &export("oscal", more));
     let end = told.rfind("exit ").unwrap();
     let document = serde_json::from_str(&told[..end]);
@@ -17,7 +17,7 @@ fn document(folder: &Folder, more: &[&str]) -> Json {
 }
 
 /// What the schema says against a document.
-fn misfits(document: &Json) -> Vec<String> {
+pub(super) fn misfits(document: &Json) -> Vec<String> {
     let file = "tests/cli/oscal/assessment-results-1.1.2.json";
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
     let schema = serde_json::from_str(&text).unwrap();
@@ -29,7 +29,7 @@ fn misfits(document: &Json) -> Vec<String> {
 }
 
 /// Objectives, and whether each is satisfied.
-fn findings(document: &Json) -> Vec<String> {
+pub(super) fn findings(document: &Json) -> Vec<String> {
     let all = document["assessment-results"]["results"][0]["findings"]
         .as_array()
         .unwrap();

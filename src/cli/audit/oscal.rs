@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::export::Book;
-use super::tables::{Case, Last, Step, facts, is_copy, last, standing_of};
+use super::tables::{Case, Last, Spell, Step, facts, is_copy, last, spells, standing_of};
 use crate::cli::input::Error;
 use crate::contract::RetainMode;
+use crate::evidence::body::OpenFinding;
 use crate::evidence::{Hash, Kind, Record, Standing, Value, body, canonical, standing};
 
 /// The version of OSCAL whose schema it fits.
@@ -138,6 +139,7 @@ fn findings(book: &Book, within: &[&Record], digest: &str) -> Vec<Json> {
         persons_add_up(&requests),
         answered_in_time(&requests, by),
     ];
+    objectives.extend(nothing_severe(book, within));
     if let Some(found) = &book.found {
         let faults: Vec<String> = found.faults().iter().map(ToString::to_string).collect();
         let holds = faults.is_empty();
@@ -285,10 +287,7 @@ fn answered_in_time<'a>(requests: &[Last<'a>], by: Timestamp) -> Objective<'a> {
 
 /// No table with personal data is without a rule, by the last word on each policy.
 fn covered<'a>(within: &[&'a Record]) -> Objective<'a> {
-    let mut last: BTreeMap<(&str, &str), &'a Record> = BTreeMap::new();
-    for record in within.iter().filter(|record| record.kind == Kind::Coverage) {
-        last.insert((&record.about.name, &record.region), record);
-    }
+    let last = last_coverage(within);
     let open = |record: &&&Record| match record.body.get("uncovered") {
         Some(Value::List(list)) => !list.is_empty(),
         _ => false,
@@ -309,6 +308,50 @@ fn covered<'a>(within: &[&'a Record]) -> Objective<'a> {
         holds: open.is_empty(),
         shown: last.into_values().collect(),
     }
+}
+
+/// No finding of high severity was open when the period ended. Nothing is said where no record tells findings.
+fn nothing_severe<'a>(book: &'a Book, within: &[&'a Record]) -> Option<Objective<'a>> {
+    let all = spells(&book.all, &book.period)?;
+    let open: Vec<&Spell<'_>> = all.iter().filter(|one| one.is_open()).collect();
+    let severe = open.iter().filter(|one| one.finding.severity == "High");
+    let told: Vec<String> = severe
+        .map(|one| {
+            let OpenFinding {
+                check, place, law, ..
+            } = &one.finding;
+            let (policy, region) = (&one.last.about.name, &one.last.region);
+            format!("{policy} in {region}: {check} at {place} ({law})")
+        })
+        .collect();
+    Some(Objective {
+        id: "nothing-severe-missing",
+        title: "No finding of high severity was open when the period ended",
+        says: if told.is_empty() {
+            format!(
+                "no finding of high severity was open, and {} lesser ones",
+                open.len()
+            )
+        } else {
+            format!(
+                "{} findings were open, these of high severity: {}",
+                open.len(),
+                told.join("; ")
+            )
+        },
+        holds: told.is_empty(),
+        shown: last_coverage(within).into_values().collect(),
+    })
+}
+
+/// The last word on what each policy covers in each region.
+fn last_coverage<'a>(within: &[&'a Record]) -> BTreeMap<(&'a str, &'a str), &'a Record> {
+    let of_kind = within.iter().filter(|record| record.kind == Kind::Coverage);
+    let place = |record: &&'a Record| {
+        let record: &'a Record = record;
+        (record.about.name.as_str(), record.region.as_str())
+    };
+    of_kind.map(|record| (place(record), *record)).collect()
 }
 
 /// What stands for all records of the period.

@@ -3,6 +3,7 @@
 mod anonymised;
 mod cases;
 mod concept;
+mod findings;
 mod holds;
 mod log;
 mod reapplied;
@@ -14,6 +15,7 @@ mod sums;
 use std::collections::BTreeMap;
 
 pub(super) use cases::{Case, Step};
+pub(super) use findings::{Spell, spells};
 pub(super) use log::facts;
 pub(super) use requests::{Last, is_copy, last};
 pub(super) use sums::standing_of;
@@ -111,6 +113,7 @@ pub(super) fn tables(records: &[Record], period: &Period, most: usize) -> Tables
     ];
     tables.extend(requests::requests(&requests, records, period));
     tables.extend(log::logs(&within));
+    tables.push(findings::findings(records, period));
     tables.push(cases::table(&cases));
     Tables {
         tables,

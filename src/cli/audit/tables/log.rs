@@ -37,7 +37,7 @@ pub(super) fn logs(records: &[&Record]) -> [Table; 5] {
         log(
             "coverage",
             "Coverage",
-            "What rules cover, and what they do not.",
+            "What rules cover, and what they do not. What else was missing when is in the table Findings.",
             &[Kind::Coverage],
         ),
         log(
@@ -62,6 +62,8 @@ pub(in crate::cli::audit) fn facts(record: &Record) -> String {
         Kind::PolicyChange => key == "spec",
         Kind::KeyRotation => key == "named",
         Kind::Seal => key == "sources",
+        // The table of findings has them, each with its time.
+        Kind::Coverage => matches!(key, "findings" | "moreFindings"),
         _ => false,
     };
     let told = record.body.iter().filter(|(key, _)| !is_for_programs(key));
