@@ -59,6 +59,8 @@ pub enum Check {
     CategoryUnknown,
     /// A rule erases earlier than a law keeps, and no rule states that keep.
     KeepNotStated,
+    /// Rows with nothing in the clock of their rule: they are never due.
+    RowsWithoutClock,
 }
 
 impl Check {
@@ -80,6 +82,7 @@ impl Check {
         Self::ExportedPersonsUncounted,
         Self::CategoryUnknown,
         Self::KeepNotStated,
+        Self::RowsWithoutClock,
     ];
 
     /// The word in a finding.
@@ -102,6 +105,7 @@ impl Check {
             Self::ExportedPersonsUncounted => "ExportedPersonsUncounted",
             Self::CategoryUnknown => "CategoryUnknown",
             Self::KeepNotStated => "KeepNotStated",
+            Self::RowsWithoutClock => "RowsWithoutClock",
         }
     }
 }

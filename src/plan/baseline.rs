@@ -2,11 +2,12 @@
 //!
 //! In: the facts of a policy's plan. Out: its findings, the most severe first. What is asked for, how much it matters and
 //! by which article is the regime pack's to say; here is only how each check looks. Another check is one more function of
-//! `checks` and one more word of the pack. Tables and columns that no Region lists are what the last run told; that
+//! `checks` and one more word of the pack. Tables and columns that no Region lists, and rows without a clock, are what the last run told; that
 //! evidence grew old, whoever knows the chains adds ([`stale_evidence`]). A finding stops nothing.
 
 mod book;
 mod catalogue;
+mod clocks;
 mod evidence;
 mod exports;
 mod flows;
@@ -79,6 +80,7 @@ pub(super) fn baseline(facts: &PolicyFacts, chosen: &BTreeSet<&str>, now: Timest
         tables::look,
         catalogue::look,
         rules::look,
+        clocks::look,
         keeps::look,
         flows::look,
         holds::look,
