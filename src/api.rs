@@ -57,7 +57,8 @@ pub use region::{
 };
 pub use requests::{PersonKind, Reapplied, Requests, RequestsStatus, SuppressionStore};
 pub use rule::{
-    BindingKeep, Dataset, DatasetSubject, Decides, Erase, Keep, PolicyRule, RuleDecision, RunsFrom,
+    BindingKeep, Dataset, DatasetSubject, Decides, Erase, Keep, OtherErase, PolicyRule,
+    RuleDecision, RunsFrom,
 };
 pub use signing::{Signing, SigningStatus};
 pub use social_channel::{

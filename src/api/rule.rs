@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ErasedColumn, LastContact, LegalBasis, Recipient};
-use crate::contract::Method;
+use crate::contract::{Method, RetainMode};
 
 /// One rule over one data set: how it goes (`erase`), that it must stay (`keep`, or `dataset.records` that a law keeps), or both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -202,7 +202,8 @@ pub enum RunsFrom {
     EndOfFiscalYear,
 }
 
-/// What decides when the rows of a rule may go. A row goes once the rule's own period and every keep have ended.
+/// What decides when the rows of a rule may go. A row goes once the rule's own period and every keep have ended, or those of a
+/// rule of another policy before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RuleDecision {
@@ -212,7 +213,7 @@ pub struct RuleDecision {
     pub store: String,
     /// The table, as the rule names it.
     pub table: String,
-    /// Whose period ends last.
+    /// Who decides.
     pub decides: Decides,
     /// The whole of it in one sentence, with the losing period and its article.
     pub message: String,
@@ -221,10 +222,17 @@ pub struct RuleDecision {
     /// How many further keeps bind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more_keeps: Option<i32>,
+    /// Rules of other policies that erase from the same table, the one that matters most first; at most four. Each policy goes
+    /// by its own rule, so what ends first takes the row.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_erases: Vec<OtherErase>,
+    /// How many further rules of other policies do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_erases: Option<i32>,
 }
 
 /// Whose period ends last: for every row the rule's own (`Erase`) or that of the first of the keeps (`Keep`); or it differs
-/// from row to row (`LatestOfAll`).
+/// from row to row (`LatestOfAll`). `OtherErase`: a rule of another policy takes every row before the rule's own period ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Decides {
     /// The rule's own period, for every row: the keeps end no later.
@@ -233,6 +241,31 @@ pub enum Decides {
     Keep,
     /// It differs from row to row: other clocks, or periods of months and of days.
     LatestOfAll,
+    /// The first of `alsoErases`, for every row: the rule's own period gives way.
+    OtherErase,
+}
+
+/// A rule of another policy that erases from the same table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OtherErase {
+    /// The other DataPolicy.
+    pub policy: String,
+    /// Its rule there.
+    pub rule: String,
+    /// The articles by which its regimes ask for a period; `(unconfirmed)` where a pack's fact is remembered or from one weak
+    /// source. Empty: none of them does here.
+    pub law: String,
+    /// How rows go: after `Delete` no other rule finds them.
+    pub method: Method,
+    /// The period.
+    pub after: String,
+    /// What the period runs from.
+    pub from: RunsFrom,
+    /// The clock column that it counts from.
+    pub clock: String,
+    /// Whether that policy erases, or only counts so far.
+    pub mode: RetainMode,
 }
 
 /// A keep that binds a rule.

@@ -1,12 +1,13 @@
 //! Keep and erase together: which keeps bind a rule that erases, and whose period ends last.
 //!
 //! In: a rule, and the keeps of all policies that select the region: those that rules state, and those of the packs' laws for the
-//! records that rules say their tables have. Out: its [`Ruling`]. The order of policies changes nothing. A row goes once the rule's own period and every keep have ended, and the agent judges each row by all of them:
+//! records that rules say their tables have; and what other policies erase from its table. Out: its [`Ruling`]. The order of policies changes nothing. A row goes once the rule's own period and every keep have ended, and the agent judges each row by all of them:
 //! who decides is found out here only to be told.
 
 mod bound;
 mod ground;
 mod laws;
+mod rival;
 
 use std::collections::BTreeSet;
 
@@ -25,8 +26,10 @@ use bound::Bound;
 pub(super) use ground::Duty;
 use ground::Ground;
 pub(super) use laws::Laws;
+use rival::{Rival, Rivalry, rivals_over};
 
-/// Keeps that status names; a table with more laws than these is rare, and each policy's own spec has its own.
+/// Keeps that status names, and rules of other policies; a table with more than these is rare, and each policy's own spec has
+/// its own.
 const NAMED: usize = 4;
 
 /// A keep that is in force in a region.
@@ -47,19 +50,26 @@ pub(super) struct Ruling<'a> {
     pub(super) anchor: Anchor,
     /// In the order of policies and rules by name.
     keeps: Vec<Claim<'a>>,
+    /// What other policies erase from the table, in that order too.
+    rivals: Vec<Rival<'a>>,
 }
 
 /// The policies whose keeps are in force in a region: this one, and every other that selects the region and isn't being
 /// deleted. One that only counts, is suspended or is not accepted keeps all the same: a keep ends because somebody takes it
 /// away, never because something else is wrong; of one whose law cannot be looked up any more, everything is kept.
 fn keepers<'a>(facts: &'a PolicyFacts, region: &'a Region) -> impl Iterator<Item = &'a DataPolicy> {
+    others(facts, region).chain([facts.policy.as_ref()])
+}
+
+/// Every other policy that selects the region and isn't being deleted.
+fn others<'a>(facts: &'a PolicyFacts, region: &'a Region) -> impl Iterator<Item = &'a DataPolicy> {
     let own = facts.policy.name_any();
     let others = facts.policies.values().filter(move |policy| {
         policy.name_any() != own
             && policy.metadata.deletion_timestamp.is_none()
             && placement::policy_chooses(policy, region, &facts.channels)
     });
-    others.chain([&facts.policy]).map(AsRef::as_ref)
+    others.map(AsRef::as_ref)
 }
 
 /// The keeps of these policies over the tables that are wanted.
@@ -157,17 +167,19 @@ pub(super) fn rulings<'a>(
     // The hub may have thousands of rules, and few of them are over these tables.
     let tables: BTreeSet<&str> = erasing.map(|rule| bare(&rule.dataset.table)).collect();
     let laws = Laws::new(region, &facts.packs, now);
-    let claims = claims_over(keepers(facts, region), &laws, |rule| {
-        tables.contains(bare(&rule.dataset.table))
-    });
+    let is_wanted = |rule: &PolicyRule| tables.contains(bare(&rule.dataset.table));
+    let claims = claims_over(keepers(facts, region), &laws, is_wanted);
+    let rivals = rivals_over(others(facts, region), &laws, is_wanted);
     let ruling = |rule: &'a PolicyRule| {
         let erase = rule.erase.as_ref()?;
         let is_bound = |claim: &Claim<'_>| shares_table(claim.rule, rule, &region.spec);
+        let is_rival = |rival: &&Rival<'_>| shares_table(rival.rule, rule, &region.spec);
         Some(Ruling {
             rule,
             erase,
             anchor: anchor(erase.from, &facts.policy.spec),
             keeps: claims.iter().copied().filter(is_bound).collect(),
+            rivals: rivals.iter().filter(is_rival).cloned().collect(),
         })
     };
     rules.filter_map(ruling).collect()
@@ -309,24 +321,38 @@ impl<'a> Ruling<'a> {
         }
     }
 
-    /// As status tells it; nothing for a rule that no keep binds.
+    /// As status tells it; nothing for a rule that no keep binds, and whose table no other policy erases from.
     pub(super) fn told(&self) -> Option<RuleDecision> {
-        let (decides, place) = self.decides();
+        let (by_keeps, place) = self.decides();
+        let rivalry = Rivalry::of(self, by_keeps);
         let mut keeps: Vec<&Claim<'_>> = self.keeps.iter().collect();
         if let Some(place) = place {
             let first = keeps.remove(place);
             keeps.insert(0, first);
         }
-        let first = keeps.first()?;
-        let more = keeps.len().saturating_sub(NAMED);
-        Some(RuleDecision {
+        let decides = if rivalry.loses {
+            Decides::OtherErase
+        } else {
+            by_keeps
+        };
+        let kept = keeps.first().map(|first| self.sentence(decides, first));
+        let rivals = rivalry.told.iter().take(NAMED).cloned().collect();
+        let (more_keeps, more_rivals) = (beyond(keeps.len()), beyond(rivalry.told.len()));
+        let sentence = Some(rivalry.sentence).filter(|sentence| !sentence.is_empty());
+        let mut sentences: Vec<String> = kept.into_iter().chain(sentence).collect();
+        if rivalry.loses {
+            sentences.reverse();
+        }
+        (!sentences.is_empty()).then(|| RuleDecision {
             rule: self.rule.name.clone(),
             store: self.rule.dataset.store.clone(),
             table: self.rule.dataset.table.clone(),
             decides,
-            message: self.sentence(decides, first),
+            message: sentences.join("; "),
             keeps: keeps.iter().take(NAMED).map(|claim| named(claim)).collect(),
-            more_keeps: i32::try_from(more).ok().filter(|more| *more > 0),
+            more_keeps,
+            also_erases: rivals,
+            more_erases: more_rivals,
         })
     }
 
@@ -363,8 +389,18 @@ impl<'a> Ruling<'a> {
                 "a row goes once the rule's own {own}, and {kept} by {law},{others} are over: which is last differs \
                  from row to row"
             ),
+            Decides::OtherErase => {
+                let are = if others.is_empty() { "is" } else { "are" };
+                format!("and no row goes before {kept} by {law}{others} {are} over")
+            }
         }
     }
+}
+
+/// How many are not named.
+fn beyond(all: usize) -> Option<i32> {
+    let more = i32::try_from(all.saturating_sub(NAMED)).ok();
+    more.filter(|more| *more > 0)
 }
 
 fn named(claim: &Claim<'_>) -> BindingKeep {

@@ -146,6 +146,11 @@ fn decision() -> Value {
             "policy": "tax", "rule": "invoices", "reference": "AO 147(3)", "for": "P8Y", "from": "EndOfCalendarYear",
             "clock": "issued_on", "law": "de-tax", "records": "invoice",
         }],
+        "moreErases": 1,
+        "alsoErases": [{
+            "policy": "marketing", "rule": "orders", "law": "GDPR Articles 5(1)(e) and 17", "method": "Delete", "after": "P1Y",
+            "from": "EventDate", "clock": "placed_at", "mode": "DryRun",
+        }],
     })
 }
 

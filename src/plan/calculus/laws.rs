@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::ground::{Duty, Unread};
 use crate::api::{DataPolicy, PolicyRule, Region};
-use crate::packs::{NO_RECORDS, Packs};
+use crate::packs::{Check, NO_RECORDS, Packs};
 use crate::plan::gates::{self, Called};
 
 /// The laws of a region, found out when somebody asks.
@@ -105,6 +105,22 @@ impl<'a> Laws<'a> {
             .collect();
         duties.sort_by_key(|duty| (duty.law, duty.records()));
         duties
+    }
+
+    /// By which articles a policy has to say when rows go, of each of its regimes that asks for it here.
+    pub(super) fn erasing(&self, policy: &DataPolicy) -> String {
+        let regimes = self.of(policy).into_iter();
+        let demands = regimes.filter_map(|id| {
+            let mut baseline = self.packs.regime(id)?.baseline.iter();
+            baseline.find(|fact| fact.value.check == Check::NoPeriod)
+        });
+        let articles: BTreeSet<String> = demands
+            .map(|fact| {
+                let doubt = if fact.confirmed { "" } else { " (unconfirmed)" };
+                format!("{}{doubt}", fact.source.as_str())
+            })
+            .collect();
+        articles.into_iter().collect::<Vec<_>>().join("; ")
     }
 
     /// When a law that is not in force yet begins to keep records of one of these policies.

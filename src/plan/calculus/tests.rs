@@ -34,7 +34,7 @@ fn policy(name: &str, rules: &Value) -> Value {
     json!({
         "metadata": {"name": name},
         "spec": {"regimes": ["eu-gdpr"], "selector": {"jurisdictions": ["DE"]}, "rules": rules,
-            "fiscalYearEnd": "09-30", "retention": {"schedule": "0 2 * * *"}},
+            "fiscalYearEnd": "09-30", "mode": "Enforce", "retention": {"schedule": "0 2 * * *"}},
     })
 }
 
@@ -599,9 +599,153 @@ proptest! {
                     prop_assert!(!is_over(law.from, &law.period) || all_over && own_over, "{}", told.message);
                 }
                 Decides::LatestOfAll => {}
+                // Whoever goes first has gone by then, and no keep was in the way.
+                Decides::OtherErase => {
+                    let first = &told.also_erases[0];
+                    let end = super::anchor(Some(first.from), &facts.policy.spec);
+                    prop_assert!(!own_over || is_over(end, &first.after), "{}", told.message);
+                    prop_assert!(!own_over || all_over, "{}", told.message);
+                }
             }
         }
     }
+
+    /// Each of two policies is told of the other, and never do both give way.
+    #[test]
+    fn of_two_policies_that_erase_at_most_one_gives_way(
+        one in any_rule("a"), two in any_rule("b"), modes in prop::array::uniform2(prop::sample::select(vec!["Enforce", "DryRun"])),
+        methods in prop::array::uniform2(prop::sample::select(vec!["Delete", "Delete", "Restrict", "Nullify"])), contact in any::<bool>(),
+    ) {
+        let with = |place: usize, rule: &Value| {
+            let mut rule = rule.clone();
+            if rule.get("erase").is_some() {
+                rule["erase"]["method"] = json!(methods[place]);
+                if place == 0 && contact {
+                    rule["erase"]["lastContact"] = json!({"tables": [{"table": "letters", "clock": "at"}]});
+                }
+            }
+            let mut policy = policy(["own", "zoll"][place], &json!([rule]));
+            policy["spec"]["mode"] = json!(modes[place]);
+            policy
+        };
+        let (first, second) = (with(0, &one), with(1, &two));
+        let region = region();
+        let tell = |policies: [&Value; 2]| {
+            let facts = facts(&policies.map(Clone::clone));
+            let rulings = rulings(&facts, &region, now());
+            rulings.first().and_then(Ruling::told)
+        };
+        let told = [tell([&first, &second]), tell([&second, &first])];
+        let erases = |rule: &Value, place: usize| rule.get("erase").is_some() && methods[place] != "Restrict";
+        let table = |rule: &Value| rule["dataset"]["table"].as_str().unwrap().replace("shop.", "");
+        let is_same = table(&one) == table(&two);
+        for (place, (own, other)) in [(&one, &two), (&two, &one)].into_iter().enumerate() {
+            let wanted = is_same && own.get("erase").is_some() && erases(other, 1 - place);
+            let named = told[place].iter().flat_map(|told| &told.also_erases);
+            prop_assert_eq!(named.count(), usize::from(wanted), "{:?}", told[place]);
+        }
+        let gives_way = told.iter().enumerate().filter(|(place, told)| {
+            let loses = told.as_ref().is_some_and(|told| told.decides == Decides::OtherErase);
+            // Who only counts, or leaves the rows, takes none before anybody.
+            assert!(!loses || modes[1 - place] == "Enforce" && methods[1 - place] == "Delete", "{told:?}");
+            loses
+        });
+        prop_assert!(gives_way.count() < 2, "{told:?}");
+    }
+}
+
+/// Who goes first takes the rows; what loses is named with its policy, period and article.
+#[test]
+fn of_two_policies_the_earliest_period_decides_and_the_other_is_told() {
+    let told = |after: &str, other: Value, more: &[Value]| {
+        let own = policy("own", &json!([erase("invoices", after)]));
+        let mut policies = vec![own, other];
+        policies.extend_from_slice(more);
+        let (facts, region) = (facts(&policies), region());
+        let told = rulings(&facts, &region, now())[0].told();
+        told.map(|told| (told.decides, told.message, told.also_erases.len()))
+    };
+    let other = |change: Value| {
+        let mut other = policy("other", &json!([erase("shop.invoices", "P1Y")]));
+        json_patch(&mut other, &change);
+        other
+    };
+    let (decides, message, _) = told("P3Y", other(json!({})), &[]).unwrap();
+    assert_eq!(decides, Decides::OtherErase);
+    assert_eq!(
+        message,
+        "rule erases of DataPolicy other (GDPR Articles 5(1)(e) and 17), Delete after P1Y from at, takes the rows first: \
+         the rule's own P3Y from at gives way"
+    );
+    // From the other side, and where both are as long.
+    let (decides, message, _) = told("P90D", other(json!({})), &[]).unwrap();
+    assert_eq!(decides, Decides::Erase);
+    assert!(
+        message.contains("does not end before the rule's own P90D from at"),
+        "{message}"
+    );
+    let (decides, message, _) = told("P12M", other(json!({})), &[]).unwrap();
+    assert_eq!(decides, Decides::Erase);
+    assert!(
+        message.ends_with("whichever runs first erases"),
+        "{message}"
+    );
+    // One that only counts takes nothing yet; one that is going, or for another region, is none.
+    let counts = other(json!({"spec": {"mode": "DryRun"}}));
+    let (decides, message, _) = told("P3Y", counts, &[]).unwrap();
+    assert_eq!(decides, Decides::Erase);
+    assert!(
+        message.contains("which only counts so far, would take the rows first"),
+        "{message}"
+    );
+    let goes = other(json!({"metadata": {"deletionTimestamp": "2026-11-22T10:00:00Z"}}));
+    assert_eq!(told("P3Y", goes, &[]), None);
+    let elsewhere = other(json!({"spec": {"selector": {"jurisdictions": ["US"]}}}));
+    assert_eq!(told("P3Y", elsewhere, &[]), None);
+    // What leaves the row leaves it to the next; what only hides is no erasure.
+    let with = |method: &str| {
+        let mut rule = erase("invoices", "P1Y");
+        rule["erase"]["method"] = json!(method);
+        rule["erase"]["columns"] = json!([{"name": "email"}]);
+        policy("other", &json!([rule]))
+    };
+    let (decides, message, _) = told("P3Y", with("Nullify"), &[]).unwrap();
+    assert_eq!(decides, Decides::Erase);
+    assert!(
+        message.contains("Nullify after P1Y from at, ends first and leaves the rows"),
+        "{message}"
+    );
+    assert_eq!(told("P3Y", with("Restrict"), &[]), None);
+    // Inside a keep nobody is first; behind one that ends before the own period somebody is.
+    let tax = policy("tax", &json!([keep("k", "orders", "invoices", "P8Y")]));
+    let (decides, message, _) = told("P3Y", other(json!({})), std::slice::from_ref(&tax)).unwrap();
+    assert_eq!(decides, Decides::Keep);
+    assert!(
+        message.ends_with("erases too, and is bound by the same"),
+        "{message}"
+    );
+    let (decides, message, _) = told("P30Y", other(json!({})), &[tax]).unwrap();
+    assert_eq!(decides, Decides::OtherErase);
+    assert!(
+        message.ends_with(
+            "gives way; and no row goes before P8Y from the end of at's calendar year by AO 147(3) (rule k of DataPolicy tax) is over"
+        ),
+        "{message}"
+    );
+    // The earliest of several is told first, four are named, and the rest counted.
+    let more: Vec<Value> = (0..5)
+        .map(|n| {
+            let after = if n == 3 { "P30D" } else { "P2Y" };
+            policy(&format!("p{n}"), &json!([erase("invoices", after)]))
+        })
+        .collect();
+    let (decides, message, named) = told("P3Y", other(json!({})), &more).unwrap();
+    assert_eq!((decides, named), (Decides::OtherErase, 4));
+    assert!(
+        message.starts_with("rule erases of DataPolicy p3 ")
+            && message.ends_with("5 more rules erase from the table"),
+        "{message}"
+    );
 }
 
 /// Whether a period that began with a day's row is over, by the calendar that the agent goes by.
