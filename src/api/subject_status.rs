@@ -58,6 +58,8 @@ pub enum RequestAction {
     Lift,
     /// Connectors are told to send nothing of the person to sinks that are a sale or a sharing.
     OptOut,
+    /// An erasure was ended in its midst: no more rows go, and who the person is is kept no longer.
+    Forget,
 }
 
 /// One deadline.
@@ -147,7 +149,12 @@ impl RequestRegionStatus {
     pub fn is_done(&self) -> bool {
         let is_done = matches!(
             self.progress,
-            Some(RequestState::Verified | RequestState::Kept | RequestState::Lifted)
+            Some(
+                RequestState::Verified
+                    | RequestState::Kept
+                    | RequestState::Lifted
+                    | RequestState::Forgotten
+            )
         );
         let mut recipients = self.recipients.iter();
         is_done && recipients.all(|told| told.state != RecipientState::Pending)
@@ -162,11 +169,23 @@ impl RequestRegionStatus {
     /// Whether the person's rows are gone there, as far as they may go, and a recipient is still to be told of it.
     #[must_use]
     pub fn is_untold(&self) -> bool {
+        self.is_gone() && !self.is_done()
+    }
+
+    /// Whether an erasure has come to its end in the stores there.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
         let is_gone = matches!(
             self.progress,
             Some(RequestState::Verified | RequestState::Kept)
         );
-        is_gone && !self.is_done() && self.action == Some(RequestAction::Erase)
+        is_gone && self.action == Some(RequestAction::Erase)
+    }
+
+    /// Whether an erasure was ended there in its midst, and who the person is may still be kept.
+    #[must_use]
+    pub fn is_forgetting(&self) -> bool {
+        self.action == Some(RequestAction::Forget) && !self.is_done()
     }
 
     /// Since when an opt-out is in force there, in the last of its channels; where there was nothing to stop, since that was

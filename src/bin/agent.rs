@@ -81,14 +81,16 @@ enum Command {
     #[command(after_help = "Examples:
   tradewind-agent erase              do what the mounted task's request asks for; a killed one is gone on with
   tradewind-agent erase --reapply    after a restore or an import: erase again whoever was erased before
-  tradewind-agent erase --lift       end a Restriction: show the person's rows again; or an OptOut: opt them in")]
+  tradewind-agent erase --lift       end a Restriction: show the person's rows again; an OptOut: opt them in;
+                                     or an Erasure in its midst: keep no longer who the person is")]
     Erase {
         #[command(flatten)]
         common: Common,
         /// Erase again whoever was erased, in stores that were restored; the task needs no request.
         #[arg(long)]
         reapply: bool,
-        /// End what the task's request asked for: of a Restriction, show the person's rows again; of an OptOut, opt them in.
+        /// End what the task's request asked for: of a Restriction, show the person's rows again; of an OptOut, opt them in;
+        /// of an Erasure that is not done, erase no more, and keep no longer who the person is.
         #[arg(long, conflicts_with = "reapply")]
         lift: bool,
         /// Only write what was not told of the task's request into a file that is not there yet: numbers with their salts,

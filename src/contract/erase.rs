@@ -218,6 +218,8 @@ pub enum RequestState {
     Verified,
     /// Of `--lift`: all read as before.
     Lifted,
+    /// Of `--lift` of an `Erasure`: nobody knows here any more who the person is; what was erased by then stays erased.
+    Forgotten,
 }
 
 /// What was done for a request. Cumulative over all attempts, read back from the books.

@@ -245,7 +245,7 @@ pub struct RequestClock {
 pub struct RequestOutcome {
     /// How far the least of them is.
     pub progress: RequestState,
-    /// What was done last: `Erase`, `Copy`, `Restrict`, `OptOut`, `Lift`. Absent of an erasing again.
+    /// What was done last: `Erase`, `Copy`, `Restrict`, `OptOut`, `Lift`, `Forget`. Absent of an erasing again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
     /// Rows that read as before, since a restriction was lifted.

@@ -27,8 +27,11 @@ use crate::api::{
     AskedFor, DataSubjectRequest, DeletionPolicy, RequestAction, RequestRegionStatus,
     SealedIdentity,
 };
-use action::action;
-pub use action::{action as request_action, is_undecided, reference as request_reference};
+use action::{action, action_in};
+pub use action::{
+    action as request_action, action_in as request_action_in, is_undecided,
+    reference as request_reference,
+};
 pub use clocks::{Clocks, clocks};
 use opt_out::OptOuts;
 use people::People;
@@ -256,7 +259,7 @@ fn build(
     entry: Option<&RequestRegionStatus>,
     now: Timestamp,
 ) -> Result<(RequestWorkloads, Option<Timestamp>), Reason> {
-    let action = action(&facts.request.spec);
+    let action = action_in(&facts.request.spec, entry);
     let spec = &region.region.spec;
     if let Some(reason) = placement::unready(region, name, &spec.run_namespace) {
         return Err(reason);
@@ -266,9 +269,9 @@ fn build(
             "Region {name} takes no requests: give it spec.requests with a suppression store"
         )));
     }
-    // Hidden rows are found by the request's name.
+    // Hidden rows are found by the request's name, and so is what the region keeps of the person.
     let identity = match action {
-        RequestAction::Lift => None,
+        RequestAction::Lift | RequestAction::Forget => None,
         _ => Some(identity(facts, name, region)?),
     };
     if facts.request.spec.kind == AskedFor::OptOut {
@@ -277,7 +280,13 @@ fn build(
         let workloads = opt_out::workloads(facts, at, (action, identity), all);
         return Ok((workloads, None));
     }
-    let people = People::of(facts, &region.region, now)?;
+    let people = match People::of(facts, &region.region, now) {
+        // Nobody is to be found any more: who the person is goes all the same.
+        Err(why) if action == RequestAction::Forget && why.word == Word::NobodyMapped.as_str() => {
+            People::nobody(&region.region)
+        }
+        people => people?,
+    };
     if action == RequestAction::Lift
         && let Some(reason) = action::unmapped(entry, |store, table| people.has(store, table))
     {

@@ -86,7 +86,8 @@ fn body(
 
 /// The request in one region: done is done, whatever is recorded afterwards.
 fn state(spec: &DataSubjectRequestSpec, entry: Option<&RequestRegionStatus>) -> &'static str {
-    if let Some(entry) = entry.filter(|entry| entry.is_done()) {
+    let is_forgotten = |entry: &RequestRegionStatus| entry.action == Some(RequestAction::Forget);
+    if let Some(entry) = entry.filter(|entry| entry.is_done() && !is_forgotten(entry)) {
         match entry.action {
             Some(RequestAction::Lift) => "Lifted",
             _ if is_undecided(spec) => "Restricted",

@@ -23,7 +23,7 @@ use crate::contract::{EraseReport, RequestState};
 use crate::plan::reason::Word as PlanWord;
 use crate::plan::{
     Clocks, Horizons, Plan, Reason, RequestWorkloads, identity_hash, is_undecided, request_action,
-    request_reference,
+    request_action_in, request_reference,
 };
 
 /// One region: its entry, and what it says for the conditions.
@@ -91,7 +91,7 @@ pub fn subject_request(
             )),
             receipt: if is_settled && !is_going {
                 let told = receipt::receipt(request, stage, (&entries, &horizons(plan)), now);
-                told.or_else(|| until_lifted(request))
+                told.or_else(|| until_ended(request, &entries))
             } else {
                 old.receipt.clone()
             },
@@ -111,10 +111,15 @@ fn horizons(plan: &Plan<RequestWorkloads>) -> BTreeMap<&str, &Horizons> {
     horizons.collect()
 }
 
-/// A restriction that is being lifted has its receipt until there is the next.
-fn until_lifted(request: &DataSubjectRequest) -> Option<crate::api::RequestReceipt> {
-    let is_lifting = request_action(&request.spec) == RequestAction::Lift;
-    let old = request.status.as_ref().filter(|_| is_lifting);
+/// A restriction that is being lifted has its receipt until there is the next; so has an erasure of which an earlier release
+/// left behind who the person is.
+fn until_ended(
+    request: &DataSubjectRequest,
+    entries: &[RequestRegionStatus],
+) -> Option<crate::api::RequestReceipt> {
+    let is_ending = request_action(&request.spec) == RequestAction::Lift
+        || entries.iter().any(RequestRegionStatus::is_forgetting);
+    let old = request.status.as_ref().filter(|_| is_ending);
     old.and_then(|old| old.receipt.clone())
 }
 
@@ -179,7 +184,7 @@ fn region<'a>(
     // What was withdrawn may have reported in its last moment: the newest of all Jobs counts.
     let all = known.iter().flat_map(|known| known.jobs.values());
     let reports = all.filter_map(|job| job.report.as_ref());
-    let action = request_action(&request.spec);
+    let action = request_action_in(&request.spec, old);
     let reference = request_reference(request, action);
     let own = reports.filter(|report| {
         let body = report.body.as_ref();
@@ -244,6 +249,8 @@ fn take(
     entry.recipients.clone_from(&body.recipients);
     if action == RequestAction::Lift {
         entry.lifted = Some(body.lifted.iter().map(|table| table.rows).sum());
+    } else if action == RequestAction::Forget && body.stores.is_empty() {
+        // No rule says any more where the person was looked for: what was told of that stays.
     } else {
         entry.stores.clone_from(&body.stores);
         entry.opted_out.clone_from(&body.opted_out);
@@ -256,8 +263,11 @@ fn done(
     action: RequestAction,
     entry: &RequestRegionStatus,
 ) -> Option<(Truth, Reason)> {
-    if !entry.is_done() {
+    if !is_settled(request, entry) {
         return None;
+    }
+    if action == RequestAction::Forget {
+        return Some((Truth::True, forgotten(request, entry)));
     }
     if is_undecided(&request.spec) {
         let why = "the person's rows are hidden; record whether the objection holds in spec.upheld, or spec.refusal, which \
@@ -280,9 +290,32 @@ fn done(
     Some((Truth::True, fulfilled(entry)))
 }
 
-/// Whether a report can be of that: a Job that hides rows may have its last word after another began to show them.
+/// Whether a region is done, and nothing else is to be done there next.
+fn is_settled(request: &DataSubjectRequest, entry: &RequestRegionStatus) -> bool {
+    let next = request_action_in(&request.spec, Some(entry));
+    entry.is_done() && entry.action.is_none_or(|own| own == next)
+}
+
+/// It was ended in its midst: what that leaves.
+fn forgotten(request: &DataSubjectRequest, entry: &RequestRegionStatus) -> Reason {
+    let why =
+        "what was erased here by then stays erased, and who the person is is kept here no longer";
+    let why = untold::with(why, entry);
+    if request.spec.cancelled.is_some() {
+        PlanWord::Cancelled.because(why)
+    } else {
+        PlanWord::RequestRefused.because(why)
+    }
+}
+
+/// Whether a report can be of that: a Job that hides rows may have its last word after another began to show them, and one
+/// that erases after another began to forget whom.
 fn is_of(action: RequestAction, state: RequestState) -> bool {
-    (action == RequestAction::Lift) == (state == RequestState::Lifted)
+    match state {
+        RequestState::Lifted => action == RequestAction::Lift,
+        RequestState::Forgotten => action == RequestAction::Forget,
+        _ => !matches!(action, RequestAction::Lift | RequestAction::Forget),
+    }
 }
 
 /// What the entry said before; how far it was with something else says nothing any more.
@@ -351,9 +384,12 @@ fn stage(request: &DataSubjectRequest, entries: &[RequestRegionStatus]) -> Reque
     let action = request_action(spec);
     let is_done = |name: &String| {
         let mut entries = entries.iter();
-        entries.any(|entry| entry.name == *name && entry.is_done())
+        let is_forgotten =
+            |entry: &RequestRegionStatus| entry.action == Some(RequestAction::Forget);
+        entries.any(|entry| entry.name == *name && entry.is_done() && !is_forgotten(entry))
     };
-    let is_hidden = |entry: &RequestRegionStatus| entry.has_begun() && !entry.is_done();
+    let is_hidden = |entry: &RequestRegionStatus| entry.has_begun() && !is_settled(request, entry);
+    let is_left = |entry: &RequestRegionStatus| entry.is_untold() || entry.is_forgetting();
     let waits = |entry: &RequestRegionStatus| {
         [PlanWord::AwaitingNotice, PlanWord::Duplicate]
             .iter()
@@ -367,7 +403,7 @@ fn stage(request: &DataSubjectRequest, entries: &[RequestRegionStatus]) -> Reque
         } else {
             RequestStage::Done
         }
-    } else if entries.iter().any(RequestRegionStatus::is_untold) {
+    } else if entries.iter().any(is_left) {
         RequestStage::Working
     } else if spec.cancelled.is_some() {
         RequestStage::Cancelled

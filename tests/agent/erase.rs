@@ -11,6 +11,8 @@ mod drill;
 mod fences;
 #[path = "erase/few.rs"]
 mod few;
+#[path = "erase/forget.rs"]
+mod forget;
 #[path = "erase/kill.rs"]
 mod kill;
 #[path = "erase/names.rs"]

@@ -14,6 +14,7 @@ mod begin;
 mod books;
 mod deliver;
 mod error;
+mod forget;
 mod hash;
 mod key;
 mod lift;
@@ -118,6 +119,7 @@ async fn erasure(
         held(task, settings, &mut sites).await?;
     }
     let (known, who) = match known {
+        Some(known) if known.is_forgotten => return Err(Error::Forgotten),
         Some(known) if known.given != hash => return Err(Error::ReferenceReused),
         Some(known) if known.is_lifted => return Err(Error::Lifted),
         Some(known) if known.has_ended => {
@@ -249,6 +251,7 @@ async fn suppress_first(
         began_at: now,
         has_ended: false,
         is_lifted: false,
+        is_forgotten: false,
         suppressed: i64::try_from(person.all().count()).unwrap_or(i64::MAX),
     };
     let who = Who::Person(person);

@@ -29,13 +29,38 @@ pub fn action(spec: &DataSubjectRequestSpec) -> RequestAction {
     }
 }
 
+/// The same in one region, by how far it is there. An erasure that is ended in its midst leaves behind who the person is, and
+/// that goes; where all is gone only recipients are still to be told, and they are.
+#[must_use]
+pub fn action_in(
+    spec: &DataSubjectRequestSpec,
+    entry: Option<&RequestRegionStatus>,
+) -> RequestAction {
+    let wanted = action(spec);
+    let is_ended = spec.cancelled.is_some() || spec.refusal.is_some();
+    let Some(entry) = entry.filter(|_| is_ended) else {
+        return wanted;
+    };
+    let is_next = wanted == RequestAction::Lift && entry.is_done();
+    match (wanted, entry.action) {
+        // Of an objection that was upheld the erasure is ended first, then what it had hidden before is shown again.
+        (_, Some(RequestAction::Erase | RequestAction::Forget)) if is_next => wanted,
+        (_, Some(RequestAction::Erase)) if entry.is_gone() => RequestAction::Erase,
+        (_, Some(RequestAction::Erase | RequestAction::Forget)) => RequestAction::Forget,
+        (RequestAction::Erase, None) if entry.has_begun() => RequestAction::Forget,
+        _ => wanted,
+    }
+}
+
 /// The reference of that in the regions' books. One reference is for one task: the erasure after an objection has its own,
 /// which no name of a request can be.
 #[must_use]
 pub fn reference(request: &DataSubjectRequest, action: RequestAction) -> String {
     let name = request.name_any();
     match (request.spec.kind, action) {
-        (AskedFor::Objection, RequestAction::Erase) => format!("{name}_erasure"),
+        (AskedFor::Objection, RequestAction::Erase | RequestAction::Forget) => {
+            format!("{name}_erasure")
+        }
         _ => name,
     }
 }
@@ -43,7 +68,7 @@ pub fn reference(request: &DataSubjectRequest, action: RequestAction) -> String 
 /// The same as the agent's task has it.
 pub(super) fn kind(spec: &DataSubjectRequestSpec, action: RequestAction) -> RequestKind {
     match action {
-        RequestAction::Erase => RequestKind::Erasure,
+        RequestAction::Erase | RequestAction::Forget => RequestKind::Erasure,
         RequestAction::OptOut => RequestKind::OptOut,
         RequestAction::Lift if spec.kind == AskedFor::OptOut => RequestKind::OptOut,
         RequestAction::Restrict | RequestAction::Lift => RequestKind::Restriction,
@@ -66,8 +91,11 @@ pub(super) fn nothing_left(
     entry: Option<&RequestRegionStatus>,
     stop: Option<&Stop>,
 ) -> Option<Reason> {
-    let action = action(spec);
+    let action = action_in(spec, entry);
     let is_done = entry.is_some_and(|entry| entry.has_done(action));
+    if action == RequestAction::Forget {
+        return stop.filter(|_| is_done).map(|stop| stop.reason.clone());
+    }
     if action == RequestAction::Lift {
         let is_hidden = entry.is_some_and(RequestRegionStatus::has_begun) && !is_done;
         return stop.filter(|_| !is_hidden).map(|stop| stop.reason.clone());

@@ -44,7 +44,7 @@ pub(super) const KEYS: &str = "keys";
 const DESTINATION: &str = "destination";
 /// The ciphertext beside the task.
 pub(super) const CIPHERTEXT: &str = "identity.age";
-/// What ends a restriction, by the very task that made it.
+/// What ends a restriction, an opt-out or an erasure in its midst, by the very task that began it.
 const LIFT: &str = "--lift";
 
 const ONCE: Once = Once {
@@ -89,7 +89,7 @@ pub(super) fn made(
     );
     let delivery = facts.request.spec.delivery.as_ref();
     let text = meta::task(COMMAND, region, task);
-    // To lift is the same task as to restrict, and another Job.
+    // To end it is the same task as to begin it, and another Job.
     let makes = identity.map_or(LIFT, |identity| identity.ciphertext.as_str());
     let config_map = names::request_task(&name, &text, makes);
     let namespace = spec.run_namespace.as_str();
@@ -123,7 +123,7 @@ pub(super) fn made(
     if spec.holds.is_some() && action == RequestAction::Erase {
         hold_list::mount(&mut template);
     }
-    if action == RequestAction::Lift {
+    if matches!(action, RequestAction::Lift | RequestAction::Forget) {
         with_lift(&mut template);
     }
     RequestWorkloads {

@@ -44,11 +44,7 @@ impl People {
         let name = region.name_any();
         let policies = chosen((policies, channels), region);
         let claims = calculus::claims(&policies, &Laws::new(region, packs, now));
-        let mut people = Self {
-            kinds: kinds(region),
-            mounts: Vec::new(),
-            stores: BTreeMap::new(),
-        };
+        let mut people = Self::nobody(region);
         for (policy, rule) in rules(&policies) {
             if rule.dataset.subjects.is_empty() {
                 continue;
@@ -71,6 +67,15 @@ impl People {
             )));
         }
         Ok(people)
+    }
+
+    /// Of a region in which no table has rows of persons.
+    pub(super) fn nobody(region: &Region) -> Self {
+        Self {
+            kinds: kinds(region),
+            mounts: Vec::new(),
+            stores: BTreeMap::new(),
+        }
     }
 
     /// The tables, as the agent takes them.

@@ -8,7 +8,7 @@ use super::world::{World, assert_nobody};
 use crate::retain::world::access;
 
 /// Forty rows a table, in batches of four; deleting takes a while.
-async fn world(database: &str) -> World {
+pub(super) async fn world(database: &str) -> World {
     let sql = "CREATE TABLE customers (id bigint PRIMARY KEY, email text);
         INSERT INTO customers VALUES (7, 'Ann.Planted@mail.example'), (8, 'bob@mail.example');
         CREATE TABLE orders (id bigint PRIMARY KEY, customer bigint REFERENCES customers);

@@ -18,7 +18,12 @@ const SECRET: &str = "whsec_cmVjaXBpZW50LXNlY3JldC1vZi10aGUtdGVzdA==";
 const EMAIL: &str = "ann.planted@mail.example";
 
 /// Somebody who checks every signature, and answers as `faults` say.
-async fn recipient(world: &mut World, name: &str, identities: &[&str], faults: Faults) -> Sink {
+pub(super) async fn recipient(
+    world: &mut World,
+    name: &str,
+    identities: &[&str],
+    faults: Faults,
+) -> Sink {
     let file = format!("{name}.secret");
     world.write(&file, SECRET);
     let options = Options {
@@ -45,7 +50,7 @@ fn answers(answer: &str) -> Faults {
     }
 }
 
-fn fails(times: u32, status: u16) -> Faults {
+pub(super) fn fails(times: u32, status: u16) -> Faults {
     Faults {
         fail_first: times,
         fail_status: status,
@@ -61,9 +66,9 @@ fn silent() -> Faults {
 }
 
 /// A recipient's name, state, ground, attempts and last answer.
-type Row = (String, RecipientState, Option<RefusalGround>, i64, String);
+pub(super) type Row = (String, RecipientState, Option<RefusalGround>, i64, String);
 
-fn row(name: &str, state: RecipientState, attempts: i64, answer: &str) -> Row {
+pub(super) fn row(name: &str, state: RecipientState, attempts: i64, answer: &str) -> Row {
     (
         format!("shop/{name}"),
         state,
@@ -73,7 +78,7 @@ fn row(name: &str, state: RecipientState, attempts: i64, answer: &str) -> Row {
     )
 }
 
-fn stand(ran: &Ran) -> Vec<Row> {
+pub(super) fn stand(ran: &Ran) -> Vec<Row> {
     let row = |told: &ToldRecipient| {
         let answer = told.answer.clone().unwrap_or_default();
         assert_eq!(told.attempts > 0, told.at.is_some(), "{told:?}");

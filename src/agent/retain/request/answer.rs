@@ -1,6 +1,7 @@
 //! What is reported: numbers from the books, states, no identity.
 
 use super::super::books as runs;
+use super::super::store::Store;
 use super::books;
 use super::error::Error;
 use super::site::Site;
@@ -95,6 +96,10 @@ impl Answer {
                 let said = format!("{rows} rows read as before");
                 (Outcome::Done, "Lifted", said)
             }
+            RequestState::Forgotten => {
+                let then = "it was ended, and who the person is is kept here no longer";
+                (Outcome::Done, "Forgotten", format!("{done}: {then}"))
+            }
             RequestState::Held => {
                 let then = "the request goes on once no hold keeps them";
                 (Outcome::Done, "Held", format!("{done}: {then}"))
@@ -103,32 +108,7 @@ impl Answer {
                 let said = format!("{done} so far; the next pod goes on");
                 (Outcome::Retry, "Unfinished", said)
             }
-            RequestState::Failed if !undated.is_zero() => {
-                let why =
-                    "rows of erased persons have no clock: nobody can say whether they came later";
-                (
-                    Outcome::Refused,
-                    "RowsUndated",
-                    format!("{done}; {undated} {why}"),
-                )
-            }
-            RequestState::Failed if !failed.is_zero() => {
-                let why =
-                    "the database refuses to erase, or has again: the log says with what SQLSTATE";
-                (
-                    Outcome::Refused,
-                    "RowsFailed",
-                    format!("{done}; {failed} {why}"),
-                )
-            }
-            RequestState::Failed => {
-                let why = "other rows still refer to: name their tables in the task";
-                (
-                    Outcome::Refused,
-                    "RowsBlocked",
-                    format!("{done}; {blocked} {why}"),
-                )
-            }
+            RequestState::Failed => stays(&done, [undated, failed, blocked]),
         };
         Self {
             outcome,
@@ -137,6 +117,21 @@ impl Answer {
             body: Some(body),
         }
     }
+}
+
+/// Why rows stay that should go, by how many of them are undated, failed or blocked.
+fn stays(done: &str, [undated, failed, blocked]: [Count; 3]) -> (Outcome, &'static str, String) {
+    let (reason, rows, why) = if !undated.is_zero() {
+        let why = "rows of erased persons have no clock: nobody can say whether they came later";
+        ("RowsUndated", undated, why)
+    } else if !failed.is_zero() {
+        let why = "the database refuses to erase, or has again: the log says with what SQLSTATE";
+        ("RowsFailed", failed, why)
+    } else {
+        let why = "other rows still refer to: name their tables in the task";
+        ("RowsBlocked", blocked, why)
+    };
+    (Outcome::Refused, reason, format!("{done}; {rows} {why}"))
 }
 
 fn tables(body: &EraseReport) -> impl Iterator<Item = &ErasedTable> {
@@ -156,12 +151,21 @@ pub(super) async fn body(
     run: &str,
     reference: &str,
 ) -> Result<EraseReport, Error> {
+    numbers(sites.iter_mut().map(|site| &mut site.store), run, reference).await
+}
+
+/// The same of stores in which nothing is at work.
+pub(super) async fn numbers(
+    all: impl Iterator<Item = &mut Store>,
+    run: &str,
+    reference: &str,
+) -> Result<EraseReport, Error> {
     let mut stores = Vec::new();
-    for site in sites {
-        let blur = runs::blur(&mut site.store, run).await?;
-        let exact = books::totals(&mut site.store, run).await?.into_iter();
+    for store in all {
+        let blur = runs::blur(store, run).await?;
+        let exact = books::totals(store, run).await?.into_iter();
         stores.push(ErasedStore {
-            name: site.store.name.clone(),
+            name: store.name.clone(),
             tables: exact.map(|table| table.blurred(&blur).0).collect(),
         });
     }

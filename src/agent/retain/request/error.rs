@@ -56,6 +56,11 @@ pub(super) enum Error {
     /// Hidden once, lifted, and asked for again.
     #[error("`request.reference` stood for a restriction that was lifted: give this one another")]
     Lifted,
+    /// Ended in its midst, and asked for again.
+    #[error(
+        "`request.reference` stood for an erasure that was ended before all was erased: give this one another"
+    )]
+    Forgotten,
     /// One reference, two tasks.
     #[error(
         "store `{store}`: the request was begun with other tables: give it another reference, or the tables it had"
@@ -161,7 +166,7 @@ impl Error {
             Self::IdentityInvalid(_) => "IdentityInvalid",
             Self::IdentityNotForKey => "IdentityNotForKey",
             Self::Encrypt => "EncryptionFailed",
-            Self::ReferenceReused | Self::Lifted => "ReferenceReused",
+            Self::ReferenceReused | Self::Lifted | Self::Forgotten => "ReferenceReused",
             Self::OtherTables { .. } => "SchemaDrift",
             Self::TooMany { .. } => "TooManyRows",
             Self::NotApart { .. } => "SuppressionNotApart",

@@ -1,4 +1,5 @@
-//! A restriction that a request asked for is lifted, or an opt-out: the same task, with `--lift`.
+//! A restriction that a request asked for is lifted, or an opt-out, or an erasure ended in its midst: the same task, with
+//! `--lift`.
 //!
 //! In: a task whose request is a Restriction. Out: the person's rows read as before, but for those that something else
 //! restricts. No value of the person is needed: rows are marked with the request's reference.
@@ -13,7 +14,7 @@ use super::hash::HashKey;
 use super::recipients::{self, News, Telling};
 use super::settings::{self, Settings};
 use super::suppress::{LIFTED, Suppression};
-use super::{begin, opt_out, runs};
+use super::{begin, forget, opt_out, runs};
 use crate::agent::{Begun, Stop, blur};
 use crate::contract::{
     Erase, EraseReport, LiftedTable, Report, RequestKind, RequestState, SubjectRequest, Task,
@@ -30,8 +31,10 @@ pub async fn run(task: Task<Erase>, stop: Stop) -> Report<EraseReport> {
 
 async fn answer(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     let request = settings::request(&task.spec)?;
-    if request.kind == RequestKind::OptOut {
-        return opt_out::lift(task, request, stop).await;
+    match request.kind {
+        RequestKind::OptOut => return opt_out::lift(task, request, stop).await,
+        RequestKind::Erasure => return forget::erasure(task, request, stop).await,
+        _ => {}
     }
     let body = restriction(task, request, stop).await?;
     if recipients::is_open(&body.recipients) {

@@ -50,8 +50,8 @@ pub(in super::super) enum Error {
         /// Its method.
         method: Method,
     },
-    /// Only what was restricted, or opted out of, can be lifted.
-    #[error("`request.kind` is {kind}: `--lift` is for a Restriction or an OptOut")]
+    /// A copy that was delivered is not taken back.
+    #[error("`request.kind` is {kind}: `--lift` is for an Erasure, a Restriction or an OptOut")]
     Lift {
         /// The kind.
         kind: &'static str,

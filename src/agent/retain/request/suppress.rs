@@ -23,6 +23,9 @@ use super::settings::Kinds;
 /// How a restriction has ended that was lifted.
 pub(super) const LIFTED: &str = "Lifted";
 
+/// How an erasure has ended that was ended in its midst.
+pub(super) const FORGOTTEN: &str = "Forgotten";
+
 /// What the store is called in messages.
 const NAME: &str = "suppression";
 
@@ -50,6 +53,8 @@ pub(super) struct Known {
     pub(super) has_ended: bool,
     /// Whether it restricted rows, and that was lifted since.
     pub(super) is_lifted: bool,
+    /// Whether it was to erase, and was ended before all was gone.
+    pub(super) is_forgotten: bool,
 }
 
 /// Who was erased: by kind and hash.
@@ -86,7 +91,7 @@ impl Suppression {
     pub(super) async fn find(&mut self, reference: &str) -> Result<Option<Known>, Error> {
         let sql = format!(
             "SELECT run, given, person, to_char(began_at AT TIME ZONE 'UTC', {MOMENT}), state IS NOT NULL, suppressed,
-              state IS NOT DISTINCT FROM '{LIFTED}'
+              state IS NOT DISTINCT FROM '{LIFTED}', state IS NOT DISTINCT FROM '{FORGOTTEN}'
             FROM tradewind.request WHERE region = $1 AND reference = $2"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql))
@@ -105,6 +110,7 @@ impl Suppression {
                 has_ended: row.try_get(4)?,
                 suppressed: row.try_get(5)?,
                 is_lifted: row.try_get(6)?,
+                is_forgotten: row.try_get(7)?,
             })
         };
         row.and_then(|row| row.map(read).transpose())
@@ -321,10 +327,11 @@ pub(in super::super) async fn none_restored(
 }
 
 /// Whether the suppression store knows of a store's erasures at all. A store is acknowledged, with number 0, before its
-/// first row goes; an earlier release did that after it, and had the request there by then.
+/// first row goes; an earlier release did that after it, and had the request there by then. One that was ended before it began
+/// says nothing.
 async fn is_known(suppression: &mut Store, region: &str, store: &mut Store) -> Result<(), Run> {
     let sql = "SELECT EXISTS (SELECT FROM tradewind.acknowledged WHERE store = $2)
-        OR EXISTS (SELECT FROM tradewind.request WHERE region = $1)";
+        OR EXISTS (SELECT FROM tradewind.request WHERE region = $1 AND run <> '')";
     let query = sqlx::query(sql).bind(region).bind(&store.name);
     let row = query.fetch_one(&mut suppression.connection).await;
     let known = row.and_then(|row| row.try_get(0));

@@ -1,0 +1,103 @@
+//! An erasure is ended in its midst: the same task, with `--lift`.
+//!
+//! In: a task whose request is an `Erasure`, without the person. Out: who the person is stands nowhere any more, the runs
+//! have ended, and what was erased by then stays erased. Where all is gone already recipients are told of it first. Killed
+//! anywhere, the same call goes on.
+
+use super::super::fault::Fault;
+use super::super::store::{Purpose, Store};
+use super::answer::{self, Answer};
+use super::error::{Error, failed};
+use super::hash::HashKey;
+use super::person::{self, Person};
+use super::recipients::{self, News, Telling};
+use super::suppress::{FORGOTTEN, Known, Suppression};
+use super::{begin, books, runs, settings};
+use crate::agent::{Stop, blur};
+use crate::contract::{Erase, EraseReport, RequestState, SubjectRequest, Task, ToldRecipient};
+
+/// Ends the task's erasure.
+pub(super) async fn erasure(
+    task: &Task<Erase>,
+    request: &SubjectRequest,
+    stop: &Stop,
+) -> Result<Answer, Error> {
+    settings::small_counts(&task.spec)?;
+    let key = HashKey::read(&task.spec.suppression.key)?;
+    let mut suppression = Suppression::open(&task.spec.suppression.url, key, &task.region).await?;
+    let mut stores = open(task, &mut suppression).await?;
+    suppression.prepare().await?;
+    let reference = &request.reference;
+    let known = suppression.find(reference).await?;
+    let begun = known.as_ref().filter(|known| !known.run.is_empty());
+    let mut body = EraseReport {
+        request: reference.clone(),
+        ..EraseReport::default()
+    };
+    if let Some(known) = begun {
+        body = answer::numbers(stores.iter_mut(), &known.run, reference).await?;
+        body.suppressed = blur::alone(task.spec.small_counts, known.suppressed);
+        if matches!(body.state, RequestState::Verified | RequestState::Kept) {
+            body.recipients = tell(&mut suppression, task, (request, known), stop).await?;
+        }
+    }
+    body.state = RequestState::Forgotten;
+    if recipients::is_open(&body.recipients) {
+        return Ok(Answer::untold(body));
+    }
+    suppression.forget(reference).await?;
+    for store in &mut stores {
+        if let Some(mut open) = runs::open_run(store, &begin::policy_of(reference)).await? {
+            runs::take_over(store, &mut open).await?;
+            runs::end(store, &open, FORGOTTEN).await?;
+        }
+    }
+    Ok(Answer::of(body))
+}
+
+/// Opens the stores, with their books, and keeps a pod out that still erases.
+async fn open(task: &Task<Erase>, suppression: &mut Suppression) -> Result<Vec<Store>, Error> {
+    let mut stores = Vec::new();
+    for scope in &task.spec.stores {
+        let mut store = Store::open(&scope.name, &scope.url, Purpose::Write).await?;
+        suppression.is_apart(&mut store).await?;
+        store.lock(begin::LOCK).await?;
+        books::prepare(&mut store).await?;
+        stores.push(store);
+    }
+    Ok(stores)
+}
+
+/// All is gone, by the books of every store: who has the same data is told before nobody knows the person any more.
+async fn tell(
+    suppression: &mut Suppression,
+    task: &Task<Erase>,
+    (request, known): (&SubjectRequest, &Known),
+    stop: &Stop,
+) -> Result<Vec<ToldRecipient>, Error> {
+    let Some(person) = &known.person else {
+        return recipients::told(suppression, &task.spec, request).await;
+    };
+    let person = Person::decrypt(person, &person::key(&request.key)?)?;
+    let telling = Telling {
+        reference: &request.reference,
+        news: News::Erased,
+        person: Some(&person),
+    };
+    recipients::tell(suppression, &task.spec, telling, stop).await
+}
+
+impl Suppression {
+    /// Keeps no longer who the person is. Of a request that never began it is noted that it never will.
+    async fn forget(&mut self, reference: &str) -> Result<(), Error> {
+        let sql = "INSERT INTO tradewind.request AS r (region, reference, run, given, person, suppressed, began_at, state)
+            VALUES ($1, $2, '', '', NULL, 0, clock_timestamp(), $3)
+            ON CONFLICT (region, reference) DO UPDATE SET person = NULL, state = coalesce(r.state, excluded.state)";
+        let query = sqlx::query(sql).bind(self.region().to_owned());
+        let query = query.bind(reference).bind(FORGOTTEN);
+        let done = query.execute(&mut self.store.connection).await;
+        done.map(drop)
+            .map_err(Fault::of("forget the person"))
+            .map_err(failed(&self.store))
+    }
+}

@@ -1,0 +1,109 @@
+//! An erasure is ended in its midst: who the person is stands nowhere any more, nothing more goes, and who has the same data is
+//! told first where all is gone.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tradewind::contract::{RecipientState, RequestState};
+
+use super::recipients::{fails, recipient, row, stand};
+use super::world::{Ran, World, assert_nobody, exact};
+
+/// Whether who the person is is kept, and how the request has ended.
+const KEPT: &str = "SELECT person IS NOT NULL, state FROM tradewind.request";
+const OPEN: &str = "SELECT count(*), count(*) FILTER (WHERE ended_at IS NULL) FROM tradewind.run";
+const LEFT: &str = "SELECT count(*) FROM orders";
+
+/// As the operator ends it: the ciphertext has gone by then.
+async fn end(world: &World) -> Ran {
+    let _ = std::fs::remove_file(world.path("identity"));
+    world.start("erase", &["--lift"]).finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_its_midst_it_ends_where_it_is_and_nobody_is_known_any_more() {
+    let world = super::kill::world("erf_midst").await;
+    world.slow_down("orders", 0.2).await;
+    let running = world.start("erase", &[]);
+    world.wait_for_batches(3).await;
+    running.kill();
+    assert_eq!(world.suppressed(KEPT).await, "t|");
+    assert_eq!(world.sql(OPEN).await, "1|1");
+
+    let ran = end(&world).await;
+    ran.expect("Forgotten");
+    assert_eq!(ran.body().state, RequestState::Forgotten);
+    assert_eq!(world.suppressed(KEPT).await, "f|Forgotten");
+    assert_eq!(world.sql(OPEN).await, "1|0");
+    assert_nobody(&world.books().await);
+    // What was erased by then is told, and is all that has gone.
+    let table = ran.table("orders");
+    let [erased, remaining] = [table.erased, table.remaining].map(exact);
+    assert!(erased > 0 && remaining > 0, "{table:?}");
+    assert_eq!(erased + remaining, 40);
+    let left = (80 - erased).to_string();
+    assert_eq!(world.sql(LEFT).await, left);
+
+    // The same again says the same, and the same reference erases nobody any more.
+    let again = end(&world).await;
+    assert_eq!(again.expect("Forgotten").body(), ran.body());
+    world.identify(&json!({"email": ["ann.planted@mail.example"]}));
+    let refused = world.run().await;
+    refused.expect("ReferenceReused");
+    assert_eq!(world.sql(LEFT).await, left);
+    assert_eq!(world.suppressed(KEPT).await, "f|Forgotten");
+}
+
+/// A pod that has not begun yet finds that it has ended, and one that is ended itself is gone on with.
+#[tokio::test(flavor = "multi_thread")]
+async fn before_it_begins_and_killed_at_any_moment() {
+    let world = super::kill::world("erf_moments").await;
+    for after in [20, 60, 110, 170] {
+        let running = world.start("erase", &["--lift"]);
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        running.kill();
+    }
+    let ran = world.start("erase", &["--lift"]).finish().await;
+    ran.expect("Forgotten");
+    assert_eq!(world.run().await.expect("ReferenceReused").code, 64);
+    assert_eq!(world.sql(LEFT).await, "80");
+    assert_eq!(world.suppressed(KEPT).await, "f|Forgotten");
+    let nobody = "SELECT count(*) FROM tradewind.suppressed";
+    assert_eq!(world.suppressed(nobody).await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_all_is_gone_recipients_are_told_before_nobody_is_known() {
+    let mut world = super::kill::world("erf_told").await;
+    let erp = recipient(&mut world, "erp", &["email"], fails(7, 500)).await;
+    world.run().await.expect("RecipientNotTold");
+
+    let ran = end(&world).await;
+    ran.expect("RecipientNotTold");
+    let waits = row("erp", RecipientState::Pending, 6, "500");
+    assert_eq!(stand(&ran), [waits]);
+    assert_eq!(world.suppressed(KEPT).await, "t|");
+
+    let ran = end(&world).await;
+    ran.expect("Forgotten");
+    let told = row("erp", RecipientState::Told, 8, "200");
+    assert_eq!(stand(&ran), [told]);
+    assert_eq!(exact(ran.table("orders").erased), 40);
+    assert_eq!(world.suppressed(KEPT).await, "f|Forgotten");
+    assert_eq!(end(&world).await.expect("Forgotten").body(), ran.body());
+    assert_eq!(erp.requests(), 8);
+}
+
+/// A rule that says in which stores persons are may be gone by then: who the person is goes all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_store_nobody_is_known_either() {
+    let mut world = super::kill::world("erf_alone").await;
+    world.slow_down("orders", 0.2).await;
+    let running = world.start("erase", &[]);
+    world.wait_for_batches(1).await;
+    running.kill();
+    world.spec()["stores"] = json!([]);
+    let ran = end(&world).await;
+    ran.expect("Forgotten");
+    assert_eq!(world.suppressed(KEPT).await, "f|Forgotten");
+}
