@@ -15,7 +15,7 @@ pub struct OptOutStore {
     pub name: String,
     /// File with the store's PostgreSQL URL.
     pub url: PathBuf,
-    /// The channels.
+    /// The channels. To lift, none: whatever the request has there.
     pub channels: Vec<OptOutChannel>,
 }
 
@@ -80,7 +80,10 @@ impl OptedOut {
         }
         let last = all.pop().unwrap_or_default();
         if let Some(sum) = all.last_mut() {
-            SEVERAL.clone_into(&mut sum.store);
+            // To lift it, the store is enough.
+            if sum.store != last.store {
+                SEVERAL.clone_into(&mut sum.store);
+            }
             SEVERAL.clone_into(&mut sum.channel);
             sum.unnamed_sinks = sum.stopped().saturating_add(last.stopped());
             sum.subjects = sum.subjects.plus(last.subjects);
@@ -131,5 +134,15 @@ mod tests {
         assert_eq!(sum.in_force_since.as_deref(), Some(late));
         assert!(sum.sinks.is_empty());
         assert_eq!(sum.stopped(), 3);
+        assert_eq!(sum.store, "inbox", "of one store, and it is found again");
+        let mut all = vec![
+            one("a/x", Some(early)),
+            OptedOut {
+                store: "other".to_owned(),
+                ..one("a/y", Some(early))
+            },
+        ];
+        while OptedOut::shrink(&mut all) {}
+        assert_eq!(all[0].store, SEVERAL);
     }
 }

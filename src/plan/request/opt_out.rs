@@ -47,7 +47,11 @@ impl OptOuts {
         let before = entry.iter().flat_map(|entry| &entry.opted_out);
         let before =
             before.filter(|told| action == RequestAction::Lift && !told.subjects.is_zero());
-        for told in before.filter(|told| told.channel != SEVERAL) {
+        for told in before {
+            if told.channel == SEVERAL {
+                all.enter_several(region, &told.store)?;
+                continue;
+            }
             let told_channel = OptOutChannel {
                 channel: told.channel.clone(),
                 identity: String::new(),
@@ -68,28 +72,45 @@ impl OptOuts {
         })
     }
 
-    fn enter(&mut self, region: &Region, name: &str, told: OptOutChannel) -> Result<(), Reason> {
-        if !self.stores.contains_key(name) {
-            let mut stores = region.spec.data_stores.iter();
-            let store = stores.find(|store| store.name == name).ok_or_else(|| {
-                Word::StoreNotFound.because(format!(
-                    "SocialChannel {}: Region {} has no data store {name} any more, in which the opt-out was written; give it \
-                     back for as long as that is to be lifted",
-                    told.channel,
-                    region.name_any()
-                ))
-            })?;
-            let (mount, secret) = (retention::mount(store), &store.postgres.secret_ref);
-            let url = meta::secret_file(&mount, &secret.key);
-            self.mounts
-                .push(Mount::key(mount, &secret.name, &secret.key));
-            let entry = OptOutStore {
-                name: name.to_owned(),
-                url,
-                channels: Vec::new(),
-            };
-            self.stores.insert(name.to_owned(), entry);
+    /// Channels that a report had no room for are lifted by the request's name, in their store; where it had no room for that
+    /// either, in whichever of the Region's stores it is.
+    fn enter_several(&mut self, region: &Region, name: &str) -> Result<(), Reason> {
+        if name != SEVERAL {
+            return self.enter_store(region, name, SEVERAL);
         }
+        for store in &region.spec.data_stores {
+            self.enter_store(region, &store.name, SEVERAL)?;
+        }
+        Ok(())
+    }
+
+    fn enter_store(&mut self, region: &Region, name: &str, channel: &str) -> Result<(), Reason> {
+        if self.stores.contains_key(name) {
+            return Ok(());
+        }
+        let mut stores = region.spec.data_stores.iter();
+        let store = stores.find(|store| store.name == name).ok_or_else(|| {
+            Word::StoreNotFound.because(format!(
+                "SocialChannel {channel}: Region {} has no data store {name} any more, in which the opt-out was written; give it \
+                 back for as long as that is to be lifted",
+                region.name_any()
+            ))
+        })?;
+        let (mount, secret) = (retention::mount(store), &store.postgres.secret_ref);
+        let url = meta::secret_file(&mount, &secret.key);
+        self.mounts
+            .push(Mount::key(mount, &secret.name, &secret.key));
+        let entry = OptOutStore {
+            name: name.to_owned(),
+            url,
+            channels: Vec::new(),
+        };
+        self.stores.insert(name.to_owned(), entry);
+        Ok(())
+    }
+
+    fn enter(&mut self, region: &Region, name: &str, told: OptOutChannel) -> Result<(), Reason> {
+        self.enter_store(region, name, &told.channel)?;
         let known = self.stores.values();
         let mut known = known.flat_map(|store| store.channels.iter().map(move |it| (store, it)));
         let is_known = known.any(|(store, it)| store.name == name && it.channel == told.channel);

@@ -54,7 +54,11 @@ impl Officer {
         } else {
             "psid"
         };
-        let channel = json!({"channel": "aurora/shop", "identity": kind, "sinks": sinks});
+        let mut channels = json!([{"channel": "aurora/shop", "identity": kind, "sinks": sinks}]);
+        if identity.is_null() {
+            // Nor of which channels, where a report had no room for them.
+            channels = json!([]);
+        }
         let task = json!({
             "version": 1, "command": "erase", "region": "eu-west",
             "spec": {
@@ -62,7 +66,7 @@ impl Officer {
                 "identities": [{"name": "psid"}, {"name": "email", "ignoreCase": true}],
                 "suppression": {"url": file("none"), "key": file("none")},
                 "request": {"reference": reference, "kind": "OptOut", "identity": file("identity"), "key": file("region-key")},
-                "optOuts": [{"name": "inbox", "url": file("officer-url"), "channels": [channel]}],
+                "optOuts": [{"name": "inbox", "url": file("officer-url"), "channels": channels}],
             },
         });
         std::fs::write(file("erase.json"), task.to_string()).unwrap();
@@ -251,6 +255,10 @@ async fn again(world: &World, officer: &Officer, connector: &Connector) {
     assert_eq!(told["reason"], "IdentityUnfit");
     assert!(told["message"].as_str().unwrap().contains("kind psid"));
 
+    // It was told of a channel that sells no more, too, and the task does not know that one.
+    let old = "INSERT INTO tradewind_connect.opt_out SELECT 'aurora/old', person, request FROM tradewind_connect.opt_out WHERE request = 'dsr-1';
+        INSERT INTO tradewind_connect.opt_out_sink (channel, sink, request) VALUES ('aurora/old', 'ads', 'dsr-1')";
+    world.sql(old).await;
     let told = officer
         .ask(world, "dsr-1", &email, (&["--lift"], &["ads"]))
         .await;
@@ -258,7 +266,13 @@ async fn again(world: &World, officer: &Officer, connector: &Connector) {
         (&told["reason"], &told["body"]["state"]),
         (&json!("Lifted"), &json!("Lifted"))
     );
-    assert_eq!(told["body"]["optedOut"][0]["subjects"], 1);
+    let lifted = json!([
+        {"store": "inbox", "channel": "aurora/shop", "sinks": ["ads"], "subjects": 1},
+        {"store": "inbox", "channel": "aurora/old", "subjects": 1}]);
+    assert_eq!(told["body"]["optedOut"], lifted);
+    let left = "SELECT (SELECT string_agg(request, ' ') FROM tradewind_connect.opt_out),
+        (SELECT string_agg(request, ' ') FROM tradewind_connect.opt_out_sink)";
+    assert_eq!(world.sql(left).await, "dsr-2|dsr-2", "another's stay");
     post(connector, ANN, &["a5"]).await;
     takes(world, "ads", ANN, &["a1", "a5"]).await;
     // Nor by which sinks, where a report had no room for their names.
@@ -272,6 +286,26 @@ async fn again(world: &World, officer: &Officer, connector: &Connector) {
         ),
         (&json!("Lifted"), &None)
     );
+
+    // By the request's name alone; and where there are no opt-outs at all there is nothing to lift.
+    let told = officer
+        .ask(world, "dsr-2", &Value::Null, (&["--lift"], &[]))
+        .await;
+    let lifted = json!([{"store": "inbox", "channel": "aurora/shop", "subjects": 1}]);
+    assert_eq!(told["body"]["optedOut"], lifted, "{told}");
+    assert_eq!(world.sql(left).await, "|");
+    let url = std::fs::read_to_string(world.dir.path().join("officer-url")).unwrap();
+    let elsewhere = format!("{}/postgres", url.rsplit_once('/').unwrap().0);
+    world.secret("officer-url", &elsewhere);
+    let told = officer
+        .ask(world, "dsr-2", &Value::Null, (&["--lift"], &[]))
+        .await;
+    assert_eq!(
+        (&told["reason"], told["body"].get("optedOut")),
+        (&json!("Lifted"), None),
+        "{told}"
+    );
+    world.secret("officer-url", &url);
 
     // A key that was destroyed stops the sale for all: nobody can tell any more who opted out.
     world.sql("DELETE FROM tradewind_connect.opt_out_key").await;

@@ -173,31 +173,47 @@ async fn opt_out(
     Ok(told)
 }
 
-/// Takes a request's rows out of one store.
+/// Takes a request's rows out of one store, those too of channels that the task does not know any more.
 async fn opt_in(at: &OptOutStore, reference: &str) -> Result<Vec<OptedOut>, RequestError> {
-    let mut store = open(at).await?;
-    let mut told = Vec::new();
-    for channel in &at.channels {
-        let subjects = ledger::lift(&mut store, &channel.channel, reference).await?;
-        told.push(OptedOut {
-            store: at.name.clone(),
-            channel: channel.channel.clone(),
-            sinks: channel.sinks.clone(),
-            subjects: subjects.into(),
-            ..OptedOut::default()
-        });
+    let mut store = Store::open(&at.name, &at.url, Purpose::Write).await?;
+    // Without channels it may be no connector's store at all.
+    if at.channels.is_empty() && !ledger::is_there(&mut store).await? {
+        return Ok(Vec::new());
     }
-    Ok(told)
+    ready(&mut store).await?;
+    let mut gone = ledger::lift(&mut store, reference).await?;
+    let channels = at.channels.iter();
+    let known = channels.map(|channel| {
+        let subjects = gone.remove(&channel.channel).unwrap_or_default();
+        (&channel.channel, channel.sinks.clone(), subjects)
+    });
+    let known: Vec<_> = known.collect();
+    let others = gone.iter();
+    let others = others.map(|(channel, subjects)| (channel, Vec::new(), *subjects));
+    let all = known.into_iter().chain(others);
+    let told = all.map(|(channel, sinks, subjects)| OptedOut {
+        store: at.name.clone(),
+        channel: channel.clone(),
+        sinks,
+        subjects: subjects.into(),
+        ..OptedOut::default()
+    });
+    Ok(told.collect())
 }
 
-/// Opens a connector's store: it has the tables, the role may use them, and the server's log has no values.
+/// Opens a connector's store.
 async fn open(at: &OptOutStore) -> Result<Store, RequestError> {
     let mut store = Store::open(&at.name, &at.url, Purpose::Write).await?;
+    ready(&mut store).await?;
+    Ok(store)
+}
+
+/// It has the tables, the role may use them, and the server's log has no values.
+async fn ready(store: &mut Store) -> Result<(), RequestError> {
     // What is reported as in force must survive a crash, whatever the role or the database is set to.
     store.set("synchronous_commit", "on").await?;
-    ledger::is_prepared(&mut store).await?;
-    quiet::is_quiet(&mut store).await?;
-    Ok(store)
+    ledger::is_prepared(store).await?;
+    quiet::is_quiet(store).await
 }
 
 fn told(all: &[OptedOut]) -> String {

@@ -2,6 +2,8 @@
 //!
 //! In: a session, hashes. Out: rows in force from their commit, and whether attempts that had begun before have ended.
 
+use std::collections::BTreeMap;
+
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use super::super::super::fault::Fault;
@@ -197,21 +199,33 @@ async fn read(
         .await
 }
 
-/// Takes the request's rows away; answers how many values of a person went.
+/// Takes the request's rows away, of whatever channels: its name is enough, as nobody else has it. Answers how many values of a
+/// person went, by channel.
 pub(super) async fn lift(
     store: &mut Store,
-    channel: &str,
     reference: &str,
-) -> Result<i64, RequestError> {
+) -> Result<BTreeMap<String, i64>, RequestError> {
     let failed = failed(store);
-    let row = sqlx::query_scalar(
-        "WITH gone AS (DELETE FROM tradewind_connect.opt_out WHERE channel = $1 AND request = $2 RETURNING person),
-           unnamed AS (DELETE FROM tradewind_connect.opt_out_sink WHERE channel = $1 AND request = $2)
-         SELECT count(*) FROM gone",
+    let rows: Result<Vec<(String, i64)>, _> = sqlx::query_as(
+        "WITH gone AS (DELETE FROM tradewind_connect.opt_out WHERE request = $1 RETURNING channel),
+           unnamed AS (DELETE FROM tradewind_connect.opt_out_sink WHERE request = $1)
+         SELECT channel, count(*) FROM gone GROUP BY channel",
     )
-    .bind(channel)
     .bind(reference)
-    .fetch_one(&mut store.connection)
+    .fetch_all(&mut store.connection)
     .await;
-    row.map_err(Fault::of("lift the opt-out")).map_err(failed)
+    let rows = rows
+        .map_err(Fault::of("lift the opt-out"))
+        .map_err(failed)?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Whether the store has opt-outs at all.
+pub(super) async fn is_there(store: &mut Store) -> Result<bool, RequestError> {
+    let sql = "SELECT to_regclass('tradewind_connect.opt_out') IS NOT NULL";
+    let row = sqlx::query_scalar(sql)
+        .fetch_one(&mut store.connection)
+        .await;
+    row.map_err(Fault::of("look for the tables of opt-outs"))
+        .map_err(failed(store))
 }
