@@ -6,6 +6,7 @@ mod concept;
 mod findings;
 mod holds;
 mod log;
+mod opt_outs;
 mod reapplied;
 mod registers;
 mod requests;

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::opt_outs;
 use super::sums::{tables, terms};
 use super::{Asked, Column, Table, number, text};
 use crate::cli::audit::period::Period;
-use crate::contract::{ErasedTable, KeptRows};
+use crate::contract::{Count, ErasedTable, KeptRows, RecipientState, SEVERAL};
 use crate::evidence::{Kind, Record, body, canonical};
 
 const REQUESTS: &[Column] = &[
@@ -38,6 +39,9 @@ const REQUESTS: &[Column] = &[
     number("remaining", "Remaining"),
     text("sum", "Adds up"),
     text("grounds", "Grounds of what is kept"),
+    number("lifted", "Shown again"),
+    number("suppressed", "Values suppressed"),
+    text("recipients", "Recipients"),
     text("receipt", "Receipt"),
 ];
 
@@ -141,14 +145,14 @@ pub(super) fn asked(all: &[Last<'_>]) -> Vec<Asked> {
 }
 
 /// The log, and each step.
-pub(super) fn requests(all: &[Last<'_>], records: &[Record], period: &Period) -> [Table; 3] {
+pub(super) fn requests(all: &[Last<'_>], records: &[Record], period: &Period) -> [Table; 4] {
     let latest = records.iter().map(|record| record.at).max();
     let by = latest.map_or(period.to, |latest| latest.min(period.to));
     [
         Table {
             id: "requests",
             title: "Requests",
-            note: "Every request of a data subject that was open in the period, or of which something was recorded in it: how it stood in each region when the period ended, in rows of persons. It adds up when found = erased + restricted + kept + held + blocked + failed + gone + remaining; each number was counted for itself. A copy finds rows and takes none away. Too late are deadlines that had passed by the last record or the end of the period. No record holds who asked.",
+            note: "Every request of a data subject that was open in the period, or of which something was recorded in it: how it stood in each region when the period ended, in rows of persons. It adds up when found = erased + restricted + kept + held + blocked + failed + gone + remaining; each number was counted for itself. A copy finds rows and takes none away. Suppressed are values of the person, by keyed hashes, so that a restore brings nobody back. Recipients are told what was done, and how many of them stand how is what they answered. Too late are deadlines that had passed by the last record or the end of the period. No record holds who asked.",
             columns: REQUESTS,
             rows: all.iter().map(|one| row(one, by)).collect(),
         },
@@ -159,6 +163,7 @@ pub(super) fn requests(all: &[Last<'_>], records: &[Record], period: &Period) ->
             columns: STEPS,
             rows: steps(records, period),
         },
+        opt_outs::opt_outs(all),
         super::reapplied::reapplied(records, period),
     ]
 }
@@ -240,6 +245,10 @@ fn numbers(one: &Last<'_>, kind: &str) -> Vec<String> {
     told.push(each(grounds, |kept: &KeptRows| {
         format!("{}: {}", kept.ground, kept.rows)
     }));
+    let count = |count: Option<Count>| count.map_or_else(String::new, |count| count.to_string());
+    told.push(count(outcome.and_then(|outcome| outcome.lifted)));
+    told.push(count(outcome.and_then(|outcome| outcome.suppressed)));
+    told.push(outcome.map_or_else(String::new, |outcome| standings(&outcome.recipients)));
     told
 }
 
@@ -360,14 +369,86 @@ fn outcome(outcome: &body::RequestOutcome) -> String {
             told.push(format!("{store} {name}: found {found}{terms}{grounds}"));
         }
     }
+    told.extend(
+        outcome
+            .suppressed
+            .map(|it| format!("suppressed {it} values")),
+    );
+    told.extend(outcome.lifted.map(|it| format!("shown again {it} rows")));
+    told.extend(outcome.opted_out.iter().map(opt_outs::told));
     told.extend(outcome.recipients.iter().map(recipient));
     let copy = outcome.delivered.as_ref();
     told.extend(copy.map(|it| format!("delivered {}, until {}", it.hash, it.expires_at)));
     told.join("; ")
 }
 
+/// How many recipients stand how, those first whom somebody has to see to; none where nobody is to be told.
+fn standings(all: &[body::RequestRecipient]) -> String {
+    let is_one = |one: &&body::RequestRecipient| one.recipient != SEVERAL;
+    let told = RecipientState::ALL.into_iter().filter_map(|state| {
+        let of = all.iter().filter(is_one).filter(|one| one.state == state);
+        let count = of.count();
+        (count > 0).then(|| format!("{count} {}", state.name()))
+    });
+    // Of those for whom a report had no room it has the least.
+    let rest = all.iter().filter(|one| !is_one(one));
+    let rest = rest.map(|one| format!("several {} or further", one.state.name()));
+    let said = told.chain(rest).collect::<Vec<_>>().join(", ");
+    let answered = [
+        RecipientState::Refused,
+        RecipientState::Told,
+        RecipientState::NoData,
+        RecipientState::Done,
+    ];
+    // Whoever is not concerned, or may not be told, is asked nothing.
+    let asked = [RecipientState::Pending, RecipientState::Failed];
+    let any = |states: &[RecipientState]| all.iter().any(|one| states.contains(&one.state));
+    if any(&asked) && !any(&answered) {
+        return format!("{said}: nobody has answered");
+    }
+    said
+}
+
 fn recipient(told: &body::RequestRecipient) -> String {
     let ground = told.ground.map(|ground| format!(" ({})", ground.name()));
     let (name, state) = (&told.recipient, told.state.name());
     format!("recipient {name}: {state}{}", ground.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_many_recipients_stand_how_is_seen_at_a_glance() {
+        use RecipientState::{Done, Failed, Held, NotConcerned, Pending, Told};
+        let told = |all: &[(&str, RecipientState)]| {
+            let all = all.iter().map(|(name, state)| body::RequestRecipient {
+                recipient: (*name).to_owned(),
+                state: *state,
+                ground: None,
+            });
+            standings(&all.collect::<Vec<_>>())
+        };
+        assert_eq!(told(&[]), "");
+        let all = [
+            ("s/a", Done),
+            ("s/b", Pending),
+            ("s/c", Told),
+            ("s/d", Done),
+            ("s/e", Failed),
+            ("s/f", Held),
+        ];
+        assert_eq!(told(&all), "1 Pending, 1 Failed, 1 Held, 1 Told, 2 Done");
+        let silent = [("s/a", Pending), ("s/b", Pending), ("s/c", Held)];
+        assert_eq!(told(&silent), "2 Pending, 1 Held: nobody has answered");
+        assert_eq!(told(&[("s/a", Failed)]), "1 Failed: nobody has answered");
+        // Whoever is asked nothing does not keep silent.
+        assert_eq!(
+            told(&[("s/a", NotConcerned), ("s/b", Held)]),
+            "1 Held, 1 NotConcerned"
+        );
+        let many = [("s/a", Done), (SEVERAL, Pending)];
+        assert_eq!(told(&many), "1 Done, several Pending or further");
+    }
 }
