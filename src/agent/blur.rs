@@ -107,15 +107,24 @@ pub(super) fn alone(bound: u32, rows: i64) -> Count {
     }
 }
 
-/// The rows of a whole table, of which `among` are parts that are told apart from one another: no hint at how many these
-/// are. `is_open` says that all of them are told.
-pub(super) fn table(bound: u32, rows: i64, among: &[Count]) -> Count {
-    if among.iter().all(|count| count.told().is_some()) {
+/// The rows of a whole table, beside its due rows and those without a clock: no hint at how many these are.
+///
+/// Where either is not told, so many rows are not told that both could be as large as they are told to be, with a further
+/// row and without one: whether there is one is told by `oldestKept`. Where the due rows are not told for the sake of their
+/// parts (`<9`, `<10`) it is so many that they are less than a hundredth: whether they were too many to go without an
+/// approval is told as well, and of how many percent that was asked.
+pub(super) fn table(bound: u32, rows: i64, (due, clockless): (Count, Count)) -> Count {
+    if due.told().is_some() && clockless.told().is_some() {
         return alone(bound, rows);
     }
-    let among: Count = among.iter().copied().sum();
-    let room = among.most().unwrap_or(i64::MAX).max(i64::from(bound));
-    if rows >= room {
+    let more = |count: Count| count.most().map_or(i64::MAX, |most| most.saturating_add(1));
+    let is_few = due.most().is_some_and(|most| most < i64::from(bound));
+    let room = if due.told().is_some() || is_few {
+        more(due.plus(clockless))
+    } else {
+        more(due).saturating_mul(100).max(more(due.plus(clockless)))
+    };
+    if rows > room {
         Count::exact(rows)
     } else {
         Count::WITHHELD
@@ -128,7 +137,7 @@ pub(super) fn table(bound: u32, rows: i64, among: &[Count]) -> Count {
 ///
 /// Which parts are withheld follows from what is small and from sums, never from a small number: so with each small number
 /// any other small one can be in its place, also for who knows this function.
-fn sum(bound: u32, (whole, parts): (i64, &[i64]), order: &[usize]) -> Sum {
+pub(super) fn sum(bound: u32, (whole, parts): (i64, &[i64]), order: &[usize]) -> Sum {
     let bound = i64::from(bound);
     let is_small = |rows: i64| (1..bound).contains(&rows);
     let tell = |rows: &i64| {

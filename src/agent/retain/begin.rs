@@ -186,6 +186,7 @@ impl Snapshot<'_> {
             rule: &step.rule.name,
             rows: counts.rows,
             due: counts.due,
+            null_clock: counts.null_clock,
             used: used(&step.rule.name),
         });
         rules.collect()

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::cutoff::Cutoffs;
 use super::erase::PAUSE;
 use super::error::Error;
-use super::exact::Exact;
+use super::exact::{self, Exact};
 use super::fault::{Fault, Trouble};
 use super::pins::Place;
 use super::stages;
@@ -176,24 +176,50 @@ pub(super) async fn pinned(
         .map_err(|fault| store.failed(fault))
 }
 
-/// Rows that earlier runs under an approval erased or found gone, by rule.
+/// Rows that earlier runs under an approval erased or found gone, by rule: of each run at most, by what was told of it.
 pub(super) async fn used(
     store: &mut Store,
     policy: &str,
     approval: &str,
 ) -> Result<BTreeMap<String, i64>, Error> {
-    let sql = "SELECT l.rule, (sum(l.erased) + sum(l.gone))::bigint
+    let sql = "SELECT l.rule, r.small_counts, u.due, u.method, sum(l.erased)::bigint, sum(l.held)::bigint, sum(l.gone)::bigint,
+          sum(l.blocked)::bigint, sum(l.failed)::bigint
         FROM tradewind.ledger AS l JOIN tradewind.run AS r ON r.id = l.run AND r.store = l.store
-        WHERE r.policy = $1 AND r.store = $2 AND r.approval = $3 GROUP BY l.rule";
+        JOIN tradewind.rule AS u ON u.run = l.run AND u.store = l.store AND u.name = l.rule
+        WHERE r.policy = $1 AND r.store = $2 AND r.approval = $3 GROUP BY l.rule, r.id, r.small_counts, u.due, u.method";
     let rows = sqlx::query(sql)
         .bind(policy)
         .bind(&store.name)
         .bind(approval);
     let rows = rows.fetch_all(&mut store.connection).await;
-    let read = |row: &PgRow| Ok((row.try_get(0)?, row.try_get(1)?));
-    let used = rows.and_then(|rows| rows.iter().map(read).collect());
-    used.map_err(Fault::of("read what the approval covered"))
-        .map_err(|fault| store.failed(fault))
+    let taken = rows.and_then(|rows| rows.iter().map(taken).collect::<Result<Vec<_>, _>>());
+    let taken = taken
+        .map_err(Fault::of("read what the approval covered"))
+        .map_err(|fault| store.failed(fault))?;
+    let mut used: BTreeMap<String, i64> = BTreeMap::new();
+    for (rule, rows) in taken {
+        let sum = used.entry(rule).or_default();
+        *sum = sum.saturating_add(rows);
+    }
+    Ok(used)
+}
+
+/// What a run took of a rule's rows.
+fn taken(row: &PgRow) -> Result<(String, i64), sqlx::Error> {
+    let number = |place: usize| row.try_get::<i64, _>(place);
+    let bound: i32 = row.try_get(1)?;
+    let method: String = row.try_get(3)?;
+    let (due, done, held, gone) = (number(2)?, number(4)?, number(5)?, number(6)?);
+    let (blocked, failed) = (number(7)?, number(8)?);
+    let (erased, restricted) = if Method::named(&method) == Some(Method::Restrict) {
+        (0, done)
+    } else {
+        (done, 0)
+    };
+    let remaining = (due - done - held - gone - blocked - failed).max(0);
+    let parts = [erased, held, restricted, gone, blocked, failed, remaining];
+    let bound = u32::try_from(bound).unwrap_or(SMALL_COUNTS);
+    Ok((row.try_get(0)?, exact::taken(bound, due, &parts)))
 }
 
 /// Takes the run over from whoever had it: from here on nobody else's batch commits. What a killed process left in a session

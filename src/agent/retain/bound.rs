@@ -1,10 +1,13 @@
 //! How much may go without, and with, somebody's approval.
 //!
 //! In: what is due now, what was approved, what earlier runs did under the same approval. Out: go, or why not.
-//! Pure. An approval is an allowance that is used up: rows that an approved run erased, or that went by
+//! Pure. What is judged is told: `rows`, the bound in percent and whether somebody had to approve. So a number that is told
+//! as `<5` counts as four, and rows that are not told as none: else who knows the rule would read the number in its outcome.
+//! An approval is an allowance that is used up: rows that an approved run erased, or that went by
 //! themselves meanwhile, cannot be erased a second time under it, so an old approval never covers a later
 //! accident (a bad import that makes a table due, say).
 
+use crate::agent::blur::alone;
 use crate::contract::Approval;
 
 /// A rule's counts at the cut-off of the run that wants to begin.
@@ -16,7 +19,9 @@ pub(super) struct Counted<'a> {
     pub(super) rows: i64,
     /// Due rows.
     pub(super) due: i64,
-    /// Rows that earlier runs under the same approval erased or found gone.
+    /// Rows without a clock.
+    pub(super) null_clock: i64,
+    /// Rows that earlier runs under the same approval erased or found gone, at most, by what was told of them.
     pub(super) used: i64,
 }
 
@@ -29,6 +34,8 @@ pub(super) struct Terms<'a> {
     pub(super) spec_hash: &'a str,
     /// The bound.
     pub(super) max_percent: u32,
+    /// Counts from 1 to below it are not told.
+    pub(super) small_counts: u32,
     /// What was approved.
     pub(super) approval: Option<&'a Approval>,
     /// The tables that there are now.
@@ -49,9 +56,13 @@ pub(super) enum Verdict {
 /// Judges all rules of a run together: one that may not go stops them all.
 pub(super) fn judge(terms: Terms<'_>, counted: &[Counted<'_>]) -> Verdict {
     let percent = terms.max_percent;
+    // No table has more due rows than rows; a small number counts as more than it may be.
+    if percent >= 100 {
+        return Verdict::Within;
+    }
     let beyond: Vec<&Counted> = counted
         .iter()
-        .filter(|rule| i128::from(rule.due) > share(rule.rows, percent))
+        .filter(|rule| rule.weight(terms) > rule.share(terms))
         .collect();
     let Some(first) = beyond.first() else {
         return Verdict::Within;
@@ -77,7 +88,7 @@ pub(super) fn judge(terms: Terms<'_>, counted: &[Counted<'_>]) -> Verdict {
         // Who approves `<5` approves four.
         let seen = seen.and_then(|seen| seen.due.most());
         let left = seen.map_or(0, |due| due.saturating_sub(rule.used).max(0));
-        if i128::from(rule.due) > i128::from(left) + share(rule.rows, percent) {
+        if rule.weight(terms) > i128::from(left) + rule.share(terms) {
             return Verdict::Needed(format!(
                 "`{}` has more due rows than the approval still covers and {percent}% of its rows: \
                  approve this preview's hash",
@@ -114,14 +125,33 @@ fn mismatch(terms: Terms<'_>, approval: &Approval, counted: &[Counted<'_>]) -> O
     Some(format!("the approval {why}: approve this preview's hash"))
 }
 
-/// So many percent of `rows`.
-fn share(rows: i64, percent: u32) -> i128 {
-    i128::from(rows) * i128::from(percent) / 100
+impl Counted<'_> {
+    /// What its due rows count as: few, as the most that they may be.
+    fn weight(&self, terms: Terms<'_>) -> i128 {
+        let due = alone(terms.small_counts, self.due);
+        i128::from(due.most().unwrap_or(self.due))
+    }
+
+    /// How many may go without an approval: so many percent of its rows. None where the table has but one row more than these
+    /// can be: so few are not told beside a small number, and whether they were enough would say how many there are.
+    fn share(&self, terms: Terms<'_>) -> i128 {
+        let bound = terms.small_counts;
+        let clockless = alone(bound, self.null_clock);
+        let these = self.weight(terms) + i128::from(clockless.most().unwrap_or_default());
+        let rows = i128::from(self.rows);
+        if bound > 1 && rows <= these + 1 {
+            return 0;
+        }
+        rows * i128::from(terms.max_percent) / 100
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
+    use crate::agent::blur::{sum, table};
     use crate::contract::{Count, Preview, PreviewedRule};
     use proptest::prelude::*;
 
@@ -130,6 +160,7 @@ mod tests {
             rule: "orders",
             rows: 1000,
             due,
+            null_clock: 0,
             used,
         }
     }
@@ -158,6 +189,7 @@ mod tests {
             region: "eu-west",
             spec_hash: "sha256-1",
             max_percent: 5,
+            small_counts: 5,
             approval,
             shape: "sha256-5a",
         }
@@ -182,8 +214,7 @@ mod tests {
         let empty = Counted {
             rule: "orders",
             rows: 0,
-            due: 0,
-            used: 0,
+            ..counted(0, 0)
         };
         assert_eq!(judge(terms(None), &[empty]), Verdict::Within);
     }
@@ -217,6 +248,89 @@ mod tests {
         }
         needed(terms(Some(&small)), &[rare(5)]);
         needed(terms(Some(&approval(Count::WITHHELD))), &[rare(1)]);
+    }
+
+    /// Where 20 to 39 rows are told, and 5 % may go, a single row would be known by its going unasked.
+    #[test]
+    fn few_rows_count_as_the_most_that_they_may_be() {
+        let of = |rows, due| Counted {
+            rows,
+            ..counted(due, 0)
+        };
+        for due in 1..5 {
+            needed(terms(None), &[of(79, due)]);
+            assert_eq!(judge(terms(None), &[of(80, due)]), Verdict::Within);
+        }
+        assert_eq!(judge(terms(None), &[of(3, 0)]), Verdict::Within);
+        needed(terms(None), &[of(119, 6)]);
+        assert_eq!(judge(terms(None), &[of(120, 6)]), Verdict::Within);
+        // Where every number is told, and where all may go, nothing is rounded.
+        let every = Terms {
+            small_counts: 1,
+            ..terms(None)
+        };
+        assert_eq!(judge(every, &[of(20, 1)]), Verdict::Within);
+        let all = Terms {
+            max_percent: 100,
+            ..terms(None)
+        };
+        assert_eq!(judge(all, &[of(1, 1)]), Verdict::Within);
+    }
+
+    /// Whoever knows all that a run tells of a rule, this function, and whether somebody had to approve, finds each small
+    /// number as likely as any other small one.
+    #[test]
+    fn the_decision_tells_no_small_number() {
+        const BOUND: u32 = 3;
+        for max_percent in [0, 5, 20, 50, 70, 99, 100] {
+            let terms = Terms {
+                max_percent,
+                small_counts: BOUND,
+                ..terms(None)
+            };
+            let mut groups: BTreeMap<String, Vec<[i64; 3]>> = BTreeMap::new();
+            let numbers = (0..13).flat_map(|one| (0..13).map(move |other| (one, other)));
+            for ((one, other), clockless) in numbers.flat_map(|it| (0..4).map(move |c| (it, c))) {
+                let (due, least) = (one + other, one + other + clockless);
+                for rows in (least..least.max(40) + 20).chain([70, 100, 150, 300, 599, 601, 620]) {
+                    let rule = Counted {
+                        rows,
+                        null_clock: clockless,
+                        ..counted(due, 0)
+                    };
+                    let went = judge(terms, &[rule]) == Verdict::Within;
+                    let told = told(BOUND, &[one, other], (rows, clockless));
+                    let told = format!("{told} kept {} went {went}", rows > least);
+                    groups
+                        .entry(told)
+                        .or_default()
+                        .push([one, other, clockless]);
+                }
+            }
+            let mut small = 0;
+            for (told, group) in groups {
+                // At the edge of what was tried some that are told in the same way are not there.
+                if !group.iter().any(|it| it[0].max(it[1]) <= 6) {
+                    continue;
+                }
+                for place in 0..3 {
+                    let values: BTreeSet<i64> = group.iter().map(|it| it[place]).collect();
+                    if values.contains(&1) || values.contains(&2) {
+                        assert_eq!(values, BTreeSet::from([1, 2]), "{max_percent} %: {told}");
+                        small += 1;
+                    }
+                }
+            }
+            assert!(small > 10, "{max_percent} %: {small}");
+        }
+    }
+
+    /// A rule as a run tells it that erased some rows, and left others.
+    fn told(bound: u32, parts: &[i64; 2], (rows, null_clock): (i64, i64)) -> String {
+        let sum = sum(bound, (parts.iter().sum(), parts), &[1, 0]);
+        let clockless = alone(bound, null_clock);
+        let rows = table(bound, rows, (sum.whole, clockless));
+        format!("{sum:?} of {rows} rows, without a clock {clockless}")
     }
 
     #[test]
@@ -257,8 +371,7 @@ mod tests {
         let stranger = Counted {
             rule: "customers",
             rows: 10,
-            due: 0,
-            used: 0,
+            ..counted(0, 0)
         };
         let why = needed(terms(Some(&good)), &[counted(400, 0), stranger]);
         assert!(why.contains("does not know every rule"), "{why}");
@@ -293,8 +406,8 @@ mod tests {
             approval.preview.rules[0].rows = rows.into();
             approval.hash = approval.preview.hash();
             let due = due.min(rows);
-            let counted = [Counted { rule: "orders", rows, due, used }];
-            let terms = Terms { max_percent, ..terms(Some(&approval)) };
+            let counted = [Counted { rows, ..counted(due, used) }];
+            let terms = Terms { max_percent, small_counts: 1, ..terms(Some(&approval)) };
             let bound = rows * i64::from(max_percent) / 100;
             let may = due <= bound || due <= (seen - used).max(0) + bound;
             prop_assert_eq!(!matches!(judge(terms, &counted), Verdict::Needed(_)), may);

@@ -266,12 +266,13 @@ async fn start(
         let snapshot = begin::snapshot(site, zone, identity.now, Purpose::Write);
         snapshots.push(stoppable(job.stop, snapshot).await?);
     }
-    let max_percent = job.settings.max_percent;
+    let settings = job.settings;
     let (region, approval) = (job.task.region.as_str(), approval.as_ref());
     let terms = Terms {
         region,
         spec_hash,
-        max_percent,
+        max_percent: settings.max_percent,
+        small_counts: settings.small_counts,
         approval,
         shape: &shape,
     };
@@ -298,7 +299,6 @@ async fn start(
         token: 1,
         ended: None,
     };
-    let settings = job.settings;
     for snapshot in snapshots {
         let pinned = snapshot.pin(&run, (policy, settings.small_counts), settings.batch_rows);
         stoppable(job.stop, pinned).await?;

@@ -1,6 +1,6 @@
 //! Numbers as the books have them. They leave by [`Exact::blurred`] and by nothing else.
 
-use crate::agent::blur::{Blur, Told, alone, table};
+use crate::agent::blur::{Blur, Told, alone, sum, table};
 use crate::contract::{Count, ErasedTable, RetainedRule};
 use crate::evidence::Opening;
 
@@ -43,9 +43,9 @@ impl Exact<RetainedRule> {
         let parts = numbers(rule.parts());
         let told = blur.sum([&store, &rule.name], (number(rule.due), &parts), &OF_RULE);
         let null_clock = alone(blur.bound, number(rule.null_clock));
-        let beside = [told.sum.whole, null_clock];
+        let beside = (told.sum.whole, null_clock);
         let rule = RetainedRule {
-            rows: table(blur.bound, number(rule.rows), &beside),
+            rows: table(blur.bound, number(rule.rows), beside),
             due: told.sum.whole,
             erased: told.part(0),
             held: told.part(1),
@@ -108,6 +108,18 @@ fn grounds(table: &mut ErasedTable, bound: u32, told: &Told) {
     }
 }
 
+/// How many rows a run took of a rule's due ones, at most, by what was told of it: the parts stand as they do in a report.
+pub(super) fn taken(bound: u32, due: i64, parts: &[i64; 7]) -> i64 {
+    let told = sum(bound, (due, parts), &OF_RULE);
+    // Erased, hidden, gone meanwhile.
+    let took: Count = [0, 2, 3]
+        .into_iter()
+        .filter_map(|at| told.parts.get(at))
+        .copied()
+        .sum();
+    took.most().or(told.whole.most()).unwrap_or(due)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,9 +171,26 @@ mod tests {
         }
         assert_eq!(told.commitments.len(), 2);
         // Fewer rows than all that is small could be together would say something of it.
-        assert_eq!(rule([2, 0, 0, 0, 0, 0, 0], 0, 4).rows, Count::WITHHELD);
-        assert_eq!(rule([2, 0, 0, 0, 0, 0, 0], 0, 5).rows, 5);
+        assert_eq!(rule([2, 0, 0, 0, 0, 0, 0], 0, 5).rows, Count::WITHHELD);
+        assert_eq!(rule([2, 0, 0, 0, 0, 0, 0], 0, 6).rows, 6);
+        assert_eq!(rule([100, 0, 0, 0, 0, 0, 0], 2, 105).rows, Count::WITHHELD);
+        assert_eq!(rule([100, 0, 0, 0, 0, 0, 0], 2, 106).rows, 106);
+        // Told as `<9`: less than a hundredth.
+        assert_eq!(rule([2, 0, 0, 0, 1, 0, 0], 0, 900).rows, Count::WITHHELD);
+        assert_eq!(rule([2, 0, 0, 0, 1, 0, 0], 0, 901).rows, 901);
         assert_eq!(rule([0; 7], 0, 3).rows, Count::below(5));
+    }
+
+    #[test]
+    fn a_run_took_at_most_what_its_report_leaves_open() {
+        assert_eq!(taken(5, 3, &[3, 0, 0, 0, 0, 0, 0]), 4);
+        assert_eq!(taken(5, 100, &[90, 10, 0, 0, 0, 0, 0]), 90);
+        assert_eq!(taken(5, 100, &[90, 5, 0, 0, 0, 0, 5]), 90);
+        // 98 are withheld beside two that are held, and may be 99.
+        assert_eq!(taken(5, 100, &[98, 2, 0, 0, 0, 0, 0]), 100);
+        assert_eq!(taken(5, 3, &[1, 0, 0, 2, 0, 0, 0]), 8);
+        assert_eq!(taken(5, 30, &[0, 10, 20, 0, 0, 0, 0]), 20);
+        assert_eq!(taken(1, 100, &[96, 2, 0, 2, 0, 0, 0]), 98);
     }
 
     #[test]

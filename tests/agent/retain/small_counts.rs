@@ -146,6 +146,52 @@ async fn few_rows_are_told_as_few_and_open_by_the_salts_of_the_books() {
         (64, "FileUnwritable")
     );
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+
+    nothing_of_the_approval_is_left(&world).await;
+}
+
+/// 97 of the 100 letters that were approved went, which was told as `-`: to whoever reads that all 100 may have gone.
+async fn nothing_of_the_approval_is_left(world: &World) {
+    world
+        .sql("UPDATE letters SET at = now() - interval '2 years' WHERE id BETWEEN 201 AND 205")
+        .await;
+    let more = world.run().await;
+    more.expect("AwaitingApproval");
+    let why = "`letters` has more due rows than the approval still covers";
+    assert!(
+        more.report.message.starts_with(why),
+        "{}",
+        more.report.message
+    );
+    assert_eq!(
+        told(more.told("letters")),
+        "- due <10 erased 0 held <5 left - clockless <5"
+    );
+}
+
+/// That a run went without an approval says nothing of how few rows it took: they count as the most that they may be.
+#[tokio::test]
+async fn few_rows_go_unasked_only_where_as_many_as_they_may_be_would() {
+    let mut world = World::new("few_unasked", SQL)
+        .await
+        .rule("notes", "at", "P1Y");
+    world.task["spec"]
+        .as_object_mut()
+        .unwrap()
+        .remove("smallCounts");
+    world.set("maxPercent", 5);
+    // Two of 40 are 5 %, and four are not.
+    let asked = world.run().await;
+    asked.expect("AwaitingApproval");
+    world
+        .sql("INSERT INTO notes SELECT i, now() FROM generate_series(41, 80) AS i")
+        .await;
+    let ran = world.run().await;
+    ran.expect("Done");
+    assert_eq!(
+        told(ran.told("notes")),
+        "80 due <5 erased <5 held 0 left 0 clockless 0"
+    );
 }
 
 /// Killed between two batches it tells in the end what an undisturbed run tells, and the same again each time; other
