@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::contract::{
     CatalogueLook, EraseReport, FeedReport, HoldReport, LiftReport, Outcome, REPORT_BYTES, Report,
-    RetainReport, Strategy, VERSION,
+    RetainReport, RetainedRule, Strategy, VERSION,
 };
 
 /// The most bytes of a report's message.
@@ -65,44 +65,30 @@ impl Shrink for FeedReport {
     }
 }
 
-/// Tables without a rule go first: their number stays. Rules are bounded so that their figures fit; only with counts beyond a thousand million rows, and a long
-/// message, is there no room left for the dates, then for the space, strategies and partitions, then for commitments, then for the late rows, then for those without a
-/// clock: no term of a sum, and the ledger has them.
+/// A preview's commitments go first: nobody has their salts. Then tables without a rule: their number stays. Then up to when all space was released; then a run's
+/// commitments, one rule's after the other: the ledger opens numbers that a report does not commit to no less. Rules are bounded so that their figures fit; only with counts
+/// beyond a thousand million rows, and a long message, is there no room left for the dates, then for the space, strategies and partitions, then for the late rows, then for
+/// those without a clock: no term of a sum, and the ledger has them.
 impl Shrink for RetainReport {
     fn shrink(&mut self) -> bool {
+        let is_preview = self.run.is_empty();
+        let rules = &mut self.rules;
+        let mut give = |up: fn(&mut RetainedRule) -> bool| rules.iter_mut().any(up);
+        let committed = |rule: &mut RetainedRule| !std::mem::take(&mut rule.commitments).is_empty();
+        if is_preview && give(committed) {
+            return true;
+        }
         if self.catalogue.as_mut().is_some_and(CatalogueLook::shrink) {
             return true;
         }
-        let dates = &mut self.rules.iter_mut();
-        dates.any(|rule| rule.released_until.take().is_some())
-            || self
-                .rules
-                .iter_mut()
-                .any(|rule| rule.oldest_kept.take().is_some())
-            || self
-                .rules
-                .iter_mut()
-                .any(|rule| rule.space.take().is_some())
-            || self
-                .rules
-                .iter_mut()
-                .any(|rule| std::mem::take(&mut rule.strategy) != Strategy::Rows)
-            || self
-                .rules
-                .iter_mut()
-                .any(|rule| std::mem::take(&mut rule.partitions) != 0)
-            || self
-                .rules
-                .iter_mut()
-                .any(|rule| !std::mem::take(&mut rule.commitments).is_empty())
-            || self
-                .rules
-                .iter_mut()
-                .any(|rule| !std::mem::take(&mut rule.late).is_zero())
-            || self
-                .rules
-                .iter_mut()
-                .any(|rule| !std::mem::take(&mut rule.null_clock).is_zero())
+        give(|rule| rule.released_until.take().is_some())
+            || give(committed)
+            || give(|rule| rule.oldest_kept.take().is_some())
+            || give(|rule| rule.space.take().is_some())
+            || give(|rule| std::mem::take(&mut rule.strategy) != Strategy::Rows)
+            || give(|rule| std::mem::take(&mut rule.partitions) != 0)
+            || give(|rule| !std::mem::take(&mut rule.late).is_zero())
+            || give(|rule| !std::mem::take(&mut rule.null_clock).is_zero())
     }
 }
 
@@ -182,7 +168,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Count, Method, RejectedItem, RetainedRule, Space, Strategy};
+    use crate::contract::{Count, Method, RejectedItem, Space, Strategy, UnruledTable};
     use crate::evidence::Commitment;
     use proptest::prelude::*;
 
@@ -320,6 +306,115 @@ mod tests {
             said.commitments.clone_from(&heard.commitments);
         }
         assert_eq!(said, heard, "nothing else went");
+    }
+
+    /// Rules as shops have them: names of twelve characters, hundreds of thousands of rows, few of which are held.
+    fn ordinary(rules: usize, is_preview: bool) -> RetainReport {
+        let small = Count::below(5);
+        let rule = |at: usize| RetainedRule {
+            name: format!("messages-{at:03}"),
+            strategy: Strategy::RowsReferenced,
+            partitions: 3,
+            rows: 812_345.into(),
+            due: 20_345.into(),
+            erased: if is_preview {
+                Count::ZERO
+            } else {
+                Count::WITHHELD
+            },
+            remaining: if is_preview {
+                Count::WITHHELD
+            } else {
+                Count::ZERO
+            },
+            held: small,
+            null_clock: small,
+            commitments: vec![Commitment([7; 32]); 2],
+            oldest_kept: Some("2016-02-29".into()),
+            space: (!is_preview).then_some(Space::Unknown),
+            released_until: (!is_preview).then(|| "2026-11-23T04:41:19Z".into()),
+            ..RetainedRule::default()
+        };
+        let hash = format!("sha256-{}", "0".repeat(64));
+        let seen = is_preview.then_some(hash);
+        RetainReport {
+            run: if is_preview {
+                String::new()
+            } else {
+                "0".repeat(36)
+            },
+            preview_as_of: is_preview.then(|| "2026-01-01T00:00:00.123456Z".into()),
+            preview_hash: seen.clone(),
+            preview_shape: seen,
+            rules: (0..rules).map(rule).collect(),
+            ..RetainReport::default()
+        }
+    }
+
+    fn heard(body: &RetainReport) -> RetainReport {
+        let told = "erased 1234567-1234999 rows; 0 blocked, 0 left";
+        let mut report =
+            Begun::now("retain").ended(Outcome::Done, "Done", told, Some(body.clone()));
+        // As long as they get.
+        "2026-11-23T04:41:19.123456789Z".clone_into(&mut report.started_at);
+        report.finished_at.clone_from(&report.started_at);
+        let back: Report<RetainReport> = serde_json::from_slice(&encode(report).unwrap()).unwrap();
+        back.body.unwrap()
+    }
+
+    fn committed(body: &RetainReport) -> usize {
+        let rules = body.rules.iter();
+        rules.filter(|rule| !rule.commitments.is_empty()).count()
+    }
+
+    /// What somebody reads stays, and what stands for a number goes.
+    #[test]
+    fn commitments_go_before_strategies_partitions_space_and_dates() {
+        let bare = |body: &RetainReport| {
+            let mut body = body.clone();
+            for rule in &mut body.rules {
+                rule.commitments.clear();
+                rule.released_until = None;
+            }
+            body
+        };
+        // So many rules, and of how many the commitments stay.
+        for (rules, is_preview, left) in [
+            (12, false, 12..=12),
+            (14, false, 8..=9),
+            (16, false, 4..=5),
+            (12, true, 12..=12),
+            (14, true, 8..=10),
+            (16, true, 4..=6),
+        ] {
+            let body = ordinary(rules, is_preview);
+            let heard = heard(&body);
+            let committed = committed(&heard);
+            assert!(left.contains(&committed), "{committed} of {rules}");
+            assert_eq!(bare(&heard), bare(&body));
+        }
+        // Of ten nothing goes; of twelve the dates of released space went, and no commitment.
+        let (ten, twelve) = (ordinary(10, false), ordinary(12, false));
+        assert_eq!(heard(&ten), ten);
+        assert_ne!(heard(&twelve), twelve);
+    }
+
+    /// Nobody can open what a preview commits to; which table has no rule is for somebody to mend.
+    #[test]
+    fn a_previews_commitments_go_before_tables_without_a_rule() {
+        let mut body = ordinary(12, true);
+        let table = |at: usize| UnruledTable {
+            store: "shop".to_owned(),
+            table: format!("public.newsletter_{at:02}"),
+            ..UnruledTable::default()
+        };
+        body.catalogue = Some(CatalogueLook {
+            tables: (0..10).map(table).collect(),
+            ..CatalogueLook::default()
+        });
+        let heard = heard(&body);
+        assert!(committed(&heard) < 12);
+        assert_eq!(heard.catalogue, body.catalogue);
     }
 
     #[test]
