@@ -53,7 +53,7 @@ fn told(
     (of, openings)
 }
 
-/// Of 130 due letters 3 are held; both invoices are left; of a person one row went.
+/// Of 130 due letters 3 are held; both invoices are left; of a person one row went, and another got a copy of theirs.
 fn bodies() -> (Vec<(Kind, Json)>, Vec<Opening>) {
     let small = Count::below(5);
     let zero = Count::ZERO;
@@ -94,7 +94,16 @@ fn bodies() -> (Vec<(Kind, Json)>, Vec<Opening>) {
         "state": "Done", "kind": "Erasure", "received": "2026-11-01T09:30:00+01:00", "jurisdictions": ["DE"], "zone": "Europe/Berlin",
         "outcome": {"progress": "Verified", "suppressed": small, "stores": [{"name": "shop", "tables": [table]}]},
     });
-    (vec![(Kind::Run, run), (Kind::Request, request)], openings)
+    let copy = json!({"name": "letters", "state": "Verified", "found": small, "erased": 0, "remaining": 0});
+    let mut access = request.clone();
+    access["kind"] = "Access".into();
+    access["outcome"]["stores"][0]["tables"] = json!([copy]);
+    let bodies = vec![
+        (Kind::Run, run),
+        (Kind::Request, request),
+        (Kind::Request, access),
+    ];
+    (bodies, openings)
 }
 
 /// A chain of them that the region signed, as it would have been had it recorded just that.
@@ -104,7 +113,7 @@ fn folder(bodies: &[(Kind, Json)]) -> Folder {
     for (place, (kind, body)) in (1_i64..).zip(bodies) {
         let about = match kind {
             Kind::Run => About::cluster("DataPolicy", "customers"),
-            _ => About::cluster("DataSubjectRequest", "dsr-1"),
+            _ => About::cluster("DataSubjectRequest", &format!("dsr-{}", place - 1)),
         };
         let entry = Entry {
             kind: *kind,
@@ -163,6 +172,8 @@ fn sums_hold_by_commitments_and_open_by_the_regions_salts() {
         said.contains("small counts    3 sums hold by commitments"),
         "{said}"
     );
+    // A copy's rows stand alone: there is nothing to add up.
+    assert!(!said.contains("not known"), "{said}");
     assert!(
         said.ends_with("exit 0\n") && said.contains("no fault found"),
         "{said}"
@@ -179,6 +190,7 @@ fn sums_hold_by_commitments_and_open_by_the_regions_salts() {
     ] {
         assert!(said.contains(opened), "no {opened} in {said}");
     }
+    assert!(said.contains("\nopened 6 of 6; 0 stay closed\n"), "{said}");
     assert!(said.ends_with("exit 0\n"), "{said}");
     let said = verify(
         &folder,
@@ -187,6 +199,62 @@ fn sums_hold_by_commitments_and_open_by_the_regions_salts() {
     let told: Json = serde_json::from_str(said.rsplit_once("exit").unwrap().0).unwrap();
     assert_eq!(told["opened"].as_array().unwrap().len(), openings.len());
     assert_eq!(told["regions"]["eu-west"]["committed"], 3);
+    assert_eq!(
+        told["openings"],
+        json!({"of": 6, "opened": 6, "closed": 0, "unused": 0})
+    );
+}
+
+/// What stays closed is counted, and so is what opens nothing; a file that opens nothing at all is the wrong one.
+#[test]
+fn a_file_of_something_else_is_named() {
+    let (bodies, openings) = bodies();
+    let folder = folder(&bodies);
+    let (_, others) = told(
+        ["letters", "due"],
+        &RULE,
+        &Sum {
+            whole: 130.into(),
+            parts: vec![Count::WITHHELD, Count::below(5), 27.into()],
+        },
+        (130, &[100, 3, 27]),
+        9,
+    );
+    let open = |openings: &[Opening]| {
+        folder.put("openings.jsonl", &lines(openings));
+        verify(&folder, &["--opening", "openings.jsonl"])
+    };
+    let said = open(&[&openings[..2], &others].concat());
+    let tally = "\nopened 2 of 6; 4 stay closed; lines that belong to no record here: 2\n";
+    assert!(said.contains(tally) && said.ends_with("exit 0\n"), "{said}");
+    for (openings, tally) in [
+        (
+            others.as_slice(),
+            "6 stay closed; lines that belong to no record here: 2",
+        ),
+        (&[], "6 stay closed"),
+    ] {
+        let said = open(openings);
+        let fault =
+            format!("OpeningWrong: opened 0 of 6; {tally}: give a file that the agent wrote");
+        assert!(
+            said.contains(&fault) && said.ends_with("exit 1\n"),
+            "{said}"
+        );
+    }
+    // Where every number is told, and none is opened, all is well.
+    let rule =
+        json!({"name": "letters", "rows": 9, "due": 5, "erased": 5, "blocked": 0, "remaining": 0});
+    let run = json!({
+        "job": "customers-1", "mode": "Enforce", "reason": "Done", "finishedAt": "2026-11-02T03:00:00Z", "rules": [rule],
+    });
+    let whole = self::folder(&[(Kind::Run, run)]);
+    whole.put("openings.jsonl", "");
+    let said = verify(&whole, &["--opening", "openings.jsonl"]);
+    assert!(
+        said.contains("\nopened 0 of 0; 0 stay closed\n") && said.ends_with("exit 0\n"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is behind commitments: numbers that a region told as `<5` or `-`, opened for an auditor who was let in there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -41,10 +41,42 @@ impl fmt::Display for Opened {
     }
 }
 
+/// How many numbers a file opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Tally {
+    /// Numbers that the evidence commits to.
+    of: u64,
+    /// Of these, how many were opened.
+    opened: u64,
+    /// And how many stay closed.
+    closed: u64,
+    /// Lines of the file that open none of them.
+    unused: u64,
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            of,
+            opened,
+            closed,
+            unused,
+        } = self;
+        write!(f, "opened {opened} of {of}; {closed} stay closed")?;
+        match unused {
+            0 => Ok(()),
+            _ => write!(f, "; lines that belong to no record here: {unused}"),
+        }
+    }
+}
+
 /// Openings by what they open, and what they opened so far.
 #[derive(Debug, Default)]
 pub(super) struct Openings {
     known: BTreeMap<Commitment, Opening>,
+    used: BTreeSet<Commitment>,
+    of: u64,
     opened: Vec<Opened>,
     faults: Vec<Fault>,
 }
@@ -86,14 +118,13 @@ impl Openings {
 
     /// Opens what a record does not tell.
     pub(super) fn note(&mut self, record: &Record) {
-        if self.known.is_empty() {
-            return;
-        }
         for one in blurred(record) {
             for (number, told, commitment) in one.untold {
+                self.of += 1;
                 let Some(value) = self.known.get(&commitment).map(|it| it.value) else {
                     continue;
                 };
+                self.used.insert(commitment);
                 if !told.can_be(value) {
                     let says = format!("{}: {number} is told as {told}, and is {value}", one.of);
                     self.fault(&record.region, Some(record.sequence), says);
@@ -110,8 +141,22 @@ impl Openings {
         }
     }
 
-    /// Into what was found.
+    /// Into what was found. A file that opens nothing is another one than was meant.
     pub(super) fn end(mut self, found: &mut Found) {
+        let opened = self.opened.len() as u64;
+        let tally = Tally {
+            of: self.of,
+            opened,
+            closed: self.of - opened,
+            unused: (self.known.len() - self.used.len()) as u64,
+        };
+        if opened == 0 && self.faults.is_empty() && tally != Tally::default() {
+            let says = format!(
+                "{tally}: give a file that the agent wrote in the region of these records, of a policy or request of theirs"
+            );
+            self.fault("", None, says);
+        }
+        found.openings = Some(tally);
         let order = |one: &Opened| (one.region.clone(), one.sequence);
         self.opened.sort_by_key(order);
         found.opened = self.opened;

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::expected::Expectations;
-use super::opening::{Opened, Openings};
+use super::opening::{Opened, Openings, Tally};
 use super::{Audited, source};
 use crate::cli::input::{self, Error};
 use crate::evidence::{Checked, Fault, Record, Report, Trust, Verifier};
@@ -60,17 +60,21 @@ pub fn verify(args: &Verify, now: Timestamp) -> Result<Audited, Error> {
         None => Timestamp::from_second(now.as_second()).unwrap_or(now),
     };
     let evidence = source::with_live(args.from.as_deref(), args.live.as_deref())?;
-    let mut openings = match &args.opening {
-        Some(file) => Openings::read(file)?,
-        None => Openings::default(),
-    };
+    let openings = args.opening.as_deref().map(Openings::read);
+    let mut openings = openings.transpose()?;
     let mut found = look(
         &evidence,
         &trust,
-        |record| openings.note(&record),
+        |record| {
+            if let Some(openings) = &mut openings {
+                openings.note(&record);
+            }
+        },
         |_| (at, bound),
     );
-    openings.end(&mut found);
+    if let Some(openings) = openings {
+        openings.end(&mut found);
+    }
     let text = match args.format {
         Shape::Text => found.text(),
         Shape::Json => {
@@ -93,6 +97,9 @@ pub(super) struct Found {
     at: Timestamp,
     /// Runs that schedules asked for by then.
     expected_runs: u64,
+    /// How many numbers were opened, where there is a file that opens some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) openings: Option<Tally>,
     /// Numbers that were opened.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) opened: Vec<Opened>,
@@ -129,6 +136,7 @@ pub(super) fn look(
         fleet: trust.fleet.clone(),
         at,
         expected_runs,
+        openings: None,
         opened: Vec::new(),
         report,
     }
@@ -155,6 +163,9 @@ impl Found {
         )?;
         for opened in &self.opened {
             writeln!(out, "opened: {opened}")?;
+        }
+        if let Some(openings) = &self.openings {
+            writeln!(out, "{openings}")?;
         }
         let noted = self.report.regions.iter();
         let noted: Vec<_> = noted.filter_map(|(r, c)| Some((r, c.tip?))).collect();
