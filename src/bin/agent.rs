@@ -93,9 +93,9 @@ enum Command {
         /// of an Erasure that is not done, erase no more, and keep no longer who the person is.
         #[arg(long, conflicts_with = "reapply")]
         lift: bool,
-        /// Only write what was not told of the task's request into a file that is not there yet: numbers with their salts,
-        /// which `tradewind audit verify --opening` checks. They are not to leave the region.
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["reapply", "lift"])]
+        /// Only write what was not told of the task's request, with --reapply of what was erased again, into a file that is
+        /// not there yet: numbers with their salts, which `tradewind audit verify --opening` checks. They are not to leave the region.
+        #[arg(long, value_name = "FILE", conflicts_with = "lift")]
         open: Option<PathBuf>,
     },
     /// Make the key to which identities of data subjects are encrypted: no task, no network.
@@ -205,7 +205,7 @@ async fn run(command: Command) -> ExitCode {
         } => match (reapply, lift) {
             _ if let Some(out) = open => {
                 run_job(&common, "erase", async |task, stop| {
-                    erase::open_sums(task, &out, stop).await
+                    erase::open_sums(task, reapply, &out, stop).await
                 })
                 .await
             }

@@ -42,7 +42,7 @@ use super::error::Error as RunError;
 use super::fault::Fault;
 use super::holds;
 use super::store::Purpose;
-use crate::agent::{Begun, Stop, blur};
+use crate::agent::{Begun, Stop};
 use crate::contract::{
     Erase, EraseReport, Report, RequestKind, RequestState, SubjectRequest, Task,
 };
@@ -150,10 +150,8 @@ async fn erasure(
     let whose = vec![&who; sites.len()];
     let parties = (settings, whose.as_slice(), stop);
     let ran = carry_out(&mut sites, &mut suppression, parties, &identity).await;
-    let mut body = answer::body(&mut sites, &identity.run, reference).await;
-    if let Ok(body) = &mut body {
-        body.suppressed = blur::alone(settings.small_counts, known.suppressed);
-    }
+    let suppressed = (known.suppressed, settings.small_counts);
+    let body = answer::body(&mut sites, (&identity.run, reference), suppressed).await;
     if let Err(error) = ran {
         return Ok(Answer::error(&error, body.ok()));
     }
@@ -218,8 +216,8 @@ async fn told(
     task: &Task<Erase>,
 ) -> Result<Answer, Error> {
     let request = settings::request(&task.spec)?;
-    let mut body = answer::body(sites, &known.run, &request.reference).await?;
-    body.suppressed = blur::alone(task.spec.small_counts, known.suppressed);
+    let suppressed = (known.suppressed, task.spec.small_counts);
+    let mut body = answer::body(sites, (&known.run, &request.reference), suppressed).await?;
     body.recipients = recipients::told(suppression, &task.spec, request).await?;
     Ok(Answer::of(body))
 }
@@ -344,13 +342,13 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
         &identity,
     )
     .await;
-    let body = answer::body(&mut sites, &identity.run, REAPPLY).await;
+    let erased = i64::try_from(erased.len()).unwrap_or(i64::MAX);
+    let suppressed = (erased, settings.small_counts);
+    let body = answer::body(&mut sites, (&identity.run, REAPPLY), suppressed).await;
     if let Err(error) = ran {
         return Ok(Answer::error(&error, body.ok()));
     }
-    let mut body = body?;
-    let erased = i64::try_from(erased.len()).unwrap_or(i64::MAX);
-    body.suppressed = blur::alone(settings.small_counts, erased);
+    let body = body?;
     let settled = matches!(
         body.state,
         RequestState::Verified | RequestState::Kept | RequestState::Held

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tradewind::evidence::{Commitment, Opening, Standing, standing};
 
-use super::world::World;
+use super::world::{EMAIL, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_persons_few_rows_are_told_as_few() {
@@ -39,16 +39,50 @@ async fn a_persons_few_rows_are_told_as_few() {
         .finish()
         .await;
     assert_eq!((opened.code, opened.report.reason.as_str()), (0, "Opened"));
-    let text = std::fs::read_to_string(&file).unwrap();
-    let openings = text
-        .lines()
-        .map(|line| serde_json::from_str::<Opening>(line).unwrap());
-    let openings: BTreeMap<Commitment, i64> =
-        openings.map(|one| (one.commitment, one.value)).collect();
+    let openings = openings(&std::fs::read_to_string(&file).unwrap());
     let values: Vec<i64> = customers
         .commitments
         .iter()
         .map(|it| openings[it])
         .collect();
     assert_eq!(values, [1, 1]);
+
+    // Another bound is one for requests that are yet to begin.
+    world.spec()["smallCounts"] = 1.into();
+    let again = world.run().await;
+    assert_eq!(
+        (&again.body().stores, again.body().suppressed),
+        (&ran.body().stores, ran.body().suppressed)
+    );
+}
+
+/// What is erased again after a restore has books of its own, and opens as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_erased_again_opens() {
+    let mut world = World::shop("erw_few_again").await;
+    world.sql("DROP TABLE items").await;
+    world.spec().as_object_mut().unwrap().remove("smallCounts");
+    world.run().await.expect("Kept");
+    world
+        .sql(&format!(
+            "INSERT INTO customers VALUES (7, '{EMAIL}', '', '2020-01-01')"
+        ))
+        .await;
+    let ran = world.reapply().await;
+    ran.expect("Kept");
+    let customers = ran.table("customers");
+    assert_eq!(customers.erased.to_string(), "<5");
+    let file = world.path("openings.jsonl");
+    let open = ["--reapply", "--open", file.to_str().unwrap()];
+    let opened = world.start("erase", &open).finish().await;
+    assert_eq!((opened.code, opened.report.reason.as_str()), (0, "Opened"));
+    let openings = openings(&std::fs::read_to_string(&file).unwrap());
+    let values = customers.commitments.iter().map(|it| openings[it]);
+    assert_eq!(values.collect::<Vec<_>>(), [1, 1]);
+}
+
+fn openings(text: &str) -> BTreeMap<Commitment, i64> {
+    let line = |line| serde_json::from_str::<Opening>(line).unwrap();
+    let all = text.lines().map(line);
+    all.map(|one| (one.commitment, one.value)).collect()
 }

@@ -5,7 +5,7 @@ use super::super::store::Store;
 use super::books;
 use super::error::Error;
 use super::site::Site;
-use crate::agent::{Begun, error_chain};
+use crate::agent::{Begun, blur, error_chain};
 use crate::contract::{
     Count, EraseReport, ErasedStore, ErasedTable, Outcome, RecipientState, Report, RequestState,
     ToldRecipient,
@@ -145,24 +145,30 @@ fn worst(stores: &[ErasedStore]) -> RequestState {
     states.min().unwrap_or(RequestState::Pending)
 }
 
-/// A request's numbers over all stores.
+/// A request's numbers over all stores. `suppressed` is how many values of persons are, with the bound of a request that has
+/// begun in no store: one that has keeps its own.
 pub(super) async fn body(
     sites: &mut [Site],
-    run: &str,
-    reference: &str,
+    (run, reference): (&str, &str),
+    (suppressed, present): (i64, u32),
 ) -> Result<EraseReport, Error> {
-    numbers(sites.iter_mut().map(|site| &mut site.store), run, reference).await
+    let stores = sites.iter_mut().map(|site| &mut site.store);
+    numbers(stores, (run, reference), (suppressed, present)).await
 }
 
 /// The same of stores in which nothing is at work.
 pub(super) async fn numbers(
     all: impl Iterator<Item = &mut Store>,
-    run: &str,
-    reference: &str,
+    (run, reference): (&str, &str),
+    (suppressed, present): (i64, u32),
 ) -> Result<EraseReport, Error> {
     let mut stores = Vec::new();
+    let mut bound = None;
     for store in all {
         let blur = runs::blur(store, run).await?;
+        if runs::has_run(store, run).await? {
+            bound = bound.max(Some(blur.bound));
+        }
         let exact = books::totals(store, run).await?.into_iter();
         stores.push(ErasedStore {
             name: store.name.clone(),
@@ -172,6 +178,7 @@ pub(super) async fn numbers(
     Ok(EraseReport {
         request: reference.to_owned(),
         state: worst(&stores),
+        suppressed: blur::alone(bound.unwrap_or(present), suppressed),
         stores,
         ..EraseReport::default()
     })

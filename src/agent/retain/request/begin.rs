@@ -31,6 +31,9 @@ pub(super) const LOCK: &str = "request";
 /// The kind of all erasures done over again.
 pub(super) const REAPPLY: &str = "Reapply";
 
+/// What stands for a policy in the run rows of all erasures done over again.
+pub(super) const REAPPLIED: &str = "reapply";
+
 /// What a request is in every store.
 #[derive(Clone, Debug)]
 pub(super) struct Identity {
@@ -52,7 +55,7 @@ impl Identity {
     /// What stands for a policy in the run row.
     pub(super) fn policy(&self) -> String {
         if self.kind == REAPPLY {
-            return "reapply".to_owned();
+            return REAPPLIED.to_owned();
         }
         policy_of(&self.reference)
     }

@@ -13,7 +13,7 @@ use super::person::{self, Person};
 use super::recipients::{self, News, Telling};
 use super::suppress::{FORGOTTEN, Known, Suppression};
 use super::{begin, books, runs, settings};
-use crate::agent::{Stop, blur};
+use crate::agent::Stop;
 use crate::contract::{Erase, EraseReport, RequestState, SubjectRequest, Task, ToldRecipient};
 
 /// Ends the task's erasure.
@@ -35,8 +35,8 @@ pub(super) async fn erasure(
         ..EraseReport::default()
     };
     if let Some(known) = begun {
-        body = answer::numbers(stores.iter_mut(), &known.run, reference).await?;
-        body.suppressed = blur::alone(task.spec.small_counts, known.suppressed);
+        let suppressed = (known.suppressed, task.spec.small_counts);
+        body = answer::numbers(stores.iter_mut(), (&known.run, reference), suppressed).await?;
         if matches!(body.state, RequestState::Verified | RequestState::Kept) {
             body.recipients = tell(&mut suppression, task, (request, known), stop).await?;
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::opening::written;
 use super::super::store::{Purpose, Store};
-use super::begin::policy_of;
+use super::begin::{REAPPLIED, policy_of};
 use super::error::Error;
 use super::settings::{self, Settings};
 use super::{books, runs, stoppable};
@@ -12,18 +12,23 @@ use crate::agent::{Begun, Stop, error_chain};
 use crate::contract::{Erase, Report, Task};
 use crate::evidence::Opening;
 
-/// Opens what was told of the task's request, as the books of its stores have it now.
-pub async fn run(task: Task<Erase>, out: &Path, stop: Stop) -> Report<()> {
+/// Opens what was told of the task's request, or of all erasures that were done over again, as the books of its stores have
+/// it now.
+pub async fn run(task: Task<Erase>, again: bool, out: &Path, stop: Stop) -> Report<()> {
     let begun = Begun::now("erase");
-    match stoppable(&stop, openings(&task)).await {
+    match stoppable(&stop, openings(&task, again)).await {
         Ok(openings) => written(begun, out, &openings),
         Err(error) => begun.ended(error.outcome(), error.reason(), &error_chain(&error), None),
     }
 }
 
-async fn openings(task: &Task<Erase>) -> Result<Vec<Opening>, Error> {
-    let policy = policy_of(&settings::request(&task.spec)?.reference);
-    let settings = Settings::parse(&task.spec, false)?;
+async fn openings(task: &Task<Erase>, again: bool) -> Result<Vec<Opening>, Error> {
+    let policy = if again {
+        REAPPLIED.to_owned()
+    } else {
+        policy_of(&settings::request(&task.spec)?.reference)
+    };
+    let settings = Settings::parse(&task.spec, again)?;
     let mut all = Vec::new();
     for scope in &settings.stores {
         let mut store = Store::open(&scope.name, &scope.rules.url, Purpose::Read).await?;
