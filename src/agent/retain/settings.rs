@@ -102,6 +102,12 @@ pub(super) enum Error {
         /// The most that is allowed.
         most: u32,
     },
+    /// `smallCounts` is no bound, or one below which there is only 1.
+    #[error("`smallCounts` is {bound}: it must be 1, or from 3 to 100")]
+    SmallCounts {
+        /// As it was written.
+        bound: u32,
+    },
     /// There is nothing to do.
     #[error("`rules` is empty: name at least one")]
     NoRules,
@@ -290,8 +296,8 @@ fn zone(name: &str) -> Result<TimeZone, Error> {
 /// 1, where every number is told, or a bound below which there is more than one.
 pub(super) fn small_counts(bound: u32) -> Result<(), Error> {
     match bound {
-        1 => Ok(()),
-        bound => bounds("smallCounts", bound, 3, 100),
+        1 | 3..=100 => Ok(()),
+        bound => Err(Error::SmallCounts { bound }),
     }
 }
 
@@ -646,6 +652,12 @@ mod tests {
             refusal(|task| task.max_percent = 101),
             "`maxPercent` is 101: it must be from 0 to 100"
         );
+        for bound in [0, 2, 101] {
+            assert_eq!(
+                refusal(|task| task.small_counts = bound),
+                format!("`smallCounts` is {bound}: it must be 1, or from 3 to 100")
+            );
+        }
         assert_eq!(
             refusal(|task| task.rules.clear()),
             "`rules` is empty: name at least one"

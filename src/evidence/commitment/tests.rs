@@ -11,7 +11,7 @@ fn commitments(openings: &[Opening]) -> Vec<Commitment> {
     openings.iter().map(|opening| opening.commitment).collect()
 }
 
-/// Due 10 of which 3 are held, 2 blocked and 5 left: the first two are small, the third is withheld.
+/// Due 30 of which 20 went, 3 are held, 2 blocked and 5 left: of these the first two are small, the third is withheld.
 fn sealed(seed: u8) -> (Sum, Vec<Opening>) {
     let sum = Sum {
         whole: 30.into(),
