@@ -151,9 +151,8 @@ fn books(sql: &mut Statement, target: Target<'_>, batch: &Batch<'_>, place: [Str
   SELECT {run}::text, {store}::text, {rule}::text, first, waiting, {pass}, waiting_keys, false FROM parts WHERE waiting > 0
   UNION ALL SELECT {run}::text, {store}::text, {rule}::text, first, settled, {pass}, settled_keys, true FROM parts WHERE settled > 0
 ), noted AS (
-  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, gone, held, blocked, failed, keys_sha256)
-  SELECT {run}, {store}, {rule}, {token}, 'Batch', {}, {}, {}, {}, {},
-    (SELECT sha256(string_agg(pg_catalog.array_send(erased_keys), '' ORDER BY first, id)) FROM parts WHERE erased > 0)
+  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, gone, held, blocked, failed)
+  SELECT {run}, {store}, {rule}, {token}, 'Batch', {}, {}, {}, {}, {}
   FROM judged HAVING count(*) FILTER (WHERE fate <> 'waiting') > 0
 )\n",
         count("'erased'"),

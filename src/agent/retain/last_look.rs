@@ -72,7 +72,7 @@ pub(super) async fn last_look(
     if partition::is_held(&mut transaction, part, (&step.table, &holds), &own).await? {
         return Ok(Look::Back(None));
     }
-    let query = write_sql(place, target, (oid, rows), work.run.token).query();
+    let query = write_sql(place, (oid, rows), work.run.token).query();
     let row = query.map_err(&fault)?.fetch_one(&mut *transaction).await;
     if !row
         .and_then(|row| row.try_get::<bool, _>(0))
@@ -149,22 +149,20 @@ FROM pinned AS w FULL JOIN there AS t ON {}",
 
 /// The books of a dropped partition: its pins keep the keys for the look at the end, the ledger gets one line. Answers
 /// whether the pins have as many rows as were seen.
-fn write_sql(place: &Place, target: Target<'_>, (oid, rows): (i64, i64), token: i64) -> Statement {
+fn write_sql(place: &Place, (oid, rows): (i64, i64), token: i64) -> Statement {
     let mut sql = Statement::default();
     let [run, store, rule] = place.bind(&mut sql);
     let oid = sql.bind(Value::Number(oid));
     let rows = sql.bind(Value::Number(rows));
     let token = sql.bind(Value::Number(token));
-    let array = packed::array("p", target.table);
     sql.push(&format!(
         "WITH gone AS (
   UPDATE tradewind.pin AS p SET erased = true
   WHERE p.run = {run} AND p.store = {store} AND p.rule = {rule} AND p.partition = {oid}::bigint::oid
-    AND NOT p.erased AND NOT p.settled RETURNING p.first, p.id, p.rows, {array} AS keys
+    AND NOT p.erased AND NOT p.settled RETURNING p.rows
 ), noted AS (
-  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, keys_sha256)
-  SELECT {run}, {store}, {rule}, {token}, 'Partition', sum(rows),
-    sha256(string_agg(pg_catalog.array_send(keys), '' ORDER BY first, id)) FROM gone
+  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased)
+  SELECT {run}, {store}, {rule}, {token}, 'Partition', sum(rows) FROM gone
 ), done AS (
   UPDATE tradewind.partition SET state = 'Dropped'
   WHERE run = {run} AND store = {store} AND rule = {rule} AND oid = {oid}::bigint::oid

@@ -58,7 +58,6 @@ pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
     let [run, store, rule] = batch.place.bind(&mut sql);
     let pass = sql.bind(Value::Number(i64::from(batch.pass)));
     let token = sql.bind(Value::Number(batch.token));
-    let array = packed::array("p", table);
     let (keys, exact) = (erased_keys(target), exact(target));
     let erase = change::erase(&mut sql, table, None);
     sql.push(&format!(
@@ -70,10 +69,8 @@ pub(super) fn sweep(target: Target<'_>, batch: &Batch<'_>) -> Statement {
 ), {exact}, whole AS (
   UPDATE tradewind.pin AS p SET erased = true, pass = {pass} FROM exact WHERE exact.yes AND p.id = ANY ({pins})
 ), noted AS (
-  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased, keys_sha256)
-  SELECT {run}, {store}, {rule}, {token}, 'Batch', rows,
-    (SELECT sha256(string_agg(pg_catalog.array_send({array}), '' ORDER BY p.first, p.id)) FROM pins AS p)
-  FROM exact WHERE yes
+  INSERT INTO tradewind.ledger (run, store, rule, token, entry, erased)
+  SELECT {run}, {store}, {rule}, {token}, 'Batch', rows FROM exact WHERE yes
 )
 SELECT yes, rows FROM exact",
         joined("p.tids"),

@@ -161,8 +161,7 @@ async fn a_second_session_erases_beside_the_first_where_there_may_be_one() {
         assert_eq!(ran.expect("Done").rule("t").erased, 30_000);
         let second = batches(&ran.log).filter(|batch| batch["second"] == true);
         assert_eq!(second.count() > 0, limit != 1, "{}", ran.log);
-        let ledger =
-            "SELECT sum(erased), count(DISTINCT keys_sha256) = count(*) FROM tradewind.ledger";
+        let ledger = "SELECT sum(erased), min(erased) > 0 FROM tradewind.ledger";
         assert_eq!(world.sql(ledger).await, "30000|t");
     }
 }
