@@ -227,6 +227,8 @@ impl Server {
                 "unix_socket_directories=",
                 "-c",
                 "max_connections=200",
+                "-c",
+                "max_prepared_transactions=8",
             ])
             .args([
                 "-c",

@@ -16,6 +16,8 @@ mod contact;
 mod fences;
 #[path = "retain/hijack.rs"]
 mod hijack;
+#[path = "retain/hold_race.rs"]
+mod hold_race;
 #[path = "retain/holds.rs"]
 mod holds;
 #[path = "retain/hostile.rs"]
@@ -50,6 +52,8 @@ mod shred;
 mod small_counts;
 #[path = "retain/stages.rs"]
 mod stages;
+#[path = "retain/standby.rs"]
+mod standby;
 #[path = "retain/stores.rs"]
 mod stores;
 #[path = "retain/story.rs"]

@@ -40,6 +40,8 @@ fn fences_and_locks_hold() {
 #[test]
 fn space_and_slots_are_seen() {
     on_newer(stages::space_is_released_by_a_vacuum_that_began_after_the_last_reader);
+    on_newer(stages::a_prepared_transaction_keeps_the_space);
+    on_newer(stages::a_slot_keeps_the_space);
     on_newer(throttle::a_slot_that_keeps_too_much_of_the_log_holds_the_run_back);
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::standby::Standby;
 use super::world::{World, access};
 
 async fn ended(world: &World, nth: u32) -> String {
@@ -101,4 +102,123 @@ async fn what_cannot_be_seen_is_unknown_and_what_was_dropped_has_no_file() {
     assert!(told.starts_with("Unknown Released"), "{told}: {rule:?}");
     // The first run's rows stay unknown, so there is no date until which all is released.
     assert_eq!(rule.released_until, None);
+}
+
+const MAILS: &str = "CREATE TABLE t (id int PRIMARY KEY, at date, mail text) WITH (autovacuum_enabled = off);
+    INSERT INTO t SELECT i, '2000-01-01', 'planted-' || md5(i::text) || '@shop.example' FROM generate_series(1, 400) AS i;
+    INSERT INTO t VALUES (1000, now(), 'stays@shop.example')";
+
+/// How many of the planted addresses are in the table's file, as the disk has it.
+async fn in_the_file(world: &World) -> u32 {
+    world.sql("CHECKPOINT").await;
+    let sql = "SELECT count(*) FROM generate_series(1, 400) AS i,
+          (SELECT pg_read_binary_file(pg_relation_filepath('t')) AS bytes OFFSET 0) AS file
+        WHERE position(convert_to('planted-' || md5(i::text) || '@shop.example', 'UTF8') IN file.bytes) > 0";
+    world.sql(sql).await.parse().unwrap()
+}
+
+/// What a run says of the space, its own rule's first and then that of all runs.
+async fn look(world: &World) -> String {
+    world.run().await.expect("Done");
+    words(world).await
+}
+
+/// `Released` is no more than the word says: the addresses lie in the file until something is written over them. Only what
+/// makes another file of the table leaves none behind.
+#[tokio::test]
+async fn erased_addresses_lie_in_the_file_until_it_is_written_anew() {
+    let world = World::new("stages_file", MAILS)
+        .await
+        .rule("t", "at", "P1Y");
+    assert_eq!(in_the_file(&world).await, 400);
+    let ran = world.run().await;
+    let rule = ran.expect("Done").rule("t").clone();
+    let space = rule.space.map(tradewind::contract::Space::name);
+    assert_eq!((rule.erased, space), (400, Some("WaitsForVacuum")));
+    assert_eq!(rule.released_until, None);
+    let rows = "SELECT count(*), bool_or(mail LIKE 'planted%') FROM t";
+    assert_eq!(world.sql(rows).await, "1|f");
+    assert_eq!(in_the_file(&world).await, 400);
+    world.sql("VACUUM t").await;
+    assert_eq!(look(&world).await, "Released -");
+    let left = in_the_file(&world).await;
+    println!("{left} of 400 erased addresses are in the file after VACUUM and CHECKPOINT");
+    assert!(left >= 300, "{left}");
+    world.sql("VACUUM FULL t").await;
+    assert_eq!(in_the_file(&world).await, 0);
+    assert_eq!(world.sql(rows).await, "1|f");
+}
+
+/// A transaction that was prepared and forgotten keeps rows as an open one does, and has no session to be seen by.
+#[tokio::test]
+pub(crate) async fn a_prepared_transaction_keeps_the_space() {
+    let world = World::new("stages_prepared", MAILS)
+        .await
+        .rule("t", "at", "P1Y");
+    world
+        .sql("BEGIN; SELECT pg_current_xact_id(); PREPARE TRANSACTION 'stages'")
+        .await;
+    assert_eq!(look(&world).await, "WaitsForPrepared");
+    let dead =
+        "SELECT count(*) FROM pg_stat_all_tables WHERE relname = 't' AND last_vacuum IS NOT NULL";
+    world.sql("VACUUM t").await;
+    assert_eq!(world.sql(dead).await, "1");
+    assert_eq!(look(&world).await, "WaitsForPrepared -");
+    world.sql("COMMIT PREPARED 'stages'").await;
+    assert_eq!(look(&world).await, "WaitsForVacuum - -");
+    world.sql("VACUUM t").await;
+    assert_eq!(look(&world).await, "Released - - -");
+}
+
+/// A slot keeps the rows that its standby may still show, also when the standby is gone. Not beside other tests of the
+/// same server that wait for a vacuum: a slot is in the way of all databases.
+pub(crate) async fn slot_keeps_the_space() {
+    let world = World::new("stages_slot", MAILS)
+        .await
+        .rule("t", "at", "P1Y");
+    let trust = "CREATE ROLE stages_standby LOGIN REPLICATION;
+        SELECT format('COPY (SELECT line FROM unnest(%L::text[]) AS line) TO %L',
+          ARRAY['host replication stages_standby 127.0.0.1/32 trust'] || string_to_array(rtrim(pg_read_file(path), E'\\n'), E'\\n'), path)
+        FROM current_setting('hba_file') AS path \\gexec
+        SELECT pg_reload_conf()";
+    world.sql(trust).await;
+    world
+        .sql("SELECT pg_create_physical_replication_slot('stages_slot', true)")
+        .await;
+    let let_in = "SELECT count(*) FROM pg_hba_file_rules WHERE 'stages_standby' = ANY (user_name)";
+    assert_eq!(world.sql(let_in).await, "1");
+    let xmin = world
+        .sql("SELECT pg_snapshot_xmin(pg_current_snapshot())")
+        .await;
+    let from = world.sql("SELECT pg_current_wal_flush_lsn()").await;
+    let address = access().await.address();
+    let mut standby = Standby::follow(address, "stages_standby", "stages_slot", &from);
+    standby.sees(xmin.parse().unwrap());
+    let keeps = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'stages_slot' AND xmin IS NOT NULL";
+    while world.sql(keeps).await == "0" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(standby);
+    assert_eq!(look(&world).await, "WaitsForSlot");
+    world.sql("VACUUM t").await;
+    assert_eq!(look(&world).await, "WaitsForSlot -");
+    let idle =
+        "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'stages_slot' AND active";
+    while world.sql(idle).await == "1" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    world
+        .sql("SELECT pg_drop_replication_slot('stages_slot')")
+        .await;
+    assert_eq!(look(&world).await, "WaitsForVacuum - -");
+    world.sql("VACUUM t").await;
+    assert_eq!(look(&world).await, "Released - - -");
+}
+
+/// On this thread's server alone.
+pub(crate) fn a_slot_keeps_the_space() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(slot_keeps_the_space());
 }

@@ -1,0 +1,70 @@
+//! Holds that come at any moment, against batches of a single row: what is held when its hold commits is never erased.
+
+use super::oracle::Dice;
+use super::world::{World, access};
+
+/// The writer of holds: picks rows from among those that are about to go, holds them, notes which of them were there while
+/// nobody could erase any, commits, and waits for a moment. Until the run is over.
+const WRITER: &str = "
+CREATE TABLE trial (n int, id int, there boolean);
+CREATE PROCEDURE race(seed double precision) LANGUAGE plpgsql AS $$
+DECLARE
+  picked int[];
+BEGIN
+  PERFORM setseed(seed);
+  FOR n IN 1 .. 10000 LOOP
+    EXIT WHEN NOT EXISTS (SELECT FROM tradewind.run WHERE ended_at IS NULL);
+    SELECT array_agg(id) INTO picked FROM (
+      SELECT id FROM (SELECT id FROM t WHERE id NOT IN (SELECT id FROM trial) ORDER BY id LIMIT 8) AS next
+      ORDER BY random() LIMIT 1 + floor(random() * 3)) AS picks;
+    EXIT WHEN picked IS NULL;
+    PERFORM tradewind.open_hold('race ' || n, 'case 7', 'ann', '2027-01-01',
+      jsonb_build_array(jsonb_build_object('table', 'public.t', 'column', 'id', 'values', to_jsonb(picked))));
+    INSERT INTO trial SELECT n, one, EXISTS (SELECT FROM t WHERE t.id = one) FROM unnest(picked) AS one;
+    COMMIT;
+    PERFORM pg_sleep(random() * 0.008);
+  END LOOP;
+END $$";
+
+#[tokio::test]
+async fn no_row_is_erased_after_the_commit_of_its_hold() {
+    let seed = Dice::seed("HOLD_RACE_SEED");
+    println!("HOLD_RACE_SEED={seed}");
+    let sql = "CREATE TABLE t (id int PRIMARY KEY, at date);
+        INSERT INTO t SELECT i, date '2000-01-01' + i FROM generate_series(1, 5000) AS i";
+    let mut world = World::new("hold_race", sql).await.rule("t", "at", "P1Y");
+    world.set_up_books().await;
+    world.sql(WRITER).await;
+    world.set("batchRows", 1);
+    world.set("window", "PT5S");
+    let running = world.start("race");
+    world.wait_for_ledger(1).await;
+    let part = Dice::new(seed, 0).roll(1_000_000);
+    let call = format!("CALL race({part} / 1000000.0)");
+    access().await.query("hold_race", &call).await.unwrap();
+    let ran = running.finish().await;
+    let reason = ran.report.reason.clone();
+    assert!(
+        ["WindowElapsed", "Done"].contains(&reason.as_str()),
+        "{}",
+        ran.log
+    );
+    let rule = ran.expect(&reason).rule("t").clone();
+    let trials = world.sql("SELECT count(*) FROM trial WHERE there").await;
+    let missed = world
+        .sql("SELECT count(*) FROM trial WHERE NOT there")
+        .await;
+    println!(
+        "{trials} rows held in time, {missed} too late, {} erased",
+        rule.erased
+    );
+    let erased = "SELECT count(*) FROM trial WHERE there AND id NOT IN (SELECT id FROM t)";
+    assert_eq!(world.sql(erased).await, "0", "seed {seed}");
+    assert!(
+        trials.parse::<i64>().unwrap() >= 20 && rule.erased >= 20,
+        "{trials} {rule:?}"
+    );
+    assert_eq!(rule.held.to_string(), trials, "{rule:?}");
+    let left = world.sql("SELECT count(*) FROM t").await;
+    assert_eq!((5000 - rule.erased).to_string(), left);
+}
