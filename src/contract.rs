@@ -54,8 +54,9 @@ pub use space::Space;
 pub use strategy::Strategy;
 pub use task::{
     Approval, Channel, Column, ColumnKind, Connect, Country, Feed, FeedDestination, FeedMode,
-    FeedSource, Locale, Preview, PreviewedRule, Retain, RetainMode, RetentionKeep, RetentionRule,
-    SMALL_COUNTS, Sink, SourceAuth, SourceFormat, Task, Tax, TaxDisplay, TaxRate, Webhook,
+    FeedSource, KEEP_UNDELIVERED, Locale, Preview, PreviewedRule, Retain, RetainMode,
+    RetentionKeep, RetentionRule, SMALL_COUNTS, Sink, SourceAuth, SourceFormat, Task, Tax,
+    TaxDisplay, TaxRate, Webhook,
 };
 pub use throttle::Throttle;
 

@@ -64,6 +64,21 @@ pub struct Connect {
     pub held_sinks: Vec<String>,
     /// ISO 8601 duration after which delivered events are purged from the store, `P7D`.
     pub keep_delivered: String,
+    /// ISO 8601 duration after which what was not delivered is purged: a dead letter from when it was given up, an event
+    /// for a sink that is not among `sinks` from when it came. Absent: `P90D`.
+    #[serde(default = "keep_undelivered", skip_serializing_if = "is_ninety_days")]
+    pub keep_undelivered: String,
+}
+
+/// How long what was not delivered stays, where nothing else is said.
+pub const KEEP_UNDELIVERED: &str = "P90D";
+
+fn keep_undelivered() -> String {
+    KEEP_UNDELIVERED.to_owned()
+}
+
+fn is_ninety_days(text: &str) -> bool {
+    text == KEEP_UNDELIVERED
 }
 
 /// How a webhook proves where it comes from. Verified on the raw bytes, before anything is parsed.

@@ -20,7 +20,7 @@ use super::meta::{self, Role};
 use super::pod::{Agent, Mount, Size};
 use super::{ConnectorWorkloads, SecretCopy};
 use crate::api::{Connector, CredentialsLocation, IngressTarget, SinkSpec, names};
-use crate::contract::{ADMIN_PORT, Connect, Sink, WEBHOOK_PORT, Webhook};
+use crate::contract::{ADMIN_PORT, Connect, KEEP_UNDELIVERED, Sink, WEBHOOK_PORT, Webhook};
 
 /// The command, and the component label.
 const COMMAND: &str = "connect";
@@ -90,6 +90,7 @@ fn task(site: &Site<'_>, spec: &Connector, webhook: &Webhook) -> Connect {
         .store
         .keep_delivered_days
         .unwrap_or(KEEP_DELIVERED_DAYS);
+    let undelivered = spec.store.keep_undelivered_days;
     let mut events = spec.events.clone();
     events.sort_unstable();
     Connect {
@@ -104,6 +105,8 @@ fn task(site: &Site<'_>, spec: &Connector, webhook: &Webhook) -> Connect {
         sinks: sinks(site, false).map(|sink| open(site, sink)).collect(),
         held_sinks: sinks(site, true).map(|sink| sink.name.clone()).collect(),
         keep_delivered: format!("P{days}D"),
+        keep_undelivered: undelivered
+            .map_or_else(|| KEEP_UNDELIVERED.to_owned(), |days| format!("P{days}D")),
     }
 }
 

@@ -97,6 +97,7 @@ struct Families {
     retried: Family<BySink, Counter>,
     dead: Family<BySink, Counter>,
     opted_out: Family<BySink, Counter>,
+    expired: Family<BySink, Counter>,
     attempts: Family<BySink, Histogram>,
     pending: Family<BySink, Gauge>,
     oldest: Family<BySink, Gauge<f64, std::sync::atomic::AtomicU64>>,
@@ -131,6 +132,7 @@ impl Families {
             retried: Family::default(),
             dead: Family::default(),
             opted_out: Family::default(),
+            expired: Family::default(),
             attempts: Family::new_with_constructor(seconds),
             pending: Family::default(),
             oldest: Family::default(),
@@ -173,6 +175,8 @@ impl Families {
         add.metric("dead", "Events that were given up", f.dead);
         let opted_out = "Events that a sink was not sent, because their persons opted out";
         add.metric("opted_out", opted_out, f.opted_out);
+        let expired = "Events purged undelivered, because their time was over";
+        add.metric("expired", expired, f.expired);
         add.metric(
             "attempt_seconds",
             "Time of an attempt to deliver",
@@ -222,6 +226,7 @@ impl Metrics {
                 &metrics.families.retried,
                 &metrics.families.dead,
                 &metrics.families.opted_out,
+                &metrics.families.expired,
             ] {
                 drop(family.get_or_create(&label));
             }
@@ -312,6 +317,13 @@ impl Metrics {
         self.families.opted_out.get_or_create(&by(sink)).inc();
     }
 
+    /// Events were purged that a sink never took.
+    pub(super) fn expired(&self, sink: &str, events: u64) {
+        let known = self.sinks.iter().any(|known| known == sink);
+        let label = by(if known { sink } else { REMOVED });
+        self.families.expired.get_or_create(&label).inc_by(events);
+    }
+
     /// What the store owes now.
     pub(super) fn owes(&self, backlog: &[Backlog]) {
         let mut removed = (0, 0.0f64, 0);
@@ -364,6 +376,7 @@ mod tests {
             "tradewind_connect_delivered_total{sink=\"erp\"} 0",
             "tradewind_connect_dead_total{sink=\"erp\"} 0",
             "tradewind_connect_opted_out_total{sink=\"erp\"} 0",
+            "tradewind_connect_expired_total{sink=\"erp\"} 0",
             "tradewind_connect_outbox_pending{sink=\"erp\"} 0",
             "tradewind_connect_dead_letters{sink=\"erp\"} 0",
         ] {

@@ -42,7 +42,8 @@ const DRAIN: Duration = Duration::from_secs(20);
 pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) -> Result<(), Error> {
     let scheme = Scheme::open(&task.spec.webhook)?;
     let url: Secret<PgConnectOptions> = Secret::open(&task.spec.store, store::parse_url)?;
-    let keep = keep_delivered(&task.spec.keep_delivered)?;
+    let keep = duration("spec.keepDelivered", &task.spec.keep_delivered)?;
+    let keep_undelivered = duration("spec.keepUndelivered", &task.spec.keep_undelivered)?;
     let store = Store::new(&url.current(), &task.spec.channel);
     let sinks = owed(&task.spec);
     let metrics = Metrics::new(&sinks);
@@ -56,6 +57,13 @@ pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) ->
         store: store.clone(),
         url,
         keep,
+        keep_undelivered,
+        open: task
+            .spec
+            .sinks
+            .iter()
+            .map(|sink| sink.name.clone())
+            .collect(),
         every: options.upkeep,
         readiness: readiness.clone(),
         metrics: metrics.clone(),
@@ -216,11 +224,8 @@ fn end(index: usize, until: Option<&str>) -> Result<Option<Timestamp>, Error> {
 }
 
 /// Checks the duration; the database reads the same text.
-fn keep_delivered(text: &str) -> Result<String, Error> {
-    let wrong = |reason: &str| Error::Field {
-        field: "spec.keepDelivered".to_owned(),
-        reason: reason.to_owned(),
-    };
+fn duration(field: &str, text: &str) -> Result<String, Error> {
+    let wrong = |reason: &str| wrong(field.to_owned(), reason);
     let span: Span = text
         .parse()
         .map_err(|_| wrong("not an ISO 8601 duration like `P7D`"))?;

@@ -6,6 +6,7 @@
 //!   positions of one subject follow the order of commits;
 //! - one in flight per subject: only the holder of a lane's lease may change its head.
 
+mod expire;
 mod inbox;
 mod migrate;
 mod outbox;

@@ -23,6 +23,10 @@ pub(super) struct Upkeep {
     pub(super) url: Secret<PgConnectOptions>,
     /// How long delivered events stay, ISO 8601.
     pub(super) keep: String,
+    /// How long what nobody took stays, ISO 8601.
+    pub(super) keep_undelivered: String,
+    /// The sinks that are delivered to.
+    pub(super) open: Vec<String>,
     /// How often the store is looked at.
     pub(super) every: Duration,
     /// Where it is told whether the store answers.
@@ -50,6 +54,7 @@ impl Upkeep {
                 self.look().await;
                 if round % PURGE_EVERY == 0 {
                     self.purge(&stop).await;
+                    self.expire(&stop).await;
                 }
             }
             tokio::select! {
@@ -93,6 +98,34 @@ impl Upkeep {
                     return;
                 }
             }
+        }
+    }
+
+    /// How many went is told; what they said is nobody's to know.
+    async fn expire(&self, stop: &Stop) {
+        let mut events = 0;
+        while !stop.is_requested() {
+            match self.store.expire(&self.keep_undelivered, &self.open).await {
+                Ok(expired) => {
+                    for (sink, count) in &expired.by_sink {
+                        self.metrics.expired(sink, *count);
+                        events += count;
+                    }
+                    if !expired.more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = %Said::from(error), "cannot purge what nobody took");
+                    break;
+                }
+            }
+        }
+        if events > 0 {
+            tracing::warn!(
+                events,
+                "purged events that nobody took: their time was over"
+            );
         }
     }
 }

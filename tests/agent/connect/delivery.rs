@@ -1,4 +1,4 @@
-//! Delivery: in order, at least once, given up only after its time, and never for good.
+//! Delivery: in order, at least once, given up only after its time, and for good only after another.
 
 use std::time::{Duration, Instant};
 
@@ -351,6 +351,78 @@ async fn delivered_events_are_purged_and_still_known() {
             .sql("SELECT count(*) FROM tradewind_connect.seen")
             .await
             == "0"
+    })
+    .await;
+}
+
+/// A body speaks of a person whether or not a sink took it: what nobody took goes too, and what waits beside it does not.
+#[tokio::test]
+async fn what_nobody_took_has_an_age_too() {
+    let mut world = World::new("expired").await;
+    world.task["spec"]["keepUndelivered"] = "PT1H".into();
+    world.task["spec"]["heldSinks"] = json!(["later"]);
+    world.sink().set_faults(Faults {
+        refuse: Some("planted".into()),
+        fail_status: 400,
+        ..Faults::default()
+    });
+    let mut connector = world
+        .start(&["--upkeep", "100", "--refused-attempts", "1"])
+        .await;
+    let sender = messenger(&[&connector]);
+    for body in [
+        message("ann", "m1", "planted"),
+        message("bob", "m2", "fine"),
+        message("ann", "m3", "fine"),
+    ] {
+        assert_eq!(
+            sender.post(connector.webhook, "", &body).await.unwrap(),
+            200
+        );
+    }
+    let states = "SELECT string_agg(sink || ' ' || state || ' ' || count, ', ' ORDER BY sink, state)
+        FROM (SELECT sink, state, count(*) FROM tradewind_connect.outbox GROUP BY sink, state) AS by";
+    let before = "erp Dead 1, erp Delivered 2, later Pending 3";
+    until("one is a dead letter", async || {
+        world.sql(states).await == before
+    })
+    .await;
+    // Nothing is old enough yet, then what was about the lost one is.
+    let age = "UPDATE tradewind_connect.outbox SET at = now() - interval '2 hours'
+        WHERE state <> 'Delivered' AND event = (SELECT min(id) FROM tradewind_connect.event)";
+    world.sql(age).await;
+    until("it is gone from every sink", async || {
+        world.sql(states).await == "erp Delivered 2, later Pending 2"
+    })
+    .await;
+    let left = "SELECT count(*), bool_or(convert_from(body, 'UTF8') LIKE '%planted%') FROM tradewind_connect.event";
+    assert_eq!(world.sql(left).await, "2|f");
+    let lanes = "SELECT count(*), sum(pending) FROM tradewind_connect.lane";
+    assert_eq!(world.sql(lanes).await, "2|2");
+    until("it says so", async || {
+        connector.log().contains("their time was over")
+    })
+    .await;
+    assert!(!connector.log().contains("planted"));
+    for sink in ["erp", "later"] {
+        let expired = format!("tradewind_connect_expired_total{{sink=\"{sink}\"}}");
+        assert!(
+            (connector.metric(&expired).await - 1.0).abs() < 0.5,
+            "{sink}"
+        );
+    }
+    // What waits for the other sink is whole: it is delivered once somebody delivers there.
+    connector.ask_to_stop();
+    connector.ended().await;
+    world.task["spec"]["heldSinks"] = json!([]);
+    world.add_sink("later", Faults::default()).await;
+    let _connector = world.start(&["--upkeep", "100"]).await;
+    until("it got both", async || {
+        world.sinks["later"].taken().len() == 2
+    })
+    .await;
+    until("nobody is owed anything", async || {
+        world.sql(lanes).await == "0|"
     })
     .await;
 }

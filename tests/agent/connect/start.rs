@@ -80,6 +80,11 @@ async fn a_task_that_cannot_be_done_is_refused_by_the_name_of_its_field() {
             "`spec.keepDelivered`",
         ),
         ("/spec/keepDelivered", json!("-P1D"), "`spec.keepDelivered`"),
+        (
+            "/spec/keepUndelivered",
+            json!("ninety"),
+            "`spec.keepUndelivered`",
+        ),
         ("/spec/sinks/0/url", json!("erp"), "`spec.sinks[0].url`"),
         (
             "/spec/sinks/0/url",

@@ -1,9 +1,11 @@
 //! Looking after the store: figures, purge, replay of dead letters.
 
+use sqlx::{PgConnection, Postgres, Transaction};
+
 use super::Store;
 
 /// Rows that one transaction deletes or revives: short locks, bounded work.
-const BATCH: i64 = 1000;
+pub(super) const BATCH: i64 = 1000;
 
 /// How long a key is remembered at least: the longest that a platform is known to retry (WhatsApp, seven
 /// days) and one more. Only the hash stays that long, never the event.
@@ -45,16 +47,9 @@ impl Store {
     /// Deletes one batch of what was delivered, or withheld, longer than `keep` ago (an ISO 8601 duration). `true`: there
     /// may be more. One replica at a time; another's turn is no work for us.
     pub(in crate::agent::connect) async fn purge(&self, keep: &str) -> sqlx::Result<bool> {
-        let mut transaction = self.delivery.begin().await?;
-        let mine: bool = sqlx::query_scalar(
-            "SELECT pg_try_advisory_xact_lock(hashtextextended('tradewind_connect ' || $1, 0))",
-        )
-        .bind(&self.channel)
-        .fetch_one(&mut *transaction)
-        .await?;
-        if !mine {
+        let Some(mut transaction) = self.turn().await? else {
             return Ok(false);
-        }
+        };
         let events: Vec<i64> = sqlx::query_scalar(
             "DELETE FROM tradewind_connect.outbox WHERE position IN (
                  (SELECT position FROM tradewind_connect.outbox
@@ -71,14 +66,7 @@ impl Store {
         .bind(BATCH)
         .fetch_all(&mut *transaction)
         .await?;
-        // Not in one statement with the above: it would still see the rows that are gone.
-        sqlx::query(
-            "DELETE FROM tradewind_connect.event WHERE id = ANY($1)
-             AND NOT EXISTS (SELECT FROM tradewind_connect.outbox WHERE outbox.event = event.id)",
-        )
-        .bind(&events)
-        .execute(&mut *transaction)
-        .await?;
+        Self::drop_events(&mut transaction, &events).await?;
         let forgotten = sqlx::query(
             "DELETE FROM tradewind_connect.seen WHERE channel = $1 AND key IN (
                  SELECT key FROM tradewind_connect.seen
@@ -95,6 +83,34 @@ impl Store {
         transaction.commit().await?;
         let batch = usize::try_from(BATCH).unwrap_or(usize::MAX);
         Ok(events.len() >= batch || forgotten == BATCH.unsigned_abs())
+    }
+
+    /// A transaction of whoever purges now; none while another replica does.
+    pub(super) async fn turn(&self) -> sqlx::Result<Option<Transaction<'static, Postgres>>> {
+        let mut transaction = self.delivery.begin().await?;
+        let mine: bool = sqlx::query_scalar(
+            "SELECT pg_try_advisory_xact_lock(hashtextextended('tradewind_connect ' || $1, 0))",
+        )
+        .bind(&self.channel)
+        .fetch_one(&mut *transaction)
+        .await?;
+        Ok(mine.then_some(transaction))
+    }
+
+    /// Drops those of these events that no sink is owed any more. Not in one statement with what took them out of the
+    /// outbox: it would still see the rows that are gone.
+    pub(super) async fn drop_events(
+        connection: &mut PgConnection,
+        events: &[i64],
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "DELETE FROM tradewind_connect.event WHERE id = ANY($1)
+             AND NOT EXISTS (SELECT FROM tradewind_connect.outbox WHERE outbox.event = event.id)",
+        )
+        .bind(events)
+        .execute(connection)
+        .await
+        .map(drop)
     }
 
     /// Puts one batch of dead letters, of one sink or of all, behind what their subjects wait for. Returns
