@@ -37,6 +37,8 @@ mod keeps;
 mod local;
 #[path = "operator/outage.rs"]
 mod outage;
+#[path = "operator/packs.rs"]
+mod packs;
 #[path = "operator/pause.rs"]
 mod pause;
 #[path = "operator/reports.rs"]

@@ -20,6 +20,8 @@ const NOTE_BYTES: usize = 1_000;
 /// The one voice.
 #[derive(Clone)]
 pub(super) struct Report {
+    client: Client,
+    who: Who,
     recorder: Recorder,
     metrics: Metrics,
 }
@@ -31,7 +33,9 @@ impl Report {
             instance: Some(instance.chars().take(128).collect()),
         };
         Self {
-            recorder: Recorder::new(client, who),
+            recorder: Recorder::new(client.clone(), who.clone()),
+            client,
+            who,
             metrics,
         }
     }
@@ -107,26 +111,31 @@ impl Report {
         self.publish(warning(reason, note), object.object_ref(&()));
     }
 
-    /// Says something about another object, the packs' ConfigMap for one.
+    /// Says something about another object that has no status, the packs' ConfigMap for one. Each time is an Event of its
+    /// own: a recorder counts what has the same reason as a repetition, and for minutes keeps the note of the first.
     pub(super) fn warn_of(&self, reference: ObjectReference, reason: &str, note: &str) {
-        self.publish(warning(reason, note), reference);
+        let recorder = Recorder::new(self.client.clone(), self.who.clone());
+        publish(recorder, warning(reason, note), reference);
     }
 
     fn publish(&self, event: Event, reference: ObjectReference) {
-        let recorder = self.recorder.clone();
-        tokio::spawn(async move {
-            let published = recorder.publish(&event, &reference);
-            // Events are a courtesy: what they say is in the status.
-            match tokio::time::timeout(EVENT_DEADLINE, published).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "Event not published"
-                ),
-                Err(_) => tracing::debug!("Event not published in time"),
-            }
-        });
+        publish(self.recorder.clone(), event, reference);
     }
+}
+
+fn publish(recorder: Recorder, event: Event, reference: ObjectReference) {
+    tokio::spawn(async move {
+        let published = recorder.publish(&event, &reference);
+        // Events are a courtesy: what they say is in the status.
+        match tokio::time::timeout(EVENT_DEADLINE, published).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "Event not published"
+            ),
+            Err(_) => tracing::debug!("Event not published in time"),
+        }
+    });
 }
 
 fn of_region((region, inventory): (&String, &Vec<InventoryEntry>)) -> String {

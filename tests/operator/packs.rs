@@ -1,0 +1,162 @@
+//! Who vouches for a pack: once keys are named, nothing is taken but what one of them signed, and evidence says whose.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tradewind::evidence::Kind;
+use tradewind::packs::{BUILTIN_REGIMES, REGIMES_KEY};
+use tradewind_dev::story::install::{self, SYSTEM};
+
+use crate::given;
+use crate::outage::reachable;
+use crate::world::{World, condition, with_operator};
+
+const MAP: &str = "signed-packs";
+/// A law that the release does not know.
+const LAW: &str = "us-or-house";
+/// It asks for that law.
+const POLICY: &str = "house";
+
+/// `tradewind regimes sign`, as whoever answers for the law types it; its line: the key and the signature.
+fn sign(folder: &Path, text: &str) -> String {
+    let (key, pack) = (folder.join("pack.key"), folder.join(REGIMES_KEY));
+    std::fs::write(&key, "5a".repeat(32)).unwrap();
+    std::fs::write(&pack, text).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_tradewind"))
+        .args(["regimes", "sign", "--key"])
+        .args([&key, &pack])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn put(world: &World, data: Value) {
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": MAP, "namespace": SYSTEM}, "data": data,
+    });
+    install::apply(&world.hub(), &map.to_string())
+        .await
+        .unwrap();
+}
+
+/// Waits until an Event on the ConfigMap says this.
+async fn refused(world: &World, why: &str) {
+    let hub = world.hub();
+    world
+        .until(&format!("the Event that says {why:?}"), async || {
+            let args = ["get", "events.events.k8s.io", "-n", SYSTEM, "-o", "json"];
+            let all = hub.kubectl(&args).await.map_err(|e| e.to_string())?;
+            let all: Value = serde_json::from_str(&all).unwrap();
+            let all = all["items"].as_array().unwrap().iter();
+            let mut of_map = all.filter(|event| event["regarding"]["name"] == MAP);
+            let is_said = |event: &Value| {
+                let note = event["note"].as_str().unwrap_or_default();
+                event["reason"] == "PacksRefused" && note.contains(why)
+            };
+            if of_map.any(is_said) {
+                Ok(())
+            } else {
+                Err("not said".to_owned())
+            }
+        })
+        .await;
+}
+
+/// Waits until the policy says this of itself.
+async fn accepted(world: &World, status: &str, reason: &str) {
+    world
+        .until(&format!("Accepted={status} {reason}"), async || {
+            let policy = world.get(&world.hub(), "datapolicy", "", POLICY).await;
+            let said = condition(&policy.unwrap_or_default(), "Accepted");
+            if (said.0.as_str(), said.1.as_str()) == (status, reason) {
+                Ok(())
+            } else {
+                Err(format!("{said:?}"))
+            }
+        })
+        .await;
+}
+
+/// The last record of the packs in force.
+async fn in_force(world: &World) -> Value {
+    let all = crate::evidence::chain(world, "eu-west").await;
+    let last = all
+        .iter()
+        .rfind(|object| object.spec.kind == Kind::PackChange);
+    last.map_or(Value::Null, |record| {
+        serde_json::from_str(&record.spec.body).unwrap()
+    })
+}
+
+#[test]
+fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
+    with_operator(|mut world| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let pack = BUILTIN_REGIMES.replace("us-or-cpa", LAW);
+        let line = sign(folder.path(), &pack);
+        let (key, _) = line.split_once(' ').unwrap();
+        world.stop().await;
+        let args = [
+            format!("--packs-configmap={MAP}"),
+            format!("--packs-trusted-key={key}"),
+        ];
+        world.launch(&args.each_ref().map(String::as_str)).await;
+        world.until_ready().await;
+        let mut policy = given::policy("eu-west");
+        policy["metadata"]["name"] = POLICY.into();
+        policy["spec"]["regimes"] = json!(["eu-gdpr", LAW]);
+        world.apply(&[given::region("eu-west"), policy]).await;
+        reachable(&world, "eu-west").await;
+        accepted(&world, "False", "UnknownRegime").await;
+
+        // Nobody signed it.
+        put(&world, json!({REGIMES_KEY: pack})).await;
+        let why = "regimes.yaml is not signed, and keys are trusted";
+        refused(&world, why).await;
+        world.quiet().await;
+        accepted(&world, "False", "UnknownRegime").await;
+
+        // With the line of the one who is trusted.
+        put(&world, json!({REGIMES_KEY: pack, "regimes.yaml.sig": line})).await;
+        accepted(&world, "True", "Valid").await;
+        let taken = world
+            .until("the change is recorded", async || {
+                let told = in_force(&world).await;
+                if told["regimes"]["signedBy"] == key {
+                    Ok(told)
+                } else {
+                    Err(told.to_string())
+                }
+            })
+            .await;
+        assert!(taken["platforms"].get("signedBy").is_none(), "{taken}");
+
+        // One letter of it is another: what was signed stays in force, and nothing else is recorded.
+        let changed = pack.replacen("Oregon", "0regon", 1);
+        assert_ne!(changed, pack);
+        let map = json!({REGIMES_KEY: changed, "regimes.yaml.sig": line});
+        put(&world, map).await;
+        let why = format!("regimes.yaml is not the text that {key} signed");
+        refused(&world, &why).await;
+        world.quiet().await;
+        accepted(&world, "True", "Valid").await;
+        assert_eq!(in_force(&world).await, taken);
+
+        // Without the ConfigMap the release's own are in force again, for which nobody signed.
+        let gone = ["delete", "configmap", MAP, "-n", SYSTEM];
+        world.hub().kubectl(&gone).await.unwrap();
+        accepted(&world, "False", "UnknownRegime").await;
+        world
+            .until("the release's own are recorded", async || {
+                let told = in_force(&world).await;
+                if told["regimes"].get("signedBy").is_none() && told != taken {
+                    Ok(())
+                } else {
+                    Err(told.to_string())
+                }
+            })
+            .await;
+    });
+}
