@@ -35,12 +35,16 @@ mod hub;
 mod keeps;
 #[path = "operator/local.rs"]
 mod local;
+#[path = "operator/opt_out.rs"]
+mod opt_out;
 #[path = "operator/outage.rs"]
 mod outage;
 #[path = "operator/packs.rs"]
 mod packs;
 #[path = "operator/pause.rs"]
 mod pause;
+#[path = "operator/pod.rs"]
+mod pod;
 #[path = "operator/reports.rs"]
 mod reports;
 #[path = "operator/requests.rs"]

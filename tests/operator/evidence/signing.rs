@@ -16,17 +16,7 @@ pub(super) async fn attest(world: &World, region: &str, folder: &Path) -> Value 
 /// What the agent of a region reports, with a task.
 pub(super) async fn asked(cluster: &Cluster, task: &Value, folder: &Path) -> Value {
     std::fs::write(folder.join("task.json"), task.to_string()).unwrap();
-    let token = ["create", "token", "tradewind-evidence", "-n", RUNS];
-    std::fs::write(folder.join("token"), cluster.kubectl(&token).await.unwrap()).unwrap();
-    std::fs::write(folder.join("namespace"), RUNS).unwrap();
-    let root = ["get", "configmap", "kube-root-ca.crt", "-n", RUNS];
-    let root = [&root[..], &["-o", "json"]].concat();
-    let root: Value = serde_json::from_str(&cluster.kubectl(&root).await.unwrap()).unwrap();
-    std::fs::write(
-        folder.join("ca.crt"),
-        root["data"]["ca.crt"].as_str().unwrap(),
-    )
-    .unwrap();
+    crate::pod::credentials(cluster, "tradewind-evidence", folder).await;
     let report = folder.join("report.json");
     let _ = std::fs::remove_file(&report);
     let output = Command::new(env!("CARGO_BIN_EXE_tradewind-agent"))
