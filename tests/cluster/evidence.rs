@@ -1,11 +1,14 @@
-//! What the story did stands in the regions' chains, and each region's own key signed it.
+//! What the story did stands in the regions' chains, each region's own key signed it, and whoever has it exported can prove
+//! that it is whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, Output};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tradewind::api::EvidenceRecord;
 use tradewind::evidence::{Kind, Tip};
-use tradewind_dev::fleet::HUB;
+use tradewind_dev::fleet::{Cluster, HUB};
 use tradewind_dev::story::install::RUNS;
 use tradewind_dev::story::{Stage, quickstart, settle};
 
@@ -164,4 +167,203 @@ pub(crate) async fn what_was_done_is_recorded_and_signed(stage: &mut Stage) {
             "{refused:?}"
         );
     }
+}
+
+/// A table of customers that nobody thought of: it is listed, and no rule erases from it.
+const FORGOTTEN: &str = "wishlists";
+
+async fn policy_until(hub: &Cluster, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let (policy, _) = quickstart::POLICIES[0];
+    settle::until(what, SOON, || async {
+        let seen = settle::get(hub, "datapolicy", None, policy).await?;
+        let seen = seen.unwrap_or_default();
+        Ok(if is_so(&seen) {
+            Ok(seen)
+        } else {
+            Err(format!(
+                "{} {}",
+                seen["status"]["uncovered"], seen["status"]["conditions"]
+            ))
+        })
+    })
+    .await
+    .unwrap()
+}
+
+async fn list_stores(hub: &Cluster, region: &str, stores: &Value) {
+    let patch = json!({"spec": {"dataStores": stores}}).to_string();
+    let args = ["patch", "region", region, "--type=merge", "-p", &patch];
+    hub.kubectl(&args).await.unwrap();
+}
+
+/// What is covered, what is not and why, and what the law asks for: as an officer reads it in the policy's status.
+pub(crate) async fn what_is_not_covered_is_told(stage: &mut Stage) {
+    let hub = stage.fleet.cluster(HUB).unwrap();
+    let (_, region) = quickstart::POLICIES[0];
+    let is_covered = |seen: &Value| {
+        settle::condition(seen, "CoverageComplete").is_some_and(|said| said.0 == "True")
+    };
+    policy_until(&hub, "all that is listed is covered", is_covered).await;
+    let before = settle::get(&hub, "region", None, region).await.unwrap();
+    let before = before.unwrap()["spec"]["dataStores"].clone();
+    let mut stores = before.clone();
+    stores[0]["datasets"]
+        .as_array_mut()
+        .unwrap()
+        .push(FORGOTTEN.into());
+    list_stores(&hub, region, &stores).await;
+
+    let findings = |seen: &Value| -> Vec<Value> {
+        let all = seen["status"]["findings"].as_array();
+        let all = all.into_iter().flatten();
+        all.filter(|one| one["place"].as_str().unwrap().contains(FORGOTTEN))
+            .cloned()
+            .collect()
+    };
+    let seen = policy_until(&hub, "the table is told", |seen| {
+        !is_covered(seen) && !findings(seen).is_empty()
+    })
+    .await;
+    let [one] = seen["status"]["uncovered"].as_array().unwrap().as_slice() else {
+        panic!("{}", seen["status"]["uncovered"]);
+    };
+    let told = (&one["region"], &one["store"], &one["table"]);
+    assert_eq!(
+        told,
+        (&json!(region), &json!("aurora-orders"), &json!(FORGOTTEN))
+    );
+    assert!(one["reason"].as_str().unwrap().contains("rule"), "{one}");
+    let found = findings(&seen);
+    let found = found
+        .iter()
+        .find(|one| one["check"] == "PersonalTableWithoutRule");
+    let found = found.unwrap_or_else(|| panic!("{}", seen["status"]["findings"]));
+    assert_eq!(found["severity"], "High", "{found}");
+    assert!(found["law"].as_str().unwrap().contains("GDPR"), "{found}");
+    assert!(!found["remedy"].as_str().unwrap().is_empty(), "{found}");
+    settle::until("the gap is recorded", SOON, || async {
+        let all = chain(stage, region).await;
+        let last = of(&all, Kind::Coverage).pop().unwrap_or_default();
+        let is_said = last["uncovered"].to_string().contains(FORGOTTEN);
+        Ok(if is_said {
+            Ok(())
+        } else {
+            Err(last.to_string())
+        })
+    })
+    .await
+    .unwrap();
+
+    // The table has nobody's data after all.
+    list_stores(&hub, region, &before).await;
+    policy_until(&hub, "the gap is closed", |seen| {
+        is_covered(seen) && findings(seen).is_empty()
+    })
+    .await;
+}
+
+/// `tradewind audit`, as an officer types it.
+fn audit(stage: &Stage, args: &[&str]) -> Output {
+    let mut command = Command::new(&stage.spec.program);
+    command.arg("audit").args(args).output().unwrap()
+}
+
+/// What is trusted, from elsewhere than the evidence: here from what each Region shows of its key.
+async fn trusted(stage: &Stage, file: &Path) {
+    let hub = stage.fleet.cluster(HUB).unwrap();
+    let mut regions = BTreeMap::new();
+    for (_, region) in quickstart::POLICIES {
+        let told = settle::get(&hub, "region", None, region).await.unwrap();
+        let key = told.unwrap()["status"]["evidence"]["key"].clone();
+        regions.insert(region, json!({"keys": [key]}));
+    }
+    let (_, region) = quickstart::POLICIES[0];
+    let signing = stage.fleet.cluster(region).unwrap();
+    let map = settle::get(&signing, "configmap", Some(RUNS), "tradewind-evidence").await;
+    let map = map.unwrap().unwrap();
+    let fleet = &map["metadata"]["labels"]["tradewind.dev/fleet"];
+    let trust = json!({"fleet": fleet, "regions": regions});
+    std::fs::write(file, trust.to_string()).unwrap();
+}
+
+/// The hub's records leave it as a file, and offline it is seen that they are whole, what they say of the quarter, and that
+/// one bit of them is another.
+pub(crate) async fn the_quarter_is_exported_and_verified(stage: &mut Stage) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (held, lines, trust) = (
+        file("held.json"),
+        file("evidence.jsonl"),
+        file("trust.yaml"),
+    );
+    let hub = stage.fleet.cluster(HUB).unwrap();
+    let list = hub.kubectl(&["get", "evr", "-o", "json"]).await.unwrap();
+    std::fs::write(&held, list).unwrap();
+    trusted(stage, Path::new(&trust)).await;
+    let ran = audit(
+        stage,
+        &[
+            "export", "--from", &held, "--format", "lines", "--out", &lines,
+        ],
+    );
+    assert!(ran.status.success(), "{ran:?}");
+    for from in [&held, &lines] {
+        let ran = audit(stage, &["verify", "--from", from, "--trust", &trust]);
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(said.contains("no fault found"), "{said}");
+        assert_eq!(ran.status.code(), Some(0), "{said}");
+    }
+
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    let quarter = format!("{}-Q{}", today.year(), (today.month() - 1) / 3 + 1);
+    let pages = ["one.html", "two.html"].map(|name| {
+        let out = file(name);
+        let what = [
+            "export", "--from", &lines, "--trust", &trust, "--period", &quarter,
+        ];
+        let how = ["--format", "html", "--out", &out];
+        let ran = audit(stage, &[&what[..], &how].concat());
+        assert_eq!(ran.status.code(), Some(0), "{ran:?}");
+        std::fs::read_to_string(out).unwrap()
+    });
+    assert_eq!(pages[0], pages[1], "the same evidence makes the same bytes");
+    // Who erased what, what was held, and what was not covered for a while.
+    let all = chain(stage, quickstart::POLICIES[0].1).await;
+    let run = of(&all, Kind::Run).pop().unwrap();
+    for word in [
+        "eu-customers",
+        "us-customers",
+        FORGOTTEN,
+        run["job"].as_str().unwrap(),
+    ] {
+        assert!(pages[0].contains(word), "{word} is not in the report");
+    }
+
+    // A dry run is made something else by one bit: who did that cannot sign it.
+    let mut bytes = std::fs::read(&lines).unwrap();
+    let word = b"DryRun";
+    let at = bytes.windows(word.len()).position(|part| part == word);
+    let at = at.expect("a dry run in the evidence");
+    bytes[at] ^= 1;
+    std::fs::write(&lines, &bytes).unwrap();
+    let ran = audit(
+        stage,
+        &[
+            "verify", "--from", &lines, "--trust", &trust, "--format", "json",
+        ],
+    );
+    assert_eq!(ran.status.code(), Some(1), "{ran:?}");
+    let found: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .find(|line| line.windows(word.len()).any(|part| part == b"EryRun"));
+    let line: Value = serde_json::from_slice(line.unwrap()).unwrap();
+    let faults = found["faults"].as_array().unwrap();
+    let is_it = |fault: &&Value| {
+        fault["region"] == line["record"]["region"]
+            && fault["sequence"] == line["record"]["sequence"]
+    };
+    let named = faults.iter().find(is_it);
+    let named = named.unwrap_or_else(|| panic!("{found}"));
+    assert_eq!(named["name"], "Rewritten", "{found}");
 }

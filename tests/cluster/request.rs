@@ -130,6 +130,25 @@ fn stands_in_etcd(cluster: &Cluster, text: &str) -> bool {
     false
 }
 
+/// What the pods of the runs' namespace logged, those that made the region's key among them.
+async fn logs(region: &Cluster) -> String {
+    let pods = region.kubectl(&["get", "pods", "-n", RUNS, "-o", "json"]);
+    let pods: Value = serde_json::from_str(&pods.await.unwrap()).unwrap();
+    let (mut all, mut keepers) = (String::new(), 0);
+    for pod in pods["items"].as_array().unwrap() {
+        let name = pod["metadata"]["name"].as_str().unwrap();
+        // One that has not begun has none, and one may go meanwhile.
+        let Ok(log) = region.kubectl(&["logs", name, "-n", RUNS]).await else {
+            continue;
+        };
+        let of = &pod["metadata"]["labels"]["app.kubernetes.io/component"];
+        keepers += usize::from(of == "requests" && !log.is_empty());
+        all += &log;
+    }
+    assert!(keepers > 0, "the pod that made the key: {all}");
+    all
+}
+
 pub(crate) async fn a_person_is_erased_from_receipt_to_receipt(stage: &mut Stage) {
     let hub = stage.fleet.cluster(HUB).unwrap();
     let region = stage.fleet.cluster(REGION).unwrap();
@@ -224,7 +243,7 @@ pub(crate) async fn a_person_is_erased_from_receipt_to_receipt(stage: &mut Stage
 
     an_import_brings_nobody_back(stage, &hub, &count).await;
 
-    // Who it was stands in no API server, no etcd and no log.
+    // Who it was stands in no API server, no etcd, no metric and no log.
     let kinds = "datasubjectrequests.tradewind.dev,datapolicies.tradewind.dev,evidencerecords.tradewind.dev,events";
     let mut told = hub
         .kubectl(&["get", kinds, "-A", "-o", "json"])
@@ -236,6 +255,11 @@ pub(crate) async fn a_person_is_erased_from_receipt_to_receipt(stage: &mut Stage
         .await
         .unwrap();
     told += &std::fs::read_to_string(stage.fleet.dir().join("operator.log")).unwrap_or_default();
+    let metrics = reqwest::get(format!("http://{}/metrics", stage.operator.address)).await;
+    let metrics = metrics.unwrap().text().await.unwrap();
+    assert!(metrics.contains("tradewind_"), "{metrics}");
+    told += &metrics;
+    told += &logs(&region).await;
     assert!(told.contains(NAME));
     for text in [EMAIL.to_owned(), EMAIL.to_uppercase(), CUSTOMER.to_owned()] {
         assert!(!told.contains(&text), "{text} is told");
