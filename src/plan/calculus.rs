@@ -24,7 +24,7 @@ use crate::contract::RetentionKeep;
 use crate::contract::cutoff::{Anchor, FiscalYear};
 use bound::Bound;
 pub(super) use ground::Duty;
-use ground::Ground;
+use ground::{Ground, Unread};
 pub(super) use laws::Laws;
 use rival::{Rival, Rivalry, rivals_over};
 
@@ -94,7 +94,9 @@ fn claims_over<'a>(
                 duties.filter_map(|duty| Some(claim(Ground::Law(duty), duty.bound(clock)?))),
             );
             let unread = laws.unread(policy, rule);
-            claims.extend(unread.and_then(|it| Some(claim(Ground::Unread(it), it.bound(clock)?))));
+            claims.extend(
+                unread.and_then(|it| Some(claim(Ground::Unread(it), Unread::over(clock)?))),
+            );
         }
     }
     // What a rule itself states comes before the laws.

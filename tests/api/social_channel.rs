@@ -26,7 +26,7 @@ pub(crate) fn kind() -> Kind {
         }],
         "connector": {
             "replicas": {"min": 2}, "events": ["Messages"],
-            "store": {"secretRef": {"name": "inbox-db", "key": "url"}, "keepDeliveredDays": 7},
+            "store": {"secretRef": {"name": "inbox-db", "key": "url"}, "keepDeliveredDays": 7, "keepUndeliveredDays": 60},
             "ingress": {}, "optOut": {"dataStore": "inbox", "identity": "accountId"},
         },
         "checkout": {"mode": "Redirect", "url": "https://aurora.example/checkout-link/"},

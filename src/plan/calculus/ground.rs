@@ -45,7 +45,7 @@ impl Unread<'_> {
     }
 
     /// Over a clock.
-    pub(super) fn bound<'c>(self, clock: &'c str) -> Option<Bound<'c>> {
+    pub(super) fn over(clock: &str) -> Option<Bound<'_>> {
         let period = Self::PERIOD.parse().ok()?;
         Some(Bound::new(clock, Anchor::EventDate, period))
     }

@@ -74,6 +74,7 @@ impl World {
                     "store": dir.path().join("store-url"),
                     "sinks": [],
                     "keepDelivered": "P7D",
+                    "keepUndelivered": "P90D",
                 },
             }),
             dir,

@@ -29,7 +29,8 @@ RETURNING outbox.event, outbox.sink";
 const WAITING: &str = "
 WITH old AS (
   SELECT position, sink, subject FROM tradewind_connect.outbox
-  WHERE channel = $1 AND state = 'Pending' AND sink <> ALL ($4) AND at < now() - $2::text::interval
+  WHERE channel = $1 AND state = 'Pending' AND at < now() - $2::text::interval
+    AND sink = ANY (ARRAY(SELECT DISTINCT sink FROM tradewind_connect.lane WHERE channel = $1 AND sink <> ALL ($4)))
   ORDER BY position LIMIT $3
 ), lanes AS (
   SELECT lane.sink, lane.subject FROM tradewind_connect.lane AS lane
