@@ -301,7 +301,11 @@ fn what_happens_is_recorded_once_and_by_whom_it_is_meant() {
         world.quiet().await;
         crate::deletion::delete(&world, "datapolicy", POLICY).await;
         world.quiet().await;
-        let new = since(&world, "eu-west", before).await;
+        let mut new = since(&world, "eu-west", before).await;
+        // With the policy its findings end.
+        let end = new.pop().unwrap();
+        let body = serde_json::to_value(&end.body).unwrap();
+        assert_eq!((end.kind, &body["ended"]), (Kind::Coverage, &json!(true)));
         let runs: Vec<Value> = new
             .iter()
             .map(|r| serde_json::to_value(&r.body).unwrap()["runs"].clone())
