@@ -360,6 +360,18 @@ impl ErasedTable {
         }
     }
 
+    /// What the terms of `found` are called, in the order of [`ErasedTable::terms`].
+    pub const TERMS: [&str; 8] = [
+        "erased",
+        "restricted",
+        "kept",
+        "held",
+        "blocked",
+        "failed",
+        "gone",
+        "remaining",
+    ];
+
     /// The terms whose sum `found` is.
     #[must_use]
     pub fn terms(&self) -> [Count; 8] {

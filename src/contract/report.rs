@@ -220,6 +220,17 @@ pub struct RetainedRule {
 }
 
 impl RetainedRule {
+    /// What the parts of `due` are called, in the order of [`RetainedRule::parts`].
+    pub const PARTS: [&str; 7] = [
+        "erased",
+        "held",
+        "restricted",
+        "gone",
+        "blocked",
+        "failed",
+        "remaining",
+    ];
+
     /// The parts of `due`, in the order of [`RetainedRule::commitments`].
     #[must_use]
     pub fn parts(&self) -> [Count; 7] {

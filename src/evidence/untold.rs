@@ -7,30 +7,28 @@ use super::commitment::{Commitment, Standing, standing};
 use super::record::{Kind, Record};
 use crate::contract::{Count, ErasedTable, RetainedRule, Sum};
 
-/// What a rule's numbers are called, in the order of their commitments.
-const OF_RULE: [&str; 8] = [
-    "due",
-    "erased",
-    "held",
-    "restricted",
-    "gone",
-    "blocked",
-    "failed",
-    "remaining",
-];
+/// What the numbers of a sum are called, in the order of their commitments.
+#[derive(Clone, Copy)]
+struct Names {
+    whole: &'static str,
+    parts: &'static [&'static str],
+}
 
-/// What a table's numbers are called, in the order of their commitments.
-const OF_TABLE: [&str; 9] = [
-    "found",
-    "erased",
-    "restricted",
-    "kept",
-    "held",
-    "blocked",
-    "failed",
-    "gone",
-    "remaining",
-];
+const OF_RULE: Names = Names {
+    whole: "due",
+    parts: &RetainedRule::PARTS,
+};
+
+const OF_TABLE: Names = Names {
+    whole: "found",
+    parts: &ErasedTable::TERMS,
+};
+
+impl Names {
+    fn all(self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.whole).chain(self.parts.iter().copied())
+    }
+}
 
 /// A sum of a record with numbers that are not told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,13 +47,13 @@ pub struct Blurred {
 pub fn blurred(record: &Record) -> Vec<Blurred> {
     match record.kind {
         Kind::Run => objects(record.body.get("rules"))
-            .filter(|rule| is_blurred(rule, &OF_RULE))
+            .filter(|rule| is_blurred(rule, OF_RULE))
             .map(rule)
             .collect(),
         Kind::Request => objects(outcome(&record.body).and_then(|it| it.get("stores")))
             .flat_map(|store| {
                 let tables = objects(store.get("tables"));
-                let tables = tables.filter(|table| is_blurred(table, &OF_TABLE));
+                let tables = tables.filter(|table| is_blurred(table, OF_TABLE));
                 tables.map(|one| table(text(store, "name"), one))
             })
             .collect(),
@@ -88,15 +86,15 @@ fn text<'a>(object: &'a Object, key: &str) -> &'a str {
     }
 }
 
-fn is_blurred(object: &Object, names: &[&str]) -> bool {
-    let is_text = |name: &&str| matches!(object.get(*name), Some(Value::Text(_)));
-    object.contains_key("commitments") || names.iter().any(is_text)
+fn is_blurred(object: &Object, names: Names) -> bool {
+    let is_text = |name: &str| matches!(object.get(name), Some(Value::Text(_)));
+    object.contains_key("commitments") || names.all().any(is_text)
 }
 
 fn rule(object: &Object) -> Blurred {
     let of = format!("rule {}", text(object, "name"));
     match canonical::read::<RetainedRule>(object) {
-        Ok(rule) => told(of, &rule.sum(), (&OF_RULE, &rule.commitments)),
+        Ok(rule) => told(of, &rule.sum(), (OF_RULE, &rule.commitments)),
         Err(_) => unreadable(of),
     }
 }
@@ -104,7 +102,7 @@ fn rule(object: &Object) -> Blurred {
 fn table(store: &str, object: &Object) -> Blurred {
     let of = format!("table {} of store {store}", text(object, "name"));
     match canonical::read::<ErasedTable>(object) {
-        Ok(table) => told(of, &table.sum(), (&OF_TABLE, &table.commitments)),
+        Ok(table) => told(of, &table.sum(), (OF_TABLE, &table.commitments)),
         Err(_) => unreadable(of),
     }
 }
@@ -117,10 +115,10 @@ fn unreadable(of: String) -> Blurred {
     }
 }
 
-fn told(of: String, sum: &Sum, (names, commitments): (&[&'static str], &[Commitment])) -> Blurred {
+fn told(of: String, sum: &Sum, (names, commitments): (Names, &[Commitment])) -> Blurred {
     let all = std::iter::once(&sum.whole).chain(&sum.parts);
     let untold = names
-        .iter()
+        .all()
         .zip(all)
         .filter(|(_, count)| count.told().is_none());
     let untold = untold.zip(commitments);
@@ -128,7 +126,7 @@ fn told(of: String, sum: &Sum, (names, commitments): (&[&'static str], &[Commitm
         of,
         standing: standing(sum, commitments),
         untold: untold
-            .map(|((name, count), commitment)| (*name, *count, *commitment))
+            .map(|((name, count), commitment)| (name, *count, *commitment))
             .collect(),
     }
 }

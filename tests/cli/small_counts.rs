@@ -1,33 +1,13 @@
 //! Numbers that a region did not tell: sums that hold all the same, what is behind them, and what somebody changed.
 
 use serde_json::{Value as Json, json};
-use tradewind::contract::{Count, Sum};
+use tradewind::contract::{Count, ErasedTable, RetainedRule, Sum};
 use tradewind::evidence::{
     About, Entry, Kind, Line, Opening, Salt, Tip, canonical, checkpoint, seal,
 };
 
 use super::audit::{audit, export};
 use super::world::{Folder, REGIONS, moment, signer};
-
-const RULE: [&str; 7] = [
-    "erased",
-    "held",
-    "restricted",
-    "gone",
-    "blocked",
-    "failed",
-    "remaining",
-];
-const TABLE: [&str; 8] = [
-    "erased",
-    "restricted",
-    "kept",
-    "held",
-    "blocked",
-    "failed",
-    "gone",
-    "remaining",
-];
 
 /// A sum as it is told, with commitments to the rest; `salts` makes them others.
 fn told(
@@ -66,11 +46,18 @@ fn bodies() -> (Vec<(Kind, Json)>, Vec<Opening>) {
         &[Count::WITHHELD, small, zero, zero, zero, zero, 27.into()],
     );
     let exact = (130, &[100, 3, 0, 0, 0, 0, 27][..]);
-    let (mut letters, mut openings) = told(["letters", "due"], &RULE, &letters, exact, 1);
+    let (mut letters, mut openings) =
+        told(["letters", "due"], &RetainedRule::PARTS, &letters, exact, 1);
     letters["rows"] = 9000.into();
     let invoices = sum(small, &[zero, zero, zero, zero, zero, zero, small]);
     let exact = (2, &[0, 0, 0, 0, 0, 0, 2][..]);
-    let (mut invoices, more) = told(["invoices", "due"], &RULE, &invoices, exact, 2);
+    let (mut invoices, more) = told(
+        ["invoices", "due"],
+        &RetainedRule::PARTS,
+        &invoices,
+        exact,
+        2,
+    );
     for field in ["erased", "blocked"] {
         invoices[field] = 0.into();
     }
@@ -83,7 +70,7 @@ fn bodies() -> (Vec<(Kind, Json)>, Vec<Opening>) {
     let found = sum(small, &[small, zero, zero, zero, zero, zero, zero, zero]);
     let (mut table, more) = told(
         ["letters", "found"],
-        &TABLE,
+        &ErasedTable::TERMS,
         &found,
         (1, &[1, 0, 0, 0, 0, 0, 0, 0]),
         3,
@@ -212,7 +199,7 @@ fn a_file_of_something_else_is_named() {
     let folder = folder(&bodies);
     let (_, others) = told(
         ["letters", "due"],
-        &RULE,
+        &RetainedRule::PARTS,
         &Sum {
             whole: 130.into(),
             parts: vec![Count::WITHHELD, Count::below(5), 27.into()],

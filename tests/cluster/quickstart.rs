@@ -217,7 +217,7 @@ pub(crate) fn adds_up(policy: &Value) {
         .unwrap()
     {
         if let Some(totals) = region.get("totals") {
-            let parts = PARTS.map(|name| count(totals, name));
+            let parts = RetainedRule::PARTS.map(|name| count(totals, name));
             let sum = Sum {
                 whole: count(totals, "due"),
                 parts: parts.to_vec(),
@@ -246,17 +246,6 @@ pub(crate) fn rule_adds_up(rule: &Value) {
         "{standing:?}: {rule}"
     );
 }
-
-/// What became of due rows, all of it.
-const PARTS: [&str; 7] = [
-    "erased",
-    "held",
-    "restricted",
-    "gone",
-    "blocked",
-    "failed",
-    "remaining",
-];
 
 /// A number of rows; one that is left out is none.
 pub(crate) fn count(numbers: &Value, name: &str) -> Count {

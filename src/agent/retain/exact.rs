@@ -6,10 +6,10 @@ use crate::evidence::Opening;
 
 /// Which part of `due` is withheld first beside a small one: `gone`, `blocked`, `failed`, `restricted`, `held`, `remaining`,
 /// `erased`. What matters most to a reader comes last.
-const OF_RULE: [usize; 7] = [3, 4, 5, 2, 1, 6, 0];
+const WITHHELD_OF_RULE: [usize; 7] = [3, 4, 5, 2, 1, 6, 0];
 
 /// The same of `found`: `gone`, `blocked`, `failed`, `held`, `kept`, `remaining`, `restricted`, `erased`.
-const OF_TABLE: [usize; 8] = [6, 4, 5, 3, 2, 7, 1, 0];
+const WITHHELD_OF_TABLE: [usize; 8] = [6, 4, 5, 3, 2, 7, 1, 0];
 
 /// Numbers of a store, exact.
 pub(super) struct Exact<T> {
@@ -41,7 +41,11 @@ impl Exact<RetainedRule> {
     pub(super) fn blurred(self, blur: &Blur) -> (RetainedRule, Vec<Opening>) {
         let Self { store, of: rule } = self;
         let parts = numbers(rule.parts());
-        let told = blur.sum([&store, &rule.name], (number(rule.due), &parts), &OF_RULE);
+        let told = blur.sum(
+            [&store, &rule.name],
+            (number(rule.due), &parts),
+            &WITHHELD_OF_RULE,
+        );
         let null_clock = alone(blur.bound, number(rule.null_clock));
         let beside = (told.sum.whole, null_clock);
         let rule = RetainedRule {
@@ -71,7 +75,7 @@ impl Exact<ErasedTable> {
         let told = blur.sum(
             [&store, &table.name],
             (number(table.found), &parts),
-            &OF_TABLE,
+            &WITHHELD_OF_TABLE,
         );
         let mut table = ErasedTable {
             found: told.sum.whole,
@@ -110,7 +114,7 @@ fn grounds(table: &mut ErasedTable, bound: u32, told: &Told) {
 
 /// How many rows a run took of a rule's due ones, at most, by what was told of it: the parts stand as they do in a report.
 pub(super) fn taken(bound: u32, due: i64, parts: &[i64; 7]) -> i64 {
-    let told = sum(bound, (due, parts), &OF_RULE);
+    let told = sum(bound, (due, parts), &WITHHELD_OF_RULE);
     // Erased, hidden, gone meanwhile.
     let took: Count = [0, 2, 3]
         .into_iter()

@@ -349,17 +349,7 @@ fn outcome(outcome: &body::RequestOutcome) -> String {
     let mut told = vec![format!("{:?}", outcome.progress)];
     for store in &outcome.stores {
         for table in &store.tables {
-            let names = [
-                "erased",
-                "restricted",
-                "kept",
-                "held",
-                "blocked",
-                "failed",
-                "gone",
-                "remaining",
-            ];
-            let terms = names.iter().zip(table.terms());
+            let terms = ErasedTable::TERMS.iter().zip(table.terms());
             let terms = terms.filter(|(_, rows)| !rows.is_zero());
             let terms = each(terms, |(name, rows)| format!(", {name} {rows}")).replace("; ", "");
             let grounds = each(table.grounds.iter(), |it| {
