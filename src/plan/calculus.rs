@@ -129,6 +129,18 @@ pub(super) fn claims<'a>(policies: &[&'a DataPolicy], laws: &Laws<'a>) -> Vec<Cl
     claims_over(policies.iter().copied(), laws, |_| true)
 }
 
+/// What is said of the table of a rule and cannot be looked up: by whom, and what it keeps meanwhile.
+pub(super) fn unread_on(
+    claims: &[Claim<'_>],
+    rule: &PolicyRule,
+    region: &RegionSpec,
+) -> Option<String> {
+    let is_unread = |claim: &&Claim<'_>| {
+        matches!(claim.ground, Ground::Unread(_)) && shares_table(claim.rule, rule, region)
+    };
+    claims.iter().find(is_unread).map(Claim::law)
+}
+
 /// Those that bind the table of a rule, as the agent is told.
 pub(super) fn keeps_on(
     claims: &[Claim<'_>],

@@ -292,6 +292,9 @@ fn build(
     {
         return Err(reason);
     }
+    if action == RequestAction::Erase {
+        people.erasable(name)?;
+    }
     // What hides rows and shows them again takes nothing that a hold could keep.
     let takes = matches!(action, RequestAction::Erase | RequestAction::Copy);
     if takes && let Some(hold) = legal_hold::not_in_force(facts, &region.region, &people.stores()) {

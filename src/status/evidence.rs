@@ -19,7 +19,7 @@ use crate::api::{BindingKeep, DataPolicy, PolicyRegionStatus, Region, RunPhase, 
 use crate::contract::{RetainMode, RetainReport};
 use crate::evidence::{About, Kind, body, canonical};
 use crate::packs::Packs;
-use crate::plan::{self, Horizons, Plan, PolicyFacts, PolicyWorkloads, RegionPlan};
+use crate::plan::{self, Horizons, Plan, PolicyFacts, PolicyWorkloads, RegionPlan, Verdict};
 
 /// A run that ended well may still be told by its pod, whose end is seen by another watch than its Job's: what is
 /// written as lost stays so.
@@ -148,7 +148,10 @@ pub fn statements(
         if plan.notes.get(region).is_some_and(|note| note.chosen) {
             told.extend(scope.approval());
         }
-        told.push(scope.coverage());
+        // What nobody accepted was not looked at: it opens and ends no finding.
+        if !matches!(plan.verdict, Verdict::Invalid(_)) {
+            told.push(scope.coverage());
+        }
         if let Some(Seen::Known { children, .. }) = seen.get(region) {
             let (runs, wake_at) = scope.runs(children);
             told.extend(runs);

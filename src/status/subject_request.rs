@@ -389,7 +389,11 @@ fn stage(request: &DataSubjectRequest, entries: &[RequestRegionStatus]) -> Reque
         entries.any(|entry| entry.name == *name && entry.is_done() && !is_forgotten(entry))
     };
     let is_hidden = |entry: &RequestRegionStatus| entry.has_begun() && !is_settled(request, entry);
-    let is_left = |entry: &RequestRegionStatus| entry.is_untold() || entry.is_forgetting();
+    // Where the Region is gone for good nobody can look after what it keeps.
+    let is_forgetting = |entry: &RequestRegionStatus| {
+        entry.is_forgetting() && entry.reason != PlanWord::RegionNotFound.as_str()
+    };
+    let is_left = |entry: &RequestRegionStatus| entry.is_untold() || is_forgetting(entry);
     let waits = |entry: &RequestRegionStatus| {
         [PlanWord::AwaitingNotice, PlanWord::Duplicate]
             .iter()

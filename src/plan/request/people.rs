@@ -22,6 +22,8 @@ pub(super) struct People {
     /// The stores' secrets, in the stores' order.
     pub(super) mounts: Vec<Mount>,
     stores: BTreeMap<String, SubjectStore>,
+    /// What a law keeps of a table, said by a rule in words that nobody can look up.
+    unread: Option<String>,
 }
 
 impl People {
@@ -58,6 +60,9 @@ impl People {
                 ))
             })?;
             people.known(policy, rule)?;
+            if people.unread.is_none() {
+                people.unread = calculus::unread_on(&claims, rule, &region.spec);
+            }
             let keeps = calculus::keeps_on(&claims, rule, &region.spec);
             people.enter(store, rule, keeps);
         }
@@ -75,7 +80,19 @@ impl People {
             kinds: kinds(region),
             mounts: Vec::new(),
             stores: BTreeMap::new(),
+            unread: None,
         }
+    }
+
+    /// Whether rows may go: what a request keeps it keeps for good, so it does not begin while a misspelt word keeps all of a
+    /// table.
+    pub(super) fn erasable(&self, region: &str) -> Result<(), Reason> {
+        let Some(unread) = &self.unread else {
+            return Ok(());
+        };
+        Err(Word::RecordsUnknown.because(format!(
+            "in Region {region} {unread}: mend what that policy says; nothing is erased before, and nothing kept for good"
+        )))
     }
 
     /// The tables, as the agent takes them.

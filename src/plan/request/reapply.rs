@@ -61,6 +61,7 @@ fn made(
     }
     let packs = (facts.packs.as_ref(), now);
     let people = People::within((&facts.policies, &facts.channels), packs, &facts.region)?;
+    people.erasable(name)?;
     let role = Role {
         component: COMPONENT,
         ..role.clone()

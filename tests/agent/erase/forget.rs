@@ -23,7 +23,7 @@ async fn end(world: &World) -> Ran {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_its_midst_it_ends_where_it_is_and_nobody_is_known_any_more() {
     let world = super::kill::world("erf_midst").await;
-    world.slow_down("orders", 0.2).await;
+    world.slow_down("orders", 1.0).await;
     let running = world.start("erase", &[]);
     world.wait_for_batches(3).await;
     running.kill();
