@@ -36,7 +36,7 @@ async fn order_holds_per_subject_over_two_replicas_and_a_failing_sink() {
             let wanted: Vec<&str> = expected
                 .iter()
                 .filter(|one| one.person == person)
-                .map(|one| one.webhook_id.as_str())
+                .map(|one| one.id.as_str())
                 .collect();
             assert_eq!(ids, wanted, "{person} at {name}");
         }
@@ -421,7 +421,7 @@ async fn what_nobody_took_has_an_age_too() {
         // A delivery may come again.
         let taken = world.sinks["later"].taken();
         let ids: std::collections::BTreeSet<&str> =
-            taken.iter().map(|one| one.id.as_str()).collect();
+            taken.iter().map(|one| one.webhook_id.as_str()).collect();
         ids.len() == 2
     })
     .await;
