@@ -21,6 +21,9 @@ use super::store::{MOMENT, Store};
 use crate::agent::blur::{Blur, Seed};
 use crate::contract::{Count, Method, RetainedRule, SMALL_COUNTS, Strategy};
 
+/// How long another's setting up is waited for.
+const SETS_UP_WITHIN: &str = "4s";
+
 /// How often it is tried to take a run over while a batch of its last owner is under way: some fifteen seconds.
 const TAKES: u32 = 50;
 
@@ -79,18 +82,19 @@ pub(super) async fn migrate(
             .map_err(|f| store.failed(f))?;
     }
     migrator.dangerous_set_table_name(noted);
-    migrator
-        .run(&mut store.connection)
-        .await
-        .map_err(|error| match error {
-            sqlx::migrate::MigrateError::Execute(error)
-            | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
-                store.failed(Fault::of("set up the books")(error))
-            }
-            _ => Error::Books {
-                store: store.name.clone(),
-            },
-        })
+    // One pod at a time looks whether anything is to be made: that is waited for.
+    store.set("lock_timeout", SETS_UP_WITHIN).await?;
+    let done = migrator.run(&mut store.connection).await;
+    done.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error)
+        | sqlx::migrate::MigrateError::ExecuteMigration(error, _) => {
+            store.failed(Fault::of("set up the books")(error))
+        }
+        _ => Error::Books {
+            store: store.name.clone(),
+        },
+    })?;
+    store.set("lock_timeout", "200ms").await
 }
 
 /// The run that has not ended, if any.
