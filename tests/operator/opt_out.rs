@@ -17,6 +17,7 @@ use tradewind_dev::story::install;
 use crate::given::{self, RUNS, TENANT};
 use crate::holds::ends;
 use crate::pod::Pod;
+use crate::requests::until_seen;
 use crate::world::{World, condition, entry, with_operator};
 
 const KIND: &str = "datasubjectrequests.tradewind.dev";
@@ -34,22 +35,12 @@ fn channel(erp: &Sink, ads: &Sink) -> Value {
         json!({"name": name, "country": "US", "saleOrSharing": sale,
             "http": {"url": sink.url(), "secretRef": {"name": "sinks", "key": "secret"}}})
     };
-    json!({
-        "apiVersion": "tradewind.dev/v1alpha1", "kind": "SocialChannel",
-        "metadata": {"name": "partner", "namespace": TENANT},
-        "spec": {
-            "platform": {"name": "Generic"},
-            "credentialsRef": {"name": "partner", "location": "Region"},
-            "regions": {"names": [REGION]},
-            "connector": {
-                "replicas": {"min": 1},
-                "events": ["Orders"],
-                "store": {"secretRef": {"name": "inbox-db", "key": "url"}},
-                "optOut": {"dataStore": "inbox", "identity": "accountId"},
-            },
-            "sinks": [sink("erp", erp, false), sink("ads", ads, true)],
-        },
-    })
+    let mut channel = given::partner();
+    let spec = &mut channel["spec"];
+    spec["regions"]["names"] = json!([REGION]);
+    spec["connector"]["optOut"] = json!({"dataStore": "inbox", "identity": "accountId"});
+    spec["sinks"] = json!([sink("erp", erp, false), sink("ads", ads, true)]);
+    channel
 }
 
 /// The Region with the connector's database among its own, and an address at which a key can be kept without a pod.
@@ -225,20 +216,6 @@ fn create(folder: &Path, regions: &str) -> String {
     String::from_utf8(told.stdout).unwrap()
 }
 
-async fn until_seen(world: &World, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    world
-        .until(what, async || {
-            let seen = world.get(&world.hub(), KIND, "", NAME).await;
-            let seen = seen.unwrap_or_default();
-            if is_so(&seen) {
-                Ok(seen)
-            } else {
-                Err(seen.to_string())
-            }
-        })
-        .await
-}
-
 async fn patch(world: &World, spec: Value) {
     let patch = json!({"spec": spec}).to_string();
     let args = ["patch", KIND, NAME, "--type=merge", "-p", &patch];
@@ -318,7 +295,7 @@ fn whoever_opts_out_reaches_no_sale_until_that_is_lifted() {
         hub.kubectl_with(&["apply", "-f", "-"], &request)
             .await
             .unwrap();
-        until_seen(&world, "it is received", |seen| {
+        until_seen(&world, NAME, "it is received", |seen| {
             seen["status"]["state"] == "Received" && condition(seen, "Verified").1 == "NotVerified"
         })
         .await;
@@ -348,6 +325,7 @@ fn whoever_opts_out_reaches_no_sale_until_that_is_lifted() {
         ends(&world, REGION, &one, &ended.report).await;
         let seen = until_seen(
             &world,
+            NAME,
             "it is in force and nobody knows who it was",
             |seen| seen["status"]["state"] == "Done" && seen["spec"].get("identity").is_none(),
         )
@@ -385,7 +363,7 @@ fn whoever_opts_out_reaches_no_sale_until_that_is_lifted() {
         let back = Pod::of(&world, REGION, &two).await.run(&["--log", "trace"]);
         assert_eq!(back.report["reason"], "Lifted", "{}", back.log);
         ends(&world, REGION, &two, &back.report).await;
-        let seen = until_seen(&world, "it was lifted, with a receipt", |seen| {
+        let seen = until_seen(&world, NAME, "it was lifted, with a receipt", |seen| {
             seen["status"]["receipt"]["outcome"] == "Lifted"
         })
         .await;

@@ -48,10 +48,16 @@ async fn job(world: &World, component: &str) -> Value {
         .await
 }
 
-async fn until_seen(world: &World, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+/// The request of that name, once it is so.
+pub(crate) async fn until_seen(
+    world: &World,
+    name: &str,
+    what: &str,
+    is_so: impl Fn(&Value) -> bool,
+) -> Value {
     world
         .until(what, async || {
-            let seen = world.get(&world.hub(), KIND, "", "dsr-7").await;
+            let seen = world.get(&world.hub(), KIND, "", name).await;
             let seen = seen.unwrap_or_default();
             if is_so(&seen) {
                 Ok(seen)
@@ -121,7 +127,7 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         hub.kubectl_with(&["apply", "-f", "-"], &request().to_string())
             .await
             .unwrap();
-        let seen = until_seen(&world, "it is received", |seen| {
+        let seen = until_seen(&world, "dsr-7", "it is received", |seen| {
             seen["status"]["state"] == "Received"
         })
         .await;
@@ -131,7 +137,7 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         assert_eq!(received[0]["deadlines"][0]["regime"], "eu-gdpr");
         let done = json!({"by": "privacy@aurora.example", "at": AT});
         patch(&hub, KIND, "dsr-7", json!({"spec": {"verified": done}})).await;
-        let seen = until_seen(&world, "it waits for the key", |seen| {
+        let seen = until_seen(&world, "dsr-7", "it waits for the key", |seen| {
             entry(seen, REGION)["reason"] == "KeyUnknown"
         })
         .await;
@@ -168,7 +174,7 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
                     "answer": "200", "at": AT}]},
         });
         ends(&world, REGION, &one, &report).await;
-        let seen = until_seen(&world, "the identity is gone", |seen| {
+        let seen = until_seen(&world, "dsr-7", "the identity is gone", |seen| {
             seen["spec"].get("identity").is_none() && seen["status"]["state"] == "Done"
         })
         .await;
@@ -235,7 +241,7 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
             json!({"spec": {"acknowledged": done, "answered": done}}),
         )
         .await;
-        let after = until_seen(&world, "it was answered", |seen| {
+        let after = until_seen(&world, "dsr-7", "it was answered", |seen| {
             condition(seen, "OnTime").1 == "Answered"
         })
         .await;
@@ -367,6 +373,7 @@ async fn a_restriction_is_made_and_lifted(world: &World, done: &Value) {
     ends(world, REGION, &one, &report("Verified", hidden)).await;
     let seen = until_seen(
         world,
+        "dsr-7",
         "the rows are hidden and the identity is gone",
         |seen| seen["spec"].get("identity").is_none() && seen["status"]["state"] == "Done",
     )
@@ -382,7 +389,7 @@ async fn a_restriction_is_made_and_lifted(world: &World, done: &Value) {
     let shown = json!({"request": "dsr-7", "state": "Lifted", "stores": [], "lifted": [
         {"store": "orders", "name": "orders", "rows": 3}]});
     ends(world, REGION, &two, &report("Lifted", shown)).await;
-    let seen = until_seen(world, "it was lifted, with a receipt", |seen| {
+    let seen = until_seen(world, "dsr-7", "it was lifted, with a receipt", |seen| {
         seen["status"]["receipt"]["outcome"] == "Lifted"
     })
     .await;
