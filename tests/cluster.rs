@@ -46,10 +46,11 @@ use tradewind_dev::fleet::{Fleet, FleetSpec};
 use tradewind_dev::process::Daemon;
 use tradewind_dev::story::Stage;
 
-/// The operator's flags in tests: a short lease, so that a successor need not wait long, and a ConfigMap of packs.
+/// The operator's flags in tests: a short lease, so that a successor need not wait long, and yet one that a hub outlasts
+/// which stalls for two seconds on a busy machine; and a ConfigMap of packs.
 const OPERATOR: [&str; 4] = [
-    "--lease-duration=3s",
-    "--lease-renew-deadline=2s",
+    "--lease-duration=6s",
+    "--lease-renew-deadline=4s",
     "--lease-retry-period=500ms",
     "--packs-configmap=tradewind-packs",
 ];
@@ -58,7 +59,7 @@ const OPERATOR: [&str; 4] = [
 pub(crate) const PACKS: &str = "tradewind-packs";
 
 /// How long anything may take that should take seconds.
-pub(crate) const SOON: Duration = Duration::from_secs(120);
+pub(crate) const SOON: Duration = Duration::from_secs(180);
 
 /// A chapter's name and the chapter.
 macro_rules! chapters {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tradewind_dev::story::install;
 
 use crate::given;
-use crate::world::{World, condition, entry, with_operator};
+use crate::world::{PATIENCE, World, condition, entry, with_operator};
 
 async fn unreachable(world: &World, region: &str) {
     world
@@ -185,7 +185,7 @@ fn a_leader_that_cannot_renew_stops() {
         assert!(world.asks("/readyz").await.unwrap().contains("ok"));
         world.hub().freeze().unwrap();
         let begun = Instant::now();
-        while world.is_running() && begun.elapsed() < Duration::from_secs(20) {
+        while world.is_running() && begun.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         world.hub().thaw().unwrap();

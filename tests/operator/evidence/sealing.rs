@@ -296,5 +296,5 @@ async fn is_idle(world: &World, begun: Instant) -> bool {
         .asks("/readyz")
         .await
         .is_ok_and(|answer| answer.starts_with("HTTP/1.0 200"));
-    is_ready && begun.elapsed() > Duration::from_secs(8)
+    is_ready && begun.elapsed() > Duration::from_secs(12)
 }
