@@ -72,6 +72,12 @@ fn findings_are_a_report_where_the_hub_knows_the_kind() {
     with_operator(|mut world| async move {
         install::apply(&world.hub(), &definition()).await.unwrap();
         install::apply(&world.hub(), &rights()).await.unwrap();
+        world
+            .until("the kind is served", async || {
+                let listed = world.hub().kubectl(&["get", KIND]).await;
+                listed.map(drop).map_err(|error| error.to_string())
+            })
+            .await;
         // A hub that did not know the kind is asked again after a while, or by a process that begins.
         world.stop().await;
         world.start().await;
