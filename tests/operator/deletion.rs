@@ -323,7 +323,8 @@ fn a_namespace_that_is_going_gets_nothing_new() {
         world.quiet().await;
         let mark = world.mark();
         tokio::time::sleep(Duration::from_secs(6)).await;
-        let creates = mark.writes().into_iter().filter(|r| r.cluster == "us-east");
+        let writes = mark.writes_of_children().into_iter();
+        let creates = writes.filter(|r| r.cluster == "us-east");
         assert_eq!(creates.collect::<Vec<_>>(), [], "nothing is tried in it");
         assert_eq!(
             entry(&world.channel("instagram").await, "eu-west")["state"],

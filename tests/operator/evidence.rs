@@ -198,6 +198,21 @@ fn few() -> Value {
     report
 }
 
+/// Waits until so many changes of policies stand in the chain of eu-west behind a place.
+async fn until_changes(world: &World, before: i64, count: usize) {
+    world
+        .until("the change is recorded", async || {
+            let new = kinds(&since(world, "eu-west", before).await);
+            let changes = new.iter().filter(|kind| **kind == Kind::PolicyChange);
+            if changes.count() >= count {
+                Ok(())
+            } else {
+                Err(format!("{new:?}"))
+            }
+        })
+        .await;
+}
+
 async fn annotate(world: &World, name: &str, spec: &Value) {
     let patch = json!({"spec": spec}).to_string();
     let args = ["patch", "datapolicy", name, "--type=merge", "-p", &patch];
@@ -288,18 +303,19 @@ fn what_happens_is_recorded_once_and_by_whom_it_is_meant() {
         assert!(since(&world, "us-east", before[1]).await.is_empty());
         // A change, a pause, its end and the policy's end, each once.
         let before = length(&world, "eu-west").await;
-        annotate(&world, POLICY, &json!({"retention": {"maxPercent": 7}})).await;
-        world.quiet().await;
-        annotate(
-            &world,
-            POLICY,
-            &json!({"suspend": {"reason": "r", "by": "b"}}),
-        )
-        .await;
-        world.quiet().await;
-        annotate(&world, POLICY, &json!({"suspend": null})).await;
-        world.quiet().await;
+        let edits = [
+            json!({"retention": {"maxPercent": 7}}),
+            json!({"suspend": {"reason": "r", "by": "b"}}),
+            json!({"suspend": null}),
+        ];
+        for (nth, edit) in edits.iter().enumerate() {
+            annotate(&world, POLICY, edit).await;
+            // Two edits that are seen at once are one change.
+            until_changes(&world, before, nth + 1).await;
+            world.quiet().await;
+        }
         crate::deletion::delete(&world, "datapolicy", POLICY).await;
+        until_changes(&world, before, edits.len() + 1).await;
         world.quiet().await;
         let mut new = since(&world, "eu-west", before).await;
         // With the policy its findings end.
