@@ -127,10 +127,16 @@ async fn a_hub_that_hangs_ends_every_leadership(hub: &Cluster, mut all: Vec<Repl
     let (leading, _) = leader(&all, 20).await;
     hub.freeze().unwrap();
     let begun = Instant::now();
-    while all.iter().any(|replica| replica.leadership.is_leader()) {
+    let mut stopped = Duration::ZERO;
+    loop {
+        // Before the look: a busy machine may be slow to look, and that is nobody's leadership.
+        let at = begun.elapsed();
+        if !all.iter().any(|replica| replica.leadership.is_leader()) {
+            break;
+        }
+        stopped = at;
         sleep(Duration::from_millis(5)).await;
     }
-    let stopped = begun.elapsed();
     assert!(stopped <= Duration::from_millis(4_200), "{stopped:?}");
     let lost = all.remove(leading);
     assert_eq!(lost.run.await.unwrap(), Ended::Lost(Loss::RenewDeadline));

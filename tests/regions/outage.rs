@@ -57,7 +57,8 @@ pub(crate) async fn a_frozen_region_costs_the_others_nothing(world: &mut World) 
         Ended::of(&call(&region).await.unwrap_err()),
         Some(Ended::Gone)
     );
-    assert!(begun.elapsed() < Duration::from_millis(100));
+    // At once: no deadline of any kind.
+    assert!(begun.elapsed() < Duration::from_secs(2));
 
     // The others see changes as before.
     put_task(world.cluster(US), "elsewhere", "insta").await;
