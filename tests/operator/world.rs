@@ -106,13 +106,17 @@ impl World {
         self.until_ready().await;
     }
 
+    /// Waits until the operator is ready and leads: one that waits for the lease of a killed one is ready as well, and so
+    /// quiet that nothing seems left to do.
     pub(crate) async fn until_ready(&self) {
-        self.until("the operator is ready", async || {
-            match self.asks("/readyz").await {
-                Ok(answer) if answer.starts_with("HTTP/1.0 200") => Ok(()),
-                Ok(answer) => Err(answer),
-                Err(error) => Err(error.to_string()),
+        self.until("the operator is ready and leads", async || {
+            let ready = self.asks("/readyz").await.map_err(|e| e.to_string())?;
+            if !ready.starts_with("HTTP/1.0 200") {
+                return Err(ready);
             }
+            let metrics = self.asks("/metrics").await.map_err(|e| e.to_string())?;
+            let leads = metrics.lines().any(|line| line == "tradewind_leader 1");
+            leads.then_some(()).ok_or_else(|| "not leading".to_owned())
         })
         .await;
     }
