@@ -164,15 +164,21 @@ async fn a_held_sink_is_sent_nothing_and_loses_nothing() {
 #[tokio::test]
 async fn a_sinks_time_ends_in_the_midst_of_deliveries() {
     let mut world = World::new("sink_time").await;
-    let end = jiff::Timestamp::now() + Duration::from_secs(12);
+    // Late enough for a busy machine to have started the connector by then.
+    let end = jiff::Timestamp::now() + Duration::from_secs(25);
     world.task["spec"]["sinks"][0]["until"] = json!(end.to_string());
     let connector = world.start(&["--upkeep", "200"]).await;
     let sender = messenger(&[&connector]);
-    let load = load(400, 20, 8);
+    let load = load(400, 12, 8);
+    let claimed = "SELECT count(*) FROM tradewind_connect.lane WHERE lease IS NOT NULL";
     let left = Duration::try_from(end.duration_since(jiff::Timestamp::now())).unwrap();
     let (sent, at_the_end) = tokio::join!(sender.send(&load), async {
+        tokio::time::sleep(left).await;
         // One that was on its way arrives.
-        tokio::time::sleep(left + Duration::from_secs(1)).await;
+        until("nothing is on its way", async || {
+            world.sql(claimed).await == "0"
+        })
+        .await;
         world.sink().taken().len()
     });
     assert_eq!(
@@ -188,7 +194,6 @@ async fn a_sinks_time_ends_in_the_midst_of_deliveries() {
         .sql("SELECT count(*) FROM tradewind_connect.outbox WHERE state = 'Pending'")
         .await;
     assert_eq!(waits, (400 - taken.len()).to_string());
-    let claimed = "SELECT count(*) FROM tradewind_connect.lane WHERE lease IS NOT NULL";
     assert_eq!(world.sql(claimed).await, "0", "a claim is left");
 }
 

@@ -75,7 +75,8 @@ impl World {
     /// The run is asked to stop, and puts the partition back.
     async fn puts_back(&self, retention: Running) {
         retention.terminate();
-        // Told before it could go on.
+        // Told before it could go on; it says so, and hears it in a moment.
+        retention.until_said("asked to stop").await;
         tokio::time::sleep(Duration::from_millis(300)).await;
         self.sql("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
             WHERE query LIKE '%/* stays */%' AND pid <> pg_backend_pid() AND datname = current_database()")

@@ -83,7 +83,7 @@ async fn a_killed_drill_is_gone_on_with() {
     world.spec()["batchRows"] = 1.into();
     restore(&world, &dump, "erd_killed_b").await;
     world.database = "erd_killed_b".into();
-    world.slow_down("orders", 0.2).await;
+    world.slow_down("orders", 0.6).await;
     for batches in [2, 6] {
         let running = world.start("erase", &["--reapply"]);
         world.wait_for_batches(batches).await;

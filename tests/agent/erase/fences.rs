@@ -13,7 +13,7 @@ async fn world(database: &str) -> World {
         json!({"subjects": [{"column": "about", "identity": "email"}]}),
     );
     world.spec()["batchRows"] = 4.into();
-    world.slow_down("notes", 0.2).await;
+    world.slow_down("notes", 0.5).await;
     world
 }
 

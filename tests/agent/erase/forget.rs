@@ -98,7 +98,7 @@ async fn where_all_is_gone_recipients_are_told_before_nobody_is_known() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_store_nobody_is_known_either() {
     let mut world = super::kill::world("erf_alone").await;
-    world.slow_down("orders", 0.2).await;
+    world.slow_down("orders", 1.0).await;
     let running = world.start("erase", &[]);
     world.wait_for_batches(1).await;
     running.kill();

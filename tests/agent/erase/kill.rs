@@ -103,7 +103,7 @@ async fn what_a_lookup_found_outlives_its_row() {
     world.spec()["stores"].as_array_mut().unwrap().push(json!({"name": "site", "url": url, "tables": [
         {"name": "visits", "table": "visits", "subjects": [{"column": "customer", "identity": "customerId"}]}]}));
     let slow = "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$;
+        $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
         CREATE TRIGGER slow AFTER DELETE ON visits FOR EACH STATEMENT EXECUTE FUNCTION public.slow()";
     access.query("erk_lookup_b", slow).await.unwrap();
     let running = world.start("erase", &[]);
@@ -128,7 +128,7 @@ async fn what_a_lookup_found_outlives_its_row() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_pods_do_the_work_once_and_a_stopped_one_leaves_it() {
     let world = world("erk_twice").await;
-    world.slow_down("orders", 0.2).await;
+    world.slow_down("orders", 0.5).await;
     let first = world.start("first", &[]);
     world.wait_for_batches(2).await;
     first.terminate();

@@ -209,7 +209,7 @@ async fn killed_while_it_tells_a_rerun_tells_by_the_same_id() {
     assert_eq!(erp.requests(), 0);
     world.sql("DELETE FROM items").await;
     let lost = "CREATE FUNCTION public.lost() RETURNS trigger LANGUAGE plpgsql AS
-          $$ BEGIN PERFORM pg_sleep(1); RAISE EXCEPTION 'lost'; END $$;
+          $$ BEGIN PERFORM pg_sleep(4); RAISE EXCEPTION 'lost'; END $$;
         CREATE TRIGGER lost BEFORE INSERT ON tradewind.told FOR EACH ROW EXECUTE FUNCTION public.lost()";
     world.suppressed(lost).await;
     let first = world.start("first", &[]);

@@ -99,8 +99,8 @@ async fn nothing_is_erased_by_a_list_of_holds_that_is_too_old() {
         assert_eq!(world.suppressed(SUPPRESSED).await, "0", "{seconds:?}");
     }
     // Young enough to begin, and silent from then on.
-    world.slow_down("notes", 0.8).await;
-    world.spec()["holdList"] = bounded("PT3S");
+    world.slow_down("notes", 1.5).await;
+    world.spec()["holdList"] = bounded("PT8S");
     told(0);
     let stopped = world.run().await;
     assert_eq!(stopped.expect("HoldsStale").code, 75);

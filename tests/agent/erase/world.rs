@@ -335,6 +335,19 @@ impl Running {
         assert!(done.unwrap().success());
     }
 
+    /// Waits until its log has these words.
+    pub(crate) async fn until_said(&self, words: &str) {
+        let limit = Instant::now() + PATIENCE;
+        loop {
+            let log = std::fs::read_to_string(&self.log).unwrap();
+            if log.contains(words) {
+                return;
+            }
+            assert!(Instant::now() < limit, "never {words:?}:\n{log}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub(crate) async fn finish(self) -> Ran {
         let (code, log, text) = self.end().await;
         Ran {

@@ -191,7 +191,7 @@ async fn a_locked_row_fails_alone_and_goes_the_next_time() {
     let rule = ran.expect("RowsFailed").rule("events").clone();
     assert_eq!((rule.erased, rule.failed), (1999, 1), "{rule:?}");
     assert_eq!(ran.code, 64);
-    world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()").await;
+    world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()").await;
     assert!(other.await.unwrap().is_err());
     let ran = world.run().await;
     assert_eq!(ran.expect("Done").rule("events").erased, 1);
@@ -211,7 +211,7 @@ async fn a_locked_table_is_tried_again_later() {
     let ran = world.run().await;
     assert_eq!(ran.expect("TableBusy").code, 75);
     assert_eq!(ran.rule("events").remaining, 2000);
-    world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(120)%' AND pid <> pg_backend_pid()").await;
+    world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(120)%' AND pid <> pg_backend_pid()").await;
     assert!(other.await.unwrap().is_err());
     assert_eq!(world.run().await.expect("Done").rule("events").erased, 2000);
 }

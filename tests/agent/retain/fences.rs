@@ -122,7 +122,7 @@ pub(crate) async fn row_security_is_off_in_every_batch() {
 #[tokio::test]
 pub(crate) async fn swapped_names_erase_nothing() {
     let world = old("fen_swap").await;
-    world.slow_down("t", 0.3).await;
+    world.slow_down("t", 0.6).await;
     let running = world.start("one");
     world.wait_for_ledger(2).await;
     world
@@ -156,7 +156,7 @@ async fn a_run_that_another_process_began_meanwhile_is_left_to_it() {
 #[tokio::test]
 async fn an_administrators_switch_stops_within_one_batch_and_lets_go_on() {
     let world = old("fen_switch").await;
-    world.slow_down("t", 0.3).await;
+    world.slow_down("t", 0.6).await;
     let running = world.start("one");
     world.wait_for_ledger(2).await;
     world
@@ -194,7 +194,7 @@ async fn a_switch_that_cannot_be_read_stops() {
         ("fen_gone", "DROP TABLE tradewind.stop", "SchemaDrift"),
     ] {
         let world = old(database).await;
-        world.slow_down("t", 0.3).await;
+        world.slow_down("t", 0.6).await;
         let running = world.start("one");
         world.wait_for_ledger(2).await;
         world.sql(change).await;

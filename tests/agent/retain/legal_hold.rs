@@ -295,9 +295,9 @@ async fn a_list_of_holds_that_is_too_old_stops_every_run_and_one_under_way() {
     world.set("mode", "Enforce");
 
     // Young enough to begin, and silent from then on: the run stops, and what is left goes once the hub speaks again.
-    world.slow_down("customer", 0.5).await;
+    world.slow_down("customer", 0.8).await;
     world.set("batchRows", 5);
-    world.set("holdList", bounded("PT4S"));
+    world.set("holdList", bounded("PT8S"));
     told(0);
     let stopped = world.run().await;
     assert_eq!(stopped.expect("HoldsStale").code, 75);

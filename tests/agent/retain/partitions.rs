@@ -289,7 +289,7 @@ async fn a_hold_waits_for_the_drop_and_keeps_what_is_left() {
         access().await.query("part_hold_drop", open).await
     });
     world
-        .until("SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%open_hold%'")
+        .until("SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%open_hold%'")
         .await;
     assert!(!writer.is_finished());
     writer.await.unwrap().unwrap();
@@ -309,7 +309,7 @@ async fn what_changes_while_a_partition_is_detached_is_accounted_for() {
     let world = owned("part_late").await;
     world.set_up_books().await;
     let writer = tokio::spawn(async move {
-        let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM log; SELECT pg_sleep(5);
+        let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM log; SELECT pg_sleep(12);
             DELETE FROM log WHERE id = 4; INSERT INTO log VALUES (9000, '2000-05-05', 'late'); COMMIT";
         access().await.query("part_late", sql).await
     });

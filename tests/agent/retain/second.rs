@@ -9,7 +9,7 @@ const ROWS: i64 = 30_000;
 /// A batch waits as long as the test says while another is under way: the first two that go at once wait for each other's time.
 const SQL: &str = "CREATE TABLE t (id int PRIMARY KEY, at date);
     INSERT INTO t SELECT i, '2000-01-01' FROM generate_series(1, 30000) AS i;
-    CREATE TABLE pace (seconds float); INSERT INTO pace VALUES (0.6);
+    CREATE TABLE pace (seconds float); INSERT INTO pace VALUES (2);
     CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
       IF (SELECT count(*) > 1 FROM pg_stat_activity WHERE datname = current_database()
           AND usename = session_user AND state <> 'idle') THEN
