@@ -87,7 +87,7 @@ pub(crate) async fn walk(server: &Server, fleet: &Fleet) {
             Ok(()) => tokio::time::sleep(std::time::Duration::from_millis(200)).await,
         }
         tries += 1;
-        assert!(tries < 150, "anybody who may change a policy approves");
+        assert!(tries < 600, "anybody who may change a policy approves");
     };
     let needs = format!("spec.approvals: {AUTHOR} may not approve: that needs the verb approve");
     assert!(refused.contains(&needs), "{refused}");

@@ -76,7 +76,7 @@ impl Server {
             let made = crds.create(&PostParams::default(), &crd).await;
             made.unwrap_or_else(|error| panic!("{kind}: {error}"));
         }
-        for _ in 0..100 {
+        for _ in 0..600 {
             let all = crds.list(&kube::api::ListParams::default()).await.unwrap();
             let conditions = |crd: &CustomResourceDefinition, wanted: &str| {
                 let status = crd.status.as_ref().and_then(|s| s.conditions.as_ref());

@@ -257,7 +257,7 @@ async fn nothing_is_left_of_a_trial(fleet: &Fleet) {
     story::install::apply(&hub, &record()).await.unwrap();
     let kind = "crd/evidencerecords.tradewind.dev";
     // A policy is in force a moment after it was made.
-    let mut tries = 60;
+    let mut tries = 240;
     while hub
         .kubectl(&["delete", kind, "--dry-run=server"])
         .await
