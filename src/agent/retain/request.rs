@@ -10,6 +10,7 @@
 //! ```
 
 mod answer;
+mod began;
 mod begin;
 mod books;
 mod deliver;
@@ -142,7 +143,10 @@ async fn erasure(
                 known.suppressed = 0;
             }
             let suppressed = suppressed.map(|person| (person, &settings.kinds));
-            suppression.begin(reference, &known, suppressed).await?;
+            let names: Vec<&str> = sites.iter().map(|site| &*site.store.name).collect();
+            suppression
+                .begin((reference, &names), &known, suppressed)
+                .await?;
             (known, who)
         }
     };
@@ -152,6 +156,7 @@ async fn erasure(
     let ran = carry_out(&mut sites, &mut suppression, parties, &identity).await;
     let suppressed = (known.suppressed, settings.small_counts);
     let body = answer::body(&mut sites, (&identity.run, reference), suppressed).await;
+    let body = suppression.remember(reference, body).await;
     if let Err(error) = ran {
         return Ok(Answer::error(&error, body.ok()));
     }

@@ -8,6 +8,7 @@ use tradewind::contract::{RecipientState, RequestState};
 
 use super::recipients::{fails, recipient, row, stand};
 use super::world::{Ran, World, assert_nobody, exact};
+use crate::retain::world::access;
 
 /// Whether who the person is is kept, and how the request has ended.
 const KEPT: &str = "SELECT person IS NOT NULL, state FROM tradewind.request";
@@ -106,4 +107,59 @@ async fn without_any_store_nobody_is_known_either() {
     let ran = end(&world).await;
     ran.expect("Forgotten");
     assert_eq!(world.suppressed(KEPT).await, "f|Forgotten");
+}
+
+/// What it was begun in, and not what the task names by now, is told and ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_ended_where_it_was_begun_whatever_the_task_names_by_now() {
+    let mut world = super::kill::world("erf_began").await;
+    let (access, other) = (access().await, "erf_began_b");
+    access.create_database(other, "postgres").await.unwrap();
+    let sql = format!(
+        "CREATE TABLE visits (id int PRIMARY KEY, customer text); INSERT INTO visits SELECT i, '7' FROM generate_series(1, 20) AS i;
+        GRANT SELECT, DELETE ON visits TO {0}; CREATE SCHEMA tradewind AUTHORIZATION {0}",
+        world.role
+    );
+    access.query(other, &sql).await.unwrap();
+    world.write("url-b", access.url_as(&world.role, "secret", other));
+    let site = json!({"name": "site", "url": world.path("url-b"), "tables": [
+        {"name": "visits", "table": "visits", "subjects": [{"column": "customer", "identity": "customerId"}]}]});
+    let stores = world.spec()["stores"].as_array_mut().unwrap();
+    stores.push(site.clone());
+    world.slow_down("orders", 0.3).await;
+    let running = world.start("erase", &[]);
+    world.wait_for_batches(2).await;
+    running.terminate();
+    let stopped = running.finish().await;
+    stopped.expect("Stopped");
+
+    // One store has gone from the Region, and one has come that nobody can reach.
+    let unknown = json!({"name": "new", "url": world.path("url-nowhere"), "tables": []});
+    world.spec()["stores"] = json!([unknown, site]);
+    let ran = end(&world).await;
+    ran.expect("Forgotten");
+    assert!(exact(ran.table("orders").erased) > 0);
+    assert_eq!(ran.table("orders"), stopped.table("orders"));
+    assert_eq!(exact(ran.table("visits").remaining), 20);
+    assert_eq!(ran.body().stores.len(), 2);
+    assert_eq!(access.query(other, OPEN).await.unwrap(), "1|0");
+    assert_eq!(world.suppressed(KEPT).await, "f|Forgotten");
+    assert_nobody(&world.books().await);
+    assert_eq!(end(&world).await.expect("Forgotten").body(), ran.body());
+}
+
+/// Nothing can begin any more of a request that never has, and no store is asked for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_never_begun_is_ended_without_any_store() {
+    let mut world = super::kill::world("erf_never").await;
+    let run = world.run().await;
+    run.expect("Verified");
+    world.spec()["request"]["reference"] = "dsr-2".into();
+    let stores = world.spec()["stores"].take();
+    world.spec()["stores"] =
+        json!([{"name": "new", "url": world.path("url-nowhere"), "tables": []}]);
+    end(&world).await.expect("Forgotten");
+    world.spec()["stores"] = stores;
+    world.identify(&json!({"email": ["ann.planted@mail.example"]}));
+    assert_eq!(world.run().await.expect("ReferenceReused").code, 64);
 }

@@ -2,6 +2,7 @@
 
 use super::super::books as runs;
 use super::super::store::Store;
+use super::began::Began;
 use super::books;
 use super::error::Error;
 use super::site::Site;
@@ -143,6 +144,23 @@ fn worst(stores: &[ErasedStore]) -> RequestState {
     let tables = stores.iter().flat_map(|store| &store.tables);
     let states = tables.map(|table| table.state);
     states.min().unwrap_or(RequestState::Pending)
+}
+
+/// Adds what was told last of stores that a request was begun in and that are not among those of the report any more. Of one
+/// of which nothing was told nobody can say that all is gone.
+pub(super) fn beyond(body: &mut EraseReport, began: Began) {
+    let mut is_known = true;
+    for (name, told) in began {
+        if body.stores.iter().any(|store| store.name == name) {
+            continue;
+        }
+        is_known &= told.is_some();
+        body.stores.extend(told);
+    }
+    body.state = match worst(&body.stores) {
+        _ if !is_known => RequestState::Pending,
+        state => state,
+    };
 }
 
 /// A request's numbers over all stores. `suppressed` is how many values of persons are, with the bound of a request that has

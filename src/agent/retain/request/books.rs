@@ -16,6 +16,7 @@ use super::super::fault::Fault;
 use super::super::preflight::Step;
 use super::super::store::Store;
 use super::error::{Error, failed};
+use super::suppress;
 use crate::contract::{Count, ErasedTable, KeptRows, RequestKind, RequestState};
 
 /// The fates of rows that stay.
@@ -32,6 +33,11 @@ pub(super) async fn prepare(store: &mut Store) -> Result<(), Error> {
     books::prepare(store).await?;
     let migrations = sqlx::migrate!("migrations/erase");
     Ok(books::migrate(store, migrations, "tradewind.erase_migration").await?)
+}
+
+/// Whether a store's books have a run, in whatever state the books are.
+pub(super) async fn has_run(store: &mut Store, run: &str) -> Result<bool, Error> {
+    Ok(suppress::has(store, "tradewind.request").await? && books::has_run(store, run).await?)
 }
 
 /// Writes a request and its reference.

@@ -1,12 +1,13 @@
 //! An erasure is ended in its midst: the same task, with `--lift`.
 //!
-//! In: a task whose request is an `Erasure`, without the person. Out: who the person is stands nowhere any more, the runs
-//! have ended, and what was erased by then stays erased. Where all is gone already recipients are told of it first. Killed
-//! anywhere, the same call goes on.
+//! In: a task whose request is an `Erasure`, without the person, and with whatever stores the region has by now. Out: who the
+//! person is stands nowhere any more, the runs have ended in every store that the erasure was begun in, and what was erased by
+//! then stays erased. Where all is gone already recipients are told of it first. Killed anywhere, the same call goes on.
 
 use super::super::fault::Fault;
 use super::super::store::{Purpose, Store};
 use super::answer::{self, Answer};
+use super::began::Began;
 use super::error::{Error, failed};
 use super::hash::HashKey;
 use super::person::{self, Person};
@@ -25,20 +26,29 @@ pub(super) async fn erasure(
     settings::small_counts(&task.spec)?;
     let key = HashKey::read(&task.spec.suppression.key)?;
     let mut suppression = Suppression::open(&task.spec.suppression.url, key, &task.region).await?;
-    let mut stores = open(task, &mut suppression).await?;
+    if !suppression.is_prepared().await? {
+        is_apart(task, &mut suppression).await?;
+    }
     suppression.prepare().await?;
     let reference = &request.reference;
-    let known = suppression.find(reference).await?;
-    let begun = known.as_ref().filter(|known| !known.run.is_empty());
+    suppression.prevent(reference).await?;
     let mut body = EraseReport {
         request: reference.clone(),
+        state: RequestState::Forgotten,
         ..EraseReport::default()
     };
-    if let Some(known) = begun {
+    let Some(run) = suppression.begun(reference).await?.map(|known| known.run) else {
+        return Ok(Answer::of(body));
+    };
+    let began = suppression.began_in(reference).await?;
+    let mut stores = open(task, &mut suppression, (&began, &run)).await?;
+    // No pod erases any more: what it may have done until now is seen.
+    if let Some(known) = suppression.begun(reference).await? {
         let suppressed = (known.suppressed, task.spec.small_counts);
-        body = answer::numbers(stores.iter_mut(), (&known.run, reference), suppressed).await?;
+        body = answer::numbers(stores.iter_mut(), (&run, reference), suppressed).await?;
+        answer::beyond(&mut body, began);
         if matches!(body.state, RequestState::Verified | RequestState::Kept) {
-            body.recipients = tell(&mut suppression, task, (request, known), stop).await?;
+            body.recipients = tell(&mut suppression, task, (request, &known), stop).await?;
         }
     }
     body.state = RequestState::Forgotten;
@@ -55,11 +65,32 @@ pub(super) async fn erasure(
     Ok(Answer::of(body))
 }
 
-/// Opens the stores, with their books, and keeps a pod out that still erases.
-async fn open(task: &Task<Erase>, suppression: &mut Suppression) -> Result<Vec<Store>, Error> {
-    let mut stores = Vec::new();
+/// Before anything is written into the suppression store for the first time: that it is no store's database.
+async fn is_apart(task: &Task<Erase>, suppression: &mut Suppression) -> Result<(), Error> {
     for scope in &task.spec.stores {
         let mut store = Store::open(&scope.name, &scope.url, Purpose::Write).await?;
+        suppression.is_apart(&mut store).await?;
+    }
+    Ok(())
+}
+
+/// Opens the stores that the erasure was begun in and the task still names, with their books, and keeps a pod out that still
+/// erases. Of one that an earlier release began only the stores' books know it.
+async fn open(
+    task: &Task<Erase>,
+    suppression: &mut Suppression,
+    (began, run): (&Began, &str),
+) -> Result<Vec<Store>, Error> {
+    let mut stores = Vec::new();
+    for scope in &task.spec.stores {
+        let is_noted = began.contains_key(&scope.name);
+        if !is_noted && !began.is_empty() {
+            continue;
+        }
+        let mut store = Store::open(&scope.name, &scope.url, Purpose::Write).await?;
+        if !is_noted && !books::has_run(&mut store, run).await? {
+            continue;
+        }
         suppression.is_apart(&mut store).await?;
         store.lock(begin::LOCK).await?;
         books::prepare(&mut store).await?;
@@ -88,11 +119,26 @@ async fn tell(
 }
 
 impl Suppression {
-    /// Keeps no longer who the person is. Of a request that never began it is noted that it never will.
+    /// The request, if it was begun and not only prevented.
+    async fn begun(&mut self, reference: &str) -> Result<Option<Known>, Error> {
+        let known = self.find(reference).await?;
+        Ok(known.filter(|known| !known.run.is_empty()))
+    }
+
+    /// Of a request that has not begun it is noted that it never will.
+    async fn prevent(&mut self, reference: &str) -> Result<(), Error> {
+        let sql = "INSERT INTO tradewind.request (region, reference, run, given, person, suppressed, began_at, state)
+            VALUES ($1, $2, '', '', NULL, 0, clock_timestamp(), $3) ON CONFLICT (region, reference) DO NOTHING";
+        self.write(sql, reference).await
+    }
+
+    /// Keeps no longer who the person is.
     async fn forget(&mut self, reference: &str) -> Result<(), Error> {
-        let sql = "INSERT INTO tradewind.request AS r (region, reference, run, given, person, suppressed, began_at, state)
-            VALUES ($1, $2, '', '', NULL, 0, clock_timestamp(), $3)
-            ON CONFLICT (region, reference) DO UPDATE SET person = NULL, state = coalesce(r.state, excluded.state)";
+        let sql = "UPDATE tradewind.request SET person = NULL, state = coalesce(state, $3) WHERE region = $1 AND reference = $2";
+        self.write(sql, reference).await
+    }
+
+    async fn write(&mut self, sql: &'static str, reference: &str) -> Result<(), Error> {
         let query = sqlx::query(sql).bind(self.region().to_owned());
         let query = query.bind(reference).bind(FORGOTTEN);
         let done = query.execute(&mut self.store.connection).await;

@@ -121,7 +121,7 @@ impl Suppression {
     /// Begins a request: from this commit on the person is suppressed, if there is one to be.
     pub(super) async fn begin(
         &mut self,
-        reference: &str,
+        (reference, stores): (&str, &[&str]),
         known: &Known,
         person: Option<(&Person, &Kinds)>,
     ) -> Result<(), Error> {
@@ -135,7 +135,9 @@ impl Suppression {
         }
         let sql = "WITH begun AS (
             INSERT INTO tradewind.request (region, reference, run, given, person, began_at, suppressed)
-            VALUES ($1, $2, $3, $4, $5, $6::text::timestamptz, $10))
+            VALUES ($1, $2, $3, $4, $5, $6::text::timestamptz, $10)
+          ), stores AS (
+            INSERT INTO tradewind.request_store (region, reference, store) SELECT $1, $2, unnest($12::text[]))
           INSERT INTO tradewind.suppressed (kind, hash, key_id, erased_at, folded)
           SELECT p.kind, p.hash, $7, $6::text::timestamptz, p.folded
           FROM unnest($8::text[], $9::bytea[], $11::bool[]) AS p (kind, hash, folded)
@@ -150,7 +152,7 @@ impl Suppression {
             .bind(&known.person)
             .bind(known.began_at.to_string());
         let query = query.bind(&self.key.id).bind(kinds).bind(hashes);
-        let query = query.bind(known.suppressed).bind(folded);
+        let query = query.bind(known.suppressed).bind(folded).bind(stores);
         let done = query.execute(&mut self.store.connection).await;
         done.map(drop).map_err(fault).map_err(failed)
     }
@@ -218,6 +220,11 @@ impl Suppression {
             .map_err(failed(&self.store))
     }
 
+    /// Whether it has tables: that it is apart from all stores was seen before it got them.
+    pub(super) async fn is_prepared(&mut self) -> Result<bool, Error> {
+        Ok(has(&mut self.store, "tradewind.suppressed").await?)
+    }
+
     /// Makes its tables, once it is known to be apart from all stores.
     pub(super) async fn prepare(&mut self) -> Result<(), Error> {
         let migrations = sqlx::migrate!("migrations/suppress");
@@ -246,7 +253,7 @@ async fn database(store: &mut Store) -> Result<String, Run> {
 }
 
 /// Whether there is a table of that name.
-async fn has(store: &mut Store, table: &str) -> Result<bool, Run> {
+pub(super) async fn has(store: &mut Store, table: &str) -> Result<bool, Run> {
     let query = sqlx::query("SELECT to_regclass($1) IS NOT NULL").bind(table);
     let row = query.fetch_one(&mut store.connection).await;
     row.and_then(|row| row.try_get(0))
