@@ -18,6 +18,8 @@
 mod chance;
 #[path = "plan/edges.rs"]
 mod edges;
+#[path = "plan/forgetting.rs"]
+mod forgetting;
 #[path = "plan/properties.rs"]
 mod properties;
 #[path = "plan/regions.rs"]

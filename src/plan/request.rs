@@ -221,7 +221,9 @@ fn decide(
     if let Some(reason) = action::nothing_left(&facts.request.spec, entry, stop) {
         return RegionPlan::Withdraw(reason).into();
     }
-    if let Some(problem) = problems.first() {
+    // What is wrong with the request keeps nothing from being ended.
+    let forgets = action_in(&facts.request.spec, entry) == RequestAction::Forget;
+    if let Some(problem) = problems.first().filter(|_| !forgets) {
         return RegionPlan::Keep(problem.clone()).into();
     }
     if let Some(reason) = nothing(facts, (place.name, region), entry) {
@@ -280,12 +282,10 @@ fn build(
         let workloads = opt_out::workloads(facts, at, (action, identity), all);
         return Ok((workloads, None));
     }
-    let people = match People::of(facts, &region.region, now) {
-        // Nobody is to be found any more: who the person is goes all the same.
-        Err(why) if action == RequestAction::Forget && why.word == Word::NobodyMapped.as_str() => {
-            People::nobody(&region.region)
-        }
-        people => people?,
+    // Who is forgotten need not be found: whatever rules say by now, the region knows where it was begun.
+    let people = match action {
+        RequestAction::Forget => People::anywhere(&region.region),
+        _ => People::of(facts, &region.region, now)?,
     };
     if action == RequestAction::Lift
         && let Some(reason) = action::unmapped(entry, |store, table| people.has(store, table))

@@ -74,8 +74,20 @@ impl People {
         Ok(people)
     }
 
-    /// Of a region in which no table has rows of persons.
-    pub(super) fn nobody(region: &Region) -> Self {
+    /// Every store of a region and no table: the region's own books say in which of them a request was begun. A store whose
+    /// Secret is gone keeps no pod from looking into the others.
+    pub(super) fn anywhere(region: &Region) -> Self {
+        let mut people = Self::nobody(region);
+        for store in &region.spec.data_stores {
+            people.reach(store);
+        }
+        for mount in &mut people.mounts {
+            mount.optional.append(&mut mount.required);
+        }
+        people
+    }
+
+    fn nobody(region: &Region) -> Self {
         Self {
             kinds: kinds(region),
             mounts: Vec::new(),
@@ -130,16 +142,11 @@ impl People {
         )))
     }
 
-    /// A rule's table. What several policies say of one is put together: every subject counts, and where one deletes, rows go.
-    fn enter(
-        &mut self,
-        store: &DataStore,
-        rule: &PolicyRule,
-        keeps: Vec<crate::contract::RetentionKeep>,
-    ) {
+    /// A store, with its Secret.
+    fn reach(&mut self, store: &DataStore) -> &mut SubjectStore {
         let mount = retention::mount(store);
         let secret = &store.postgres.secret_ref;
-        let entry = self.stores.entry(store.name.clone()).or_insert_with(|| {
+        self.stores.entry(store.name.clone()).or_insert_with(|| {
             self.mounts
                 .push(Mount::key(mount.clone(), &secret.name, &secret.key));
             SubjectStore {
@@ -148,7 +155,17 @@ impl People {
                 lookups: Vec::new(),
                 tables: Vec::new(),
             }
-        });
+        })
+    }
+
+    /// A rule's table. What several policies say of one is put together: every subject counts, and where one deletes, rows go.
+    fn enter(
+        &mut self,
+        store: &DataStore,
+        rule: &PolicyRule,
+        keeps: Vec<crate::contract::RetentionKeep>,
+    ) {
+        let entry = self.reach(store);
         for lookup in lookups(rule) {
             if !entry.lookups.contains(&lookup) {
                 entry.lookups.push(lookup);

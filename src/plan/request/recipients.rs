@@ -43,21 +43,31 @@ impl Recipients {
         };
         for policy in people::chosen((&facts.policies, &facts.channels), region) {
             for recipient in &policy.spec.recipients {
-                known(policy, recipient, region)?;
-                recipients.enter(policy, recipient, &border);
+                let identities = known(policy, recipient, region);
+                // Who is forgotten is told of by the kinds that the region knows: nothing keeps it from being ended.
+                let identities = match action {
+                    RequestAction::Forget => identities.unwrap_or_else(|(kinds, _)| kinds),
+                    _ => identities.map_err(|(_, why)| why)?,
+                };
+                recipients.enter((policy, recipient), identities, &border);
             }
         }
         Ok(recipients)
     }
 
-    fn enter(&mut self, policy: &DataPolicy, recipient: &PolicyRecipient, border: &Border<'_>) {
+    fn enter(
+        &mut self,
+        (policy, recipient): (&DataPolicy, &PolicyRecipient),
+        identities: Vec<String>,
+        border: &Border<'_>,
+    ) {
         let name = format!("{}/{}", policy.name_any(), recipient.name);
         let country = Country::parse(&recipient.country);
         let judgement = country.map(|country| gates::transfer(border, &country));
         let wake_at = judgement.as_ref().and_then(|judgement| judgement.wake_at);
         self.wake_at = self.wake_at.into_iter().chain(wake_at).min();
         // Of a country that nobody knows nobody can say that something may go there.
-        if !judgement.is_some_and(|judgement| judgement.is_open()) {
+        if identities.is_empty() || !judgement.is_some_and(|judgement| judgement.is_open()) {
             self.held.push(name);
             return;
         }
@@ -73,27 +83,34 @@ impl Recipients {
             name,
             url: recipient.http.url.clone(),
             secret: meta::secret_file(&mount, &secret.key),
-            identities: recipient.identities.clone(),
+            identities,
             identity_form: recipient.identity_form.unwrap_or_default(),
         });
     }
 }
 
-/// Every kind by which a recipient knows persons is one that the Region takes.
-fn known(policy: &DataPolicy, recipient: &PolicyRecipient, region: &Region) -> Result<(), Reason> {
+/// The kinds by which a recipient knows persons; where the Region takes one of them not, the others, and what is wrong.
+fn known(
+    policy: &DataPolicy,
+    recipient: &PolicyRecipient,
+    region: &Region,
+) -> Result<Vec<String>, (Vec<String>, Reason)> {
     let kinds = region.spec.requests.iter();
     let kinds: Vec<&str> = kinds
         .flat_map(|requests| &requests.identities)
         .map(|kind| kind.name.as_str())
         .collect();
-    let mut all = recipient.identities.iter();
-    let Some(stranger) = all.find(|kind| !kinds.contains(&kind.as_str())) else {
-        return Ok(());
+    let all = recipient.identities.iter().cloned();
+    let (known, strange): (Vec<String>, Vec<String>) =
+        all.partition(|kind| kinds.contains(&kind.as_str()));
+    let Some(stranger) = strange.first() else {
+        return Ok(known);
     };
-    Err(Word::IdentityUnknown.because(format!(
+    let why = Word::IdentityUnknown.because(format!(
         "DataPolicy {}, recipients[{}].identities: Region {} knows no {stranger}; add it to its spec.requests.identities",
         policy.name_any(),
         recipient.name,
         region.name_any()
-    )))
+    ));
+    Err((known, why))
 }
