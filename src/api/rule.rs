@@ -266,6 +266,18 @@ pub struct OtherErase {
     pub clock: String,
     /// Whether that policy erases, or only counts so far.
     pub mode: RetainMode,
+    /// Why that policy erases nothing now, whatever its mode: `NotAccepted` or `Suspended`. Absent: nothing stops it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
+}
+
+/// Why that policy erases nothing now, whatever its mode; nothing stops it when absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Stopped {
+    /// Something in its spec has to be mended: its `Accepted` says what.
+    NotAccepted,
+    /// Its `spec.suspend` is in force.
+    Suspended,
 }
 
 /// A keep that binds a rule.

@@ -165,9 +165,10 @@ pub fn kept_by_law(facts: &PolicyFacts, region: &Region, now: Timestamp) -> Vec<
     of_packs.map(named).collect()
 }
 
-/// When a law that is not in force yet begins to keep what is said to be in the region.
+/// When a law that is not in force yet begins to keep what is said to be in the region, or another policy's pause ends.
 pub(super) fn wake_at(facts: &PolicyFacts, region: &Region, now: Timestamp) -> Option<Timestamp> {
-    Laws::new(region, &facts.packs, now).wake_at(keepers(facts, region))
+    let laws = Laws::new(region, &facts.packs, now).wake_at(keepers(facts, region));
+    placement::earlier(laws, rival::wake_at(others(facts, region), now))
 }
 
 /// The rules of a policy that erase, each with what binds it.
@@ -183,7 +184,8 @@ pub(super) fn rulings<'a>(
     let laws = Laws::new(region, &facts.packs, now);
     let is_wanted = |rule: &PolicyRule| tables.contains(bare(&rule.dataset.table));
     let claims = claims_over(keepers(facts, region), &laws, is_wanted);
-    let rivals = rivals_over(others(facts, region), &laws, is_wanted);
+    let today = (facts.packs.as_ref(), now);
+    let rivals = rivals_over(others(facts, region), &laws, today, is_wanted);
     let ruling = |rule: &'a PolicyRule| {
         let erase = rule.erase.as_ref()?;
         let is_bound = |claim: &Claim<'_>| shares_table(claim.rule, rule, &region.spec);

@@ -149,7 +149,7 @@ fn decision() -> Value {
         "moreErases": 1,
         "alsoErases": [{
             "policy": "marketing", "rule": "orders", "law": "GDPR Articles 5(1)(e) and 17", "method": "Delete", "after": "P1Y",
-            "from": "EventDate", "clock": "placed_at", "mode": "DryRun",
+            "from": "EventDate", "clock": "placed_at", "mode": "DryRun", "stopped": "Suspended",
         }],
     })
 }

@@ -1,13 +1,15 @@
 //! Rules of other policies that erase from the table of a rule: whose rows go first. Nothing is merged: each policy's agent
 //! goes by its own rule and all keeps, so what ends first takes the row. Who that is is found out here only to be told.
 
-use jiff::Span;
+use jiff::{Span, Timestamp};
 use kube::ResourceExt;
 
 use super::bound::Bound;
 use super::{Laws, Ruling, anchor, period};
-use crate::api::{DataPolicy, Decides, Erase, OtherErase, PolicyRule};
+use crate::api::{DataPolicy, Decides, Erase, OtherErase, PolicyRule, Stopped};
 use crate::contract::RetainMode;
+use crate::packs::Packs;
+use crate::plan::{policy, suspension};
 
 /// A rule of another policy that erases.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Rival<'a> {
     bound: Bound<'a>,
     /// Why its rows have to go.
     law: String,
+    /// Why its policy's runs stand still.
+    stopped: Option<Stopped>,
 }
 
 /// Which of two rules ends first, for every row.
@@ -34,6 +38,7 @@ enum First {
 pub(super) fn rivals_over<'a>(
     others: impl Iterator<Item = &'a DataPolicy>,
     laws: &Laws<'a>,
+    (packs, now): (&Packs, Timestamp),
     is_wanted: impl Fn(&PolicyRule) -> bool,
 ) -> Vec<Rival<'a>> {
     let mut rivals = Vec::new();
@@ -43,15 +48,37 @@ pub(super) fn rivals_over<'a>(
         // Of most policies none is: their laws are not looked up.
         if wanted.peek().is_some() {
             let law = laws.erasing(policy);
-            rivals.extend(wanted.filter_map(|rule| rival(policy, rule, &law)));
+            let stopped = stopped(policy, packs, now);
+            rivals.extend(wanted.filter_map(|rule| rival(policy, rule, (&law, stopped))));
         }
     }
     rivals.sort_by_cached_key(|rival| (rival.policy.name_any(), rival.rule.name.clone()));
     rivals
 }
 
+/// Why a policy takes nothing, whatever its mode: none of its runs is made.
+fn stopped(own: &DataPolicy, packs: &Packs, now: Timestamp) -> Option<Stopped> {
+    if policy::refused(own, packs, now).is_some() {
+        return Some(Stopped::NotAccepted);
+    }
+    suspension::in_force(own.spec.suspend.as_ref(), now).map(|_| Stopped::Suspended)
+}
+
+/// When a policy that stands still goes on by itself.
+pub(super) fn wake_at<'a>(
+    others: impl Iterator<Item = &'a DataPolicy>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let paused = others.filter_map(|own| suspension::in_force(own.spec.suspend.as_ref(), now));
+    paused.filter_map(|pause| pause.until).min()
+}
+
 /// What only hides is no rival, nor what has no period.
-fn rival<'a>(policy: &'a DataPolicy, rule: &'a PolicyRule, law: &str) -> Option<Rival<'a>> {
+fn rival<'a>(
+    policy: &'a DataPolicy,
+    rule: &'a PolicyRule,
+    (law, stopped): (&str, Option<Stopped>),
+) -> Option<Rival<'a>> {
     let erase = rule.erase.as_ref().filter(|erase| erase.method.erases())?;
     let span: Span = erase.after.parse().ok()?;
     span.is_positive().then(|| Rival {
@@ -60,6 +87,7 @@ fn rival<'a>(policy: &'a DataPolicy, rule: &'a PolicyRule, law: &str) -> Option<
         erase,
         bound: Bound::new(&rule.dataset.clock, anchor(erase.from, &policy.spec), span),
         law: law.to_owned(),
+        stopped,
     })
 }
 
@@ -71,6 +99,11 @@ impl Rival<'_> {
     /// Whether its rows are gone afterwards, so that no other rule finds them.
     fn takes_rows(&self) -> bool {
         self.erase.method == crate::contract::Method::Delete
+    }
+
+    /// Whether it erases by now, and not only would.
+    fn erases(&self) -> bool {
+        self.mode() == RetainMode::Enforce && self.stopped.is_none()
     }
 
     /// Who ends first. A contact may make a period end any day later, and none sooner.
@@ -97,6 +130,7 @@ impl Rival<'_> {
             from: self.erase.from.unwrap_or_default(),
             clock: self.rule.dataset.clock.clone(),
             mode: self.mode(),
+            stopped: self.stopped,
         }
     }
 
@@ -112,9 +146,11 @@ impl Rival<'_> {
             "" => String::new(),
             law => format!(" ({law})"),
         };
-        let counts = match self.mode() {
-            RetainMode::DryRun => ", which only counts so far",
-            RetainMode::Enforce => "",
+        let counts = match (self.stopped, self.mode()) {
+            (Some(Stopped::NotAccepted), _) => ", which is not accepted and erases nothing",
+            (Some(Stopped::Suspended), _) => ", which is suspended",
+            (None, RetainMode::DryRun) => ", which only counts so far",
+            (None, RetainMode::Enforce) => "",
         };
         let method = self.erase.method.name();
         format!("rule {rule} of DataPolicy {policy}{law}, {method} after {after}{counts},")
@@ -126,7 +162,7 @@ impl Rival<'_> {
             First::Other if !self.takes_rows() => format!(
                 "{words} ends first and leaves the rows: the rule's own {own} takes its turn after it"
             ),
-            First::Other if self.mode() == RetainMode::DryRun => {
+            First::Other if !self.erases() => {
                 format!("{words} would take the rows first: then the rule's own {own} gives way")
             }
             First::Other => {
@@ -169,7 +205,7 @@ impl Rivalry {
             .map(|rival| (rival.first(&own, waits), rival))
             .collect();
         let wins = |(first, rival): &(First, &Rival<'_>)| {
-            *first == First::Other && rival.takes_rows() && rival.mode() == RetainMode::Enforce
+            *first == First::Other && rival.takes_rows() && rival.erases()
         };
         let rank = |one: &(First, &Rival<'_>)| match one.0 {
             _ if wins(one) => 0,

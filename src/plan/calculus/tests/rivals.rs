@@ -70,6 +70,47 @@ fn of_two_policies_the_earliest_period_decides_and_the_other_is_told() {
     assert_eq!(beside("P3Y", with("Restrict"), &[]), None);
 }
 
+/// A policy whose runs stand still takes nothing, and is told as what stands still.
+#[test]
+fn what_is_suspended_or_not_accepted_takes_no_rows() {
+    let pause = |until: Value| json!({"by": "dba", "reason": "an audit", "until": until});
+    let told = |change: Value| {
+        let (decides, message, named) =
+            beside("P3Y", rival(&json!({"spec": change})), &[]).unwrap();
+        assert_eq!((decides, named), (Decides::Erase, 1), "{message}");
+        message
+    };
+    for until in [Value::Null, json!("2026-12-01T08:00:00Z")] {
+        let message = told(json!({"suspend": pause(until)}));
+        assert!(
+            message.contains("which is suspended, would take the rows first"),
+            "{message}"
+        );
+    }
+    let message = told(json!({"retention": {"schedule": "never"}}));
+    assert!(
+        message.contains("which is not accepted and erases nothing, would take the rows first"),
+        "{message}"
+    );
+    // A pause that has ended stops nobody; one that ends by itself is looked at then.
+    let over = rival(&json!({"spec": {"suspend": pause(json!("2026-11-22T09:59:59Z"))}}));
+    let (decides, ..) = beside("P3Y", over, &[]).unwrap();
+    assert_eq!(decides, Decides::OtherErase);
+    let own = policy("own", &json!([erase("invoices", "P3Y")]));
+    let ends = rival(&json!({"spec": {"suspend": pause(json!("2026-12-01T08:00:00Z"))}}));
+    let wakes = crate::plan::calculus::wake_at(&facts(&[own, ends]), &region(), now());
+    assert_eq!(wakes, "2026-12-01T08:00:00Z".parse().ok());
+    // Another one that does erase is told before it, and decides.
+    let more = policy("zoll", &json!([erase("invoices", "P2Y")]));
+    let still = rival(&json!({"spec": {"suspend": pause(Value::Null)}}));
+    let (decides, message, named) = beside("P3Y", still, &[more]).unwrap();
+    assert_eq!((decides, named), (Decides::OtherErase, 2));
+    assert!(
+        message.starts_with("rule erases of DataPolicy zoll "),
+        "{message}"
+    );
+}
+
 /// A keep binds both, and of several the earliest is told first.
 #[test]
 fn of_many_policies_the_first_is_told_within_what_keeps() {
