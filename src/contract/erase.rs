@@ -69,6 +69,10 @@ pub struct SubjectRequest {
     /// Where an answer with data goes: for `Access` and `Portability`, and for these only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+    /// Of an `Erasure`: the reference of a `Restriction` of the same person whose place it takes. What the region keeps of the
+    /// person for that one goes, and it is gone on with no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<String>,
 }
 
 /// What is asked for.

@@ -31,6 +31,7 @@ mod rows;
 mod select;
 mod settings;
 mod site;
+mod supersede;
 mod suppress;
 mod work;
 
@@ -111,6 +112,7 @@ async fn erasure(
     let opening = open(task, settings, key.clone());
     let (mut suppression, mut sites) = stoppable(stop, opening).await?;
     none_behind(&mut suppression, &mut sites).await?;
+    supersede::restriction(&mut suppression, &mut sites, request).await?;
     let kind = [("", request.kind.name())].into_iter();
     let hash = key.given(kind.chain(given.all()));
     let reference = &request.reference;

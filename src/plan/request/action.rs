@@ -65,6 +65,12 @@ pub fn reference(request: &DataSubjectRequest, action: RequestAction) -> String 
     }
 }
 
+/// The reference of the restriction that an objection was until it was upheld: the erasure takes its place.
+pub(super) fn superseded(request: &DataSubjectRequest, action: RequestAction) -> Option<String> {
+    let erases = matches!(action, RequestAction::Erase | RequestAction::Forget);
+    (request.spec.kind == AskedFor::Objection && erases).then(|| request.name_any())
+}
+
 /// The same as the agent's task has it.
 pub(super) fn kind(spec: &DataSubjectRequestSpec, action: RequestAction) -> RequestKind {
     match action {

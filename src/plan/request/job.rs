@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{KeyToPath, PodTemplateSpec};
 use kube::ResourceExt;
 
-use super::action::{kind, reference};
+use super::action::{kind, reference, superseded};
 use super::people::{People, kinds};
 use super::recipients::Recipients;
 use crate::api::{CopyDelivery, Region, RequestAction, SealedIdentity, names};
@@ -212,6 +212,7 @@ pub(super) fn task(
             identity: std::path::Path::new(meta::task_folder()).join(CIPHERTEXT),
             key: meta::secret_file(KEYS, names::REQUESTS_IDENTITY),
             delivery,
+            supersedes: superseded(request, action),
         }),
         time_zone: spec.locale.time_zone.clone(),
         batch_rows: BATCH_ROWS,

@@ -119,3 +119,60 @@ pub(crate) async fn a_persons_key_goes_with_a_receipt() {
     let receipt = "SELECT rule, fingerprint = sha256(sha256('7')), (SELECT count(*) FROM keys WHERE data_key IS NULL) FROM tradewind.shredded";
     assert_eq!(world.sql(receipt).await, "keys|t|1");
 }
+
+/// An objection is upheld before all is hidden: the erasure takes its place, and its copy of who the person is goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_takes_the_place_of_a_restriction_that_has_not_ended() {
+    let mut world = super::kill::world("rst_upheld").await;
+    world.spec()["request"]["kind"] = "Restriction".into();
+    prepare(&world).await;
+    world
+        .sql(
+            "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS
+              $$ BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END $$;
+            CREATE TRIGGER slow AFTER UPDATE ON orders FOR EACH STATEMENT EXECUTE FUNCTION public.slow()",
+        )
+        .await;
+    let running = world.start("erase", &[]);
+    let known = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'rst_upheld' AND query LIKE '%orders%' AND wait_event = 'PgSleep'";
+    while world.sql(known).await == "0" {
+        tokio::task::yield_now().await;
+    }
+    running.kill();
+    let kept =
+        "SELECT reference, person IS NOT NULL, state FROM tradewind.request ORDER BY reference";
+    assert_eq!(world.suppressed(kept).await, "dsr-1|t|");
+
+    world.spec()["request"]["kind"] = "Erasure".into();
+    world.spec()["request"]["reference"] = "dsr-1_erasure".into();
+    world.spec()["request"]["supersedes"] = "dsr-1".into();
+    world.run().await.expect("Verified");
+    assert_eq!(
+        world.suppressed(kept).await,
+        "dsr-1|f|Superseded\ndsr-1_erasure|f|Verified"
+    );
+    let open = "SELECT count(*), count(*) FILTER (WHERE ended_at IS NULL) FROM tradewind.run";
+    assert_eq!(world.sql(open).await, "2|0");
+    assert_nobody(&world.books().await);
+}
+
+/// A task that would end another request than a restriction is refused.
+#[tokio::test]
+async fn only_an_erasure_takes_the_place_of_another_request() {
+    let mut world = World::shop("rst_place").await;
+    for (kind, before) in [
+        ("Restriction", "dsr-0"),
+        ("Erasure", "dsr-1"),
+        ("Erasure", "Ann Smith"),
+    ] {
+        world.spec()["request"]["kind"] = kind.into();
+        world.spec()["request"]["supersedes"] = before.into();
+        let ran = world.run().await;
+        assert!(
+            ran.expect("TaskInvalid")
+                .report
+                .message
+                .contains("request.supersedes")
+        );
+    }
+}

@@ -39,6 +39,11 @@ pub(in super::super) enum Error {
         "`request.reference` must be 1 to 63 letters, digits, `.`, `-` or `_`, and name no person"
     )]
     Reference,
+    /// Another request would be ended than one that hides rows.
+    #[error(
+        "`request.supersedes` is for an Erasure, and is the reference of a Restriction: another one than its own"
+    )]
+    Supersedes,
     /// Rows would be hidden, and called erased.
     #[error(
         "table `{table}`: method {} is no erasure: choose Delete, Nullify, Anonymise or Shred; to hide the person's rows, ask for a Restriction",
@@ -223,9 +228,13 @@ pub(super) fn small_counts(spec: &Erase) -> Result<(), Error> {
 pub(super) fn request(spec: &Erase) -> Result<&SubjectRequest, Error> {
     let request = spec.request.as_ref().ok_or(Error::NoRequest)?;
     let reference = &request.reference;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    if !(1..=63).contains(&reference.len()) || !reference.bytes().all(plain) {
+    if !is_reference(reference) {
         return Err(Error::Reference);
+    }
+    if let Some(before) = &request.supersedes
+        && (request.kind != RequestKind::Erasure || !is_reference(before) || before == reference)
+    {
+        return Err(Error::Supersedes);
     }
     recipients(spec)?;
     let copies = matches!(request.kind, RequestKind::Access | RequestKind::Portability);
@@ -243,6 +252,11 @@ pub(super) fn request(spec: &Erase) -> Result<&SubjectRequest, Error> {
         }
         _ => Err(Error::Delivery),
     }
+}
+
+fn is_reference(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    (1..=63).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// Each recipient has a name of its own, and knows persons by kinds that there are.

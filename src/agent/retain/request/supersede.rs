@@ -1,0 +1,47 @@
+//! An objection was upheld: the erasure takes the place of the restriction that hid rows until then.
+
+use super::super::fault::Fault;
+use super::error::{Error, failed};
+use super::site::Site;
+use super::suppress::Suppression;
+use super::{begin, runs};
+use crate::contract::SubjectRequest;
+
+/// How a restriction has ended in whose place there is an erasure.
+const SUPERSEDED: &str = "Superseded";
+
+/// Ends the restriction that a request takes the place of, if there is one, however far it was: nothing that the region kept
+/// of the person for it is left. What it has hidden stays hidden.
+pub(super) async fn restriction(
+    suppression: &mut Suppression,
+    sites: &mut [Site],
+    request: &SubjectRequest,
+) -> Result<(), Error> {
+    let Some(reference) = &request.supersedes else {
+        return Ok(());
+    };
+    suppression.supersede(reference).await?;
+    for site in sites {
+        let policy = begin::policy_of(reference);
+        if let Some(mut open) = runs::open_run(&mut site.store, &policy).await? {
+            runs::take_over(&mut site.store, &mut open).await?;
+            runs::end(&mut site.store, &open, SUPERSEDED).await?;
+        }
+    }
+    Ok(())
+}
+
+impl Suppression {
+    /// Of one that never began it is noted that it never will.
+    async fn supersede(&mut self, reference: &str) -> Result<(), Error> {
+        let sql = "INSERT INTO tradewind.request AS r (region, reference, run, given, person, suppressed, began_at, state)
+            VALUES ($1, $2, '', '', NULL, 0, clock_timestamp(), $3)
+            ON CONFLICT (region, reference) DO UPDATE SET person = NULL, state = coalesce(r.state, excluded.state)";
+        let query = sqlx::query(sql).bind(self.region().to_owned());
+        let query = query.bind(reference).bind(SUPERSEDED);
+        let done = query.execute(&mut self.store.connection).await;
+        done.map(drop)
+            .map_err(Fault::of("end the restriction before the erasure"))
+            .map_err(failed(&self.store))
+    }
+}
