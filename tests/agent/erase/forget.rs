@@ -13,6 +13,9 @@ use crate::retain::world::access;
 /// Whether who the person is is kept, and how the request has ended.
 const KEPT: &str = "SELECT person IS NOT NULL, state FROM tradewind.request";
 const OPEN: &str = "SELECT count(*), count(*) FILTER (WHERE ended_at IS NULL) FROM tradewind.run";
+/// By how many values persons are suppressed, and by whose requests.
+const HASHES: &str =
+    "SELECT count(*), string_agg(DISTINCT reference, ',') FROM tradewind.suppressed";
 const LEFT: &str = "SELECT count(*) FROM orders";
 
 /// As the operator ends it: the ciphertext has gone by then.
@@ -37,6 +40,8 @@ async fn in_its_midst_it_ends_where_it_is_and_nobody_is_known_any_more() {
     assert_eq!(world.suppressed(KEPT).await, "f|Forgotten");
     assert_eq!(world.sql(OPEN).await, "1|0");
     assert_nobody(&world.books().await);
+    // What has gone must not come back by a restore.
+    assert_eq!(world.suppressed(HASHES).await, "2|dsr-1");
     // What was erased by then is told, and is all that has gone.
     let table = ran.table("orders");
     let [erased, remaining] = [table.erased, table.remaining].map(exact);
@@ -162,4 +167,56 @@ async fn what_was_never_begun_is_ended_without_any_store() {
     world.spec()["stores"] = stores;
     world.identify(&json!({"email": ["ann.planted@mail.example"]}));
     assert_eq!(world.run().await.expect("ReferenceReused").code, 64);
+}
+
+/// A customer to whom a row refers that no rule names: nothing of the person may go.
+async fn blocked(database: &str) -> World {
+    let sql =
+        "CREATE TABLE customers (id bigint PRIMARY KEY, email text, created timestamptz NOT NULL);
+        CREATE TABLE tickets (id bigint PRIMARY KEY, customer bigint REFERENCES customers);
+        INSERT INTO customers VALUES (7, 'Ann.Planted@mail.example', now() - interval '1 year');
+        INSERT INTO tickets VALUES (1, 7)";
+    let mut world = World::new(database, sql).await;
+    let by_email = json!([{"column": "email", "identity": "email"}]);
+    world.table(
+        "customers",
+        json!({"subjects": by_email, "clock": "created"}),
+    );
+    world
+}
+
+/// Of an erasure that has erased nothing no hash stays, but those of another one do: nobody is erased whose request was taken
+/// back.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_erased_nothing_suppresses_nobody_any_more() {
+    let mut world = blocked("erf_nothing").await;
+    for reference in ["dsr-1", "dsr-2"] {
+        world.spec()["request"]["reference"] = reference.into();
+        world.run().await.expect("RowsBlocked");
+    }
+    assert_eq!(world.suppressed(HASHES).await, "2|dsr-1,dsr-2");
+
+    let ran = end(&world).await;
+    ran.expect("Forgotten");
+    assert_eq!(ran.body().suppressed, 0);
+    assert_eq!(end(&world).await.expect("Forgotten").body(), ran.body());
+    assert_eq!(world.suppressed(HASHES).await, "1|dsr-1");
+    world.spec()["request"]["reference"] = "dsr-1".into();
+    end(&world).await.expect("Forgotten");
+    assert_eq!(world.suppressed(HASHES).await, "0|");
+
+    // Nothing is in the way by now, and erasing again finds nobody.
+    world.sql("DROP TABLE tickets").await;
+    world.reapply().await.expect("Verified");
+    assert_eq!(world.sql("SELECT count(*) FROM customers").await, "1");
+}
+
+/// Of a store that is gone, in which rows were found, nobody can say that nothing was erased.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_can_say_what_was_erased_the_person_stays_suppressed() {
+    let mut world = blocked("erf_unsure").await;
+    world.run().await.expect("RowsBlocked");
+    world.spec()["stores"] = json!([]);
+    end(&world).await.expect("Forgotten");
+    assert_eq!(world.suppressed(HASHES).await, "1|dsr-1");
 }

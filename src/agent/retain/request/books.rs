@@ -40,6 +40,16 @@ pub(super) async fn has_run(store: &mut Store, run: &str) -> Result<bool, Error>
     Ok(suppress::has(store, "tradewind.request").await? && books::has_run(store, run).await?)
 }
 
+/// Whether a run has erased anything of a store, by the lines that its transactions wrote.
+pub(super) async fn has_erased(store: &mut Store, run: &str) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT FROM tradewind.erasure WHERE run = $1 AND store = $2)";
+    let query = sqlx::query(sql).bind(run).bind(&store.name);
+    let row = query.fetch_one(&mut store.connection).await;
+    row.and_then(|row| row.try_get(0))
+        .map_err(Fault::of("read what the request erased"))
+        .map_err(failed(store))
+}
+
 /// Writes a request and its reference.
 pub(super) async fn write_request(
     connection: &mut PgConnection,

@@ -12,10 +12,12 @@ use super::error::{Error, failed};
 use super::hash::HashKey;
 use super::person::{self, Person};
 use super::recipients::{self, News, Telling};
-use super::suppress::{FORGOTTEN, Known, Suppression};
+use super::suppress::{self, FORGOTTEN, Known, Suppression};
 use super::{begin, books, runs, settings};
 use crate::agent::Stop;
-use crate::contract::{Erase, EraseReport, RequestState, SubjectRequest, Task, ToldRecipient};
+use crate::contract::{
+    Count, Erase, EraseReport, RequestState, SubjectRequest, Task, ToldRecipient,
+};
 
 /// Ends the task's erasure.
 pub(super) async fn erasure(
@@ -41,6 +43,7 @@ pub(super) async fn erasure(
         return Ok(Answer::of(body));
     };
     let began = suppression.began_in(reference).await?;
+    let mut erased = has_erased_beyond(task, &began);
     let mut stores = open(task, &mut suppression, (&began, &run)).await?;
     // No pod erases any more: what it may have done until now is seen.
     if let Some(known) = suppression.begun(reference).await? {
@@ -48,6 +51,7 @@ pub(super) async fn erasure(
         body = answer::numbers(stores.iter_mut(), (&run, reference), suppressed).await?;
         answer::beyond(&mut body, began);
         if matches!(body.state, RequestState::Verified | RequestState::Kept) {
+            erased = true;
             body.recipients = tell(&mut suppression, task, (request, &known), stop).await?;
         }
     }
@@ -55,7 +59,11 @@ pub(super) async fn erasure(
     if recipients::is_open(&body.recipients) {
         return Ok(Answer::untold(body));
     }
-    suppression.forget(reference).await?;
+    erased |= has_erased(&mut suppression, &mut stores, (&run, &body)).await?;
+    suppression.forget(reference, erased).await?;
+    if !erased {
+        body.suppressed = Count::ZERO;
+    }
     for store in &mut stores {
         if let Some(mut open) = runs::open_run(store, &begin::policy_of(reference)).await? {
             runs::take_over(store, &mut open).await?;
@@ -63,6 +71,36 @@ pub(super) async fn erasure(
         }
     }
     Ok(Answer::of(body))
+}
+
+/// Whether a store that the task does not name any more may have lost rows to the erasure: some were found, or nobody knows.
+fn has_erased_beyond(task: &Task<Erase>, began: &Began) -> bool {
+    let is_named = |name: &str| task.spec.stores.iter().any(|scope| scope.name == name);
+    let mut beyond = began.iter().filter(|(name, _)| !is_named(name));
+    began.is_empty()
+        || beyond.any(|(_, told)| {
+            let mut tables = told.iter().flat_map(|store| &store.tables);
+            told.is_none() || tables.any(|table| !table.found.is_zero())
+        })
+}
+
+/// Whether a store has lost rows to the erasure, or may have: one that was restored since has lost its books too.
+async fn has_erased(
+    suppression: &mut Suppression,
+    stores: &mut [Store],
+    (run, body): (&str, &EraseReport),
+) -> Result<bool, Error> {
+    let mut tables = body.stores.iter().flat_map(|store| &store.tables);
+    if tables.any(|table| !table.erased.is_zero()) {
+        return Ok(true);
+    }
+    for store in stores {
+        let acknowledged = suppression.acknowledged(&store.name).await?;
+        if books::has_erased(store, run).await? || suppress::head(store).await? < acknowledged {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Before anything is written into the suppression store for the first time: that it is no store's database.
@@ -132,9 +170,13 @@ impl Suppression {
         self.write(sql, reference).await
     }
 
-    /// Keeps no longer who the person is.
-    async fn forget(&mut self, reference: &str) -> Result<(), Error> {
-        let sql = "UPDATE tradewind.request SET person = NULL, state = coalesce(state, $3) WHERE region = $1 AND reference = $2";
+    /// Keeps no longer who the person is; where nothing was erased, nothing is to be erased again either, and the person is
+    /// suppressed no more by this request.
+    async fn forget(&mut self, reference: &str, erased: bool) -> Result<(), Error> {
+        let keeping = "UPDATE tradewind.request SET person = NULL, state = coalesce(state, $3) WHERE region = $1 AND reference = $2";
+        let freeing = "WITH freed AS (DELETE FROM tradewind.suppressed WHERE region = $1 AND reference = $2)
+            UPDATE tradewind.request SET person = NULL, state = coalesce(state, $3), suppressed = 0 WHERE region = $1 AND reference = $2";
+        let sql = if erased { keeping } else { freeing };
         self.write(sql, reference).await
     }
 

@@ -138,11 +138,9 @@ impl Suppression {
             VALUES ($1, $2, $3, $4, $5, $6::text::timestamptz, $10)
           ), stores AS (
             INSERT INTO tradewind.request_store (region, reference, store) SELECT $1, $2, unnest($12::text[]))
-          INSERT INTO tradewind.suppressed (kind, hash, key_id, erased_at, folded)
-          SELECT p.kind, p.hash, $7, $6::text::timestamptz, p.folded
-          FROM unnest($8::text[], $9::bytea[], $11::bool[]) AS p (kind, hash, folded)
-          ON CONFLICT (kind, hash, key_id) DO UPDATE SET erased_at = greatest(suppressed.erased_at, excluded.erased_at),
-            folded = suppressed.folded OR excluded.folded";
+          INSERT INTO tradewind.suppressed (kind, hash, key_id, erased_at, folded, region, reference)
+          SELECT p.kind, p.hash, $7, $6::text::timestamptz, p.folded, $1, $2
+          FROM unnest($8::text[], $9::bytea[], $11::bool[]) AS p (kind, hash, folded)";
         let query = sqlx::query(sql)
             .bind(&self.region)
             .bind(reference)
@@ -167,10 +165,12 @@ impl Suppression {
             .map_err(failed(&self.store))
     }
 
-    /// Everybody who was erased.
+    /// Everybody who was erased, by the latest of their erasures; read as the widest of these read them.
     pub(super) async fn erased(&mut self) -> Result<Erased, Error> {
         let sql = format!(
-            "SELECT kind, hash, to_char(erased_at AT TIME ZONE 'UTC', {MOMENT}), key_id = $1, folded FROM tradewind.suppressed"
+            "SELECT kind, hash, to_char(max(erased_at) AT TIME ZONE 'UTC', {MOMENT}), key_id = $1,
+              CASE WHEN bool_or(folded) OR bool_and(folded IS NOT NULL) THEN bool_or(folded) END
+            FROM tradewind.suppressed GROUP BY kind, hash, key_id"
         );
         let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&self.key.id);
         let failed = failed(&self.store);
