@@ -332,8 +332,8 @@ pub struct ConnectorStore {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 90))]
     pub keep_delivered_days: Option<i32>,
-    /// Days after which an event that was not delivered is purged too: a dead letter from when it was given up, an event
-    /// for a sink that was removed or is held from when it came or was last tried. 90 when absent.
+    /// Days from when it came after which an event that was not delivered is purged too: a dead letter, or an event for a
+    /// sink that was removed or is held, however often it was tried since. 90 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 365))]
     pub keep_undelivered_days: Option<i32>,

@@ -10,5 +10,7 @@ mod load;
 mod opt_out;
 #[path = "connect/start.rs"]
 mod start;
+#[path = "connect/untaken.rs"]
+mod untaken;
 #[path = "connect/world.rs"]
 mod world;

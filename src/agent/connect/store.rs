@@ -20,6 +20,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use super::secret::Malformed;
 use crate::contract::Channel;
 
+pub(super) use expire::Untaken;
 pub(super) use outbox::{Head, Lane, Settlement, State};
 pub(super) use upkeep::Backlog;
 

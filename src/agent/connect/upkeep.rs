@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::admin::{Readiness, Waiting};
 use super::metrics::Metrics;
 use super::secret::Secret;
-use super::store::Store;
+use super::store::{Store, Untaken};
 use crate::agent::database::Said;
 use crate::agent::{Stop, error_chain};
 
@@ -104,8 +104,22 @@ impl Upkeep {
     /// How many went is told; what they said is nobody's to know.
     async fn expire(&self, stop: &Stop) {
         let mut events = 0;
+        // Each by itself: what stops the one does not stop the other.
+        for untaken in [Untaken::Dead, Untaken::Waiting(&self.open)] {
+            events += self.expire_all(untaken, stop).await;
+        }
+        if events > 0 {
+            tracing::warn!(
+                events,
+                "purged events that nobody took: their time was over"
+            );
+        }
+    }
+
+    async fn expire_all(&self, untaken: Untaken<'_>, stop: &Stop) -> u64 {
+        let mut events = 0;
         while !stop.is_requested() {
-            match self.store.expire(&self.keep_undelivered, &self.open).await {
+            match self.store.expire(untaken, &self.keep_undelivered).await {
                 Ok(expired) => {
                     for (sink, count) in &expired.by_sink {
                         self.metrics.expired(sink, *count);
@@ -116,16 +130,11 @@ impl Upkeep {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = %Said::from(error), "cannot purge what nobody took");
+                    tracing::warn!(error = %Said::from(error), ?untaken, "cannot purge what nobody took");
                     break;
                 }
             }
         }
-        if events > 0 {
-            tracing::warn!(
-                events,
-                "purged events that nobody took: their time was over"
-            );
-        }
+        events
     }
 }
