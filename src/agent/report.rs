@@ -166,6 +166,9 @@ fn cut(text: &str, bytes: usize) -> &str {
 }
 
 #[cfg(test)]
+mod room;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::contract::{Count, Method, RejectedItem, Space, Strategy, UnruledTable};
