@@ -28,7 +28,9 @@ mod task;
 mod throttle;
 
 pub use attest::{Attest, AttestReport, Witnessed};
-pub use catalogue::{Catalogue, CatalogueLook, UnruledTable, names_table};
+pub use catalogue::{
+    Catalogue, CatalogueLook, FiringTrigger, MissingIndex, UnruledTable, names_table,
+};
 pub use contact::{ContactTable, LastContact};
 pub use count::{Count, NoCount, Sum};
 pub use erase::{

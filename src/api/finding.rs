@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub enum Severity {
-    /// Something that the register or the proof lacks, or that nobody confirmed.
+    /// Something that the register or the proof lacks, that slows erasing, or that nobody confirmed.
     Low,
     /// A duty is not seen to be fulfilled.
     Medium,

@@ -1,4 +1,5 @@
-//! What of a database's catalogue looks as if it held persons, though no rule speaks of it: names, never rows.
+//! What of a database's catalogue somebody should look at: what looks as if it held persons, though no rule speaks of it; what
+//! makes erasing slow, and what may copy as it erases. Names, never rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +29,45 @@ pub struct CatalogueLook {
     /// Tables that the list has no room for.
     #[serde(default)]
     pub more: i64,
+    /// Columns of other tables that refer to rows of a rule, without an index; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<MissingIndex>,
+    /// Triggers that fire on rows that a rule erases; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<FiringTrigger>,
+    /// Indexes and triggers that the two lists have no room for.
+    #[serde(default, skip_serializing_if = "super::report::is_zero")]
+    pub more_of_rules: i64,
+}
+
+/// A foreign key without an index: to erase a row, the whole table that may refer to it is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct MissingIndex {
+    /// The store.
+    pub store: String,
+    /// The rule whose rows are referred to.
+    pub rule: String,
+    /// The table that refers, `schema.table`, quoted as SQL needs it.
+    pub table: String,
+    /// Its columns that refer, quoted as SQL needs them.
+    pub columns: Vec<String>,
+}
+
+/// A trigger of somebody's own that erasing fires: it may copy what is to go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct FiringTrigger {
+    /// The store.
+    pub store: String,
+    /// The rule that erases.
+    pub rule: String,
+    /// The table, or the partition, that has it: `schema.table`, quoted as SQL needs it.
+    pub table: String,
+    /// Its name, quoted as SQL needs it.
+    pub trigger: String,
 }
 
 /// A table that looks as if it held persons, and what no rule takes away of it.
@@ -53,10 +93,18 @@ impl CatalogueLook {
     /// Most columns of a table.
     pub const COLUMNS: usize = 6;
 
-    /// Gives up the last table of the list; false when there is none.
+    /// Most indexes, and most triggers.
+    pub const OF_RULES: usize = 10;
+
+    /// Gives up the last table of the list, then the last index, then the last trigger; false when there is none.
     pub fn shrink(&mut self) -> bool {
         let gone = self.tables.pop().is_some();
         self.more = self.more.saturating_add(i64::from(gone));
+        if gone {
+            return true;
+        }
+        let gone = self.indexes.pop().is_some() || self.triggers.pop().is_some();
+        self.more_of_rules = self.more_of_rules.saturating_add(i64::from(gone));
         gone
     }
 }
@@ -85,5 +133,19 @@ mod tests {
             [true, true, false]
         );
         assert_eq!((look.tables.len(), look.more), (0, 2));
+    }
+
+    #[test]
+    fn a_trigger_is_given_up_last() {
+        let mut look = CatalogueLook {
+            tables: vec![UnruledTable::default()],
+            indexes: vec![MissingIndex::default()],
+            triggers: vec![FiringTrigger::default()],
+            ..CatalogueLook::default()
+        };
+        assert!(look.shrink() && look.shrink());
+        assert_eq!((look.triggers.len(), look.more_of_rules), (1, 1));
+        assert!(look.shrink() && !look.shrink());
+        assert_eq!((look.more, look.more_of_rules), (1, 2));
     }
 }

@@ -61,6 +61,10 @@ pub enum Check {
     KeepNotStated,
     /// Rows with nothing in the clock of their rule: they are never due.
     RowsWithoutClock,
+    /// A foreign key to rows that a rule erases, without an index.
+    IndexMissing,
+    /// A trigger that fires on rows that a rule erases.
+    TriggerOnErasure,
 }
 
 impl Check {
@@ -83,6 +87,8 @@ impl Check {
         Self::CategoryUnknown,
         Self::KeepNotStated,
         Self::RowsWithoutClock,
+        Self::IndexMissing,
+        Self::TriggerOnErasure,
     ];
 
     /// The word in a finding.
@@ -106,6 +112,8 @@ impl Check {
             Self::CategoryUnknown => "CategoryUnknown",
             Self::KeepNotStated => "KeepNotStated",
             Self::RowsWithoutClock => "RowsWithoutClock",
+            Self::IndexMissing => "IndexMissing",
+            Self::TriggerOnErasure => "TriggerOnErasure",
         }
     }
 }

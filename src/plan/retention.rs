@@ -156,23 +156,23 @@ fn holds(ground: &Ground<'_>) -> Vec<RequiredHold> {
     legal_hold::required(known, ground.at, &names.collect())
 }
 
-/// What a run is to look for in the catalogues, beside its own rules: by the words of the pack, where one of the policy's
-/// regimes asks for it.
+/// What a run is to look for in the catalogues: what slows or copies where its own rules erase, and by the words of the pack
+/// what looks personal beside them; where one of the policy's regimes asks for it.
 fn catalogue(ground: &Ground<'_>) -> Option<Catalogue> {
     let regimes = &ground.facts.packs.regimes;
     let spec = &ground.facts.policy.spec;
-    let asks = |id: &String| {
-        let asked = [
-            Check::PersonalTableWithoutRule,
-            Check::PersonalColumnWithoutRule,
-        ];
-        let regime = regimes.regimes.get(id);
-        regime.is_some_and(|it| {
-            it.baseline
-                .iter()
-                .any(|fact| asked.contains(&fact.value.check))
-        })
+    let asks = |asked: [Check; 2]| {
+        let own = spec.regimes.iter().filter_map(|id| regimes.regimes.get(id));
+        let mut demands = own.flat_map(|regime| &regime.baseline);
+        demands.any(|fact| asked.contains(&fact.value.check))
     };
+    let of_rules = asks([Check::IndexMissing, Check::TriggerOnErasure]);
+    if !asks([
+        Check::PersonalTableWithoutRule,
+        Check::PersonalColumnWithoutRule,
+    ]) {
+        return of_rules.then(Catalogue::default);
+    }
     let words = |list: &Option<Fact<BTreeSet<String>>>| {
         list.as_ref()
             .map(|fact| fact.value.clone())
@@ -184,7 +184,7 @@ fn catalogue(ground: &Ground<'_>) -> Option<Catalogue> {
         named: named(ground),
     };
     let is_blind = catalogue.table_words.is_empty() && catalogue.column_words.is_empty();
-    (!is_blind && spec.regimes.iter().any(asks)).then_some(catalogue)
+    (!is_blind || of_rules).then_some(catalogue)
 }
 
 /// By store of the rules, every table that a policy for the region has a rule for, or that the Region lists: those are

@@ -129,7 +129,9 @@ fn policy() -> Value {
             "unreachableSince": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z", "totals": totals,
             "preview": preview, "previewHash": "sha256-0", "approved": preview, "lastHandledRunAt": "1",
             "inventory": inventory(), "decisions": [decision()],
-            "catalogue": {"more": 1, "tables": [{"store": "orders", "table": "public.leads", "rule": "leads", "columns": ["email"]}]},
+            "catalogue": {"more": 1, "tables": [{"store": "orders", "table": "public.leads", "rule": "leads", "columns": ["email"]}],
+                "indexes": [{"store": "orders", "rule": "orders", "table": "public.parcels", "columns": ["order_id"]}],
+                "triggers": [{"store": "orders", "rule": "orders", "table": "public.orders", "trigger": "audit"}], "moreOfRules": 1},
             "lastRun": {
                 "job": "j", "uid": "u", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
                 "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z",

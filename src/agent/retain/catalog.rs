@@ -20,7 +20,7 @@ use super::restrict::{self, hides};
 use super::settings::Rule;
 use super::store::Store;
 use super::subjects::{self, Subject};
-use super::triggers;
+use super::triggers::{self, Trigger};
 
 /// A table that a rule erases from.
 #[derive(Clone, Debug)]
@@ -47,7 +47,9 @@ pub(super) struct Table {
     pub(super) changes: Vec<Change>,
     /// Who refers to its rows; left empty where these stay, and keep what others refer to.
     pub(super) references: Vec<Reference>,
-    /// All of the above in one text, for comparison: see [`shape`].
+    /// Triggers of somebody's own that erasing fires.
+    pub(super) triggers: Vec<Trigger>,
+    /// All of the above but the triggers in one text, for comparison: see [`shape`].
     pub(super) shape: String,
 }
 
@@ -228,9 +230,10 @@ pub(super) async fn table(
         Ok(references) => references,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    if let Some(refusal) = triggers::fired(connection, oid, &changes, (&name, &table)).await? {
-        return Ok(Err(refusal));
-    }
+    let triggers = match triggers::fired(connection, oid, &changes, (&name, &table)).await? {
+        Ok(triggers) => triggers,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let table = Table {
         oid,
         name: table,
@@ -243,6 +246,7 @@ pub(super) async fn table(
         has_places,
         changes,
         references,
+        triggers,
         shape: String::new(),
     };
     whole(store, rule, table, grants).await

@@ -193,6 +193,7 @@ pub(super) mod tests {
                     links: vec![link("o_year", "year"), link("o_no", "no")],
                     constraint: "invoices_order".into(),
                     action: Action::Refuse,
+                    is_indexed: true,
                 },
                 Reference {
                     oid: 1,
@@ -200,8 +201,10 @@ pub(super) mod tests {
                     links: vec![link("repeats_no", "no")],
                     constraint: "repeats".into(),
                     action: Action::Refuse,
+                    is_indexed: true,
                 },
             ],
+            triggers: Vec::new(),
             shape: String::new(),
         }
     }

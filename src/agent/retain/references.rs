@@ -21,6 +21,8 @@ pub(super) struct Reference {
     pub(super) constraint: String,
     /// What the constraint does to a row that refers when the row it refers to goes.
     pub(super) action: Action,
+    /// Whether an index finds the rows that refer.
+    pub(super) is_indexed: bool,
 }
 
 /// What becomes of a row that refers to a deleted one.
@@ -156,7 +158,8 @@ pub(super) async fn referring(
         }
         let children: Vec<String> = row.try_get(3).map_err(&fault)?;
         let parents: Vec<String> = row.try_get(4).map_err(&fault)?;
-        if !row.try_get::<bool, _>(5).map_err(&fault)? {
+        let is_indexed: bool = row.try_get(5).map_err(&fault)?;
+        if !is_indexed {
             let columns = children.join(", ");
             tracing::warn!(
                 finding = "IndexMissing",
@@ -178,6 +181,7 @@ pub(super) async fn referring(
             links: links.collect(),
             constraint: row.try_get(7).map_err(&fault)?,
             action: Action::of(&row.try_get::<String, _>(8).map_err(&fault)?),
+            is_indexed,
         });
     }
     Ok(Ok(references))

@@ -1,4 +1,5 @@
-//! Tables and columns that look as if they held persons, and that no rule speaks of.
+//! Tables and columns that look as if they held persons, and that no rule speaks of; and what of the rules' own tables makes
+//! erasing slow, or may copy.
 //!
 //! In: words, the task's own tables, a session. Out: names from the catalogue, which everybody in a database may read.
 //! No row is read. What a name says is a guess: somebody is to look.
@@ -12,7 +13,7 @@ use super::error::Error;
 use super::fault::Fault;
 use super::preflight::Step;
 use super::site::Site;
-use crate::contract::{self, Catalogue, CatalogueLook, UnruledTable};
+use crate::contract::{self, Catalogue, CatalogueLook, FiringTrigger, MissingIndex, UnruledTable};
 
 /// The merchant's tables with their columns. A partition is its table's; the server's own tables and Tradewind's hold
 /// nobody, or are looked after by themselves.
@@ -51,11 +52,56 @@ pub(super) async fn look(sites: &mut [Site], asked: &Catalogue) -> Result<Catalo
                 .filter_map(|table| judge(table, store, steps, asked)),
         );
     }
-    let more = all.len().saturating_sub(CatalogueLook::TABLES);
-    all.truncate(CatalogueLook::TABLES);
+    let of_rules = |site: &Site| {
+        let steps = site.plan.steps.iter();
+        let steps = steps.map(|step| (site.store.name.clone(), step.clone()));
+        steps.collect::<Vec<_>>()
+    };
+    let steps: Vec<(String, Step)> = sites.iter().flat_map(of_rules).collect();
+    let mut indexes: Vec<MissingIndex> = steps.iter().flat_map(unindexed).collect();
+    let mut triggers: Vec<FiringTrigger> = steps.iter().flat_map(firing).collect();
+    let more = cut(&mut all, CatalogueLook::TABLES);
+    let more_of_rules = cut(&mut indexes, CatalogueLook::OF_RULES)
+        .saturating_add(cut(&mut triggers, CatalogueLook::OF_RULES));
     Ok(CatalogueLook {
         tables: all,
-        more: i64::try_from(more).unwrap_or(i64::MAX),
+        more,
+        indexes,
+        triggers,
+        more_of_rules,
+    })
+}
+
+/// Keeps the first of a list; how many went.
+fn cut<T>(list: &mut Vec<T>, most: usize) -> i64 {
+    let more = list.len().saturating_sub(most);
+    list.truncate(most);
+    i64::try_from(more).unwrap_or(i64::MAX)
+}
+
+/// What refers to the rule's rows without an index.
+fn unindexed((store, step): &(String, Step)) -> impl Iterator<Item = MissingIndex> {
+    let references = step.table.references.iter();
+    let bare = references.filter(|reference| !reference.is_indexed);
+    bare.map(|reference| MissingIndex {
+        store: store.clone(),
+        rule: step.rule.name.clone(),
+        table: reference.name.clone(),
+        columns: reference
+            .links
+            .iter()
+            .map(|link| link.child.clone())
+            .collect(),
+    })
+}
+
+/// What fires when the rule erases.
+fn firing((store, step): &(String, Step)) -> impl Iterator<Item = FiringTrigger> {
+    step.table.triggers.iter().map(|trigger| FiringTrigger {
+        store: store.clone(),
+        rule: step.rule.name.clone(),
+        table: trigger.table.clone(),
+        trigger: trigger.name.clone(),
     })
 }
 

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::world::World;
 
 const OLD: &str = "CREATE TABLE t (id int PRIMARY KEY, at timestamptz, seen timestamptz, note text);
@@ -49,7 +51,8 @@ async fn a_foreign_key_that_reaches_a_table_without_a_rule_is_refused_by_name() 
 
 #[tokio::test]
 async fn what_slows_or_copies_is_named() {
-    let world = old("fen_named").await;
+    let mut world = old("fen_named").await;
+    world.set("catalogue", json!({"tableWords": [], "columnWords": []}));
     world
         .sql(
             "CREATE TABLE c (t int REFERENCES t); CREATE INDEX ON c (t) WHERE t > 5;
@@ -65,8 +68,21 @@ async fn what_slows_or_copies_is_named() {
     world
         .sql(&format!("GRANT SELECT ON c TO {}", world.role))
         .await;
+    world.set("mode", "DryRun");
+    let seen = world.run().await;
+    let look = seen.expect("Previewed").body().catalogue.clone().unwrap();
+    assert_eq!(
+        serde_json::to_value(&look).unwrap(),
+        json!({
+            "more": 0,
+            "indexes": [{"store": "orders", "rule": "t", "table": "public.c", "columns": ["t"]}],
+            "triggers": [{"store": "orders", "rule": "t", "table": "public.t", "trigger": "\"a copy\""}],
+        })
+    );
+    world.set("mode", "Enforce");
     let ran = world.run().await;
     ran.expect("Done");
+    assert_eq!(ran.body().catalogue.as_ref(), Some(&look));
     for says in [
         "IndexMissing",
         "CREATE INDEX CONCURRENTLY ON public.c (t);",
