@@ -42,7 +42,7 @@ pub use finding::{FindingTotals, PolicyFinding, Severity};
 pub use hold_list::HoldList;
 pub use last_contact::{ContactTable, LastContact};
 pub use legal_hold::{
-    HeldScope, HeldStoreStatus, HoldRegionStatus, HoldRelease, HoldSelector, HoldState, LegalHold,
+    HeldScope, HeldStoreStatus, HeldTable, HoldRegionStatus, HoldRelease, HoldSelector, HoldState, LegalHold,
     LegalHoldSpec, LegalHoldStatus, ValuesRef,
 };
 pub use opt_out::ConnectorOptOut;

@@ -162,6 +162,10 @@ pub struct HoldFacts {
     pub hold: Arc<LegalHold>,
     /// Every Region of the hub by name.
     pub regions: BTreeMap<String, RegionFacts>,
+    /// Every SocialChannel of the hub: policies may choose regions by them.
+    pub channels: Vec<Arc<SocialChannel>>,
+    /// Every DataPolicy of the hub by name: their rules say which table has data of which category.
+    pub policies: BTreeMap<String, Arc<DataPolicy>>,
     /// The operator's configuration.
     pub settings: Arc<Settings>,
 }
@@ -275,6 +279,10 @@ pub struct RegionNote {
     /// What there is to be of the spec here: of a policy the hash of its spec and of what binds it, of a hold the name
     /// of the ConfigMap with its task.
     pub spec_hash: Option<String>,
+    /// The stores of a hold's task (holds only).
+    pub held_stores: BTreeSet<String>,
+    /// The tables that its scopes with a category mean (holds only).
+    pub held_tables: Vec<crate::api::HeldTable>,
     /// How long backups of its stores stay.
     pub horizons: Horizons,
 }

@@ -160,6 +160,8 @@ impl Reader {
         let facts = HoldFacts {
             hold: hold.clone(),
             regions: self.region_facts(&looks),
+            channels: self.sorted_channels(),
+            policies: self.policies_by_name(),
             settings: self.settings.clone(),
         };
         (facts, looks)

@@ -97,10 +97,13 @@ pub struct HoldSelector {
     pub jurisdictions: Option<Vec<String>>,
 }
 
-/// What is held of a store: all of it, a table, or the rows of a table with some values in a column.
+/// What is held: all of a store, a table, the rows of a table with some values in a column, or every table with data of a
+/// category.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = Rule::new("has(self.column) == has(self.valuesSecretRef)").message("scopes[]: column and valuesSecretRef go together; set both, or neither for every row"))]
 #[x_kube(validation = Rule::new("!has(self.column) || has(self.table)").message("scopes[].column: name its table too"))]
+#[x_kube(validation = Rule::new("has(self.store) || has(self.category)").message("scopes[]: say what is held; set store, or category"))]
+#[x_kube(validation = Rule::new("!has(self.category) || !has(self.table)").message("scopes[].category: rules of policies say which tables have it; remove table, or category"))]
 #[x_kube(validation = Rule::new("self == oldSelf").message("scopes[]: a scope cannot be changed, as that could narrow the hold; add another scope"))]
 #[serde(rename_all = "camelCase")]
 pub struct HeldScope {
@@ -110,12 +113,22 @@ pub struct HeldScope {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// The store's name in `Region.spec.dataStores`. Without a table, everything in it is held.
+    /// The store's name in `Region.spec.dataStores`. With neither table nor category, everything in it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 40),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
-    pub store: String,
+    pub store: Option<String>,
+    /// A category of data, by a key of the fideslang taxonomy: `user.contact`. Every table is held, whole, of which a rule of
+    /// a policy for the region says that it has such data or data below it, as `user.contact.email`; with a store, those in
+    /// it. A table whose rule says no category, or only a wider one, is not held. Rules that come later add their tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 120),
+        regex(pattern = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")
+    )]
+    pub category: Option<String>,
     /// The table with its schema, `public.customers`, as the database spells them. Without a column, every row is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -230,12 +243,27 @@ pub struct HoldRegionStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub stores: Vec<HeldStoreStatus>,
+    /// The tables that scopes with a category mean here, by what the policies' rules say now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<HeldTable>,
     /// The value of the annotation `tradewind.dev/run-at` whose Job was last made here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_run_at: Option<String>,
     /// Everything that was made for the hold there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inventory: Vec<InventoryEntry>,
+}
+
+/// A table that a scope with a category means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldTable {
+    /// The scope's name.
+    pub scope: String,
+    /// The store's name.
+    pub store: String,
+    /// The table, as the rule writes it.
+    pub table: String,
 }
 
 /// What one database says of a hold.

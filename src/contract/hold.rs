@@ -41,7 +41,7 @@ pub struct HeldStore {
 pub struct HoldScope {
     /// The scope's name in the LegalHold.
     pub name: String,
-    /// `schema.table`; absent: everything.
+    /// `schema.table`, or `table` as the role's search path finds it; absent: everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
     /// The column whose values tell which rows; absent: all.
@@ -78,7 +78,7 @@ pub struct RequiredHold {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RequiredScope {
-    /// `schema.table`; absent: everything.
+    /// `schema.table`, or `table` as the role's search path finds it; absent: everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
     /// The column; absent: every row.

@@ -100,6 +100,18 @@ impl Known {
         holds.iter().map(|h| Key::Hold(h.name_any())).collect()
     }
 
+    /// What holds by category mean depends on what policies say of tables, and on the channels by which these choose
+    /// regions.
+    fn category_hold_keys(&self) -> Vec<Key> {
+        let holds = self.holds.state();
+        let by_category = |hold: &&Arc<LegalHold>| {
+            let mut scopes = hold.spec.scopes.iter();
+            scopes.any(|scope| scope.category.is_some())
+        };
+        let holds = holds.iter().filter(by_category);
+        holds.map(|h| Key::Hold(h.name_any())).collect()
+    }
+
     /// What a request does depends on Regions, on what policies say of tables, and on holds, for as long as it does
     /// anything.
     fn request_keys(&self) -> Vec<Key> {
@@ -179,6 +191,7 @@ impl Known {
                 &self.policies.state(),
             ));
             keys.extend(self.request_keys());
+            keys.extend(self.category_hold_keys());
         }
         keys
     }
@@ -233,6 +246,7 @@ impl Known {
             keys.extend(watch::channel_changed(channel, &self.policies.state()));
             // Policies may choose regions by channels.
             keys.extend(self.request_keys());
+            keys.extend(self.category_hold_keys());
         }
         keys
     }

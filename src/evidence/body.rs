@@ -132,8 +132,12 @@ pub struct Hold {
 pub struct HeldScope {
     /// Its name.
     pub name: String,
-    /// The store.
-    pub store: String,
+    /// The store; absent: none there has data of the category.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// The category of data that it is for; the table is one that has it, by what a rule says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
     /// The table; absent: the whole store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,

@@ -20,9 +20,15 @@ use super::{
 };
 use crate::api::condition::ConditionType;
 use crate::api::{
-    DataStore, DeletionPolicy, HeldScope, HeldStoreStatus, LegalHold, Region, RegionSpec, names,
+    DataStore, DeletionPolicy, HeldScope, HeldStoreStatus, HeldTable, LegalHold, Region, RegionSpec,
+    names,
 };
 use crate::contract::{HeldStore, Hold, HoldScope, ReleaseOf, RequiredHold, RequiredScope};
+
+pub(super) use scopes::{Said, parts};
+use scopes::Part;
+
+mod scopes;
 
 /// The command, and the component label.
 const COMMAND: &str = "hold";
@@ -78,6 +84,8 @@ pub fn legal_hold(facts: &HoldFacts, now: Timestamp) -> Plan<HoldWorkloads> {
         }
         let note = RegionNote {
             spec_hash: held.as_ref().map(Held::config_map),
+            held_stores: held.iter().flat_map(Held::stores).collect(),
+            held_tables: held.iter().flat_map(Held::tables).collect(),
             ..RegionNote::default()
         };
         let decision = decide(facts, (place, held.as_ref()), (deleting, &problems), now);
@@ -93,9 +101,20 @@ pub(super) fn is_for(hold: &LegalHold, region: &Region) -> bool {
 }
 
 fn is_in_force(hold: &LegalHold, region: &str) -> bool {
+    told(hold, region).any(HeldStoreStatus::is_in_force)
+}
+
+/// Whether a database of a region has said that it holds.
+fn holds_in(hold: &LegalHold, region: &str, store: &str) -> bool {
+    let mut told = told(hold, region).filter(|told| told.name == store);
+    told.any(HeldStoreStatus::is_in_force)
+}
+
+/// What databases of a region said last.
+fn told<'a>(hold: &'a LegalHold, region: &str) -> impl Iterator<Item = &'a HeldStoreStatus> {
     let entries = hold.status.iter().flat_map(|status| &status.regions);
-    let mut entries = entries.filter(|entry| entry.name == region);
-    entries.any(|entry| entry.stores.iter().any(HeldStoreStatus::is_in_force))
+    let entries = entries.filter(move |entry| entry.name == region);
+    entries.flat_map(|entry| &entry.stores)
 }
 
 /// A named Region that isn't there is a place too, and so is one that went with a hold in force.
@@ -209,22 +228,40 @@ struct Held<'a> {
     region: &'a str,
     spec: &'a RegionSpec,
     hold: &'a LegalHold,
+    parts: Vec<Part<'a>>,
     task: Hold,
 }
 
 impl<'a> Held<'a> {
     fn of(facts: &'a HoldFacts, region: &'a str, at: &'a RegionFacts) -> Self {
         let (hold, spec) = (facts.hold.as_ref(), &at.region.spec);
+        let said = Said {
+            policies: &facts.policies,
+            channels: &facts.channels,
+        };
+        let parts = parts(hold, &at.region, said);
+        let empty = |store: &DataStore| HeldStore {
+            store: store.name.clone(),
+            url: meta::secret_file(&store_mount(store), &store.postgres.secret_ref.key),
+            scopes: Vec::new(),
+        };
         let mut stores: BTreeMap<&str, HeldStore> = BTreeMap::new();
-        for (scope, store) in scopes(hold, spec) {
-            let held = stores.entry(&store.name).or_insert_with(|| HeldStore {
-                store: store.name.clone(),
-                url: meta::secret_file(&store_mount(store), &store.postgres.secret_ref.key),
-                scopes: Vec::new(),
-            });
+        // What rules no longer say is released where it is in force.
+        for store in &spec.data_stores {
+            if hold.spec.release.is_some() && holds_in(hold, region, &store.name) {
+                stores.insert(&store.name, empty(store));
+            }
+        }
+        for Part {
+            scope,
+            store,
+            table,
+        } in &parts
+        {
+            let held = stores.entry(&store.name).or_insert_with(|| empty(store));
             held.scopes.push(HoldScope {
                 name: scope.name.clone(),
-                table: scope.table.clone(),
+                table: table.map(str::to_owned),
                 column: scope.column.clone(),
                 values: scope
                     .values_secret_ref
@@ -248,29 +285,64 @@ impl<'a> Held<'a> {
             region,
             spec,
             hold,
+            parts,
             task,
         }
     }
 
-    /// Scopes of stores that the Region does not have: they are held nowhere in it.
+    /// Its stores by name.
+    fn stores(&self) -> impl Iterator<Item = String> {
+        self.task.stores.iter().map(|store| store.store.clone())
+    }
+
+    /// What scopes with a category mean.
+    fn tables(&self) -> impl Iterator<Item = HeldTable> {
+        let of_category = |part: &&Part<'_>| part.scope.category.is_some();
+        let parts = self.parts.iter().filter(of_category);
+        parts.filter_map(|part| {
+            Some(HeldTable {
+                scope: part.scope.name.clone(),
+                store: part.store.name.clone(),
+                table: part.table?.to_owned(),
+            })
+        })
+    }
+
+    /// Scopes that hold nothing in the Region: it has not the store, or no rule says of a table that it has the category.
     fn missing(&self) -> Vec<Finding> {
-        let has = |scope: &&HeldScope| {
-            let mut stores = self.spec.data_stores.iter();
-            !stores.any(|store| store.name == scope.store)
-        };
-        let told = |scope: &HeldScope| {
-            Finding {
+        let told = |scope: &HeldScope| Finding {
             condition: ConditionType::ReferencesResolved,
             region: Some(self.region.to_owned()),
             holds: Some(false),
-            reason: Word::StoreNotFound.because(format!(
-                "spec.scopes[{}].store: Region {} has no data store {}, so the scope holds nothing there; add it to \
-                 the Region",
-                scope.name, self.region, scope.store
-            )),
-        }
+            reason: self.absent(scope),
         };
-        self.hold.spec.scopes.iter().filter(has).map(told).collect()
+        let means = |scope: &HeldScope| {
+            let mut parts = self.parts.iter();
+            parts.any(|part| part.scope.name == scope.name)
+        };
+        let scopes = self.hold.spec.scopes.iter();
+        scopes.filter(|scope| !means(scope)).map(told).collect()
+    }
+
+    /// Why a scope holds nothing.
+    fn absent(&self, scope: &HeldScope) -> Reason {
+        let (name, region) = (&scope.name, self.region);
+        let mut stores = self.spec.data_stores.iter();
+        let lacks = |named: &&String| !stores.any(|store| store.name == **named);
+        let category = match (scope.store.as_ref().filter(lacks), &scope.category) {
+            (None, Some(category)) => category,
+            (missing, _) => {
+                let missing = missing.map_or("", String::as_str);
+                return Word::StoreNotFound.because(format!(
+                    "spec.scopes[{name}].store: Region {region} has no data store {missing}, so the scope holds nothing \
+                     there; add it to the Region"
+                ));
+            }
+        };
+        Word::NothingOfCategory.because(format!(
+            "spec.scopes[{name}].category: no rule of a policy for Region {region} says that its table has {category}, so \
+             the scope holds nothing there; give such rules their category, or add a scope with store and table"
+        ))
     }
 
     /// Whether every store has answered the very task that releases the hold, and holds no more.
@@ -334,14 +406,18 @@ impl<'a> Held<'a> {
     /// Each store's URL, and the values of each scope that has some. To release, no value is needed.
     fn mounts(&self) -> Vec<Mount> {
         let mut mounts = BTreeMap::new();
-        for (scope, store) in scopes(self.hold, self.spec) {
+        let names: BTreeSet<String> = self.stores().collect();
+        let stores = self.spec.data_stores.iter();
+        for store in stores.filter(|store| names.contains(&store.name)) {
             let secret = &store.postgres.secret_ref;
             let name = store_mount(store);
             let mount = Mount::key(name.clone(), &secret.name, &secret.key);
             mounts.insert(name, mount);
-            let values = scope.values_secret_ref.as_ref();
+        }
+        for part in &self.parts {
+            let values = part.scope.values_secret_ref.as_ref();
             if let Some(values) = values.filter(|_| self.hold.spec.release.is_none()) {
-                let name = values_mount(scope);
+                let name = values_mount(part.scope);
                 let mount = Mount::key(name.clone(), &values.name, &values.key);
                 mounts.insert(name, mount);
             }
@@ -358,21 +434,11 @@ fn values_mount(scope: &HeldScope) -> String {
     format!("values-{}", scope.name)
 }
 
-/// Each scope with its store, where the Region has it.
-fn scopes<'a>(
-    hold: &'a LegalHold,
-    region: &'a RegionSpec,
-) -> impl Iterator<Item = (&'a HeldScope, &'a DataStore)> {
-    hold.spec.scopes.iter().filter_map(|scope| {
-        let mut stores = region.data_stores.iter();
-        Some((scope, stores.find(|store| store.name == scope.store)?))
-    })
-}
-
 /// The holds that must be in force in these stores of a Region before a run erases there: every one that is there and
 /// has no release, whether or not it is accepted, is being deleted or has had its Job. Two stores with one Secret are one.
 pub(super) fn required(
     (fleet, holds): (&str, &BTreeMap<String, Arc<LegalHold>>),
+    said: Said<'_>,
     region: &Region,
     stores: &BTreeSet<&str>,
 ) -> Vec<RequiredHold> {
@@ -380,11 +446,11 @@ pub(super) fn required(
     let holds = holds.values();
     let holds = holds.filter(|hold| hold.spec.release.is_none() && is_for(hold, region));
     let in_store = |hold: &LegalHold, store: &str| {
-        let held = scopes(hold, &region.spec);
-        let held = held.filter(|(_, held)| secret(store) == Some(&held.postgres.secret_ref));
-        let scope = |(scope, _): (&HeldScope, _)| RequiredScope {
-            table: scope.table.clone(),
-            column: scope.column.clone(),
+        let held = parts(hold, region, said).into_iter();
+        let held = held.filter(|part| secret(store) == Some(&part.store.postgres.secret_ref));
+        let scope = |part: Part<'_>| RequiredScope {
+            table: part.table.map(str::to_owned),
+            column: part.scope.column.clone(),
         };
         RequiredHold {
             id: names::hold_id(fleet, &hold.name_any()),
@@ -414,8 +480,12 @@ pub(super) fn not_in_force(
             let mut stores = told.iter().flat_map(|entry| &entry.stores);
             stores.any(|told| told.name == store && told.is_in_force())
         };
-        scopes(hold, &region.spec).any(|(_, store)| {
-            secrets.contains(&&store.postgres.secret_ref) && !is_held(&store.name)
+        let said = Said {
+            policies: &facts.policies,
+            channels: &facts.channels,
+        };
+        parts(hold, region, said).iter().any(|part| {
+            secrets.contains(&&part.store.postgres.secret_ref) && !is_held(&part.store.name)
         })
     };
     let mut holds = facts.holds.values().filter(|hold| is_open(hold));

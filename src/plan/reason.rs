@@ -107,6 +107,8 @@ words! {
     SecretKeysMissing,
     /// The Region has no data store of that name.
     StoreNotFound,
+    /// No rule says of a table there that it has data of the category.
+    NothingOfCategory,
     /// The Region has no `ingress`.
     IngressNotConfigured,
     /// The namespace isn't in the regional cluster.

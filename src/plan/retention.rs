@@ -153,7 +153,11 @@ fn throttle(spec: Option<&RetentionThrottle>) -> Throttle {
 fn holds(ground: &Ground<'_>) -> Vec<RequiredHold> {
     let names = stores(ground).map(|(_, store)| store.name.as_str());
     let known = (ground.facts.settings.fleet.as_str(), &ground.facts.holds);
-    legal_hold::required(known, ground.at, &names.collect())
+    let said = legal_hold::Said {
+        policies: &ground.facts.policies,
+        channels: &ground.facts.channels,
+    };
+    legal_hold::required(known, said, ground.at, &names.collect())
 }
 
 /// What a run is to look for in the catalogues: what slows or copies where its own rules erase, and by the words of the pack

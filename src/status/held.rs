@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use kube::ResourceExt;
 
 use super::chain::{Statement, When};
+use super::legal_hold::asked;
 use crate::api::{
     HeldScope, HeldStoreStatus, HoldRegionStatus, HoldState, LegalHold, LegalHoldStatus,
 };
 use crate::evidence::{About, Kind, body, canonical};
-use crate::plan::{HoldWorkloads, Plan};
+use crate::plan::{HoldWorkloads, Plan, RegionNote};
 
 /// By region. `told` is the status that is about to be written: it remembers what databases said whose Job is gone.
 #[must_use]
@@ -51,23 +52,17 @@ fn body(plan: &Plan<HoldWorkloads>, hold: &LegalHold, entry: &HoldRegionStatus) 
     let asked = note.and_then(|note| note.spec_hash.as_ref());
     let is_answered = entry.task.is_some() && entry.task.as_ref() == asked;
     let spec = &hold.spec;
-    let scope = |scope: &HeldScope| body::HeldScope {
-        name: scope.name.clone(),
-        store: scope.store.clone(),
-        table: scope.table.clone(),
-        column: scope.column.clone(),
-    };
     let store = |store: &HeldStoreStatus| body::HeldStore {
         name: store.name.clone(),
         in_force_since: store.in_force_since.clone(),
         released_at: store.released_at.clone(),
     };
     body::Hold {
-        state: format!("{:?}", state(hold, entry, is_answered)),
+        state: format!("{:?}", state(hold, note, entry, is_answered)),
         ground: spec.ground.clone(),
         opened_by: spec.opened_by.clone(),
         review_on: spec.review_on.clone(),
-        scopes: spec.scopes.iter().map(scope).collect(),
+        scopes: spec.scopes.iter().flat_map(|it| scopes(it, note)).collect(),
         stores: entry.stores.iter().map(store).collect(),
         release: spec.release.as_ref().map(|release| body::HoldRelease {
             by: release.by.clone(),
@@ -77,8 +72,33 @@ fn body(plan: &Plan<HoldWorkloads>, hold: &LegalHold, entry: &HoldRegionStatus) 
     }
 }
 
+/// A scope; of one with a category each table that it means in the region.
+fn scopes(scope: &HeldScope, note: Option<&RegionNote>) -> Vec<body::HeldScope> {
+    let told = |store: Option<&String>, table: Option<&String>| body::HeldScope {
+        name: scope.name.clone(),
+        store: store.cloned(),
+        category: scope.category.clone(),
+        table: table.cloned(),
+        column: scope.column.clone(),
+    };
+    let tables = note.iter().flat_map(|note| &note.held_tables);
+    let own = tables.filter(|table| scope.category.is_some() && table.scope == scope.name);
+    let own: Vec<_> = own
+        .map(|it| told(Some(&it.store), Some(&it.table)))
+        .collect();
+    if own.is_empty() {
+        return vec![told(scope.store.as_ref(), scope.table.as_ref())];
+    }
+    own
+}
+
 /// The hold in one region, by what its databases said, and whether that is of all that is asked by now.
-fn state(hold: &LegalHold, entry: &HoldRegionStatus, is_answered: bool) -> HoldState {
+fn state(
+    hold: &LegalHold,
+    note: Option<&RegionNote>,
+    entry: &HoldRegionStatus,
+    is_answered: bool,
+) -> HoldState {
     let is_held = |name: &str| {
         let mut stores = entry.stores.iter();
         stores.any(|told| told.name == name && told.is_in_force())
@@ -87,9 +107,7 @@ fn state(hold: &LegalHold, entry: &HoldRegionStatus, is_answered: bool) -> HoldS
     match &hold.spec.release {
         Some(_) if is_answered && !any => HoldState::Released,
         Some(_) => HoldState::Releasing,
-        None if is_answered && hold.spec.scopes.iter().all(|scope| is_held(&scope.store)) => {
-            HoldState::InForce
-        }
+        None if is_answered && asked(hold, note).into_iter().all(is_held) => HoldState::InForce,
         None if any => HoldState::PartlyInForce,
         None => HoldState::Opening,
     }
@@ -100,7 +118,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::plan::{Baseline, RegionNote, Verdict};
+    use crate::plan::{Baseline, Verdict};
 
     fn hold(stores: &Value, release: &Value) -> LegalHold {
         let hold = json!({

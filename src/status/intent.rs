@@ -109,6 +109,7 @@ announce! {
     LegalHoldStatus [], HoldRegionStatus {
         task: None,
         stores: Vec::new(),
+        tables: Vec::new(),
     };
     DataSubjectRequestStatus [], RequestRegionStatus {
         action: None,

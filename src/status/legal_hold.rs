@@ -15,7 +15,7 @@ use crate::api::condition::{self, ConditionType, Truth, Wanted};
 use crate::api::{HeldStoreStatus, HoldRegionStatus, HoldState, LegalHold, LegalHoldStatus, names};
 use crate::contract::{HoldReport, ReportedStore};
 use crate::plan::reason::Word as PlanWord;
-use crate::plan::{HoldWorkloads, Plan, Reason};
+use crate::plan::{HoldWorkloads, Plan, Reason, RegionNote};
 
 /// What is said beside every deletion.
 const STAYS: &str = "deleting a LegalHold releases nothing";
@@ -152,7 +152,8 @@ fn region<'a>(
         ready: None,
         unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
         task: old.and_then(|entry| entry.task.clone()),
-        stores: stores(body, old, hold),
+        stores: stores(body, old, &asked(hold, Some(standing.note))),
+        tables: standing.note.held_tables.clone(),
         last_handled_run_at: match job {
             Some(_) => resource::annotation(&hold.metadata, names::ANNOTATION_RUN_AT),
             None => old.and_then(|entry| entry.last_handled_run_at.clone()),
@@ -201,13 +202,12 @@ fn works((truth, why): (Truth, Reason)) -> (Truth, Reason) {
 fn stores(
     body: Option<&HoldReport>,
     old: Option<&HoldRegionStatus>,
-    hold: &LegalHold,
+    wanted: &BTreeSet<&str>,
 ) -> Vec<HeldStoreStatus> {
     let before = old.map_or(&[][..], |entry| entry.stores.as_slice());
     let Some(body) = body else {
         return before.to_vec();
     };
-    let wanted: BTreeSet<&str> = hold.spec.scopes.iter().map(|s| s.store.as_str()).collect();
     let told = body
         .stores
         .iter()
@@ -246,7 +246,7 @@ fn said(
     let is_told = entry.task.is_some() && entry.task == standing.note.spec_hash;
     let mut stores = entry.stores.iter();
     let is_open = stores.any(HeldStoreStatus::is_in_force);
-    let missing = missing(hold, entry);
+    let missing = missing(asked(hold, Some(standing.note)), entry);
     match &hold.spec.release {
         Some(_) if is_told && !is_open => {
             let why = "every database there has recorded the release, or never held";
@@ -274,14 +274,22 @@ fn said(
     )
 }
 
+/// The stores that a hold is for in a region: those that its scopes name, and those in which a table of a category is.
+pub(super) fn asked<'a>(hold: &'a LegalHold, note: Option<&'a RegionNote>) -> BTreeSet<&'a str> {
+    let scopes = hold.spec.scopes.iter();
+    let named = scopes.filter(|scope| scope.category.is_none());
+    let named = named.filter_map(|scope| scope.store.as_deref());
+    let meant = note.iter().flat_map(|note| &note.held_stores);
+    named.chain(meant.map(String::as_str)).collect()
+}
+
 /// Stores of which no database has said that it holds.
-fn missing<'a>(hold: &'a LegalHold, entry: &HoldRegionStatus) -> BTreeSet<&'a str> {
-    let all = hold.spec.scopes.iter().map(|scope| scope.store.as_str());
+fn missing<'a>(all: BTreeSet<&'a str>, entry: &HoldRegionStatus) -> BTreeSet<&'a str> {
     let is_held = |store: &&str| {
         let mut told = entry.stores.iter();
         told.any(|told| told.name == **store && told.is_in_force())
     };
-    all.filter(|store| !is_held(store)).collect()
+    all.into_iter().filter(|store| !is_held(store)).collect()
 }
 
 /// What keeps a region's databases from being as the spec asks.

@@ -10,6 +10,8 @@ const SCOPES: &str = "scopes: a scope may be added, never removed";
 const REGIONS: &str = "selector.regions: a region may be added, never removed";
 const JURISDICTIONS: &str = "selector.jurisdictions: one may be added, never removed";
 const RELEASE: &str = "a release is recorded once and stays";
+const STORE: &str = "scopes[]: say what is held; set store, or category";
+const CATEGORY: &str = "scopes[].category: rules of policies say which tables have it";
 const TOGETHER: &str = "scopes[]: column and valuesSecretRef go together";
 
 fn scope(i: usize) -> Value {
@@ -32,12 +34,14 @@ pub(crate) fn kind() -> Kind {
         "release": {"by": "counsel@aurora.example", "ground": "settled"},
         "deletionPolicy": "Delete",
     });
+    let mut by_category = least.clone();
+    by_category["scopes"] = json!([{"name": "contact", "category": "user.contact"}]);
     Kind {
         name: "LegalHold",
         plural: "legalholds",
         namespace: None,
         least,
-        specs: vec![whole],
+        specs: vec![whole, by_category],
         cases: [head(), selector(), scopes(), release()]
             .into_iter()
             .flatten()
@@ -98,6 +102,8 @@ fn scopes() -> Vec<Case> {
                     json!({"name": "a", "store": "orders", "column": "id", "valuesSecretRef": values}),
                     "scopes[].column: name its table too",
                 ),
+                (json!({"name": "a"}), STORE),
+                (table("category", json!("user.contact")), CATEGORY),
             ],
         ),
         text(
@@ -107,7 +113,17 @@ fn scopes() -> Vec<Case> {
             &[("Other", PATTERN), ("a_b", PATTERN)],
         )
         .fixed(SCOPES),
-        text("scopes[].store", "inbox", label(40), &[("Orders", PATTERN)]).fixed(SCOPE),
+        text("scopes[].store", "inbox", label(40), &[("Orders", PATTERN)])
+            .kept(STORE)
+            .fixed(SCOPE),
+        text(
+            "scopes[].category",
+            "user.financial",
+            format!("user.{}", "c".repeat(115)),
+            &[("User", PATTERN), ("user..contact", PATTERN), ("user.", PATTERN)],
+        )
+        .kept(STORE)
+        .fixed(SCOPE),
         text(
             "scopes[].table",
             "shop.orders",
@@ -167,6 +183,7 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
                 "name": "orders", "inForceSince": "2026-11-22T12:00:00Z", "releasedAt": "2026-11-23T12:00:00Z",
                 "reason": "StoreUnavailable",
             }],
+            "tables": [{"scope": "contact", "store": "orders", "table": "customers"}],
             "lastHandledRunAt": "1", "inventory": inventory,
         }],
         "lastHandledReconcileAt": "1",

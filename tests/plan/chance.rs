@@ -611,6 +611,8 @@ pub(crate) fn hold_facts() -> impl Strategy<Value = HoldFacts> {
     (hold(), regions()).prop_map(|(hold, regions)| HoldFacts {
         hold: read(hold),
         regions,
+        channels: Vec::new(),
+        policies: BTreeMap::new(),
         settings: settings(),
     })
 }

@@ -433,7 +433,7 @@ proptest! {
                 if hold.spec.release.is_some() || !(plan::hold_chooses(hold, region) || in_force) {
                     continue;
                 }
-                for scope in hold.spec.scopes.iter().filter(|scope| scope.store == "orders") {
+                for scope in hold.spec.scopes.iter().filter(|scope| scope.store.as_deref() == Some("orders")) {
                     wanted.insert((format!("fleet/{hold_name}"), scope.table.clone(), scope.column.clone()));
                 }
             }
@@ -461,7 +461,7 @@ proptest! {
             prop_assert_eq!(task.spec.release.is_some(), facts.hold.spec.release.is_some());
             prop_assert_eq!(task.spec.id.as_str(), "fleet/hold");
             let stores: BTreeSet<_> = facts.regions[name].region.spec.data_stores.iter().map(|store| store.name.clone()).collect();
-            let wanted: BTreeSet<_> = facts.hold.spec.scopes.iter().filter(|scope| stores.contains(&scope.store)).map(|scope| (scope.store.clone(), scope.name.clone())).collect();
+            let wanted: BTreeSet<_> = facts.hold.spec.scopes.iter().filter_map(|scope| Some((scope.store.clone().filter(|store| stores.contains(store))?, scope.name.clone()))).collect();
             let told: BTreeSet<_> = task.spec.stores.iter().flat_map(|store| store.scopes.iter().map(|scope| (store.store.clone(), scope.name.clone()))).collect();
             prop_assert_eq!(told, wanted);
             prop_assert!(plan.deleting.is_none(), "a Job of a hold that goes");

@@ -332,6 +332,12 @@ impl World {
         HoldFacts {
             hold: hold.clone(),
             regions: self.region_facts(key),
+            channels: self.channels().into_values().collect(),
+            policies: self
+                .policies()
+                .into_values()
+                .map(|policy| (policy.name_any(), policy))
+                .collect(),
             settings: Self::settings(),
         }
     }

@@ -105,15 +105,19 @@ pub(super) async fn missing(
     required: &[RequiredHold],
 ) -> Result<Option<String>, Fault> {
     let fault = Fault::of("read the holds");
-    let own = required.iter().filter(|hold| hold.store == store.name);
-    let wanted: Vec<serde_json::Value> = own
-        .flat_map(|hold| {
-            let scope = |scope: &RequiredScope| {
-                serde_json::json!({"id": hold.id, "table": scope.table, "column": scope.column})
+    let mut wanted: Vec<serde_json::Value> = Vec::new();
+    for hold in required {
+        if hold.store != store.name {
+            continue;
+        }
+        for RequiredScope { table, column } in &hold.scopes {
+            let table = match table {
+                Some(table) => Some(whole_name(store, table).await?),
+                None => None,
             };
-            hold.scopes.iter().map(scope)
-        })
-        .collect();
+            wanted.push(serde_json::json!({"id": hold.id, "table": table, "column": column}));
+        }
+    }
     let Some(first) = wanted.first() else {
         return Ok(None);
     };
@@ -124,6 +128,27 @@ pub(super) async fn missing(
     let query = sqlx::query(MISSING).bind(sqlx::types::Json(&wanted));
     let row = query.fetch_optional(connection).await.map_err(&fault)?;
     row.map(|row| row.try_get(0)).transpose().map_err(fault)
+}
+
+/// A table that the role's search path finds, of the kinds that can be held.
+const WHOLE_NAME: &str = "
+SELECT n.nspname || '.' || c.relname
+FROM unnest($2::text[]) WITH ORDINALITY AS path (schema, place)
+JOIN pg_namespace AS n ON n.nspname = path.schema
+JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = $1 AND c.relkind IN ('r', 'p')
+ORDER BY path.place LIMIT 1";
+
+/// `schema.table` of what may be written without its schema, as a rule's table may. What nothing is found for stays as it
+/// is: no hold is in force on it, and none can be opened.
+pub(super) async fn whole_name(store: &mut Store, table: &str) -> Result<String, Fault> {
+    if table.contains('.') {
+        return Ok(table.to_owned());
+    }
+    let fault = Fault::of("read the catalogue");
+    let query = sqlx::query(WHOLE_NAME).bind(table).bind(&store.path.schemas);
+    let row = query.fetch_optional(&mut store.connection).await;
+    let name = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
+    Ok(name.map_err(fault)?.unwrap_or_else(|| table.to_owned()))
 }
 
 /// Whether every hold that a store must have is in force there, by a list that is young enough: else nothing is erased.

@@ -13,6 +13,7 @@ use super::enforce::stoppable;
 use super::error::Error;
 use super::fault::Fault;
 use super::grants::Grants;
+use super::holds;
 use super::refusal::Refusal;
 use super::store::{MOMENT, Purpose, Store};
 use crate::agent::{Begun, Stop, error_chain};
@@ -225,11 +226,10 @@ async fn write(
             .bind(&release.ground),
         None if before.released_at.is_some() => return Err(Problem::Released),
         None => {
-            let scopes = held
-                .scopes
-                .iter()
-                .map(scope)
-                .collect::<Result<Vec<_>, _>>()?;
+            let mut scopes = Vec::new();
+            for one in &held.scopes {
+                scopes.push(scope(store, one).await?);
+            }
             sqlx::query("SELECT tradewind.open_hold($1, $2, $3, $4::text::date, $5)")
                 .bind(&hold.id)
                 .bind(&hold.ground)
@@ -258,9 +258,11 @@ fn refused(store: &Store, error: sqlx::Error) -> Problem {
 }
 
 /// A scope as `tradewind.open_hold` takes it.
-fn scope(scope: &HoldScope) -> Result<Value, Problem> {
+async fn scope(store: &mut Store, scope: &HoldScope) -> Result<Value, Problem> {
     let mut told = serde_json::Map::new();
     if let Some(table) = &scope.table {
+        let table = holds::whole_name(store, table).await;
+        let table = table.map_err(|fault| store.failed(fault))?;
         told.insert("table".to_owned(), json!(table));
     }
     if let (Some(column), Some(file)) = (&scope.column, &scope.values) {

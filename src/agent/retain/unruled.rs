@@ -37,7 +37,7 @@ struct Found {
 /// Looks at each store's catalogue.
 pub(super) async fn look(sites: &mut [Site], asked: &Catalogue) -> Result<CatalogueLook, Error> {
     let mut all = Vec::new();
-    for site in sites {
+    for site in sites.iter_mut() {
         let rows = sqlx::query(TABLES)
             .fetch_all(&mut site.store.connection)
             .await;

@@ -18,12 +18,21 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
     let rules = ground.facts.policy.spec.rules.iter();
     let stores: BTreeSet<&str> = rules.map(|rule| rule.dataset.store.as_str()).collect();
     let mut wake_at = None;
+    let said = legal_hold::Said {
+        policies: &ground.facts.policies,
+        channels: &ground.facts.channels,
+    };
     for place in &ground.places {
+        let region = &place.facts.region;
+        let binds = |hold: &LegalHold| {
+            // A store that the Region lacks is the policy's name for it all the same.
+            let named = hold.spec.scopes.iter().filter_map(|it| it.store.as_deref());
+            let meant = legal_hold::parts(hold, region, said).into_iter();
+            let meant = meant.map(|part| part.store.name.as_str());
+            named.chain(meant).any(|store| stores.contains(store))
+        };
         let holds = ground.facts.holds.values().filter(|hold| {
-            let mut scopes = hold.spec.scopes.iter();
-            hold.spec.release.is_none()
-                && legal_hold::is_for(hold, &place.facts.region)
-                && scopes.any(|scope| stores.contains(scope.store.as_str()))
+            hold.spec.release.is_none() && legal_hold::is_for(hold, region) && binds(hold)
         });
         for hold in holds {
             // A date that is none is told by the hold itself.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::{DataSubjectRequest, DeletionPolicy};
+use crate::api::{DataPolicy, DataSubjectRequest, DeletionPolicy};
 use crate::packs::Packs;
 use crate::plan::{Reach, Settings};
 
@@ -78,8 +78,93 @@ fn facts(hold: LegalHold) -> HoldFacts {
         regions: ["eu", "us"]
             .map(|name| (name.to_owned(), region(name)))
             .into(),
+        channels: Vec::new(),
+        policies: BTreeMap::new(),
         settings: settings(),
     }
+}
+
+/// A policy for one region, with the categories of its tables.
+fn policy(region: &str, tables: &[(&str, &str, &str)]) -> BTreeMap<String, Arc<DataPolicy>> {
+    let rule = |(store, table, category): &(&str, &str, &str)| {
+        json!({"name": table.replace(['.', '_'], "-"), "category": category, "dataset": {"store": store, "table": table, "clock": "at"},
+            "erase": {"after": "P1Y", "method": "Delete"}})
+    };
+    let policy = json!({"metadata": {"name": "shop"}, "spec": {
+        "regimes": ["eu-gdpr"], "selector": {"regions": [region]}, "retention": {"schedule": "0 2 * * *"},
+        "rules": tables.iter().map(rule).collect::<Vec<_>>(),
+    }});
+    let policy = serde_json::from_value(policy).unwrap();
+    [("shop".to_owned(), Arc::new(policy))].into()
+}
+
+/// What a hold by a category means in the region `eu`, as store and table.
+fn meant(
+    category: Value,
+    policies: BTreeMap<String, Arc<DataPolicy>>,
+) -> (Vec<(String, Option<String>)>, Plan<HoldWorkloads>) {
+    let mut facts = facts(hold("h", &[], json!({"scopes": [category]})));
+    facts.policies = policies;
+    let plan = legal_hold(&facts, NOW.parse().unwrap());
+    let workloads = plan.regions["eu"].workloads();
+    let task = workloads.map(|it| it.config_map.data.as_ref().unwrap()["task.json"].clone());
+    let task = task.map(|text| serde_json::from_str::<crate::contract::Task<Hold>>(&text).unwrap());
+    let stores = task.into_iter().flat_map(|task| task.spec.stores);
+    let tables = stores.flat_map(|it| {
+        let store = it.store;
+        let scopes = it.scopes.into_iter();
+        scopes.map(move |scope| (store.clone(), scope.table))
+    });
+    (tables.collect(), plan)
+}
+
+#[test]
+fn a_category_means_the_tables_that_rules_for_the_region_say_have_it() {
+    let tables = [
+        ("orders", "customers", "user.contact"),
+        ("orders", "shop.letters", "user.contact.email"),
+        ("chats", "chats", "user.contact"),
+        ("orders", "orders", "user.financial"),
+        ("nowhere", "people", "user.contact"),
+    ];
+    let of = |told: &[(&str, &str)]| -> Vec<(String, Option<String>)> {
+        let told = told.iter();
+        told.map(|(store, table)| ((*store).to_owned(), Some((*table).to_owned())))
+            .collect()
+    };
+    let contact = json!({"name": "c", "category": "user.contact"});
+    let (all, plan) = meant(contact.clone(), policy("eu", &tables));
+    let wanted = [("chats", "chats"), ("orders", "customers"), ("orders", "shop.letters")];
+    assert_eq!(all, of(&wanted));
+    assert_eq!(plan.notes["eu"].held_tables.len(), 3);
+    assert!(plan.findings.is_empty(), "{:?}", plan.findings);
+    let one = json!({"name": "c", "category": "user.contact", "store": "chats"});
+    assert_eq!(meant(one, policy("eu", &tables)).0, of(&wanted[..1]));
+    // Nobody says so, or only where the hold is not.
+    for (scope, policies) in [
+        (contact.clone(), BTreeMap::new()),
+        (contact, policy("us", &tables)),
+        (json!({"name": "c", "category": "user.health"}), policy("eu", &tables)),
+    ] {
+        let (none, plan) = meant(scope, policies);
+        assert!(none.is_empty());
+        assert_eq!(word(&plan, "eu").as_deref(), Some("NothingOfCategory"));
+        assert_eq!(plan.findings.len(), 1);
+    }
+}
+
+/// What a database holds it is asked to release, though no rule says any more that it has the category.
+#[test]
+fn a_release_reaches_each_store_that_holds() {
+    let scopes = json!([{"name": "c", "category": "user.contact"}]);
+    let status = told("eu", None, &json!([in_force("chats"), over("orders"), in_force("gone")]));
+    let stores = |release: Value| -> Vec<String> {
+        let more = json!({"scopes": scopes, "release": release, "status": status});
+        let plan = planned(hold("h", &[], more));
+        plan.notes["eu"].held_stores.iter().cloned().collect()
+    };
+    assert_eq!(stores(released()), ["chats"]);
+    assert!(stores(Value::Null).is_empty());
 }
 
 fn planned(hold: LegalHold) -> Plan<HoldWorkloads> {
@@ -125,14 +210,25 @@ fn whoever_erases_is_told_of_each_hold_that_binds_its_database_until_a_release()
             hold("done", &["orders"], json!({"release": released()})),
         ),
         ("missing", hold("missing", &["nowhere"], Value::Null)),
+        // Its table is in the same database by another name.
+        (
+            "told",
+            hold("told", &[], json!({"scopes": [{"name": "c", "category": "user"}]})),
+        ),
     ];
     let holds = holds
         .map(|(name, hold)| (name.to_owned(), Arc::new(hold)))
         .into();
+    let policies = policy("eu", &[("archive", "old", "user.contact"), ("chats", "chats", "user.contact")]);
+    let said = Said {
+        policies: &policies,
+        channels: &[],
+    };
     let required = |region_name: &str| -> Vec<(String, String, usize)> {
         let region = region(region_name);
         let all = required(
             ("fleet", &holds),
+            said,
             &region.region,
             &BTreeSet::from(["orders"]),
         );
@@ -140,7 +236,7 @@ fn whoever_erases_is_told_of_each_hold_that_binds_its_database_until_a_release()
         told.collect()
     };
     let of = |hold: &str| (names::hold_id("fleet", hold), "orders".to_owned(), 1);
-    assert_eq!(required("eu"), [of("same"), of("shared")]);
+    assert_eq!(required("eu"), [of("same"), of("shared"), of("told")]);
     assert_eq!(required("us"), []);
 }
 

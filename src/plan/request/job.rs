@@ -228,7 +228,11 @@ pub(super) fn task(
         // What hides rows, or copies them, takes nothing that a hold could keep.
         holds: if erases {
             let stores = people.map(People::stores).unwrap_or_default();
-            legal_hold::required(holds, at, &stores)
+            let said = legal_hold::Said {
+                policies: &facts.policies,
+                channels: &facts.channels,
+            };
+            legal_hold::required(holds, said, at, &stores)
         } else {
             Vec::new()
         },

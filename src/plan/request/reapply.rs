@@ -110,6 +110,10 @@ fn made(
 fn task(facts: &SigningFacts, people: &People) -> Erase {
     let spec = &facts.region.spec;
     let holds = (facts.settings.fleet.as_str(), &facts.holds);
+    let said = legal_hold::Said {
+        policies: &facts.policies,
+        channels: &facts.channels,
+    };
     Erase {
         request: None,
         time_zone: spec.locale.time_zone.clone(),
@@ -123,7 +127,7 @@ fn task(facts: &SigningFacts, people: &People) -> Erase {
             url: suppression::url(spec).unwrap_or_default(),
             key: meta::secret_file(KEYS, names::REQUESTS_HASHES),
         },
-        holds: legal_hold::required(holds, &facts.region, &people.stores()),
+        holds: legal_hold::required(holds, said, &facts.region, &people.stores()),
         hold_list: spec.holds.as_ref().map(hold_list::bound),
         recipients: Vec::new(),
         held_recipients: Vec::new(),

@@ -68,11 +68,16 @@ fn each<T>(all: &[T], told: fn(&T) -> String) -> String {
 }
 
 fn scope(scope: &body::HeldScope) -> String {
-    let (store, table) = (&scope.store, scope.table.as_deref());
-    match (table, &scope.column) {
-        (Some(table), Some(column)) => format!("{store}: {table}, rows by {column}"),
-        (Some(table), None) => format!("{store}: {table}"),
-        (None, _) => format!("{store}: everything"),
+    let store = scope.store.as_deref().unwrap_or("no store");
+    let told = match (scope.table.as_deref(), &scope.column, &scope.category) {
+        (Some(table), Some(column), _) => format!("{store}: {table}, rows by {column}"),
+        (Some(table), None, _) => format!("{store}: {table}"),
+        (None, _, Some(_)) => format!("{store}: no table"),
+        (None, _, None) => format!("{store}: everything"),
+    };
+    match &scope.category {
+        Some(category) => format!("{told} ({category})"),
+        None => told,
     }
 }
 
