@@ -65,6 +65,8 @@ pub enum Check {
     IndexMissing,
     /// A trigger that fires on rows that a rule erases.
     TriggerOnErasure,
+    /// A policy erases where nobody bounded how old the list of legal holds may be.
+    HoldListUnbounded,
 }
 
 impl Check {
@@ -89,6 +91,7 @@ impl Check {
         Self::RowsWithoutClock,
         Self::IndexMissing,
         Self::TriggerOnErasure,
+        Self::HoldListUnbounded,
     ];
 
     /// The word in a finding.
@@ -114,6 +117,7 @@ impl Check {
             Self::RowsWithoutClock => "RowsWithoutClock",
             Self::IndexMissing => "IndexMissing",
             Self::TriggerOnErasure => "TriggerOnErasure",
+            Self::HoldListUnbounded => "HoldListUnbounded",
         }
     }
 }

@@ -517,6 +517,41 @@ fn a_table_that_a_run_saw_is_told_until_somebody_names_it() {
     assert_eq!(seen(&both), 1, "a rule over another store");
 }
 
+/// A list of holds without a bound is told where something is erased, and more so where something is held.
+#[test]
+fn a_list_of_holds_without_a_bound_is_told_where_a_policy_erases() {
+    let told = |changes: &[(&str, Value)], bound: &Value, is_held: bool| -> Vec<String> {
+        let (world, mut facts) = policy();
+        for (at, value) in changes {
+            facts.policy = with(facts.policy.as_ref(), at, value);
+        }
+        let there = facts.regions.get_mut("eu-west").unwrap();
+        there.region = with(there.region.as_ref(), "/spec/holds", bound);
+        let hold = json!({"apiVersion": "tradewind.dev/v1alpha1", "kind": "LegalHold", "metadata": {"name": "case"},
+            "spec": {"ground": "g", "openedBy": "c", "reviewOn": "2030-11-20", "selector": {"regions": ["eu-west"]},
+                "scopes": [{"name": "all", "store": "aurora-orders"}]}});
+        let hold = Arc::new(serde_json::from_value(hold).unwrap());
+        facts.holds.clear();
+        if is_held {
+            facts.holds.insert("case".to_owned(), hold);
+        }
+        let all = plan::policy(&facts, world.now).baseline.findings;
+        let own = all.iter().filter(|it| it.check == "HoldListUnbounded");
+        own.filter(|it| it.region.as_deref() == Some("eu-west"))
+            .map(|it| format!("{:?}", it.severity))
+            .collect()
+    };
+    let enforce = ("/spec/mode", json!("Enforce"));
+    assert_eq!(told(&[enforce.clone()], &Value::Null, false), ["Low"]);
+    assert_eq!(told(&[enforce.clone()], &Value::Null, true), ["Medium"]);
+    let bound = json!({"maxAge": "PT24H"});
+    assert!(told(&[enforce.clone()], &bound, true).is_empty());
+    assert!(told(&[("/spec/mode", json!("DryRun"))], &Value::Null, true).is_empty());
+    let keeps = json!([{"name": "k", "dataset": {"store": "aurora-orders", "table": "invoices", "clock": "at"},
+        "keep": {"for": "P8Y", "reference": "AO 147(3)"}}]);
+    assert!(told(&[enforce, ("/spec/rules", keeps)], &Value::Null, true).is_empty());
+}
+
 /// A hold whose review has passed is told to the policies that erase from what it holds, until it is released.
 #[test]
 fn a_hold_past_its_review_is_told_where_it_binds() {

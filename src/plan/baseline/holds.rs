@@ -1,6 +1,8 @@
-//! Legal holds whose review date has passed: nobody is seen to ask whether they are still needed.
+//! Legal holds whose review date has passed: nobody is seen to ask whether they are still needed. And regions in which the
+//! policy erases though a hold may be opened meanwhile that they would never hear of.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -8,7 +10,8 @@ use kube::ResourceExt;
 
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place};
-use crate::api::LegalHold;
+use crate::api::{LegalHold, Severity};
+use crate::contract::RetainMode;
 use crate::packs::Check;
 use crate::plan::legal_hold;
 use crate::plan::placement::earlier;
@@ -34,6 +37,8 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
         let holds = ground.facts.holds.values().filter(|hold| {
             hold.spec.release.is_none() && legal_hold::is_for(hold, region) && binds(hold)
         });
+        let holds: Vec<&Arc<LegalHold>> = holds.collect();
+        unbounded(ground, place, !holds.is_empty(), book);
         for hold in holds {
             // A date that is none is told by the hold itself.
             let Some(over) = review_over(hold) else {
@@ -47,6 +52,30 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
         }
     }
     wake_at
+}
+
+/// Without a bound, a region that is cut off erases by the list that it was told last. It matters more where something is
+/// held: counsel may widen that at any time.
+fn unbounded(ground: &Ground<'_>, place: &Place<'_>, is_held: bool, book: &mut Book<'_>) {
+    let spec = &ground.facts.policy.spec;
+    let erases = spec.mode == Some(RetainMode::Enforce) && spec.rules.iter().any(|it| it.erase.is_some());
+    if place.facts.region.spec.holds.is_some() || !erases {
+        return;
+    }
+    let message = format!(
+        "Region {0} erases by the list of legal holds that it was told last, however old that is: cut off from the hub, it does not hear of a hold that is opened meanwhile",
+        place.name
+    );
+    let remedy = "write how old the list may be before nothing is erased there, such as holds: {maxAge: PT24H}";
+    let field = format!("Region {}, spec.holds.maxAge", place.name);
+    for regime in &place.regimes {
+        let told = Told {
+            at_most: if is_held { Severity::High } else { Severity::Low },
+            ..Told::once(message.as_str(), remedy)
+        };
+        let spot = Spot::here(place.name, field.as_str());
+        book.enter(regime, Check::HoldListUnbounded, spot, told);
+    }
 }
 
 fn enter(place: &Place<'_>, hold: &LegalHold, book: &mut Book<'_>) {
