@@ -27,7 +27,7 @@ mod world;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 fn at(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -267,6 +267,61 @@ fn an_update_shows_what_it_would_move() {
         "no-difference",
         &["regimes", "diff", "builtin", "builtin", "--cases", &cases],
     );
+}
+
+/// What kubectl prints of the hub's requests: one that the update moves, one that it does not, one that is answered.
+#[test]
+fn an_update_shows_which_requests_it_would_move() {
+    let folder = tempfile::tempdir().unwrap();
+    let response = "{step: response, kinds: *caRequests, within: P45D, note";
+    let new = edited(folder.path(), response, &response.replace("P45D", "P30D"));
+    let request = |name: &str, place: &str, more: serde_json::Value| {
+        let mut spec = serde_json::json!({"kind": "Erasure", "received": "2026-10-02T09:00:00Z", "jurisdictions": [place],
+            "timeZone": "America/Los_Angeles", "regions": ["us-east"]});
+        for (field, value) in more.as_object().into_iter().flatten() {
+            spec[field] = value.clone();
+        }
+        serde_json::json!({"apiVersion": "tradewind.dev/v1alpha1", "kind": "DataSubjectRequest", "metadata": {"name": name}, "spec": spec})
+    };
+    let told = serde_json::json!({"by": "privacy", "at": "2026-10-09T09:00:00Z"});
+    let none = serde_json::json!({});
+    let hub = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
+        request("case-7", "US-CA", none.clone()),
+        request("case-8", "DE", none.clone()),
+        request("case-9", "US-CA", serde_json::json!({"answered": told})),
+        request("case-10", "US-CA", serde_json::json!({"timeZone": "Mars/Base"})),
+    ]});
+    let file = folder.path().join("requests.json");
+    fs::write(&file, hub.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    golden("reform-requests", &["regimes", "diff", "builtin", &new, "--cases", file]);
+    golden(
+        "reform-requests-json",
+        &["regimes", "diff", "builtin", &new, "--cases", file, "--output=json"],
+    );
+    // From standard input the same; what is another kind is named.
+    let diff = |input: String| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tradewind"))
+            .args(["regimes", "diff", "builtin", &new, "--cases", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, input.as_bytes()).unwrap();
+        drop(stdin);
+        let out = child.wait_with_output().unwrap();
+        let (stdout, stderr) = (out.stdout, String::from_utf8(out.stderr).unwrap());
+        (String::from_utf8(stdout).unwrap(), stderr, out.status.code())
+    };
+    let (stdout, _, code) = diff(hub.to_string());
+    assert_eq!(code, Some(2));
+    assert!(run(&["regimes", "diff", "builtin", &new, "--cases", file]).starts_with(&stdout));
+    let pods = serde_json::json!({"kind": "List", "items": [{"kind": "Pod", "metadata": {"name": "jill-roe"}}]});
+    let (_, stderr, code) = diff(pods.to_string());
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("items[0]") && stderr.contains("is a Pod") && !stderr.contains("jill"), "{stderr}");
 }
 
 #[test]

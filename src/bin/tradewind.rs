@@ -247,7 +247,7 @@ fn main() -> ExitCode {
         Command::Run(args) => operate(*args),
         Command::Crds { dir, reference } => crds(dir.as_deref(), reference.as_deref()),
         Command::Clock(args) => show(clock::run(&args, jiff::Timestamp::now())),
-        Command::Regimes(Regimes::Diff(args)) => show(regimes::diff(&args)),
+        Command::Regimes(Regimes::Diff(args)) => show(regimes::diff(&args, jiff::Timestamp::now())),
         Command::Regimes(Regimes::Sign(args)) => show(signature::sign(&args)),
         Command::Regimes(Regimes::Verify(args)) => show(signature::verify(&args)),
         Command::Audit(Audit::Verify(args)) => told(audit::verify(&args, jiff::Timestamp::now())),

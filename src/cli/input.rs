@@ -44,7 +44,7 @@ pub enum Error {
         source: packs::Error,
     },
     /// A file of cases has not the right form.
-    #[error("--cases '{}', {field}: write cases as a list of name, regime, kind, received and zone each", file.display())]
+    #[error("--cases '{}', {field}: write cases as a list of name, regime, kind, received and zone each, or give what kubectl get datasubjectrequests -A -o json prints", file.display())]
     Cases {
         /// The file.
         file: PathBuf,
@@ -107,6 +107,18 @@ pub(super) fn wrong(field: impl Into<String>, problem: String) -> Error {
 
 pub(super) fn read(field: &'static str, file: &Path) -> Result<String, Error> {
     std::fs::read_to_string(file).map_err(|source| Error::File {
+        field,
+        file: file.to_owned(),
+        source,
+    })
+}
+
+/// A file, or for `-` standard input.
+pub(super) fn read_or_stdin(field: &'static str, file: &Path) -> Result<String, Error> {
+    if file.as_os_str() != "-" {
+        return read(field, file);
+    }
+    std::io::read_to_string(std::io::stdin()).map_err(|source| Error::File {
         field,
         file: file.to_owned(),
         source,
@@ -210,13 +222,12 @@ struct Written {
     paused: Vec<String>,
 }
 
-/// Open cases from a file; each names a regime that one of the packs knows.
-pub(super) fn cases(file: &Path, packs: &[&Regimes]) -> Result<Vec<OpenCase>, Error> {
-    let text = read("--cases", file)?;
+/// Open cases from a file's text; each names a regime that one of the packs knows.
+pub(super) fn cases(file: &Path, text: &str, packs: &[&Regimes]) -> Result<Vec<OpenCase>, Error> {
     let options = serde_saphyr::options! { with_snippet: false };
     let mut field = String::new();
     let written: Cases =
-        serde_saphyr::with_deserializer_from_str_with_options(&text, options, |deserializer| {
+        serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
             serde_path_to_error::deserialize(deserializer).map_err(|error| {
                 field = error.path().to_string();
                 error.into_inner()
