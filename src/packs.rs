@@ -12,6 +12,7 @@ mod load;
 mod period;
 mod platform;
 mod regime;
+mod signed;
 
 pub use baseline::{Adequacy, Check, Decision, Demand, MethodName, RegisterField};
 pub use code::{Country, Jurisdiction};
@@ -25,6 +26,7 @@ pub use platform::{
     SecretKey, SecretRole, SettingForm, SettingRule, WebhookRules,
 };
 pub use regime::{CallsFor, ClockKind, LimitKind, Regime, Regimes};
+pub use signed::{Dates, Older, older};
 
 /// Key of a replacing ConfigMap that holds the platform pack.
 pub const PLATFORMS_KEY: &str = "platforms.yaml";

@@ -48,6 +48,8 @@ pub struct Options {
     pub packs: Option<String>,
     /// Whose signature these must bear; nobody's where none is named.
     pub packs_trust: Vec<KeyId>,
+    /// Whether a signed pack may be older than one that was in force.
+    pub packs_may_go_back: bool,
     /// Where old records of evidence go, and when.
     pub archive: Option<(Archive, Rule)>,
     /// A kubeconfig for the hub; none inside a cluster.
@@ -325,6 +327,7 @@ impl Process {
             namespace,
             name,
             trust,
+            may_go_back: self.options.packs_may_go_back,
         };
         let (packs, readable) = resolve::follow(self.hub.clone(), &place, limits, &self.metrics)?;
         let what =

@@ -294,10 +294,21 @@ fn an_update_shows_which_requests_it_would_move() {
     let file = folder.path().join("requests.json");
     fs::write(&file, hub.to_string()).unwrap();
     let file = file.to_str().unwrap();
-    golden("reform-requests", &["regimes", "diff", "builtin", &new, "--cases", file]);
+    golden(
+        "reform-requests",
+        &["regimes", "diff", "builtin", &new, "--cases", file],
+    );
     golden(
         "reform-requests-json",
-        &["regimes", "diff", "builtin", &new, "--cases", file, "--output=json"],
+        &[
+            "regimes",
+            "diff",
+            "builtin",
+            &new,
+            "--cases",
+            file,
+            "--output=json",
+        ],
     );
     // From standard input the same; what is another kind is named.
     let diff = |input: String| {
@@ -313,7 +324,11 @@ fn an_update_shows_which_requests_it_would_move() {
         drop(stdin);
         let out = child.wait_with_output().unwrap();
         let (stdout, stderr) = (out.stdout, String::from_utf8(out.stderr).unwrap());
-        (String::from_utf8(stdout).unwrap(), stderr, out.status.code())
+        (
+            String::from_utf8(stdout).unwrap(),
+            stderr,
+            out.status.code(),
+        )
     };
     let (stdout, _, code) = diff(hub.to_string());
     assert_eq!(code, Some(2));
@@ -321,7 +336,10 @@ fn an_update_shows_which_requests_it_would_move() {
     let pods = serde_json::json!({"kind": "List", "items": [{"kind": "Pod", "metadata": {"name": "jill-roe"}}]});
     let (_, stderr, code) = diff(pods.to_string());
     assert_eq!(code, Some(1));
-    assert!(stderr.contains("items[0]") && stderr.contains("is a Pod") && !stderr.contains("jill"), "{stderr}");
+    assert!(
+        stderr.contains("items[0]") && stderr.contains("is a Pod") && !stderr.contains("jill"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -195,6 +195,9 @@ struct RunArgs {
     /// are taken when absent.
     #[arg(long, value_name = "KEY", requires = "packs_configmap")]
     packs_trusted_key: Vec<KeyId>,
+    /// Takes a signed pack that is older, by its asOf, than one that was in force. Absent: it is refused.
+    #[arg(long, requires = "packs_trusted_key")]
+    packs_may_go_back: bool,
     /// Where records of evidence go once they are old: `s3://bucket/folder`, or a volume as `file:///folder`. They stay on
     /// the hub when absent. Never another one, unless all of it was moved there.
     #[arg(long)]
@@ -294,6 +297,7 @@ fn operate(args: RunArgs) -> Result<ExitCode, Failure> {
         },
         packs: args.packs_configmap.filter(|name| !name.is_empty()),
         packs_trust: args.packs_trusted_key,
+        packs_may_go_back: args.packs_may_go_back,
         kubeconfig: args.kubeconfig,
         listen: args.listen,
         lease: (

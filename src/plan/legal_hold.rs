@@ -20,13 +20,13 @@ use super::{
 };
 use crate::api::condition::ConditionType;
 use crate::api::{
-    DataStore, DeletionPolicy, HeldScope, HeldStoreStatus, HeldTable, LegalHold, Region, RegionSpec,
-    names,
+    DataStore, DeletionPolicy, HeldScope, HeldStoreStatus, HeldTable, LegalHold, Region,
+    RegionSpec, names,
 };
 use crate::contract::{HeldStore, Hold, HoldScope, ReleaseOf, RequiredHold, RequiredScope};
 
-pub(super) use scopes::{Said, parts};
 use scopes::Part;
+pub(super) use scopes::{Said, parts};
 
 mod scopes;
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
+
 use crate::evidence::{KeyId, NoSignature, PackSignature};
 use crate::packs::{
     BUILTIN_PLATFORMS, BUILTIN_REGIMES, Error, PLATFORMS_KEY, PackSigners, Packs, REGIMES_KEY,
@@ -53,6 +55,20 @@ pub(super) enum Refused {
         key: KeyId,
         /// How many are trusted.
         count: usize,
+    },
+    /// It was signed once, and a newer one was in force since.
+    #[error(
+        "ConfigMap {map}: {file} is as of {is_of}, and one as of {than} was in force: an older one is not taken, whoever signed it; put the newer one there, or let packs go back (--packs-may-go-back)"
+    )]
+    Older {
+        /// The ConfigMap.
+        map: String,
+        /// `regimes.yaml`.
+        file: &'static str,
+        /// As of when it is.
+        is_of: Date,
+        /// As of when the other was.
+        than: Date,
     },
     /// It is another text than the one that was signed.
     #[error(

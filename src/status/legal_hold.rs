@@ -152,7 +152,7 @@ fn region<'a>(
         ready: None,
         unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
         task: old.and_then(|entry| entry.task.clone()),
-        stores: stores(body, old, &asked(hold, Some(standing.note))),
+        stores: stores(body, old, &asked(hold, Some(&standing.note))),
         tables: standing.note.held_tables.clone(),
         last_handled_run_at: match job {
             Some(_) => resource::annotation(&hold.metadata, names::ANNOTATION_RUN_AT),
@@ -246,7 +246,7 @@ fn said(
     let is_told = entry.task.is_some() && entry.task == standing.note.spec_hash;
     let mut stores = entry.stores.iter();
     let is_open = stores.any(HeldStoreStatus::is_in_force);
-    let missing = missing(asked(hold, Some(standing.note)), entry);
+    let missing = missing(asked(hold, Some(&standing.note)), entry);
     match &hold.spec.release {
         Some(_) if is_told && !is_open => {
             let why = "every database there has recorded the release, or never held";
@@ -484,7 +484,7 @@ mod tests {
             ],
         };
         let shown = |body: Option<&HoldReport>| -> Vec<String> {
-            let stores = stores(body, Some(&old), &hold).into_iter();
+            let stores = stores(body, Some(&old), &asked(&hold, None)).into_iter();
             stores
                 .map(|it| {
                     format!(

@@ -120,7 +120,11 @@ fn scopes() -> Vec<Case> {
             "scopes[].category",
             "user.financial",
             format!("user.{}", "c".repeat(115)),
-            &[("User", PATTERN), ("user..contact", PATTERN), ("user.", PATTERN)],
+            &[
+                ("User", PATTERN),
+                ("user..contact", PATTERN),
+                ("user.", PATTERN),
+            ],
         )
         .kept(STORE)
         .fixed(SCOPE),

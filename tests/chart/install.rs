@@ -175,6 +175,7 @@ async fn the_dry_run_of_a_server_takes_both_roles(hub: &Cluster, region: &Cluste
         "imagePullSecrets[0].name=pull",
         "packsConfigMap=packs",
         "packsTrustedKeys[0]=ed25519-8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c",
+        "packsMayGoBack=true",
         "tolerations[0].key=hub",
     ];
     for namespace in ["borealis", "tradewind-runs"] {

@@ -1,4 +1,4 @@
-//! Who vouches for a pack: once keys are named, nothing is taken but what one of them signed, and evidence says whose.
+//! Who vouches for a pack, and that an old one does not come back: once keys are named, nothing is taken but what one of them signed, and evidence says whose.
 
 use std::path::Path;
 use std::process::Command;
@@ -152,6 +152,79 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
             .until("the release's own are recorded", async || {
                 let told = in_force(&world).await;
                 if told["regimes"].get("signedBy").is_none() && told != taken {
+                    Ok(())
+                } else {
+                    Err(told.to_string())
+                }
+            })
+            .await;
+    });
+}
+
+/// The house's pack as of a day, with its signature.
+fn dated(folder: &Path, day: &str) -> (Value, String) {
+    let pack = BUILTIN_REGIMES.replace("us-or-cpa", LAW);
+    let dated = pack.replacen("asOf: 2026-11-22", &format!("asOf: {day}"), 1);
+    assert_ne!(dated, pack);
+    let line = sign(folder, &dated);
+    let (key, _) = line.split_once(' ').unwrap();
+    let key = key.to_owned();
+    (json!({REGIMES_KEY: dated, "regimes.yaml.sig": line}), key)
+}
+
+#[test]
+fn an_older_signed_pack_is_taken_only_where_packs_may_go_back() {
+    with_operator(|mut world| async move {
+        let folder = tempfile::tempdir().unwrap();
+        let (newer, key) = dated(folder.path(), "2027-02-01");
+        let (older, _) = dated(folder.path(), "2026-11-01");
+        world.stop().await;
+        let mut args = vec![
+            format!("--packs-configmap={MAP}"),
+            format!("--packs-trusted-key={key}"),
+        ];
+        let told: Vec<&str> = args.iter().map(String::as_str).collect();
+        world.launch(&told).await;
+        world.until_ready().await;
+        let mut policy = given::policy("eu-west");
+        policy["metadata"]["name"] = POLICY.into();
+        policy["spec"]["regimes"] = json!(["eu-gdpr", LAW]);
+        world.apply(&[given::region("eu-west"), policy]).await;
+        reachable(&world, "eu-west").await;
+        put(&world, newer).await;
+        accepted(&world, "True", "Valid").await;
+        let taken = world
+            .until("the newer one is recorded", async || {
+                let told = in_force(&world).await;
+                if told["regimes"]["signedBy"] == key {
+                    Ok(told)
+                } else {
+                    Err(told.to_string())
+                }
+            })
+            .await;
+
+        // Its signature is good, and its law is that of then: what was in force stays.
+        put(&world, older.clone()).await;
+        refused(
+            &world,
+            "regimes.yaml is as of 2026-11-01, and one as of 2027-02-01 was in force",
+        )
+        .await;
+        world.quiet().await;
+        accepted(&world, "True", "Valid").await;
+        assert_eq!(in_force(&world).await, taken);
+
+        // On purpose. A restart knows the release's own alone, which is newer too.
+        world.stop().await;
+        args.push("--packs-may-go-back".to_owned());
+        let told: Vec<&str> = args.iter().map(String::as_str).collect();
+        world.launch(&told).await;
+        world.until_ready().await;
+        world
+            .until("the older one is recorded", async || {
+                let told = in_force(&world).await;
+                if told["regimes"]["signedBy"] == key && told != taken {
                     Ok(())
                 } else {
                     Err(told.to_string())

@@ -145,7 +145,9 @@ pub(super) async fn whole_name(store: &mut Store, table: &str) -> Result<String,
         return Ok(table.to_owned());
     }
     let fault = Fault::of("read the catalogue");
-    let query = sqlx::query(WHOLE_NAME).bind(table).bind(&store.path.schemas);
+    let query = sqlx::query(WHOLE_NAME)
+        .bind(table)
+        .bind(&store.path.schemas);
     let row = query.fetch_optional(&mut store.connection).await;
     let name = row.and_then(|row| row.map(|row| row.try_get(0)).transpose());
     Ok(name.map_err(fault)?.unwrap_or_else(|| table.to_owned()))

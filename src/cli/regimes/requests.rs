@@ -87,7 +87,10 @@ pub(super) fn compare(
     let (old, new) = (pack(old), pack(new));
     let mut compared = Compared::default();
     for request in requests {
-        let (before, after) = (plan::clocks(request, &old, now), plan::clocks(request, &new, now));
+        let (before, after) = (
+            plan::clocks(request, &old, now),
+            plan::clocks(request, &new, now),
+        );
         let problem = before.problems.first().or_else(|| after.problems.first());
         if let Some(problem) = problem {
             let told = (request.name_any(), problem.message.clone());
@@ -150,7 +153,9 @@ pub(super) fn text(compared: &Compared) -> String {
     for one in moved {
         lines.push(format!("{}: {} ({})", one.case, one.step, one.regime));
         for (sign, side) in [('-', &one.old), ('+', &one.new)] {
-            let told = side.as_ref().map_or_else(|| "none".to_owned(), |it| one.told(it));
+            let told = side
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), |it| one.told(it));
             lines.push(format!("  {sign} {told}"));
         }
     }
@@ -164,9 +169,8 @@ pub(super) fn text(compared: &Compared) -> String {
 /// For a program.
 pub(super) fn as_json(compared: &Compared) -> (Value, Value) {
     let side = |one: &Moved, side: &Option<RequestDeadline>| {
-        side.as_ref().map(|it| {
-            json!({"endsAt": one.ends(it), "within": it.within, "law": it.law})
-        })
+        side.as_ref()
+            .map(|it| json!({"endsAt": one.ends(it), "within": it.within, "law": it.law}))
     };
     let moved = compared.moved.iter().map(|one| {
         json!({

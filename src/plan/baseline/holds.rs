@@ -58,7 +58,8 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
 /// held: counsel may widen that at any time.
 fn unbounded(ground: &Ground<'_>, place: &Place<'_>, is_held: bool, book: &mut Book<'_>) {
     let spec = &ground.facts.policy.spec;
-    let erases = spec.mode == Some(RetainMode::Enforce) && spec.rules.iter().any(|it| it.erase.is_some());
+    let erases =
+        spec.mode == Some(RetainMode::Enforce) && spec.rules.iter().any(|it| it.erase.is_some());
     if place.facts.region.spec.holds.is_some() || !erases {
         return;
     }
@@ -70,7 +71,11 @@ fn unbounded(ground: &Ground<'_>, place: &Place<'_>, is_held: bool, book: &mut B
     let field = format!("Region {}, spec.holds.maxAge", place.name);
     for regime in &place.regimes {
         let told = Told {
-            at_most: if is_held { Severity::High } else { Severity::Low },
+            at_most: if is_held {
+                Severity::High
+            } else {
+                Severity::Low
+            },
             ..Told::once(message.as_str(), remedy)
         };
         let spot = Spot::here(place.name, field.as_str());

@@ -134,7 +134,11 @@ fn a_category_means_the_tables_that_rules_for_the_region_say_have_it() {
     };
     let contact = json!({"name": "c", "category": "user.contact"});
     let (all, plan) = meant(contact.clone(), policy("eu", &tables));
-    let wanted = [("chats", "chats"), ("orders", "customers"), ("orders", "shop.letters")];
+    let wanted = [
+        ("chats", "chats"),
+        ("orders", "customers"),
+        ("orders", "shop.letters"),
+    ];
     assert_eq!(all, of(&wanted));
     assert_eq!(plan.notes["eu"].held_tables.len(), 3);
     assert!(plan.findings.is_empty(), "{:?}", plan.findings);
@@ -144,7 +148,10 @@ fn a_category_means_the_tables_that_rules_for_the_region_say_have_it() {
     for (scope, policies) in [
         (contact.clone(), BTreeMap::new()),
         (contact, policy("us", &tables)),
-        (json!({"name": "c", "category": "user.health"}), policy("eu", &tables)),
+        (
+            json!({"name": "c", "category": "user.health"}),
+            policy("eu", &tables),
+        ),
     ] {
         let (none, plan) = meant(scope, policies);
         assert!(none.is_empty());
@@ -157,7 +164,11 @@ fn a_category_means_the_tables_that_rules_for_the_region_say_have_it() {
 #[test]
 fn a_release_reaches_each_store_that_holds() {
     let scopes = json!([{"name": "c", "category": "user.contact"}]);
-    let status = told("eu", None, &json!([in_force("chats"), over("orders"), in_force("gone")]));
+    let status = told(
+        "eu",
+        None,
+        &json!([in_force("chats"), over("orders"), in_force("gone")]),
+    );
     let stores = |release: Value| -> Vec<String> {
         let more = json!({"scopes": scopes, "release": release, "status": status});
         let plan = planned(hold("h", &[], more));
@@ -213,13 +224,23 @@ fn whoever_erases_is_told_of_each_hold_that_binds_its_database_until_a_release()
         // Its table is in the same database by another name.
         (
             "told",
-            hold("told", &[], json!({"scopes": [{"name": "c", "category": "user"}]})),
+            hold(
+                "told",
+                &[],
+                json!({"scopes": [{"name": "c", "category": "user"}]}),
+            ),
         ),
     ];
     let holds = holds
         .map(|(name, hold)| (name.to_owned(), Arc::new(hold)))
         .into();
-    let policies = policy("eu", &[("archive", "old", "user.contact"), ("chats", "chats", "user.contact")]);
+    let policies = policy(
+        "eu",
+        &[
+            ("archive", "old", "user.contact"),
+            ("chats", "chats", "user.contact"),
+        ],
+    );
     let said = Said {
         policies: &policies,
         channels: &[],
