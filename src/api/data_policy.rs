@@ -210,6 +210,11 @@ pub struct RetentionThrottle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1440))]
     pub transaction_minutes: Option<i32>,
+    /// Minutes of its work for which a vacuum of a table of the rules is waited for, `30`; after them the run goes on beside
+    /// it. Absent: a vacuum is not waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1440))]
+    pub vacuum_minutes: Option<i32>,
 }
 
 impl Retention {

@@ -12,6 +12,18 @@ pub struct Throttle {
     pub slot_mebibytes: u32,
     /// Minutes that a transaction may be open which keeps dead rows from being vacuumed.
     pub transaction_minutes: u32,
+    /// Minutes of its work for which a vacuum of a rule's table is waited for; 0: it is not.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub vacuum_minutes: u32,
+}
+
+/// An agent of the release before knows no such field.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature is serde's"
+)]
+fn is_none(minutes: &u32) -> bool {
+    *minutes == 0
 }
 
 impl Default for Throttle {
@@ -20,6 +32,7 @@ impl Default for Throttle {
             replica_lag_seconds: 10,
             slot_mebibytes: 10_240,
             transaction_minutes: 60,
+            vacuum_minutes: 0,
         }
     }
 }

@@ -146,6 +146,7 @@ fn throttle(spec: Option<&RetentionThrottle>) -> Throttle {
         replica_lag_seconds: number(spec.replica_lag_seconds, usual.replica_lag_seconds),
         slot_mebibytes: number(spec.slot_mebibytes, usual.slot_mebibytes),
         transaction_minutes: number(spec.transaction_minutes, usual.transaction_minutes),
+        vacuum_minutes: number(spec.vacuum_minutes, usual.vacuum_minutes),
     }
 }
 

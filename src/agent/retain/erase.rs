@@ -80,7 +80,8 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
         return Ok(Ended::Finished);
     };
     let steps = site.plan.steps.clone();
-    let mut gauge = Gauge::new(limits.throttle);
+    let tables = site.plan.steps.iter().map(|step| step.table.oid).collect();
+    let mut gauge = Gauge::new(limits.throttle, tables);
     let mut second = Second::of(&site.store);
     for step in &steps {
         let target = work.target(step).ok_or_else(|| Error::Drift {

@@ -306,10 +306,12 @@ fn throttle(throttle: Throttle) -> Result<Throttle, Error> {
         replica_lag_seconds,
         slot_mebibytes,
         transaction_minutes,
+        vacuum_minutes,
     } = throttle;
     bounds("throttle.replicaLagSeconds", replica_lag_seconds, 1, 3600)?;
     bounds("throttle.slotMebibytes", slot_mebibytes, 1, 1_048_576)?;
     bounds("throttle.transactionMinutes", transaction_minutes, 1, 1440)?;
+    bounds("throttle.vacuumMinutes", vacuum_minutes, 0, 1440)?;
     Ok(throttle)
 }
 

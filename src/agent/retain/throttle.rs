@@ -29,10 +29,12 @@ pub(super) enum Wait {
     Slot,
     /// A transaction keeps dead rows from being vacuumed.
     Transaction,
+    /// A vacuum is at work on a table that a rule erases from.
+    Vacuum,
 }
 
 impl Wait {
-    const ALL: [Self; 3] = [Self::Replica, Self::Slot, Self::Transaction];
+    const ALL: [Self; 4] = [Self::Replica, Self::Slot, Self::Transaction, Self::Vacuum];
 
     /// The word that a run's row ends with when the window ended meanwhile.
     pub(super) fn word(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Wait {
             Self::Replica => "ThrottledByReplica",
             Self::Slot => "ThrottledBySlot",
             Self::Transaction => "ThrottledByTransaction",
+            Self::Vacuum => "ThrottledByVacuum",
         }
     }
 
@@ -56,12 +59,14 @@ impl Wait {
             Self::Transaction => {
                 "a transaction was open for too long, which keeps dead rows from being vacuumed"
             }
+            Self::Vacuum => "a vacuum was at work on one of its tables",
         }
     }
 }
 
 /// What a role without `pg_read_all_stats` sees of others' sessions and of replicas has nulls where it is of use. The
-/// log's position is asked for only where somebody follows it.
+/// log's position is asked for only where somebody follows it. A vacuum of a partition, or of what a table keeps its long
+/// values in, is one of the table; the one that began last counts.
 const SIGNALS: &str = "
 SELECT (SELECT count(*) FROM pg_stat_replication WHERE state IS NULL),
   (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type IS NULL),
@@ -71,7 +76,12 @@ SELECT (SELECT count(*) FROM pg_stat_replication WHERE state IS NULL),
       WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
         AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL)),
     (SELECT extract(epoch FROM clock_timestamp() - min(prepared)) FROM pg_prepared_xacts
-      WHERE database = current_database()))::double precision
+      WHERE database = current_database()))::double precision,
+  (SELECT extract(epoch FROM clock_timestamp() - max(a.query_start)) FROM pg_stat_progress_vacuum AS p
+    JOIN pg_stat_activity AS a USING (pid)
+    WHERE p.datname = current_database() AND p.relid IN (SELECT unnest(ARRAY[c.oid, c.reltoastrelid]) FROM pg_class AS c
+      WHERE c.oid::bigint = ANY ($1) OR c.oid IN (SELECT d.relid
+        FROM unnest($1::bigint[]) AS t (oid), pg_partition_tree(t.oid::oid::regclass) AS d)))::double precision
 FROM (SELECT count(*) > 0 AS followed, min(pg_wal_lsn_diff(replay_lsn, '0/0'))::bigint AS replayed,
     extract(epoch FROM max(replay_lag))::double precision AS lag FROM pg_stat_replication) AS r,
   (SELECT min(pg_wal_lsn_diff(restart_lsn, '0/0'))::bigint AS kept FROM pg_replication_slots
@@ -90,12 +100,16 @@ struct Seen {
     kept: Option<i64>,
     /// How long the oldest transaction has been open, in seconds.
     oldest: Option<f64>,
+    /// For how long the newest vacuum of a rule's table has been at work, in seconds.
+    vacuum: Option<f64>,
 }
 
 /// Looks, and remembers.
 #[derive(Debug)]
 pub(super) struct Gauge {
     limits: Throttle,
+    /// The rules' tables.
+    tables: Vec<i64>,
     /// When it was looked at last, and what was seen.
     last: Option<(Instant, Seen)>,
     /// Where the log was, and when.
@@ -104,9 +118,10 @@ pub(super) struct Gauge {
 
 impl Gauge {
     /// Nothing seen yet.
-    pub(super) fn new(limits: Throttle) -> Self {
+    pub(super) fn new(limits: Throttle, tables: Vec<i64>) -> Self {
         Self {
             limits,
+            tables,
             last: None,
             marks: VecDeque::new(),
         }
@@ -120,7 +135,8 @@ impl Gauge {
         {
             return Ok(self.judge(now, seen));
         }
-        let row = sqlx::query(SIGNALS).fetch_one(&mut store.connection).await;
+        let query = sqlx::query(SIGNALS).bind(&self.tables);
+        let row = query.fetch_one(&mut store.connection).await;
         let seen = row.and_then(|row| read(&row));
         let seen = seen.map_err(Fault::of("read what the database has to carry"));
         let unreadable = |source| Error::Signals {
@@ -150,7 +166,9 @@ impl Gauge {
             replica_lag_seconds,
             slot_mebibytes,
             transaction_minutes,
+            vacuum_minutes,
         } = self.limits;
+        let spared = 60.0 * f64::from(vacuum_minutes);
         let behind = seen.position.zip(seen.kept).map(|(now, kept)| now - kept);
         if self.lag(now, seen) > f64::from(replica_lag_seconds) {
             Some(Wait::Replica)
@@ -158,6 +176,8 @@ impl Gauge {
             Some(Wait::Slot)
         } else if seen.oldest > Some(60.0 * f64::from(transaction_minutes)) {
             Some(Wait::Transaction)
+        } else if seen.vacuum.is_some_and(|seconds| seconds < spared) {
+            Some(Wait::Vacuum)
         } else {
             None
         }
@@ -187,6 +207,7 @@ fn read(row: &PgRow) -> Result<Option<Seen>, sqlx::Error> {
         lag: row.try_get(4)?,
         kept: row.try_get(5)?,
         oldest: row.try_get(6)?,
+        vacuum: row.try_get(7)?,
     }))
 }
 
@@ -208,7 +229,7 @@ mod tests {
     fn a_replica_that_stands_still_falls_behind_by_the_clock() {
         let begun = Instant::now();
         let after = |seconds| begun + Duration::from_secs(seconds);
-        let mut gauge = Gauge::new(Throttle::default());
+        let mut gauge = Gauge::new(Throttle::default(), Vec::new());
         // It was behind before the run began, nobody knows for how long: that is no reason yet.
         for second in 0..=10 {
             let seen = at(1000 + i64::try_from(second).unwrap(), 500);
@@ -234,11 +255,13 @@ mod tests {
     #[test]
     fn slots_and_transactions_have_their_bounds() {
         let now = Instant::now();
-        let gauge = Gauge::new(Throttle {
+        let limits = Throttle {
             slot_mebibytes: 2,
             transaction_minutes: 1,
+            vacuum_minutes: 2,
             ..Throttle::default()
-        });
+        };
+        let gauge = Gauge::new(limits, Vec::new());
         let seen = |kept, oldest| Seen {
             position: Some(10 * MIB),
             kept: Some(kept),
@@ -252,6 +275,14 @@ mod tests {
             gauge.judge(now, seen(10 * MIB, 60.1)),
             Some(Wait::Transaction)
         );
+        let vacuum = |seconds| Seen {
+            vacuum: Some(seconds),
+            ..Seen::default()
+        };
+        assert_eq!(gauge.judge(now, vacuum(119.0)), Some(Wait::Vacuum));
+        assert_eq!(gauge.judge(now, vacuum(121.0)), None, "long enough");
+        let usual = Gauge::new(Throttle::default(), Vec::new());
+        assert_eq!(usual.judge(now, vacuum(0.0)), None, "nobody asked");
     }
 
     #[test]

@@ -121,6 +121,29 @@ async fn a_transaction_that_is_open_for_too_long_holds_the_run_back() {
     other.await.unwrap().unwrap();
 }
 
+/// A vacuum that takes a while is waited for where the policy says so.
+#[tokio::test]
+async fn a_vacuum_of_a_rules_table_is_waited_for_where_that_is_asked() {
+    let mut world = old("thr_vacuum").await;
+    let limits = json!({"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 60, "vacuumMinutes": 30});
+    world.set("throttle", limits);
+    // Each page makes it sleep.
+    for setting in ["delay = 100", "limit = 1"] {
+        let slow = format!("ALTER DATABASE thr_vacuum SET vacuum_cost_{setting}");
+        world.sql(&slow).await;
+    }
+    let vacuum = tokio::spawn(async { access().await.query("thr_vacuum", "VACUUM t").await });
+    let at_work = "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 't'::regclass";
+    while world.sql(at_work).await == "0" {
+        assert!(!vacuum.is_finished(), "it was over before it was seen");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let ran = world.start("waits").finish().await;
+    assert_eq!(ran.expect("Done").rule("t").erased, 2000);
+    assert!(ran.log.contains("ThrottledByVacuum"), "{}", ran.log);
+    vacuum.await.unwrap().unwrap();
+}
+
 /// Others who write are seen long before the server has counted what they did, and get small batches and a rest after each.
 #[tokio::test]
 async fn others_who_write_are_seen_at_once_and_spared() {
