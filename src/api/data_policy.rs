@@ -359,7 +359,8 @@ pub struct PolicyRegionStatus {
     /// What the last preview counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
-    /// Tables and columns without a rule that look as if they held persons, as the last run that told any saw them.
+    /// What the last run that told it saw in the catalogues: tables and columns without a rule that look as if they held
+    /// persons; indexes that are missing, and triggers that fire, where rules erase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalogue: Option<CatalogueLook>,
     /// The preview's hash: what an approval names.

@@ -542,10 +542,16 @@ fn a_list_of_holds_without_a_bound_is_told_where_a_policy_erases() {
             .collect()
     };
     let enforce = ("/spec/mode", json!("Enforce"));
-    assert_eq!(told(&[enforce.clone()], &Value::Null, false), ["Low"]);
-    assert_eq!(told(&[enforce.clone()], &Value::Null, true), ["Medium"]);
+    assert_eq!(
+        told(std::slice::from_ref(&enforce), &Value::Null, false),
+        ["Low"]
+    );
+    assert_eq!(
+        told(std::slice::from_ref(&enforce), &Value::Null, true),
+        ["Medium"]
+    );
     let bound = json!({"maxAge": "PT24H"});
-    assert!(told(&[enforce.clone()], &bound, true).is_empty());
+    assert!(told(std::slice::from_ref(&enforce), &bound, true).is_empty());
     assert!(told(&[("/spec/mode", json!("DryRun"))], &Value::Null, true).is_empty());
     let keeps = json!([{"name": "k", "dataset": {"store": "aurora-orders", "table": "invoices", "clock": "at"},
         "keep": {"for": "P8Y", "reference": "AO 147(3)"}}]);

@@ -200,10 +200,7 @@ pub(super) async fn table(
     let table: String = row.try_get(1).map_err(&fault)?;
     let user: String = row.try_get(5).map_err(&fault)?;
     let has_places: bool = row.try_get(7).map_err(&fault)?;
-    let is_plain = row.try_get::<String, _>(2).map_err(&fault)? == "r";
-    if is_plain && !has_places {
-        ask_for_places(&table, &user);
-    }
+    ask_for_places(&row, &table, &user).map_err(&fault)?;
     let subjects = match subjects::find(connection, oid, &table, rule).await? {
         Ok(subjects) => subjects,
         Err(refusal) => return Ok(Err(refusal)),
@@ -292,11 +289,15 @@ pub(super) async fn found(store: &mut Store, rule: &Rule) -> Result<Result<PgRow
 }
 
 /// One right more than a run needs; without it the run is right, and slower.
-fn ask_for_places(table: &str, user: &str) {
-    tracing::info!(
-        mend = format!("GRANT SELECT (ctid) ON {table} TO {user};"),
-        "the role may not see where rows lie: erasing takes longer"
-    );
+fn ask_for_places(row: &PgRow, table: &str, user: &str) -> Result<(), sqlx::Error> {
+    let (kind, has_places): (String, bool) = (row.try_get(2)?, row.try_get(7)?);
+    if kind == "r" && !has_places {
+        tracing::info!(
+            mend = format!("GRANT SELECT (ctid) ON {table} TO {user};"),
+            "the role may not see where rows lie: erasing takes longer"
+        );
+    }
+    Ok(())
 }
 
 /// What is wrong with the thing of that name, before any column is looked at.

@@ -100,7 +100,7 @@ fn policy(region: &str, tables: &[(&str, &str, &str)]) -> BTreeMap<String, Arc<D
 
 /// What a hold by a category means in the region `eu`, as store and table.
 fn meant(
-    category: Value,
+    category: &Value,
     policies: BTreeMap<String, Arc<DataPolicy>>,
 ) -> (Vec<(String, Option<String>)>, Plan<HoldWorkloads>) {
     let mut facts = facts(hold("h", &[], json!({"scopes": [category]})));
@@ -133,7 +133,7 @@ fn a_category_means_the_tables_that_rules_for_the_region_say_have_it() {
             .collect()
     };
     let contact = json!({"name": "c", "category": "user.contact"});
-    let (all, plan) = meant(contact.clone(), policy("eu", &tables));
+    let (all, plan) = meant(&contact, policy("eu", &tables));
     let wanted = [
         ("chats", "chats"),
         ("orders", "customers"),
@@ -143,7 +143,7 @@ fn a_category_means_the_tables_that_rules_for_the_region_say_have_it() {
     assert_eq!(plan.notes["eu"].held_tables.len(), 3);
     assert!(plan.findings.is_empty(), "{:?}", plan.findings);
     let one = json!({"name": "c", "category": "user.contact", "store": "chats"});
-    assert_eq!(meant(one, policy("eu", &tables)).0, of(&wanted[..1]));
+    assert_eq!(meant(&one, policy("eu", &tables)).0, of(&wanted[..1]));
     // Nobody says so, or only where the hold is not.
     for (scope, policies) in [
         (contact.clone(), BTreeMap::new()),
@@ -153,7 +153,7 @@ fn a_category_means_the_tables_that_rules_for_the_region_say_have_it() {
             policy("eu", &tables),
         ),
     ] {
-        let (none, plan) = meant(scope, policies);
+        let (none, plan) = meant(&scope, policies);
         assert!(none.is_empty());
         assert_eq!(word(&plan, "eu").as_deref(), Some("NothingOfCategory"));
         assert_eq!(plan.findings.len(), 1);

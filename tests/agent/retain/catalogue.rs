@@ -61,7 +61,7 @@ async fn names_that_speak_of_persons_are_told_with_a_count_and_with_a_run() {
         look,
         CatalogueLook {
             tables: wanted.clone(),
-            more: 0
+            ..CatalogueLook::default()
         }
     );
     world.set("mode", "Enforce");

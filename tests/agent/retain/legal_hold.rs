@@ -312,3 +312,21 @@ async fn a_list_of_holds_that_is_too_old_stops_every_run_and_one_under_way() {
     assert_eq!(ended.expect("Done").rule("customer").erased, 100);
     assert_eq!(world.sql(left).await, "0");
 }
+
+/// A table without its schema, as rules may write it and a category of data brings it here, is the one that a run finds.
+#[tokio::test]
+async fn a_table_may_be_written_as_rules_write_it() {
+    let mut world = shop("lhold_bare").await;
+    require(&mut world, json!([{"table": "customer"}]));
+    assert_eq!(world.run().await.expect("HoldNotInForce").code, 75);
+    let bare = task(&world, &[("customer", "", "")]);
+    says(&hold(&world, &bare).await, "InForce");
+    let held = world.sql("SELECT relation FROM tradewind.held").await;
+    assert_eq!(held, "public.customer");
+    let ran = world.run().await;
+    let rule = ran.expect("Done").rule("customer").clone();
+    assert_eq!((rule.due, rule.held, rule.erased), (100, 100, 0));
+    // One that the role's path does not find.
+    let hidden = task(&world, &[("Order", "", "")]);
+    says(&hold(&world, &hidden).await, "TableMissing");
+}
