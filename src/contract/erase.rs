@@ -295,16 +295,16 @@ pub struct ErasedTable {
     /// Of a restriction: rows that are hidden now. They were not erased.
     #[serde(default, skip_serializing_if = "Count::is_zero")]
     pub restricted: Count,
-    /// Rows that a law keeps.
+    /// Rows that a law keeps, and rows that such rows refer to.
     #[serde(default, skip_serializing_if = "Count::is_zero")]
     pub kept: Count,
     /// The same by their ground.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grounds: Vec<KeptRows>,
-    /// Rows that a hold keeps.
+    /// Rows that a hold keeps, and rows that such rows refer to.
     #[serde(default, skip_serializing_if = "Count::is_zero")]
     pub held: Count,
-    /// Rows that another row still refers to.
+    /// Rows that another row still refers to, which neither a law nor a hold keeps.
     #[serde(default, skip_serializing_if = "Count::is_zero")]
     pub blocked: Count,
     /// Rows that the database refused to delete or change, or that are there again.
@@ -337,6 +337,9 @@ pub struct ErasedTable {
 pub struct KeptRows {
     /// The law and its article, and the policy that states it.
     pub ground: String,
+    /// The table whose rows the law keeps, where these stay because rows of it refer to them. Absent: this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<String>,
     /// So many.
     pub rows: Count,
 }

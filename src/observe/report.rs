@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::contract::{
     self, AttestReport, Count, Delivered, EraseReport, FeedReport, HoldReport, KeepKeyReport,
-    OptedOut, REPORT_BYTES, Report, RetainReport,
+    KeptRows, OptedOut, REPORT_BYTES, Report, RetainReport,
 };
 
 /// A sentence that status takes; the rest is cut.
@@ -98,9 +98,15 @@ impl Body for EraseReport {
                     && table
                         .grounds
                         .iter()
-                        .all(|kept| kept.ground.len() <= 256 && can_be_counts(&[kept.rows]))
+                        .all(|kept| is_ground(kept) && can_be_counts(&[kept.rows]))
             })
     }
+}
+
+/// A law, and a table's name.
+fn is_ground(kept: &KeptRows) -> bool {
+    let through = kept.through.as_deref().unwrap_or_default();
+    kept.ground.len() <= 256 && through.len() <= 127
 }
 
 /// An HTTP status or a few words of ours, never a sentence of somebody else's.

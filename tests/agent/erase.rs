@@ -19,6 +19,8 @@ mod kill;
 mod names;
 #[path = "erase/recipients.rs"]
 mod recipients;
+#[path = "erase/referred.rs"]
+mod referred;
 #[path = "erase/refusals.rs"]
 mod refusals;
 #[path = "erase/required.rs"]

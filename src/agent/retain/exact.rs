@@ -211,6 +211,7 @@ mod tests {
             let of = |rows: &i64| KeptRows {
                 ground: "AO 147(3)".to_owned(),
                 rows: (*rows).into(),
+                through: None,
             };
             let exact = ErasedTable {
                 name: "invoices".to_owned(),

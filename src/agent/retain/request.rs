@@ -27,6 +27,7 @@ mod person;
 mod quiet;
 mod reapply;
 mod recipients;
+mod referred;
 mod rows;
 mod select;
 mod settings;

@@ -3,6 +3,8 @@
 //! In: a store whose erasing has ended. Out: each pinned row with one fate. Each table is looked at and written down in
 //! one transaction.
 
+use std::collections::BTreeMap;
+
 use super::super::books as runs;
 use super::super::catalog;
 use super::super::error::Error as Run;
@@ -14,6 +16,7 @@ use super::super::site::Work;
 use super::super::store::Purpose;
 use super::books;
 use super::error::{Error, failed};
+use super::referred::{self, Around, Stayed};
 use super::rows::{self, Keys};
 use super::site::{Site, whose};
 use super::work::Job;
@@ -26,19 +29,28 @@ pub(super) async fn look(site: &mut Site, job: Job<'_>) -> Result<(), Error> {
     let Some(work) = site.work() else {
         return Ok(());
     };
-    for step in site.plan.steps.clone() {
+    let steps = site.plan.steps.clone();
+    let mut stayed = BTreeMap::new();
+    for step in &steps {
         let mut tries = 1;
-        loop {
-            match look_once(site, &work, &step, job).await {
+        let found = loop {
+            match look_once(site, &work, (step, &steps, &stayed), job).await {
                 Err(error) if error.is_conflict() && tries < TRIES => tries += 1,
                 other => break other?,
             }
-        }
+        };
+        stayed.insert(step.rule.name.clone(), found);
     }
     Ok(())
 }
 
-async fn look_once(site: &mut Site, work: &Work, step: &Step, job: Job<'_>) -> Result<(), Error> {
+/// Answers the rows that stay rightly: rows of the tables that come later may have to stay with them.
+async fn look_once(
+    site: &mut Site,
+    work: &Work,
+    (step, steps, stayed): (&Step, &[Step], &BTreeMap<String, Stayed>),
+    job: Job<'_>,
+) -> Result<Stayed, Error> {
     let failed = failed(&site.store);
     let name = site.store.name.clone();
     let rule = step.rule.name.clone();
@@ -62,13 +74,23 @@ async fn look_once(site: &mut Site, work: &Work, step: &Step, job: Job<'_>) -> R
     };
     let held = step.held(&held);
     let fates = rows::fates(&mut transaction, whose, keys, (&ends, held)).await;
-    let fates = fates.map_err(&failed)?;
+    let mut fates = fates.map_err(&failed)?;
+    let run = (work.run.id.as_str(), name.as_str());
+    let grounds = referred::own_grounds(&mut transaction, run, &rule, ends.len()).await;
+    let mut grounds = grounds.map_err(&failed)?;
+    let around = Around {
+        store: &name,
+        steps,
+        stayed,
+    };
+    let found = (fates.as_mut_slice(), &mut grounds);
+    let stays = referred::settle(&mut transaction, around, (step, job), found).await;
+    let stays = stays.map_err(&failed)?;
     let undated = rows::undated(&mut transaction, whose).await;
     let undated = undated.map_err(&failed)?;
     // What is not seen may be out of its table, and come back.
     outside::check(&mut transaction, &name, &[table.oid]).await?;
-    let run = (work.run.id.as_str(), name.as_str());
-    let noted = books::note_look(&mut transaction, run, &rule, fates, undated).await;
+    let noted = books::note_look(&mut transaction, run, &rule, (fates, grounds), undated).await;
     noted.map_err(&failed)?;
     let ours = runs::is_ours(&mut transaction, &name, &work.run).await;
     if !ours.map_err(&failed)? {
@@ -77,5 +99,6 @@ async fn look_once(site: &mut Site, work: &Work, step: &Step, job: Job<'_>) -> R
     let committed = transaction.commit().await;
     committed
         .map_err(Fault::of("write down what stays"))
-        .map_err(failed)
+        .map_err(failed)?;
+    Ok(stays)
 }

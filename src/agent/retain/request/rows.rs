@@ -47,6 +47,19 @@ pub(super) struct Keys<'a> {
 }
 
 impl Keys<'_> {
+    /// The hash of the row whose key stands in some of `row`'s columns, `count` from the one at `first`.
+    pub(super) fn hash(
+        &self,
+        row: &PgRow,
+        (first, count): (usize, usize),
+    ) -> Result<Vec<u8>, sqlx::Error> {
+        let parts = (first..first + count).map(|at| row.try_get(at));
+        let mut parts = parts.collect::<Result<Vec<String>, _>>()?;
+        let hash = self.with.row(self.store, self.table, &parts);
+        parts.zeroize();
+        Ok(hash)
+    }
+
     fn read(&self, row: &PgRow, columns: usize) -> Result<Key, sqlx::Error> {
         let parts = (0..columns).map(|at| row.try_get(at));
         let parts = parts.collect::<Result<Vec<String>, _>>()?;
@@ -178,7 +191,8 @@ pub(super) fn taken(sql: &mut Statement, table: &Table, keys: &[Key]) {
     ));
 }
 
-fn texts(alias: &str, table: &Table) -> String {
+/// The key's columns of `alias` as texts.
+pub(super) fn texts(alias: &str, table: &Table) -> String {
     let key = table.key.iter();
     let texts = key.map(|column| format!("{alias}.{}::text", column.name));
     texts.collect::<Vec<_>>().join(", ")

@@ -243,13 +243,24 @@ fn numbers(one: &Last<'_>, kind: &str) -> Vec<String> {
     let mut told = terms(outcome, is_copy(kind));
     let grounds = one.tables().flat_map(|table| &table.grounds);
     told.push(each(grounds, |kept: &KeptRows| {
-        format!("{}: {}", kept.ground, kept.rows)
+        format!("{}: {}", law(kept), kept.rows)
     }));
     let count = |count: Option<Count>| count.map_or_else(String::new, |count| count.to_string());
     told.push(count(outcome.and_then(|outcome| outcome.lifted)));
     told.push(count(outcome.and_then(|outcome| outcome.suppressed)));
     told.push(outcome.map_or_else(String::new, |outcome| standings(&outcome.recipients)));
     told
+}
+
+/// Why rows stay: the law, and whose rows it keeps where these are only referred to.
+fn law(kept: &KeptRows) -> String {
+    match &kept.through {
+        Some(table) => format!(
+            "{}, which keeps rows of {table} that refer to them",
+            kept.ground
+        ),
+        None => kept.ground.clone(),
+    }
 }
 
 /// What is delivered takes no rows away.
@@ -353,7 +364,7 @@ fn outcome(outcome: &body::RequestOutcome) -> String {
             let terms = terms.filter(|(_, rows)| !rows.is_zero());
             let terms = each(terms, |(name, rows)| format!(", {name} {rows}")).replace("; ", "");
             let grounds = each(table.grounds.iter(), |it| {
-                format!(" ({}: {})", it.ground, it.rows)
+                format!(" ({}: {})", law(it), it.rows)
             });
             let (store, name, found) = (&store.name, &table.name, table.found);
             told.push(format!("{store} {name}: found {found}{terms}{grounds}"));
