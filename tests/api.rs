@@ -20,6 +20,8 @@ mod data_policy;
 mod evidence_record;
 #[path = "api/examples.rs"]
 mod examples;
+#[path = "api/kept_columns.rs"]
+mod kept_columns;
 #[path = "api/legal_hold.rs"]
 mod legal_hold;
 #[path = "api/region.rs"]

@@ -14,6 +14,8 @@ use crate::contract::{Method, RetainMode};
 /// One rule over one data set: how it goes (`erase`), that it must stay (`keep`, or `dataset.records` that a law keeps), or both.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = Rule::new("has(self.erase) || has(self.keep) || has(self.dataset.records) && size(self.dataset.records) > 0").message("rules: a rule needs erase, keep or dataset.records: say when its rows go, or which law keeps them"))]
+#[x_kube(validation = Rule::new("!has(self.keep) || !has(self.keep.columns) || size(self.keep.columns) == 0 || has(self.keep.others) && size(self.keep.others) > 0 || has(self.erase) && self.erase.method in ['Nullify', 'Anonymise'] && has(self.erase.columns) && self.erase.columns.exists(column, !(column.name in self.keep.columns))").message("keep.others: say what goes of a row of which the law keeps some columns"))]
+#[x_kube(validation = Rule::new("!has(self.keep) || !has(self.keep.columns) || size(self.keep.columns) == 0 || !has(self.dataset.subjects) || self.dataset.subjects.all(subject, subject.column in self.keep.columns)").message("keep.columns: name the columns of dataset.subjects too; a row that stays is found again by them"))]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyRule {
     /// The rule's name.
@@ -168,7 +170,9 @@ pub struct Erase {
 
 /// A law that keeps rows. It binds every policy that selects the same region, also while the policy that states it only
 /// counts or is suspended. Names that may be one table, `invoices` and `shop.invoices`, count as one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("!has(self.others) || size(self.others) == 0 || has(self.columns) && size(self.columns) > 0").message("keep.columns: name what the law keeps of a row; others go only beside these"))]
+#[x_kube(validation = Rule::new("!has(self.columns) || !has(self.others) || self.others.all(other, !(other.name in self.columns))").message("keep.others[].name: a column that keep.columns keeps cannot go; take it out of one"))]
 #[serde(rename_all = "camelCase")]
 pub struct Keep {
     /// ISO 8601 duration in calendar units, `P8Y`: no row goes before its clock and this lie in the past, counted in the
@@ -185,6 +189,25 @@ pub struct Keep {
     /// The law and its article, `AO 147(3)`: the ground on which the rows stay.
     #[schemars(length(min = 1, max = 120), regex(pattern = r"^\S(.*\S)?$"))]
     pub reference: String,
+    /// The columns that the law keeps, `total`, where it does not keep whole rows: of a row that it keeps, an erasure by request
+    /// takes `others`, and these stay, with those that `others` does not name. `dataset.subjects` stay too, so name them. A run of
+    /// retention leaves the row whole until the period is over. Whole rows when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        inner(
+            length(min = 1, max = 63),
+            regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*$")
+        )
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub columns: Vec<String>,
+    /// With `columns`: what a kept row loses in an erasure by request, and how, as `erase.columns` of `Anonymise` says it. When
+    /// absent, those of the rule's own `erase.columns` that are not kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub others: Vec<ErasedColumn>,
 }
 
 /// What a period runs from: the clock itself (`EventDate`, also when absent), the end of the calendar year that the clock

@@ -340,6 +340,10 @@ pub struct KeptRows {
     /// The table whose rows the law keeps, where these stay because rows of it refer to them. Absent: this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through: Option<String>,
+    /// The columns that the law keeps, where the rows have lost the others that the keep names. Absent: whole rows stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "plan", schemars(length(max = 16)))]
+    pub columns: Vec<String>,
     /// So many.
     pub rows: Count,
 }

@@ -452,6 +452,12 @@ pub struct RetentionKeep {
     pub reference: String,
     /// The DataPolicy that states it.
     pub policy: String,
+    /// The columns that the law keeps; none: all. For an erasure by request: a run of retention keeps whole rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// Where it keeps some columns: what goes of a kept row, and how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<ColumnChange>,
 }
 
 /// An approval: the preview that somebody saw, and its hash as they wrote it.

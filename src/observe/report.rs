@@ -103,10 +103,12 @@ impl Body for EraseReport {
     }
 }
 
-/// A law, and a table's name.
+/// A law, a table's name, names of columns.
 fn is_ground(kept: &KeptRows) -> bool {
     let through = kept.through.as_deref().unwrap_or_default();
-    kept.ground.len() <= 256 && through.len() <= 127
+    let fits = |column: &String| column.len() <= 63;
+    let columns = kept.columns.len() <= 16 && kept.columns.iter().all(fits);
+    kept.ground.len() <= 256 && through.len() <= 127 && columns
 }
 
 /// An HTTP status or a few words of ours, never a sentence of somebody else's.

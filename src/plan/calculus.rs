@@ -141,7 +141,7 @@ pub(super) fn unread_on(
     claims.iter().find(is_unread).map(Claim::law)
 }
 
-/// Those that bind the table of a rule, as the agent is told.
+/// Those that bind the table of a rule, as the agent is told for an erasure by request.
 pub(super) fn keeps_on(
     claims: &[Claim<'_>],
     rule: &PolicyRule,
@@ -150,7 +150,7 @@ pub(super) fn keeps_on(
     let bound = claims
         .iter()
         .filter(|claim| shares_table(claim.rule, rule, region));
-    bound.map(Claim::told).collect()
+    bound.map(Claim::told_of_columns).collect()
 }
 
 /// What the packs' laws keep in a region of the records that the policy's own rules say their tables have.
@@ -272,6 +272,18 @@ impl Claim<'_> {
             from: self.bound.anchor(),
             reference: self.ground.reference(),
             policy: self.policy.name_any(),
+            columns: Vec::new(),
+            others: Vec::new(),
+        }
+    }
+
+    /// The same for an erasure by request, which takes what the law need not keep of a row.
+    fn told_of_columns(&self) -> RetentionKeep {
+        let (columns, others) = self.ground.columns(self.rule);
+        RetentionKeep {
+            columns,
+            others,
+            ..self.told()
         }
     }
 

@@ -17,6 +17,8 @@ mod forget;
 mod kill;
 #[path = "erase/names.rs"]
 mod names;
+#[path = "erase/partial.rs"]
+mod partial;
 #[path = "erase/recipients.rs"]
 mod recipients;
 #[path = "erase/referred.rs"]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::case::{Case, Kind, LONG, PATTERN, label, list, map, ruled, text};
+use crate::kept_columns;
 use crate::region::suspend;
 
 fn rule(i: usize) -> Value {
@@ -166,6 +167,8 @@ pub(crate) fn kind() -> Kind {
         )),
         with(changing("Nullify", json!({"name": "mail"}))),
     ];
+    let keeping = kept_columns::rules().into_iter().map(with);
+    let specs = specs.into_iter().chain(keeping).collect();
     Kind {
         name: "DataPolicy",
         plural: "datapolicies",
@@ -173,6 +176,7 @@ pub(crate) fn kind() -> Kind {
         least,
         specs,
         cases: [
+            kept_columns::cases(),
             selector(),
             approvals(),
             rules(),
@@ -264,7 +268,10 @@ fn rules() -> Vec<Case> {
         list("rules", rule),
         ruled(
             "rules[]",
-            vec![(neither, "a rule needs erase, keep or dataset.records")],
+            [(neither, "a rule needs erase, keep or dataset.records")]
+                .into_iter()
+                .chain(kept_columns::refused())
+                .collect(),
         ),
         text(
             "rules[].name",

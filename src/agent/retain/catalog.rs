@@ -14,6 +14,7 @@ use super::contact::{self, Contact, Standing};
 use super::cutoff::ClockKind;
 use super::fault::Fault;
 use super::grants::Grants;
+use super::lesser::Lesser;
 use super::references::{self, Reference};
 use super::refusal::Refusal;
 use super::restrict::{self, hides};
@@ -49,6 +50,8 @@ pub(super) struct Table {
     pub(super) references: Vec<Reference>,
     /// Triggers of somebody's own that erasing fires.
     pub(super) triggers: Vec<Trigger>,
+    /// The same table for each of its rule's keeps of some columns, of an erasure.
+    pub(super) lesser: Vec<Lesser>,
     /// All of the above but the triggers in one text, for comparison: see [`shape`].
     pub(super) shape: String,
 }
@@ -95,7 +98,11 @@ impl Table {
     /// set something else, or by another zone, cannot be judged by what is set now.
     pub(super) fn bound_to(&self) -> String {
         let contacts = self.contacts.iter().map(Contact::bound_to);
-        let shape = [self.shape.clone()].into_iter().chain(contacts);
+        let lesser = self.lesser.iter().map(Lesser::bound_to);
+        let shape = [self.shape.clone()]
+            .into_iter()
+            .chain(contacts)
+            .chain(lesser);
         let shape = shape.collect::<String>();
         if self.changes.is_empty() {
             return shape;
@@ -244,13 +251,14 @@ pub(super) async fn table(
         changes,
         references,
         triggers,
+        lesser: Vec::new(),
         shape: String::new(),
     };
     whole(store, rule, table, grants).await
 }
 
 /// The table with its contacts and its shape, and what the role lacks for it.
-async fn whole(
+pub(super) async fn whole(
     store: &mut Store,
     rule: &Rule,
     mut table: Table,

@@ -212,6 +212,7 @@ mod tests {
                 ground: "AO 147(3)".to_owned(),
                 rows: (*rows).into(),
                 through: None,
+                columns: Vec::new(),
             };
             let exact = ErasedTable {
                 name: "invoices".to_owned(),

@@ -205,6 +205,7 @@ pub(super) mod tests {
                 },
             ],
             triggers: Vec::new(),
+            lesser: Vec::new(),
             shape: String::new(),
         }
     }

@@ -6,6 +6,7 @@ use super::catalog::{self, Table};
 use super::error::Error;
 use super::grants::Grants;
 use super::holds::{Holds, NONE};
+use super::lesser;
 use super::loud;
 use super::order;
 use super::partition;
@@ -55,7 +56,14 @@ pub(super) async fn plan(
     let mut grants = Grants::default();
     for rule in &rules.rules {
         let found = catalog::table(store, rule, &mut grants).await;
-        let found = found.map_err(|fault| store.failed(fault))?;
+        let mut found = found.map_err(|fault| store.failed(fault))?;
+        if let Ok(table) = &mut found {
+            let lesser = lesser::find(store, rule, table, &mut grants).await;
+            match lesser.map_err(|fault| store.failed(fault))? {
+                Ok(lesser) => table.lesser = lesser,
+                Err(refusal) => found = Err(refusal),
+            }
+        }
         let strategy = match &found {
             // Whether a partition is due as a whole, contacts may change until it is gone.
             Ok(table) if table.contacts.is_empty() => way(store, rule, table).await?,
@@ -97,8 +105,10 @@ pub(super) async fn plan(
 async fn loud(store: &mut Store, steps: &[Step], purpose: Purpose) -> Result<Vec<Refusal>, Error> {
     let mut refusals = Vec::new();
     for step in steps {
-        let refusal = loud::refuse(store, &step.rule.name, &step.table).await?;
-        refusals.extend(refusal);
+        let lesser = step.table.lesser.iter().map(|lesser| &lesser.table);
+        for table in [&step.table].into_iter().chain(lesser) {
+            refusals.extend(loud::refuse(store, &step.rule.name, table).await?);
+        }
     }
     if purpose == Purpose::Write {
         return Ok(refusals);

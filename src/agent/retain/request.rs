@@ -27,6 +27,7 @@ mod person;
 mod quiet;
 mod reapply;
 mod recipients;
+mod reduce;
 mod referred;
 mod rows;
 mod select;

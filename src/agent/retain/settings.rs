@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Span};
 use super::cutoff::Anchor;
 use super::hold_list::Freshness;
 use super::method::{self, Wanted};
+use super::partial::{self, Partial};
 use super::restrict;
 use crate::contract::{
     ContactTable, HoldList, LastContact, Method, Retain, RetentionKeep, RetentionRule,
@@ -24,6 +25,9 @@ pub(super) const MOST_BATCH_ROWS: u32 = 10_000;
 /// Why a task is refused. Each names the field and what would be right.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
+    /// A keep of some columns is wrong.
+    #[error(transparent)]
+    Partial(#[from] partial::Error),
     /// `timeZone` is no IANA zone.
     #[error("`timeZone` is `{zone}`, which is no IANA zone such as `Europe/Berlin`")]
     Zone {
@@ -207,6 +211,8 @@ pub(super) struct Keep {
     pub(super) from: Anchor,
     /// The law, and the policy that states it: for what is told.
     pub(super) ground: String,
+    /// What it keeps of a row; none: all.
+    pub(super) partial: Option<Partial>,
 }
 
 impl Settings {
@@ -255,7 +261,7 @@ impl Settings {
                 after: after(rule)?,
                 from: rule.from,
                 contacts: contacts(rule)?,
-                keeps: [keeps(rule)?, least(rule)?].concat(),
+                keeps: [keeps(rule, None)?, least(rule)?].concat(),
                 method: rule.method,
                 changes: method::parse(rule, &spec.time_zone, &by)?,
                 subjects: Vec::new(),
@@ -393,21 +399,28 @@ fn least(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
         period,
         from: rule.from,
         ground: "`lastContact.atLeast`".to_owned(),
+        partial: None,
     };
     Ok(period.map(keep).into_iter().collect())
 }
 
-/// The keeps of a rule. What several laws say alike is asked of a row once.
-pub(super) fn keeps(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
+/// The keeps of a rule. What several laws say alike is asked of a row once. With a zone, the region's, a keep may be of some
+/// columns; without, each is of whole rows.
+pub(super) fn keeps(rule: &RetentionRule, zone: Option<&str>) -> Result<Vec<Keep>, Error> {
     let mut keeps: Vec<Keep> = Vec::new();
-    for RetentionKeep {
-        clock,
-        period: text,
-        from,
-        reference,
-        policy,
-    } in &rule.keeps
-    {
+    for told in &rule.keeps {
+        let partial = zone
+            .map(|zone| partial::parse(rule, told, zone))
+            .transpose()?;
+        let partial = partial.flatten();
+        let RetentionKeep {
+            clock,
+            period: text,
+            from,
+            reference,
+            policy,
+            ..
+        } = told;
         let (rule, policy) = (rule.name.clone(), policy.clone());
         if reference.trim().is_empty() {
             return Err(Error::NoGround { rule, policy });
@@ -421,6 +434,7 @@ pub(super) fn keeps(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
         let is_same = |keep: &Keep| {
             keep.clock == *clock
                 && keep.from == *from
+                && keep.partial == partial
                 && keep.period.fieldwise() == period.fieldwise()
         };
         if !keeps.iter().any(is_same) {
@@ -429,6 +443,7 @@ pub(super) fn keeps(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
                 period,
                 from: *from,
                 ground,
+                partial,
             });
         }
     }
@@ -488,6 +503,8 @@ mod tests {
             from,
             reference: "AO 147(3)".into(),
             policy: policy.into(),
+            columns: Vec::new(),
+            others: Vec::new(),
         }
     }
 

@@ -9,6 +9,11 @@ pub(super) enum Unfit {
     /// Rows are found by it.
     #[error("is in the primary key, by which rows are found: take it out, or choose method Delete")]
     Key,
+    /// A law that keeps the key alone keeps nothing.
+    #[error(
+        "is the primary key's, and the keep's `columns` name nothing else: name what the law keeps"
+    )]
+    OnlyKey,
     /// Whether a row was due could not be told any more.
     #[error("is a clock, the rule's or a keep's, which tells when a row is due: take it out")]
     Clock,
@@ -71,7 +76,7 @@ impl Unfit {
     pub(super) fn reason(&self) -> &'static str {
         match self {
             Self::Missing => "ColumnMissing",
-            Self::Key => "ColumnIsKey",
+            Self::Key | Self::OnlyKey => "ColumnIsKey",
             Self::Clock => "ColumnIsClock",
             Self::Generated => "ColumnGenerated",
             Self::Referenced { .. } | Self::Refers { .. } => "ColumnInForeignKey",

@@ -4,9 +4,11 @@ use jiff::Span;
 
 use super::bound::Bound;
 use super::{anchor, fiscal_year};
-use crate::api::{DataPolicySpec, Keep, RunsFrom};
+use crate::api::{DataPolicySpec, ErasedColumn, Keep, PolicyRule, RunsFrom};
+use crate::contract::ColumnChange;
 use crate::contract::cutoff::Anchor;
 use crate::packs::{Fact, KeepDuty, Period};
+use crate::plan::retention;
 
 /// What keeps the rows.
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +173,24 @@ impl<'a> Ground<'a> {
             Self::Law(duty) => duty.reference(),
             Self::Unread(what) => what.reference(),
         }
+    }
+
+    /// The columns that it keeps of a row, and what goes of a kept one; none where it keeps whole rows, as laws of packs do.
+    pub(super) fn columns(&self, rule: &PolicyRule) -> (Vec<String>, Vec<ColumnChange>) {
+        let Self::Stated(keep) = self else {
+            return (Vec::new(), Vec::new());
+        };
+        if keep.columns.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let own = rule.erase.iter().flat_map(|erase| &erase.columns);
+        let own = own.filter(|column| !keep.columns.contains(&column.name));
+        let others: Vec<&ErasedColumn> = match keep.others.as_slice() {
+            [] => own.collect(),
+            others => others.iter().collect(),
+        };
+        let others = others.into_iter().map(retention::change).collect();
+        (keep.columns.clone(), others)
     }
 
     /// The law's id and the kind of records: where a pack says it.

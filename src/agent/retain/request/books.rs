@@ -206,13 +206,20 @@ pub(super) async fn note_look(
     let query = sqlx::query(there).bind(run).bind(store).bind(table);
     let query = query.bind(&hashes).bind(words).bind(grounds);
     query.execute(&mut *connection).await.map_err(&fault)?;
-    let close = "UPDATE tradewind.request_table SET verified_at = clock_timestamp(), undated = $5, grounds = $6, ground_tables = $7,
+    let close = "UPDATE tradewind.request_table SET verified_at = clock_timestamp(), undated = $5, grounds = $6, ground_tables = $7, ground_columns = $8,
           late = (SELECT count(*) FROM unnest($4::bytea[]) AS p (hash) WHERE NOT EXISTS (
             SELECT FROM tradewind.request_row AS r WHERE r.run = $1 AND r.store = $2 AND r.name = $3 AND r.hash = p.hash))
         WHERE run = $1 AND store = $2 AND name = $3";
     let query = sqlx::query(close).bind(run).bind(store).bind(table);
+    // No column of a keep has a comma in its name.
+    let columns: Vec<String> = all.iter().map(|it| it.columns.join(",")).collect();
     let (laws, tables): (Vec<_>, Vec<_>) = all.into_iter().map(|it| (it.law, it.through)).unzip();
-    let query = query.bind(&hashes).bind(undated).bind(laws).bind(tables);
+    let query = query
+        .bind(&hashes)
+        .bind(undated)
+        .bind(laws)
+        .bind(tables)
+        .bind(columns);
     let done = query.execute(connection).await;
     done.map(drop).map_err(fault)
 }
@@ -227,9 +234,10 @@ LEFT JOIN tradewind.request_row AS r USING (run, store, name)
 WHERE t.run = $1 AND t.store = $2 GROUP BY t.run, t.store, t.name, q.kind ORDER BY t.position";
 
 const GROUNDS: &str = "
-SELECT t.name, t.grounds[r.ground + 1], count(*), t.ground_tables[r.ground + 1]
+SELECT t.name, t.grounds[r.ground + 1], count(*), t.ground_tables[r.ground + 1],
+  coalesce(string_to_array(nullif(t.ground_columns[r.ground + 1], ''), ','), '{}')
 FROM tradewind.request_row AS r JOIN tradewind.request_table AS t USING (run, store, name)
-WHERE r.run = $1 AND r.store = $2 AND r.fate = 'Kept' GROUP BY 1, 2, 4, t.position, r.ground ORDER BY t.position, r.ground";
+WHERE r.run = $1 AND r.store = $2 AND r.fate = 'Kept' GROUP BY 1, 2, 4, 5, t.position, r.ground ORDER BY t.position, r.ground";
 
 /// A request's numbers in a store, in the task's order.
 pub(super) async fn totals(store: &mut Store, run: &str) -> Result<Vec<Exact<ErasedTable>>, Error> {
@@ -251,6 +259,7 @@ pub(super) async fn totals(store: &mut Store, run: &str) -> Result<Vec<Exact<Era
                 .map_err(&failed)?
                 .into(),
             through: row.try_get(3).map_err(&fault).map_err(&failed)?,
+            columns: row.try_get(4).map_err(&fault).map_err(&failed)?,
         };
         if let Some(table) = tables.iter_mut().find(|table| table.name == name) {
             table.grounds.push(kept);

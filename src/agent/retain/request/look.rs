@@ -16,6 +16,7 @@ use super::super::site::Work;
 use super::super::store::Purpose;
 use super::books;
 use super::error::{Error, failed};
+use super::reduce;
 use super::referred::{self, Around, Stayed};
 use super::rows::{self, Keys};
 use super::site::{Site, whose};
@@ -77,7 +78,7 @@ async fn look_once(
     let mut fates = fates.map_err(&failed)?;
     let run = (work.run.id.as_str(), name.as_str());
     let grounds = referred::own_grounds(&mut transaction, run, &rule, ends.len()).await;
-    let mut grounds = grounds.map_err(&failed)?;
+    let mut grounds = reduce::grounds(grounds.map_err(&failed)?, table);
     let around = Around {
         store: &name,
         steps,

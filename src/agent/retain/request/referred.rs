@@ -34,6 +34,8 @@ pub(super) struct Ground {
     pub(super) through: Option<String>,
     /// The law.
     pub(super) law: String,
+    /// The columns that it keeps; none: all of a row.
+    pub(super) columns: Vec<String>,
 }
 
 /// The rows of a table that stay rightly, by their hashes.
@@ -135,7 +137,12 @@ pub(super) async fn own_grounds(
         .map_err(Fault::of("read the grounds"))?;
     // What an earlier look has added is found anew.
     let own = laws.into_iter().take(keeps);
-    Ok(own.map(|law| Ground { through: None, law }).collect())
+    let own = own.map(|law| Ground {
+        through: None,
+        law,
+        columns: Vec::new(),
+    });
+    Ok(own.collect())
 }
 
 /// The same without a database.
@@ -202,6 +209,7 @@ fn own(fates: &[Fate], grounds: &[Ground], table: &str) -> Stayed {
                 Stay::Kept(Ground {
                     through: Some(table.to_owned()),
                     law: why.law.clone(),
+                    columns: Vec::new(),
                 })
             }
             (books::HELD, _) => Stay::Held,
@@ -235,6 +243,7 @@ mod tests {
         Stay::Kept(Ground {
             through: Some(table.into()),
             law: law.into(),
+            columns: vec![],
         })
     }
 
@@ -259,6 +268,7 @@ mod tests {
         let mut grounds = vec![Ground {
             through: None,
             law: "own".into(),
+            columns: vec![],
         }];
         judge(&mut fates, &mut grounds, "customers", (edges, &others()));
         let words = fates.into_iter().map(|(_, word, ground)| (word, ground));
@@ -324,6 +334,7 @@ mod tests {
         let mut grounds = vec![Ground {
             through: None,
             law: "own".into(),
+            columns: vec![],
         }];
         let mut fates = vec![
             (hash(10), KEPT, Some(0)),

@@ -10,10 +10,12 @@ use super::super::catalog::Table;
 use super::super::cutoff::Ended;
 use super::super::fault::Fault;
 use super::super::holds::Holds;
+use super::super::lesser::Lesser;
 use super::super::predicate;
 use super::super::statement::{Hidden, Statement, Value};
 use super::books::{self, Fate};
 use super::hash::HashKey;
+use super::reduce;
 use super::select::{self, Whose};
 
 /// A row's key, its parts as texts, with its hash.
@@ -75,13 +77,34 @@ pub(super) async fn to_erase(
     keys: Keys<'_>,
     most: i64,
 ) -> Result<Vec<Key>, Fault> {
+    find(connection, (whose, keys), most, |_| "true".to_owned()).await
+}
+
+/// The keys of those of them that hold what a keep of some columns lets go.
+pub(super) async fn to_reduce(
+    connection: &mut PgConnection,
+    whose: Whose<'_>,
+    keys: Keys<'_>,
+    (lesser, ends): (&Lesser, &[Ended]),
+) -> Result<Vec<Key>, Fault> {
+    let open = |sql: &mut Statement| reduce::is_open(sql, "t", whose.table, (lesser, ends));
+    find(connection, (whose, keys), i64::MAX, open).await
+}
+
+async fn find(
+    connection: &mut PgConnection,
+    (whose, keys): (Whose<'_>, Keys<'_>),
+    most: i64,
+    more: impl FnOnce(&mut Statement) -> String,
+) -> Result<Vec<Key>, Fault> {
     let mut sql = Statement::default();
     let condition = whose.to_erase(&mut sql, "t");
+    let more = more(&mut sql);
     let most = sql.bind(Value::Number(most));
     let columns = texts("t", whose.table);
     let name = &whose.table.name;
     sql.push(&format!(
-        "SELECT {columns} FROM {name} AS t WHERE {condition} LIMIT {most}"
+        "SELECT {columns} FROM {name} AS t WHERE {condition} AND {more} LIMIT {most}"
     ));
     let fault = Fault::of("find the person's rows");
     let rows = sql.query().map_err(&fault)?.fetch_all(connection).await;
@@ -121,8 +144,9 @@ pub(super) async fn fates(
     let condition = whose.to_erase(&mut sql, "t");
     let kept = select::kept(&mut sql, "t", table, ends);
     let held = select::held(&mut sql, "t", table, holds);
+    let [some, open] = reduce::told(&mut sql, "t", table, ends);
     sql.push(&format!(
-        "SELECT {}, {kept}, {held}, {} FROM {} AS t WHERE {condition}",
+        "SELECT {}, {kept}, {held}, {}, {some}, {open} FROM {} AS t WHERE {condition}",
         texts("t", table),
         predicate::referenced("t", table),
         table.name,
@@ -133,11 +157,17 @@ pub(super) async fn fates(
     let read = |row: &PgRow| {
         let mut key = keys.read(row, count)?;
         let hash = std::mem::take(&mut key.hash);
-        let ground: Option<i32> = row.try_get(count)?;
+        let whole: Option<i32> = row.try_get(count)?;
+        let some: Option<i32> = row.try_get(count + 3)?;
+        let (is_held, is_open): (bool, bool) = (row.try_get(count + 1)?, row.try_get(count + 4)?);
+        let ground = some.or(whole).filter(|_| !is_open);
         let word = if ground.is_some() {
             books::KEPT
-        } else if row.try_get(count + 1)? {
+        } else if is_held {
             books::HELD
+        } else if is_open {
+            // What the law does not keep should have gone.
+            books::FAILED
         } else if row.try_get(count + 2)? {
             books::BLOCKED
         } else {

@@ -12,8 +12,9 @@ use jiff::tz::TimeZone;
 use super::super::cutoff::Anchor;
 use super::super::hold_list::Freshness;
 use super::super::method;
+use super::super::partial;
 use super::super::restrict;
-use super::super::settings::{self, MOST_BATCH_ROWS, Rule, StoreRules};
+use super::super::settings::{self, Keep, MOST_BATCH_ROWS, Rule, StoreRules};
 use crate::contract::{
     Delivery, Erase, IdentityForm, Lookup, Method, Recipient, RequestKind, RetentionKeep,
     RetentionRule, SubjectColumn, SubjectRequest, SubjectStore, SubjectTable,
@@ -422,6 +423,10 @@ fn rule(
         columns,
     };
     let mark = ask.mark.as_deref().unwrap_or_default();
+    // A copy takes nothing away.
+    let zone = ask.erases.then_some(ask.zone);
+    let keeps = settings::keeps(&words, zone)?;
+    findable(table, &keeps)?;
     Ok(Rule {
         name: table.name.clone(),
         position,
@@ -430,11 +435,26 @@ fn rule(
         after: Span::new(),
         from: Anchor::EventDate,
         contacts: None,
-        keeps: settings::keeps(&words)?,
+        keeps,
         method,
         changes: method::parse(&words, ask.zone, mark)?,
         subjects: table.subjects.clone(),
     })
+}
+
+/// A row that stays can be found again by the person's values.
+fn findable(table: &SubjectTable, keeps: &[Keep]) -> Result<(), settings::Error> {
+    let partial = keeps.iter().filter_map(|keep| keep.partial.as_ref());
+    let mut names = partial.flat_map(|partial| &partial.others);
+    let tells = |name: &str| table.subjects.iter().any(|subject| subject.column == name);
+    match names.find(|other| tells(&other.name)) {
+        None => Ok(()),
+        Some(lost) => Err(partial::Error::Subject {
+            table: table.name.clone(),
+            column: lost.name.clone(),
+        }
+        .into()),
+    }
 }
 
 #[cfg(test)]
@@ -486,6 +506,11 @@ mod tests {
         );
         let keep = json!([{"clock": "at", "for": "P8Y", "reference": " ", "policy": "tax"}]);
         says(&|t| table(t, "keeps", keep.clone()), "name the law");
+        let keep = json!([{"clock": "at", "for": "P8Y", "reference": "AO 147", "policy": "tax", "columns": ["id"], "others": [{"name": "email"}]}]);
+        says(
+            &|t| table(t, "keeps", keep.clone()),
+            "`others` of a keep has column `email`",
+        );
         for method in ["Restrict", "Pseudonymise"] {
             says(
                 &|t| table(t, "method", method.into()),

@@ -10,6 +10,7 @@ use super::super::change;
 use super::super::erase::{PAUSE, ROW_TRIES, TABLE_PAUSE, TABLE_TRIES};
 use super::super::error::Error as Run;
 use super::super::fault::{Fault, Trouble};
+use super::super::lesser::Lesser;
 use super::super::pins::Place;
 use super::super::predicate;
 use super::super::preflight::Step;
@@ -21,6 +22,7 @@ use super::super::transact::{Obstacle, passed};
 use super::books;
 use super::error::{Error, failed};
 use super::hash::HashKey;
+use super::reduce;
 use super::rows::{self, Key, Keys};
 use super::select::{self, Who};
 use super::settings::Settings;
@@ -57,32 +59,40 @@ pub(super) async fn erase(site: &mut Site, job: Job<'_>) -> Result<(), Error> {
         return Ok(());
     };
     for step in site.plan.steps.clone() {
-        let mut table = Table {
+        let mut table = Working {
             site,
             work: &work,
             step: &step,
             job,
         };
-        table.erase().await?;
+        table.erase(None).await?;
+        // What a law keeps of a row, it need not keep whole.
+        for lesser in &step.table.lesser {
+            table.erase(Some(lesser)).await?;
+        }
     }
     Ok(())
 }
 
 /// A table at work.
-struct Table<'a> {
-    site: &'a mut Site,
-    work: &'a Work,
-    step: &'a Step,
-    job: Job<'a>,
+pub(super) struct Working<'a> {
+    /// The store.
+    pub(super) site: &'a mut Site,
+    /// The run.
+    pub(super) work: &'a Work,
+    /// The table.
+    pub(super) step: &'a Step,
+    /// What all steps need.
+    pub(super) job: Job<'a>,
 }
 
-impl Table<'_> {
+impl Working<'_> {
     /// One pass is enough unless rows of the table refer to each other: then each pass erases what nothing refers to
     /// any more, until a pass erases nothing.
-    async fn erase(&mut self) -> Result<(), Error> {
+    async fn erase(&mut self, lesser: Option<&Lesser>) -> Result<(), Error> {
         loop {
             let mut erased = 0;
-            let mut batches = self.batches().await?;
+            let mut batches = self.batches(lesser).await?;
             while let Some(batch) = batches.pop() {
                 if self.job.stop.is_requested() {
                     return Err(Run::Stopped.into());
@@ -90,19 +100,19 @@ impl Table<'_> {
                 if let Some(list) = &self.job.settings.hold_list {
                     list.check_again(&mut self.site.store).await?;
                 }
-                match self.attempt(&batch).await? {
+                match self.attempt(lesser, &batch).await? {
                     Some(rows) => erased += rows,
                     None => batches.extend(halves(batch)),
                 }
             }
-            if erased == 0 || !self.step.table.refers_to_itself() {
+            if erased == 0 || lesser.is_some() || !self.step.table.refers_to_itself() {
                 return Ok(());
             }
         }
     }
 
     /// The rows that nobody has come to, in batches. Rows that came after the request began are none of them.
-    async fn batches(&mut self) -> Result<Vec<Vec<Key>>, Error> {
+    async fn batches(&mut self, lesser: Option<&Lesser>) -> Result<Vec<Vec<Key>>, Error> {
         let (name, run) = (&self.step.rule.name, &self.work.run.id);
         let open = books::open_rows(&mut self.site.store, run, name).await?;
         if open.is_empty() {
@@ -112,6 +122,7 @@ impl Table<'_> {
             settings, who, key, ..
         } = self.job;
         let store = self.site.store.name.clone();
+        let ends = self.site.ends_of(name).to_vec();
         let keys = Keys {
             with: key,
             store: &store,
@@ -121,7 +132,10 @@ impl Table<'_> {
         let snapshot = self.site.store.begin_snapshot(Purpose::Read).await;
         let mut snapshot = snapshot.map_err(&failed)?;
         let whose = whose(self.step, who, &settings.kinds);
-        let found = rows::to_erase(&mut snapshot, whose, keys, i64::MAX).await;
+        let found = match lesser {
+            None => rows::to_erase(&mut snapshot, whose, keys, i64::MAX).await,
+            Some(lesser) => rows::to_reduce(&mut snapshot, whose, keys, (lesser, &ends)).await,
+        };
         let mut batches: Vec<Vec<Key>> = Vec::new();
         for key in found.map_err(failed)? {
             if !open.contains(&key.hash) {
@@ -137,10 +151,18 @@ impl Table<'_> {
 
     /// Tries a batch until it is through; answers how many rows are gone. `None`: it is to be tried in halves. A single
     /// row that does not go is left to the look at the end.
-    async fn attempt(&mut self, batch: &[Key]) -> Result<Option<i64>, Error> {
+    async fn attempt(
+        &mut self,
+        lesser: Option<&Lesser>,
+        batch: &[Key],
+    ) -> Result<Option<i64>, Error> {
         let (mut row_tries, mut table_tries) = (0, 0);
         loop {
-            let obstacle = match self.transact(batch).await {
+            let done = match lesser {
+                None => self.transact(batch).await,
+                Some(lesser) => reduce::transact(self, lesser, batch).await,
+            };
+            let obstacle = match done {
                 Ok(rows) => return Ok(Some(rows)),
                 Err(obstacle) => obstacle,
             };

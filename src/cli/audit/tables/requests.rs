@@ -259,7 +259,8 @@ fn law(kept: &KeptRows) -> String {
             "{}, which keeps rows of {table} that refer to them",
             kept.ground
         ),
-        None => kept.ground.clone(),
+        None if kept.columns.is_empty() => kept.ground.clone(),
+        None => format!("{}, of {} alone", kept.ground, kept.columns.join(", ")),
     }
 }
 
