@@ -14,6 +14,7 @@ mod count;
 pub mod cutoff;
 mod erase;
 mod event;
+mod events;
 mod hold;
 mod keeper;
 mod lift;
@@ -39,6 +40,7 @@ pub use erase::{
     SubjectTable, Suppression,
 };
 pub use event::{EventKind, EventRule, Match};
+pub use events::{EventChannel, EventStore, events_of};
 pub use hold::{
     HeldStore, Hold, HoldList, HoldReport, HoldScope, ReleaseOf, ReportedStore, RequiredHold,
     RequiredScope,

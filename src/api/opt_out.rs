@@ -1,9 +1,10 @@
-//! How a connector is told of persons who opt out of a sale or a sharing.
+//! How a connector is told of persons who opt out of a sale or a sharing, and how their events are erased.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a connector is told of persons who opt out: requests reach its database from the region's `runNamespace`.
+/// How requests reach a connector's database, from the region's `runNamespace`: there it is told of persons who opt out, and
+/// an erasure takes the person's events.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectorOptOut {

@@ -305,7 +305,8 @@ pub struct Connector {
     pub events: Vec<EventKind>,
     /// The PostgreSQL database in which events are kept until they are delivered, one per region.
     pub store: ConnectorStore,
-    /// How the connector is told of persons who opt out of a sale or a sharing. A sink with `saleOrSharing` needs it.
+    /// How the connector is told of persons who opt out of a sale or a sharing, and how an erasure takes a person's events from
+    /// its database. A sink with `saleOrSharing` needs it; without it an erasure leaves the events, which end by their age.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opt_out: Option<ConnectorOptOut>,
     /// Makes an Ingress below the Region's domain and puts the callback URL into status. Absent: none is made.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::task::{is_usual, small_counts};
 use super::{
-    ColumnChange, Count, FeedDestination, HoldList, LiftedTable, Method, OptOutStore, OptedOut,
-    Recipient, RequiredHold, RetentionKeep, Sum, ToldRecipient,
+    ColumnChange, Count, EventStore, FeedDestination, HoldList, LiftedTable, Method, OptOutStore,
+    OptedOut, Recipient, RequiredHold, RetentionKeep, Sum, ToldRecipient,
 };
 use crate::evidence::Commitment;
 
@@ -37,6 +37,9 @@ pub struct Erase {
     /// Of an `OptOut`, and of nothing else: the connectors' stores that are told of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opt_outs: Vec<OptOutStore>,
+    /// Of an `Erasure` and of `--reapply`: the connectors' stores from which the person's events go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<EventStore>,
     /// Who was erased, apart from the stores.
     pub suppression: Suppression,
     /// The legal holds without which nothing is erased. A copy and a restriction do not ask for them.

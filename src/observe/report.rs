@@ -91,7 +91,7 @@ impl Body for EraseReport {
             && stores.len() <= 50
             && stores.iter().all(|store| store.name.len() <= 40)
             && tables.into_iter().all(|table| {
-                table.name.len() <= 127
+                table.name.len() <= 160
                     && can_be_counts(&table.terms())
                     && can_be_counts(&[table.found, table.late, table.undated])
                     && table.commitments.len() <= 9

@@ -3,6 +3,7 @@
 
 mod action;
 mod clocks;
+mod events;
 mod gate;
 mod job;
 mod opt_out;
@@ -295,15 +296,18 @@ fn build(
     if action == RequestAction::Erase {
         people.erasable(name)?;
     }
+    let events = events::taken(facts, (name, &region.region), action)?;
+    let mut stores = people.stores();
+    stores.extend(events.apart_from(&people.stores()));
     // What hides rows and shows them again takes nothing that a hold could keep.
     let takes = matches!(action, RequestAction::Erase | RequestAction::Copy);
-    if takes && let Some(hold) = legal_hold::not_in_force(facts, &region.region, &people.stores()) {
+    if takes && let Some(hold) = legal_hold::not_in_force(facts, &region.region, &stores) {
         return Err(Word::HoldNotInForce.because(format!(
             "LegalHold {hold} is for a store of Region {name} and is not in force there yet; nothing is erased before"
         )));
     }
     let recipients = Recipients::of(facts, &region.region, action, now)?;
-    let found = (&people, &recipients);
+    let found = (&people, &recipients, &events);
     let workloads = job::workloads(facts, (name, &region.region), (action, identity), found);
     Ok((workloads, recipients.wake_at))
 }

@@ -12,5 +12,7 @@ mod opt_out;
 mod start;
 #[path = "connect/untaken.rs"]
 mod untaken;
+#[path = "connect/subject.rs"]
+mod subject;
 #[path = "connect/world.rs"]
-mod world;
+pub(crate) mod world;

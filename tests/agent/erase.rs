@@ -7,6 +7,8 @@ mod copy;
 mod detached;
 #[path = "erase/drill.rs"]
 mod drill;
+#[path = "erase/events.rs"]
+mod events;
 #[path = "erase/fences.rs"]
 mod fences;
 #[path = "erase/few.rs"]

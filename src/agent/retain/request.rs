@@ -15,6 +15,7 @@ mod begin;
 mod books;
 mod deliver;
 mod error;
+mod events;
 mod forget;
 mod hash;
 mod key;
@@ -53,6 +54,7 @@ use crate::contract::{
 use answer::Answer;
 use begin::Identity;
 use error::Error;
+use events::Events;
 use hash::HashKey;
 pub use key::generate;
 pub use lift::run as lift;
@@ -112,7 +114,7 @@ async fn erasure(
     let given = Person::given(&request.identity, &region_key, &settings.kinds)?;
     let key = HashKey::read(&task.spec.suppression.key)?;
     let opening = open(task, settings, key.clone());
-    let (mut suppression, mut sites) = stoppable(stop, opening).await?;
+    let (mut suppression, mut sites, mut events) = stoppable(stop, opening).await?;
     none_behind(&mut suppression, &mut sites).await?;
     supersede::restriction(&mut suppression, &mut sites, request).await?;
     let kind = [("", request.kind.name())].into_iter();
@@ -121,14 +123,14 @@ async fn erasure(
     let known = suppression.find(reference).await?;
     let erases = request.kind == RequestKind::Erasure;
     if erases && known.as_ref().is_none_or(|known| !known.has_ended) {
-        held(task, settings, &mut sites).await?;
+        held(task, settings, (&mut sites, &mut events)).await?;
     }
     let (known, who) = match known {
         Some(known) if known.is_forgotten => return Err(Error::Forgotten),
         Some(known) if known.given != hash => return Err(Error::ReferenceReused),
         Some(known) if known.is_lifted => return Err(Error::Lifted),
         Some(known) if known.has_ended => {
-            return told(&mut sites, &mut suppression, &known, task).await;
+            return told((&mut sites, &mut events), &mut suppression, &known, task).await;
         }
         Some(known) => {
             let person = known.person.as_deref().unwrap_or_default();
@@ -158,8 +160,11 @@ async fn erasure(
     let whose = vec![&who; sites.len()];
     let parties = (settings, whose.as_slice(), stop);
     let ran = carry_out(&mut sites, &mut suppression, parties, &identity).await;
+    let parties = (&known, &mut suppression, stop);
+    let ran = events.erase(ran, &who, parties).await;
     let suppressed = (known.suppressed, settings.small_counts);
     let body = answer::body(&mut sites, (&identity.run, reference), suppressed).await;
+    let body = events.tell(&identity.run, body).await;
     let body = suppression.remember(reference, body).await;
     if let Err(error) = ran {
         return Ok(Answer::error(&error, body.ok()));
@@ -198,8 +203,13 @@ async fn close(
 }
 
 /// Nothing is erased anywhere, and nobody suppressed, while a hold that the hub knows is missing somewhere.
-async fn held(task: &Task<Erase>, settings: &Settings, sites: &mut [Site]) -> Result<(), Error> {
+async fn held(
+    task: &Task<Erase>,
+    settings: &Settings,
+    (sites, events): (&mut [Site], &mut Events),
+) -> Result<(), Error> {
     let list = settings.hold_list.as_ref();
+    events.are_held(&task.spec.holds, list).await?;
     for site in sites {
         holds::are_in_force(&mut site.store, &task.spec.holds, list).await?;
     }
@@ -219,14 +229,15 @@ fn identity(task: &Task<Erase>, request: &SubjectRequest, known: &Known) -> Iden
 
 /// What a request did that has ended.
 async fn told(
-    sites: &mut [Site],
+    (sites, events): (&mut [Site], &mut Events),
     suppression: &mut Suppression,
     known: &Known,
     task: &Task<Erase>,
 ) -> Result<Answer, Error> {
     let request = settings::request(&task.spec)?;
     let suppressed = (known.suppressed, task.spec.small_counts);
-    let mut body = answer::body(sites, (&known.run, &request.reference), suppressed).await?;
+    let body = answer::body(sites, (&known.run, &request.reference), suppressed).await;
+    let mut body = events.tell(&known.run, body).await?;
     body.recipients = recipients::told(suppression, &task.spec, request).await?;
     Ok(Answer::of(body))
 }
@@ -319,8 +330,8 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     let settings = Settings::parse(&task.spec, true)?;
     let key = HashKey::read(&task.spec.suppression.key)?;
     let opening = open(task, &settings, key.clone());
-    let (mut suppression, mut sites) = stoppable(stop, opening).await?;
-    held(task, &settings, &mut sites).await?;
+    let (mut suppression, mut sites, mut events) = stoppable(stop, opening).await?;
+    held(task, &settings, (&mut sites, &mut events)).await?;
     let erased = suppression.erased().await?;
     reapply::all_known(&erased, &settings.kinds)?;
     for site in &mut sites {
@@ -344,16 +355,14 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     };
     adopt(&mut sites, &mut identity).await?;
     let whose: Vec<&Who> = whose.iter().collect();
-    let ran = carry_out(
-        &mut sites,
-        &mut suppression,
-        (&settings, &whose, stop),
-        &identity,
-    )
-    .await;
+    let parties = (&settings, whose.as_slice(), stop);
+    let ran = carry_out(&mut sites, &mut suppression, parties, &identity).await;
+    let parties = (&mut suppression, stop);
+    let ran = events.again(ran, &identity.run, parties).await;
     let erased = i64::try_from(erased.len()).unwrap_or(i64::MAX);
     let suppressed = (erased, settings.small_counts);
     let body = answer::body(&mut sites, (&identity.run, REAPPLY), suppressed).await;
+    let body = events.tell(&identity.run, body).await;
     if let Err(error) = ran {
         return Ok(Answer::error(&error, body.ok()));
     }
@@ -389,7 +398,7 @@ async fn open(
     task: &Task<Erase>,
     settings: &Settings,
     key: HashKey,
-) -> Result<(Suppression, Vec<Site>), Error> {
+) -> Result<(Suppression, Vec<Site>, Events), Error> {
     let mut suppression = Suppression::open(&task.spec.suppression.url, key, &task.region).await?;
     let mut sites = site::open(settings, Purpose::Write).await?;
     for site in &mut sites {
@@ -399,7 +408,8 @@ async fn open(
     for site in &mut sites {
         begin::ready(site).await?;
     }
-    Ok((suppression, sites))
+    let events = Events::open(&task.spec, &mut suppression).await?;
+    Ok((suppression, sites, events))
 }
 
 /// A run's name, and the latest of the stores' clocks: no row that is there now came later.

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{KeyToPath, PodTemplateSpec};
 use kube::ResourceExt;
 
 use super::action::{kind, reference, superseded};
+use super::events::Events;
 use super::people::{People, kinds};
 use super::recipients::Recipients;
 use crate::api::{CopyDelivery, Region, RequestAction, SealedIdentity, names};
@@ -58,12 +59,19 @@ pub(super) fn workloads(
     facts: &RequestFacts,
     at: (&str, &Region),
     (action, identity): (RequestAction, Option<&SealedIdentity>),
-    (people, recipients): (&People, &Recipients),
+    (people, recipients, events): (&People, &Recipients, &Events),
 ) -> RequestWorkloads {
     let mut task = task(facts, at, action, Some(people));
+    if action == RequestAction::Erase {
+        let holds = (facts.settings.fleet.as_str(), &facts.holds);
+        let apart = events.apart_from(&people.stores());
+        task.holds.extend(legal_hold::required(holds, said(facts), at.1, &apart));
+    }
+    task.events = events.stores();
     task.recipients.clone_from(&recipients.told);
     task.held_recipients.clone_from(&recipients.held);
     let mut mounts = people.mounts.clone();
+    mounts.extend(events.mounts_beside(&people.mounts));
     mounts.extend(suppression::mount(&at.1.spec));
     made(
         facts,
@@ -221,6 +229,7 @@ pub(super) fn task(
         identities: kinds(at),
         stores: people.map(People::tables).unwrap_or_default(),
         opt_outs: Vec::new(),
+        events: Vec::new(),
         suppression: Suppression {
             url: suppression::url(spec).unwrap_or_default(),
             key: meta::secret_file(KEYS, names::REQUESTS_HASHES),
@@ -228,11 +237,7 @@ pub(super) fn task(
         // What hides rows, or copies them, takes nothing that a hold could keep.
         holds: if erases {
             let stores = people.map(People::stores).unwrap_or_default();
-            let said = legal_hold::Said {
-                policies: &facts.policies,
-                channels: &facts.channels,
-            };
-            legal_hold::required(holds, said, at, &stores)
+            legal_hold::required(holds, said(facts), at, &stores)
         } else {
             Vec::new()
         },

@@ -123,7 +123,7 @@ impl OptOuts {
 }
 
 /// Whether a channel sends from a region: it is to run there, or something of it is there still.
-fn is_there(channel: &SocialChannel, name: &str, region: &Region) -> bool {
+pub(super) fn is_there(channel: &SocialChannel, name: &str, region: &Region) -> bool {
     let namespace = channel.namespace().unwrap_or_default();
     let old = channel.status.iter().flat_map(|status| &status.regions);
     let mut old = old.filter(|entry| entry.name == name);
@@ -133,7 +133,7 @@ fn is_there(channel: &SocialChannel, name: &str, region: &Region) -> bool {
     is_chosen || old.any(|entry| !entry.inventory.is_empty())
 }
 
-fn own_name(channel: &SocialChannel) -> String {
+pub(super) fn own_name(channel: &SocialChannel) -> String {
     let namespace = channel.namespace().unwrap_or_default();
     format!("{namespace}/{}", channel.name_any())
 }

@@ -13,6 +13,7 @@ use crate::plan::pod::{Agent, Mount};
 use crate::plan::reason::Word;
 use crate::plan::{ReapplyWorkloads, Reason, SigningFacts, hold_list, legal_hold, suppression};
 
+use super::events::Events;
 use super::job::{BATCH_ROWS, COMMAND, GRACE, KEYS, MAX_ROWS, SIZE};
 use super::people::People;
 
@@ -62,13 +63,15 @@ fn made(
     let packs = (facts.packs.as_ref(), now);
     let people = People::within((&facts.policies, &facts.channels), packs, &facts.region)?;
     people.erasable(name)?;
+    let events = Events::of(&facts.channels, (name, &facts.region))?;
     let role = Role {
         component: COMPONENT,
         ..role.clone()
     };
-    let text = meta::task(COMMAND, name, task(facts, &people));
+    let text = meta::task(COMMAND, name, task(facts, &people, &events));
     let job = names::reapply_task(&text, asked);
     let mut mounts = people.mounts.clone();
+    mounts.extend(events.mounts_beside(&people.mounts));
     mounts.extend(suppression::mount(spec));
     // The key of hashes alone: whose identities were encrypted to the other one is nothing that this needs.
     mounts.push(Mount::key(
@@ -107,13 +110,15 @@ fn made(
     })
 }
 
-fn task(facts: &SigningFacts, people: &People) -> Erase {
+fn task(facts: &SigningFacts, people: &People, events: &Events) -> Erase {
     let spec = &facts.region.spec;
     let holds = (facts.settings.fleet.as_str(), &facts.holds);
     let said = legal_hold::Said {
         policies: &facts.policies,
         channels: &facts.channels,
     };
+    let mut stores = people.stores();
+    stores.extend(events.apart_from(&people.stores()));
     Erase {
         request: None,
         time_zone: spec.locale.time_zone.clone(),
@@ -123,11 +128,12 @@ fn task(facts: &SigningFacts, people: &People) -> Erase {
         identities: people.kinds.clone(),
         stores: people.tables(),
         opt_outs: Vec::new(),
+        events: events.stores(),
         suppression: Suppression {
             url: suppression::url(spec).unwrap_or_default(),
             key: meta::secret_file(KEYS, names::REQUESTS_HASHES),
         },
-        holds: legal_hold::required(holds, said, &facts.region, &people.stores()),
+        holds: legal_hold::required(holds, said, &facts.region, &stores),
         hold_list: spec.holds.as_ref().map(hold_list::bound),
         recipients: Vec::new(),
         held_recipients: Vec::new(),

@@ -1,10 +1,17 @@
 //! Taking events in: all of a webhook or nothing, each event once.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Store;
 use crate::agent::connect::envelope::Sealed;
 use crate::agent::connect::normalise::Name;
+
+/// An event that was never seen.
+struct New<'a> {
+    event: &'a Sealed,
+    /// Its subject as the lanes have it.
+    subject: &'a [u8],
+}
 
 impl Store {
     /// Stores those of `events` that were never seen, owed to each of `sinks`, and returns their keys.
@@ -16,43 +23,55 @@ impl Store {
     ) -> sqlx::Result<HashSet<Name>> {
         let mut transaction = self.intake.begin().await?;
         let keys: Vec<&[u8]> = events.iter().map(|event| event.key.as_slice()).collect();
+        let subjects: Vec<&[u8]> = events
+            .iter()
+            .map(|event| event.subject.as_slice())
+            .collect();
         // A webhook that is being stored by another replica right now is waited for here: it counts as
-        // seen only once it is safe. Sorted, so that two bodies never wait for each other.
-        let fresh: Vec<Vec<u8>> = sqlx::query_scalar(
-            "INSERT INTO tradewind_connect.seen (channel, key)
-             SELECT $1, key FROM unnest($2::bytea[]) AS key ORDER BY key
-             ON CONFLICT DO NOTHING RETURNING key",
+        // seen only once it is safe. Sorted, so that two bodies never wait for each other. The subjects are called by
+        // the store's key once, for all that is written: lanes and events must not differ by a key that comes meanwhile.
+        let fresh: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
+            "WITH fresh AS (
+                 INSERT INTO tradewind_connect.seen (channel, key)
+                 SELECT $1, key FROM unnest($2::bytea[]) AS key ORDER BY key
+                 ON CONFLICT DO NOTHING RETURNING key)
+             SELECT fresh.key, tradewind_connect.lane_subject(given.subject)
+             FROM fresh JOIN unnest($2::bytea[], $3::bytea[]) AS given (key, subject) USING (key)",
         )
         .bind(&self.channel)
         .bind(&keys)
+        .bind(&subjects)
         .fetch_all(&mut *transaction)
         .await?;
-        let fresh: HashSet<Name> = fresh
-            .iter()
-            .filter_map(|key| Name::try_from(key.as_slice()).ok())
+        let fresh: HashMap<Name, Vec<u8>> = fresh
+            .into_iter()
+            .filter_map(|(key, subject)| Some((Name::try_from(key.as_slice()).ok()?, subject)))
             .collect();
-        let news: Vec<&Sealed> = events
+        let news: Vec<New<'_>> = events
             .iter()
-            .filter(|event| fresh.contains(&event.key))
+            .filter_map(|event| {
+                let subject = fresh.get(&event.key)?;
+                Some(New { event, subject })
+            })
             .collect();
         if !news.is_empty() {
             self.lengthen_lanes(&mut transaction, &news, sinks).await?;
             self.append(&mut transaction, &news, sinks).await?;
         }
         transaction.commit().await?;
-        Ok(fresh)
+        Ok(fresh.into_keys().collect())
     }
 
     /// Locks the lane of each subject and sink, in one order for all, and counts the events in.
     async fn lengthen_lanes(
         &self,
         connection: &mut sqlx::PgConnection,
-        news: &[&Sealed],
+        news: &[New<'_>],
         sinks: &[String],
     ) -> sqlx::Result<()> {
         let mut counts: BTreeMap<&[u8], i64> = BTreeMap::new();
-        for event in news {
-            *counts.entry(&event.subject).or_default() += 1;
+        for new in news {
+            *counts.entry(new.subject).or_default() += 1;
         }
         let (subjects, counts): (Vec<&[u8]>, Vec<i64>) = counts.into_iter().unzip();
         sqlx::query(
@@ -75,13 +94,13 @@ impl Store {
     async fn append(
         &self,
         connection: &mut sqlx::PgConnection,
-        news: &[&Sealed],
+        news: &[New<'_>],
         sinks: &[String],
     ) -> sqlx::Result<()> {
-        let kinds: Vec<&str> = news.iter().map(|event| event.kind).collect();
-        let ids: Vec<&str> = news.iter().map(|event| event.id.as_str()).collect();
-        let subjects: Vec<&[u8]> = news.iter().map(|event| event.subject.as_slice()).collect();
-        let bodies: Vec<&[u8]> = news.iter().map(|event| event.body.as_slice()).collect();
+        let kinds: Vec<&str> = news.iter().map(|new| new.event.kind).collect();
+        let ids: Vec<&str> = news.iter().map(|new| new.event.id.as_str()).collect();
+        let subjects: Vec<&[u8]> = news.iter().map(|new| new.subject).collect();
+        let bodies: Vec<&[u8]> = news.iter().map(|new| new.event.body.as_slice()).collect();
         sqlx::query(
             "WITH stored AS (
                  INSERT INTO tradewind_connect.event (channel, kind, webhook_id, subject, body)

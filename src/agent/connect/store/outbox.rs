@@ -110,9 +110,7 @@ impl Store {
             "SELECT outbox.position, outbox.attempts, event.webhook_id, event.body,
                CASE WHEN $4 OR EXISTS (SELECT FROM tradewind_connect.opt_out_sink AS named
                                        WHERE named.channel = $1 AND named.sink = $2)
-                    THEN EXISTS (SELECT FROM tradewind_connect.opt_out AS opted
-                                 WHERE opted.channel = $1 AND opted.person = (SELECT tradewind_connect.opted_out_as($3)))
-                    ELSE false END AS opted_out
+                    THEN (SELECT tradewind_connect.is_opted_out($1, $3)) ELSE false END AS opted_out
              FROM tradewind_connect.outbox JOIN tradewind_connect.event ON event.id = outbox.event
              WHERE outbox.channel = $1 AND outbox.sink = $2 AND outbox.subject = $3
                AND outbox.state = 'Pending'

@@ -3,7 +3,7 @@
 use super::super::error::Error as Run;
 use super::super::fault::{Fault, Trouble};
 use super::super::store::Store;
-use super::{opt_out, settings};
+use super::{events, opt_out, settings};
 use crate::contract::Outcome;
 
 /// Why a request ended without an answer. What it had done until then stands in the books.
@@ -18,6 +18,9 @@ pub(super) enum Error {
     /// An opt-out is not in force.
     #[error(transparent)]
     OptOut(#[from] opt_out::Error),
+    /// Events cannot be erased.
+    #[error(transparent)]
+    Events(#[from] events::Error),
     /// A file that the task names is not there.
     #[error("cannot read the file that `{what}` names: mount its Secret")]
     Unreadable {
@@ -149,6 +152,7 @@ impl Error {
         match self {
             Self::Run(error) => error.outcome(),
             Self::OptOut(error) => error.outcome(),
+            Self::Events(error) => error.outcome(),
             Self::Delivery { outcome, .. } => *outcome,
             _ => Outcome::Refused,
         }
@@ -159,6 +163,7 @@ impl Error {
         match self {
             Self::Run(error) => error.reason(),
             Self::OptOut(error) => error.reason(),
+            Self::Events(error) => error.reason(),
             Self::Settings(_) => "TaskInvalid",
             Self::Unreadable { .. } => "SecretMissing",
             Self::KeyInvalid => "KeyInvalid",

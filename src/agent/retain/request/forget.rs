@@ -9,6 +9,7 @@ use super::super::store::{Purpose, Store};
 use super::answer::{self, Answer};
 use super::began::Began;
 use super::error::{Error, failed};
+use super::events::Events;
 use super::hash::HashKey;
 use super::person::{self, Person};
 use super::recipients::{self, News, Telling};
@@ -42,13 +43,15 @@ pub(super) async fn erasure(
     let Some(run) = suppression.begun(reference).await?.map(|known| known.run) else {
         return Ok(Answer::of(body));
     };
+    let mut events = Events::open(&task.spec, &mut suppression).await?;
     let began = suppression.began_in(reference).await?;
     let mut erased = has_erased_beyond(task, &began);
     let mut stores = open(task, &mut suppression, (&began, &run)).await?;
     // No pod erases any more: what it may have done until now is seen.
     if let Some(known) = suppression.begun(reference).await? {
         let suppressed = (known.suppressed, task.spec.small_counts);
-        body = answer::numbers(stores.iter_mut(), (&run, reference), suppressed).await?;
+        let told = answer::numbers(stores.iter_mut(), (&run, reference), suppressed).await;
+        body = events.tell(&run, told).await?;
         answer::beyond(&mut body, began);
         if matches!(body.state, RequestState::Verified | RequestState::Kept) {
             erased = true;

@@ -1,11 +1,13 @@
 //! What is behind the commitments of a request, for an auditor who was let into the region.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::super::opening::written;
 use super::super::store::{Purpose, Store};
 use super::begin::{REAPPLIED, policy_of};
 use super::error::Error;
+use super::events::Events;
 use super::settings::{self, Settings};
 use super::{books, runs, stoppable};
 use crate::agent::{Begun, Stop, error_chain};
@@ -29,14 +31,17 @@ async fn openings(task: &Task<Erase>, again: bool) -> Result<Vec<Opening>, Error
         policy_of(&settings::request(&task.spec)?.reference)
     };
     let settings = Settings::parse(&task.spec, again)?;
-    let mut all = Vec::new();
+    let (mut all, mut known) = (Vec::new(), BTreeSet::new());
     for scope in &settings.stores {
         let mut store = Store::open(&scope.name, &scope.rules.url, Purpose::Read).await?;
         for run in runs::runs(&mut store, &policy).await? {
             let blur = runs::blur(&mut store, &run).await?;
             let exact = books::totals(&mut store, &run).await?.into_iter();
             all.extend(exact.flat_map(|table| table.blurred(&blur).1));
+            known.insert(run);
         }
     }
+    let mut events = Events::read(&task.spec).await?;
+    all.extend(events.openings(&known).await?);
     Ok(all)
 }

@@ -111,6 +111,9 @@ pub(in super::super) enum Error {
     /// A copy is nobody else's business.
     #[error("`recipients` are told of an Erasure or a Restriction; a copy has none")]
     RecipientOfCopy,
+    /// Events would go, and nothing is to be erased.
+    #[error("`events` go with an Erasure; another request takes none")]
+    EventsKept,
     /// A column of no kind.
     #[error("`{at}`: `identity` is `{identity}`, which is not among `identities`")]
     NoSuchKind {
@@ -238,6 +241,9 @@ pub(super) fn request(spec: &Erase) -> Result<&SubjectRequest, Error> {
         return Err(Error::Supersedes);
     }
     recipients(spec)?;
+    if request.kind != RequestKind::Erasure && !spec.events.is_empty() {
+        return Err(Error::EventsKept);
+    }
     let copies = matches!(request.kind, RequestKind::Access | RequestKind::Portability);
     if copies && !spec.recipients.is_empty() {
         return Err(Error::RecipientOfCopy);

@@ -116,7 +116,8 @@ pub(super) async fn under_way(
     for one in known {
         let found = sqlx::query_as(
             "SELECT lane.channel, lane.sink, lane.subject, lane.lease, lane.ready_at::text FROM tradewind_connect.lane
-             WHERE lane.channel = $1 AND lane.sink = ANY($2) AND lane.subject = ANY($3)
+             WHERE lane.channel = $1 AND lane.sink = ANY($2)
+               AND lane.subject = ANY (ARRAY(SELECT tradewind_connect.lane_subject(subject) FROM unnest($3::bytea[]) AS subject))
                AND lane.lease IS NOT NULL AND lane.ready_at > clock_timestamp()",
         )
         .bind(&one.channel.channel)
