@@ -40,6 +40,8 @@ mod parents;
 mod partitions;
 #[path = "retain/refusals.rs"]
 mod refusals;
+#[path = "retain/released.rs"]
+mod released;
 #[path = "retain/restrict.rs"]
 mod restrict;
 #[path = "retain/second.rs"]
