@@ -284,8 +284,8 @@ pub struct CopyDelivery {
     /// The `age` recipient that can read it, `age1...`: the person's, or of whoever hands it over.
     #[schemars(length(min = 10, max = 200), regex(pattern = r"^age1[0-9a-z]+$"))]
     pub recipient: String,
-    /// ISO 8601 duration after which the copy is to be removed, `P30D`; the manifest has the day. A lifecycle rule of the
-    /// bucket removes it.
+    /// ISO 8601 duration after which the copy is to be removed, `P30D`; the manifest has the day. Then a Job of the
+    /// region takes it out of the bucket, with the same credentials.
     #[schemars(
         length(min = 3, max = 20),
         regex(pattern = r"^P(\d{1,3}Y)?(\d{1,4}M)?(\d{1,4}W)?(\d{1,5}D)?$")

@@ -227,6 +227,8 @@ pub enum RequestState {
     Lifted,
     /// Of `--lift` of an `Erasure`: nobody knows here any more who the person is; what was erased by then stays erased.
     Forgotten,
+    /// Of `--lift` of a copy: it has expired, and nothing of it is at its destination any more.
+    Removed,
 }
 
 /// What was done for a request. Cumulative over all attempts, read back from the books.
@@ -243,6 +245,9 @@ pub struct EraseReport {
     /// What was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<Delivered>,
+    /// Of `--lift` of a copy: when nothing of it was at its destination any more, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<String>,
     /// The stores.
     pub stores: Vec<ErasedStore>,
     /// Of `--lift`: the tables that were looked through, with the rows that read as before.
@@ -267,6 +272,9 @@ pub struct Delivered {
     pub hash: String,
     /// When it is to be removed, RFC 3339.
     pub expires_at: String,
+    /// When the region had taken it out of its bucket after that, RFC 3339. Absent: it is there still, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed_at: Option<String>,
 }
 
 /// One store's numbers.

@@ -62,6 +62,7 @@ impl Body for EraseReport {
             state: _,
             suppressed,
             delivered,
+            removed_at,
             stores,
             lifted,
             recipients,
@@ -72,8 +73,10 @@ impl Body for EraseReport {
                 && delivered.manifest.len() <= 512
                 && delivered.expires_at.parse::<jiff::Timestamp>().is_ok()
         };
+        let removed = removed_at.as_ref();
         let tables = stores.iter().flat_map(|store| &store.tables);
-        request.len() <= 63
+        removed.is_none_or(|at| at.len() <= 40 && at.parse::<jiff::Timestamp>().is_ok())
+            && request.len() <= 63
             && can_be_counts(&[*suppressed])
             && recipients.len() <= 400
             && recipients.iter().all(|told| {

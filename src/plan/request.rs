@@ -10,6 +10,7 @@ mod opt_out;
 mod people;
 pub(super) mod reapply;
 mod recipients;
+mod removal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,7 +102,8 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
             },
             Ground::Open(region) => {
                 let decision = decide(facts, (place, region), (&problems, stop.as_ref()), now);
-                gate::lawful(facts, region, now, decision)
+                let decision = gate::lawful(facts, region, now, decision);
+                removal::when_expired(facts, (place, region), now, decision)
             }
         };
         plan.enter(place, RegionNote::default(), decision);

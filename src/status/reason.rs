@@ -87,6 +87,8 @@ words! {
     NoNumber,
     /// The Job of a request left no word.
     RequestJobFailed,
+    /// A copy that has expired is still in its bucket.
+    CopyNotRemoved,
     /// Every data set has a rule.
     Complete,
     /// A data set has none.

@@ -3,6 +3,7 @@
 mod clock;
 mod opt_out;
 mod receipt;
+mod removal;
 mod untold;
 
 use std::collections::BTreeMap;
@@ -204,9 +205,14 @@ fn region<'a>(
     if let Some((report, body)) = body.filter(|_| !entry.is_done()) {
         take(&mut entry, action, &report.finished_at, body);
     }
+    let reports = known.iter().flat_map(|known| known.jobs.values());
+    let reports = reports.filter_map(|job| job.report.as_ref());
+    removal::settle(&mut entry, &request_reference(request, action), reports);
     opt_out::settle(&mut entry, standing.planned, action, now);
     let was = old.and_then(|entry| entry.ready);
-    let ready = if let Some(done) = done(request, action, &entry) {
+    let ready = if let Some(fails) = removal::fails(&entry, job.map(|(_, job)| job)) {
+        fails
+    } else if let Some(done) = done(request, action, &entry) {
         done
     } else if let Some(ended) = standing.planned.filter(|why| has_ended(why)) {
         (Truth::from(standing.inventory.is_empty()), ended.clone())
@@ -314,6 +320,7 @@ fn is_of(action: RequestAction, state: RequestState) -> bool {
     match state {
         RequestState::Lifted => action == RequestAction::Lift,
         RequestState::Forgotten => action == RequestAction::Forget,
+        RequestState::Removed => false,
         _ => !matches!(action, RequestAction::Lift | RequestAction::Forget),
     }
 }

@@ -9,6 +9,8 @@ mod detached;
 mod drill;
 #[path = "erase/events.rs"]
 mod events;
+#[path = "erase/expire.rs"]
+mod expire;
 #[path = "erase/fences.rs"]
 mod fences;
 #[path = "erase/few.rs"]

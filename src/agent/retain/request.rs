@@ -16,6 +16,7 @@ mod books;
 mod deliver;
 mod error;
 mod events;
+mod expire;
 mod forget;
 mod hash;
 mod key;

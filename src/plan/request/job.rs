@@ -73,6 +73,7 @@ pub(super) fn workloads(
     let mut mounts = people.mounts.clone();
     mounts.extend(events.mounts_beside(&people.mounts));
     mounts.extend(suppression::mount(&at.1.spec));
+    mounts.push(keys());
     made(
         facts,
         at,
@@ -102,7 +103,6 @@ pub(super) fn made(
     let config_map = names::request_task(&name, &text, makes);
     let namespace = spec.run_namespace.as_str();
     let account = names::request(&name);
-    mounts.push(keys());
     mounts.extend(delivery.map(destination));
     mounts.extend(more.iter().cloned());
     let agent = Agent {
@@ -164,7 +164,7 @@ fn with_lift(template: &mut PodTemplateSpec) {
     }
 }
 
-fn keys() -> Mount {
+pub(super) fn keys() -> Mount {
     Mount {
         name: KEYS.to_owned(),
         secret: names::REQUESTS.to_owned(),

@@ -123,7 +123,7 @@ impl OptOuts {
 }
 
 /// Whether a channel sends from a region: it is to run there, or something of it is there still.
-pub(super) fn is_there(channel: &SocialChannel, name: &str, region: &Region) -> bool {
+fn is_there(channel: &SocialChannel, name: &str, region: &Region) -> bool {
     let namespace = channel.namespace().unwrap_or_default();
     let old = channel.status.iter().flat_map(|status| &status.regions);
     let mut old = old.filter(|entry| entry.name == name);
@@ -143,8 +143,9 @@ pub(super) fn workloads(
     facts: &RequestFacts,
     at: (&str, &Region),
     (action, identity): (RequestAction, Option<&SealedIdentity>),
-    all: OptOuts,
+    mut all: OptOuts,
 ) -> RequestWorkloads {
+    all.mounts.push(job::keys());
     let task = crate::contract::Erase {
         stores: Vec::new(),
         opt_outs: all.stores.into_values().collect(),

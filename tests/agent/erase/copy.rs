@@ -7,7 +7,7 @@ use super::world::{EMAIL, World, exact};
 use crate::feed::world::store;
 
 /// A shop with a bucket; answers who can read the copy.
-async fn world(database: &str, kind: &str) -> (World, age::x25519::Identity) {
+pub(super) async fn world(database: &str, kind: &str) -> (World, age::x25519::Identity) {
     let mut world = World::shop(database).await;
     let server = store().await;
     let bucket = database.replace('_', "-");
@@ -25,7 +25,8 @@ async fn world(database: &str, kind: &str) -> (World, age::x25519::Identity) {
     (world, reader)
 }
 
-async fn object(world: &World, key: &str) -> Vec<u8> {
+/// The bucket that the task names.
+pub(super) fn bucket(world: &World) -> object_store::aws::AmazonS3 {
     let spec = &world.task["spec"]["request"]["delivery"]["destination"];
     let read = |name: &str| {
         let folder = world.path("bucket");
@@ -35,7 +36,7 @@ async fn object(world: &World, key: &str) -> Vec<u8> {
             .to_owned()
     };
     let bucket = spec["url"].as_str().unwrap().trim_start_matches("s3://");
-    let store = object_store::aws::AmazonS3Builder::new()
+    object_store::aws::AmazonS3Builder::new()
         .with_bucket_name(bucket)
         .with_region("us-east-1")
         .with_endpoint(read("endpoint"))
@@ -43,8 +44,11 @@ async fn object(world: &World, key: &str) -> Vec<u8> {
         .with_access_key_id(read("accessKeyId"))
         .with_secret_access_key(read("secretAccessKey"))
         .build()
-        .unwrap();
-    let got = store.get(&key.into()).await.unwrap();
+        .unwrap()
+}
+
+async fn object(world: &World, key: &str) -> Vec<u8> {
+    let got = bucket(world).get(&key.into()).await.unwrap();
     got.bytes().await.unwrap().to_vec()
 }
 

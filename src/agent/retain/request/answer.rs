@@ -101,6 +101,8 @@ impl Answer {
                 let then = "it was ended, and who the person is is kept here no longer";
                 (Outcome::Done, "Forgotten", format!("{done}: {then}"))
             }
+            // It has words of its own.
+            RequestState::Removed => (Outcome::Done, "CopyRemoved", done),
             RequestState::Held => {
                 let then = "the request goes on once no hold keeps them";
                 (Outcome::Done, "Held", format!("{done}: {then}"))

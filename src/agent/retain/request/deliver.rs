@@ -265,6 +265,7 @@ async fn deliver(
         manifest: path.to_string(),
         hash,
         expires_at,
+        removed_at: None,
     })
 }
 
@@ -330,7 +331,7 @@ fn csv(rows: &[Map<String, Value>]) -> Result<Vec<u8>, Error> {
 }
 
 /// What the object store's word means here.
-fn refused(error: &destination::Error) -> Error {
+pub(super) fn refused(error: &destination::Error) -> Error {
     let (outcome, reason) = match error {
         destination::Error::Unavailable { .. } | destination::Error::Stopped => {
             (Outcome::Retry, "DestinationUnavailable")

@@ -125,6 +125,16 @@ pub(super) enum Error {
         /// The word for a condition.
         reason: &'static str,
     },
+    /// The copy is where it was.
+    #[error("the copy was not removed: {what}")]
+    Removal {
+        /// What happened.
+        what: String,
+        /// How to take it.
+        outcome: Outcome,
+        /// The word for a condition.
+        reason: &'static str,
+    },
 }
 
 impl Error {
@@ -153,7 +163,7 @@ impl Error {
             Self::Run(error) => error.outcome(),
             Self::OptOut(error) => error.outcome(),
             Self::Events(error) => error.outcome(),
-            Self::Delivery { outcome, .. } => *outcome,
+            Self::Delivery { outcome, .. } | Self::Removal { outcome, .. } => *outcome,
             _ => Outcome::Refused,
         }
     }
@@ -178,7 +188,7 @@ impl Error {
             Self::OtherHashKey => "SuppressionKeyUnknown",
             Self::KindUnknown { .. } => "SuppressionKindUnknown",
             Self::ServerLogs { .. } => "ServerLogsValues",
-            Self::Delivery { reason, .. } => reason,
+            Self::Delivery { reason, .. } | Self::Removal { reason, .. } => reason,
         }
     }
 }

@@ -1,8 +1,10 @@
-//! A restriction that a request asked for is lifted, or an opt-out, or an erasure ended in its midst: the same task, with
-//! `--lift`.
+//! A restriction that a request asked for is lifted, or an opt-out, or an erasure ended in its midst, or a copy taken away that
+//! has expired: the same task, with `--lift`.
 //!
 //! In: a task whose request is a Restriction. Out: the person's rows read as before, but for those that something else
 //! restricts. No value of the person is needed: rows are marked with the request's reference.
+
+use jiff::Timestamp;
 
 use super::super::lift;
 use super::super::restrict;
@@ -14,7 +16,7 @@ use super::hash::HashKey;
 use super::recipients::{self, News, Telling};
 use super::settings::{self, Settings};
 use super::suppress::{LIFTED, Suppression};
-use super::{begin, forget, opt_out, runs};
+use super::{begin, expire, forget, opt_out, runs, stoppable};
 use crate::agent::{Begun, Stop, blur};
 use crate::contract::{
     Erase, EraseReport, LiftedTable, Report, RequestKind, RequestState, SubjectRequest, Task,
@@ -34,7 +36,10 @@ async fn answer(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     match request.kind {
         RequestKind::OptOut => return opt_out::lift(task, request, stop).await,
         RequestKind::Erasure => return forget::erasure(task, request, stop).await,
-        _ => {}
+        RequestKind::Access | RequestKind::Portability => {
+            return stoppable(stop, expire::remove(request, Timestamp::now())).await;
+        }
+        RequestKind::Restriction => {}
     }
     let body = restriction(task, request, stop).await?;
     if recipients::is_open(&body.recipients) {
@@ -49,10 +54,6 @@ async fn restriction(
     request: &SubjectRequest,
     stop: &Stop,
 ) -> Result<EraseReport, Error> {
-    if request.kind != RequestKind::Restriction {
-        let kind = request.kind.name();
-        return Err(settings::Error::Lift { kind }.into());
-    }
     let settings = Settings::parse(&task.spec, false)?;
     let key = HashKey::read(&task.spec.suppression.key)?;
     let mut suppression = Suppression::open(&task.spec.suppression.url, key, &task.region).await?;

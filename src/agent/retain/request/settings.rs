@@ -56,12 +56,6 @@ pub(in super::super) enum Error {
         /// Its method.
         method: Method,
     },
-    /// A copy that was delivered is not taken back.
-    #[error("`request.kind` is {kind}: `--lift` is for an Erasure, a Restriction or an OptOut")]
-    Lift {
-        /// The kind.
-        kind: &'static str,
-    },
     /// A copy has no place, or an erasure has one.
     #[error(
         "`request.delivery` is for Access and Portability, which need it, and for nothing else"

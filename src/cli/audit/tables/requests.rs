@@ -381,6 +381,8 @@ fn outcome(outcome: &body::RequestOutcome) -> String {
     told.extend(outcome.recipients.iter().map(recipient));
     let copy = outcome.delivered.as_ref();
     told.extend(copy.map(|it| format!("delivered {}, until {}", it.hash, it.expires_at)));
+    let removed = copy.and_then(|it| it.removed_at.as_ref());
+    told.extend(removed.map(|at| format!("the copy removed at {at}")));
     told.join("; ")
 }
 
