@@ -20,6 +20,7 @@ mod keeper;
 mod lift;
 mod method;
 mod opt_out;
+mod own;
 mod personal;
 mod recipient;
 mod report;
@@ -49,6 +50,7 @@ pub use keeper::{KeepKey, KeepKeyReport};
 pub use lift::{LiftReport, LiftedTable};
 pub use method::{ColumnChange, ColumnSet, Grain, Method, PSEUDONYMISE};
 pub use opt_out::{OptOutChannel, OptOutStore, OptedOut};
+pub use own::{OWN_TABLES, OwnDatabase, OwnTables};
 pub use personal::personal_word;
 pub use recipient::{IdentityForm, Recipient, RecipientState, RefusalGround, ToldRecipient};
 pub use report::{

@@ -246,7 +246,7 @@ fn an_export_says_what_the_records_say() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names.len(), 17, "{names:?}");
+    assert_eq!(names.len(), 18, "{names:?}");
     let runs = fs::read_to_string(folder.at("tables/runs.csv")).unwrap();
     assert_eq!(
         runs.lines().count(),

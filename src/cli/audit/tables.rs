@@ -109,6 +109,7 @@ pub(super) fn tables(records: &[Record], period: &Period, most: usize) -> Tables
         registers::lgpd(&policies, &transfers),
         registers::ccpa(&policies),
         concept::deletion(&policies),
+        concept::own(),
         anonymised::register(&policies, records, period),
         runs,
     ];

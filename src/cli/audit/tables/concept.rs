@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Column, InForce, Table, text};
+use crate::contract::OWN_TABLES;
 use crate::evidence::{Object, Record, Value};
 
 pub(super) const UNSTATED: &str = "not stated";
@@ -110,6 +111,36 @@ pub(super) fn deletion(policies: &[InForce<'_>]) -> Table {
         note: "A row for each rule: from which event, after which period, under which statute and how rows go. A row goes once its own period and every keep have ended.",
         columns: DELETION,
         rows,
+    }
+}
+
+const OWN: &[Column] = &[
+    text("database", "Database"),
+    text("tables", "Tables"),
+    text("holds", "What they say of a person"),
+    text("period", "That goes"),
+    text("ground", "Because"),
+];
+
+/// The tables of the agent itself, which go by rules of its own, in every region alike.
+pub(super) fn own() -> Table {
+    let rows = OWN_TABLES.iter().map(|own| {
+        let schema = own.database.schema();
+        let tables = own.tables.iter().map(|table| format!("{schema}.{table}"));
+        vec![
+            own.database.title().to_owned(),
+            tables.collect::<Vec<_>>().join(", "),
+            own.holds.to_owned(),
+            own.period.to_owned(),
+            own.ground.to_owned(),
+        ]
+    });
+    Table {
+        id: "deletion-own",
+        title: "Deletion concept: Tradewind's own tables",
+        note: "What the agent itself keeps in the regions, by rules that are built into it and that no policy states. As the release has it that made this report, whatever the period; days are those of a channel that says nothing else.",
+        columns: OWN,
+        rows: rows.collect(),
     }
 }
 
