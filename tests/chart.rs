@@ -314,6 +314,35 @@ async fn counsel_alone_may_write_holds_and_nobody_is_bound() {
         !region.iter().any(is_for_people),
         "holds are opened on the hub"
     );
+    // The local story has the same roles, and binds them as the page says.
+    let story = documents(&story::officers::rights(&checkout()).unwrap());
+    let granted = |roles: &[Value]| -> BTreeMap<String, Value> {
+        let people = roles.iter().filter(|role| is_for_people(role));
+        people
+            .map(|role| {
+                let labels = role["metadata"]["labels"].as_object().into_iter().flatten();
+                let joins: BTreeSet<&String> = labels
+                    .map(|(label, _)| label)
+                    .filter(|label| label.starts_with("tradewind.dev/"))
+                    .collect();
+                let rules = (role["rules"].clone(), role["aggregationRule"].clone());
+                (name(role), json!([rules, joins]))
+            })
+            .collect()
+    };
+    assert_eq!(granted(&of_kind(&story, "ClusterRole")), granted(&roles));
+    let page = fs::read_to_string(checkout().join("docs/install.md")).unwrap();
+    let bindings = of_kind(&story, "ClusterRoleBinding");
+    assert_eq!(bindings.len(), 5);
+    for binding in bindings {
+        let role = binding["roleRef"]["name"].as_str().unwrap();
+        let group = binding["subjects"][0]["name"].as_str().unwrap();
+        let command = format!(
+            "clusterrolebinding {} --clusterrole={role} --group={group}\n",
+            name(&binding)
+        );
+        assert!(page.contains(&command), "{command}");
+    }
 }
 
 /// Roles and bindings by kind, namespace and name, with what they grant and to whom.

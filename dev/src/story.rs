@@ -5,6 +5,7 @@
 
 mod clusters;
 pub mod install;
+pub mod officers;
 pub mod peers;
 pub mod programs;
 pub mod quickstart;
@@ -186,6 +187,7 @@ impl Stage {
         step.done("running");
         let step = Progress::start("CRDs and the chart's rules");
         install::install(&fleet, &checkout).await?;
+        officers::admit(&fleet, &checkout).await?;
         quickstart::secrets(&fleet, &info).await?;
         step.done("installed");
         let spec = programs::OperatorSpec {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::{DEFAULT_FLEET, Result, Stage, install::TENANT, quickstart, settle};
+use super::{DEFAULT_FLEET, Result, Stage, install::TENANT, officers, quickstart, settle};
 use crate::{
     choice::Machinery,
     fleet::{Cluster, HUB},
@@ -245,6 +245,14 @@ pub(super) fn go_on(stage: &Stage) {
             cluster.name(),
             cluster.kubeconfig_admin().display()
         ));
+    }
+    say(&format!(
+        "officer  export KUBECONFIG={}  ({} on the hub: requests, approvals, holds, evidence)",
+        officers::kubeconfig(&stage.fleet).display(),
+        officers::NAME
+    ));
+    if let Some(path) = officers::path(&stage.fleet) {
+        say(&format!("kubectl  export PATH={}:$PATH", path.display()));
     }
     let name = stage.fleet.name();
     say(&format!(
