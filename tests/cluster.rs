@@ -29,6 +29,8 @@ mod kill;
 mod load;
 #[path = "cluster/packs.rs"]
 mod packs;
+#[path = "repo/page.rs"]
+mod page;
 #[path = "cluster/quickstart.rs"]
 mod quickstart;
 #[path = "cluster/regions.rs"]

@@ -104,11 +104,11 @@ ALTER TABLE orders OWNER TO :"owner";
 ALTER TABLE invoices OWNER TO :"owner";
 ALTER TABLE messages OWNER TO :"owner";
 
--- What retention needs, and nothing else: see keys and clocks, delete rows, see what the server has to carry, and a
--- schema for its own books.
+-- What retention and requests need, and nothing else: see keys and clocks, delete rows, see whose a row is and change who
+-- it was, see what the server has to carry, and a schema for their own books.
 GRANT pg_read_all_stats TO :"retain";
 GRANT USAGE ON SCHEMA public TO :"retain";
-GRANT SELECT (id, last_seen_at), DELETE ON customers TO :"retain";
+GRANT SELECT (id, name, email, last_seen_at), UPDATE (name, email), DELETE ON customers TO :"retain";
 GRANT SELECT (id, customer_id, placed_at), DELETE ON orders TO :"retain";
 GRANT SELECT (year, number, order_id, issued_on), DELETE ON invoices TO :"retain";
 GRANT SELECT (id, customer_id, order_id, sent_at), DELETE ON messages TO :"retain";

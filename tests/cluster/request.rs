@@ -1,47 +1,34 @@
-//! A person asks for erasure, from the officer's command line to the receipt: the region makes its key, a real pod erases,
-//! and who it was stands nowhere but in the database, before, and nowhere at all after.
+//! A person asks for erasure, from the officer's command line to the receipt: what docs/walkthrough-gdpr.md has the officer
+//! type, word for word and with an officer's rights. The region has made its key, a real pod erases, and who it was stands
+//! nowhere but in the database, before, and nowhere at all after.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tradewind::contract::Count;
 use tradewind_dev::fleet::{Cluster, HUB};
-use tradewind_dev::story::install::{self, RUNS};
-use tradewind_dev::story::{Stage, settle};
+use tradewind_dev::story::install::RUNS;
+use tradewind_dev::story::programs::checkout;
+use tradewind_dev::story::{Stage, officers, settle};
 
 use crate::SOON;
+use crate::page::{Block, blocks};
+use crate::quickstart::count;
 use crate::world::sql_of;
 
-/// A customer with two messages whom nobody else has heard of.
+/// The section of the page.
+const SECTION: &str = "7. ";
+/// Whom the page is about, with orders that a law keeps; and the request's name there.
+const SHOP_CUSTOMER: &str = "8976";
+const SHOP_EMAIL: &str = "customer8976@shop.example";
+const NAME: &str = "dsr-2026-17";
+/// The same person under another address and number, which are found nowhere by chance: a customer with two messages whom
+/// nobody else has heard of.
 const CUSTOMER: &str = "777000779";
 const EMAIL: &str = "planted.q7x@mail.example";
 const REGION: &str = "eu-west";
-const NAME: &str = "dsr-2026-17";
-
-/// Where persons are; it only counts otherwise.
-fn policy() -> Value {
-    let rule = |name: &str, table: &str, clock: &str, subjects: Value| {
-        json!({
-            "name": name, "erase": {"after": "P90Y", "method": "Delete"},
-            "dataset": {"store": "aurora-orders", "table": table, "clock": clock, "subjects": subjects},
-        })
-    };
-    json!({
-        "apiVersion": "tradewind.dev/v1alpha1", "kind": "DataPolicy", "metadata": {"name": "people"},
-        "spec": {
-            "regimes": ["eu-gdpr"], "selector": {"regions": [REGION]}, "retention": {"schedule": "0 4 1 1 *"},
-            "rules": [
-                rule("customers", "customers", "created_at", json!([
-                    {"column": "email", "identity": "email"},
-                    {"column": "id", "identity": "customerId", "foundBy": "email"},
-                ])),
-                rule("messages", "messages", "sent_at", json!([{"column": "customer_id", "identity": "customerId"}])),
-            ],
-        },
-    })
-}
 
 async fn patch(hub: &Cluster, kind: &str, name: &str, patch: Value) {
     let patch = patch.to_string();
@@ -63,44 +50,54 @@ async fn until(hub: &Cluster, what: &str, is_so: impl Fn(&Value) -> bool) -> Val
     .unwrap()
 }
 
-/// The command as an officer types it; the identity on standard input.
-fn create(program: &Path, regions: &Path) -> String {
-    let received = jiff::Timestamp::now().to_string();
-    let regions = regions.to_str().unwrap();
-    let mut child = Command::new(program)
-        .args([
-            "request",
-            "create",
-            "--name",
-            NAME,
-            "--kind",
-            "erasure",
-            "--received",
-            &received,
-        ])
-        .args([
-            "--zone",
-            "Europe/Berlin",
-            "--jurisdiction",
-            "DE",
-            "--region",
-            REGION,
-        ])
-        .args(["--regions", regions])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let line = format!("email={}\n", EMAIL.to_uppercase());
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(line.as_bytes())
-        .unwrap();
-    let told = child.wait_with_output().unwrap();
-    assert!(told.status.success());
-    String::from_utf8(told.stdout).unwrap()
+/// Where the officer sits: a folder with the program where the page has it, kubectl, and the officer's own kubeconfig.
+struct Desk<'a> {
+    stage: &'a Stage,
+    home: TempDir,
+}
+
+impl<'a> Desk<'a> {
+    fn new(stage: &'a Stage) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("target/debug");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink(&stage.spec.program, folder.join("tradewind")).unwrap();
+        Self { stage, home }
+    }
+
+    /// Types a block and, where a program reads what is typed, more lines for it; answers what was printed.
+    fn types(&self, block: &Block, more: &str) -> String {
+        let mut path: Vec<_> = officers::path(&self.stage.fleet).into_iter().collect();
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap()));
+        let mut child = Command::new("bash")
+            .args(["-euo", "pipefail", "-s"])
+            .current_dir(self.home.path())
+            .env("HOME", self.home.path())
+            .env("PATH", std::env::join_paths(path).unwrap())
+            .env("KUBECONFIG", officers::kubeconfig(&self.stage.fleet))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A shell takes a line at a time, and leaves what follows to the program that it starts.
+        let text = format!("{}{more}", block.text);
+        let mut typed = child.stdin.take().unwrap();
+        typed.write_all(text.as_bytes()).unwrap();
+        drop(typed);
+        let ran = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{}\n{said}", block.text);
+        String::from_utf8(ran.stdout).unwrap()
+    }
+}
+
+/// What the page has typed in its section, in the order of its blocks.
+fn page() -> Vec<Block> {
+    let page = std::fs::read_to_string(checkout().join("docs/walkthrough-gdpr.md")).unwrap();
+    let mut all = blocks(&page);
+    all.retain(|block| block.section.starts_with(SECTION) && block.language.is_empty());
+    all
 }
 
 /// Whether a text stands in any file of a cluster's store.
@@ -149,99 +146,83 @@ async fn logs(region: &Cluster) -> String {
     all
 }
 
+/// Counts what is left of the person: rows with their messages, and with a name.
+fn left() -> String {
+    let both = format!("({CUSTOMER}, {SHOP_CUSTOMER})");
+    format!(
+        "SELECT (SELECT count(*) FROM customers WHERE id IN {both} AND (name, email) <> ('erased', 'erased'))
+           + (SELECT count(*) FROM messages WHERE customer_id IN {both})"
+    )
+}
+
 pub(crate) async fn a_person_is_erased_from_receipt_to_receipt(stage: &mut Stage) {
     let hub = stage.fleet.cluster(HUB).unwrap();
     let region = stage.fleet.cluster(REGION).unwrap();
-    let access = &stage.info.databases[REGION].access;
-    access.create_role("keys", "keys").await.unwrap();
-    access.create_database("suppression", "keys").await.unwrap();
-    let url = access.url_as("keys", "keys", "suppression");
-    let secret = install::secret(RUNS, "suppression-db", &[("url", &url)]);
-    install::apply(&region, &secret).await.unwrap();
+    let page = page();
+    let [clock, create, apply, record, wait, read, answer] = page.as_slice() else {
+        panic!("the page's section has other blocks than this test knows: {page:?}");
+    };
     let rows = format!(
-        "GRANT SELECT ON customers, messages TO tradewind_retain;
-        INSERT INTO customers VALUES ({CUSTOMER}, 'Planted', '{EMAIL}', 'DE', now(), now());
+        "INSERT INTO customers VALUES ({CUSTOMER}, 'Planted', '{EMAIL}', 'DE', now(), now());
         INSERT INTO messages SELECT gen_random_uuid(), {CUSTOMER}, NULL, now()::timestamp, 'hello' FROM generate_series(1, 2)"
     );
     sql_of(stage, REGION, &rows).await;
-    let requests = json!({"spec": {"requests": {
-        "identities": [{"name": "email", "ignoreCase": true}, {"name": "customerId"}],
-        "suppression": {"secretRef": {"name": "suppression-db", "key": "url"}},
-    }}});
-    patch(&hub, "region", REGION, requests).await;
-    install::apply(&hub, &policy().to_string()).await.unwrap();
-    settle::until("the region's key", SOON, || async {
-        let told = settle::get(&hub, "region", None, REGION).await?.unwrap();
-        let told = told["status"]["requests"].clone();
-        Ok(if told["recipient"].is_string() {
-            Ok(())
-        } else {
-            Err(told.to_string())
-        })
-    })
-    .await
-    .unwrap();
+    let kept = format!("SELECT count(*) FROM orders WHERE customer_id = {SHOP_CUSTOMER}");
+    let orders = sql_of(stage, REGION, &kept).await;
+    assert_ne!(orders.trim(), "0", "the page's person has orders");
 
-    let regions = stage.fleet.dir().join("regions.yaml");
-    let told = hub
-        .kubectl(&["get", "regions", "-o", "yaml"])
-        .await
-        .unwrap();
-    std::fs::write(&regions, told).unwrap();
-    let request = create(&stage.spec.program, &regions);
-    hub.kubectl_with(&["apply", "-f", "-"], &request)
-        .await
-        .unwrap();
+    let desk = Desk::new(stage);
+    assert!(desk.types(clock, "").contains("GDPR"), "the law's clock");
+    assert!(create.text.ends_with(&format!("\nemail={SHOP_EMAIL}\n")));
+    desk.types(create, &format!("email={}\n", EMAIL.to_uppercase()));
+    let shown = desk.types(apply, "");
+    assert!(shown.contains(NAME), "{shown}");
     let seen = until(&hub, "it is received", |seen| {
         seen["status"]["state"] == "Received"
     })
     .await;
     assert_eq!(seen["status"]["clock"], "OnTime", "{seen}");
     assert!(seen["spec"]["identity"][0]["ciphertext"].is_string());
-    let count = format!(
-        "SELECT (SELECT count(*) FROM customers WHERE id = {CUSTOMER}) + (SELECT count(*) FROM messages WHERE customer_id = {CUSTOMER})"
-    );
-    assert_eq!(
-        sql_of(stage, REGION, &count).await,
-        "3",
-        "before anybody saw who it is"
-    );
+    let left = left();
+    let before = sql_of(stage, REGION, &left).await;
+    let before: i64 = before.trim().parse().unwrap();
+    assert!(before > 4, "{before} rows before anybody saw who it is");
 
-    let done = json!({"by": "privacy@aurora.example", "at": jiff::Timestamp::now().to_string()});
-    patch(
-        &hub,
-        "datasubjectrequest",
-        NAME,
-        json!({"spec": {"verified": done, "acknowledged": done}}),
-    )
-    .await;
+    desk.types(record, "");
+    desk.types(wait, "");
+    let shown = desk.types(read, "");
     let seen = until(&hub, "the receipt, and the identity gone", |seen| {
         seen["status"]["receipt"].is_object() && seen["spec"].get("identity").is_none()
     })
     .await;
     let receipt = &seen["status"]["receipt"];
     assert_eq!(receipt["outcome"], "Done", "{seen}");
-    assert_eq!(
-        (&receipt["found"], &receipt["erased"]),
-        // One row in a table and two in another: few of each are told as few.
-        (&json!("2-8"), &json!("2-8")),
-        "{seen}"
-    );
-    assert_eq!(
-        seen["status"]["regions"][0]["progress"], "Verified",
-        "{seen}"
-    );
-    assert_eq!(sql_of(stage, REGION, &count).await, "0");
-    let kept = access
+    let hash = receipt["hash"].as_str().unwrap();
+    for word in ["AO 147(3)", hash, "customers", "orders", "messages"] {
+        assert!(shown.contains(word), "{word} is not shown: {shown}");
+    }
+    assert!(!count(receipt, "erased").is_zero(), "{seen}");
+    assert!(!count(receipt, "kept").is_zero(), "{seen}");
+    assert_eq!(seen["status"]["regions"][0]["progress"], "Kept", "{seen}");
+    assert_eq!(sql_of(stage, REGION, &left).await, "0");
+    let now = sql_of(stage, REGION, &kept).await;
+    assert_eq!(now, orders, "a law keeps the orders");
+    let access = &stage.info.databases[REGION].access;
+    let hashes = access
         .query("suppression", "SELECT count(*) FROM tradewind.suppressed")
         .await;
     assert_eq!(
-        kept.unwrap().trim(),
-        "2",
-        "the address and the number, as hashes"
+        hashes.unwrap().trim(),
+        "4",
+        "two addresses and two numbers, as hashes"
     );
+    desk.types(answer, "");
+    until(&hub, "the answer is recorded", |seen| {
+        seen["spec"]["answered"].is_object()
+    })
+    .await;
 
-    an_import_brings_nobody_back(stage, &hub, &count).await;
+    an_import_brings_nobody_back(stage, &hub, &left).await;
 
     // Who it was stands in no API server, no etcd, no metric and no log.
     let kinds = "datasubjectrequests.tradewind.dev,datapolicies.tradewind.dev,evidencerecords.tradewind.dev,events";
@@ -261,7 +242,8 @@ pub(crate) async fn a_person_is_erased_from_receipt_to_receipt(stage: &mut Stage
     told += &metrics;
     told += &logs(&region).await;
     assert!(told.contains(NAME));
-    for text in [EMAIL.to_owned(), EMAIL.to_uppercase(), CUSTOMER.to_owned()] {
+    let told_of = [EMAIL, SHOP_EMAIL].map(|text| [text.to_owned(), text.to_uppercase()]);
+    for text in told_of.concat().into_iter().chain([CUSTOMER.to_owned()]) {
         assert!(!told.contains(&text), "{text} is told");
         for cluster in [&hub, &region] {
             assert!(
@@ -273,35 +255,22 @@ pub(crate) async fn a_person_is_erased_from_receipt_to_receipt(stage: &mut Stage
     }
 
     // As the next chapters expect it.
-    for (kind, name) in [("datasubjectrequest", NAME), ("datapolicy", "people")] {
-        hub.kubectl(&["delete", kind, name, "--timeout=90s"])
-            .await
-            .unwrap();
-    }
-    let before = json!({"metadata": {"annotations": {"tradewind.dev/reapply": null}}, "spec": {"requests": null}});
-    patch(&hub, "region", REGION, before).await;
-    region
-        .kubectl(&[
-            "delete",
-            "secret",
-            "suppression-db",
-            "tradewind-requests",
-            "-n",
-            RUNS,
-        ])
+    hub.kubectl(&["delete", "datasubjectrequest", NAME, "--timeout=90s"])
         .await
         .unwrap();
+    let before = json!({"metadata": {"annotations": {"tradewind.dev/reapply": null}}});
+    patch(&hub, "region", REGION, before).await;
 }
 
 /// Rows of the same person, as they were before: the region is told by an annotation, and a real pod with the operator's
 /// own task finds them by the hashes alone.
-async fn an_import_brings_nobody_back(stage: &Stage, hub: &Cluster, count: &str) {
+async fn an_import_brings_nobody_back(stage: &Stage, hub: &Cluster, left: &str) {
     let rows = format!(
-        "INSERT INTO customers VALUES ({CUSTOMER}, 'Planted', '{EMAIL}', 'DE', '2020-01-01', '2020-01-01');
+        "UPDATE customers SET name = 'Planted', email = '{EMAIL}', last_seen_at = '2020-01-01' WHERE id = {CUSTOMER};
         INSERT INTO messages SELECT gen_random_uuid(), {CUSTOMER}, NULL, timestamp '2020-01-02', 'hello' FROM generate_series(1, 2)"
     );
     sql_of(stage, REGION, &rows).await;
-    assert_eq!(sql_of(stage, REGION, count).await, "3", "they are back");
+    assert_eq!(sql_of(stage, REGION, left).await, "3", "they are back");
     let asked = json!({"metadata": {"annotations": {"tradewind.dev/reapply": "import-1"}}});
     patch(hub, "region", REGION, asked).await;
     let told = settle::until("the import was gone through", SOON, || async {
@@ -315,12 +284,10 @@ async fn an_import_brings_nobody_back(stage: &Stage, hub: &Cluster, count: &str)
     })
     .await
     .unwrap();
-    assert_eq!(told["reapplied"]["state"], "Verified", "{told}");
+    // The orders of the page's person are gone through too.
+    assert_eq!(told["reapplied"]["state"], "Kept", "{told}");
     let tables = told["reapplied"]["stores"][0]["tables"].as_array().unwrap();
-    let erased: Count = tables
-        .iter()
-        .map(|it| crate::quickstart::count(it, "erased"))
-        .sum();
+    let erased: Count = tables.iter().map(|it| count(it, "erased")).sum();
     assert_eq!(erased.to_string(), "2-8", "{told}");
-    assert_eq!(sql_of(stage, REGION, count).await, "0");
+    assert_eq!(sql_of(stage, REGION, left).await, "0");
 }

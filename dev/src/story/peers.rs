@@ -75,6 +75,8 @@ pub struct Databases {
     pub orders_owner: String,
     /// The connectors' inbox.
     pub inbox: String,
+    /// The suppression store, apart from the shop that it protects: a restore of that leaves it as it is.
+    pub suppression: String,
     /// The server, for looking.
     pub access: Access,
 }
@@ -213,7 +215,7 @@ impl Peers {
     }
 }
 
-/// One region's PostgreSQL with a full sample shop and an empty inbox.
+/// One region's PostgreSQL with a full sample shop, an empty inbox and an empty suppression store.
 async fn database(host: IpAddr) -> Result<(Server, Databases)> {
     let server = Server::start(host).await?;
     let access = server.access().clone();
@@ -224,16 +226,24 @@ async fn database(host: IpAddr) -> Result<(Server, Databases)> {
     access
         .query("postgres", "CREATE DATABASE orders_seed TEMPLATE orders")
         .await?;
-    let inbox_password = word();
-    server.create_role("inbox", &inbox_password).await?;
-    server.create_database("inbox", "inbox").await?;
+    let inbox = own(&server, "inbox").await?;
+    let suppression = own(&server, "suppression").await?;
     let databases = Databases {
         orders: shop::url(&access, shop::RETAIN, "orders"),
         orders_owner: shop::url(&access, shop::OWNER, "orders"),
-        inbox: access.url_as("inbox", &inbox_password, "inbox"),
+        inbox,
+        suppression,
         access,
     };
     Ok((server, databases))
+}
+
+/// An empty database that a role of the same name owns; its URL.
+async fn own(server: &Server, name: &str) -> Result<String> {
+    let password = word();
+    server.create_role(name, &password).await?;
+    server.create_database(name, name).await?;
+    Ok(server.access().url_as(name, &password, name))
 }
 
 fn platform_secrets() -> BTreeMap<String, BTreeMap<String, String>> {

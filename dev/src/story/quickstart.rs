@@ -36,6 +36,7 @@ pub async fn secrets(fleet: &Fleet, info: &Info) -> Result<()> {
         let store = &info.object_store;
         let manifests = [
             install::secret(RUNS, "aurora-orders-db", &[("url", &databases.orders)]),
+            install::secret(RUNS, "suppression-db", &[("url", &databases.suppression)]),
             install::secret(TENANT, "aurora-inbox-db", &[("url", &databases.inbox)]),
             install::secret(TENANT, "erp-hook", &[("secret", &info.sink_secret)]),
             install::secret(
@@ -101,11 +102,12 @@ pub fn with_api_servers(manifests: String, fleet: &Fleet) -> Result<String> {
     Ok(all)
 }
 
-/// Waits until every Region, DataPolicy and SocialChannel is ready.
+/// Waits until every Region, DataPolicy and SocialChannel is ready, and each Region takes requests.
 pub async fn ready(fleet: &Fleet, limit: Duration) -> Result<()> {
     let hub = fleet.cluster(HUB)?;
     for region in fleet.clusters().filter(|cluster| cluster.name() != HUB) {
         settle::condition_true(&hub, ("region", None, region.name()), "Ready", limit).await?;
+        takes_requests(&hub, region.name(), limit).await?;
     }
     for (policy, _) in POLICIES {
         settle::condition_true(&hub, ("datapolicy", None, policy), "Ready", limit).await?;
@@ -120,6 +122,20 @@ pub async fn ready(fleet: &Fleet, limit: Duration) -> Result<()> {
         .await?;
     }
     Ok(())
+}
+
+/// Waits until a Region tells the key that who a person is is encrypted to.
+async fn takes_requests(hub: &Cluster, region: &str, limit: Duration) -> Result<()> {
+    settle::until(&format!("the key of {region}"), limit, || async {
+        let object = settle::get(hub, "region", None, region).await?;
+        let told = object.unwrap_or_default()["status"]["requests"].take();
+        Ok(if told["recipient"].is_string() {
+            Ok(())
+        } else {
+            Err(told.to_string())
+        })
+    })
+    .await
 }
 
 /// Asks for a run of a resource's feeds or retention in every region, under this request's name.
