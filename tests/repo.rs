@@ -9,6 +9,10 @@
     reason = "the helpers of tests are tests as well, and a scenario reads best in one piece"
 )]
 
+#[path = "repo/page.rs"]
+mod page;
+#[path = "repo/walkthroughs.rs"]
+mod walkthroughs;
 #[path = "repo/words.rs"]
 mod words;
 
