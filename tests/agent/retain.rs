@@ -12,6 +12,9 @@ mod catalogue;
 mod columns;
 #[path = "retain/contact.rs"]
 mod contact;
+#[cfg(feature = "plan")]
+#[path = "retain/examples.rs"]
+mod examples;
 #[path = "retain/fences.rs"]
 mod fences;
 #[path = "retain/hijack.rs"]
