@@ -65,5 +65,7 @@ mod stores;
 mod story;
 #[path = "retain/throttle.rs"]
 mod throttle;
+#[path = "retain/traffic.rs"]
+mod traffic;
 #[path = "retain/world.rs"]
 pub(crate) mod world;
