@@ -45,6 +45,8 @@ mod partitions;
 mod refusals;
 #[path = "retain/released.rs"]
 mod released;
+#[path = "retain/replica.rs"]
+mod replica;
 #[path = "retain/restrict.rs"]
 mod restrict;
 #[path = "retain/second.rs"]

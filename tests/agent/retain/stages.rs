@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::replica::{self, Replica};
 use super::standby::Standby;
-use super::world::{World, access};
+use super::world::{World, access, on_followed};
 
 async fn ended(world: &World, nth: u32) -> String {
     let sql = format!(
@@ -221,4 +222,37 @@ pub(crate) fn a_slot_keeps_the_space() {
         .enable_all()
         .build();
     runtime.unwrap().block_on(slot_keeps_the_space());
+}
+
+/// A standby without a slot keeps what its readers still see for as long as it streams, on a server of its own: it does so
+/// in all databases.
+#[test]
+fn a_standby_without_a_slot_keeps_the_space() {
+    on_followed(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(standby_keeps_the_space());
+    });
+}
+
+async fn standby_keeps_the_space() {
+    let world = World::new("stages_standby", MAILS)
+        .await
+        .rule("t", "at", "P1Y");
+    let replica = Replica::start().await;
+    let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t; SELECT pg_sleep(600)";
+    let reader = replica.reader("stages_standby", sql).await;
+    assert_eq!(look(&world).await, "WaitsForStandby");
+    world.sql("VACUUM t").await;
+    assert_eq!(look(&world).await, "WaitsForStandby -");
+    drop(reader);
+    // It says so once something was written that it has not seen before.
+    world.sql("CREATE TABLE more (); DROP TABLE more").await;
+    let passed = "SELECT min(backend_xmin::text::bigint) >= (SELECT max(horizon::text::bigint) FROM tradewind.rule)
+        FROM pg_stat_replication";
+    replica::wait_until("stages_standby", passed, "t").await;
+    assert_eq!(look(&world).await, "WaitsForVacuum - -");
+    world.sql("VACUUM t").await;
+    assert_eq!(look(&world).await, "Released - - -");
 }

@@ -26,8 +26,19 @@ static SERVER: OnceCell<Server> = OnceCell::const_new();
 /// Another one, of a newer release than Debian's.
 static NEWER: OnceCell<Server> = OnceCell::const_new();
 
+/// One for the test whose standby keeps rows of every database.
+static FOLLOWED: OnceCell<Server> = OnceCell::const_new();
+
 thread_local! {
     static ON_NEWER: Cell<bool> = const { Cell::new(false) };
+    static ON_FOLLOWED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a test on the server that has a standby, whose runtime is this thread alone.
+pub(crate) fn on_followed(test: impl FnOnce()) {
+    ON_FOLLOWED.set(true);
+    test();
+    ON_FOLLOWED.set(false);
 }
 
 /// Runs a test on the newer server, whose runtime is this thread alone.
@@ -56,6 +67,9 @@ pub(crate) async fn access() -> &'static Access {
         return NEWER.get_or_init(start).await.access();
     }
     let start = async || quiet(Server::start(LOOPBACK).await.unwrap()).await;
+    if ON_FOLLOWED.get() {
+        return FOLLOWED.get_or_init(start).await.access();
+    }
     SERVER.get_or_init(start).await.access()
 }
 
