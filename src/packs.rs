@@ -18,7 +18,7 @@ pub use baseline::{Adequacy, Check, Decision, Demand, MethodName, RegisterField}
 pub use code::{Country, Jurisdiction};
 pub use deadline::{Counting, Deadline, FirstDay, Kind, Pause, RestDay, Roll, Step};
 pub use fact::{Fact, Place, Source};
-pub use keep::{KeepDuty, NO_RECORDS, Statute};
+pub use keep::{EraseDuty, KeepDuty, NO_RECORDS, Statute};
 pub use load::Error;
 pub use period::{Clock, Period, Word};
 pub use platform::{
@@ -107,7 +107,24 @@ impl Packs {
         regime.or_else(statute).unwrap_or_default()
     }
 
-    /// Whether `spec.regimes` may name it: a regime, or a law that only obliges to keep.
+    /// What the regime or statute of that id asks to be gone by a time; nothing where no pack knows it.
+    #[must_use]
+    pub fn erases(&self, id: &str) -> &[Fact<EraseDuty>] {
+        let regime = self.regime(id).map(|regime| regime.erase.as_slice());
+        let statute = || Some(self.regimes.statutes.get(id)?.erase.as_slice());
+        regime.or_else(statute).unwrap_or_default()
+    }
+
+    /// Whether the regime or statute of that id says something of such records.
+    #[must_use]
+    pub fn speaks_of(&self, id: &str, records: &str) -> bool {
+        let mut keeps = self.keeps(id).iter();
+        let mut erases = self.erases(id).iter();
+        keeps.any(|fact| fact.value.records == records)
+            || erases.any(|fact| fact.value.records == records)
+    }
+
+    /// Whether `spec.regimes` may name it: a regime, or a law or terms that only say what stays or goes.
     #[must_use]
     pub fn knows(&self, id: &str) -> bool {
         self.regime(id).is_some() || self.regimes.statutes.contains_key(id)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use super::{Answer, Case, Deadline, Error, answer};
-use crate::packs::{Clock, Decision, Demand, Fact, KeepDuty, Regime, Regimes};
+use crate::packs::{Clock, Decision, Demand, EraseDuty, Fact, KeepDuty, Regime, Regimes};
 
 /// A fact that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +101,9 @@ fn facts(pack: &Regimes) -> BTreeMap<String, String> {
         for fact in &statute.keep {
             put(format!("{id}: keep {}", fact.value.records), kept(fact));
         }
+        for fact in &statute.erase {
+            put(format!("{id}: erase {}", fact.value.records), gone(fact));
+        }
     }
     lines
 }
@@ -141,6 +144,9 @@ fn of_regime(regime: &Regime, put: &mut dyn FnMut(String, String)) {
     }
     for fact in &regime.keep {
         put(format!("keep {}", fact.value.records), kept(fact));
+    }
+    for fact in &regime.erase {
+        put(format!("erase {}", fact.value.records), gone(fact));
     }
     for (kind, fact) in &regime.limits {
         put(format!("limit {kind:?}"), shown(fact));
@@ -215,6 +221,11 @@ fn demand(fact: &Fact<Demand>) -> String {
 fn kept(fact: &Fact<KeepDuty>) -> String {
     let own = &fact.value;
     line(&format!("{} from {:?}", own.period, own.from), fact)
+}
+
+fn gone(fact: &Fact<EraseDuty>) -> String {
+    let own = &fact.value;
+    line(&format!("{} from {:?}", own.within, own.from), fact)
 }
 
 fn clock(fact: &Fact<Clock>) -> String {

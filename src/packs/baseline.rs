@@ -67,6 +67,8 @@ pub enum Check {
     TriggerOnErasure,
     /// A policy erases where nobody bounded how old the list of legal holds may be.
     HoldListUnbounded,
+    /// A rule, or a keep, has rows for longer than a platform's terms or a law allow.
+    HeldTooLong,
 }
 
 impl Check {
@@ -92,6 +94,7 @@ impl Check {
         Self::IndexMissing,
         Self::TriggerOnErasure,
         Self::HoldListUnbounded,
+        Self::HeldTooLong,
     ];
 
     /// The word in a finding.
@@ -118,6 +121,7 @@ impl Check {
             Self::IndexMissing => "IndexMissing",
             Self::TriggerOnErasure => "TriggerOnErasure",
             Self::HoldListUnbounded => "HoldListUnbounded",
+            Self::HeldTooLong => "HeldTooLong",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a law obliges to keep.
+//! What a law obliges to keep, and what terms allow to have for a time only.
 
 use serde::Deserialize;
 
@@ -22,8 +22,21 @@ pub struct KeepDuty {
     pub from: RunsFrom,
 }
 
-/// A law that obliges to keep and asks nothing else. It binds who is under it wherever their data is, so no jurisdiction
-/// calls for it: a policy carries it.
+/// Records of a kind that may be had for a time only: a platform's terms, or a law, ask that they go by then.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EraseDuty {
+    /// The kind, as `rules[].dataset.records` says it: `youtubeApiData`.
+    pub records: String,
+    /// The longest time.
+    pub within: Period,
+    /// What it runs from. Absent: the event itself.
+    #[serde(default)]
+    pub from: RunsFrom,
+}
+
+/// A law that obliges to keep, or a platform's terms by which data has to go, and that asks nothing else. It binds who is
+/// under it wherever their data is, so no jurisdiction calls for it: a policy carries it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Statute {
@@ -32,5 +45,9 @@ pub struct Statute {
     /// The provisions.
     pub law: Fact<String>,
     /// Records that it obliges to keep.
+    #[serde(default)]
     pub keep: Vec<Fact<KeepDuty>>,
+    /// Records that it asks to be gone by a time.
+    #[serde(default)]
+    pub erase: Vec<Fact<EraseDuty>>,
 }

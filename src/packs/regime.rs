@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::{Adequacy, Clock, Counting, Deadline, Demand, Fact, Jurisdiction, KeepDuty, Statute};
+use super::{
+    Adequacy, Clock, Counting, Deadline, Demand, EraseDuty, Fact, Jurisdiction, KeepDuty, Statute,
+};
 
 /// All regimes, and the jurisdictions that call for them.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -30,7 +32,7 @@ pub struct Regimes {
     pub personal_columns: Option<Fact<BTreeSet<String>>>,
     /// By the id that `spec.regimes` uses.
     pub regimes: BTreeMap<String, Regime>,
-    /// Laws that oblige to keep and ask nothing else, by ids that `spec.regimes` uses too.
+    /// Laws that oblige to keep and terms by which data has to go, which ask nothing else, by ids that `spec.regimes` uses too.
     #[serde(default)]
     pub statutes: BTreeMap<String, Statute>,
     /// Where which regimes are called for.
@@ -62,6 +64,9 @@ pub struct Regime {
     /// Records that it obliges to keep.
     #[serde(default)]
     pub keep: Vec<Fact<KeepDuty>>,
+    /// Records that it asks to be gone by a time, whatever their purpose.
+    #[serde(default)]
+    pub erase: Vec<Fact<EraseDuty>>,
     /// The instruments on which personal data may leave; empty: none is needed.
     pub transfers: Fact<BTreeSet<String>>,
     /// Countries to which nothing else is needed, or less.

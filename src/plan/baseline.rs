@@ -14,6 +14,7 @@ mod exports;
 mod flows;
 mod holds;
 mod keeps;
+mod limits;
 mod rules;
 mod tables;
 
@@ -84,6 +85,7 @@ pub(super) fn baseline(facts: &PolicyFacts, chosen: &BTreeSet<&str>, now: Timest
         rules::look,
         clocks::look,
         keeps::look,
+        limits::look,
         flows::look,
         holds::look,
         exports::look,

@@ -7,6 +7,7 @@
 mod bound;
 mod ground;
 mod laws;
+mod limit;
 mod rival;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use bound::Bound;
 pub(super) use ground::Duty;
 use ground::{Ground, Unread};
 pub(super) use laws::Laws;
+use limit::{Limit, limits_over};
 use rival::{Rival, Rivalry, rivals_over};
 
 /// Keeps that status names, and rules of other policies; a table with more than these is rare, and each policy's own spec has
@@ -52,6 +54,8 @@ pub(super) struct Ruling<'a> {
     keeps: Vec<Claim<'a>>,
     /// What other policies erase from the table, in that order too.
     rivals: Vec<Rival<'a>>,
+    /// By when terms and laws ask the rows to be gone, in that order too.
+    limits: Vec<Limit<'a>>,
 }
 
 /// The policies whose keeps are in force in a region: this one, and every other that selects the region and isn't being
@@ -186,16 +190,19 @@ pub(super) fn rulings<'a>(
     let claims = claims_over(keepers(facts, region), &laws, is_wanted);
     let today = (facts.packs.as_ref(), now);
     let rivals = rivals_over(others(facts, region), &laws, today, is_wanted);
+    let limits = limits_over(keepers(facts, region), &laws, is_wanted);
     let ruling = |rule: &'a PolicyRule| {
         let erase = rule.erase.as_ref()?;
         let is_bound = |claim: &Claim<'_>| shares_table(claim.rule, rule, &region.spec);
         let is_rival = |rival: &&Rival<'_>| shares_table(rival.rule, rule, &region.spec);
+        let is_limited = |limit: &Limit<'_>| shares_table(limit.rule, rule, &region.spec);
         Some(Ruling {
             rule,
             erase,
             anchor: anchor(erase.from, &facts.policy.spec),
             keeps: claims.iter().copied().filter(is_bound).collect(),
             rivals: rivals.iter().filter(is_rival).cloned().collect(),
+            limits: limits.iter().copied().filter(is_limited).collect(),
         })
     };
     rules.filter_map(ruling).collect()
@@ -349,7 +356,8 @@ impl<'a> Ruling<'a> {
         }
     }
 
-    /// As status tells it; nothing for a rule that no keep binds, and whose table no other policy erases from.
+    /// As status tells it; nothing for a rule that no keep binds, whose table no other policy erases from, and whose rows are
+    /// gone by when any terms ask for it.
     pub(super) fn told(&self) -> Option<RuleDecision> {
         let (by_keeps, place) = self.decides();
         let rivalry = Rivalry::of(self, by_keeps);
@@ -371,6 +379,7 @@ impl<'a> Ruling<'a> {
         if rivalry.loses {
             sentences.reverse();
         }
+        sentences.extend(self.held_too_long().map(|(_, told)| told));
         (!sentences.is_empty()).then(|| RuleDecision {
             rule: self.rule.name.clone(),
             store: self.rule.dataset.store.clone(),

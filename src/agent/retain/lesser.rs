@@ -95,11 +95,13 @@ async fn one(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let names = (rule.name.as_str(), table.name.as_str());
-    if let Some(refusal) = triggers::fired(connection, table.oid, &changes, names).await? {
-        return Ok(Err(refusal));
-    }
+    let triggers = match triggers::fired(connection, table.oid, &changes, names).await? {
+        Ok(triggers) => triggers,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let lesser = Table {
         changes,
+        triggers,
         // Nothing that another row refers to is changed.
         references: Vec::new(),
         ..table.clone()

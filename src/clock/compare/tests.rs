@@ -139,6 +139,8 @@ fn nothing_of_a_pack_changes_unseen() {
         "pack.statutes.*.law.value",
         "pack.statutes.*.keep[].value.from",
         "pack.statutes.*.keep[].value.records",
+        "pack.statutes.*.erase[].value.records",
+        "pack.statutes.*.erase[].value.within",
         "pack.regimes.*.deadlines[].value.within",
         "pack.jurisdictions[].value.regimes[]",
     ] {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Checked};
+use super::{Check, Checked, Place};
 use crate::packs::{
-    Check as Look, Clock, Deadline, Fact, KeepDuty, LimitKind, NO_RECORDS, REGIMES_KEY, Regime,
-    Regimes,
+    Check as Look, Clock, Deadline, EraseDuty, Fact, KeepDuty, LimitKind, NO_RECORDS, Period,
+    REGIMES_KEY, Regime, Regimes,
 };
 
 pub(super) fn check(pack: &Regimes) -> Checked {
@@ -50,13 +50,13 @@ pub(super) fn check(pack: &Regimes) -> Checked {
         check.deadlines(regime)?;
         check.transfers(regime)?;
         check.baseline(regime)?;
-        check.keep(&regime.keep)?;
+        check.stays_and_goes(&regime.keep, &regime.erase)?;
     }
     statutes(pack)?;
     words(pack)
 }
 
-/// Laws that only oblige to keep. A policy names them where it names regimes.
+/// Laws that only oblige to keep, and terms by which data goes. A policy names them where it names regimes.
 fn statutes(pack: &Regimes) -> Checked {
     for (id, statute) in &pack.statutes {
         let check = Check {
@@ -68,11 +68,12 @@ fn statutes(pack: &Regimes) -> Checked {
             let problem = "a regime has this id; choose another".to_owned();
             return check.fail(statute.law.place, "id", problem);
         }
-        if statute.keep.is_empty() {
-            let problem = "it keeps nothing; name at least one kind of records".to_owned();
+        if statute.keep.is_empty() && statute.erase.is_empty() {
+            let problem =
+                "it keeps nothing and erases nothing; name at least one kind of records".to_owned();
             return check.fail(statute.law.place, "keep", problem);
         }
-        check.keep(&statute.keep)?;
+        check.stays_and_goes(&statute.keep, &statute.erase)?;
     }
     Ok(())
 }
@@ -125,24 +126,39 @@ impl Check {
         Ok(())
     }
 
-    fn keep(&self, duties: &[Fact<KeepDuty>]) -> Checked {
+    fn stays_and_goes(&self, keep: &[Fact<KeepDuty>], erase: &[Fact<EraseDuty>]) -> Checked {
+        let keep = keep
+            .iter()
+            .map(|it| (it.place, it.value.records.as_str(), it.value.period));
+        self.records("keep", keep)?;
+        let erase = erase
+            .iter()
+            .map(|it| (it.place, it.value.records.as_str(), it.value.within));
+        self.records("erase", erase)
+    }
+
+    /// Kinds of records, each once, with a period that a calendar has.
+    fn records<'a>(
+        &self,
+        list: &str,
+        duties: impl Iterator<Item = (Place, &'a str, Period)>,
+    ) -> Checked {
         let mut seen = BTreeSet::new();
-        for (index, fact) in duties.iter().enumerate() {
-            let records = fact.value.records.as_str();
-            let field = format!("keep[{index}]");
+        for (index, (place, records, period)) in duties.enumerate() {
+            let field = format!("{list}[{index}]");
             let is_small = |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase());
             let is_word = records.bytes().all(|b| b.is_ascii_alphanumeric());
             if records == NO_RECORDS || !is_small(records) || !is_word || records.len() > 32 {
                 let problem = format!(
                     "'{records}' is no word that a rule can write; use letters and digits, as in businessLetter"
                 );
-                return self.fail(fact.place, &field, problem);
+                return self.fail(place, &field, problem);
             }
-            if fact.value.period.years > MOST_YEARS {
-                let problem = format!("{} is too long; write at most P999Y", fact.value.period);
-                return self.fail(fact.place, &field, problem);
+            if period.years > MOST_YEARS {
+                let problem = format!("{period} is too long; write at most P999Y");
+                return self.fail(place, &field, problem);
             }
-            self.once(&field, &mut seen, records, fact.place)?;
+            self.once(&field, &mut seen, records, place)?;
         }
         Ok(())
     }
@@ -207,6 +223,7 @@ impl Check {
             let looked_for = match own.check {
                 Look::CategoryUnknown => Some("the pack has categories"),
                 Look::KeepNotStated => Some("a regime has keep"),
+                Look::HeldTooLong => Some("terms have erase"),
                 _ => None,
             };
             if let Some(wherever) = looked_for {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::ground::{Duty, Unread};
 use crate::api::{DataPolicy, PolicyRule, Region};
-use crate::packs::{Check, NO_RECORDS, Packs};
+use crate::packs::{Check, EraseDuty, Fact, NO_RECORDS, Packs};
 use crate::plan::gates::{self, Called};
 
 /// The laws of a region, found out when somebody asks.
@@ -55,18 +55,13 @@ impl<'a> Laws<'a> {
         laws
     }
 
-    /// Whether a law of the packs keeps such records.
+    /// Whether a law or terms of the packs say something of such records.
     pub(in crate::plan) fn know(&self, records: &str) -> bool {
         let mut laws = self.packs.laws();
-        laws.any(|law| self.keeps(law, records))
+        laws.any(|law| self.packs.speaks_of(law, records))
     }
 
-    fn keeps(&self, law: &str, records: &str) -> bool {
-        let mut facts = self.packs.keeps(law).iter();
-        facts.any(|fact| fact.value.records == records)
-    }
-
-    /// What a rule says of its table and nobody can look up: a kind of records that none of the policy's laws keeps, or
+    /// What a rule says of its table and nobody can look up: a kind of records that none of the policy's laws knows, or
     /// a law that no pack has. By name the first: it is told, and each keeps everything.
     pub(super) fn unread(
         &self,
@@ -76,7 +71,7 @@ impl<'a> Laws<'a> {
         let regimes = &policy.spec.regimes;
         let kinds = rule.dataset.records.iter().map(String::as_str);
         let kinds: BTreeSet<&str> = kinds.filter(|kind| *kind != NO_RECORDS).collect();
-        let is_read = |kind: &&&str| regimes.iter().any(|law| self.keeps(law, kind));
+        let is_read = |kind: &&&str| regimes.iter().any(|law| self.packs.speaks_of(law, kind));
         if let Some(kind) = kinds.iter().find(|kind| !is_read(kind)) {
             return Some(Unread::Records(kind));
         }
@@ -105,6 +100,27 @@ impl<'a> Laws<'a> {
             .collect();
         duties.sort_by_key(|duty| (duty.law, duty.records()));
         duties
+    }
+
+    /// What they ask to be gone by a time of the records that a rule says its table has, by law and kind.
+    pub(super) fn limits(
+        &self,
+        policy: &DataPolicy,
+        rule: &PolicyRule,
+    ) -> Vec<(&'a str, &'a Fact<EraseDuty>)> {
+        let records = &rule.dataset.records;
+        if records.is_empty() {
+            return Vec::new();
+        }
+        let own = self.of(policy);
+        // The pack's own text, which outlives the policy.
+        let laws = self.packs.laws().filter(|law| own.contains(law));
+        let facts = laws.flat_map(|law| self.packs.erases(law).iter().map(move |fact| (law, fact)));
+        let mut said: Vec<_> = facts
+            .filter(|(_, fact)| records.contains(&fact.value.records))
+            .collect();
+        said.sort_by_key(|(law, fact)| (*law, fact.value.records.as_str()));
+        said
     }
 
     /// By which articles a policy has to say when rows go, of each of its regimes that asks for it here.

@@ -1,4 +1,5 @@
 mod laws;
+mod limits;
 mod properties;
 mod rivals;
 

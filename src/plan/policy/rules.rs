@@ -65,12 +65,8 @@ fn regimes(spec: &DataPolicySpec, packs: &Packs) -> Vec<Reason> {
         .collect()
 }
 
-/// Kinds of records that no law of the policy keeps: what somebody meant to be kept would go.
+/// Kinds of records that no law of the policy knows: what somebody meant to be kept would go.
 fn records(spec: &DataPolicySpec, packs: &Packs) -> Vec<Reason> {
-    let keeps = |law: &str, kind: &str| {
-        let mut duties = packs.keeps(law).iter();
-        duties.any(|fact| fact.value.records == kind)
-    };
     let said = spec.rules.iter().flat_map(|rule| {
         let records = rule.dataset.records.iter();
         records.map(move |kind| (rule, kind.as_str()))
@@ -82,10 +78,11 @@ fn records(spec: &DataPolicySpec, packs: &Packs) -> Vec<Reason> {
                 format!("{field}: {NO_RECORDS} says that the table has none that a law keeps; take out it, or the others")
             });
         }
-        if spec.regimes.iter().any(|law| keeps(law, kind)) {
+        if spec.regimes.iter().any(|law| packs.speaks_of(law, kind)) {
             return None;
         }
-        let others: Vec<&str> = packs.laws().filter(|law| keeps(law, kind)).collect();
+        let others = packs.laws().filter(|law| packs.speaks_of(law, kind));
+        let others: Vec<&str> = others.collect();
         Some(if others.is_empty() {
             let own = spec.regimes.iter().flat_map(|law| packs.keeps(law));
             let own: BTreeSet<&str> = own.map(|fact| fact.value.records.as_str()).collect();

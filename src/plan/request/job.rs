@@ -164,6 +164,14 @@ fn with_lift(template: &mut PodTemplateSpec) {
     }
 }
 
+/// Who says which table has data of which category.
+fn said(facts: &RequestFacts) -> legal_hold::Said<'_> {
+    legal_hold::Said {
+        policies: &facts.policies,
+        channels: &facts.channels,
+    }
+}
+
 pub(super) fn keys() -> Mount {
     Mount {
         name: KEYS.to_owned(),

@@ -37,7 +37,7 @@ fn the_packs_of_this_release_are_sound() {
         ]
     );
     let statutes: Vec<_> = packs.regimes.statutes.keys().map(String::as_str).collect();
-    assert_eq!(statutes, ["de-tax", "fr-commerce"]);
+    assert_eq!(statutes, ["de-tax", "fr-commerce", "youtube-api"]);
     assert_eq!(packs.platforms.as_of, packs.regimes.as_of);
 }
 

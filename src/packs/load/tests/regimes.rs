@@ -267,6 +267,11 @@ const UNSOUND_REGIMES: &[(&str, &str, &[&str])] = &[
         &["statutes.a-tax", "it keeps nothing"],
     ),
     (
+        "    keep:\n      - {value: {records: invoice, for: P8Y, from: EndOfCalendarYear}, source: s, confirmed: true}\n",
+        "    erase:\n      - {value: {records: none, within: P30D}, source: s, confirmed: true}\n",
+        &["statutes.a-tax", "erase[0]", "'none' is no word"],
+    ),
+    (
         "value: [customer]",
         "value: [customer_1]",
         &["pack.personalNames", "'customer_1' is no word"],
