@@ -98,12 +98,9 @@ fn facts(pack: &Regimes) -> BTreeMap<String, String> {
     for (id, statute) in &pack.statutes {
         put(format!("{id}: name"), statute.name.clone());
         put(format!("{id}: law"), line(&statute.law.value, &statute.law));
-        for fact in &statute.keep {
-            put(format!("{id}: keep {}", fact.value.records), kept(fact));
-        }
-        for fact in &statute.erase {
-            put(format!("{id}: erase {}", fact.value.records), gone(fact));
-        }
+        of_records((&statute.keep, &statute.erase), &mut |name, line| {
+            put(format!("{id}: {name}"), line);
+        });
     }
     lines
 }
@@ -142,12 +139,7 @@ fn of_regime(regime: &Regime, put: &mut dyn FnMut(String, String)) {
     for (kind, fact) in &regime.clocks {
         put(format!("clock {kind:?}"), clock(fact));
     }
-    for fact in &regime.keep {
-        put(format!("keep {}", fact.value.records), kept(fact));
-    }
-    for fact in &regime.erase {
-        put(format!("erase {}", fact.value.records), gone(fact));
-    }
+    of_records((&regime.keep, &regime.erase), put);
     for (kind, fact) in &regime.limits {
         put(format!("limit {kind:?}"), shown(fact));
     }
@@ -169,6 +161,18 @@ fn of_regime(regime: &Regime, put: &mut dyn FnMut(String, String)) {
     put("registers".to_owned(), shown(&regime.registers));
     if let Some(fact) = &regime.localise {
         put("localise".to_owned(), shown(fact));
+    }
+}
+
+fn of_records(
+    (keep, erase): (&[Fact<KeepDuty>], &[Fact<EraseDuty>]),
+    put: &mut dyn FnMut(String, String),
+) {
+    for fact in keep {
+        put(format!("keep {}", fact.value.records), kept(fact));
+    }
+    for fact in erase {
+        put(format!("erase {}", fact.value.records), gone(fact));
     }
 }
 

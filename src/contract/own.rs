@@ -116,6 +116,13 @@ pub const OWN_TABLES: &[OwnTables] = &[
     },
     OwnTables {
         database: OwnDatabase::Suppression,
+        tables: &["request_store"],
+        holds: "nothing: a request's reference, the stores that it was begun in, and the counts that were told",
+        period: FOR_EVER,
+        ground: "a request that is ended in its midst is ended where it was begun",
+    },
+    OwnTables {
+        database: OwnDatabase::Suppression,
         tables: &["request", "told"],
         holds: "the values, as ciphertext to the region's key; a keyed hash of what was given; who was told",
         period: "the ciphertext when the request has ended; the rest for ever",

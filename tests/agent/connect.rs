@@ -10,9 +10,9 @@ mod load;
 mod opt_out;
 #[path = "connect/start.rs"]
 mod start;
-#[path = "connect/untaken.rs"]
-mod untaken;
 #[path = "connect/subject.rs"]
 mod subject;
+#[path = "connect/untaken.rs"]
+mod untaken;
 #[path = "connect/world.rs"]
 pub(crate) mod world;

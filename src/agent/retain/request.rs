@@ -143,17 +143,15 @@ async fn erasure(
             let (mut known, who) = stoppable(stop, suppressing).await?;
             known.given = hash;
             let suppressed = match &who {
-                Who::Person(person) if erases => Some(person),
+                Who::Person(person) if erases => Some((person, &settings.kinds)),
                 _ => None,
             };
             if suppressed.is_none() {
                 known.suppressed = 0;
             }
-            let suppressed = suppressed.map(|person| (person, &settings.kinds));
             let names: Vec<&str> = sites.iter().map(|site| &*site.store.name).collect();
-            suppression
-                .begin((reference, &names), &known, suppressed)
-                .await?;
+            let begun = suppression.begin((reference, &names), &known, suppressed);
+            begun.await?;
             (known, who)
         }
     };

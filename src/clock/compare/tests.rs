@@ -69,6 +69,10 @@ fn mutants(pack: &Value, way: &[Value], others: &BTreeSet<String>) -> Vec<Value>
         Value::String(text) => {
             let near = others.iter().filter(|other| *other != text).take(2);
             values.extend(near.map(|other| other.as_str().into()));
+            // A period that the field has once has no other to become.
+            if text.starts_with('P') && text.contains('3') {
+                values.push(text.replace('3', "4").into());
+            }
             values.push(format!("{text}x").into());
         }
         _ => {}

@@ -1,11 +1,13 @@
 //! For whom a hold is, what it asks of whoever erases, and when it is over.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::api::{DataPolicy, DataSubjectRequest, DeletionPolicy};
 use crate::packs::Packs;
-use crate::plan::{Reach, Settings};
+use crate::plan::{Reach, RequestFacts, Settings};
 
 const NOW: &str = "2026-11-22T10:00:00Z";
 

@@ -65,7 +65,8 @@ pub(super) fn workloads(
     if action == RequestAction::Erase {
         let holds = (facts.settings.fleet.as_str(), &facts.holds);
         let apart = events.apart_from(&people.stores());
-        task.holds.extend(legal_hold::required(holds, said(facts), at.1, &apart));
+        task.holds
+            .extend(legal_hold::required(holds, said(facts), at.1, &apart));
     }
     task.events = events.stores();
     task.recipients.clone_from(&recipients.told);

@@ -1,6 +1,8 @@
 //! Whom events are about stands in the connector's tables by a keyed hash: what an older connector wrote, writes beside a new
 //! one, or leaves in the midst of it, is called so too, and its order and its opt-outs hold.
 
+use tradewind_dev::serve::sink::Faults;
+
 use super::world::{World, message, messenger, orders, until};
 
 /// The hash that an older connector writes of a person, as anybody can make it.
@@ -53,9 +55,9 @@ async fn what_an_older_connector_wrote_is_called_by_the_key() {
     );
     world.sql(&opted).await;
     assert_eq!(world.sql(STAND).await, "5|0|1");
-    world.sinks["erp"].set_faults(tradewind_dev::serve::sink::Faults {
+    world.sinks["erp"].set_faults(Faults {
         fail_first: u32::MAX,
-        ..Default::default()
+        ..Faults::default()
     });
     let connector = world.start(&["--upkeep", "100"]).await;
     assert_eq!(world.sql(STAND).await, "5|5|1");
@@ -74,7 +76,7 @@ async fn what_an_older_connector_wrote_is_called_by_the_key() {
         200
     );
     assert_eq!(world.sql(STAND).await, "9|9|1");
-    world.sinks["erp"].set_faults(Default::default());
+    world.sinks["erp"].set_faults(Faults::default());
     until("all of it is taken", async || {
         world.sink().taken().len() >= 4
     })
@@ -89,9 +91,9 @@ async fn what_an_older_connector_wrote_is_called_by_the_key() {
 #[tokio::test]
 async fn a_destroyed_key_stops_no_event_and_another_calls_all_anew() {
     let world = World::new("subject_unkeyed").await;
-    world.sinks["erp"].set_faults(tradewind_dev::serve::sink::Faults {
+    world.sinks["erp"].set_faults(Faults {
         fail_first: u32::MAX,
-        ..Default::default()
+        ..Faults::default()
     });
     let connector = world.start(&["--upkeep", "100"]).await;
     let sender = messenger(&[&connector]);
@@ -114,7 +116,7 @@ async fn a_destroyed_key_stops_no_event_and_another_calls_all_anew() {
     let unsold = "SELECT string_agg(DISTINCT webhook_id || tradewind_connect.is_opted_out('aurora/shop', subject), ' ') IS NOT NULL,
         count(*) FILTER (WHERE tradewind_connect.is_opted_out('aurora/shop', subject)) FROM tradewind_connect.event";
     assert_eq!(world.sql(unsold).await, "t|1");
-    world.sinks["erp"].set_faults(Default::default());
+    world.sinks["erp"].set_faults(Faults::default());
     until("all of it is taken", async || {
         world.sink().taken().len() >= 3
     })

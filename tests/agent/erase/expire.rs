@@ -50,13 +50,13 @@ async fn an_expired_copy_is_taken_away_and_nothing_else() {
     assert_eq!(names(&store).await.len(), 3 + 6);
     // Nor what a manifest names that is not the copy's.
     expire(&store, |manifest| {
-        manifest["files"][0]["object"] = "feeds/eu.csv".into()
+        manifest["files"][0]["object"] = "feeds/eu.csv".into();
     })
     .await;
     assert_eq!(lift(&world).await.expect("DestinationInvalid").code, 64);
     assert_eq!(names(&store).await.len(), 3 + 6);
     expire(&store, |manifest| {
-        manifest["files"][0]["object"] = "dsr/1.json.age".into()
+        manifest["files"][0]["object"] = "dsr/1.json.age".into();
     })
     .await;
 

@@ -16,8 +16,8 @@ use super::super::fault::Fault;
 use super::super::preflight::Step;
 use super::super::store::Store;
 use super::error::{Error, failed};
-use super::suppress;
 use super::referred::Ground;
+use super::suppress;
 use crate::contract::{Count, ErasedTable, KeptRows, RequestKind, RequestState};
 
 /// The fates of rows that stay.

@@ -97,6 +97,8 @@ impl Hub {
         let facts = HoldFacts {
             hold: holds.values().next().unwrap().clone(),
             regions: self.regions(),
+            channels: Vec::new(),
+            policies: BTreeMap::new(),
             settings: settings(),
         };
         let plan = plan::legal_hold(&facts, Timestamp::now());
