@@ -138,7 +138,7 @@ pub fn hold_changed(name: &str, policies: &[Arc<DataPolicy>]) -> BTreeSet<Key> {
 }
 
 /// Whether no change of anything else can matter to a request any more: it has ended, its person was answered, nobody knows
-/// any more who it was, and nothing is left of it in any region. Ended requests stay for years, and are not read at each
+/// any more who it was, and nothing is left of it in any region, no copy in its bucket either. Ended requests stay for years, and are not read at each
 /// change of a policy. One that is to be lifted has not ended, though it has the receipt of what is lifted.
 #[must_use]
 pub fn is_settled(request: &DataSubjectRequest) -> bool {
@@ -150,7 +150,10 @@ pub fn is_settled(request: &DataSubjectRequest) -> bool {
         && request.spec.identity.is_empty()
         && status.receipt.is_some()
         && status.state.is_some_and(RequestStage::has_ended)
-        && status.regions.iter().all(|it| it.inventory.is_empty())
+        && status.regions.iter().all(|it| {
+            let mut copies = it.delivered.iter();
+            it.inventory.is_empty() && copies.all(|copy| copy.removed_at.is_some())
+        })
 }
 
 /// A SocialChannel changed, came or went: itself, and every policy, whose selector may speak of it, which another's keep

@@ -105,12 +105,6 @@ fn is_in_force(hold: &LegalHold, region: &str) -> bool {
     told(hold, region).any(HeldStoreStatus::is_in_force)
 }
 
-/// Whether a database of a region has said that it holds.
-fn holds_in(hold: &LegalHold, region: &str, store: &str) -> bool {
-    let mut told = told(hold, region).filter(|told| told.name == store);
-    told.any(HeldStoreStatus::is_in_force)
-}
-
 /// What databases of a region said last.
 fn told<'a>(hold: &'a LegalHold, region: &str) -> impl Iterator<Item = &'a HeldStoreStatus> {
     let entries = hold.status.iter().flat_map(|status| &status.regions);
@@ -247,9 +241,11 @@ impl<'a> Held<'a> {
             scopes: Vec::new(),
         };
         let mut stores: BTreeMap<&str, HeldStore> = BTreeMap::new();
-        // What rules no longer say is released where it is in force.
+        // What rules no longer say is released where it was told as held: also once it is, so that what is released is one list
+        // from the release's beginning to its end.
         for store in &spec.data_stores {
-            if hold.spec.release.is_some() && holds_in(hold, region, &store.name) {
+            let mut told = told(hold, region);
+            if hold.spec.release.is_some() && told.any(|told| told.name == store.name) {
                 stores.insert(&store.name, empty(store));
             }
         }

@@ -254,6 +254,7 @@ fn a_request_is_settled_when_nobody_waits_for_it_any_more() {
         assert!(is_settled(&read(other)), "{state}");
     }
     let left = json!([{"kind": "Job.batch", "namespace": "runs", "name": "x", "uid": "u"}]);
+    let copy = json!({"object": "s3://b/o", "bytes": 1, "hash": "sha256-1", "expiresAt": "2026-12-01T08:00:00Z"});
     let known = json!([{"region": "eu", "recipient": "age1q", "ciphertext": "Q0lQSEVS"}]);
     for (at, value) in [
         ("/spec/answered", Value::Null),
@@ -261,6 +262,7 @@ fn a_request_is_settled_when_nobody_waits_for_it_any_more() {
         // A restriction or an opt-out that is to be lifted in a region that does not answer has the receipt of before.
         ("/status/state", json!("Working")),
         ("/status/regions/0/inventory", left),
+        ("/status/regions/0/delivered", copy),
         ("/spec/identity", known),
         ("/metadata/deletionTimestamp", json!("2026-11-21T08:00:00Z")),
     ] {

@@ -263,7 +263,7 @@ pub(crate) async fn a_converged_fleet_is_left_alone(stage: &mut Stage) {
             .to_zoned(jiff::tz::TimeZone::UTC)
             .minute()
     };
-    while (14..=16).contains(&minute()) {
+    while (11..=16).contains(&minute()) {
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     }
     settle::until("quiet", SOON, || async {

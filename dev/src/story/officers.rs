@@ -101,13 +101,14 @@ fn tools(fleet: &Fleet) -> Result<()> {
     }
     let folder = fleet.dir().join("bin");
     let link = folder.join("kubectl");
-    let made = std::fs::create_dir_all(&folder).and_then(|()| symlink(program, &link));
-    match made {
-        Err(source) if source.kind() != ErrorKind::AlreadyExists => {
-            Err(Error::File { path: link, source })
+    let made = std::fs::create_dir_all(&folder).and_then(|()| {
+        // One of an earlier build of the programs leads elsewhere.
+        match std::fs::remove_file(&link) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => symlink(program, &link),
         }
-        _ => Ok(()),
-    }
+    });
+    made.map_err(|source| Error::File { path: link, source })
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ struct Example {
     invoices: Ends,
     orders: Ends,
     customers: Ends,
+    /// Whether the customers' rows stay, and lose who it was.
+    customers_stay: bool,
 }
 
 /// When a period ends.
@@ -47,7 +49,7 @@ impl Ends {
 }
 
 const TABLES: &str = "
-CREATE TABLE customers (id int PRIMARY KEY, last_seen_at timestamptz, why text);
+CREATE TABLE customers (id int PRIMARY KEY, last_seen_at timestamptz, why text, name text NOT NULL DEFAULT 'n', email text NOT NULL DEFAULT 'e');
 CREATE TABLE orders (id int PRIMARY KEY, customer_id int NOT NULL REFERENCES customers, placed_at timestamptz NOT NULL, why text);
 CREATE TABLE invoices (id int PRIMARY KEY, order_id int NOT NULL REFERENCES orders, issued_on date, why text);
 CREATE TABLE messages (id int PRIMARY KEY, customer_id int NOT NULL REFERENCES customers, sent_at timestamp, why text);
@@ -130,6 +132,14 @@ impl Applied {
         assert_eq!(hub.region.spec.locale.time_zone, example.zone);
         let url = access().await.url_as(&world.role, "secret", &database);
         hub.secrets.insert("aurora-orders-db/url".into(), url);
+        // Where who was erased is remembered: nobody was, and nothing is there yet.
+        let apart = format!("{database}_suppression");
+        let made = format!("CREATE DATABASE {apart}");
+        access().await.query("postgres", &made).await.unwrap();
+        let url = access().await.url_as(&world.role, "secret", &apart);
+        hub.secrets.insert("suppression-db/url".into(), url);
+        let grant = format!("GRANT UPDATE (name, email) ON customers TO {}", world.role);
+        world.sql(&grant).await;
         let claim = "claim-2026-117/customers".into();
         hub.secrets.insert(claim, "8\n9\n10\n11\n12\n".into());
         Self {
@@ -210,6 +220,8 @@ const ALL: [&str; 4] = [
 async fn is_carried_out(example: Example) -> Applied {
     let mut applied = Applied::new(example).await;
     let policy = applied.example.policy;
+    let stay = applied.example.customers_stay;
+    let those = |gone, changed| if stay { changed } else { gone };
     let (seen, _) = applied.retain("Previewed").await;
     assert_terms(
         &seen,
@@ -218,7 +230,7 @@ async fn is_carried_out(example: Example) -> Applied {
             [29, 11, 0, 0, 0, 11, 5],
             [45, 34, 0, 0, 13, 21, 0],
             // The held messages' customer has them only until they go.
-            [32, 18, 0, 0, 6, 12, 5],
+            those([32, 18, 0, 0, 6, 12, 5], [32, 18, 0, 0, 0, 18, 5]),
         ],
     );
     assert_eq!(applied.all_left().await, ALL);
@@ -236,7 +248,7 @@ async fn is_carried_out(example: Example) -> Applied {
             [46, 14, 8, 6, 0, 0, 6],
             [29, 11, 11, 0, 0, 0, 5],
             [45, 34, 21, 0, 13, 0, 0],
-            [32, 18, 7, 5, 6, 0, 5],
+            those([32, 18, 7, 5, 6, 0, 5], [32, 18, 13, 5, 0, 0, 5]),
         ],
     );
     assert_eq!(
@@ -245,7 +257,11 @@ async fn is_carried_out(example: Example) -> Applied {
             "6 held, 18 of a year, 6 without a day, 8 young",
             "5 draft, 7 kept, 6 young",
             "5 has a draft, 13 has an invoice, 6 young",
-            "6 has an order, 5 held, 5 never seen, 9 seen",
+            if stay {
+                ALL[3]
+            } else {
+                "6 has an order, 5 held, 5 never seen, 9 seen"
+            },
         ]
     );
 
@@ -263,7 +279,8 @@ async fn is_carried_out(example: Example) -> Applied {
             [38, 24, 24, 0, 0, 0, 6],
             [18, 0, 0, 0, 0, 0, 5],
             [24, 13, 0, 0, 13, 0, 0],
-            [25, 11, 5, 0, 6, 0, 5],
+            // What was changed is not due again.
+            those([25, 11, 5, 0, 6, 0, 5], [32, 5, 5, 0, 0, 0, 5]),
         ],
     );
     assert_eq!(
@@ -272,7 +289,11 @@ async fn is_carried_out(example: Example) -> Applied {
             "6 without a day, 8 young",
             "5 draft, 7 kept, 6 young",
             "5 has a draft, 13 has an invoice, 6 young",
-            "6 has an order, 5 never seen, 9 seen",
+            if stay {
+                ALL[3]
+            } else {
+                "6 has an order, 5 never seen, 9 seen"
+            },
         ]
     );
     applied
@@ -288,6 +309,7 @@ async fn the_gdpr_example_is_carried_out() {
         invoices: Ends::Years(8),
         orders: Ends::Years(8),
         customers: Ends::After("2 years"),
+        customers_stay: true,
     };
     is_carried_out(example).await;
 }
@@ -302,6 +324,7 @@ async fn the_ccpa_example_is_carried_out() {
         invoices: Ends::After("7 years"),
         orders: Ends::After("7 years"),
         customers: Ends::After("3 years"),
+        customers_stay: false,
     };
     is_carried_out(example).await;
 }
@@ -316,6 +339,7 @@ async fn the_lgpd_example_is_carried_out() {
         invoices: Ends::Years(5),
         orders: Ends::Years(5),
         customers: Ends::After("2 years"),
+        customers_stay: false,
     };
     is_carried_out(example).await;
 }
@@ -331,6 +355,7 @@ async fn the_example_of_three_regimes_is_carried_out() {
         invoices: Ends::Years(8),
         orders: Ends::After("3 years"),
         customers: Ends::After("3 years"),
+        customers_stay: false,
     };
     let mut applied = is_carried_out(example).await;
     // The rows that stay do so by Germany's law and by Brazil's: without one of them, and without both.

@@ -111,13 +111,13 @@ async fn a_transaction_that_is_open_for_too_long_holds_the_run_back() {
         json!({"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 1}),
     );
     let opened = Instant::now();
-    let open = "BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(72); COMMIT";
+    let open = "BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(100); COMMIT";
     let other = tokio::spawn(async move { access().await.query("thr_open", open).await });
     tokio::time::sleep(Duration::from_secs(61)).await;
     let ran = world.start("waits").finish().await;
     assert_eq!(ran.expect("Done").rule("t").erased, 2000);
     assert!(ran.log.contains("ThrottledByTransaction"), "{}", ran.log);
-    assert!(opened.elapsed() > Duration::from_secs(72));
+    assert!(opened.elapsed() > Duration::from_secs(100));
     other.await.unwrap().unwrap();
 }
 
@@ -127,11 +127,16 @@ async fn a_vacuum_of_a_rules_table_is_waited_for_where_that_is_asked() {
     let mut world = old("thr_vacuum").await;
     let limits = json!({"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 60, "vacuumMinutes": 30});
     world.set("throttle", limits);
-    // Each page makes it sleep.
+    // Each page makes it sleep, and there are enough for it to be at work when a run has come that far.
+    world
+        .sql("INSERT INTO t SELECT i, now() FROM generate_series(10001, 16000) AS i")
+        .await;
     for setting in ["delay = 100", "limit = 1"] {
         let slow = format!("ALTER DATABASE thr_vacuum SET vacuum_cost_{setting}");
         world.sql(&slow).await;
     }
+    // What a run sets up first must not take the vacuum's time.
+    world.set_up_books().await;
     let vacuum = tokio::spawn(async { access().await.query("thr_vacuum", "VACUUM t").await });
     let at_work = "SELECT count(*) FROM pg_stat_progress_vacuum WHERE relid = 't'::regclass";
     while world.sql(at_work).await == "0" {
