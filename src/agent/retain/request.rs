@@ -159,7 +159,7 @@ async fn erasure(
     let whose = vec![&who; sites.len()];
     let parties = (settings, whose.as_slice(), stop);
     let ran = carry_out(&mut sites, &mut suppression, parties, &identity).await;
-    let parties = (&known, &mut suppression, stop);
+    let parties = ((reference.as_str(), &known), &mut suppression, stop);
     let ran = events.erase(ran, &who, parties).await;
     let suppressed = (known.suppressed, settings.small_counts);
     let body = answer::body(&mut sites, (&identity.run, reference), suppressed).await;

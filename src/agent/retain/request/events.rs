@@ -23,8 +23,8 @@ use super::{quiet, stoppable};
 use crate::agent::blur::Blur;
 use crate::agent::{Stop, connect};
 use crate::contract::{
-    Count, Erase, EraseReport, ErasedStore, ErasedTable, EventChannel, RequestState, RequiredHold,
-    events_of,
+    Count, Erase, EraseReport, ErasedStore, ErasedTable, EventChannel, EventStore, RequestState,
+    RequiredHold, events_of,
 };
 use crate::evidence::Opening;
 pub(super) use error::Error;
@@ -118,7 +118,7 @@ impl Events {
         &mut self,
         before: Result<(), RequestError>,
         who: &Who,
-        (known, suppression, stop): (&Known, &mut Suppression, &Stop),
+        ((reference, known), suppression, stop): ((&str, &Known), &mut Suppression, &Stop),
     ) -> Result<(), RequestError> {
         before?;
         let Who::Person(person) = who else {
@@ -135,7 +135,7 @@ impl Events {
                 }
                 let (name, until) = (&channel.channel, known.began_at);
                 let subjects = ledger::named(&mut place.store, &subjects).await?;
-                let at = (place.store.name.as_str(), name.as_str());
+                let at = (reference, place.store.name.as_str(), name.as_str());
                 suppression.note_subjects(at, &subjects, until).await?;
                 let target = Target {
                     run: &known.run,
@@ -184,15 +184,35 @@ impl Events {
     ) -> Result<EraseReport, RequestError> {
         let mut body = body?;
         for place in &mut self.places {
-            let name = place.store.name.clone();
-            for noted in ledger::read(&mut place.store, run).await? {
-                let blur = noted.blur;
-                let (table, _) = Exact::new(&name, noted.table()).blurred(&blur);
-                body.state = body.state.min(table.state);
-                enter(&mut body.stores, &name, table);
-            }
+            add(&mut place.store, run, &mut body).await?;
         }
         Ok(body)
+    }
+
+    /// Adds what can be read of the stores' books, of a request that is being ended: trouble with one of them keeps nobody
+    /// known. Answers whether the request may have erased events that no book tells of.
+    pub(super) async fn glance(
+        spec: &Erase,
+        suppression: &mut Suppression,
+        (run, body): (&str, &mut EraseReport),
+    ) -> Result<bool, RequestError> {
+        let mut is_unknown = false;
+        for at in &spec.events {
+            if let Err(error) = told(at, run, body).await {
+                tracing::warn!(store = at.name, %error, "the book of events cannot be read");
+                is_unknown = true;
+            }
+        }
+        for (store, channel) in suppression.channels(&body.request).await? {
+            let told = body.stores.iter().find(|told| told.name == store);
+            let name = events_of(&channel);
+            let mut tables = told.iter().flat_map(|store| &store.tables);
+            is_unknown |= !tables.any(|table| table.name == name);
+        }
+        if is_unknown {
+            body.state = body.state.min(RequestState::Pending);
+        }
+        Ok(is_unknown)
     }
 
     /// What is behind the commitments of runs.
@@ -235,6 +255,22 @@ impl Noted {
             ..ErasedTable::default()
         }
     }
+}
+
+/// Adds what a store's book has of a run.
+async fn add(store: &mut Store, run: &str, body: &mut EraseReport) -> Result<(), RequestError> {
+    for noted in ledger::read(store, run).await? {
+        let blur = noted.blur;
+        let (table, _) = Exact::new(&store.name, noted.table()).blurred(&blur);
+        body.state = body.state.min(table.state);
+        enter(&mut body.stores, &store.name, table);
+    }
+    Ok(())
+}
+
+async fn told(at: &EventStore, run: &str, body: &mut EraseReport) -> Result<(), RequestError> {
+    let mut store = Store::open(&at.name, &at.url, Purpose::Read).await?;
+    add(&mut store, run, body).await
 }
 
 /// A store may have tables of a policy too: then it has its entry already.

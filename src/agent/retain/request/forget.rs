@@ -43,15 +43,14 @@ pub(super) async fn erasure(
     let Some(run) = suppression.begun(reference).await?.map(|known| known.run) else {
         return Ok(Answer::of(body));
     };
-    let mut events = Events::open(&task.spec, &mut suppression).await?;
     let began = suppression.began_in(reference).await?;
     let mut erased = has_erased_beyond(task, &began);
     let mut stores = open(task, &mut suppression, (&began, &run)).await?;
     // No pod erases any more: what it may have done until now is seen.
     if let Some(known) = suppression.begun(reference).await? {
         let suppressed = (known.suppressed, task.spec.small_counts);
-        let told = answer::numbers(stores.iter_mut(), (&run, reference), suppressed).await;
-        body = events.tell(&run, told).await?;
+        body = answer::numbers(stores.iter_mut(), (&run, reference), suppressed).await?;
+        erased |= Events::glance(&task.spec, &mut suppression, (&run, &mut body)).await?;
         answer::beyond(&mut body, began);
         if matches!(body.state, RequestState::Verified | RequestState::Kept) {
             erased = true;
@@ -177,7 +176,8 @@ impl Suppression {
     /// suppressed no more by this request.
     async fn forget(&mut self, reference: &str, erased: bool) -> Result<(), Error> {
         let keeping = "UPDATE tradewind.request SET person = NULL, state = coalesce(state, $3) WHERE region = $1 AND reference = $2";
-        let freeing = "WITH freed AS (DELETE FROM tradewind.suppressed WHERE region = $1 AND reference = $2)
+        let freeing = "WITH freed AS (DELETE FROM tradewind.suppressed WHERE region = $1 AND reference = $2),
+              subjects AS (DELETE FROM tradewind.suppressed_subject WHERE region = $1 AND reference = $2)
             UPDATE tradewind.request SET person = NULL, state = coalesce(state, $3), suppressed = 0 WHERE region = $1 AND reference = $2";
         let sql = if erased { keeping } else { freeing };
         self.write(sql, reference).await

@@ -36,10 +36,11 @@ LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname IN ('event', 'ou
 GROUP BY n.oid";
 
 /// Whether a hold keeps event `e`: one on the whole database, on the table, or on a value of it. A hold on what cannot be
-/// compared as text, or on the outbox, keeps all: more than was meant, never less.
+/// compared as text, or on the outbox, keeps all: more than was meant, never less. After a restore a table has another oid,
+/// after a renaming another name: either will do.
 const HELD: &str = "EXISTS (SELECT FROM tradewind.held AS s WHERE s.relation IS NULL
-  OR s.oid = 'tradewind_connect.outbox'::regclass
-  OR s.oid = 'tradewind_connect.event'::regclass AND (s.attname IS NULL
+  OR s.relation = 'tradewind_connect.outbox' OR s.oid = 'tradewind_connect.outbox'::regclass
+  OR (s.relation = 'tradewind_connect.event' OR s.oid = 'tradewind_connect.event'::regclass) AND (s.attname IS NULL
     OR s.attname NOT IN ('id', 'channel', 'kind', 'webhook_id', 'subject') OR to_jsonb(e) ->> s.attname::text = s.value))";
 
 /// The lanes are locked in the order of a connector that takes events in; then nothing is claimed and nothing settled. Until when an
@@ -52,14 +53,18 @@ UPDATE tradewind_connect.erasure AS book SET clear_at = greatest(book.clear_at,
   (SELECT max(ready_at) FROM lanes WHERE lease IS NOT NULL AND ready_at > clock_timestamp()))
 WHERE book.run = $3 AND book.channel = $1";
 
-/// What sinks are owed of events goes, and with it from the lanes what waited. A lane loses its lease: whoever has it finds
-/// no head any more, and may not write its result.
+/// What sinks are owed of events goes.
 const OUTBOX: &str = "
-WITH gone AS (
-  DELETE FROM tradewind_connect.outbox AS o WHERE o.event = ANY ($1) RETURNING o.channel, o.sink, o.subject, o.state)
-UPDATE tradewind_connect.lane AS lane SET pending = lane.pending - fewer.events, lease = NULL
-FROM (SELECT channel, sink, subject, count(*) AS events FROM gone WHERE state = 'Pending'
-      GROUP BY channel, sink, subject) AS fewer
+DELETE FROM tradewind_connect.outbox AS o WHERE o.event = ANY ($1) RETURNING o.channel, o.sink, o.subject, o.state = 'Pending'";
+
+/// What the lanes where some of it waited owe yet, counted: a number that was wrong before is right then, and none gets below
+/// zero. A statement of its own, which sees what a replay has written meanwhile. A lane loses its lease: whoever has it finds no
+/// head any more, and may not write its result.
+const LESS: &str = "
+UPDATE tradewind_connect.lane AS lane SET lease = NULL, pending = (
+  SELECT count(*) FROM tradewind_connect.outbox AS o
+  WHERE o.channel = lane.channel AND o.sink = lane.sink AND o.subject = lane.subject AND o.state = 'Pending')
+FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::bytea[]) AS gone (channel, sink, subject)) AS fewer
 WHERE lane.channel = fewer.channel AND lane.sink = fewer.sink AND lane.subject = fewer.subject";
 
 /// Whether the store has the tables and a key, and the role may use them.
@@ -161,8 +166,7 @@ async fn taken(
         .bind(target.until.to_string())
         .fetch_all(&mut *connection)
         .await?;
-    let outbox = sqlx::query(OUTBOX).bind(&events);
-    outbox.execute(&mut *connection).await?;
+    no_longer_owed(connection, &events).await?;
     let sql = "DELETE FROM tradewind_connect.lane WHERE channel = $1 AND subject = ANY ($2) AND pending = 0";
     let empty = sqlx::query(sql).bind(target.channel).bind(&target.subjects);
     empty.execute(&mut *connection).await?;
@@ -176,6 +180,24 @@ async fn taken(
     let book = book.bind(i64::try_from(gone).unwrap_or(i64::MAX));
     book.execute(connection).await?;
     Ok(i64::try_from(events.len()).unwrap_or(BATCH))
+}
+
+/// Takes events out of the outbox and off the lanes.
+async fn no_longer_owed(connection: &mut PgConnection, events: &[i64]) -> sqlx::Result<()> {
+    let gone: Vec<(String, String, Vec<u8>, bool)> = sqlx::query_as(OUTBOX)
+        .bind(events)
+        .fetch_all(&mut *connection)
+        .await?;
+    let (mut channels, mut sinks, mut subjects) = (Vec::new(), Vec::new(), Vec::new());
+    for (channel, sink, subject, has_waited) in gone {
+        if has_waited {
+            channels.push(channel);
+            sinks.push(sink);
+            subjects.push(subject);
+        }
+    }
+    let less = sqlx::query(LESS).bind(channels).bind(sinks).bind(subjects);
+    less.execute(connection).await.map(drop)
 }
 
 /// The condition by which holds keep events: none where the database has no books of holds.
@@ -262,34 +284,47 @@ pub(super) async fn read(store: &mut Store, run: &str) -> Result<Vec<Noted>, Req
 }
 
 impl Suppression {
-    /// Notes whose events are erased, before the first goes.
+    /// Notes whose events a request erases, before the first goes.
     pub(super) async fn note_subjects(
         &mut self,
-        (store, channel): (&str, &str),
+        (reference, store, channel): (&str, &str, &str),
         subjects: &[Vec<u8>],
         at: Timestamp,
     ) -> Result<(), RequestError> {
-        let sql = "INSERT INTO tradewind.suppressed_subject AS s (region, store, channel, subject, erased_at)
-            SELECT $1, $2, $3, subject, $5::text::timestamptz FROM unnest($4::bytea[]) AS subject
-            ON CONFLICT (region, store, channel, subject)
+        let sql = "INSERT INTO tradewind.suppressed_subject AS s (region, reference, store, channel, subject, erased_at)
+            SELECT $1, $2, $3, $4, subject, $6::text::timestamptz FROM unnest($5::bytea[]) AS subject
+            ON CONFLICT (region, reference, store, channel, subject)
             DO UPDATE SET erased_at = greatest(s.erased_at, excluded.erased_at)";
         let query = sqlx::query(sql).bind(self.region().to_owned());
-        let query = query.bind(store).bind(channel).bind(subjects);
-        let query = query.bind(at.to_string());
+        let query = query.bind(reference).bind(store).bind(channel);
+        let query = query.bind(subjects).bind(at.to_string());
         let done = query.execute(&mut self.store.connection).await;
         done.map(drop)
             .map_err(Fault::of("suppress the person's events"))
             .map_err(failed(&self.store))
     }
 
-    /// Whose events were erased from a store: channel, subject and when.
+    /// The stores and channels from which a request may have erased events.
+    pub(super) async fn channels(
+        &mut self,
+        reference: &str,
+    ) -> Result<Vec<(String, String)>, RequestError> {
+        let sql = "SELECT DISTINCT store, channel FROM tradewind.suppressed_subject WHERE region = $1 AND reference = $2";
+        let query = sqlx::query_as(sql).bind(self.region().to_owned());
+        let rows = query.bind(reference);
+        let rows = rows.fetch_all(&mut self.store.connection).await;
+        rows.map_err(Fault::of("read where events were erased"))
+            .map_err(failed(&self.store))
+    }
+
+    /// Whose events were erased from a store, by whatever requests: channel, subject and when last.
     pub(super) async fn subjects(
         &mut self,
         store: &str,
     ) -> Result<Vec<(String, Vec<u8>, Timestamp)>, RequestError> {
         let sql = format!(
-            "SELECT channel, subject, to_char(erased_at AT TIME ZONE 'UTC', {MOMENT}) FROM tradewind.suppressed_subject
-             WHERE region = $1 AND store = $2"
+            "SELECT channel, subject, to_char(max(erased_at) AT TIME ZONE 'UTC', {MOMENT}) FROM tradewind.suppressed_subject
+             WHERE region = $1 AND store = $2 GROUP BY channel, subject"
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(self.region().to_owned());
         let rows = query
