@@ -254,7 +254,7 @@ fn a_request_is_settled_when_nobody_waits_for_it_any_more() {
         assert!(is_settled(&read(other)), "{state}");
     }
     let left = json!([{"kind": "Job.batch", "namespace": "runs", "name": "x", "uid": "u"}]);
-    let copy = json!({"object": "s3://b/o", "bytes": 1, "hash": "sha256-1", "expiresAt": "2026-12-01T08:00:00Z"});
+    let copy = json!({"manifest": "copies/dsr-1.manifest.json", "hash": "sha256-1", "expiresAt": "2026-12-01T08:00:00Z"});
     let known = json!([{"region": "eu", "recipient": "age1q", "ciphertext": "Q0lQSEVS"}]);
     for (at, value) in [
         ("/spec/answered", Value::Null),

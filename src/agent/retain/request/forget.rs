@@ -50,8 +50,8 @@ pub(super) async fn erasure(
     if let Some(known) = suppression.begun(reference).await? {
         let suppressed = (known.suppressed, task.spec.small_counts);
         body = answer::numbers(stores.iter_mut(), (&run, reference), suppressed).await?;
-        erased |= Events::glance(&task.spec, &mut suppression, (&run, &mut body)).await?;
         answer::beyond(&mut body, began);
+        erased |= Events::glance(&task.spec, &mut suppression, (&run, &mut body)).await?;
         if matches!(body.state, RequestState::Verified | RequestState::Kept) {
             erased = true;
             body.recipients = tell(&mut suppression, task, (request, &known), stop).await?;
