@@ -178,7 +178,7 @@ async fn what_cannot_be_held_is_named_and_no_value_is() {
         ),
         ([("public.customer", "nobody", secret)], "ColumnMissing"),
         ([("public.nothing", "id", secret)], "TableMissing"),
-        ([("customer", "id", secret)], "TableMissing"),
+        ([("nothing", "id", secret)], "TableMissing"),
         (
             [("public.customer", "id", "[\"jill.roe@shop.example\", null]")],
             "ValuesInvalid",
