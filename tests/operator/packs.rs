@@ -79,6 +79,20 @@ async fn accepted(world: &World, status: &str, reason: &str) {
         .await;
 }
 
+/// Waits until evidence has that regimes with a key's signature are in force; what is.
+async fn taken_by(world: &World, key: &str) -> Value {
+    world
+        .until("the change is recorded", async || {
+            let told = in_force(world).await;
+            if told["regimes"]["signedBy"] == key {
+                Ok(told)
+            } else {
+                Err(told.to_string())
+            }
+        })
+        .await
+}
+
 /// The last record of the packs in force.
 async fn in_force(world: &World) -> Value {
     let all = crate::evidence::chain(world, "eu-west").await;
@@ -121,16 +135,7 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
         // With the line of the one who is trusted.
         put(&world, json!({REGIMES_KEY: pack, "regimes.yaml.sig": line})).await;
         accepted(&world, "True", "Valid").await;
-        let taken = world
-            .until("the change is recorded", async || {
-                let told = in_force(&world).await;
-                if told["regimes"]["signedBy"] == key {
-                    Ok(told)
-                } else {
-                    Err(told.to_string())
-                }
-            })
-            .await;
+        let taken = taken_by(&world, key).await;
         assert!(taken["platforms"].get("signedBy").is_none(), "{taken}");
 
         // One letter of it is another: what was signed stays in force, and nothing else is recorded.
@@ -193,16 +198,7 @@ fn an_older_signed_pack_is_taken_only_where_packs_may_go_back() {
         reachable(&world, "eu-west").await;
         put(&world, newer).await;
         accepted(&world, "True", "Valid").await;
-        let taken = world
-            .until("the newer one is recorded", async || {
-                let told = in_force(&world).await;
-                if told["regimes"]["signedBy"] == key {
-                    Ok(told)
-                } else {
-                    Err(told.to_string())
-                }
-            })
-            .await;
+        let taken = taken_by(&world, &key).await;
 
         // Its signature is good, and its law is that of then: what was in force stays.
         put(&world, older.clone()).await;

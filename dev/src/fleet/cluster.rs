@@ -308,6 +308,17 @@ impl Cluster {
         })
     }
 
+    /// The administrator's kubeconfig as JSON, with its certificates in it.
+    ///
+    /// # Errors
+    ///
+    /// kubectl does not answer.
+    pub async fn admin_view(&self) -> Result<String, Error> {
+        let flags = ["--raw", "--minify", "--flatten", "-o", "json"];
+        self.kubectl(&[&["config", "view"], &flags[..]].concat())
+            .await
+    }
+
     /// A kubeconfig (JSON, which is YAML) that acts as a ServiceAccount and holds nothing but data: server,
     /// authority and a token by TokenRequest. The ServiceAccount must exist.
     pub async fn service_account_kubeconfig(
@@ -319,16 +330,7 @@ impl Cluster {
         let token = self
             .kubectl(&["create", "token", name, "-n", namespace, &duration])
             .await?;
-        let view = [
-            "config",
-            "view",
-            "--raw",
-            "--minify",
-            "--flatten",
-            "-o",
-            "json",
-        ];
-        let view = self.kubectl(&view).await?;
+        let view = self.admin_view().await?;
         let read = serde_json::from_str(&view)
             .ok()
             .and_then(|view| kubeconfig::server_and_authority(&view));

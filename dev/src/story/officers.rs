@@ -50,16 +50,7 @@ pub fn rights(checkout: &Path) -> Result<String> {
 pub async fn admit(fleet: &Fleet, checkout: &Path) -> Result<()> {
     let hub = fleet.cluster(HUB)?;
     install::apply(&hub, &rights(checkout)?).await?;
-    let view = [
-        "config",
-        "view",
-        "--raw",
-        "--minify",
-        "--flatten",
-        "-o",
-        "json",
-    ];
-    let view = hub.kubectl(&view).await?;
+    let view = hub.admin_view().await?;
     let view = serde_json::from_str(&view).map_err(|source| Error::Answer {
         what: "the hub's kubeconfig".into(),
         source,

@@ -13,6 +13,7 @@ mod answer;
 mod began;
 mod begin;
 mod books;
+mod connector;
 mod deliver;
 mod error;
 mod events;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tradewind_dev::serve::sink::Faults;
 
-use super::world::{EMAIL, World, exact};
+use super::world::{EMAIL, Ran, World, exact};
 use crate::connect::world::{
     Connector, World as Channel, message, messenger, orders, server, until,
 };
@@ -195,13 +195,13 @@ async fn events_that_a_restore_brings_back_go_again() {
     assert_eq!(ran.expect("Kept").terms(EVENTS), [0; 6]);
     place.shop.spec()["events"] = json!([]);
     let ran = place.shop.reapply().await;
-    assert!(
-        ran.expect("Kept")
-            .body()
-            .stores
-            .iter()
-            .all(|store| store.name == "shop")
-    );
+    assert_of_the_shop(ran.expect("Kept"));
+}
+
+/// The report says nothing of the connector's store.
+fn assert_of_the_shop(ran: &Ran) {
+    let mut stores = ran.body().stores.iter();
+    assert!(stores.all(|store| store.name == "shop"));
 }
 
 /// Held events stay, the request waits, and goes on once they are released.
@@ -320,13 +320,7 @@ async fn an_identity_without_the_platforms_value_finds_no_event() {
     place.shop.spec()["request"]["reference"] = "dsr-2".into();
     place.shop.identify(&json!({"email": [EMAIL]}));
     let ran = place.shop.run().await;
-    assert!(
-        ran.expect("Kept")
-            .body()
-            .stores
-            .iter()
-            .all(|store| store.name == "shop")
-    );
+    assert_of_the_shop(ran.expect("Kept"));
     assert_eq!(place.channel.sql(HERS).await, "1");
     // A destroyed key finds nobody, and says so before anything goes.
     place

@@ -130,10 +130,7 @@ pub(super) async fn transact(
         transaction.rollback().await.map_err(broken)?;
         return Ok(0);
     }
-    let erased = places
-        .iter()
-        .filter_map(|place| batch.get(usize::try_from(place - 1).ok()?));
-    let hashes: Vec<Vec<u8>> = erased.map(|key| key.hash.clone()).collect();
+    let hashes = rows::hashes_at(batch, &places);
     // With no row too: a restore would bring back what the others have lost.
     let run = (&at.work.run, name.as_str());
     let noted = books::note_erased(&mut transaction, run, whose.name, &hashes).await;

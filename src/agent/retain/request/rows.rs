@@ -192,6 +192,13 @@ pub(super) async fn undated(connection: &mut PgConnection, whose: Whose<'_>) -> 
     row.and_then(|row| row.try_get(0)).map_err(fault)
 }
 
+/// The hashes of a batch's keys at some places of it, the first of which is 1.
+pub(super) fn hashes_at(batch: &[Key], places: &[i64]) -> Vec<Vec<u8>> {
+    let at = |place: &i64| batch.get(usize::try_from(place - 1).ok()?);
+    let keys = places.iter().filter_map(at);
+    keys.map(|key| key.hash.clone()).collect()
+}
+
 /// Rows `w` with the keys of some rows, typed, and their `place` from 1: the start of a statement.
 pub(super) fn taken(sql: &mut Statement, table: &Table, keys: &[Key]) {
     let arrays: Vec<String> = (0..table.key.len())

@@ -252,10 +252,7 @@ impl Working<'_> {
             transaction.rollback().await.map_err(broken)?;
             return Ok(0);
         }
-        let erased = places
-            .iter()
-            .filter_map(|place| batch.get(usize::try_from(place - 1).ok()?));
-        let hashes: Vec<Vec<u8>> = erased.map(|key| key.hash.clone()).collect();
+        let hashes = rows::hashes_at(batch, &places);
         let run = (&self.work.run, name.as_str());
         let noted = if self.step.rule.method == Method::Restrict {
             books::note_restricted(&mut transaction, run, whose.name, &hashes).await

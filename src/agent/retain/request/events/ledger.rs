@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use super::super::super::fault::Fault;
 use super::super::super::fence;
 use super::super::super::store::{MOMENT, Purpose, Store};
+use super::super::connector::{self, Lack};
 use super::super::error::{Error as RequestError, failed};
 use super::super::suppress::Suppression;
 use super::{Error, Noted, Target};
@@ -69,35 +70,23 @@ WHERE lane.channel = fewer.channel AND lane.sink = fewer.sink AND lane.subject =
 
 /// Whether the store has the tables and a key, and the role may use them.
 pub(super) async fn is_prepared(store: &mut Store) -> Result<(), RequestError> {
-    let doing = Fault::of("look for the tables of events");
-    let row = sqlx::query_as(NEEDED)
-        .fetch_one(&mut store.connection)
-        .await;
-    let (is_there, may, role): (bool, bool, String) = row.map_err(&doing).map_err(failed(store))?;
-    let name = store.name.clone();
-    if !is_there {
-        return Err(Error::Unprepared { store: name }.into());
-    }
-    if !may {
-        let sql = format!(
-            "GRANT USAGE ON SCHEMA tradewind_connect TO {role}; GRANT SELECT ON tradewind_connect.opt_out_key TO {role}; \
-             GRANT SELECT, DELETE ON tradewind_connect.event, tradewind_connect.outbox TO {role}; \
-             GRANT SELECT, UPDATE, DELETE ON tradewind_connect.lane TO {role}; \
-             GRANT SELECT, INSERT, UPDATE ON tradewind_connect.erasure TO {role};"
-        );
-        return Err(Error::Grants { store: name, sql }.into());
-    }
-    let sql = "SELECT EXISTS (SELECT FROM tradewind_connect.opt_out_key)";
-    let row = sqlx::query(sql).fetch_one(&mut store.connection).await;
-    let has_key: bool = row
-        .and_then(|row| row.try_get(0))
-        .map_err(doing)
-        .map_err(failed(store))?;
-    if has_key {
-        Ok(())
-    } else {
-        Err(Error::NoKey { store: name }.into())
-    }
+    let lack = connector::lack(store, NEEDED, "look for the tables of events").await?;
+    let store = store.name.clone();
+    let error = match lack {
+        None => return Ok(()),
+        Some(Lack::Tables) => Error::Unprepared { store },
+        Some(Lack::Rights(role)) => {
+            let sql = format!(
+                "GRANT USAGE ON SCHEMA tradewind_connect TO {role}; GRANT SELECT ON tradewind_connect.opt_out_key TO {role}; \
+                     GRANT SELECT, DELETE ON tradewind_connect.event, tradewind_connect.outbox TO {role}; \
+                     GRANT SELECT, UPDATE, DELETE ON tradewind_connect.lane TO {role}; \
+                     GRANT SELECT, INSERT, UPDATE ON tradewind_connect.erasure TO {role};"
+            );
+            Error::Grants { store, sql }
+        }
+        Some(Lack::Key) => Error::NoKey { store },
+    };
+    Err(error.into())
 }
 
 /// What the store calls these subjects.

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::super::super::fault::Fault;
 use super::super::super::store::{MOMENT, Purpose, Store};
+use super::super::connector::{self, Lack};
 use super::super::error::{Error as RequestError, failed};
 use super::{Error, Known};
 use crate::contract::OptedOut;
@@ -28,31 +29,22 @@ pub(super) type Attempt = (String, String, Vec<u8>, i64, String);
 
 /// Whether the store has the tables and a key, and the role may use them.
 pub(super) async fn is_prepared(store: &mut Store) -> Result<(), RequestError> {
-    let doing = Fault::of("look for the tables of opt-outs");
-    let row = sqlx::query_as(NEEDED)
-        .fetch_one(&mut store.connection)
-        .await;
-    let (is_there, may, role): (bool, bool, String) = row.map_err(&doing).map_err(failed(store))?;
-    let name = store.name.clone();
-    if !is_there {
-        return Err(Error::Unprepared { store: name }.into());
-    }
-    if !may {
-        let sql = format!(
-            "GRANT USAGE ON SCHEMA tradewind_connect TO {role}; \
-             GRANT SELECT ON tradewind_connect.lane, tradewind_connect.opt_out_key TO {role}; \
-             GRANT SELECT, INSERT, UPDATE, DELETE ON tradewind_connect.opt_out, tradewind_connect.opt_out_sink TO {role};"
-        );
-        return Err(Error::Grants { store: name, sql }.into());
-    }
-    let sql = "SELECT EXISTS (SELECT FROM tradewind_connect.opt_out_key)";
-    let row = sqlx::query(sql).fetch_one(&mut store.connection).await;
-    let has_key = row.and_then(|row| row.try_get(0));
-    if has_key.map_err(doing).map_err(failed(store))? {
-        Ok(())
-    } else {
-        Err(Error::NoKey { store: name }.into())
-    }
+    let lack = connector::lack(store, NEEDED, "look for the tables of opt-outs").await?;
+    let store = store.name.clone();
+    let error = match lack {
+        None => return Ok(()),
+        Some(Lack::Tables) => Error::Unprepared { store },
+        Some(Lack::Rights(role)) => {
+            let sql = format!(
+                "GRANT USAGE ON SCHEMA tradewind_connect TO {role}; \
+                     GRANT SELECT ON tradewind_connect.lane, tradewind_connect.opt_out_key TO {role}; \
+                     GRANT SELECT, INSERT, UPDATE, DELETE ON tradewind_connect.opt_out, tradewind_connect.opt_out_sink TO {role};"
+            );
+            Error::Grants { store, sql }
+        }
+        Some(Lack::Key) => Error::NoKey { store },
+    };
+    Err(error.into())
 }
 
 /// Writes the opt-out of a person at a channel. Again is no mistake; for somebody else it is.
