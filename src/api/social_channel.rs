@@ -262,7 +262,8 @@ pub struct FeedSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FeedDestinationSpec {
-    /// Where it is, an ISO 3166-1 code, quoted. Absent: unknown, which is a finding of the policies.
+    /// Where it is, an ISO 3166-1 code, quoted. Absent: unknown, which is a finding of the policies; where the catalogue's
+    /// items speak of persons and a law of the region asks for an instrument, the feed is not written until it is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
     pub country: Option<String>,
@@ -379,7 +380,7 @@ pub struct SinkSpec {
     pub name: String,
     /// Where events are received, an ISO 3166-1 code, quoted. Outside of a region's jurisdictions it needs an instrument in
     /// `Region.spec.transfers` that is valid today: without one the connector keeps events and sends this sink none.
-    /// Absent: unknown, which is a finding of the policies and stops nothing.
+    /// Absent: unknown, which counts as outside and as without one wherever a law of the region asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
     pub country: Option<String>,

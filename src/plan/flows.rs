@@ -46,10 +46,11 @@ pub(super) struct Flow {
     pub(super) judgement: Judgement,
 }
 
-/// What would take personal data somewhere, in the order of the channel's fields, and what `judge` says to each country.
+/// What would take personal data somewhere, in the order of the channel's fields, and what `judge` says to each country, or to one that
+/// nobody named.
 pub(super) fn flows(
     spec: &SocialChannelSpec,
-    mut judge: impl FnMut(&Country) -> Judgement,
+    mut judge: impl FnMut(Option<&Country>) -> Judgement,
 ) -> Vec<Flow> {
     let sinks = spec.sinks.iter().filter(|_| spec.connector.is_some());
     let sinks = sinks.map(|sink| (Part::Sink(sink.name.clone()), sink.country.as_deref()));
@@ -66,11 +67,11 @@ pub(super) fn flows(
         .chain(sinks)
         .map(|(part, country)| {
             let country = country.and_then(Country::parse);
-            let judgement = country.as_ref().map(&mut judge);
+            let judgement = judge(country.as_ref());
             Flow {
                 part,
                 country,
-                judgement: judgement.unwrap_or_default(),
+                judgement,
             }
         })
         .collect()
@@ -102,11 +103,23 @@ impl Flow {
             Part::Sink(_) => "; events for it wait in the connector's store",
             Part::Feed(_) => "; until then the feed is not written",
         };
+        let field = match self.country {
+            Some(_) => String::new(),
+            None => format!(": {}", self.wanted()),
+        };
         Some(HeldFlow {
             flow: self.part.told(),
             reason: why.word,
-            message: format!("{}{waits}", why.message),
+            message: format!("{}{field}{waits}", why.message),
         })
+    }
+
+    /// What is to be written where nobody said where it is.
+    fn wanted(&self) -> String {
+        format!(
+            "write the country, such as \"DE\", into {}",
+            self.part.field()
+        )
     }
 
     /// What the condition says of it: what ends soon first, so that it is seen.
@@ -129,11 +142,9 @@ impl Flow {
             return vec![find(Some(false), why)];
         }
         let Some(country) = &self.country else {
-            let why = Word::CountryUnknown.because(format!(
-                "nobody said where it is; write the country, such as \"DE\", into {}",
-                self.part.field()
-            ));
-            return vec![find(None, why)];
+            // No law that somebody confirmed asks for an instrument: nothing is held, and nobody can say that it is lawful.
+            let told = format!("nobody said where it is; {}", self.wanted());
+            return vec![find(None, Word::CountryUnknown.because(told))];
         };
         let told = self.judgement.ending.iter().chain(&self.judgement.doubts);
         let mut findings: Vec<Finding> =

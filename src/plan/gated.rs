@@ -178,7 +178,10 @@ fn transfers(
         packs: &facts.packs,
         now,
     };
-    gated.flows = flows::flows(&facts.channel.spec, |to| gates::transfer(&border, to));
+    gated.flows = flows::flows(&facts.channel.spec, |to| match to {
+        Some(country) => gates::transfer(&border, country),
+        None => gates::transfer_anywhere(&border),
+    });
     for flow in &gated.flows {
         gated.wake_at = earlier(gated.wake_at, flow.judgement.wake_at);
         gated.findings.extend(flow.findings(place.name));

@@ -20,7 +20,7 @@ pub use enforcement::{Enforced, Sanction, enforce};
 pub use market::market;
 pub use schedule::{Rule, Schedule, Scheduled, schedule};
 pub use tenants::tenant;
-pub use transfers::{Border, Judgement, countries, transfer};
+pub use transfers::{Border, Judgement, countries, transfer, transfer_anywhere};
 pub use word::Word;
 
 use super::Reason;

@@ -31,6 +31,7 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
                 .or_insert_with(|| gates::transfer(&border, to))
                 .clone()
         };
+        let anywhere = gates::transfer_anywhere(&border);
         for (field, country) in named(ground, place) {
             if let Some(country) = Country::parse(&country) {
                 judged(place, &field, &judge(&country), book);
@@ -40,12 +41,12 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
             let spec = &channel.spec;
             let namespace = channel.namespace().unwrap_or_default();
             let own = format!("SocialChannel {namespace}/{}", channel.name_any());
-            for flow in flows::flows(spec, &mut judge) {
+            for flow in flows::flows(spec, |to| to.map_or_else(|| anywhere.clone(), &mut judge)) {
                 of_channel(place, &own, &flow, book);
             }
             goods(place, (&own, spec), book);
         }
-        let turns = known.values().map(|judgement| judgement.wake_at);
+        let turns = known.values().chain([&anywhere]).map(|judgement| judgement.wake_at);
         wake_at = turns.fold(wake_at, earlier);
     }
     wake_at
@@ -95,9 +96,14 @@ fn channels<'a>(
 
 fn of_channel(place: &Place<'_>, own: &str, flow: &Flow, book: &mut Book<'_>) {
     let field = format!("{own}, {}", flow.part.field());
-    judged(place, &field, &flow.judgement, book);
-    if flow.country.is_none() {
-        let message = format!("where {} gets personal data is unknown", flow.part.told());
+    if flow.country.is_some() {
+        judged(place, &field, &flow.judgement, book);
+    } else {
+        let held = match flow.judgement.is_open() {
+            true => "",
+            false => ", so that it gets none",
+        };
+        let message = format!("where {} would get personal data is unknown{held}", flow.part.told());
         unknown(place, &field, (message, Severity::High), book);
     }
 }

@@ -110,6 +110,38 @@ pub fn transfer(border: &Border<'_>, to: &Country) -> Judgement {
     judgement
 }
 
+/// What the laws of a Region say to a place that nobody named: each that asks for an instrument closes, since nobody can say
+/// that one is valid there.
+#[must_use]
+pub fn transfer_anywhere(border: &Border<'_>) -> Judgement {
+    let mut judgement = Judgement::default();
+    for called in called_for(border.region, border.packs, border.now) {
+        if called.from.is_some() {
+            judgement.wake(called.from, border.now);
+            continue;
+        }
+        let regime = border.packs.regime(&called.regime);
+        let Some(transfers) = regime.map(|regime| &regime.transfers) else {
+            continue;
+        };
+        if transfers.value.is_empty() {
+            continue;
+        }
+        let told = format!(
+            "{} ({}) lets nothing cross a border without an instrument that is valid today, and nobody said where this goes",
+            called.regime, called.law
+        );
+        if called.confirmed && transfers.confirmed {
+            let why = Word::CountryUnknown.because(told);
+            judgement.closed.push((called.regime, why));
+        } else {
+            let doubt = Word::Unconfirmed.because(format!("{told} (unconfirmed)"));
+            judgement.doubts.push((called.regime, doubt));
+        }
+    }
+    judgement
+}
+
 /// Countries of the Region's law. One that is there by a part of it alone counts whole: a code of a country says no more.
 #[must_use]
 pub fn countries(region: &Region) -> BTreeSet<Country> {

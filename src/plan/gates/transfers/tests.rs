@@ -256,3 +256,31 @@ fn the_order_of_transfers_changes_nothing() {
     let back = asked(&["DE"], json!([three, two, one]), "US");
     assert_eq!(forth, back);
 }
+
+/// Silence opens nothing: a place that nobody named may be abroad.
+#[test]
+fn a_country_that_nobody_named_is_closed_by_each_law_that_asks_for_an_instrument() {
+    let packs = packs("", "");
+    let regions = |law: &[&str]| BTreeMap::from([("here".to_owned(), region("here", law, scc(json!({}))))]);
+    let nowhere = |law: &[&str]| {
+        let regions = regions(law);
+        let border = Border {
+            region: &regions["here"].region,
+            regions: &regions,
+            packs: &packs,
+            now: "2026-11-22T10:00:00Z".parse().unwrap(),
+        };
+        transfer_anywhere(&border)
+    };
+    let german = nowhere(&["DE"]);
+    assert_eq!(word(&german), "CountryUnknown");
+    let told = german.refusal().unwrap().message;
+    assert!(told.contains("eu-gdpr") && told.contains("nobody said where"), "{told}");
+    // California asks for none, whatever the place; Japan's fact nobody confirmed: it warns and closes nothing.
+    assert_eq!(nowhere(&["US-CA"]), Judgement::default());
+    let japanese = nowhere(&["JP"]);
+    assert!(japanese.is_open(), "{japanese:?}");
+    assert_eq!(japanese.doubts[0].1.word, "Unconfirmed");
+    // One law that asks suffices.
+    assert_eq!(word(&nowhere(&["US-CA", "DE"])), "CountryUnknown");
+}
