@@ -211,15 +211,8 @@ pub fn due_from(
         if passed > now {
             continue;
         }
-        let latest = match kind {
-            ClockKind::Date => last.to_string(),
-            ClockKind::Timestamp => last.at(23, 59, 59, 999_999_000).to_string(),
-            ClockKind::Timestamptz => begin(first, zone)?
-                .checked_sub(1.microsecond())?
-                .to_string(),
-        };
         return Ok(Due {
-            latest,
+            latest: last_of(kind, last, zone)?,
             gaps: Vec::new(),
         });
     }
@@ -227,8 +220,9 @@ pub fn due_from(
 }
 
 /// The set of clocks for which a keep has ended at `now`. What is kept for a year from 10 March is kept all of the next 10
-/// March: a period that an event begins ends with the day that has its date (Regulation 1182/71, article 3; BGB 187, 188).
-/// A clock that is a day has no moment at which it could end sooner; a rule's own period may end as that day begins.
+/// March, at whatever hour it happened: a period that an event begins ends with the day that has its date (Regulation
+/// 1182/71, article 3; BGB 187, 188). So the law counts days, and a clock that knows the hour is on one. A rule's own period
+/// is nobody's law, and may end at the hour.
 pub fn kept_from(
     anchor: Anchor,
     kind: ClockKind,
@@ -236,11 +230,29 @@ pub fn kept_from(
     zone: &TimeZone,
     now: Timestamp,
 ) -> Result<Due, Error> {
-    let now = match (anchor, kind) {
-        (Anchor::EventDate, ClockKind::Date) => now.to_zoned(zone.clone()).yesterday()?.timestamp(),
-        _ => now,
-    };
-    due_from(anchor, kind, period, zone, now)
+    if !anchor.is_event_date() {
+        return due_from(anchor, kind, period, zone, now);
+    }
+    // Days alone, which no zone leaves out or makes longer: those whose own last day is before today's.
+    let last = zone.to_datetime(now).date().yesterday()?;
+    let last = last.to_zoned(TimeZone::UTC)?.timestamp();
+    let days = due(ClockKind::Date, period, &TimeZone::UTC, last)?;
+    Ok(Due {
+        latest: last_of(kind, days.latest.parse()?, zone)?,
+        // A later day never ends before an earlier one.
+        gaps: days.gaps,
+    })
+}
+
+/// The last clock that is on a day.
+fn last_of(kind: ClockKind, day: Date, zone: &TimeZone) -> Result<String, Error> {
+    Ok(match kind {
+        ClockKind::Date => day.to_string(),
+        ClockKind::Timestamp => day.at(23, 59, 59, 999_999_000).to_string(),
+        ClockKind::Timestamptz => begin(day.tomorrow()?, zone)?
+            .checked_sub(1.microsecond())?
+            .to_string(),
+    })
 }
 
 /// The first moment of a day, whatever the clocks do at midnight.
@@ -420,17 +432,47 @@ mod tests {
         ] {
             assert_eq!(kept(event, ClockKind::Date, now), latest, "{now}");
         }
-        let now = "2026-03-10T12:00:00Z";
-        assert_eq!(
-            kept(event, ClockKind::Timestamptz, now),
-            "2025-03-10T12:00:00Z"
-        );
+        // A clock that knows the hour is on a day all the same, the region's.
+        for now in ["2026-03-10T12:00:00Z", "2026-03-10T22:59:59Z"] {
+            assert_eq!(
+                kept(event, ClockKind::Timestamptz, now),
+                "2025-03-09T22:59:59.999999Z"
+            );
+            assert_eq!(
+                kept(event, ClockKind::Timestamp, now),
+                "2025-03-09T23:59:59.999999"
+            );
+        }
+        let now = "2026-03-10T23:00:00Z";
+        let moment = kept(event, ClockKind::Timestamptz, now);
+        assert_eq!(moment, "2025-03-10T22:59:59.999999Z");
         let year = kept(
             Anchor::EndOfCalendarYear,
             ClockKind::Date,
             "2026-12-31T23:00:00Z",
         );
         assert_eq!(year, "2025-12-31");
+    }
+
+    #[test]
+    fn a_keep_of_months_leaves_out_whole_days() {
+        let kept = |kind| {
+            let (period, now) = ("P1M".parse().unwrap(), "2026-03-01T12:00:00Z".parse());
+            let kept = kept_from(
+                Anchor::EventDate,
+                kind,
+                period,
+                &zone("Europe/Berlin"),
+                now.unwrap(),
+            );
+            kept.unwrap()
+        };
+        // 28 to 31 January end with 28 February, and nothing before them later.
+        let days = kept(ClockKind::Date);
+        assert_eq!((days.latest.as_str(), days.gaps.len()), ("2026-01-31", 0));
+        let moments = kept(ClockKind::Timestamptz);
+        assert_eq!(moments.latest, "2026-01-31T22:59:59.999999Z");
+        assert!(moments.gaps.is_empty());
     }
 
     #[test]
@@ -668,6 +710,44 @@ mod tests {
                 let in_set = value <= number(&due.latest)
                     && !due.gaps.iter().any(|(a, b)| number(a) <= value && value <= number(b));
                 prop_assert_eq!(in_set, by_definition(kind, &text, period, &zone, now), "{} {:?}", text, due);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+        /// By days alone: a clock's day, the period on it, and that day over.
+        #[test]
+        fn a_keep_ends_when_the_day_that_has_its_date_is_over(
+            kind in kinds(), zone_name in prop::sample::select(&ZONES[..]), now in moments(),
+            years in 0_i32..11, months in 0_i32..14, days in 0_i32..40,
+            offsets in prop::collection::vec(-700_000_000_000_i64..700_000_000_000, 24),
+        ) {
+            prop_assume!(years + months + days > 0);
+            let zone = zone(zone_name);
+            let now = Timestamp::from_microsecond(now).unwrap();
+            let period = Span::new().years(years).months(months).days(days);
+            let kept = kept_from(Anchor::EventDate, kind, period, &zone, now).unwrap();
+            let line = Line { kind, period, zone: &zone, now };
+            let middle = zone.to_datetime(now).checked_sub(period).unwrap();
+            let middle = line.values(middle).unwrap()[0];
+            let number = |text: &str| match kind {
+                ClockKind::Timestamptz => text.parse::<Timestamp>().unwrap().as_microsecond(),
+                ClockKind::Timestamp => micros_of(text.parse().unwrap()).unwrap(),
+                ClockKind::Date => day_number(text.parse().unwrap()).unwrap(),
+            };
+            let latest = number(&kept.latest);
+            let near = offsets.iter().map(|by| if kind == ClockKind::Date { middle + by / DAY_MICROS } else { middle + by });
+            for value in near.chain([latest, latest + 1]) {
+                let clock = match kind {
+                    ClockKind::Date => day(value).unwrap(),
+                    ClockKind::Timestamp => wall(value).unwrap().date(),
+                    ClockKind::Timestamptz => zone.to_datetime(Timestamp::from_microsecond(value).unwrap()).date(),
+                };
+                let is_over = clock.checked_add(period).unwrap() < zone.to_datetime(now).date();
+                let in_set = value <= latest
+                    && !kept.gaps.iter().any(|(a, b)| number(a) <= value && value <= number(b));
+                prop_assert_eq!(in_set, is_over, "{} {:?}", clock, kept);
             }
         }
     }

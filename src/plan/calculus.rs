@@ -24,7 +24,7 @@ use crate::api::{
 use crate::contract::RetentionKeep;
 use crate::contract::cutoff::{Anchor, FiscalYear};
 use bound::Bound;
-pub(super) use ground::Duty;
+pub(super) use ground::{Duty, Met};
 use ground::{Ground, Unread};
 pub(super) use laws::Laws;
 use limit::{Limit, limits_over};
@@ -124,7 +124,7 @@ fn stated<'a>(policy: &'a DataPolicy, rule: &'a PolicyRule) -> Option<Claim<'a>>
         policy,
         rule,
         ground: Ground::Stated(keep),
-        bound: Bound::new(&rule.dataset.clock, anchor, span),
+        bound: Bound::of_keep(&rule.dataset.clock, anchor, span),
     })
 }
 
@@ -415,6 +415,11 @@ impl<'a> Ruling<'a> {
             more => format!(" and {} other keeps", more - 1),
         };
         match decides {
+            // As long from the same event: the rule's own ends at the clock's hour, or as the day begins.
+            Decides::Keep if kept == own => format!(
+                "{law} decides: no row goes before the last day of {kept} is over; the rule's own {own} ends within that \
+                 day, and gives way"
+            ),
             Decides::Keep => format!(
                 "{law} decides: no row goes before {kept} is over; the rule's own {own} gives way"
             ),

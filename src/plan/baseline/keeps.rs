@@ -9,7 +9,7 @@ use super::book::{Book, Spot, Told};
 use super::{Ground, Place};
 use crate::api::{DataPolicy, PolicyRule, RunsFrom, Severity};
 use crate::packs::{Check, NO_RECORDS};
-use crate::plan::calculus::{self, Duty, Laws};
+use crate::plan::calculus::{self, Duty, Laws, Met};
 
 /// Looks at each rule that erases, in each region.
 pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp> {
@@ -40,22 +40,34 @@ fn of_rule<'a>(
         let facts = ground.facts.packs.keeps(law).iter();
         facts.map(move |fact| Duty::new(law, fact, spec))
     });
-    let early = |duty: &Duty<'_>| !duty.is_met((&erase.after, erase.from), spec);
-    let mut early = duties.filter(early).peekable();
+    let early = duties.filter_map(|duty| {
+        let met = duty.met((&erase.after, erase.from), spec);
+        (met != Met::Whole).then_some((duty, met))
+    });
+    let mut early = early.peekable();
     if early.peek().is_none() {
         return;
     }
     let said = Said::of(place, rule);
-    for duty in early.filter(|duty| !said.settles(duty, laws, &rule.dataset.clock)) {
+    let is_open = |(duty, _): &(Duty<'_>, Met)| !said.settles(duty, laws, &rule.dataset.clock);
+    for (duty, met) in early.filter(is_open) {
         let (kind, law, fact) = (duty.records(), duty.law, duty.fact);
         let from = match fact.value.from {
             RunsFrom::EventDate => "",
             RunsFrom::EndOfCalendarYear => " from the end of the calendar year",
             RunsFrom::EndOfFiscalYear => " from the end of the fiscal year",
         };
+        // As long: only the last day, of which the law keeps the whole, is missing.
+        let (day, at_most) = match met {
+            Met::ButTheLastDay => (", its last day whole", Severity::Low),
+            Met::Whole | Met::Short => ("", Severity::Medium),
+        };
         let told = Told {
-            parts: BTreeSet::from([format!("{kind} {}{from} ({law})", fact.value.period)]),
-            at_most: Severity::Medium,
+            parts: BTreeSet::from([format!(
+                "{kind} {}{from}{day} ({law})",
+                fact.value.period
+            )]),
+            at_most,
             ..Told::once(
                 format!(
                     "the rule erases after {}, and a law keeps some kinds of records for longer: ",
@@ -101,7 +113,7 @@ impl<'a> Said<'a> {
         self.0.iter().any(|(policy, rule)| {
             let keep = rule.keep.as_ref().filter(|_| rule.dataset.clock == clock);
             let stated =
-                keep.is_some_and(|keep| duty.is_met((&keep.period, keep.from), &policy.spec));
+                keep.is_some_and(|keep| duty.is_kept((&keep.period, keep.from), &policy.spec));
             let others = || laws.duties(policy, rule);
             stated || others().iter().any(|other| other.outlasts(duty))
         })

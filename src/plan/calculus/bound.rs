@@ -20,6 +20,8 @@ pub(super) struct Bound<'a> {
     anchor: Anchor,
     months: i64,
     days: i64,
+    /// It ends when the day that has its date is over, not at the clock's hour.
+    whole_day: bool,
 }
 
 impl<'a> Bound<'a> {
@@ -30,6 +32,23 @@ impl<'a> Bound<'a> {
             anchor,
             months: i64::from(span.get_years()) * 12 + i64::from(span.get_months()),
             days: i64::from(span.get_weeks()) * 7 + i64::from(span.get_days()),
+            whole_day: false,
+        }
+    }
+
+    /// The same for what keeps: counted from an event, it keeps the whole of its last day (`cutoff::kept_from`).
+    pub(super) fn of_keep(clock: &'a str, anchor: Anchor, span: Span) -> Self {
+        Self {
+            whole_day: anchor.is_event_date(),
+            ..Self::new(clock, anchor, span)
+        }
+    }
+
+    /// The same without that day.
+    pub(super) fn less_the_day(self) -> Self {
+        Self {
+            whole_day: false,
+            ..self
         }
     }
 
@@ -43,7 +62,10 @@ impl<'a> Bound<'a> {
         if self.clock != other.clock {
             return false;
         }
-        let is_longer = self.months >= other.months && self.days >= other.days;
+        // From the end of a year on, that day is over by itself.
+        let is_short = other.whole_day && !self.whole_day && self.anchor.is_event_date();
+        let is_longer =
+            self.months >= other.months && self.days >= other.days + i64::from(is_short);
         is_longer && self.begins_after(other) || self.least() >= other.most() + SHIFT
     }
 
@@ -70,7 +92,7 @@ impl<'a> Bound<'a> {
             months => months * MONTH / 1_000_000 + UNEVEN,
         };
         let year = if self.anchor.is_event_date() { 0 } else { YEAR };
-        months + self.days + year
+        months + self.days + year + i64::from(self.whole_day)
     }
 }
 
@@ -84,7 +106,11 @@ mod tests {
     use proptest::prelude::*;
 
     /// When a period ends, a step at a time.
-    fn end(anchor: Anchor, span: Span, clock: DateTime, zone: &TimeZone) -> jiff::Timestamp {
+    fn end(
+        (anchor, span, keeps): (Anchor, Span, bool),
+        clock: DateTime,
+        zone: &TimeZone,
+    ) -> jiff::Timestamp {
         let first = |month: i8, day: i8| {
             let last = |year: i16| {
                 let first = date(year, month, 1);
@@ -95,6 +121,11 @@ mod tests {
             last.tomorrow().unwrap().at(0, 0, 0, 0)
         };
         let from = match anchor {
+            Anchor::EventDate if keeps => {
+                let over = (clock.date() + span).tomorrow().unwrap();
+                let over = over.to_zoned(zone.clone()).unwrap();
+                return over.start_of_day().unwrap().timestamp();
+            }
             Anchor::EventDate => {
                 return clock
                     .to_zoned(zone.clone())
@@ -159,14 +190,20 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(4000))]
         #[test]
         fn what_outlasts_never_ends_first(
-            one in (anchors(), spans()), other in (anchors(), spans()), same in any::<bool>(), clock in clocks(),
+            one in (anchors(), spans(), any::<bool>()), other in (anchors(), spans(), any::<bool>()),
+            same in prop::sample::select(vec![None, Some(-1), Some(0), Some(1)]), clock in clocks(),
             zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "America/Sao_Paulo", "Pacific/Apia"]),
         ) {
-            let other = if same { (other.0, one.1) } else { other };
+            let days = one.1.get_days();
+            let near = same.map(|more| one.1.days((days + more).max(0)));
+            let other = (other.0, near.unwrap_or(other.1), other.2);
             let zone = TimeZone::get(zone).unwrap();
-            let bound = |(anchor, span): (Anchor, Span)| Bound::new("at", anchor, span);
+            let bound = |(anchor, span, keeps): (Anchor, Span, bool)| match keeps {
+                true => Bound::of_keep("at", anchor, span),
+                false => Bound::new("at", anchor, span),
+            };
             if bound(one).outlasts(&bound(other)) {
-                let (later, earlier) = (end(one.0, one.1, clock, &zone), end(other.0, other.1, clock, &zone));
+                let (later, earlier) = (end(one, clock, &zone), end(other, clock, &zone));
                 prop_assert!(later >= earlier, "{one:?} {other:?} {clock}: {later} {earlier}");
             }
         }
@@ -184,6 +221,21 @@ mod tests {
             !bound("P8Y").outlasts(&elsewhere),
             "another clock may say anything"
         );
+    }
+
+    /// A keep from an event lasts to the end of its last day: as long a period ends before it, and one of a day more does not.
+    #[test]
+    fn a_keep_lasts_a_day_longer_than_as_long_a_period() {
+        let keep = Bound::of_keep("at", Anchor::EventDate, 5.years());
+        let own = |span| Bound::new("at", Anchor::EventDate, span);
+        assert!(keep.outlasts(&own(5.years())) && !own(5.years()).outlasts(&keep));
+        assert!(own(5.years().days(1)).outlasts(&keep));
+        assert!(own(5.years()).outlasts(&keep.less_the_day()));
+        // What begins with the end of a year has that day behind it.
+        let calendar = Bound::of_keep("at", Anchor::EndOfCalendarYear, 5.years());
+        assert!(calendar.outlasts(&keep));
+        assert!(Bound::new("at", Anchor::EndOfCalendarYear, 5.years()).outlasts(&calendar));
+        assert_eq!(keep.most(), own(5.years()).most() + 1);
     }
 
     /// What begins later and is as long ends later, whatever the clock says; and days alone are compared with the slack that

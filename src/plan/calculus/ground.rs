@@ -49,7 +49,7 @@ impl Unread<'_> {
     /// Over a clock.
     pub(super) fn over(clock: &str) -> Option<Bound<'_>> {
         let period = Self::PERIOD.parse().ok()?;
-        Some(Bound::new(clock, Anchor::EventDate, period))
+        Some(Bound::of_keep(clock, Anchor::EventDate, period))
     }
 }
 
@@ -124,7 +124,7 @@ impl<'a> Duty<'a> {
 
     /// Over a clock; nothing for a period that no calendar has.
     pub(super) fn bound<'c>(&self, clock: &'c str) -> Option<Bound<'c>> {
-        Some(Bound::new(clock, self.anchor, self.period().span()?))
+        Some(Bound::of_keep(clock, self.anchor, self.period().span()?))
     }
 
     /// Whether it surely ends no earlier than another, counted from the same day.
@@ -133,20 +133,50 @@ impl<'a> Duty<'a> {
         bounds.is_some_and(|(own, other)| own.outlasts(&other))
     }
 
-    /// Whether a period of a policy surely ends no earlier, counted from the same day.
-    pub(in crate::plan) fn is_met(
+    /// How a rule's own period to the erasure compares with it, counted from the same day.
+    pub(in crate::plan) fn met(
+        &self,
+        (period, from): (&str, Option<RunsFrom>),
+        spec: &DataPolicySpec,
+    ) -> Met {
+        let span = period.parse().ok().filter(|it: &Span| it.is_positive());
+        let (span, bound) = match (span, self.bound("")) {
+            (_, None) => return Met::Whole,
+            (None, _) => return Met::Short,
+            (Some(span), Some(bound)) => (span, bound),
+        };
+        let own = Bound::new("", anchor(from, spec), span);
+        if own.outlasts(&bound) {
+            Met::Whole
+        } else if own.outlasts(&bound.less_the_day()) {
+            Met::ButTheLastDay
+        } else {
+            Met::Short
+        }
+    }
+
+    /// Whether a keep of a policy surely ends no earlier, counted from the same day.
+    pub(in crate::plan) fn is_kept(
         &self,
         (period, from): (&str, Option<RunsFrom>),
         spec: &DataPolicySpec,
     ) -> bool {
-        let Some(span) = period.parse().ok().filter(|it: &Span| it.is_positive()) else {
-            return false;
-        };
-        let Some(bound) = self.bound("") else {
-            return true;
-        };
-        Bound::new("", anchor(from, spec), span).outlasts(&bound)
+        let span = period.parse().ok().filter(|it: &Span| it.is_positive());
+        span.zip(self.bound("")).is_some_and(|(span, bound)| {
+            Bound::of_keep("", anchor(from, spec), span).outlasts(&bound)
+        })
     }
+}
+
+/// How a rule's own period compares with what a law keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::plan) enum Met {
+    /// It surely ends no earlier.
+    Whole,
+    /// It may end within the last day that the law keeps, and no earlier.
+    ButTheLastDay,
+    /// It may end days before.
+    Short,
 }
 
 impl<'a> Ground<'a> {

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::contract::cutoff::{ClockKind, due_from};
+use crate::contract::cutoff::{ClockKind, due_from, kept_from};
 use crate::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Packs};
 use crate::plan::Settings;
 
@@ -231,6 +231,30 @@ fn a_keep_never_decides_over_what_contacts_may_prolong() {
     assert_eq!(told("P30Y").0, Decides::Erase);
 }
 
+/// A keep from an event has the whole of its last day, which a rule of the same length has not: the keep decides, and says so.
+#[test]
+fn a_rule_as_long_as_a_keep_gives_way_for_the_last_day() {
+    let told = |after: &str| {
+        let mut tax = keep("k", "orders", "invoices", "P8Y");
+        tax["keep"]["from"] = json!("EventDate");
+        let policies = [
+            policy("own", &json!([erase("invoices", after)])),
+            policy("tax", &json!([tax])),
+        ];
+        let (facts, region) = (facts(&policies), region());
+        let told = rulings(&facts, &region, now())[0].told().unwrap();
+        (told.decides, told.message)
+    };
+    let (decides, message) = told("P8Y");
+    assert_eq!(decides, Decides::Keep);
+    assert_eq!(
+        message,
+        "AO 147(3) (rule k of DataPolicy tax) decides: no row goes before the last day of P8Y from at is over; the rule's \
+         own P8Y from at ends within that day, and gives way"
+    );
+    assert_eq!(told("P8Y1D").0, Decides::Erase);
+}
+
 #[test]
 fn status_names_four_keeps_the_deciding_one_first() {
     let rules: Vec<Value> = (0..7)
@@ -252,6 +276,18 @@ fn status_names_four_keeps_the_deciding_one_first() {
     assert_eq!((told.decides, told.more_keeps), (Decides::Keep, Some(3)));
     let names: Vec<&str> = told.keeps.iter().map(|keep| keep.rule.as_str()).collect();
     assert_eq!(names, ["k5", "k0", "k1", "k2"]);
+}
+
+/// Whether what keeps a day's row is over, by the calendar that the agent goes by.
+fn is_kept_over(
+    anchor: Anchor,
+    period: &str,
+    clock: jiff::civil::Date,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> bool {
+    let kept = kept_from(anchor, ClockKind::Date, period.parse().unwrap(), zone, now);
+    clock.to_string() <= kept.unwrap().latest
 }
 
 /// Whether a period that began with a day's row is over, by the calendar that the agent goes by.

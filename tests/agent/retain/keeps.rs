@@ -21,25 +21,25 @@ async fn a_row_goes_when_its_own_period_and_every_keep_are_over() {
     let mut world = World::new("keep_years", YEARS).await;
     world.set("timeZone", "UTC");
     let wall = |column: &str| format!("({column})::timestamp");
-    // Of a day, the whole last one is kept.
-    let kept = |at: String, paid: String, whole: &str| {
+    // A law keeps the whole of the last day, at whatever hour the row was paid.
+    let kept = |at: String, paid: String| {
         format!(
             "date_trunc('year', {at}) + interval '9 years' > now() AT TIME ZONE 'UTC'
-              OR {paid} + interval '6 years{whole}' > now() AT TIME ZONE 'UTC' OR {at} + interval '3 years' > now() AT TIME ZONE 'UTC'"
+              OR date_trunc('day', {paid}) + interval '6 years 1 day' > now() AT TIME ZONE 'UTC' OR {at} + interval '3 years' > now() AT TIME ZONE 'UTC'"
         )
     };
     let mut wanted = Vec::new();
     let moment = |column: &str| format!("({column} AT TIME ZONE 'UTC')");
-    for (table, at, paid, whole) in [
-        ("days", wall("at"), wall("paid"), " 1 day"),
-        ("walls", wall("at"), moment("paid"), ""),
-        ("moments", moment("at"), wall("paid"), ""),
+    for (table, at, paid) in [
+        ("days", wall("at"), wall("paid")),
+        ("walls", wall("at"), moment("paid")),
+        ("moments", moment("at"), wall("paid")),
     ] {
         world = world
             .rule(table, "at", "P3Y")
             .keep(table, "at", "P8Y", json!("EndOfCalendarYear"))
             .keep(table, "paid", "P6Y", json!("EventDate"));
-        let stays = kept(at, paid, whole);
+        let stays = kept(at, paid);
         let stays = format!("SELECT count(*), min(at), max(at) FROM {table} WHERE {stays}");
         wanted.push((table, world.sql(&stays).await));
     }

@@ -164,18 +164,15 @@ impl Table {
             .is_some_and(|change| change.method == "Restrict")
     }
 
-    /// Whether so many years from its own clock are over for the row `x`; of a day that keeps, the whole of the last.
+    /// Whether so many years from its own clock are over for the row `x`; of what keeps, with the whole of the last day.
     fn own(&self, years: u64, keeps: bool) -> String {
-        let kind = self.clocks[0];
-        let more = keeps && kind == "date" && self.anchor.1 == "{}";
-        let more = if more { " 1 day" } else { "" };
-        over(
-            "x",
-            "at",
-            kind,
-            &format!("{years} years{more}"),
-            self.anchor.1,
-        )
+        let (more, begins) = if keeps {
+            whole_day(self.anchor.1)
+        } else {
+            ("", self.anchor.1)
+        };
+        let period = format!("{years} years{more}");
+        over("x", "at", self.clocks[0], &period, begins)
     }
 
     /// Whether the row `x` is due, by the words of rule and laws; contacts aside.
@@ -186,19 +183,9 @@ impl Table {
                 Some(column) => (KEPT[column], self.clocks[1 + column]),
                 None => ("at", self.clocks[0]),
             };
-            // A law that counts from a day keeps the whole of the last.
-            let more = if kind == "date" && keep.anchor.1 == "{}" {
-                " 1 day"
-            } else {
-                ""
-            };
-            over(
-                "x",
-                name,
-                kind,
-                &format!("{} years{more}", keep.years),
-                keep.anchor.1,
-            )
+            let (more, begins) = whole_day(keep.anchor.1);
+            let period = format!("{} years{more}", keep.years);
+            over("x", name, kind, &period, begins)
         });
         let all = [own].into_iter().chain(keeps);
         format!("coalesce({}, false)", all.collect::<Vec<_>>().join(" AND "))
@@ -215,6 +202,14 @@ impl Table {
 
 fn anchor((told, _): (&str, &str)) -> Value {
     serde_json::from_str(told).unwrap()
+}
+
+/// A law that counts from an event counts from its day, and keeps the whole of the last: how much more, and what it begins with.
+fn whole_day(begins: &str) -> (&'static str, &str) {
+    match begins {
+        "{}" => (" 1 day", "date_trunc('day', {})"),
+        year => ("", year),
+    }
 }
 
 /// Whether the years that began with a clock of a row are over.
