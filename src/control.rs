@@ -204,16 +204,17 @@ impl Operator {
             }
             .shared()
         };
-        // Verdicts by packs that are about to be replaced, or from half a list, would be undone a moment later.
-        tokio::select! {
-            () = known(self.ready, context.reader.packs.clone()) => {}
-            () = stopped() => return,
-        }
         let news = News {
             context: &context,
             known: &self.known,
             triggers: &self.triggers,
         };
+        // Verdicts by packs that are about to be replaced, or from half a list, would be undone a moment later; and by other
+        // packs than the house's nothing may be erased.
+        tokio::select! {
+            () = news.settle(self.ready, self.packs_map.as_deref()) => {}
+            () = stopped() => return,
+        }
         let turning = news.turn(self.wakes, self.secrets, self.packs_map);
         let regions = drive(
             &context,
@@ -270,17 +271,6 @@ fn writers(
     (ledger, reports)
 }
 
-/// Waits until the hub's lists and the packs are known.
-async fn known(
-    lists: Vec<(&'static str, watch::Receiver<bool>)>,
-    mut packs: watch::Receiver<InForce>,
-) {
-    for (_, mut ready) in lists {
-        let _ = ready.wait_for(|ready| *ready).await;
-    }
-    let _ = packs.wait_for(|packs| packs.known).await;
-}
-
 /// Turns what happens elsewhere into looks.
 struct News<'a> {
     context: &'a Context,
@@ -289,6 +279,31 @@ struct News<'a> {
 }
 
 impl News<'_> {
+    /// Until the hub's lists and the packs are known. What is wrong with the packs meanwhile is told.
+    async fn settle(
+        &self,
+        lists: Vec<(&'static str, watch::Receiver<bool>)>,
+        packs_map: Option<&str>,
+    ) {
+        for (_, mut ready) in lists {
+            let _ = ready.wait_for(|ready| *ready).await;
+        }
+        let mut packs = self.context.reader.packs.clone();
+        loop {
+            let now = packs.borrow_and_update().clone();
+            if now.known {
+                return;
+            }
+            if let (Some(problem), Some(name)) = (now.problem, packs_map) {
+                self.refused(name, &problem);
+            }
+            if packs.changed().await.is_err() {
+                // Nobody will ever say which are in force.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Until the process ends.
     async fn turn(
         &self,
@@ -334,7 +349,7 @@ impl News<'_> {
         tracing::error!(
             config_map = name,
             problem,
-            "the packs are not sound: those that were in force stay"
+            "the packs are not taken: those that were in force stay, and before any were, nothing is planned"
         );
         let map = ObjectReference {
             api_version: Some("v1".to_owned()),

@@ -328,12 +328,34 @@ impl Process {
             name,
             trust,
             may_go_back: self.options.packs_may_go_back,
+            clock: Timestamp::now,
         };
         let (packs, readable) = resolve::follow(self.hub.clone(), &place, limits, &self.metrics)?;
         let what =
             format!("the packs ConfigMap {namespace}/{name}, and the right to list and watch it");
         tokio::spawn(self.readiness.wait_for(&what).follow(readable));
+        let what = format!("sound packs in ConfigMap {namespace}/{name}");
+        let waiting = self.readiness.wait_for(&what);
+        tokio::spawn(sound(waiting, what, packs.clone()));
         Ok(packs)
+    }
+}
+
+/// Shows that packs are waited for, and what is wrong with those that are there, until some were in force.
+async fn sound(mut waiting: Waiting, what: String, mut packs: watch::Receiver<InForce>) {
+    loop {
+        {
+            let now = packs.borrow_and_update();
+            if now.known {
+                return waiting.set(true);
+            }
+            if let Some(problem) = &now.problem {
+                waiting.tell(&format!("{what}: {problem}"));
+            }
+        }
+        if packs.changed().await.is_err() {
+            return;
+        }
     }
 }
 

@@ -67,6 +67,15 @@ impl Waiting {
         }
     }
 
+    /// Waited for in other words.
+    pub fn tell(&mut self, what: &str) {
+        let mut missing = self.readiness.lock();
+        missing.remove(&self.what);
+        missing.insert(what.to_owned());
+        drop(missing);
+        what.clone_into(&mut self.what);
+    }
+
     /// Shows what somebody else knows, for as long as it is known.
     pub async fn follow(self, mut ready: watch::Receiver<bool>) {
         loop {

@@ -1,8 +1,14 @@
-//! The packs in force: those that this release ships, or a ConfigMap's when it is sound.
+//! The packs in force: those that this release ships, or where a ConfigMap is named, its own.
+//!
+//! A house that names a ConfigMap says that its law is in there. While it isn't there, or is unsound, nobody knows what the
+//! house would say: the release's own numbers may be shorter, and what goes by them does not come back. So after a start
+//! nothing is planned until it has been read once, and later what was in force stays.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::watcher::Event;
 use kube::{Api, Client};
@@ -12,16 +18,16 @@ use super::signed::{self, Refused};
 use crate::clusters::{Limits, Sink};
 use crate::evidence::KeyId;
 use crate::metrics::Metrics;
-use crate::packs::{Dates, Error, Older, Packs, older};
+use crate::packs::{Dates, Error, Older, PLATFORMS_KEY, Packs, REGIMES_KEY, older};
 
 /// The packs in force, and what is wrong with those that were to replace them.
 #[derive(Clone, Debug)]
 pub struct InForce {
     /// The packs.
     pub packs: Arc<Packs>,
-    /// Why the ConfigMap's are not in force, with the line; none when they are, or when there is no ConfigMap.
+    /// Why what the ConfigMap says now is not in force, with the line; none when it is, or when no ConfigMap is named.
     pub problem: Option<String>,
-    /// False until the ConfigMap has been looked for once.
+    /// False until what the named ConfigMap says has been in force once: nothing may be planned by these packs.
     pub known: bool,
     /// As of when the newest packs were that were in force since the process began.
     pub newest: Dates,
@@ -56,10 +62,12 @@ pub struct Place<'a> {
     pub trust: &'a [KeyId],
     /// Whether a signed pack may be older than one that was in force.
     pub may_go_back: bool,
+    /// What time it is.
+    pub clock: fn() -> Timestamp,
 }
 
-/// Follows a ConfigMap, and says whether it can be read. The built-in packs are in force while it isn't there; while it is
-/// unsound or cannot be read, those that were in force stay.
+/// Follows a ConfigMap, and says whether it can be read. While it isn't there, is unsound or cannot be read, those that were
+/// in force stay, and before any were, none are known.
 pub fn follow(
     client: Client,
     place: &Place<'_>,
@@ -75,6 +83,7 @@ pub fn follow(
             name: place.name.to_owned(),
             trust: place.trust.to_vec(),
             may_go_back: place.may_go_back,
+            clock: place.clock,
         },
         listed: None,
         tell,
@@ -96,6 +105,7 @@ struct Asks {
     name: String,
     trust: Vec<KeyId>,
     may_go_back: bool,
+    clock: fn() -> Timestamp,
 }
 
 /// Puts what the ConfigMap says into force.
@@ -113,7 +123,9 @@ impl Replacing {
     fn put(&self, map: Option<&ConfigMap>) {
         self.tell.send_if_modified(|now| {
             let next = next(now, map, (&self.builtin, &self.asks));
-            let differs = !now.known || now.problem != next.problem || now.packs != next.packs;
+            let differs = now.known != next.known
+                || now.problem != next.problem
+                || now.packs != next.packs;
             *now = next;
             differs
         });
@@ -143,13 +155,8 @@ impl Sink<ConfigMap> for Replacing {
 
 /// What is in force once the ConfigMap is as it is now.
 fn next(now: &InForce, map: Option<&ConfigMap>, (builtin, asks): (&Arc<Packs>, &Asks)) -> InForce {
-    let Some(map) = map else {
-        return InForce {
-            newest: now.newest,
-            ..InForce::builtin(builtin, true)
-        };
-    };
-    match load(map.data.as_ref(), now.newest, asks) {
+    let data = map.map(|map| map.data.clone().unwrap_or_default());
+    match load(data.as_ref(), now, (builtin, asks)) {
         Ok(packs) => InForce {
             newest: now.newest.latest(Dates::of(&packs)),
             packs: Arc::new(packs),
@@ -159,24 +166,55 @@ fn next(now: &InForce, map: Option<&ConfigMap>, (builtin, asks): (&Arc<Packs>, &
         Err(error) => InForce {
             packs: now.packs.clone(),
             problem: Some(chain(&error)),
-            known: true,
+            known: now.known,
             newest: now.newest,
         },
     }
 }
 
-/// A ConfigMap may replace one pack and leave the other.
+/// A ConfigMap may replace one pack and leave the other; one that replaced it goes on replacing it.
 fn load(
     data: Option<&BTreeMap<String, String>>,
-    newest: Dates,
-    asks: &Asks,
+    now: &InForce,
+    (builtin, asks): (&Packs, &Asks),
 ) -> Result<Packs, Refused> {
-    let nothing = BTreeMap::new();
-    let packs = signed::load(data.unwrap_or(&nothing), (&asks.name, &asks.trust))?;
-    match older(&packs, newest).filter(|_| !asks.may_go_back) {
+    let map = || asks.name.clone();
+    let data = data.ok_or_else(|| Refused::Missing { map: map() })?;
+    let (own, its) = (&now.packs.hashes, &builtin.hashes);
+    let all = [
+        (PLATFORMS_KEY, own.platforms != its.platforms),
+        (REGIMES_KEY, own.regimes != its.regimes),
+    ];
+    let here = |file: &str| data.contains_key(file);
+    if let Some((file, _)) = all.into_iter().find(|(file, is)| *is && !here(file)) {
+        return Err(Refused::Gone { map: map(), file });
+    }
+    if !all.iter().any(|(file, _)| here(file)) {
+        return Err(Refused::Empty { map: map() });
+    }
+    let packs = signed::load(data, (&asks.name, &asks.trust))?;
+    // Whoever's clock is behind by a zone is not refused.
+    let today = TimeZone::UTC.to_datetime((asks.clock)()).date();
+    let latest = today.saturating_add(1.day());
+    let is_of = Dates::of(&packs);
+    let days = [
+        (PLATFORMS_KEY, is_of.platforms),
+        (REGIMES_KEY, is_of.regimes),
+    ];
+    let mut coming = days
+        .into_iter()
+        .filter(|(file, day)| here(file) && *day > latest);
+    if let Some((file, is_of)) = coming.next() {
+        return Err(Refused::ToCome {
+            map: map(),
+            file,
+            is_of,
+        });
+    }
+    match older(&packs, now.newest).filter(|_| !asks.may_go_back) {
         None => Ok(packs),
         Some(Older { file, is_of, than }) => Err(Refused::Older {
-            map: asks.name.clone(),
+            map: map(),
             file,
             is_of,
             than,
@@ -200,13 +238,14 @@ fn chain(error: &dyn std::error::Error) -> String {
 mod tests {
     use super::*;
     use crate::evidence::{PackSignature, Signer};
-    use crate::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, PLATFORMS_KEY, REGIMES_KEY};
+    use crate::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES};
 
     fn asks() -> Asks {
         Asks {
             name: "house-packs".to_owned(),
             trust: Vec::new(),
             may_go_back: false,
+            clock: || "2027-03-01T12:00:00Z".parse().unwrap(),
         }
     }
 
@@ -247,12 +286,13 @@ mod tests {
         assert_eq!(back.packs, taken.packs);
         // Not by way of a ConfigMap that was deleted either.
         let gone = step(&back, None, &asks);
-        assert_eq!(gone.packs, builtin);
+        assert_eq!(gone.packs, taken.packs);
         assert!(step(&gone, Some(&older), &asks).problem.is_some());
         assert!(step(&gone, Some(&newer), &asks).problem.is_none());
-        // Older than the release's own.
+        // Older than the release's own, after an upgrade: nothing is planned by another's numbers until somebody has looked.
         let stale = dated(&signer, "2026-11-21");
-        assert!(step(&first, Some(&stale), &asks).problem.is_some());
+        let stale = step(&first, Some(&stale), &asks);
+        assert!(stale.problem.is_some() && !stale.known);
         asks.may_go_back = true;
         assert_eq!(step(&taken, Some(&older), &asks).problem, None);
     }
@@ -267,21 +307,76 @@ mod tests {
         }
     }
 
+    /// It would be newer than every pack of the house until that day.
+    #[test]
+    fn a_pack_of_a_day_to_come_is_not_taken() {
+        let builtin = Arc::new(Packs::builtin().unwrap());
+        let signer = Signer::new(&[7; 32]);
+        let first = InForce::builtin(&builtin, false);
+        for (day, is_taken) in [("2027-03-02", true), ("2027-03-03", false)] {
+            let next = next(&first, Some(&dated(&signer, day)), (&builtin, &asks()));
+            assert_eq!((next.problem.is_none(), next.known), (is_taken, is_taken));
+            let why = next.problem.unwrap_or_default();
+            assert_eq!(
+                why.contains("regimes.yaml is as of 2027-03-03, a day to come"),
+                !is_taken
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_house_said_stays_until_it_says_something_else() {
+        let builtin = Arc::new(Packs::builtin().unwrap());
+        let both = (&builtin, &asks());
+        let first = InForce::builtin(&builtin, false);
+        // After a start nobody knows what the house says: nothing is planned.
+        let nothing = next(&first, None, both);
+        assert!(!nothing.known);
+        let why = nothing.problem.clone().unwrap();
+        assert!(
+            why.contains("house-packs is not there") && why.contains("--packs-configmap"),
+            "{why}"
+        );
+        let empty = next(&first, Some(&ConfigMap::default()), both);
+        assert!(!empty.known && empty.problem.unwrap().contains("platforms.yaml"));
+        // One pack of the two is enough.
+        let house = BUILTIN_REGIMES.replacen("Oregon", "0regon", 1);
+        let data = |key: &str, text: &str| ConfigMap {
+            data: Some([(key.to_owned(), text.to_owned())].into()),
+            ..ConfigMap::default()
+        };
+        let taken = next(&nothing, Some(&data(REGIMES_KEY, &house)), both);
+        assert!(taken.known && taken.problem.is_none() && taken.packs != builtin);
+        // Deleted, emptied, or with the other pack alone: it stays, and somebody is told.
+        for map in [
+            None,
+            Some(ConfigMap::default()),
+            Some(data(PLATFORMS_KEY, BUILTIN_PLATFORMS)),
+        ] {
+            let gone = next(&taken, map.as_ref(), both);
+            assert!(gone.known && gone.packs == taken.packs);
+            assert!(gone.problem.unwrap().contains("house-packs"));
+        }
+        // Whoever means the release's own writes them there.
+        let own = next(&taken, Some(&data(REGIMES_KEY, BUILTIN_REGIMES)), both);
+        assert_eq!((own.problem, &own.packs), (None, &builtin));
+    }
+
     #[test]
     fn an_unsound_pack_changes_nothing_and_says_where() {
         let builtin = Arc::new(Packs::builtin().unwrap());
         let now = InForce::builtin(&builtin, false);
         let broken = next(&now, Some(&map("platforms: [")), (&builtin, &asks()));
-        assert_eq!(broken.packs, builtin);
+        assert!(broken.packs == builtin && !broken.known, "nothing is planned");
         let problem = broken.problem.clone().unwrap();
         assert!(
             problem.contains("platforms.yaml") && problem.contains("line"),
             "{problem}"
         );
         let mended = next(&broken, Some(&map(BUILTIN_PLATFORMS)), (&builtin, &asks()));
-        assert!(mended.problem.is_none());
-        let gone = next(&broken, None, (&builtin, &asks()));
-        assert!(gone.problem.is_none() && gone.known);
+        assert!(mended.problem.is_none() && mended.known);
+        let again = next(&mended, Some(&map("platforms: [")), (&builtin, &asks()));
+        assert!(again.problem.is_some() && again.known);
     }
 
     #[test]
@@ -316,6 +411,8 @@ mod tests {
             sink.take(event);
         }
         assert!(!packs.has_changed().unwrap(), "the same again is no news");
+        sink.take(Event::Apply(map(BUILTIN_PLATFORMS)));
+        assert!(packs.borrow_and_update().known);
         sink.forbidden("no".to_owned());
         assert!(!*is_readable.borrow() && packs.borrow().known);
     }

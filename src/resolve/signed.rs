@@ -13,6 +13,44 @@ use crate::packs::{
 /// Why a ConfigMap's packs are not taken.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
+    /// It isn't there.
+    #[error(
+        "ConfigMap {map} is not there: create it; or name none (packsConfigMap, --packs-configmap), which puts the release's own packs in force"
+    )]
+    Missing {
+        /// The ConfigMap.
+        map: String,
+    },
+    /// It says nothing.
+    #[error(
+        "ConfigMap {map} has neither platforms.yaml nor regimes.yaml: put one of them there; or name no ConfigMap (packsConfigMap, --packs-configmap)"
+    )]
+    Empty {
+        /// The ConfigMap.
+        map: String,
+    },
+    /// It replaced a pack, and has none any more.
+    #[error(
+        "ConfigMap {map} has no {file} any more: put it back; to have the release's own, put that text there, or restart the operator"
+    )]
+    Gone {
+        /// The ConfigMap.
+        map: String,
+        /// `regimes.yaml`.
+        file: &'static str,
+    },
+    /// It would be newer than what comes until then.
+    #[error(
+        "ConfigMap {map}: {file} is as of {is_of}, a day to come, and would lock out what comes before it: write the day on which its facts were last gone through into asOf"
+    )]
+    ToCome {
+        /// The ConfigMap.
+        map: String,
+        /// `regimes.yaml`.
+        file: &'static str,
+        /// As of when it is.
+        is_of: Date,
+    },
     /// They are unsound.
     #[error("ConfigMap {map}")]
     Unsound {

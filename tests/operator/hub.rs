@@ -137,8 +137,18 @@ fn packs_that_may_not_be_read_are_waited_for() {
         waits(&world).await;
         world.apply(&[given::region("eu-west")]).await;
         world.give_rights().await;
+        let pack = tradewind::packs::BUILTIN_PLATFORMS;
+        let map = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": {"platforms.yaml": pack},
+            "metadata": {"name": "house-packs", "namespace": install::SYSTEM},
+        });
+        install::apply(&world.hub(), &map.to_string())
+            .await
+            .unwrap();
         world.until_ready().await;
         reachable(&world, "eu-west").await;
+        let args = ["delete", "configmap", "house-packs", "-n", install::SYSTEM];
+        world.hub().kubectl(&args).await.unwrap();
     });
 }
 

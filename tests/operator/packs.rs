@@ -64,6 +64,17 @@ async fn refused(world: &World, why: &str) {
         .await;
 }
 
+/// Waits until the operator says that it waits for packs, and why.
+async fn waits(world: &World, why: &str) {
+    world
+        .until(&format!("/readyz says {why:?}"), async || {
+            let answer = world.asks("/readyz").await.map_err(|e| e.to_string())?;
+            let is_named = answer.contains("503") && answer.contains(why);
+            if is_named { Ok(()) } else { Err(answer) }
+        })
+        .await;
+}
+
 /// Waits until the policy says this of itself.
 async fn accepted(world: &World, status: &str, reason: &str) {
     world
@@ -117,23 +128,23 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
             format!("--packs-trusted-key={key}"),
         ];
         world.launch(&args.each_ref().map(String::as_str)).await;
-        world.until_ready().await;
         let mut policy = given::policy("eu-west");
         policy["metadata"]["name"] = POLICY.into();
         policy["spec"]["regimes"] = json!(["eu-gdpr", LAW]);
         world.apply(&[given::region("eu-west"), policy]).await;
-        reachable(&world, "eu-west").await;
-        accepted(&world, "False", "UnknownRegime").await;
+        // The house's law isn't there yet, and nothing is planned by another.
+        waits(&world, "ConfigMap signed-packs is not there").await;
 
         // Nobody signed it.
         put(&world, json!({REGIMES_KEY: pack})).await;
         let why = "regimes.yaml is not signed, and keys are trusted";
         refused(&world, why).await;
-        world.quiet().await;
-        accepted(&world, "False", "UnknownRegime").await;
+        waits(&world, why).await;
 
         // With the line of the one who is trusted.
         put(&world, json!({REGIMES_KEY: pack, "regimes.yaml.sig": line})).await;
+        world.until_ready().await;
+        reachable(&world, "eu-west").await;
         accepted(&world, "True", "Valid").await;
         let taken = taken_by(&world, key).await;
         assert!(taken["platforms"].get("signedBy").is_none(), "{taken}");
@@ -149,9 +160,18 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
         accepted(&world, "True", "Valid").await;
         assert_eq!(in_force(&world).await, taken);
 
-        // Without the ConfigMap the release's own are in force again, for which nobody signed.
+        // Nor does deleting the ConfigMap put another law in force.
         let gone = ["delete", "configmap", MAP, "-n", SYSTEM];
         world.hub().kubectl(&gone).await.unwrap();
+        refused(&world, "ConfigMap signed-packs is not there").await;
+        world.quiet().await;
+        accepted(&world, "True", "Valid").await;
+        assert_eq!(in_force(&world).await, taken);
+
+        // Whoever names no ConfigMap has the release's own again, for which nobody signed.
+        world.stop().await;
+        world.launch(&[]).await;
+        world.until_ready().await;
         accepted(&world, "False", "UnknownRegime").await;
         world
             .until("the release's own are recorded", async || {
@@ -181,7 +201,9 @@ fn dated(folder: &Path, day: &str) -> (Value, String) {
 fn an_older_signed_pack_is_taken_only_where_packs_may_go_back() {
     with_operator(|mut world| async move {
         let folder = tempfile::tempdir().unwrap();
-        let (newer, key) = dated(folder.path(), "2027-02-01");
+        let today = jiff::Timestamp::now().to_string();
+        let today = today.split('T').next().unwrap();
+        let (newer, key) = dated(folder.path(), today);
         let (older, _) = dated(folder.path(), "2026-11-01");
         world.stop().await;
         let mut args = vec![
@@ -190,28 +212,29 @@ fn an_older_signed_pack_is_taken_only_where_packs_may_go_back() {
         ];
         let told: Vec<&str> = args.iter().map(String::as_str).collect();
         world.launch(&told).await;
+        put(&world, newer).await;
         world.until_ready().await;
         let mut policy = given::policy("eu-west");
         policy["metadata"]["name"] = POLICY.into();
         policy["spec"]["regimes"] = json!(["eu-gdpr", LAW]);
         world.apply(&[given::region("eu-west"), policy]).await;
         reachable(&world, "eu-west").await;
-        put(&world, newer).await;
         accepted(&world, "True", "Valid").await;
         let taken = taken_by(&world, &key).await;
 
         // Its signature is good, and its law is that of then: what was in force stays.
         put(&world, older.clone()).await;
-        refused(
-            &world,
-            "regimes.yaml is as of 2026-11-01, and one as of 2027-02-01 was in force",
-        )
-        .await;
+        let why = format!("regimes.yaml is as of 2026-11-01, and one as of {today} was in force");
+        refused(&world, &why).await;
         world.quiet().await;
         accepted(&world, "True", "Valid").await;
         assert_eq!(in_force(&world).await, taken);
 
-        // On purpose. A restart knows the release's own alone, which is newer too.
+        // A restart knows the release's own alone, which is newer too: nothing is planned by either.
+        world.stop().await;
+        world.launch(&told).await;
+        waits(&world, "regimes.yaml is as of 2026-11-01").await;
+        // On purpose.
         world.stop().await;
         args.push("--packs-may-go-back".to_owned());
         let told: Vec<&str> = args.iter().map(String::as_str).collect();
