@@ -183,3 +183,26 @@ fn a_law_that_is_to_come_keeps_from_its_first_day() {
     assert_eq!(rulings(&facts, &region, first)[0].keeps.len(), 1);
     assert_eq!(wake_at(&facts, &region, first), None);
 }
+
+/// India asks everybody for a year, whatever a policy would have: from the day on which its law begins.
+#[test]
+fn india_keeps_personal_data_and_logs_for_a_year() {
+    for kind in ["personalData", "trafficLog"] {
+        let rule = has(&[kind], erase("invoices", "P90D"));
+        let own = under(&["in-dpdp"], policy("own", &json!([rule])));
+        let mut region = region();
+        region.spec.jurisdictions = vec!["IN".to_owned()];
+        let facts = facts(&[own]);
+        let begins: Timestamp = "2027-05-14T00:00:00+02:00".parse().unwrap();
+        let keeps = rulings(&facts, &region, begins)[0].keeps();
+        let [keep] = keeps.as_slice() else {
+            panic!("{keeps:?}")
+        };
+        assert_eq!(
+            (keep.period.as_str(), keep.reference.as_str()),
+            ("P1Y", "DPDP Rules 2025, rule 8")
+        );
+        let told = rulings(&facts, &region, begins)[0].told().unwrap();
+        assert_eq!(told.decides, Decides::Keep, "{}", told.message);
+    }
+}
