@@ -83,6 +83,10 @@ fn facts(pack: &Regimes) -> BTreeMap<String, String> {
             put(format!("{name}: {word}"), line("known", fact));
         }
     }
+    for fact in &pack.baseline {
+        let name = format!("own baseline {}", fact.value.check.as_str());
+        put(name, demand(fact));
+    }
     for fact in &pack.jurisdictions {
         for code in &fact.value.codes {
             let regimes: Vec<&str> = fact.value.regimes.iter().map(String::as_str).collect();

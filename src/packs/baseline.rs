@@ -97,6 +97,15 @@ impl Check {
         Self::HeldTooLong,
     ];
 
+    /// Whether it is about what leaves a country.
+    #[must_use]
+    pub fn is_of_transfers(self) -> bool {
+        matches!(
+            self,
+            Self::TransferWithoutInstrument | Self::TransferEnding | Self::CountryUnknown
+        )
+    }
+
     /// The word in a finding.
     #[must_use]
     pub fn as_str(self) -> &'static str {

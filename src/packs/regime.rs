@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::{
-    Adequacy, Clock, Counting, Deadline, Demand, EraseDuty, Fact, Jurisdiction, KeepDuty, Statute,
+    Adequacy, Check, Clock, Counting, Deadline, Demand, EraseDuty, Fact, Jurisdiction, KeepDuty, Statute,
 };
 
 /// All regimes, and the jurisdictions that call for them.
@@ -30,6 +30,9 @@ pub struct Regimes {
     /// The same for a column's name.
     #[serde(default)]
     pub personal_columns: Option<Fact<BTreeSet<String>>>,
+    /// What is looked for under every regime whose own baseline does not have it: nobody read an article for it.
+    #[serde(default)]
+    pub baseline: Vec<Fact<Demand>>,
     /// By the id that `spec.regimes` uses.
     pub regimes: BTreeMap<String, Regime>,
     /// Laws that oblige to keep and terms by which data has to go, which ask nothing else, by ids that `spec.regimes` uses too.
@@ -37,6 +40,21 @@ pub struct Regimes {
     pub statutes: BTreeMap<String, Statute>,
     /// Where which regimes are called for.
     pub jurisdictions: Vec<Fact<CallsFor>>,
+}
+
+impl Regimes {
+    /// What is looked for under a regime by this check: by its own law, or by the pack's own question. What is about transfers
+    /// is nobody's question where the law asks for no instrument.
+    #[must_use]
+    pub fn demand(&self, regime: &str, check: Check) -> Option<&Fact<Demand>> {
+        let regime = self.regimes.get(regime)?;
+        let is_it = |fact: &&Fact<Demand>| fact.value.check == check;
+        let house = || {
+            let asks = !check.is_of_transfers() || !regime.transfers.value.is_empty();
+            self.baseline.iter().find(is_it).filter(|_| asks)
+        };
+        regime.baseline.iter().find(is_it).or_else(house)
+    }
 }
 
 /// One privacy regime.

@@ -167,9 +167,11 @@ fn catalogue(ground: &Ground<'_>) -> Option<Catalogue> {
     let regimes = &ground.facts.packs.regimes;
     let spec = &ground.facts.policy.spec;
     let asks = |asked: [Check; 2]| {
-        let own = spec.regimes.iter().filter_map(|id| regimes.regimes.get(id));
-        let mut demands = own.flat_map(|regime| &regime.baseline);
-        demands.any(|fact| asked.contains(&fact.value.check))
+        let mut own = spec.regimes.iter();
+        own.any(|id| {
+            let demand = |check| regimes.demand(id, check);
+            asked.into_iter().any(|check| demand(check).is_some())
+        })
     };
     let of_rules = asks([Check::IndexMissing, Check::TriggerOnErasure]);
     if !asks([

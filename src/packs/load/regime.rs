@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Check, Checked, Place};
 use crate::packs::{
-    Check as Look, Clock, Deadline, EraseDuty, Fact, KeepDuty, LimitKind, NO_RECORDS, Period,
+    Check as Look, Clock, Deadline, Demand, EraseDuty, Fact, KeepDuty, LimitKind, NO_RECORDS, Period,
     REGIMES_KEY, Regime, Regimes,
 };
 
@@ -49,9 +49,14 @@ pub(super) fn check(pack: &Regimes) -> Checked {
         check.counting(regime)?;
         check.deadlines(regime)?;
         check.transfers(regime)?;
-        check.baseline(regime)?;
+        check.baseline(&regime.baseline, Some(regime))?;
         check.stays_and_goes(&regime.keep, &regime.erase)?;
     }
+    let check = Check {
+        file: REGIMES_KEY,
+        root: "pack".into(),
+    };
+    check.baseline(&pack.baseline, None)?;
     statutes(pack)?;
     words(pack)
 }
@@ -210,9 +215,10 @@ impl Check {
         Ok(())
     }
 
-    fn baseline(&self, regime: &Regime) -> Checked {
+    /// What a regime, or the pack for all of them, looks for.
+    fn baseline(&self, list: &[Fact<Demand>], regime: Option<&Regime>) -> Checked {
         let mut seen = BTreeSet::new();
-        for (index, fact) in regime.baseline.iter().enumerate() {
+        for (index, fact) in list.iter().enumerate() {
             let own = &fact.value;
             let fail =
                 |problem: String| self.fail(fact.place, &format!("baseline[{index}]"), problem);
@@ -239,18 +245,19 @@ impl Check {
                     "RegisterIncomplete, and nothing else, lists the fields that it needs".into(),
                 );
             }
-            if own.check == Look::ExportedPersonsUncounted
-                && !regime
-                    .limits
-                    .contains_key(&LimitKind::ExportedPersonsPerYear)
-            {
+            let is_counted = |regime: &Regime| {
+                let limits = &regime.limits;
+                limits.contains_key(&LimitKind::ExportedPersonsPerYear)
+            };
+            if own.check == Look::ExportedPersonsUncounted && !regime.is_some_and(is_counted) {
                 return fail(
                     "ExportedPersonsUncounted needs the regime's limits.exportedPersonsPerYear; add it"
                         .into(),
                 );
             }
             let moves = [Look::TransferWithoutInstrument, Look::TransferEnding];
-            if moves.contains(&own.check) && regime.transfers.value.is_empty() {
+            let asks = regime.is_none_or(|regime| !regime.transfers.value.is_empty());
+            if moves.contains(&own.check) && !asks {
                 return fail(format!(
                     "'{name}' is for a regime that asks for an instrument: this one has no transfers"
                 ));

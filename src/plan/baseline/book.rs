@@ -76,10 +76,9 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// What a regime asks for by this check, if it does.
+    /// What a regime asks for by this check, or the pack for it.
     pub(super) fn demand(&self, regime: &str, check: Check) -> Option<&'a Fact<Demand>> {
-        let mut baseline = self.packs.regime(regime)?.baseline.iter();
-        baseline.find(|fact| fact.value.check == check)
+        self.packs.regimes.demand(regime, check)
     }
 
     /// Enters a finding for a regime that asks for it; for another nothing.

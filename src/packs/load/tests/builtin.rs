@@ -3,7 +3,7 @@
 use super::told;
 use crate::api::CheckoutMode;
 use crate::contract::{EventKind, FeedMode, Webhook};
-use crate::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Packs};
+use crate::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Check, Packs};
 
 #[test]
 fn the_packs_of_this_release_are_sound() {
@@ -39,6 +39,42 @@ fn the_packs_of_this_release_are_sound() {
     let statutes: Vec<_> = packs.regimes.statutes.keys().map(String::as_str).collect();
     assert_eq!(statutes, ["de-tax", "fr-commerce", "youtube-api"]);
     assert_eq!(packs.platforms.as_of, packs.regimes.as_of);
+}
+
+/// What issue and page say is looked for is looked for under every law, with an article of its own or without.
+#[test]
+fn every_regime_is_asked_every_check() {
+    let packs = Packs::builtin().unwrap();
+    let always = [
+        Check::NoPeriod,
+        Check::NotErasure,
+        Check::PersonalTableWithoutRule,
+        Check::PersonalColumnWithoutRule,
+        Check::HoldPastReview,
+        Check::BackupHorizonUnknown,
+        Check::EvidenceStale,
+    ];
+    let of_transfers = [
+        Check::TransferWithoutInstrument,
+        Check::TransferEnding,
+        Check::CountryUnknown,
+    ];
+    for (id, regime) in &packs.regimes.regimes {
+        let demand = |check| packs.regimes.demand(id, check);
+        for check in always {
+            assert!(demand(check).is_some(), "{id}: {}", check.as_str());
+        }
+        let asks = !regime.transfers.value.is_empty();
+        for check in of_transfers {
+            assert_eq!(demand(check).is_some(), asks, "{id}: {}", check.as_str());
+        }
+        let counts = demand(Check::ExportedPersonsUncounted).is_some();
+        assert_eq!(counts, id == "cn-pipl", "{id}");
+        // The pack's own question says that no article was read.
+        let own = demand(Check::BackupHorizonUnknown).unwrap();
+        let is_own = !regime.baseline.contains(own);
+        assert!(!is_own || !own.confirmed, "{id}");
+    }
 }
 
 #[test]
