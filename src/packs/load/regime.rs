@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Check, Checked, Place};
 use crate::packs::{
-    Check as Look, Clock, Deadline, Demand, EraseDuty, Fact, KeepDuty, LimitKind, NO_RECORDS, Period,
+    Check as Look, Clock, ClockKind, Deadline, Demand, EraseDuty, Fact, KeepDuty, LimitKind, NO_RECORDS, Period,
     REGIMES_KEY, Regime, Regimes,
 };
 
@@ -47,6 +47,7 @@ pub(super) fn check(pack: &Regimes) -> Checked {
             return check.fail(regime.law.place, "law", problem);
         }
         check.counting(regime)?;
+        check.clocks(regime)?;
         check.deadlines(regime)?;
         check.transfers(regime)?;
         check.baseline(&regime.baseline, Some(regime))?;
@@ -261,6 +262,26 @@ impl Check {
                 return fail(format!(
                     "'{name}' is for a regime that asks for an instrument: this one has no transfers"
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// How long records are kept is counted by the calendar, years on: in nothing else would it be kept at all.
+    fn clocks(&self, regime: &Regime) -> Checked {
+        for (kind, fact) in &regime.clocks {
+            let field = match kind {
+                ClockKind::Records => "clocks.records",
+                ClockKind::IncidentRecords => "clocks.incidentRecords",
+                ClockKind::ConsentRecords => "clocks.consentRecords",
+                ClockKind::InactivityErase | ClockKind::ErasureNotice => continue,
+            };
+            if !matches!(fact.value, Clock::Period(_)) {
+                let problem = format!(
+                    "'{}' is no time by the calendar; write years, months or days, as P24M or P3Y",
+                    fact.value
+                );
+                return self.fail(fact.place, field, problem);
             }
         }
         Ok(())

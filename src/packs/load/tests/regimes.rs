@@ -160,6 +160,22 @@ const UNSOUND_REGIMES: &[(&str, &str, &[&str])] = &[
         &["to be reviewed by 2025-12-31, before it holds from 2026-01-01"],
     ),
     ("scope: firms", "limit: firms", &["unknown field `limit`"]),
+    // How long records are kept
+    (
+        "records: {value: P24M,",
+        "records: {value: PT8760H,",
+        &["a-law.clocks.records", "'PT8760H' is no time by the calendar"],
+    ),
+    (
+        "records: {value: P24M,",
+        "incidentRecords: {value: timely,",
+        &["clocks.incidentRecords", "'timely'", "P24M or P3Y"],
+    ),
+    (
+        "records: {value: P24M,",
+        "consentRecords: {value: 10BD,",
+        &["clocks.consentRecords", "'10BD'"],
+    ),
     // What is looked for
     (
         "check: NoPeriod",
