@@ -20,6 +20,7 @@ pub use enforcement::{Enforced, Sanction, enforce};
 pub use market::market;
 pub use schedule::{Rule, Schedule, Scheduled, schedule};
 pub use tenants::tenant;
+pub(in crate::plan) use transfers::{BELIEVED_MONTHS, Count, EXEMPT, counted, is_exempt, limit};
 pub use transfers::{Border, Judgement, countries, transfer, transfer_anywhere};
 pub use word::Word;
 

@@ -2,31 +2,23 @@
 //! persons: one who writes twice is two events, and whether two events are one person only an identity would tell, which
 //! does not leave the region. So somebody counts in the sources, and attests it.
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, civil::Date};
 
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place};
 use crate::api::{Severity, Transfer};
-use crate::packs::{Check, LimitKind};
+use crate::packs::Check;
+use crate::plan::gates::{self, BELIEVED_MONTHS as MONTHS, Count, EXEMPT as INSTRUMENT};
 use crate::plan::placement::earlier;
 
-/// The instrument that rests on the number.
-const INSTRUMENT: &str = "exemptVolume";
-/// How long a count is believed.
-const MONTHS: i32 = 3;
-
-/// Looks at every transfer that rests on a number of persons. Answers when an attested count grows old.
+/// Looks at every transfer that rests on a number of persons. Answers when an attested count says something else.
 pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp> {
     let mut wake_at = None;
     for place in &ground.places {
         let spec = &place.facts.region.spec;
         let zone = TimeZone::get(&spec.locale.time_zone).unwrap_or(TimeZone::UTC);
-        let resting = spec
-            .transfers
-            .iter()
-            .filter(|it| it.instrument.eq_ignore_ascii_case(INSTRUMENT));
-        for transfer in resting {
+        for transfer in spec.transfers.iter().filter(|it| gates::is_exempt(it)) {
             wake_at = earlier(wake_at, counted(ground, (place, &zone), transfer, book));
         }
     }
@@ -39,32 +31,34 @@ fn counted(
     transfer: &Transfer,
     book: &mut Book<'_>,
 ) -> Option<Timestamp> {
-    let attested = transfer.exported_persons.as_ref();
-    let day = attested.and_then(|it| it.counted_on.parse::<Date>().ok());
-    let end = day.and_then(|day| believed_until(day, zone));
-    let fresh = end.is_some_and(|end| ground.now < end);
+    let mut wake_at = None;
+    let day = transfer.exported_persons.as_ref();
+    let day = day.map_or("", |it| it.counted_on.as_str());
     for regime in &place.regimes {
-        let Some(limit) = limit(ground, regime) else {
+        let limits = ground.facts.packs.regime(regime);
+        let Some(limit) = limits.and_then(gates::limit).map(|fact| fact.value) else {
             continue;
         };
-        let count = attested.map_or(0, |it| u64::try_from(it.persons).unwrap_or_default());
-        let (message, at_most) = match (attested, fresh) {
-            (Some(_), true) if count < limit => continue,
-            (Some(it), true) => (
+        let count = gates::counted(transfer, limit, zone, ground.now);
+        wake_at = earlier(wake_at, count.ends());
+        let (message, at_most) = match count {
+            Count::Below(_) => continue,
+            Count::Reached(_) => {
+                let persons = transfer.exported_persons.as_ref().map_or(0, |it| it.persons);
+                (
+                    format!(
+                        "{persons} persons were counted on {day}, and {INSTRUMENT} is for fewer than {limit} in a calendar year"
+                    ),
+                    Severity::High,
+                )
+            }
+            Count::Old => (
                 format!(
-                    "{count} persons were counted on {}, and {INSTRUMENT} is for fewer than {limit} in a calendar year",
-                    it.counted_on
-                ),
-                Severity::High,
-            ),
-            (Some(it), false) => (
-                format!(
-                    "the count of {} is of last year, or older than {MONTHS} months, and {INSTRUMENT} is for fewer than {limit} persons in a calendar year",
-                    it.counted_on
+                    "the count of {day} is of last year, or older than {MONTHS} months, and {INSTRUMENT} is for fewer than {limit} persons in a calendar year"
                 ),
                 Severity::Medium,
             ),
-            (None, _) => (
+            Count::Missing => (
                 format!(
                     "{INSTRUMENT} is for fewer than {limit} persons in a calendar year, and nobody says how many there were: nothing here counts persons"
                 ),
@@ -86,20 +80,5 @@ fn counted(
         let spot = Spot::here(place.name, field);
         book.enter(regime, Check::ExportedPersonsUncounted, spot, told);
     }
-    end.filter(|end| *end > ground.now)
-}
-
-fn limit(ground: &Ground<'_>, regime: &str) -> Option<u64> {
-    let limits = &ground.facts.packs.regime(regime)?.limits;
-    limits
-        .get(&LimitKind::ExportedPersonsPerYear)
-        .map(|fact| fact.value)
-}
-
-/// Three months, and not beyond its year: the count begins anew on 1 January.
-fn believed_until(day: Date, zone: &TimeZone) -> Option<Timestamp> {
-    let months = day.checked_add(MONTHS.months()).ok()?;
-    let year = day.last_of_year().tomorrow().ok()?;
-    let end = months.min(year).to_zoned(zone.clone()).ok()?;
-    Some(end.timestamp())
+    wake_at
 }

@@ -1,5 +1,6 @@
 //! May personal data go from this Region to that country today, on which instrument, and until when?
 
+mod exempt;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use super::{Called, Word, called_for, list};
 use crate::api::{Region, Transfer};
 use crate::packs::{Country, Decision, Fact, Jurisdiction, Packs, Regime};
 use crate::plan::{Reason, RegionFacts};
+pub(in crate::plan) use exempt::{BELIEVED_MONTHS, Count, EXEMPT, counted, is_exempt, limit};
 use window::Window;
 
 /// How long before an instrument ends somebody is told.
@@ -192,6 +194,9 @@ impl Case<'_> {
             }
         }
         self.review(judgement);
+        for transfer in self.exempt() {
+            judgement.wake(self.count(transfer).and_then(|(_, it)| it.ends()), now);
+        }
         let windows: Vec<Window> = grounds.iter().map(|ground| ground.window).collect();
         let in_force = grounds.iter().filter(|ground| ground.window.holds(now));
         // The one that holds longest; by its words among equals, so that no order of writing decides.
@@ -272,6 +277,31 @@ impl Case<'_> {
         goal.is_some_and(|goal| countries(&goal.region).contains(self.to))
     }
 
+    /// Those that lead there because few persons' data does.
+    fn exempt(&self) -> impl Iterator<Item = &Transfer> {
+        let transfers = self.border.region.spec.transfers.iter();
+        transfers.filter(|it| is_exempt(it) && self.leads_there(it))
+    }
+
+    /// The number below which the regime exempts, and what was counted; nothing where nobody confirmed the number.
+    fn count(&self, transfer: &Transfer) -> Option<(u64, Count)> {
+        let limit = limit(self.regime).filter(|fact| fact.confirmed)?.value;
+        let count = counted(transfer, limit, &self.zone, self.border.now);
+        Some((limit, count))
+    }
+
+    /// Why an exemption for few persons is none any more.
+    fn outgrown(&self, transfer: &Transfer) -> Option<String> {
+        let (limit, Count::Reached(year)) = self.count(transfer)? else {
+            return None;
+        };
+        let attested = transfer.exported_persons.as_ref()?;
+        Some(format!(
+            "is on {EXEMPT}, for fewer than {limit} persons in a calendar year, and {} were counted on {}: until {year} it exempts nobody",
+            attested.persons, attested.counted_on
+        ))
+    }
+
     fn ground(&self, transfer: &Transfer) -> Result<Ground, String> {
         let known = &self.regime.transfers.value;
         let same = |word: &&String| word.eq_ignore_ascii_case(&transfer.instrument);
@@ -283,6 +313,11 @@ impl Case<'_> {
                 list(known)
             ));
         };
+        if is_exempt(transfer)
+            && let Some(why) = self.outgrown(transfer)
+        {
+            return Err(why);
+        }
         let mut window = Window::of(transfer, &self.zone)?;
         let mut doubt = None;
         if let Some(adequacy) = self

@@ -284,3 +284,38 @@ fn a_country_that_nobody_named_is_closed_by_each_law_that_asks_for_an_instrument
     // One law that asks suffices.
     assert_eq!(word(&nowhere(&["US-CA", "DE"])), "CountryUnknown");
 }
+
+#[test]
+fn an_exemption_for_few_persons_ends_when_they_are_no_longer_few() {
+    let exempt = |counted: Option<(i64, &str)>| {
+        let count = counted
+            .map(|(persons, day)| json!({"persons": persons, "countedOn": day, "by": "counsel"}));
+        json!([{"name": "few", "to": "DE", "instrument": "ExemptVolume", "reference": "r", "exportedPersons": count}])
+    };
+    let ask = |now: &str, counted| {
+        let judgement = asked_at(now, &["CN"], exempt(counted), "DE", &packs("", ""));
+        let wake = judgement.wake_at.map(|at| at.to_string());
+        (word(&judgement), wake.unwrap_or_default())
+    };
+    let (now, year) = ("2026-11-22T10:00:00Z", "2026-12-31T23:00:00Z");
+    let open = |wake: &str| ("open".to_owned(), wake.to_owned());
+    // Whether anybody counted is a finding's question.
+    assert_eq!(ask(now, None), open(""));
+    assert_eq!(ask(now, Some((99_999, "2026-11-01"))), open(year));
+    assert_eq!(
+        ask(now, Some((99_999, "2026-08-22"))),
+        open(""),
+        "three months old"
+    );
+    // In a year they only become more: an old count of too many is believed.
+    for day in ["2026-11-01", "2026-02-01"] {
+        let closed = ask(now, Some((100_000, day)));
+        assert_eq!(closed, ("InstrumentUnfit".to_owned(), year.to_owned()));
+    }
+    assert_eq!(ask(year, Some((100_000, "2026-11-01"))), open(""));
+    // Nobody confirmed the number: it closes nothing.
+    let line = "exportedPersonsPerYear: {value: 100000, source: *pipl, confirmed: true}";
+    let doubtful = packs(line, &line.replace("true", "false"));
+    let many = exempt(Some((100_000, "2026-11-01")));
+    assert!(asked_at(now, &["CN"], many, "DE", &doubtful).is_open());
+}
