@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Called, Word, called_for, list};
 use crate::api::{Region, Transfer};
-use crate::packs::{Country, Decision, Fact, Jurisdiction, Packs, Regime};
+use crate::packs::{CallsFor, Country, Decision, Fact, Jurisdiction, Packs, Regime};
 use crate::plan::{Reason, RegionFacts};
 pub(in crate::plan) use exempt::{BELIEVED_MONTHS, Count, EXEMPT, counted, is_exempt, limit};
 use window::Window;
@@ -80,14 +80,12 @@ impl Judgement {
     }
 }
 
-/// Asks every regime that the Region's law calls for today. A country of the Region's own jurisdictions is no border, nor
-/// for a regime one in which the same regime applies.
+/// Asks every regime that the Region's law calls for today. For a regime there is no border to a country in which it applies,
+/// nor to that of a jurisdiction of the Region that calls for it. Another of its jurisdictions is abroad for it: a Region under
+/// two laws obeys both.
 #[must_use]
 pub fn transfer(border: &Border<'_>, to: &Country) -> Judgement {
     let mut judgement = Judgement::default();
-    if countries(border.region).contains(to) {
-        return judgement;
-    }
     for called in called_for(border.region, border.packs, border.now) {
         if called.from.is_some() {
             judgement.wake(called.from, border.now);
@@ -96,7 +94,12 @@ pub fn transfer(border: &Border<'_>, to: &Country) -> Judgement {
         let Some(regime) = border.packs.regime(&called.regime) else {
             continue;
         };
-        if regime.transfers.value.is_empty() || has_regime(border.packs, &called.regime, to) {
+        let is_own = called.by.iter().any(|code| code.country() == to);
+        if regime.transfers.value.is_empty() || is_own {
+            continue;
+        }
+        let same = same_law(border.packs, &called.regime, to);
+        if same.is_some_and(|fact| fact.confirmed) {
             continue;
         }
         let zone = TimeZone::get(&border.region.spec.locale.time_zone).unwrap_or(TimeZone::UTC);
@@ -105,6 +108,7 @@ pub fn transfer(border: &Border<'_>, to: &Country) -> Judgement {
             called: &called,
             regime,
             to,
+            same,
             zone,
         };
         case.judge(&mut judgement);
@@ -153,13 +157,15 @@ pub fn countries(region: &Region) -> BTreeSet<Country> {
         .collect()
 }
 
-/// Whether a country as a whole calls for the regime too.
-fn has_regime(packs: &Packs, regime: &str, country: &Country) -> bool {
-    packs.regimes.jurisdictions.iter().any(|fact| {
+/// By which fact a country as a whole calls for the regime too; one that is confirmed, if there is one.
+fn same_law<'a>(packs: &'a Packs, regime: &str, country: &Country) -> Option<&'a Fact<CallsFor>> {
+    let jurisdictions = packs.regimes.jurisdictions.iter();
+    let calling = jurisdictions.filter(|fact| {
         let mut codes = fact.value.codes.iter();
         fact.value.regimes.contains(regime)
             && codes.any(|code| code.is_country() && code.country() == country)
-    })
+    });
+    calling.max_by_key(|fact| fact.confirmed)
 }
 
 /// One regime, one country.
@@ -168,6 +174,8 @@ struct Case<'a> {
     called: &'a Called,
     regime: &'a Regime,
     to: &'a Country,
+    /// What nobody confirmed, and would be no border if somebody did.
+    same: Option<&'a Fact<CallsFor>>,
     zone: TimeZone,
 }
 
@@ -207,7 +215,16 @@ impl Case<'_> {
             if self.is_confirmed() {
                 judgement.closed.push((self.called.regime.clone(), why));
             } else {
-                let doubt = Word::Unconfirmed.because(format!("{} (unconfirmed)", why.message));
+                let doubt = self.same.map_or_else(
+                    || format!("{} (unconfirmed)", why.message),
+                    |fact| {
+                        format!(
+                            "that {} applies in {} itself nobody confirmed ({}): confirm it in the regime pack; else {}",
+                            self.called.regime, self.to, fact.source.as_str(), why.message
+                        )
+                    },
+                );
+                let doubt = Word::Unconfirmed.because(doubt);
                 judgement.doubts.push((self.called.regime.clone(), doubt));
             }
             return;
@@ -242,7 +259,7 @@ impl Case<'_> {
     }
 
     fn is_confirmed(&self) -> bool {
-        self.called.confirmed && self.regime.transfers.confirmed
+        self.called.confirmed && self.regime.transfers.confirmed && self.same.is_none()
     }
 
     /// The Region's transfers that lead there on an instrument that this regime knows; and why others do not count.

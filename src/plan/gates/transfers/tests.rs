@@ -77,7 +77,10 @@ fn what_one_law_covers_has_no_border() {
         (&["DE"][..], "DE"),
         (&["DE"], "NL"),
         (&["DE"], "NO"),
-        (&["DE", "US-CA"], "US"),
+        (&["DE", "US-CA"], "DE"),
+        (&["DE", "US-CA"], "FR"),
+        (&["CA-QC"], "CA"),
+        (&["MQ"], "MQ"),
         (&["US-CA"], "CN"),
         (&["SG"], "CN"),
     ] {
@@ -87,6 +90,48 @@ fn what_one_law_covers_has_no_border() {
             "{law:?} to {to}"
         );
     }
+}
+
+#[test]
+fn a_region_under_two_laws_obeys_both() {
+    // What is no border for one of them is one for the other.
+    for (law, to, closed_by) in [
+        (&["DE", "US-CA"][..], "US", &["eu-gdpr"][..]),
+        (&["DE", "CN"], "CN", &["eu-gdpr"]),
+        (&["DE", "CN"], "DE", &["cn-pipl"]),
+        (&["DE", "CN"], "IN", &["cn-pipl", "eu-gdpr"]),
+        (&["DE", "BR"], "DE", &[]), // Brazil's decision for the Union
+    ] {
+        let judgement = asked(law, json!([]), to);
+        let closed: Vec<&str> = judgement.closed.iter().map(|(id, _)| id.as_str()).collect();
+        assert_eq!(closed, closed_by, "{law:?} to {to}");
+    }
+    assert_eq!(word(&asked(&["DE", "US-CA"], scc(json!({})), "US")), "open");
+}
+
+#[test]
+fn a_country_of_which_nobody_confirmed_the_law_is_doubted() {
+    let judgement = asked(&["DE"], json!([]), "MQ");
+    assert!(judgement.is_open(), "{judgement:?}");
+    let (regime, doubt) = &judgement.doubts[0];
+    assert_eq!(
+        (regime.as_str(), doubt.word.as_str()),
+        ("eu-gdpr", "Unconfirmed")
+    );
+    assert!(
+        doubt
+            .message
+            .contains("applies in MQ itself nobody confirmed (TFEU Article 355, remembered)"),
+        "{}",
+        doubt.message
+    );
+    // Whoever has an instrument needs nobody's word.
+    let held = asked(&["DE"], scc(json!({"to": "MQ"})), "MQ");
+    assert!(held.doubts.is_empty() && held.grounds.len() == 1);
+    let line = "regimes: [eu-gdpr]}\n    source: *tfeu\n    confirmed: false";
+    let sure = packs(line, &line.replace("false", "true"));
+    let judgement = asked_at("2026-11-22T10:00:00Z", &["DE"], json!([]), "MQ", &sure);
+    assert_eq!(judgement, Judgement::default());
 }
 
 #[test]
