@@ -460,7 +460,7 @@ fn who_the_person_is_crosses_no_border_without_an_instrument() {
     let own = serde_json::to_value(base.regions["eu-west"].region.as_ref()).unwrap();
     let laws = own["spec"]["jurisdictions"].as_array().unwrap().clone();
     // Regions under another law, each with the countries to which it has an instrument, and until when.
-    let plan = |origins: &[&[(&Value, Value)]], spec: &Value, status: &Value| {
+    let of = |law: &str, origins: &[&[(&Value, Value)]], spec: &Value, status: &Value| {
         let mut facts = base.clone();
         for (number, to) in origins.iter().enumerate() {
             let name = format!("origin-{number}");
@@ -481,7 +481,7 @@ fn who_the_person_is_crosses_no_border_without_an_instrument() {
             facts.regions.insert(name, made);
         }
         let mut request = serde_json::to_value(facts.request.as_ref()).unwrap();
-        request["spec"]["jurisdictions"] = json!(["BR"]);
+        request["spec"]["jurisdictions"] = json!([law]);
         for (field, set) in spec.as_object().into_iter().flatten() {
             request["spec"][field] = set.clone();
         }
@@ -501,11 +501,21 @@ fn who_the_person_is_crosses_no_border_without_an_instrument() {
         (runs, plan.wake_at.map(|at| at.to_string()[..10].to_owned()))
     };
     assert!(!laws.is_empty());
+    let plan = |origins: &[&[(&Value, Value)]], spec: &Value, status: &Value| {
+        of("BR", origins, spec, status)
+    };
     let (india, states, none) = (json!("IN"), json!("US"), Value::Null);
     let both = [(&india, none.clone()), (&states, none.clone())];
     let ends = [(&india, json!("2027-08-01")), (&states, none.clone())];
     let asks = |origins: &[&[(&Value, Value)]]| plan(origins, &none, &none);
-    assert_eq!(asks(&[]), (true, None), "nobody knows an instrument of it");
+    assert!(
+        !asks(&[]).0,
+        "no Region is there that could name an instrument"
+    );
+    // A law that asks for none, and none at all.
+    assert!(of("US-OR", &[], &none, &none).0 && of("SG", &[], &none, &none).0);
+    // The Region's own law is no border, whichever of its countries the person is of.
+    assert!(of("IN", &[], &none, &none).0);
     assert_eq!(asks(&[&both]), (true, None));
     assert!(!asks(&[&[]]).0);
     assert!(!asks(&[&both[..1]]).0, "one of two countries");

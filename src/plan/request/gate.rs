@@ -1,13 +1,15 @@
 //! May who the person is go into a region, and their copy out of it? Whatever was decided before, what has no instrument
 //! that is valid today is taken away: a request waits, what has crossed a border does not come back.
 //!
-//! The copy leaves the Region like a feed of personal data. Who the person is comes from where the person's law is: from a
-//! Region of that law, if the hub has one, on the instruments that it has.
+//! The copy leaves the Region like a feed of personal data. Who the person is comes from where the person's law is: from any
+//! Region under that law, on the instruments that it has; without such a Region, on none.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::api::DataSubjectRequestSpec;
-use crate::packs::{Country, Jurisdiction};
+use crate::api::{DataSubjectRequestSpec, Region};
+use crate::packs::Country;
 use crate::plan::gates::{self, Border, Judgement};
 use crate::plan::placement::{Decision, earlier};
 use crate::plan::{Reason, RegionFacts, RegionPlan, RequestFacts, RequestWorkloads};
@@ -64,37 +66,84 @@ pub(super) fn lawful(
 fn copy(facts: &RequestFacts, region: &RegionFacts, now: Timestamp) -> Option<Judgement> {
     let delivery = facts.request.spec.delivery.as_ref()?;
     let to = Country::parse(&delivery.object_store.country)?;
-    Some(gates::transfer(&border(facts, region, now), &to))
+    Some(gates::transfer(&border(facts, &region.region, now), &to))
 }
 
-fn border<'a>(facts: &'a RequestFacts, from: &'a RegionFacts, now: Timestamp) -> Border<'a> {
+fn border<'a>(facts: &'a RequestFacts, from: &'a Region, now: Timestamp) -> Border<'a> {
     Border {
-        region: &from.region,
+        region: from,
         regions: &facts.regions,
         packs: &facts.packs,
         now,
     }
 }
 
-/// What the person's laws say to the Region's countries. Of a law that no Region is under nobody knows an instrument, and
-/// nothing is said; of several Regions of one law, one that may send there suffices.
+/// What the person's laws say to the Region's countries: each of them that asks for an instrument and is not the Region's
+/// too. Of several Regions under one law, one that may send there suffices. Of a law that no Region is under nobody has an
+/// instrument: what no decision lets go stays.
 fn of_identity(facts: &RequestFacts, to: &RegionFacts, now: Timestamp) -> Option<Judgement> {
-    let goals = gates::countries(&to.region);
-    let of_origin = |from: &RegionFacts| {
-        let border = border(facts, from, now);
-        let all = goals.iter().map(|goal| gates::transfer(&border, goal));
-        all.reduce(|one, other| chosen(one, other, false))
-    };
-    let of_law = |law: Country| {
-        let regions = facts.regions.values();
-        let origins = regions.filter(|from| gates::countries(&from.region).contains(&law));
-        let all = origins.filter_map(of_origin);
+    let person = person(facts, to);
+    let there = under(&to.region, facts, now);
+    let laws = under(&person, facts, now);
+    let all = laws.difference(&there).filter_map(|law| {
+        let regions = facts.regions.values().map(|from| from.region.as_ref());
+        let origins = regions.filter(|from| under(from, facts, now).contains(law));
+        let all = origins.filter_map(|from| of_law(facts, (from, to), law, now));
         all.reduce(|one, other| chosen(one, other, true))
-    };
-    let codes = facts.request.spec.jurisdictions.iter();
-    let laws = codes.filter_map(|code| Some(Jurisdiction::parse(code)?.country().clone()));
-    let all = laws.filter(|law| !goals.contains(law)).filter_map(of_law);
+            .or_else(|| Some(nobodys(of_law(facts, (&person, to), law, now)?, (law, to))))
+    });
     all.reduce(|one, other| chosen(one, other, false))
+}
+
+/// What stands for a Region under the person's law alone, without an instrument.
+fn person(facts: &RequestFacts, to: &RegionFacts) -> Region {
+    let mut region = to.region.as_ref().clone();
+    region
+        .spec
+        .jurisdictions
+        .clone_from(&facts.request.spec.jurisdictions);
+    region.spec.transfers.clear();
+    region
+}
+
+/// The regimes that a Region's law calls for today.
+fn under(region: &Region, facts: &RequestFacts, now: Timestamp) -> BTreeSet<String> {
+    let called = gates::called_for(region, &facts.packs, now).into_iter();
+    let today = called.filter(|called| called.from.is_none());
+    today.map(|called| called.regime).collect()
+}
+
+/// What one law says from a Region to all countries of another.
+fn of_law(
+    facts: &RequestFacts,
+    (from, to): (&Region, &RegionFacts),
+    law: &str,
+    now: Timestamp,
+) -> Option<Judgement> {
+    let border = border(facts, from, now);
+    let goals = gates::countries(&to.region);
+    let all = goals.iter().map(|goal| {
+        let mut judgement = gates::transfer(&border, goal);
+        // What other laws that Region is under is not the person's matter.
+        judgement.closed.retain(|(id, _)| id == law);
+        judgement
+    });
+    all.reduce(|one, other| chosen(one, other, false))
+}
+
+/// The same where no Region is there to name an instrument in.
+fn nobodys(mut judgement: Judgement, (law, to): (&str, &RegionFacts)) -> Judgement {
+    let goals: Vec<String> = gates::countries(&to.region)
+        .iter()
+        .map(|goal| goal.as_str().to_owned())
+        .collect();
+    for (_, why) in &mut judgement.closed {
+        why.message = format!(
+            "{law} lets nothing go to {} without an instrument that is valid today, and no Region is under {law}, which could name one: make one, with the instrument in its spec.transfers",
+            goals.join(", ")
+        );
+    }
+    judgement
 }
 
 /// The first of two that is open, or closed; looked at again when either may turn.
