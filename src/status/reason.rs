@@ -85,6 +85,8 @@ words! {
     Answered,
     /// What is open has no number in law.
     NoNumber,
+    /// No law speaks of such a request at all.
+    NoClock,
     /// The Job of a request left no word.
     RequestJobFailed,
     /// A copy that has expired is still in its bucket.

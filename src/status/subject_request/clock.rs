@@ -62,7 +62,11 @@ pub(super) fn on_time(clocks: &Clocks) -> Wanted {
         )
     } else if !ahead.is_empty() {
         (Truth::True, Word::OnTime, ahead.join("; "))
-    } else if clocks.deadlines.iter().any(|it| it.met_at.is_none()) || clocks.deadlines.is_empty() {
+    } else if clocks.deadlines.is_empty() {
+        let why = "no law of spec.jurisdictions gives a time for a request of this kind, as far as the regime packs know: \
+                   nothing here tells you when it is late; answer without delay, and see what your counsel says";
+        (Truth::Unknown, Word::NoClock, why.to_owned())
+    } else if clocks.deadlines.iter().any(|it| it.met_at.is_none()) {
         let why =
             "no law of spec.jurisdictions has a number for what is open: answer without delay";
         (Truth::Unknown, Word::NoNumber, why.to_owned())
