@@ -11,8 +11,10 @@ use crate::plan::Baseline;
 pub const OPEN_REPORT_API: &str = "openreports.io/v1alpha1";
 /// The kind: a policy is of no namespace.
 pub const OPEN_REPORT: &str = "ClusterReport";
-/// Results in a report: an object has room for a mebibyte.
+/// Results in a report.
 const MOST: usize = 500;
+/// Bytes of results in a report: an object has room for a mebibyte, and what the server writes into it needs some.
+const ROOM: usize = 900 * 1024;
 
 /// The report's name.
 #[must_use]
@@ -28,12 +30,7 @@ pub fn open_report(policy: &DataPolicy, baseline: &Baseline) -> Value {
         "apiVersion": "tradewind.dev/v1alpha1", "kind": "DataPolicy", "name": name, "uid": policy.uid(),
     });
     let high = baseline.count(Severity::High);
-    let results: Vec<Value> = baseline
-        .findings
-        .iter()
-        .take(MOST)
-        .map(|finding| result(&name, finding))
-        .collect();
+    let results = results(&name, &baseline.findings);
     json!({
         "apiVersion": OPEN_REPORT_API,
         "kind": OPEN_REPORT,
@@ -49,6 +46,22 @@ pub fn open_report(policy: &DataPolicy, baseline: &Baseline) -> Value {
         },
         "results": results,
     })
+}
+
+/// The most severe, as many as there is room for; the summary counts all.
+fn results(policy: &str, findings: &[PolicyFinding]) -> Vec<Value> {
+    let mut room = ROOM;
+    let all = findings
+        .iter()
+        .take(MOST)
+        .map(|finding| result(policy, finding));
+    all.take_while(|result| {
+        let size = result.to_string().len() + 1;
+        let fits = size <= room;
+        room = room.saturating_sub(size);
+        fits
+    })
+    .collect()
 }
 
 fn result(policy: &str, finding: &PolicyFinding) -> Value {
@@ -79,6 +92,35 @@ fn result(policy: &str, finding: &PolicyFinding) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_is_no_larger_than_an_object_may_be() {
+        let policy: DataPolicy = serde_json::from_value(json!({
+            "metadata": {"name": "customers", "uid": "u-1"},
+            "spec": {"regimes": ["eu-gdpr"], "selector": {}, "rules": [], "retention": {"schedule": "0 4 * * *"}},
+        }))
+        .unwrap();
+        let finding = |number: usize| PolicyFinding {
+            id: format!("NoPeriod-{number}"),
+            check: "NoPeriod".into(),
+            severity: Severity::Medium,
+            law: "GDPR Article 5".into(),
+            region: None,
+            place: "spec".into(),
+            message: "\"x\"".repeat(1500),
+            remedy: "r".into(),
+        };
+        let baseline = Baseline {
+            findings: (0..400).map(finding).collect(),
+            wake_at: None,
+        };
+        let report = open_report(&policy, &baseline);
+        let size = report.to_string().len();
+        assert!((ROOM * 9 / 10..1024 * 1024 - 64 * 1024).contains(&size), "{size}");
+        let told = report["results"].as_array().unwrap().len();
+        assert!(told < 400, "{told}");
+        assert_eq!(report["summary"]["warn"], 400, "all are counted");
+    }
 
     #[test]
     fn a_report_has_each_finding_and_belongs_to_its_policy() {
