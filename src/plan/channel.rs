@@ -398,9 +398,14 @@ fn workloads(
             labels,
         )
     });
+    // What must not be written there must not be taken either.
+    let is_stored = !flows
+        .iter()
+        .any(|flow| matches!(flow.part, Part::Store(_)) && !flow.judgement.is_open());
     let connector = spec
         .connector
         .as_ref()
+        .filter(|_| is_stored)
         .and_then(|connector| connector::workloads(&site, connector, credentials.as_ref()));
     let source = spec.catalog.as_ref().map(|catalog| &catalog.source);
     let feeds = spec

@@ -7,7 +7,7 @@
 use super::gates::{Judgement, Word};
 use super::{Finding, Reason};
 use crate::api::condition::ConditionType;
-use crate::api::{HeldFlow, SocialChannelSpec};
+use crate::api::{HeldFlow, RegionSpec, SocialChannelSpec};
 use crate::packs::Country;
 
 /// Which part of a channel.
@@ -17,6 +17,8 @@ pub(super) enum Part {
     Sink(String),
     /// A feed's destination by the feed's name.
     Feed(String),
+    /// The connector's database, by its name among the Region's data stores.
+    Store(String),
 }
 
 impl Part {
@@ -25,6 +27,7 @@ impl Part {
         match self {
             Self::Sink(name) => format!("sink {name}"),
             Self::Feed(name) => format!("feed {name}"),
+            Self::Store(name) => format!("database {name} of the connector"),
         }
     }
 
@@ -33,6 +36,7 @@ impl Part {
         match self {
             Self::Sink(name) => format!("spec.sinks[{name}].country"),
             Self::Feed(name) => format!("spec.feeds[{name}].destination.country"),
+            Self::Store(name) => format!("spec.dataStores[{name}].country of the Region"),
         }
     }
 }
@@ -77,6 +81,24 @@ pub(super) fn flows(
         .collect()
 }
 
+/// The connector's own database, where the Region says that it is elsewhere: each event is written there first. Which of the Region's
+/// stores it is only `connector.optOut` tells.
+pub(super) fn store(
+    spec: &SocialChannelSpec,
+    region: &RegionSpec,
+    judge: impl FnOnce(&Country) -> Judgement,
+) -> Option<Flow> {
+    let name = &spec.connector.as_ref()?.opt_out.as_ref()?.data_store;
+    let mut stores = region.data_stores.iter();
+    let own = stores.find(|store| store.name == *name)?;
+    let country = Country::parse(own.country.as_deref()?)?;
+    Some(Flow {
+        part: Part::Store(name.clone()),
+        judgement: judge(&country),
+        country: Some(country),
+    })
+}
+
 /// Every country that a channel names, with its field: for those that are none.
 pub(super) fn named(spec: &SocialChannelSpec) -> Vec<(String, String)> {
     let source = spec
@@ -102,6 +124,7 @@ impl Flow {
         let waits = match self.part {
             Part::Sink(_) => "; events for it wait in the connector's store",
             Part::Feed(_) => "; until then the feed is not written",
+            Part::Store(_) => "; until then no connector runs here: webhooks are refused, and the platform sends them again",
         };
         let field = match self.country {
             Some(_) => String::new(),

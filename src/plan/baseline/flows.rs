@@ -37,6 +37,7 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
                 judged(place, &field, &judge(&country), book);
             }
         }
+        recipients(ground, place, book);
         for channel in channels(ground, place) {
             let spec = &channel.spec;
             let namespace = channel.namespace().unwrap_or_default();
@@ -151,6 +152,12 @@ fn goods(place: &Place<'_>, (own, spec): (&str, &SocialChannelSpec), book: &mut 
     let Some(catalog) = &spec.catalog else {
         return;
     };
+    if catalog.personal_data.is_none() && !spec.feeds.is_empty() {
+        let message = "nobody said whether the catalogue's items speak of persons: they count as goods, which go anywhere";
+        let remedy = "write true or false there";
+        let field = format!("{own}, spec.catalog.personalData");
+        unsaid(place, &field, (message.to_owned(), remedy), book);
+    }
     if catalog.source.country.is_none() {
         let message = "where the catalogue comes from is unknown".to_owned();
         let field = format!("{own}, spec.catalog.source.country");
@@ -173,6 +180,38 @@ fn goods(place: &Place<'_>, (own, spec): (&str, &SocialChannelSpec), book: &mut 
             (message, Severity::Low),
             book,
         );
+    }
+}
+
+/// Recipients are not Tradewind's to send to; where they are, the register has to say.
+fn recipients(ground: &Ground<'_>, place: &Place<'_>, book: &mut Book<'_>) {
+    for rule in &ground.facts.policy.spec.rules {
+        let silent = rule.recipients.iter().filter(|it| it.country.is_none());
+        for recipient in silent {
+            let message = format!("where recipient {} is, is unknown", recipient.name);
+            let field = format!(
+                "spec.rules[{}].recipients[{}].country",
+                rule.name, recipient.name
+            );
+            unknown(place, &field, (message, Severity::Low), book);
+        }
+    }
+}
+
+/// What nobody said, and only the register lacks.
+fn unsaid(
+    place: &Place<'_>,
+    field: &str,
+    (message, remedy): (String, &str),
+    book: &mut Book<'_>,
+) {
+    for regime in &place.regimes {
+        let told = Told {
+            at_most: Severity::Low,
+            ..Told::once(message.clone(), remedy)
+        };
+        let spot = Spot::here(place.name, field);
+        book.enter(regime, Check::CountryUnknown, spot, told);
     }
 }
 
