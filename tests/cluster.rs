@@ -44,7 +44,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use tradewind_dev::fleet::{Fleet, FleetSpec};
+use tradewind_dev::fleet::{Fleet, FleetSpec, HUB};
 use tradewind_dev::process::Daemon;
 use tradewind_dev::story::Stage;
 
@@ -57,7 +57,7 @@ const OPERATOR: [&str; 4] = [
     "--packs-configmap=tradewind-packs",
 ];
 
-/// That ConfigMap; it isn't there unless a chapter makes it.
+/// That ConfigMap; it has the release's own platforms unless a chapter changes it.
 pub(crate) const PACKS: &str = "tradewind-packs";
 
 /// How long anything may take that should take seconds.
@@ -80,6 +80,7 @@ async fn stage(name: &str) -> Stage {
     let fleet = Fleet::start(FleetSpec::for_test(name, &["eu-west", "us-east"]))
         .await
         .unwrap();
+    packs::the_releases_own(&fleet.cluster(HUB).unwrap()).await;
     let stage = Stage::on(fleet, &OPERATOR).await.unwrap();
     world::no_row_becomes_due_today(&stage).await;
     stage

@@ -275,7 +275,8 @@ pub struct DataStore {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub datasets: Vec<String>,
     /// Where the database is, an ISO 3166-1 code, quoted. Outside of the region's jurisdictions it needs an instrument in
-    /// `transfers`, else it is a finding of the policies. Absent: it is in the region.
+    /// `transfers`, else it is a finding of the policies, and a connector whose own database it is does not run. Absent: it
+    /// is in the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 2), regex(pattern = r"^[A-Z]{2}$"))]
     pub country: Option<String>,

@@ -16,6 +16,13 @@ async fn put(hub: &Cluster, platforms: &str) {
     install::apply(hub, &map.to_string()).await.unwrap();
 }
 
+/// The release's own, before the operator begins: without the ConfigMap that it names nothing would be planned.
+pub(crate) async fn the_releases_own(hub: &Cluster) {
+    let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}});
+    install::apply(hub, &namespace.to_string()).await.unwrap();
+    put(hub, BUILTIN_PLATFORMS).await;
+}
+
 async fn accepted(hub: &Cluster, wanted: &str) {
     settle::until(&format!("Accepted={wanted}"), SOON, || async {
         let object = settle::get(hub, "socialchannel", Some(TENANT), "aurora-partner")
@@ -67,8 +74,11 @@ pub(crate) async fn packs_are_replaced_by_a_config_map(stage: &mut Stage) {
     .unwrap();
     accepted(&hub, "False UnknownPlatform").await;
 
+    // Deleted, it leaves in force what it said; the release's own is in force again once it says that.
     hub.kubectl(&["delete", "configmap", PACKS, "-n", SYSTEM])
         .await
         .unwrap();
+    accepted(&hub, "False UnknownPlatform").await;
+    put(&hub, BUILTIN_PLATFORMS).await;
     accepted(&hub, "True").await;
 }
