@@ -13,6 +13,7 @@ mod hub;
 mod intent;
 mod kinds;
 mod legal_hold;
+mod news;
 mod open_reports;
 mod publish;
 mod region;
@@ -30,7 +31,6 @@ use std::time::Duration;
 
 use futures::{FutureExt, Stream, StreamExt};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::controller::{self, Controller};
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -43,7 +43,7 @@ pub use retry::{Attempts, Error, Retry, retry};
 use crate::api::Region;
 use crate::apply::{Applier, Fence};
 use crate::archive::Archive;
-use crate::clusters::{Clusters, Identity, Limits, Wake, Wakes};
+use crate::clusters::{Clusters, Limits, Wakes};
 use crate::metrics::Metrics;
 use crate::plan::Settings;
 use crate::resolve::{Chains, InForce, Reader, SecretChanged, SecretWatch};
@@ -51,6 +51,7 @@ use crate::status::Rule;
 use crate::watch::Key;
 use evidence::Ledger;
 use hub::{Change, Heard, Hub};
+use news::News;
 use open_reports::OpenReports;
 use report::Report;
 use triggers::{Known, Queues, Triggers};
@@ -269,97 +270,6 @@ fn writers(
     let reports = OpenReports::new(hub.clone(), fence.clone(), metrics.clone());
     let ledger = Ledger::new(hub.clone(), chains, fence.clone(), metrics.clone());
     (ledger, reports)
-}
-
-/// Turns what happens elsewhere into looks.
-struct News<'a> {
-    context: &'a Context,
-    known: &'a Known,
-    triggers: &'a Triggers,
-}
-
-impl News<'_> {
-    /// Until the hub's lists and the packs are known. What is wrong with the packs meanwhile is told.
-    async fn settle(
-        &self,
-        lists: Vec<(&'static str, watch::Receiver<bool>)>,
-        packs_map: Option<&str>,
-    ) {
-        for (_, mut ready) in lists {
-            let _ = ready.wait_for(|ready| *ready).await;
-        }
-        let mut packs = self.context.reader.packs.clone();
-        loop {
-            let now = packs.borrow_and_update().clone();
-            if now.known {
-                return;
-            }
-            if let (Some(problem), Some(name)) = (now.problem, packs_map) {
-                self.refused(name, &problem);
-            }
-            if packs.changed().await.is_err() {
-                // Nobody will ever say which are in force.
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-
-    /// Until the process ends.
-    async fn turn(
-        &self,
-        mut wakes: Wakes,
-        mut secrets: mpsc::UnboundedReceiver<SecretChanged>,
-        packs_map: Option<String>,
-    ) {
-        let mut packs = self.context.reader.packs.clone();
-        loop {
-            tokio::select! {
-                wake = wakes.next() => {
-                    let owners = self.owners(&wake);
-                    self.triggers.send(self.known.of_wake(&wake, &owners));
-                }
-                Some(changed) = secrets.recv() => {
-                    self.triggers.send(self.known.of_secret(&changed, &self.context.namespace));
-                }
-                Ok(()) = packs.changed() => {
-                    let problem = packs.borrow_and_update().problem.clone();
-                    if let (Some(problem), Some(name)) = (problem, &packs_map) {
-                        self.refused(name, &problem);
-                    }
-                    self.triggers.send(self.known.all());
-                }
-                else => std::future::pending().await,
-            }
-        }
-    }
-
-    /// Whom anything in a region was made for that is to be looked at as a whole.
-    fn owners(&self, wake: &Wake) -> BTreeSet<Identity> {
-        let Wake::Region(region) = wake else {
-            return BTreeSet::new();
-        };
-        let client = self.context.reader.clusters.get(region);
-        client.map_or_else(
-            |_| BTreeSet::new(),
-            |client| client.holdings().0.into_keys().collect(),
-        )
-    }
-
-    fn refused(&self, name: &str, problem: &str) {
-        tracing::error!(
-            config_map = name,
-            problem,
-            "the packs are not taken: those that were in force stay, and before any were, nothing is planned"
-        );
-        let map = ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("ConfigMap".to_owned()),
-            name: Some(name.to_owned()),
-            namespace: Some(self.context.namespace.clone()),
-            ..ObjectReference::default()
-        };
-        self.context.report.warn_of(map, "PacksRefused", problem);
-    }
 }
 
 /// One kind's controller. kube's own backoff and predicates are not used: the watches have theirs, the queue is fed only
