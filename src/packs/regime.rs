@@ -6,7 +6,8 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::{
-    Adequacy, Check, Clock, Counting, Deadline, Demand, EraseDuty, Fact, Jurisdiction, KeepDuty, Statute,
+    Adequacy, Check, Clock, Counting, Deadline, Demand, EraseDuty, Fact, Jurisdiction, KeepDuty,
+    Statute,
 };
 
 /// All regimes, and the jurisdictions that call for them.

@@ -124,7 +124,9 @@ impl Flow {
         let waits = match self.part {
             Part::Sink(_) => "; events for it wait in the connector's store",
             Part::Feed(_) => "; until then the feed is not written",
-            Part::Store(_) => "; until then no connector runs here: webhooks are refused, and the platform sends them again",
+            Part::Store(_) => {
+                "; until then no connector runs here: webhooks are refused, and the platform sends them again"
+            }
         };
         let field = match self.country {
             Some(_) => String::new(),

@@ -123,9 +123,8 @@ impl Replacing {
     fn put(&self, map: Option<&ConfigMap>) {
         self.tell.send_if_modified(|now| {
             let next = next(now, map, (&self.builtin, &self.asks));
-            let differs = now.known != next.known
-                || now.problem != next.problem
-                || now.packs != next.packs;
+            let differs =
+                now.known != next.known || now.problem != next.problem || now.packs != next.packs;
             *now = next;
             differs
         });
@@ -367,7 +366,10 @@ mod tests {
         let builtin = Arc::new(Packs::builtin().unwrap());
         let now = InForce::builtin(&builtin, false);
         let broken = next(&now, Some(&map("platforms: [")), (&builtin, &asks()));
-        assert!(broken.packs == builtin && !broken.known, "nothing is planned");
+        assert!(
+            broken.packs == builtin && !broken.known,
+            "nothing is planned"
+        );
         let problem = broken.problem.clone().unwrap();
         assert!(
             problem.contains("platforms.yaml") && problem.contains("line"),

@@ -116,7 +116,10 @@ mod tests {
         };
         let report = open_report(&policy, &baseline);
         let size = report.to_string().len();
-        assert!((ROOM * 9 / 10..1024 * 1024 - 64 * 1024).contains(&size), "{size}");
+        assert!(
+            (ROOM * 9 / 10..1024 * 1024 - 64 * 1024).contains(&size),
+            "{size}"
+        );
         let told = report["results"].as_array().unwrap().len();
         assert!(told < 400, "{told}");
         assert_eq!(report["summary"]["warn"], 400, "all are counted");

@@ -18,7 +18,8 @@ async fn put(hub: &Cluster, platforms: &str) {
 
 /// The release's own, before the operator begins: without the ConfigMap that it names nothing would be planned.
 pub(crate) async fn the_releases_own(hub: &Cluster) {
-    let namespace = serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}});
+    let namespace =
+        serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}});
     install::apply(hub, &namespace.to_string()).await.unwrap();
     put(hub, BUILTIN_PLATFORMS).await;
 }

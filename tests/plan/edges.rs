@@ -743,3 +743,46 @@ fn the_notice_of_a_refusal_is_met_by_the_refusal() {
         Some("2026-06-20T09:00:00Z")
     );
 }
+
+/// A connector writes each event into its own database first: where that is abroad and no instrument leads there, it does not run.
+#[test]
+fn a_connector_whose_database_is_abroad_does_not_run() {
+    let (world, mut facts) = channel();
+    let opt_out = json!({"dataStore": "aurora-orders", "identity": "customerId"});
+    facts.channel = with(facts.channel.as_ref(), "/spec/connector/optOut", &opt_out);
+    let planned = |country: &str| {
+        let mut facts = facts.clone();
+        let eu = facts.regions.get_mut("eu-west").unwrap();
+        let at = "/spec/dataStores/0/country";
+        eu.region = with(eu.region.as_ref(), at, &json!(country));
+        let plan = plan::channel(&facts, world.now);
+        let workloads = plan.regions["eu-west"].workloads();
+        let runs = workloads.map(|workloads| workloads.connector.is_some());
+        let told = plan.findings.iter().filter(|it| {
+            format!("{:?}", it.condition) == "TransfersLawful" && it.holds == Some(false)
+        });
+        let told: Vec<String> = told.map(|it| it.reason.message.clone()).collect();
+        (runs, told)
+    };
+    assert_eq!(planned("FR"), (Some(true), Vec::new()));
+    let (runs, told) = planned("US");
+    assert_eq!(runs, Some(false));
+    assert!(
+        told[0].starts_with("database aurora-orders of the connector: eu-gdpr")
+            && told[0].contains("no connector runs here"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_recipient_of_whom_nobody_said_where_they_are_is_told() {
+    let told = findings("CountryUnknown", &|facts| {
+        let recipients = json!([{"name": "parcel"}, {"name": "bank", "country": "DE"}]);
+        let at = "/spec/rules/0/recipients";
+        facts.policy = with(facts.policy.as_ref(), at, &recipients);
+    });
+    let wanted = "recipients[parcel].country: where recipient parcel is, is unknown";
+    let of = |name: &str| told.iter().filter(|it| it.contains(name)).count();
+    assert!(told.iter().any(|it| it.ends_with(wanted)), "{told:?}");
+    assert_eq!(of("[bank]"), 0, "{told:?}");
+}

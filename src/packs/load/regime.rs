@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Check, Checked, Place};
 use crate::packs::{
-    Check as Look, Clock, ClockKind, Deadline, Demand, EraseDuty, Fact, KeepDuty, LimitKind, NO_RECORDS, Period,
-    REGIMES_KEY, Regime, Regimes,
+    Check as Look, Clock, ClockKind, Deadline, Demand, EraseDuty, Fact, KeepDuty, LimitKind,
+    NO_RECORDS, Period, REGIMES_KEY, Regime, Regimes,
 };
 
 pub(super) fn check(pack: &Regimes) -> Checked {

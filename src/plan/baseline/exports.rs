@@ -44,7 +44,10 @@ fn counted(
         let (message, at_most) = match count {
             Count::Below(_) => continue,
             Count::Reached(_) => {
-                let persons = transfer.exported_persons.as_ref().map_or(0, |it| it.persons);
+                let persons = transfer
+                    .exported_persons
+                    .as_ref()
+                    .map_or(0, |it| it.persons);
                 (
                     format!(
                         "{persons} persons were counted on {day}, and {INSTRUMENT} is for fewer than {limit} in a calendar year"

@@ -47,7 +47,10 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
             }
             goods(place, (&own, spec), book);
         }
-        let turns = known.values().chain([&anywhere]).map(|judgement| judgement.wake_at);
+        let turns = known
+            .values()
+            .chain([&anywhere])
+            .map(|judgement| judgement.wake_at);
         wake_at = turns.fold(wake_at, earlier);
     }
     wake_at
@@ -104,7 +107,10 @@ fn of_channel(place: &Place<'_>, own: &str, flow: &Flow, book: &mut Book<'_>) {
             true => "",
             false => ", so that it gets none",
         };
-        let message = format!("where {} would get personal data is unknown{held}", flow.part.told());
+        let message = format!(
+            "where {} would get personal data is unknown{held}",
+            flow.part.told()
+        );
         unknown(place, &field, (message, Severity::High), book);
     }
 }
@@ -199,12 +205,7 @@ fn recipients(ground: &Ground<'_>, place: &Place<'_>, book: &mut Book<'_>) {
 }
 
 /// What nobody said, and only the register lacks.
-fn unsaid(
-    place: &Place<'_>,
-    field: &str,
-    (message, remedy): (String, &str),
-    book: &mut Book<'_>,
-) {
+fn unsaid(place: &Place<'_>, field: &str, (message, remedy): (String, &str), book: &mut Book<'_>) {
     for regime in &place.regimes {
         let told = Told {
             at_most: Severity::Low,

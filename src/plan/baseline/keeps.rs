@@ -63,10 +63,7 @@ fn of_rule<'a>(
             Met::Whole | Met::Short => ("", Severity::Medium),
         };
         let told = Told {
-            parts: BTreeSet::from([format!(
-                "{kind} {}{from}{day} ({law})",
-                fact.value.period
-            )]),
+            parts: BTreeSet::from([format!("{kind} {}{from}{day} ({law})", fact.value.period)]),
             at_most,
             ..Told::once(
                 format!(

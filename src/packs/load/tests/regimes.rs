@@ -164,7 +164,10 @@ const UNSOUND_REGIMES: &[(&str, &str, &[&str])] = &[
     (
         "records: {value: P24M,",
         "records: {value: PT8760H,",
-        &["a-law.clocks.records", "'PT8760H' is no time by the calendar"],
+        &[
+            "a-law.clocks.records",
+            "'PT8760H' is no time by the calendar",
+        ],
     ),
     (
         "records: {value: P24M,",

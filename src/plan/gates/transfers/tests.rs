@@ -306,7 +306,8 @@ fn the_order_of_transfers_changes_nothing() {
 #[test]
 fn a_country_that_nobody_named_is_closed_by_each_law_that_asks_for_an_instrument() {
     let packs = packs("", "");
-    let regions = |law: &[&str]| BTreeMap::from([("here".to_owned(), region("here", law, scc(json!({}))))]);
+    let regions =
+        |law: &[&str]| BTreeMap::from([("here".to_owned(), region("here", law, scc(json!({}))))]);
     let nowhere = |law: &[&str]| {
         let regions = regions(law);
         let border = Border {
@@ -320,7 +321,10 @@ fn a_country_that_nobody_named_is_closed_by_each_law_that_asks_for_an_instrument
     let german = nowhere(&["DE"]);
     assert_eq!(word(&german), "CountryUnknown");
     let told = german.refusal().unwrap().message;
-    assert!(told.contains("eu-gdpr") && told.contains("nobody said where"), "{told}");
+    assert!(
+        told.contains("eu-gdpr") && told.contains("nobody said where"),
+        "{told}"
+    );
     // California asks for none, whatever the place; Japan's fact nobody confirmed: it warns and closes nothing.
     assert_eq!(nowhere(&["US-CA"]), Judgement::default());
     let japanese = nowhere(&["JP"]);
