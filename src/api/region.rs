@@ -28,6 +28,7 @@ use crate::contract::{SMALL_COUNTS, TaxDisplay};
     doc = "A regional cluster that channels and policies may run in, with its jurisdictions, locale, stores and tenants.",
     selectable = ".spec.runNamespace",
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: at most 40 characters, because names in the region are made from it"),
+    validation = Rule::new("!has(oldSelf.spec.requests) || has(self.spec.requests)").message("spec.requests: it stays once it is there, else no run would see that a store was restored to before an erasure; to move the suppression store, copy its database and change spec.requests.suppression"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Cluster", type_ = "string", json_path = ".status.clusterVersion", description = "The regional cluster's Kubernetes version"),
     printcolumn(name = "Channels", type_ = "integer", json_path = ".status.channels", description = "Channels that run there"),
@@ -104,7 +105,8 @@ pub struct RegionSpec {
     pub evidence: Option<Signing>,
 
     /// How data subjects are answered here. Absent: the region takes no requests of theirs, and retention runs do not see
-    /// that a store was restored to before an erasure.
+    /// that a store was restored to before an erasure. Once it is there it stays: to move the suppression store, copy its
+    /// database and change `suppression`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,
     /// How old this region's list of legal holds may be before nothing is erased here any more. Absent: a region that is

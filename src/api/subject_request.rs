@@ -57,12 +57,14 @@ pub struct DataSubjectRequestSpec {
     pub received: String,
 
     /// ISO 3166-1 codes (`DE`) or ISO 3166-2 codes (`US-CA`) of the law that the person may call upon: they decide which
-    /// regimes' clocks run. Quote them: `NO` is a boolean to YAML 1.1.
+    /// regimes' clocks run, and whether a notice is waited for before erasure. One may be added, never removed. Quote them:
+    /// `NO` is a boolean to YAML 1.1.
     #[schemars(
         length(min = 1, max = 20),
         inner(length(max = 6), regex(pattern = r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$"))
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(validation = Rule::new("oldSelf.all(old, old in self)").message("jurisdictions: one may be added, never removed, as its law may ask that something is waited for; where one is wrong make another request under another name, and cancel this one"))]
     pub jurisdictions: Vec<String>,
 
     /// IANA time zone of the place where it is answered, in which days are counted, `Europe/Berlin`.

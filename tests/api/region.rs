@@ -243,6 +243,7 @@ fn stores() -> Vec<crate::case::Case> {
             label(253),
             &[("a/b", PATTERN)],
         ),
+        ruled("requests", vec![]).stays("spec.requests: it stays once it is there"),
         list(
             "requests.identities",
             |i| json!({"name": format!("kind{i}")}),

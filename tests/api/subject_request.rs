@@ -8,6 +8,7 @@ use crate::server::Server;
 const MOMENT: &str = "2026-03-31T23:30:00+02:00";
 const LATER: &str = "2026-04-01T08:00:00Z";
 const REGIONS: &str = "regions: one may be added, never removed";
+const LAWS: &str = "jurisdictions: one may be added, never removed";
 const SEALED: &str = "identity: it cannot be changed, only taken away";
 const DELIVERY: &str = "spec.delivery: Access and Portability need it";
 const STAYS: &str = "each is recorded once and stays";
@@ -140,13 +141,14 @@ fn head() -> Vec<Case> {
         )
         .fixed("kind cannot be changed"),
         moment("received").fixed("received cannot be changed"),
-        list("jurisdictions", |i| json!(format!("US-{i:03}"))),
+        list("jurisdictions", |i| json!(format!("US-{i:03}"))).fixed(LAWS),
         text(
             "jurisdictions[]",
             "GB",
             "US-CAL",
             &[("fr", PATTERN), ("FRA", PATTERN)],
-        ),
+        )
+        .fixed(LAWS),
         text(
             "timeZone",
             "Europe/Paris",
