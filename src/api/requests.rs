@@ -80,7 +80,8 @@ pub struct RequestsStatus {
 pub struct Reapplied {
     /// The value of the annotation.
     pub asked: String,
-    /// In one CamelCase word: `Verified` (nobody is left), `Kept`, `Held`, or why it goes on or cannot begin.
+    /// In one CamelCase word: `Verified` (nobody is left), `Kept`, `Held` (it is made again, until holds are released), or why
+    /// it goes on or cannot begin.
     pub reason: String,
     /// The same for a person.
     pub message: String,

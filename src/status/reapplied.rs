@@ -2,6 +2,7 @@
 //! region's chain.
 
 use kube::ResourceExt;
+use serde_json::json;
 
 use super::chain::{Statement, When};
 use super::reason::Word;
@@ -9,7 +10,7 @@ use super::{OneJob, Seen, SigningObserved};
 use crate::api::{Reapplied, Region, RequestsStatus};
 use crate::contract::{EraseReport, Outcome, Report, RequestState};
 use crate::evidence::{About, Kind, body, canonical};
-use crate::plan::{Reason, RegionPlan, SigningWorkloads, reapply_asked};
+use crate::plan::{Reason, RegionPlan, SigningWorkloads, canonical_hash, reapply_asked};
 
 /// Takes what the Job says into the Region's status, while it is asked for. Answers what is to be recorded of it.
 pub(super) fn reapplied(
@@ -93,14 +94,12 @@ fn take(told: &mut Reapplied, report: &Report<EraseReport>) {
     }
 }
 
-/// Whether the books have caught up: what a hold keeps of somebody goes by a later one.
+/// Whether nobody is left. While a hold keeps rows of somebody it stays asked for, and its Job is made again: what is released
+/// goes then.
 fn is_over(report: &Report<EraseReport>) -> bool {
     let state = report.body.as_ref().map(|body| body.state);
     report.outcome == Outcome::Done
-        && matches!(
-            state,
-            Some(RequestState::Verified | RequestState::Kept | RequestState::Held)
-        )
+        && matches!(state, Some(RequestState::Verified | RequestState::Kept))
 }
 
 fn recorded(
@@ -127,10 +126,12 @@ fn recorded(
         outcome,
     };
     let uid = region.uid().unwrap_or_default();
+    // Once for what came of it: a Job that is made again and finds the same is no news.
+    let came = canonical_hash(&json!({"reason": body.reason, "outcome": body.outcome}));
     Statement {
         kind: Kind::Request,
         about: About::cluster("Region", &region.name_any()),
-        source: format!("{uid}/{job}/{}", report.finished_at),
+        source: format!("{uid}/{job}/{came}"),
         // Of texts and whole numbers: what has no one spelling would be a bug, and is not written.
         body: canonical::object(&body).unwrap_or_default(),
         when: When::Once,
@@ -139,8 +140,6 @@ fn recorded(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn report(outcome: &str, state: Option<&str>) -> Report<EraseReport> {
@@ -153,11 +152,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_hold_keeps_is_told_once_and_again_when_it_is_another() {
+        let region: Region = serde_json::from_value(json!({
+            "metadata": {"name": "eu", "uid": "u"},
+            "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs",
+                "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+        }))
+        .unwrap();
+        let source = |held: i64, finished_at: &str| {
+            let mut report = report("Done", Some("Held"));
+            report.finished_at = finished_at.to_owned();
+            let stores = json!([{"name": "orders", "tables": [{"name": "t", "state": "Held", "found": held, "held": held}]}]);
+            report.body.as_mut().unwrap().stores = serde_json::from_value(stores).unwrap();
+            recorded(&region, ("job", "ticket-17"), &report).source
+        };
+        let first = source(3, "2026-11-22T10:00:00Z");
+        assert_eq!(first, source(3, "2026-11-22T16:00:00Z"), "made again");
+        assert_ne!(first, source(2, "2026-11-22T16:00:00Z"), "one was released");
+    }
+
+    #[test]
     fn it_is_over_when_the_books_say_so_and_never_because_a_job_ended() {
         for (outcome, state, over) in [
             ("Done", Some("Verified"), true),
             ("Done", Some("Kept"), true),
-            ("Done", Some("Held"), true),
+            ("Done", Some("Held"), false),
             ("Done", None, false),
             ("Refused", Some("Failed"), false),
             ("Retry", Some("Pending"), false),
