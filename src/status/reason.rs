@@ -83,6 +83,8 @@ words! {
     Overdue,
     /// No deadline is open any more.
     Answered,
+    /// No deadline that is open has passed, and one that is not was met after its end.
+    DoneLate,
     /// What is open has no number in law.
     NoNumber,
     /// No law speaks of such a request at all.

@@ -77,6 +77,13 @@ pub(super) fn on_time(clocks: &Clocks) -> Wanted {
             "everything was done".to_owned(),
         )
     };
+    // What was done too late is told before what is well, and after what is still to be done.
+    let is_calm = truth == Truth::True && soon.is_empty();
+    let word = if is_calm && !missed.is_empty() {
+        Word::DoneLate
+    } else {
+        word
+    };
     if !missed.is_empty() {
         message = format!("{message}; done too late: {}", missed.join("; "));
     }
