@@ -36,12 +36,8 @@ pub(super) fn receipt(
         .status
         .as_ref()
         .and_then(|status| status.receipt.as_ref());
-    // A copy that was taken away when its time had come changes nothing of when the request was done.
-    let is_removed = entries.iter().any(|entry| {
-        let mut copies = entry.delivered.iter();
-        copies.any(|delivered| delivered.removed_at.is_some())
-    });
-    let first = old.filter(|old| old.hash == hash || is_removed && old.outcome == outcome);
+    // What is attested later, or a copy that was taken away when its time had come, changes nothing of when it was done.
+    let first = old.filter(|old| old.outcome == outcome);
     let at = first.map(|old| old.at.clone());
     let old = old.filter(|old| old.hash == hash);
     // What was told once stays: backups that were made by then do not go later because new ones are kept longer.
