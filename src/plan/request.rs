@@ -6,6 +6,7 @@ mod clocks;
 mod events;
 mod gate;
 mod job;
+mod moments;
 mod opt_out;
 mod people;
 pub(super) mod reapply;
@@ -35,6 +36,7 @@ pub use action::{
     reference as request_reference,
 };
 pub use clocks::{Clocks, clocks};
+pub use moments::is_verified;
 use opt_out::OptOuts;
 use people::People;
 use recipients::Recipients;
@@ -135,9 +137,19 @@ fn stop(facts: &RequestFacts, clocks: &Clocks, now: Timestamp) -> Option<Stop> {
         let why = format!("it was lifted by {}: {}", told.by, told.ground);
         return Some(Word::Lifted.because(why).into());
     }
-    if spec.verified.is_none() {
+    let Some(verified) = &spec.verified else {
         let why = "spec.verified: nobody has recorded yet that the person is who they say they are; nothing runs before";
         return Some(Word::NotVerified.because(why).into());
+    };
+    if !is_verified(spec, now) {
+        let why = format!(
+            "spec.verified.at: {} has not come; nothing runs before",
+            verified.at
+        );
+        return Some(Stop {
+            reason: Word::NotVerified.because(why),
+            wake_at: verified.at.parse().ok(),
+        });
     }
     if let Some(other) = original(facts) {
         let why = format!(

@@ -23,8 +23,8 @@ use crate::api::{
 use crate::contract::{EraseReport, RequestState};
 use crate::plan::reason::Word as PlanWord;
 use crate::plan::{
-    Clocks, Horizons, Plan, Reason, RequestWorkloads, identity_hash, is_undecided, request_action,
-    request_action_in, request_reference,
+    Clocks, Horizons, Plan, Reason, RequestWorkloads, identity_hash, is_undecided, is_verified,
+    request_action, request_action_in, request_reference,
 };
 
 /// One region: its entry, and what it says for the conditions.
@@ -66,14 +66,14 @@ pub fn subject_request(
     for condition in &mut conditions {
         ended(condition, &ready);
     }
-    conditions.extend([verified(request), clock::on_time(clocks)]);
+    conditions.extend([verified(request, now), clock::on_time(clocks)]);
     let is_settled = standings.iter().all(|it| it.inventory.is_empty());
     let is_going = plan.deleting.is_some();
     let entries = kept(entries, &standings, old, is_going);
     let stage = if is_going {
         old.state
     } else {
-        Some(stage(request, &entries))
+        Some(stage(request, &entries, now))
     };
     let generation = request.metadata.generation.unwrap_or_default();
     let (word, due) = clock::pressing(clocks);
@@ -386,7 +386,11 @@ fn told(job: Option<(&str, &OneJob<EraseReport>)>) -> (Truth, Reason) {
     (Truth::False, why)
 }
 
-fn stage(request: &DataSubjectRequest, entries: &[RequestRegionStatus]) -> RequestStage {
+fn stage(
+    request: &DataSubjectRequest,
+    entries: &[RequestRegionStatus],
+    now: Timestamp,
+) -> RequestStage {
     let spec = &request.spec;
     let action = request_action(spec);
     let is_done = |name: &String| {
@@ -422,7 +426,7 @@ fn stage(request: &DataSubjectRequest, entries: &[RequestRegionStatus]) -> Reque
         RequestStage::Refused
     } else if spec.lifted.is_some() {
         RequestStage::Lifted
-    } else if spec.verified.is_none() {
+    } else if !is_verified(spec, now) {
         RequestStage::Received
     } else if entries.iter().any(waits) {
         RequestStage::Waiting
@@ -431,9 +435,13 @@ fn stage(request: &DataSubjectRequest, entries: &[RequestRegionStatus]) -> Reque
     }
 }
 
-fn verified(request: &DataSubjectRequest) -> Wanted {
+fn verified(request: &DataSubjectRequest, now: Timestamp) -> Wanted {
     let kind = ConditionType::Verified;
     if let Some(done) = &request.spec.verified {
+        if !is_verified(&request.spec, now) {
+            let why = format!("spec.verified.at: {} has not come", done.at);
+            return wanted(kind, Truth::False, PlanWord::NotVerified.because(why));
+        }
         let why = format!("seen by {} at {}", done.by, done.at);
         return wanted(kind, Truth::True, Word::Verified.because(why));
     }

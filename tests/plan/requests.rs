@@ -283,7 +283,7 @@ proptest! {
 }
 
 /// A request that may run: the person is known, and nothing stands in its way.
-fn ready() -> RequestFacts {
+pub(super) fn ready() -> RequestFacts {
     let chance = Chance {
         verified: true,
         cancelled: false,
@@ -299,7 +299,7 @@ fn ready() -> RequestFacts {
 }
 
 /// The same request under another name, made at that moment, with that in its spec.
-fn another(own: &DataSubjectRequest, name: &str, made: &str, more: &Value) -> DataSubjectRequest {
+pub(super) fn another(own: &DataSubjectRequest, name: &str, made: &str, more: &Value) -> DataSubjectRequest {
     let mut value = serde_json::to_value(own).unwrap();
     value["metadata"]["name"] = json!(name);
     value["metadata"]["creationTimestamp"] = json!(made);

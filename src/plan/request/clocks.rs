@@ -7,8 +7,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, ToSpan};
 
 use super::action::action;
+use super::moments;
 use crate::api::{
-    AskedFor, DataSubjectRequest, DataSubjectRequestSpec, RequestAction, RequestDeadline,
+    AskedFor, DataSubjectRequest, DataSubjectRequestSpec, ErasureNotice, RequestAction,
+    RequestDeadline,
 };
 use crate::clock::{self, Calendar, Case, Deadline, Standing};
 use crate::packs::{Clock, ClockKind, Jurisdiction, Kind, Packs, Step};
@@ -32,6 +34,8 @@ pub struct Clocks {
     pub wake_at: Option<Timestamp>,
     /// The times to wait between a notice and erasure, by regime, each with its law.
     waits: BTreeMap<String, (Clock, String)>,
+    /// The notice, as far as it was sent and has arrived by now.
+    notice: Option<ErasureNotice>,
     zone: Option<TimeZone>,
 }
 
@@ -43,6 +47,11 @@ pub fn clocks(request: &DataSubjectRequest, packs: &Packs, now: Timestamp) -> Cl
         return clocks;
     };
     clocks.zone = Some(case.zone.clone());
+    let erases = action(&request.spec) == RequestAction::Erase;
+    let mut heeded = request.clone();
+    moments::heed(&mut heeded.spec, (case.received, now), &mut clocks);
+    clocks.notice.clone_from(&heeded.spec.notice);
+    let request = &heeded;
     let codes = request.spec.jurisdictions.iter();
     let codes: Vec<_> = codes.filter_map(|code| Jurisdiction::parse(code)).collect();
     let called = called_by(&codes, &case.zone, packs, case.received);
@@ -50,7 +59,7 @@ pub fn clocks(request: &DataSubjectRequest, packs: &Packs, now: Timestamp) -> Cl
         let Some(regime) = packs.regime(&called.regime) else {
             continue;
         };
-        if action(&request.spec) == RequestAction::Erase
+        if erases
             && let Some(wait) = regime.clocks.get(&ClockKind::ErasureNotice)
         {
             let law = wait.source.as_str().to_owned();
@@ -256,7 +265,14 @@ impl Clocks {
         let zone = self.zone.as_ref()?;
         let mut last: Option<(Timestamp, &str)> = None;
         for (regime, (wait, law)) in &self.waits {
-            let Some(notice) = &request.spec.notice else {
+            let Some(notice) = &self.notice else {
+                if let Some(ahead) = &request.spec.notice {
+                    let why = format!(
+                        "spec.notice.sentAt: {} has not come; the time that {regime} ({law}) gives the person runs from there",
+                        ahead.sent_at
+                    );
+                    return Some((Word::AwaitingNotice.because(why), moment(&ahead.sent_at)));
+                }
                 let why = format!(
                     "spec.notice: {regime} ({law}) asks that the person is told {wait} before their data goes; send the notice \
                      and record it"
