@@ -313,9 +313,9 @@ fn build(
     let events = events::taken(facts, (name, &region.region), action)?;
     let mut stores = people.stores();
     stores.extend(events.apart_from(&people.stores()));
-    // What hides rows and shows them again takes nothing that a hold could keep.
-    let takes = matches!(action, RequestAction::Erase | RequestAction::Copy);
-    if takes && let Some(hold) = legal_hold::not_in_force(facts, &region.region, &stores) {
+    // What hides rows, shows them again or copies them takes nothing that a hold could keep.
+    if action == RequestAction::Erase
+        && let Some(hold) = legal_hold::not_in_force(facts, &region.region, &stores) {
         return Err(Word::HoldNotInForce.because(format!(
             "LegalHold {hold} is for a store of Region {name} and is not in force there yet; nothing is erased before"
         )));
