@@ -161,10 +161,18 @@ fn stop(facts: &RequestFacts, clocks: &Clocks, now: Timestamp) -> Option<Stop> {
     Some(Stop { reason, wake_at })
 }
 
-/// An older request for the same with the same ciphertexts.
+/// An older request for the same with the same ciphertexts, that runs in every region of this one. What has begun goes on.
 fn original(facts: &RequestFacts) -> Option<String> {
     let own = facts.request.as_ref();
     let hash = identity_hash(own)?;
+    let mut entries = own.status.iter().flat_map(|status| &status.regions);
+    if entries.any(RequestRegionStatus::has_begun) {
+        return None;
+    }
+    let is_within = |other: &DataSubjectRequest| {
+        let mut regions = own.spec.regions.iter();
+        regions.all(|region| other.spec.regions.contains(region))
+    };
     let age = |request: &DataSubjectRequest| {
         let made = request.metadata.creation_timestamp.as_ref().map(|at| at.0);
         (made, request.name_any())
@@ -174,6 +182,8 @@ fn original(facts: &RequestFacts) -> Option<String> {
             && other.spec.kind == own.spec.kind
             && other.spec.cancelled.is_none()
             && other.spec.refusal.is_none()
+            && other.spec.verified.is_some()
+            && is_within(other)
             && age(other) < age(own)
             && identity_hash(other).as_ref() == Some(&hash)
     });

@@ -358,6 +358,27 @@ fn what_was_asked_twice_is_done_once_by_the_older_request() {
             false,
         ),
         (
+            "one of which nobody knows yet who the person is",
+            "a",
+            older,
+            json!({"verified": null}),
+            false,
+        ),
+        (
+            "one that runs in more regions",
+            "a",
+            older,
+            json!({"regions": ["eu-west", "us-east"]}),
+            true,
+        ),
+        (
+            "one that does not run in this one's regions",
+            "a",
+            older,
+            json!({"regions": ["us-east"]}),
+            false,
+        ),
+        (
             "one that was taken back",
             "a",
             older,
