@@ -20,6 +20,8 @@ mod chance;
 mod edges;
 #[path = "plan/forgetting.rs"]
 mod forgetting;
+#[path = "plan/leaving.rs"]
+mod leaving;
 #[path = "plan/moments.rs"]
 mod moments;
 #[path = "plan/properties.rs"]

@@ -117,6 +117,9 @@ pub struct Delivery {
     pub recipient: String,
     /// ISO 8601 duration after which it is to be removed, `P30D`; noted in the manifest.
     pub expires_after: String,
+    /// Of `--lift`: the request has ended before its time, and what there is of the copy goes though it has not expired.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
 }
 
 /// A kind of value by which a person is known, such as `email`.
@@ -227,7 +230,7 @@ pub enum RequestState {
     Lifted,
     /// Of `--lift` of an `Erasure`: nobody knows here any more who the person is; what was erased by then stays erased.
     Forgotten,
-    /// Of `--lift` of a copy: it has expired, and nothing of it is at its destination any more.
+    /// Of `--lift` of a copy: it has expired or was withdrawn, and nothing of it is at its destination any more.
     Removed,
 }
 

@@ -6,6 +6,7 @@ mod clocks;
 mod events;
 mod gate;
 mod job;
+mod leaving;
 mod moments;
 mod opt_out;
 mod people;
@@ -36,6 +37,7 @@ pub use action::{
     reference as request_reference,
 };
 pub use clocks::{Clocks, clocks};
+pub use leaving::{as_ended, leaves};
 pub use moments::is_verified;
 use opt_out::OptOuts;
 use people::People;
@@ -59,6 +61,8 @@ impl From<Reason> for Stop {
 /// What should be where.
 #[must_use]
 pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWorkloads> {
+    let facts = leaving::facts(facts);
+    let facts = facts.as_ref();
     let request = facts.request.as_ref();
     let going = request.metadata.deletion_timestamp.as_ref();
     let deleting = going.map(|_| DeletionPolicy::Delete);
@@ -92,10 +96,12 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
         deleting,
     };
     for place in &places {
-        if deleting.is_some() && !place.had {
+        let is_left = place.facts.is_some() && leaves(request, place.name);
+        if deleting.is_some() && !place.had && !is_left {
             continue;
         }
-        let decision = match placement::ground(place, &facts.regions, deleting, now) {
+        let going = deleting.filter(|_| !is_left);
+        let decision = match placement::ground(place, &facts.regions, going, now) {
             Ground::Decided(decision) => decision,
             // What erases is stopped in a region that somebody suspended.
             Ground::Suspended(reason, wake_at) => Decision {
@@ -103,7 +109,12 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
                 ..RegionPlan::Withdraw(reason).into()
             },
             Ground::Open(region) => {
-                let decision = decide(facts, (place, region), (&problems, stop.as_ref()), now);
+                let decision = if is_left && leaving::is_copied(request) {
+                    RegionPlan::Withdraw(Word::Deleted.because("the resource is being deleted"))
+                        .into()
+                } else {
+                    decide(facts, (place, region), (&problems, stop.as_ref()), now)
+                };
                 let decision = gate::lawful(facts, region, now, decision);
                 removal::when_expired(facts, (place, region), now, decision)
             }

@@ -1,6 +1,7 @@
 //! What a DataSubjectRequest's status should say: what is done is done where the region's books say so, and nowhere else.
 
 mod clock;
+mod leaving;
 mod opt_out;
 mod receipt;
 mod removal;
@@ -23,7 +24,7 @@ use crate::api::{
 use crate::contract::{EraseReport, RequestState};
 use crate::plan::reason::Word as PlanWord;
 use crate::plan::{
-    Clocks, Horizons, Plan, Reason, RequestWorkloads, identity_hash, is_undecided, is_verified,
+    Clocks, Horizons, Plan, Reason, RequestWorkloads, as_ended, identity_hash, is_undecided, is_verified,
     request_action, request_action_in, request_reference,
 };
 
@@ -101,7 +102,7 @@ pub fn subject_request(
             last_handled_reconcile_at: resource::handled_reconcile(&request.metadata),
         },
         wake_at,
-        finished: resource::is_finished(plan, &standings),
+        finished: resource::is_finished(plan, &standings) && !leaving::waits(plan, request),
     }
 }
 
@@ -169,6 +170,7 @@ fn region<'a>(
     request: &DataSubjectRequest,
     now: Timestamp,
 ) -> Option<Region<'a>> {
+    let request = &*as_ended(request);
     let (name, decision) = plan.regions.get_key_value(name)?;
     let entries = request.status.iter().flat_map(|status| &status.regions);
     let old = entries.into_iter().find(|entry| entry.name == *name);
@@ -207,7 +209,8 @@ fn region<'a>(
     }
     let reports = known.iter().flat_map(|known| known.jobs.values());
     let reports = reports.filter_map(|job| job.report.as_ref());
-    removal::settle(&mut entry, &request_reference(request, action), reports);
+    let own = request_reference(request, action);
+    removal::settle(&mut entry, (&own, standing.state), reports);
     opt_out::settle(&mut entry, standing.planned, action, now);
     let was = old.and_then(|entry| entry.ready);
     let ready = if let Some(fails) = removal::fails(&entry, job.map(|(_, job)| job)) {

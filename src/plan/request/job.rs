@@ -215,6 +215,7 @@ pub(super) fn task(
             },
             recipient: delivery.recipient.clone(),
             expires_after: delivery.expires_after.clone(),
+            withdrawn: false,
         }
     });
     let requests = spec.requests.as_ref();

@@ -1,9 +1,12 @@
-//! A copy that was delivered has an end: a Job takes it out of its bucket then, again and again until it is gone.
+//! A copy that was delivered has an end: a Job takes it out of its bucket then, again and again until it is gone. What was put
+//! there of a copy that comes to no end goes at once, and so does a copy whose request is deleted.
 
 use jiff::Timestamp;
 
+use super::action::action;
 use super::job;
 use crate::api::{RequestAction, RequestRegionStatus};
+use crate::contract::RequestState;
 use crate::plan::placement::{self, Decision, Place, earlier};
 use crate::plan::{RegionFacts, RegionPlan, RequestFacts, RequestWorkloads};
 
@@ -16,15 +19,48 @@ pub(super) fn when_expired(
 ) -> Decision<RequestWorkloads> {
     let entries = facts.request.status.iter().flat_map(|it| &it.regions);
     let entry = entries.into_iter().find(|entry| entry.name == place.name);
-    let Some(expires_at) = entry.and_then(expires_at) else {
+    let is_copy = action(&facts.request.spec) == RequestAction::Copy;
+    let Some(entry) = entry.filter(|entry| is_copy && is_left(entry)) else {
         return decision;
     };
-    if expires_at > now {
-        return Decision {
-            wake_at: earlier(decision.wake_at, Some(expires_at)),
-            ..decision
-        };
+    let is_deleted = facts.request.metadata.deletion_timestamp.is_some();
+    let is_half = entry.delivered.is_none();
+    if is_deleted || is_half && matches!(decision.plan, RegionPlan::Withdraw(_)) {
+        return removed(facts, (place, region), true);
     }
+    match expires_at(entry) {
+        None => decision,
+        Some(at) if at > now => Decision {
+            wake_at: earlier(decision.wake_at, Some(at)),
+            ..decision
+        },
+        Some(_) => removed(facts, (place, region), false),
+    }
+}
+
+/// Whether something of a copy may be in its bucket.
+pub(super) fn is_left(entry: &RequestRegionStatus) -> bool {
+    match &entry.delivered {
+        Some(delivered) => delivered.removed_at.is_none(),
+        None => entry.has_begun() && entry.progress != Some(RequestState::Removed),
+    }
+}
+
+/// When a copy that is still in its bucket expires.
+fn expires_at(entry: &RequestRegionStatus) -> Option<Timestamp> {
+    let delivered = entry.delivered.as_ref()?;
+    delivered
+        .expires_at
+        .parse()
+        .ok()
+        .filter(|_| entry.is_done())
+}
+
+fn removed(
+    facts: &RequestFacts,
+    (place, region): (&Place<'_>, &RegionFacts),
+    is_withdrawn: bool,
+) -> Decision<RequestWorkloads> {
     let spec = &region.region.spec;
     if let Some(reason) = placement::unready(region, place.name, &spec.run_namespace) {
         return Decision {
@@ -33,20 +69,21 @@ pub(super) fn when_expired(
         };
     }
     // No law stands in the way of taking back what may have crossed a border.
-    let workloads = workloads(facts, (place.name, &region.region));
+    let workloads = workloads(facts, (place.name, &region.region), is_withdrawn);
     RegionPlan::Run(Box::new(workloads)).into()
 }
 
-/// When a copy that is still in its bucket expires.
-fn expires_at(entry: &RequestRegionStatus) -> Option<Timestamp> {
-    let delivered = entry.delivered.as_ref()?;
-    let is_there = entry.is_done() && delivered.removed_at.is_none();
-    delivered.expires_at.parse().ok().filter(|_| is_there)
-}
-
 /// The task of the copy, the other way round: without tables, without the person, and without a key.
-fn workloads(facts: &RequestFacts, at: (&str, &crate::api::Region)) -> RequestWorkloads {
-    let task = job::task(facts, at, RequestAction::Copy, None);
+fn workloads(
+    facts: &RequestFacts,
+    at: (&str, &crate::api::Region),
+    is_withdrawn: bool,
+) -> RequestWorkloads {
+    let mut task = job::task(facts, at, RequestAction::Copy, None);
+    let request = task.request.as_mut();
+    if let Some(delivery) = request.and_then(|request| request.delivery.as_mut()) {
+        delivery.withdrawn = is_withdrawn;
+    }
     job::made(
         facts,
         at,

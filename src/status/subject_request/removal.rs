@@ -2,22 +2,41 @@
 
 use super::super::OneJob;
 use super::super::reason::Word;
-use crate::api::RequestRegionStatus;
 use crate::api::condition::Truth;
+use crate::api::{RegionState, RequestAction, RequestRegionStatus};
 use crate::contract::{EraseReport, Outcome, Report, RequestState};
 use crate::plan::Reason;
 
-/// Notes when the copy was seen to be gone: by the first report that says so.
+/// Notes when the copy was seen to be gone: by the first report that says so after the last that a copy was made. Of one that
+/// came to no end nothing else is remembered; while it is made again nothing of that is true any more.
 pub(super) fn settle<'a>(
     entry: &mut RequestRegionStatus,
-    name: &str,
+    (name, state): (&str, RegionState),
     reports: impl Iterator<Item = &'a Report<EraseReport>>,
 ) {
-    let bodies = reports.filter_map(|report| report.body.as_ref());
-    let own = bodies.filter(|body| body.request == name && body.state == RequestState::Removed);
-    let removed = own.filter_map(|body| body.removed_at.clone()).min();
-    if let (Some(delivered), Some(at)) = (entry.delivered.as_mut(), removed) {
-        delivered.removed_at.get_or_insert(at);
+    let moment = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let made = entry.reported_at.as_deref().and_then(moment);
+    let removed = reports.filter_map(|report| {
+        let own = report.body.as_ref().filter(|body| body.request == name);
+        let at = own.filter(|body| body.state == RequestState::Removed)?;
+        let at = at.removed_at.clone()?;
+        made.is_none_or(|made| moment(&report.finished_at) >= Some(made))
+            .then_some(at)
+    });
+    let removed = removed.min();
+    match (entry.delivered.as_mut(), removed) {
+        (Some(delivered), Some(at)) => {
+            delivered.removed_at.get_or_insert(at);
+        }
+        (None, Some(_)) if entry.action == Some(RequestAction::Copy) => {
+            entry.progress = Some(RequestState::Removed);
+        }
+        (None, None)
+            if entry.progress == Some(RequestState::Removed) && state == RegionState::Run =>
+        {
+            entry.progress = None;
+        }
+        _ => {}
     }
 }
 

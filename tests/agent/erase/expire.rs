@@ -86,6 +86,13 @@ async fn what_is_left_of_a_copy_goes_too() {
     store.delete(&"dsr/1.json.age".into()).await.unwrap();
     lift(&world).await.expect("CopyRemoved");
     assert!(names(&store).await.is_empty());
+    // Of a copy that was begun the objects that a rule of the bucket has left, with a gap among them.
+    for number in [3, 7] {
+        let name = format!("dsr/1.{number}.csv.age");
+        store.put(&name.as_str().into(), "x".into()).await.unwrap();
+    }
+    lift(&world).await.expect("CopyRemoved");
+    assert!(names(&store).await.is_empty());
     for name in all.iter().filter(|name| *name != MANIFEST) {
         store.put(&name.as_str().into(), "x".into()).await.unwrap();
     }
@@ -94,4 +101,17 @@ async fn what_is_left_of_a_copy_goes_too() {
     // A bucket that is not there keeps the request open, and so do credentials that may not.
     world.write("bucket/secretAccessKey", "another");
     assert_eq!(lift(&world).await.expect("DestinationRefused").code, 64);
+}
+
+/// The request has ended before: the copy goes at once, and what an attempt before it had put there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawn_copy_goes_before_its_time() {
+    let (mut world, _) = world("erx_withdrawn", "Access").await;
+    let store = bucket(&world);
+    world.run().await.expect("Delivered");
+    store.put(&"dsr/1.9.csv.age".into(), "x".into()).await.unwrap();
+    lift(&world).await.expect("CopyNotExpired");
+    world.task["spec"]["request"]["delivery"]["withdrawn"] = true.into();
+    lift(&world).await.expect("CopyRemoved");
+    assert!(names(&store).await.is_empty());
 }

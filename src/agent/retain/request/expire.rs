@@ -1,4 +1,5 @@
-//! A copy that was delivered is taken away when it has expired: the same task, with `--lift`.
+//! A copy that was delivered is taken away when it has expired: the same task, with `--lift`. So is what there is of one whose
+//! request has ended before: the task says `withdrawn`.
 //!
 //! In: a task whose request is for access or portability, without the person. Out: none of the copy's objects is in the
 //! bucket, the manifest last. Nothing but what begins with the delivery's own key is touched, and nothing before its time.
@@ -17,6 +18,8 @@ use crate::contract::{EraseReport, Outcome, RequestState, SubjectRequest};
 
 /// More tables than any task has.
 const MOST_FILES: usize = 10_000;
+/// So many names in a row without an object, and there are no more: a rule of the bucket may have taken some.
+const GAP: usize = 32;
 
 /// What the manifest says of the copy.
 #[derive(Deserialize)]
@@ -40,10 +43,15 @@ pub(super) async fn remove(request: &SubjectRequest, now: Timestamp) -> Result<A
     let files = match read(bucket, &path).await? {
         Some(bytes) => {
             let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|_| strange(&path))?;
-            if manifest.expires_at > now {
+            if manifest.expires_at > now && !delivery.withdrawn {
                 return Err(early(manifest.expires_at));
             }
-            listed(&object, &manifest).ok_or_else(|| strange(&path))?
+            let mut files = listed(&object, &manifest).ok_or_else(|| strange(&path))?;
+            // An attempt before it, that was ended in its midst, may have had more tables.
+            let more = there(bucket, &object).await?.into_iter();
+            let more: Vec<Path> = more.filter(|file| !files.contains(file)).collect();
+            files.extend(more);
+            files
         }
         // A rule of the bucket took the manifest first, or a pod was killed after it.
         None => there(bucket, &object).await?,
@@ -63,7 +71,12 @@ pub(super) async fn remove(request: &SubjectRequest, now: Timestamp) -> Result<A
         removed_at: Some(now.to_string()),
         ..EraseReport::default()
     };
-    let message = "the copy has expired, and nothing of it is in its bucket any more".to_owned();
+    let why = if delivery.withdrawn {
+        "the copy was withdrawn"
+    } else {
+        "the copy has expired"
+    };
+    let message = format!("{why}, and nothing of it is in its bucket any more");
     Ok(Answer::done("CopyRemoved", message, body))
 }
 
@@ -78,15 +91,21 @@ fn listed(object: &Path, manifest: &Manifest) -> Option<Vec<Path>> {
     files.collect()
 }
 
-/// The objects of a copy without a manifest, as far as they are there in their order.
+/// The objects of a copy that are there, by the names that they have.
 async fn there(bucket: &dyn ObjectStore, object: &Path) -> Result<Vec<Path>, Error> {
     let mut files = vec![destination::beside(object, "json.age")];
+    let mut missing = 0;
     for number in 1..MOST_FILES {
         let file = destination::beside(object, &format!("{number}.csv.age"));
-        if !is_there(bucket, &file).await? {
+        if is_there(bucket, &file).await? {
+            missing = 0;
+            files.push(file);
+            continue;
+        }
+        missing += 1;
+        if missing == GAP {
             break;
         }
-        files.push(file);
     }
     // The last first: whoever is killed here finds the others again.
     files.reverse();
