@@ -285,6 +285,17 @@ pub struct RegionNote {
     pub held_tables: Vec<crate::api::HeldTable>,
     /// How long backups of its stores stay.
     pub horizons: Horizons,
+    /// What a request does not look at (requests only).
+    pub unasked: Option<Unasked>,
+}
+
+/// What a request does not look at in a region.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unasked {
+    /// Tables, `STORE/TABLE`, and channels, `events of NAMESPACE/NAME`, by which no person can be found.
+    pub all: Vec<String>,
+    /// Channels that are asked where the person has a value of their kind: those that then tell nothing belong to the others.
+    pub events: Vec<String>,
 }
 
 /// Whether the spec as a whole is sound and permitted.

@@ -135,6 +135,11 @@ pub struct RequestRegionStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["store".into(), "channel".into()]))]
     pub opted_out: Vec<OptedOut>,
+    /// Personal data that was not looked at, since nothing says how the person is found there: `STORE/TABLE` of tables without
+    /// `dataset.subjects`, and `events of NAMESPACE/CHANNEL`. Of more than 100 the last stand as one, `...`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub unasked: Vec<String>,
     /// The value of the annotation `tradewind.dev/run-at` whose Job was last made here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_run_at: Option<String>,
@@ -238,6 +243,9 @@ pub struct RequestReceipt {
     pub gone: Count,
     /// Rows that nobody came to.
     pub remaining: Count,
+    /// Tables and channels with personal data that were not looked at: each region's `unasked` names them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unasked: i64,
     /// How each recipient stands, in each region.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<ReceiptRecipient>,

@@ -267,6 +267,9 @@ pub struct RequestOutcome {
     /// Each store's tables with their rows, by term, and the grounds of what was kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<ErasedStore>,
+    /// Tables and channels with personal data that were not looked at, since nothing says how the person is found there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<String>,
     /// How each recipient stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<RequestRecipient>,

@@ -13,6 +13,7 @@ mod people;
 pub(super) mod reapply;
 mod recipients;
 mod removal;
+mod unasked;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,6 +102,7 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
             continue;
         }
         let going = deleting.filter(|_| !is_left);
+        let mut note = RegionNote::default();
         let decision = match placement::ground(place, &facts.regions, going, now) {
             Ground::Decided(decision) => decision,
             // What erases is stopped in a region that somebody suspended.
@@ -109,6 +111,8 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
                 ..RegionPlan::Withdraw(reason).into()
             },
             Ground::Open(region) => {
+                let action = action_in(&request.spec, entry(request, place.name));
+                note.unasked = unasked::of(facts, (place.name, &region.region), action);
                 let decision = if is_left && leaving::is_copied(request) {
                     RegionPlan::Withdraw(Word::Deleted.because("the resource is being deleted"))
                         .into()
@@ -119,9 +123,15 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
                 removal::when_expired(facts, (place, region), now, decision)
             }
         };
-        plan.enter(place, RegionNote::default(), decision);
+        plan.enter(place, note, decision);
     }
     plan
+}
+
+/// What status remembers of a region.
+fn entry<'a>(request: &'a DataSubjectRequest, region: &str) -> Option<&'a RequestRegionStatus> {
+    let mut entries = request.status.iter().flat_map(|it| &it.regions);
+    entries.find(|entry| entry.name == region)
 }
 
 fn finding(condition: ConditionType, reason: &Reason) -> Finding {
@@ -248,12 +258,7 @@ fn decide(
         let reason = Word::Deselected.because("spec.regions no longer names this region");
         return RegionPlan::Withdraw(reason).into();
     }
-    let entries = facts
-        .request
-        .status
-        .iter()
-        .flat_map(|status| &status.regions);
-    let entry = entries.into_iter().find(|entry| entry.name == place.name);
+    let entry = entry(&facts.request, place.name);
     if let Some(reason) = action::nothing_left(&facts.request.spec, entry, stop) {
         return RegionPlan::Withdraw(reason).into();
     }

@@ -194,6 +194,7 @@ fn outcome(entry: &RequestRegionStatus) -> Option<body::RequestOutcome> {
         delivered: entry.delivered.clone(),
         opted_out: entry.opted_out.clone(),
         stores: entry.stores.clone(),
+        unasked: entry.unasked.clone(),
         recipients: entry.recipients.iter().map(recipient).collect(),
     })
 }

@@ -121,6 +121,7 @@ announce! {
         delivered: None,
         stores: Vec::new(),
         opted_out: Vec::new(),
+        unasked: Vec::new(),
     };
 }
 

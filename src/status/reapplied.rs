@@ -116,6 +116,7 @@ fn recorded(
         delivered: None,
         opted_out: Vec::new(),
         stores: body.stores.clone(),
+        unasked: Vec::new(),
     });
     let body = body::Reapplied {
         asked: asked.to_owned(),

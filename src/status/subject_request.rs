@@ -5,6 +5,7 @@ mod leaving;
 mod opt_out;
 mod receipt;
 mod removal;
+mod unasked;
 mod untold;
 
 use std::collections::BTreeMap;
@@ -212,6 +213,7 @@ fn region<'a>(
     let own = request_reference(request, action);
     removal::settle(&mut entry, (&own, standing.state), reports);
     opt_out::settle(&mut entry, standing.planned, action, now);
+    unasked::settle(&mut entry, old, standing.note.unasked.as_ref());
     let was = old.and_then(|entry| entry.ready);
     let ready = if let Some(fails) = removal::fails(&entry, job.map(|(_, job)| job)) {
         fails
@@ -236,11 +238,13 @@ fn region<'a>(
 fn fulfilled(entry: &RequestRegionStatus) -> Reason {
     let mut tables = entry.stores.iter().flat_map(|store| &store.tables);
     if tables.any(|table| !table.found.is_zero()) {
-        let why = "done here, by the books of every store, and looked for again";
-        return PlanWord::Fulfilled.because(untold::with(why, entry));
+        let why = "done here, by the books of every store that was asked, and looked for again";
+        let why = unasked::with(why, entry);
+        return PlanWord::Fulfilled.because(untold::with(&why, entry));
     }
-    let why = "looked for in every store here, and no row was found: see that the values and their kinds are the person's before they are told";
-    PlanWord::NobodyFound.because(untold::with(why, entry))
+    let why = "looked for in every store here that was asked, and no row was found: see that the values and their kinds are the person's before they are told";
+    let why = unasked::with(why, entry);
+    PlanWord::NobodyFound.because(untold::with(&why, entry))
 }
 
 /// What a report says of what is to be done.
@@ -354,6 +358,7 @@ fn remembered(
         delivered: old.and_then(|entry| entry.delivered.clone()),
         stores: old.map(|entry| entry.stores.clone()).unwrap_or_default(),
         opted_out: old.map(|entry| entry.opted_out.clone()).unwrap_or_default(),
+        unasked: old.map(|entry| entry.unasked.clone()).unwrap_or_default(),
         last_handled_run_at: old.and_then(|entry| entry.last_handled_run_at.clone()),
         inventory: Vec::new(),
     }

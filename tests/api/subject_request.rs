@@ -348,11 +348,12 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
             "stores": [{"name": "orders", "tables": [erased()]}],
             "recipients": [{"name": "shop/erp", "state": "Refused", "ground": "LegalClaims", "attempts": 2, "answer": "200", "at": "2026-11-22T12:00:00Z"}],
             "lifted": 10, "lastHandledRunAt": "1", "inventory": inventory,
+            "unasked": ["orders/newsletter", "events of aurora/shop"],
             "optedOut": [{"store": "inbox", "channel": "aurora/shop", "sinks": ["ads"], "unnamedSinks": 2, "subjects": 1, "inForceSince": "2026-11-05T09:00:08Z"}],
         }],
         "receipt": {
             "at": "2026-11-22T12:00:00Z", "outcome": "Done", "found": "35-41", "erased": "<5", "restricted": 10, "lifted": 10, "optedOut": 1, "kept": 2, "held": 3,
-            "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "hash": "sha256-00", "goneBy": "2027-02-20T12:00:00Z",
+            "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "unasked": 2, "hash": "sha256-00", "goneBy": "2027-02-20T12:00:00Z",
             "recipients": [{"region": "eu-west", "name": "shop/erp", "state": "Refused", "ground": "LegalClaims"}],
         },
         "identityHash": "sha256-00", "lastHandledReconcileAt": "1",

@@ -112,7 +112,7 @@ pub(super) fn nothing_left(
         return Some(Word::Undecided.because(why));
     }
     if is_done {
-        let why = "it is done here, by the books of every store";
+        let why = "it is done here, by the books of every store that was asked";
         return Some(Word::Fulfilled.because(why));
     }
     // What is erased cannot be taken back; who has the same data is told of it, and then nobody knows the person any more.

@@ -37,6 +37,19 @@ fn has_begun(channel: &SocialChannel, region: &str) -> bool {
     own.any(|entry| !entry.inventory.is_empty())
 }
 
+/// The channels of which something is in a region and whose connector may keep events there; and whether a person's can be
+/// found among them.
+pub(super) fn channels<'a>(
+    channels: &'a [Arc<SocialChannel>],
+    region: &str,
+) -> impl Iterator<Item = (&'a SocialChannel, bool)> {
+    let there = channels.iter().filter(move |it| has_begun(it, region));
+    there.filter_map(|channel| {
+        let connector = channel.spec.connector.as_ref()?;
+        Some((channel.as_ref(), connector.opt_out.is_some()))
+    })
+}
+
 impl Events {
     /// Of a region.
     pub(super) fn of(

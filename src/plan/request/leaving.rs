@@ -52,8 +52,7 @@ pub fn leaves(request: &DataSubjectRequest, region: &str) -> bool {
     if request.metadata.deletion_timestamp.is_none() {
         return false;
     }
-    let entries = request.status.iter().flat_map(|it| &it.regions);
-    let entry = entries.into_iter().find(|entry| entry.name == region);
+    let entry = super::entry(&request, region);
     entry.is_some_and(|entry| match action_in(&request.spec, Some(entry)) {
         RequestAction::Forget => !entry.has_done(RequestAction::Forget),
         RequestAction::Erase => entry.is_untold(),

@@ -17,8 +17,7 @@ pub(super) fn when_expired(
     now: Timestamp,
     decision: Decision<RequestWorkloads>,
 ) -> Decision<RequestWorkloads> {
-    let entries = facts.request.status.iter().flat_map(|it| &it.regions);
-    let entry = entries.into_iter().find(|entry| entry.name == place.name);
+    let entry = super::entry(&facts.request, place.name);
     let is_copy = action(&facts.request.spec) == RequestAction::Copy;
     let Some(entry) = entry.filter(|entry| is_copy && is_left(entry)) else {
         return decision;

@@ -50,6 +50,8 @@ pub(super) fn receipt(
         ..RequestReceipt::default()
     };
     receipt.lifted = entries.iter().filter_map(|entry| entry.lifted).sum();
+    let unasked: usize = entries.iter().map(|entry| entry.unasked.len()).sum();
+    receipt.unasked = i64::try_from(unasked).unwrap_or(i64::MAX);
     receipt.recipients = entries.iter().flat_map(recipients).collect();
     if stage == Some(RequestStage::Done) {
         let told = entries.iter().flat_map(|entry| &entry.opted_out);
@@ -96,6 +98,9 @@ fn whole(request: &DataSubjectRequest, outcome: &str, entries: &[RequestRegionSt
         }
         if let Some(rows) = entry.lifted {
             region["lifted"] = json!(rows);
+        }
+        if !entry.unasked.is_empty() {
+            region["unasked"] = json!(entry.unasked);
         }
         if !entry.recipients.is_empty() {
             region["recipients"] = json!(entry.recipients);
