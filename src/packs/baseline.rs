@@ -31,6 +31,8 @@ pub enum Check {
     NoPeriod,
     /// A data set whose name speaks of persons and that no policy names at all.
     PersonalTableWithoutRule,
+    /// A data set, or a rule's table, in a region that takes requests, of which no rule says whose its rows are.
+    PersonalTableWithoutSubjects,
     /// A rule whose method does not erase under the regime.
     NotErasure,
     /// A flow over a border without an instrument that is valid today.
@@ -76,6 +78,7 @@ impl Check {
     pub const ALL: &'static [Self] = &[
         Self::NoPeriod,
         Self::PersonalTableWithoutRule,
+        Self::PersonalTableWithoutSubjects,
         Self::NotErasure,
         Self::TransferWithoutInstrument,
         Self::TransferEnding,
@@ -112,6 +115,7 @@ impl Check {
         match self {
             Self::NoPeriod => "NoPeriod",
             Self::PersonalTableWithoutRule => "PersonalTableWithoutRule",
+            Self::PersonalTableWithoutSubjects => "PersonalTableWithoutSubjects",
             Self::NotErasure => "NotErasure",
             Self::TransferWithoutInstrument => "TransferWithoutInstrument",
             Self::TransferEnding => "TransferEnding",

@@ -1,4 +1,6 @@
-//! Data sets without a rule, and databases whose backups nobody spoke of.
+//! Data sets without a rule, or of which no rule says whose rows they have, and databases whose backups nobody spoke of.
+
+use std::collections::BTreeSet;
 
 use jiff::{Span, Timestamp};
 
@@ -24,8 +26,47 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
             }
             backups(place, store, book);
         }
+        if place.facts.region.spec.requests.is_some() {
+            subjects(ground, place, book);
+        }
     }
     None
+}
+
+/// Whose rows a table has must be said for a request to find them: by any policy's rule. Connectors' tables are told by channel.
+fn subjects(ground: &Ground<'_>, place: &Place<'_>, book: &mut Book<'_>) {
+    let region = &place.facts.region.spec;
+    let listed = region.data_stores.iter().flat_map(|store| {
+        let tables = store.datasets.iter();
+        tables.map(|table| (store.name.as_str(), table.as_str()))
+    });
+    let rules = ground.facts.policy.spec.rules.iter();
+    let named = rules.map(|rule| (rule.dataset.store.as_str(), rule.dataset.table.as_str()));
+    let all: BTreeSet<(&str, &str)> = listed.chain(named).collect();
+    for (store, table) in all {
+        let rules = place.rules.get(&(store, table));
+        let mut rules = rules.into_iter().flatten();
+        if table.starts_with("tradewind_connect.")
+            || rules.any(|(_, rule)| !rule.dataset.subjects.is_empty())
+        {
+            continue;
+        }
+        let place_of = format!("Region {}, store {store}, table {table}", place.name);
+        for regime in &place.regimes {
+            let message = format!(
+                "no rule says whose the rows of table {table} are: a person's request finds none of theirs there, and its receipt says so"
+            );
+            let remedy = format!(
+                "write dataset.subjects in a rule for store {store} and table {table}, or take the table out of datasets if it holds no personal data"
+            );
+            book.enter(
+                regime,
+                Check::PersonalTableWithoutSubjects,
+                Spot::here(place.name, place_of.clone()),
+                Told::once(message, remedy),
+            );
+        }
+    }
 }
 
 /// A table is looked after by any policy for the region: that this one leaves it to another is no fault.
