@@ -54,6 +54,9 @@ pub struct Erase {
     /// Recipients by name that may not be told, because of the country that they are in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_recipients: Vec<String>,
+    /// Those who are told later, since an instrument for their country begins soon: the request stays open until then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coming_recipients: Vec<String>,
 }
 
 /// A request.

@@ -57,6 +57,29 @@ fn recipients_are_told_by_the_kinds_that_the_region_knows() {
     assert_eq!(task["spec"]["heldRecipients"], json!(["shop/crm"]));
 }
 
+/// An instrument that begins tomorrow is waited for, and one that begins next year is not.
+#[test]
+fn a_recipient_whose_instrument_begins_soon_is_told_then() {
+    let told = |from: &str| {
+        let mut facts = midst();
+        change(&mut facts, |[policy, region, _]| {
+            policy["spec"]["recipients"] = json!([{"name": "erp", "country": "IN", "identities": ["email"],
+                "http": {"url": "https://erp.aurora.example", "secretRef": {"name": "erp", "key": "secret"}}}]);
+            region["spec"]["transfers"] = json!([{"name": "india", "to": "IN", "instrument": "Scc", "reference": "contract 7",
+                "validFrom": from, "validUntil": "2030-01-01"}]);
+        });
+        let spec = task(&facts).unwrap()["spec"].clone();
+        let plan = plan::subject_request(&facts, "2026-11-22T10:00:00Z".parse().unwrap());
+        let names = |field: &str| spec[field].as_array().map_or(0, Vec::len);
+        let all = ["recipients", "comingRecipients", "heldRecipients"].map(names);
+        (all, plan.wake_at.map(|at| at.to_string()))
+    };
+    assert_eq!(told("2026-11-22").0, [1, 0, 0]);
+    let begins = Some("2026-11-22T23:00:00Z".to_owned());
+    assert_eq!(told("2026-11-23"), ([0, 1, 0], begins));
+    assert_eq!(told("2027-11-23").0, [0, 0, 1]);
+}
+
 /// The stores of the Job's task; nothing where there is no Job.
 fn stores(facts: &RequestFacts) -> Option<Vec<Value>> {
     let task = task(facts)?;

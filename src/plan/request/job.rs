@@ -71,6 +71,7 @@ pub(super) fn workloads(
     task.events = events.stores();
     task.recipients.clone_from(&recipients.told);
     task.held_recipients.clone_from(&recipients.held);
+    task.coming_recipients.clone_from(&recipients.coming);
     let mut mounts = people.mounts.clone();
     mounts.extend(events.mounts_beside(&people.mounts));
     mounts.extend(suppression::mount(&at.1.spec));
@@ -254,5 +255,6 @@ pub(super) fn task(
         hold_list: bound.map(hold_list::bound),
         recipients: Vec::new(),
         held_recipients: Vec::new(),
+        coming_recipients: Vec::new(),
     }
 }

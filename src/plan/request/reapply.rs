@@ -137,5 +137,6 @@ fn task(facts: &SigningFacts, people: &People, events: &Events) -> Erase {
         hold_list: spec.holds.as_ref().map(hold_list::bound),
         recipients: Vec::new(),
         held_recipients: Vec::new(),
+        coming_recipients: Vec::new(),
     }
 }

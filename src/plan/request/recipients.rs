@@ -1,7 +1,7 @@
 //! Who is told of what was done for a request: the recipients of all policies that choose the region, but for those to
-//! whose country nothing may go today.
+//! whose country nothing may go today; where an instrument begins soon, it is waited for.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::people;
@@ -13,11 +13,15 @@ use crate::plan::pod::Mount;
 use crate::plan::reason::Word;
 use crate::plan::{Reason, RequestFacts, meta};
 
+/// An instrument that begins within this time is waited for: so long it is kept who the person is, encrypted.
+const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 /// Who is told, and who may not be.
 #[derive(Default)]
 pub(super) struct Recipients {
     pub(super) told: Vec<Recipient>,
     pub(super) held: Vec<String>,
+    pub(super) coming: Vec<String>,
     pub(super) mounts: Vec<Mount>,
     /// When an instrument begins or ends.
     pub(super) wake_at: Option<Timestamp>,
@@ -63,12 +67,18 @@ impl Recipients {
     ) {
         let name = format!("{}/{}", policy.name_any(), recipient.name);
         let country = Country::parse(&recipient.country);
-        let judgement = country.map(|country| gates::transfer(border, &country));
+        let judgement = country.as_ref().map(|to| gates::transfer(border, to));
         let wake_at = judgement.as_ref().and_then(|judgement| judgement.wake_at);
         self.wake_at = self.wake_at.into_iter().chain(wake_at).min();
         // Of a country that nobody knows nobody can say that something may go there.
         if identities.is_empty() || !judgement.is_some_and(|judgement| judgement.is_open()) {
-            self.held.push(name);
+            let is_coming = !identities.is_empty() && begins(border, country.as_ref(), wake_at);
+            let waits = if is_coming {
+                &mut self.coming
+            } else {
+                &mut self.held
+            };
+            waits.push(name);
             return;
         }
         let secret = &recipient.http.secret_ref;
@@ -87,6 +97,20 @@ impl Recipients {
             identity_form: recipient.identity_form.unwrap_or_default(),
         });
     }
+}
+
+/// Whether something may go to a country soon, and not yet.
+fn begins(border: &Border<'_>, to: Option<&Country>, wake_at: Option<Timestamp>) -> bool {
+    let (Some(to), Some(now)) = (to, wake_at) else {
+        return false;
+    };
+    let then = Border {
+        region: border.region,
+        regions: border.regions,
+        packs: border.packs,
+        now,
+    };
+    now.duration_since(border.now) <= SOON && gates::transfer(&then, to).is_open()
 }
 
 /// The kinds by which a recipient knows persons; where the Region takes one of them not, the others, and what is wrong.

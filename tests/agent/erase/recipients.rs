@@ -330,3 +330,23 @@ async fn who_was_told_of_a_restriction_is_told_of_its_end_and_who_is_away_is_giv
     let said = &ran.report.message;
     assert!(said.contains("recipient `shop/crm`"), "{said}");
 }
+
+/// An instrument for its country begins soon: until then it is known who the person is, and then it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_be_told_soon_is_waited_for() {
+    let mut world = World::shop("rcp_coming").await;
+    world.sql("DROP TABLE items").await;
+    world.spec()["comingRecipients"] = json!(["shop/erp"]);
+    let ran = world.run().await;
+    ran.expect("RecipientNotTold");
+    let waits = row("erp", RecipientState::Pending, 0, "no instrument yet");
+    assert_eq!(stand(&ran), vec![waits]);
+    let open = "SELECT person IS NOT NULL, state IS NULL FROM tradewind.request";
+    assert_eq!(world.suppressed(open).await, "t|t");
+    world.spec().as_object_mut().unwrap().remove("comingRecipients");
+    let done = answers(r#"{"outcome": "Done"}"#);
+    let _erp = recipient(&mut world, "erp", &["email"], done).await;
+    let ran = world.run().await;
+    ran.expect("Verified");
+    assert_eq!(stand(&ran), vec![row("erp", RecipientState::Done, 1, "200")]);
+}

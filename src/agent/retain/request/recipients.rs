@@ -94,17 +94,24 @@ pub(super) async fn told(
             all.push(told);
         }
     }
+    all.retain(|told| told.state != RecipientState::Pending);
     Ok(all)
 }
 
+/// Those to whom nothing may be sent today, and those to whom something may be soon.
 fn held(spec: &Erase) -> Vec<ToldRecipient> {
-    let held = spec.held_recipients.iter();
-    held.map(|name| ToldRecipient {
+    let held = spec.held_recipients.iter().map(|name| ToldRecipient {
         name: name.clone(),
         state: RecipientState::Held,
         ..ToldRecipient::default()
-    })
-    .collect()
+    });
+    let coming = spec.coming_recipients.iter().map(|name| ToldRecipient {
+        name: name.clone(),
+        state: RecipientState::Pending,
+        answer: Some("no instrument yet".to_owned()),
+        ..ToldRecipient::default()
+    });
+    held.chain(coming).collect()
 }
 
 /// Tells whoever has not been told; answers how all stand. One that cannot be told keeps nobody else from it.
