@@ -290,6 +290,9 @@ pub struct Delivered {
 pub struct ErasedStore {
     /// The store's name.
     pub name: String,
+    /// How far it is: the least of its tables. Absent: an earlier release reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RequestState>,
     /// Its tables.
     pub tables: Vec<ErasedTable>,
 }
@@ -559,6 +562,7 @@ mod tests {
         };
         let store = |name: &str, tables| ErasedStore {
             name: name.into(),
+            state: None,
             tables,
         };
         let mut kept = table(100);

@@ -78,7 +78,7 @@ fn region() -> Value {
         "requests": {"recipient": "age1qqqq", "reason": "KeyForbidden", "message": "the API server answers 403",
             "lastHandledReapply": "ticket-17", "reapplied": {"asked": "ticket-17", "reason": "Kept", "message": "m",
                 "reportedAt": "2026-11-22T12:00:00Z", "state": "Kept", "suppressed": "<5",
-                "stores": [{"name": "orders", "tables": [crate::subject_request::erased()]}]}},
+                "stores": [{"name": "orders", "state": "Kept", "tables": [crate::subject_request::erased()]}]}},
         "evidence": {
             "key": "ed25519-0", "sequence": 7, "head": "sha256-0", "signedAt": "2026-11-22T12:00:00Z",
             "reason": "NotAnExtension", "message": "m", "nextKey": "ed25519-1", "unproven": ["us-east"], "sealedTo": 5, "expiredTo": 3,

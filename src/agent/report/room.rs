@@ -104,6 +104,7 @@ fn of_many_tables_of_a_request_what_is_told_is_never_wrong() {
             request: "dsr-2026-17".into(),
             stores: vec![ErasedStore {
                 name: "shop".into(),
+                state: None,
                 tables: (0..number).map(table).collect(),
             }],
             ..EraseReport::default()

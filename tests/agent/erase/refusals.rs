@@ -265,3 +265,29 @@ async fn what_a_trigger_misses_is_no_drift() {
         .await;
     world.run().await.expect("Verified");
 }
+
+/// Whoever mends one store need not try again to hear of the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_store_that_cannot_be_opened_is_named() {
+    let mut world = World::shop("erx_several").await;
+    for name in ["gone", "nowhere"] {
+        world.write(name, "postgres://officer:planted-secret@127.0.0.1:1/none");
+        let mut store = world.spec()["stores"][0].clone();
+        store["name"] = name.into();
+        store["url"] = json!(world.path(name));
+        let stores = world.spec()["stores"].as_array_mut().unwrap();
+        stores.insert(0, store);
+    }
+    let ran = world.run().await;
+    let message = &ran.report.message;
+    assert!(message.contains("`gone`") && message.contains("`nowhere`"), "{message}");
+    assert!(!message.contains("planted"), "{message}");
+    assert_eq!(ran.code, 75, "{message}");
+    // What somebody must mend is told first.
+    world.spec()["stores"][0]["tables"][0]["table"] = "customers".into();
+    world.spec()["stores"][2]["tables"][0]["table"] = "elsewhere".into();
+    let ran = world.run().await;
+    ran.expect("TableMissing");
+    let message = &ran.report.message;
+    assert!(message.contains("`gone`") && message.contains("`elsewhere`"), "{message}");
+}

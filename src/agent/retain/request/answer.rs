@@ -23,7 +23,10 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Into the report.
-    pub(super) fn report(self, begun: Begun) -> Report<EraseReport> {
+    pub(super) fn report(mut self, begun: Begun) -> Report<EraseReport> {
+        for store in self.body.iter_mut().flat_map(|body| &mut body.stores) {
+            store.state = Some(worst(std::slice::from_ref(store)));
+        }
         begun.ended(self.outcome, &self.reason, &self.message, self.body)
     }
 
@@ -192,6 +195,7 @@ pub(super) async fn numbers(
         let exact = books::totals(store, run).await?.into_iter();
         stores.push(ErasedStore {
             name: store.name.clone(),
+            state: None,
             tables: exact.map(|table| table.blurred(&blur).0).collect(),
         });
     }

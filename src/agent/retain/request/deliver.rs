@@ -106,6 +106,7 @@ pub(super) async fn copy(
         });
         ErasedStore {
             name: store.name.clone(),
+            state: None,
             tables: tables.collect(),
         }
     });

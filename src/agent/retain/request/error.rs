@@ -4,11 +4,15 @@ use super::super::error::Error as Run;
 use super::super::fault::{Fault, Trouble};
 use super::super::store::Store;
 use super::{events, opt_out, settings};
+use crate::agent::error_chain;
 use crate::contract::Outcome;
 
 /// Why a request ended without an answer. What it had done until then stands in the books.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
+    /// Something is wrong with several stores.
+    #[error("{}", each(.0))]
+    Several(Vec<Self>),
     /// What retention would say of the same.
     #[error(transparent)]
     Run(#[from] Run),
@@ -137,7 +141,22 @@ pub(super) enum Error {
     },
 }
 
+/// All of them, each with what it came from.
+fn each(errors: &[Error]) -> String {
+    let all: Vec<String> = errors.iter().map(|error| error_chain(error)).collect();
+    all.join("; ")
+}
+
 impl Error {
+    /// All that is wrong, as one; what somebody must mend comes before what may end by itself.
+    pub(super) fn together(mut errors: Vec<Self>) -> Option<Self> {
+        errors.sort_by_key(|error| error.outcome() == Outcome::Retry);
+        match errors.len() {
+            0 | 1 => errors.pop(),
+            _ => Some(Self::Several(errors)),
+        }
+    }
+
     /// A failed statement.
     pub(super) fn at(store: &str) -> impl Fn(Fault) -> Self + use<> {
         let store = store.to_owned();
@@ -160,6 +179,7 @@ impl Error {
     /// How the Job should take it.
     pub(super) fn outcome(&self) -> Outcome {
         match self {
+            Self::Several(all) => all.first().map_or(Outcome::Retry, Self::outcome),
             Self::Run(error) => error.outcome(),
             Self::OptOut(error) => error.outcome(),
             Self::Events(error) => error.outcome(),
@@ -171,6 +191,7 @@ impl Error {
     /// The word for a condition.
     pub(super) fn reason(&self) -> &'static str {
         match self {
+            Self::Several(all) => all.first().map_or("StoreUnavailable", Self::reason),
             Self::Run(error) => error.reason(),
             Self::OptOut(error) => error.reason(),
             Self::Events(error) => error.reason(),

@@ -279,6 +279,7 @@ fn enter(stores: &mut Vec<ErasedStore>, name: &str, table: ErasedTable) {
         Some(store) => store.tables.push(table),
         None => stores.push(ErasedStore {
             name: name.to_owned(),
+            state: None,
             tables: vec![table],
         }),
     }

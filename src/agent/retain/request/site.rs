@@ -54,30 +54,39 @@ pub(super) fn whose<'a>(step: &'a Step, who: &'a Who, kinds: &'a Kinds) -> Whose
     }
 }
 
-/// Opens every store and looks at every table: nothing is done anywhere while anything is wrong somewhere.
+/// Opens every store and looks at every table: nothing is done anywhere while anything is wrong somewhere, and all that is
+/// wrong is told at once.
 pub(super) async fn open(settings: &Settings, purpose: Purpose) -> Result<Vec<Site>, Error> {
     let mut sites = Vec::new();
     let mut refusals: Vec<Refusal> = Vec::new();
+    let mut failures: Vec<Error> = Vec::new();
     for scope in &settings.stores {
-        let mut store = Store::open(&scope.name, &scope.rules.url, purpose).await?;
-        store
-            .set("application_name", "tradewind-agent erase")
-            .await?;
-        quiet::is_quiet(&mut store).await?;
-        outside::put_back(&mut store, &scope.rules.url, None).await?;
-        match preflight::plan(&mut store, &scope.rules, purpose).await? {
-            Ok(plan) => sites.push(Site {
-                store,
-                plan,
-                scope: scope.clone(),
-                run: None,
-                ends: BTreeMap::new(),
-            }),
-            Err(found) => refusals.extend(found),
+        match one(scope, purpose).await {
+            Ok(Ok(site)) => sites.push(site),
+            Ok(Err(found)) => refusals.extend(found),
+            Err(error) => failures.push(error),
         }
     }
-    if refusals.is_empty() {
-        return Ok(sites);
+    if !refusals.is_empty() {
+        failures.push(RunError::Refused(refusals).into());
     }
-    Err(RunError::Refused(refusals).into())
+    Error::together(failures).map_or(Ok(sites), Err)
+}
+
+/// One store, or what is wrong with its tables.
+async fn one(scope: &Scope, purpose: Purpose) -> Result<Result<Site, Vec<Refusal>>, Error> {
+    let mut store = Store::open(&scope.name, &scope.rules.url, purpose).await?;
+    store
+        .set("application_name", "tradewind-agent erase")
+        .await?;
+    quiet::is_quiet(&mut store).await?;
+    outside::put_back(&mut store, &scope.rules.url, None).await?;
+    let plan = preflight::plan(&mut store, &scope.rules, purpose).await?;
+    Ok(plan.map(|plan| Site {
+        store,
+        plan,
+        scope: scope.clone(),
+        run: None,
+        ends: BTreeMap::new(),
+    }))
 }
