@@ -140,6 +140,7 @@ async fn erasure(
             (known, who)
         }
         None => {
+            suppression.has_no_twin(reference, &hash).await?;
             let suppressing = suppress_first(&mut sites, settings, given, &region_key);
             let (mut known, who) = stoppable(stop, suppressing).await?;
             known.given = hash;

@@ -286,7 +286,9 @@ async fn a_request_is_ended_whatever_the_connectors_store_says() {
         "SELECT string_agg(DISTINCT reference, ',' ORDER BY reference) FROM tradewind.suppressed";
     for reference in ["dsr-1", "dsr-2"] {
         place.shop.spec()["request"]["reference"] = reference.into();
-        place.shop.identify(&json!({"psid": [ANN]}));
+        // By the same values it would be the same request.
+        let mail = format!("{reference}@mail.example");
+        place.shop.identify(&json!({"psid": [ANN], "email": [mail]}));
         let ran = place.shop.run().await;
         assert_ne!(ran.code, 0, "{:?}", ran.report);
     }

@@ -190,11 +190,16 @@ async fn blocked(database: &str) -> World {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_erased_nothing_suppresses_nobody_any_more() {
     let mut world = blocked("erf_nothing").await;
-    for reference in ["dsr-1", "dsr-2"] {
-        world.spec()["request"]["reference"] = reference.into();
-        world.run().await.expect("RowsBlocked");
-    }
-    assert_eq!(world.suppressed(HASHES).await, "2|dsr-1,dsr-2");
+    world.run().await.expect("RowsBlocked");
+    // By one value more: by the same ones it would be the same request.
+    world.spec()["request"]["reference"] = "dsr-2".into();
+    let ran = world.run().await;
+    assert_eq!(ran.expect("Duplicate").code, 64);
+    assert!(ran.report.message.contains("`dsr-1`"), "{:?}", ran.report);
+    assert_eq!(world.suppressed(HASHES).await, "1|dsr-1");
+    world.identify(&json!({"email": ["ann.planted@mail.example", "ap@mail.example"]}));
+    world.run().await.expect("RowsBlocked");
+    assert_eq!(world.suppressed(HASHES).await, "3|dsr-1,dsr-2");
 
     let ran = end(&world).await;
     ran.expect("Forgotten");

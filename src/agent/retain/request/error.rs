@@ -68,6 +68,15 @@ pub(super) enum Error {
         "`request.reference` stood for an erasure that was ended before all was erased: give this one another"
     )]
     Forgotten,
+    /// One person, two requests for the same at one time.
+    #[error(
+        "request `{other}` is for the same, by the same values, and has not ended: it is done there, and this one looks again \
+         after it. If nobody goes on with it, end it: `tradewind-agent erase --lift`"
+    )]
+    Duplicate {
+        /// The reference of the one that is under way.
+        other: String,
+    },
     /// One reference, two tasks.
     #[error(
         "store `{store}`: the request was begun with other tables: give it another reference, or the tables it had"
@@ -203,6 +212,7 @@ impl Error {
             Self::IdentityNotForKey => "IdentityNotForKey",
             Self::Encrypt => "EncryptionFailed",
             Self::ReferenceReused | Self::Lifted | Self::Forgotten => "ReferenceReused",
+            Self::Duplicate { .. } => "Duplicate",
             Self::OtherTables { .. } => "SchemaDrift",
             Self::TooMany { .. } => "TooManyRows",
             Self::NotApart { .. } => "SuppressionNotApart",

@@ -118,6 +118,26 @@ impl Suppression {
             .map_err(failed(&self.store))
     }
 
+    /// That no other request for the same, by the same values, was begun and has not ended.
+    pub(super) async fn has_no_twin(
+        &mut self,
+        reference: &str,
+        given: &[u8],
+    ) -> Result<(), Error> {
+        let sql = "SELECT min(reference) FROM tradewind.request
+            WHERE region = $1 AND reference <> $2 AND given = $3 AND state IS NULL";
+        let query = sqlx::query(sql).bind(&self.region).bind(reference);
+        let row = query
+            .bind(given)
+            .fetch_one(&mut self.store.connection)
+            .await;
+        let other: Option<String> = row
+            .and_then(|row| row.try_get(0))
+            .map_err(Fault::of("look for the same request"))
+            .map_err(failed(&self.store))?;
+        other.map_or(Ok(()), |other| Err(Error::Duplicate { other }))
+    }
+
     /// Begins a request: from this commit on the person is suppressed, if there is one to be.
     pub(super) async fn begin(
         &mut self,
