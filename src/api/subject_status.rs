@@ -243,7 +243,7 @@ pub struct RequestReceipt {
     pub gone: Count,
     /// Rows that nobody came to.
     pub remaining: Count,
-    /// Tables and channels with personal data that were not looked at: each region's `unasked` names them.
+    /// Tables and channels with personal data that were not looked at: `unasked` of each region names them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unasked: i64,
     /// How each recipient stands, in each region.

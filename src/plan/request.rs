@@ -62,8 +62,8 @@ impl From<Reason> for Stop {
 /// What should be where.
 #[must_use]
 pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWorkloads> {
-    let facts = leaving::facts(facts);
-    let facts = facts.as_ref();
+    let ended = leaving::facts(facts);
+    let facts = &*ended;
     let request = facts.request.as_ref();
     let going = request.metadata.deletion_timestamp.as_ref();
     let deleting = going.map(|_| DeletionPolicy::Delete);
@@ -102,30 +102,44 @@ pub fn subject_request(facts: &RequestFacts, now: Timestamp) -> Plan<RequestWork
             continue;
         }
         let going = deleting.filter(|_| !is_left);
-        let mut note = RegionNote::default();
-        let decision = match placement::ground(place, &facts.regions, going, now) {
-            Ground::Decided(decision) => decision,
-            // What erases is stopped in a region that somebody suspended.
-            Ground::Suspended(reason, wake_at) => Decision {
-                wake_at,
-                ..RegionPlan::Withdraw(reason).into()
-            },
-            Ground::Open(region) => {
-                let action = action_in(&request.spec, entry(request, place.name));
-                note.unasked = unasked::of(facts, (place.name, &region.region), action);
-                let decision = if is_left && leaving::is_copied(request) {
-                    RegionPlan::Withdraw(Word::Deleted.because("the resource is being deleted"))
-                        .into()
-                } else {
-                    decide(facts, (place, region), (&problems, stop.as_ref()), now)
-                };
-                let decision = gate::lawful(facts, region, now, decision);
-                removal::when_expired(facts, (place, region), now, decision)
-            }
-        };
+        let said = (problems.as_slice(), stop.as_ref());
+        let (decision, note) = at(facts, place, said, going, now);
         plan.enter(place, note, decision);
     }
     plan
+}
+
+/// What is decided for one region.
+fn at(
+    facts: &RequestFacts,
+    place: &Place<'_>,
+    said: (&[Reason], Option<&Stop>),
+    going: Option<DeletionPolicy>,
+    now: Timestamp,
+) -> (Decision<RequestWorkloads>, RegionNote) {
+    let mut note = RegionNote::default();
+    let decision = match placement::ground(place, &facts.regions, going, now) {
+        Ground::Decided(decision) => decision,
+        // What erases is stopped in a region that somebody suspended.
+        Ground::Suspended(reason, wake_at) => Decision {
+            wake_at,
+            ..RegionPlan::Withdraw(reason).into()
+        },
+        Ground::Open(region) => {
+            let spec = &facts.request.spec;
+            let action = action_in(spec, entry(&facts.request, place.name));
+            note.unasked = unasked::of(facts, (place.name, &region.region), action);
+            let decision = if leaving::is_no_longer_copied(&facts.request) {
+                let why = "the resource is being deleted";
+                RegionPlan::Withdraw(Word::Deleted.because(why)).into()
+            } else {
+                decide(facts, (place, region), said, now)
+            };
+            let decision = gate::lawful(facts, region, now, decision);
+            removal::when_expired(facts, (place, region), now, decision)
+        }
+    };
+    (decision, note)
 }
 
 /// What status remembers of a region.
@@ -341,7 +355,8 @@ fn build(
     stores.extend(events.apart_from(&people.stores()));
     // What hides rows, shows them again or copies them takes nothing that a hold could keep.
     if action == RequestAction::Erase
-        && let Some(hold) = legal_hold::not_in_force(facts, &region.region, &stores) {
+        && let Some(hold) = legal_hold::not_in_force(facts, &region.region, &stores)
+    {
         return Err(Word::HoldNotInForce.because(format!(
             "LegalHold {hold} is for a store of Region {name} and is not in force there yet; nothing is erased before"
         )));

@@ -5,6 +5,7 @@ mod leaving;
 mod opt_out;
 mod receipt;
 mod removal;
+mod stage;
 mod unasked;
 mod untold;
 
@@ -14,18 +15,18 @@ use jiff::Timestamp;
 
 use super::reason::Word;
 use super::resource::{self, Standing};
-use super::said::{self, Said, wanted};
+use super::said::{self, Said};
 use super::timing::earliest;
 use super::{OneJob, RequestObserved, Seen, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
 use crate::api::{
     AskedFor, DataSubjectRequest, DataSubjectRequestStatus, RegionState, RequestAction,
-    RequestRegionStatus, RequestStage, names,
+    RequestRegionStatus, names,
 };
 use crate::contract::{EraseReport, RequestState};
 use crate::plan::reason::Word as PlanWord;
 use crate::plan::{
-    Clocks, Horizons, Plan, Reason, RequestWorkloads, as_ended, identity_hash, is_undecided, is_verified,
+    Clocks, Horizons, Plan, Reason, RequestWorkloads, as_ended, identity_hash, is_undecided,
     request_action, request_action_in, request_reference,
 };
 
@@ -68,14 +69,14 @@ pub fn subject_request(
     for condition in &mut conditions {
         ended(condition, &ready);
     }
-    conditions.extend([verified(request, now), clock::on_time(clocks)]);
+    conditions.extend([stage::verified(request, now), clock::on_time(clocks)]);
     let is_settled = standings.iter().all(|it| it.inventory.is_empty());
     let is_going = plan.deleting.is_some();
     let entries = kept(entries, &standings, old, is_going);
     let stage = if is_going {
         old.state
     } else {
-        Some(stage(request, &entries, now))
+        Some(stage::stage(request, &entries, now))
     };
     let generation = request.metadata.generation.unwrap_or_default();
     let (word, due) = clock::pressing(clocks);
@@ -210,11 +211,9 @@ fn region<'a>(
     }
     let reports = known.iter().flat_map(|known| known.jobs.values());
     let reports = reports.filter_map(|job| job.report.as_ref());
-    let own = request_reference(request, action);
-    removal::settle(&mut entry, (&own, standing.state), reports);
+    removal::settle(&mut entry, (&reference, standing.state), reports);
     opt_out::settle(&mut entry, standing.planned, action, now);
     unasked::settle(&mut entry, old, standing.note.unasked.as_ref());
-    let was = old.and_then(|entry| entry.ready);
     let ready = if let Some(fails) = removal::fails(&entry, job.map(|(_, job)| job)) {
         fails
     } else if let Some(done) = done(request, action, &entry) {
@@ -222,6 +221,7 @@ fn region<'a>(
     } else if let Some(ended) = standing.planned.filter(|why| has_ended(why)) {
         (Truth::from(standing.inventory.is_empty()), ended.clone())
     } else {
+        let was = old.and_then(|entry| entry.ready);
         standing.ready(was, |_| told(job.map(|(name, job)| (name.as_str(), job))))
     };
     entry.reason.clone_from(&ready.1.word);
@@ -392,67 +392,4 @@ fn told(job: Option<(&str, &OneJob<EraseReport>)>) -> (Truth, Reason) {
         None => Word::Progressing.because("its Job is being made"),
     };
     (Truth::False, why)
-}
-
-fn stage(
-    request: &DataSubjectRequest,
-    entries: &[RequestRegionStatus],
-    now: Timestamp,
-) -> RequestStage {
-    let spec = &request.spec;
-    let action = request_action(spec);
-    let is_done = |name: &String| {
-        let mut entries = entries.iter();
-        let is_forgotten =
-            |entry: &RequestRegionStatus| entry.action == Some(RequestAction::Forget);
-        entries.any(|entry| entry.name == *name && entry.is_done() && !is_forgotten(entry))
-    };
-    let is_hidden = |entry: &RequestRegionStatus| entry.has_begun() && !is_settled(request, entry);
-    // Where the Region is gone for good nobody can look after what it keeps.
-    let is_forgetting = |entry: &RequestRegionStatus| {
-        entry.is_forgetting() && entry.reason != PlanWord::RegionNotFound.as_str()
-    };
-    let is_left = |entry: &RequestRegionStatus| entry.is_untold() || is_forgetting(entry);
-    let waits = |entry: &RequestRegionStatus| {
-        [PlanWord::AwaitingNotice, PlanWord::Duplicate]
-            .iter()
-            .any(|word| word.as_str() == entry.reason)
-    };
-    if action == RequestAction::Lift && entries.iter().any(is_hidden) {
-        RequestStage::Working
-    } else if action != RequestAction::Lift && spec.regions.iter().all(is_done) {
-        if is_undecided(spec) {
-            RequestStage::Restricted
-        } else {
-            RequestStage::Done
-        }
-    } else if entries.iter().any(is_left) {
-        RequestStage::Working
-    } else if spec.cancelled.is_some() {
-        RequestStage::Cancelled
-    } else if spec.refusal.is_some() {
-        RequestStage::Refused
-    } else if spec.lifted.is_some() {
-        RequestStage::Lifted
-    } else if !is_verified(spec, now) {
-        RequestStage::Received
-    } else if entries.iter().any(waits) {
-        RequestStage::Waiting
-    } else {
-        RequestStage::Working
-    }
-}
-
-fn verified(request: &DataSubjectRequest, now: Timestamp) -> Wanted {
-    let kind = ConditionType::Verified;
-    if let Some(done) = &request.spec.verified {
-        if !is_verified(&request.spec, now) {
-            let why = format!("spec.verified.at: {} has not come", done.at);
-            return wanted(kind, Truth::False, PlanWord::NotVerified.because(why));
-        }
-        let why = format!("seen by {} at {}", done.by, done.at);
-        return wanted(kind, Truth::True, Word::Verified.because(why));
-    }
-    let why = "spec.verified: nobody has recorded yet that the person is who they say they are";
-    wanted(kind, Truth::False, PlanWord::NotVerified.because(why))
 }

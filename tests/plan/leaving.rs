@@ -133,22 +133,38 @@ fn a_copy_goes_with_its_request_and_half_a_copy_with_what_ended_it() {
     let deleted = facts(case, &json!({}), &json!({}), true);
     assert_eq!(planned(&deleted), lifts("Access", true));
     assert!(!may_go(&deleted));
-    let mut delivered = serde_json::to_value(&whole.request.status.as_ref().unwrap().regions[0]).unwrap();
+    let mut delivered =
+        serde_json::to_value(&whole.request.status.as_ref().unwrap().regions[0]).unwrap();
     delivered["delivered"]["removedAt"] = json!("2026-11-25T09:00:00Z");
     let removed = facts(case, &json!({}), &delivered, true);
     assert_eq!(planned(&removed), none("not there"));
     assert!(may_go(&removed));
 
-    assert_eq!(planned(&facts(case, &back, &half, false)), lifts("Access", true));
-    assert_eq!(planned(&facts(case, &json!({}), &half, true)), lifts("Access", true));
+    assert_eq!(
+        planned(&facts(case, &back, &half, false)),
+        lifts("Access", true)
+    );
+    assert_eq!(
+        planned(&facts(case, &json!({}), &half, true)),
+        lifts("Access", true)
+    );
     let gone = json!({"progress": "Removed", "delivered": null, "reportedAt": null});
-    assert_eq!(planned(&facts(case, &back, &gone, false)), none("Cancelled"));
+    assert_eq!(
+        planned(&facts(case, &back, &gone, false)),
+        none("Cancelled")
+    );
     assert!(may_go(&facts(case, &back, &gone, true)));
     // Nothing was begun.
     let never = json!({"action": null, "progress": null, "delivered": null, "reportedAt": null});
-    assert_eq!(planned(&facts(case, &back, &never, false)), none("Cancelled"));
+    assert_eq!(
+        planned(&facts(case, &back, &never, false)),
+        none("Cancelled")
+    );
     // It was whole when the person took the request back: it is theirs, until it expires.
-    assert_eq!(planned(&facts(case, &back, &json!({}), false)), none("Fulfilled"));
+    assert_eq!(
+        planned(&facts(case, &back, &json!({}), false)),
+        none("Fulfilled")
+    );
     // The gate is closed: the instrument for the bucket's country has ended.
     let ended = json!({"identity": [{"region": "eu-west", "recipient": "age1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqs3290gq", "ciphertext": "Q0lQSEVS"}]});
     let mut closed = facts(case, &ended, &half, false);

@@ -15,8 +15,7 @@ use super::requests::{another, ready};
 /// The example's request, for whose law a notice is waited for, with that in its spec.
 fn asked(spec: &Value) -> RequestFacts {
     let mut facts = ready();
-    let mut more =
-        json!({"jurisdictions": ["DE", "IN"], "received": "2027-06-01T09:00:00Z", "verified": done("2027-06-02T09:00:00Z")});
+    let mut more = json!({"jurisdictions": ["DE", "IN"], "received": "2027-06-01T09:00:00Z", "verified": done("2027-06-02T09:00:00Z")});
     for (field, set) in spec.as_object().into_iter().flatten() {
         more[field] = set.clone();
     }
@@ -80,11 +79,7 @@ fn nothing_runs_for_a_person_whom_somebody_will_have_seen_tomorrow() {
     let facts = asked(
         &json!({"jurisdictions": ["DE"], "received": "2026-11-02T09:30:00+01:00", "verified": done(tomorrow)}),
     );
-    let waits = (
-        false,
-        "NotVerified".to_owned(),
-        Some(tomorrow.to_owned()),
-    );
+    let waits = (false, "NotVerified".to_owned(), Some(tomorrow.to_owned()));
     assert_eq!(planned(&facts, now), waits);
     assert!(planned(&facts, tomorrow).0);
     let status = |now: &str| {
@@ -94,7 +89,10 @@ fn nothing_runs_for_a_person_whom_somebody_will_have_seen_tomorrow() {
         let seen = std::collections::BTreeMap::new();
         let status = status::subject_request(&plan, &clocks, &seen, &facts.request, now).status;
         let verified = status.conditions.iter().find(|it| it.type_ == "Verified");
-        (verified.unwrap().status.clone(), format!("{:?}", status.state.unwrap()))
+        (
+            verified.unwrap().status.clone(),
+            format!("{:?}", status.state.unwrap()),
+        )
     };
     assert_eq!(status(now), ("False".to_owned(), "Received".to_owned()));
     assert_eq!(status(tomorrow), ("True".to_owned(), "Working".to_owned()));
@@ -151,7 +149,8 @@ fn what_is_recorded_of_next_week_extends_and_meets_nothing_today() {
         assert_eq!((met.len(), problems), (0, 1), "{spec}");
     }
     // It stays as it was written: the answer can still be recorded.
-    let refused = |answered: &Value| clocks(&json!({"refusal": told(before), "answered": answered}));
+    let refused =
+        |answered: &Value| clocks(&json!({"refusal": told(before), "answered": answered}));
     let (_, met, notes, problems, _) = refused(&Value::Null);
     assert_eq!((met.len(), notes, problems), (0, none + 1, 0));
     assert_eq!(refused(&done("2026-11-19T09:00:00Z")).1, response);
@@ -162,7 +161,8 @@ fn what_is_recorded_of_next_week_extends_and_meets_nothing_today() {
 /// What somebody attests afterwards is in the hash, and when it was done stays.
 #[test]
 fn an_attestation_changes_the_receipt_and_not_when_it_was_done() {
-    let mut facts = asked(&json!({"jurisdictions": ["DE"], "received": "2026-11-02T09:30:00+01:00"}));
+    let mut facts =
+        asked(&json!({"jurisdictions": ["DE"], "received": "2026-11-02T09:30:00+01:00"}));
     let mut request = facts.request.as_ref().clone();
     let entry = json!({"name": "eu-west", "state": "Run", "reason": "Fulfilled", "action": "Erase", "progress": "Verified",
         "stores": [{"name": "aurora-orders", "tables": [{"name": "customers", "state": "Verified", "found": 3, "erased": 3}]}]});
@@ -181,8 +181,15 @@ fn an_attestation_changes_the_receipt_and_not_when_it_was_done() {
         told.receipt.unwrap()
     };
     let first = receipt(&mut request, "2026-11-10T10:00:00Z");
-    request.spec.attestations = serde_json::from_value(json!([told("2026-11-11T10:00:00Z")])).unwrap();
+    request.spec.attestations =
+        serde_json::from_value(json!([told("2026-11-11T10:00:00Z")])).unwrap();
     let later = receipt(&mut request, "2026-11-12T10:00:00Z");
     assert_ne!(first.hash, later.hash);
-    assert_eq!((first.at, later.at), ("2026-11-10T10:00:00Z".to_owned(), "2026-11-10T10:00:00Z".to_owned()));
+    assert_eq!(
+        (first.at, later.at),
+        (
+            "2026-11-10T10:00:00Z".to_owned(),
+            "2026-11-10T10:00:00Z".to_owned()
+        )
+    );
 }

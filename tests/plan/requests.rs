@@ -299,7 +299,12 @@ pub(super) fn ready() -> RequestFacts {
 }
 
 /// The same request under another name, made at that moment, with that in its spec.
-pub(super) fn another(own: &DataSubjectRequest, name: &str, made: &str, more: &Value) -> DataSubjectRequest {
+pub(super) fn another(
+    own: &DataSubjectRequest,
+    name: &str,
+    made: &str,
+    more: &Value,
+) -> DataSubjectRequest {
     let mut value = serde_json::to_value(own).unwrap();
     value["metadata"]["name"] = json!(name);
     value["metadata"]["creationTimestamp"] = json!(made);

@@ -38,7 +38,7 @@ fn subjects(ground: &Ground<'_>, place: &Place<'_>, book: &mut Book<'_>) {
     let region = &place.facts.region.spec;
     let listed = region.data_stores.iter().flat_map(|store| {
         let tables = store.datasets.iter();
-        tables.map(|table| (store.name.as_str(), table.as_str()))
+        tables.map(move |table| (store.name.as_str(), table.as_str()))
     });
     let rules = ground.facts.policy.spec.rules.iter();
     let named = rules.map(|rule| (rule.dataset.store.as_str(), rule.dataset.table.as_str()));

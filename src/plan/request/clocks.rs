@@ -59,9 +59,7 @@ pub fn clocks(request: &DataSubjectRequest, packs: &Packs, now: Timestamp) -> Cl
         let Some(regime) = packs.regime(&called.regime) else {
             continue;
         };
-        if erases
-            && let Some(wait) = regime.clocks.get(&ClockKind::ErasureNotice)
-        {
+        if erases && let Some(wait) = regime.clocks.get(&ClockKind::ErasureNotice) {
             let law = wait.source.as_str().to_owned();
             let told = (wait.value.clone(), law);
             clocks.waits.insert(called.regime.clone(), told);
@@ -263,6 +261,10 @@ impl Clocks {
         now: Timestamp,
     ) -> Option<(Reason, Option<Timestamp>)> {
         let zone = self.zone.as_ref()?;
+        // A moment of the notice may be what is wrong.
+        if let Some(problem) = self.problems.first().filter(|_| !self.waits.is_empty()) {
+            return Some((problem.clone(), None));
+        }
         let mut last: Option<(Timestamp, &str)> = None;
         for (regime, (wait, law)) in &self.waits {
             let Some(notice) = &self.notice else {

@@ -41,8 +41,9 @@ pub(super) fn facts(facts: &RequestFacts) -> Cow<'_, RequestFacts> {
 }
 
 /// Whether it is a copy, of which nothing more is made.
-pub(super) fn is_copied(request: &DataSubjectRequest) -> bool {
-    action(&request.spec) == RequestAction::Copy
+pub(super) fn is_no_longer_copied(request: &DataSubjectRequest) -> bool {
+    let is_going = request.metadata.deletion_timestamp.is_some();
+    is_going && action(&request.spec) == RequestAction::Copy
 }
 
 /// Whether something is left in a region that the deletion waits for.

@@ -60,7 +60,7 @@ fn tables(facts: &RequestFacts, region: &Region) -> Vec<String> {
     };
     let listed = region.spec.data_stores.iter().flat_map(|store| {
         let tables = store.datasets.iter();
-        tables.map(|table| (store.name.as_str(), table.as_str()))
+        tables.map(move |table| (store.name.as_str(), table.as_str()))
     });
     let named = silent.iter().map(|rule| {
         let dataset = &rule.dataset;

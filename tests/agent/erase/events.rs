@@ -288,7 +288,9 @@ async fn a_request_is_ended_whatever_the_connectors_store_says() {
         place.shop.spec()["request"]["reference"] = reference.into();
         // By the same values it would be the same request.
         let mail = format!("{reference}@mail.example");
-        place.shop.identify(&json!({"psid": [ANN], "email": [mail]}));
+        place
+            .shop
+            .identify(&json!({"psid": [ANN], "email": [mail]}));
         let ran = place.shop.run().await;
         assert_ne!(ran.code, 0, "{:?}", ran.report);
     }

@@ -109,7 +109,10 @@ async fn a_withdrawn_copy_goes_before_its_time() {
     let (mut world, _) = world("erx_withdrawn", "Access").await;
     let store = bucket(&world);
     world.run().await.expect("Delivered");
-    store.put(&"dsr/1.9.csv.age".into(), "x".into()).await.unwrap();
+    store
+        .put(&"dsr/1.9.csv.age".into(), "x".into())
+        .await
+        .unwrap();
     lift(&world).await.expect("CopyNotExpired");
     world.task["spec"]["request"]["delivery"]["withdrawn"] = true.into();
     lift(&world).await.expect("CopyRemoved");

@@ -343,10 +343,17 @@ async fn who_may_be_told_soon_is_waited_for() {
     assert_eq!(stand(&ran), vec![waits]);
     let open = "SELECT person IS NOT NULL, state IS NULL FROM tradewind.request";
     assert_eq!(world.suppressed(open).await, "t|t");
-    world.spec().as_object_mut().unwrap().remove("comingRecipients");
+    world
+        .spec()
+        .as_object_mut()
+        .unwrap()
+        .remove("comingRecipients");
     let done = answers(r#"{"outcome": "Done"}"#);
     let _erp = recipient(&mut world, "erp", &["email"], done).await;
     let ran = world.run().await;
     ran.expect("Verified");
-    assert_eq!(stand(&ran), vec![row("erp", RecipientState::Done, 1, "200")]);
+    assert_eq!(
+        stand(&ran),
+        vec![row("erp", RecipientState::Done, 1, "200")]
+    );
 }

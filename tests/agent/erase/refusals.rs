@@ -280,7 +280,10 @@ async fn every_store_that_cannot_be_opened_is_named() {
     }
     let ran = world.run().await;
     let message = &ran.report.message;
-    assert!(message.contains("`gone`") && message.contains("`nowhere`"), "{message}");
+    assert!(
+        message.contains("`gone`") && message.contains("`nowhere`"),
+        "{message}"
+    );
     assert!(!message.contains("planted"), "{message}");
     assert_eq!(ran.code, 75, "{message}");
     // What somebody must mend is told first.
@@ -289,5 +292,8 @@ async fn every_store_that_cannot_be_opened_is_named() {
     let ran = world.run().await;
     ran.expect("TableMissing");
     let message = &ran.report.message;
-    assert!(message.contains("`gone`") && message.contains("`elsewhere`"), "{message}");
+    assert!(
+        message.contains("`gone`") && message.contains("`elsewhere`"),
+        "{message}"
+    );
 }

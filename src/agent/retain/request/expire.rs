@@ -94,7 +94,7 @@ fn listed(object: &Path, manifest: &Manifest) -> Option<Vec<Path>> {
 /// The objects of a copy that are there, by the names that they have.
 async fn there(bucket: &dyn ObjectStore, object: &Path) -> Result<Vec<Path>, Error> {
     let mut files = vec![destination::beside(object, "json.age")];
-    let mut missing = 0;
+    let mut missing = 0_usize;
     for number in 1..MOST_FILES {
         let file = destination::beside(object, &format!("{number}.csv.age"));
         if is_there(bucket, &file).await? {
@@ -102,7 +102,7 @@ async fn there(bucket: &dyn ObjectStore, object: &Path) -> Result<Vec<Path>, Err
             files.push(file);
             continue;
         }
-        missing += 1;
+        missing = missing.saturating_add(1);
         if missing == GAP {
             break;
         }

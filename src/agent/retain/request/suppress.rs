@@ -119,11 +119,7 @@ impl Suppression {
     }
 
     /// That no other request for the same, by the same values, was begun and has not ended.
-    pub(super) async fn has_no_twin(
-        &mut self,
-        reference: &str,
-        given: &[u8],
-    ) -> Result<(), Error> {
+    pub(super) async fn has_no_twin(&mut self, reference: &str, given: &[u8]) -> Result<(), Error> {
         let sql = "SELECT min(reference) FROM tradewind.request
             WHERE region = $1 AND reference <> $2 AND given = $3 AND state IS NULL";
         let query = sqlx::query(sql).bind(&self.region).bind(reference);
