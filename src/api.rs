@@ -8,6 +8,7 @@ mod accountability;
 pub mod condition;
 pub mod crd;
 mod data_policy;
+mod dates;
 pub mod docs;
 mod erased_column;
 mod evidence_record;
@@ -33,6 +34,7 @@ pub use data_policy::{
     ApprovalSpec, CategoryTotals, DataPolicy, DataPolicySpec, DataPolicyStatus, PolicyRegionStatus,
     PolicySelector, Regime, Retention, RetentionThrottle, RunPhase, RunStatus, Uncovered,
 };
+pub use dates::{KeptColumns, NoDate, RuleDates};
 pub use erased_column::ErasedColumn;
 pub use evidence_record::{
     CountersignedBefore, EvidenceAbout, EvidenceRecord, EvidenceRecordSpec, EvidenceRecordStatus,

@@ -33,7 +33,7 @@ mod suppression;
 mod suspension;
 
 pub use baseline::{Baseline, stale_evidence};
-pub use calculus::kept_by_law;
+pub use calculus::{DateTerms, DatesTold, RuleTerms, dates, kept_by_law};
 pub use channel::channel;
 pub use fleet::region;
 pub use horizon::Horizons;
@@ -276,6 +276,8 @@ pub struct RegionNote {
     pub approved: Option<crate::contract::Preview>,
     /// What decides for each rule whose table has keeps (policies only).
     pub decisions: Vec<crate::api::RuleDecision>,
+    /// What the days of each rule's oldest row follow from (policies only).
+    pub dates: Option<DateTerms>,
     /// What there is to be of the spec here: of a policy the hash of its spec and of what binds it, of a hold the name
     /// of the ConfigMap with its task.
     pub spec_hash: Option<String>,

@@ -7,6 +7,7 @@
 mod asked;
 mod chain;
 mod channel;
+mod dates;
 mod evidence;
 mod feeds;
 mod findings;

@@ -110,7 +110,7 @@ pub(super) fn alone(bound: u32, rows: i64) -> Count {
 /// The rows of a whole table, beside its due rows and those without a clock: no hint at how many these are.
 ///
 /// Where either is not told, so many rows are not told that both could be as large as they are told to be, with a further
-/// row and without one: whether there is one is told by `oldestKept`. Where the due rows are not told for the sake of their
+/// row and without one: whether there is one, `oldestKept` of another run may tell. Where the due rows are not told for the sake of their
 /// parts (`<9`, `<10`) it is so many that they are less than a hundredth: whether they were too many to go without an
 /// approval is told as well, and of how many percent that was asked.
 pub(super) fn table(bound: u32, rows: i64, (due, clockless): (Count, Count)) -> Count {

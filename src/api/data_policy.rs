@@ -11,6 +11,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::dates::RuleDates;
 use super::rule::{PolicyRule, RuleDecision};
 use super::{
     Controller, DeletionPolicy, FindingTotals, InventoryEntry, PolicyFinding, PolicyRecipient,
@@ -371,6 +372,14 @@ pub struct PolicyRegionStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["rule".into()]))]
     pub decisions: Vec<RuleDecision>,
+    /// On which days the oldest row that the last run saw of a rule may go; none before a run has told anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["rule".into()]))]
+    pub dates: Vec<RuleDates>,
+    /// For how many further rules the status had no room: it has some 200 kB for these, of all regions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_dates: Option<i32>,
     /// The preview that was approved, kept while the approval stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Preview>,

@@ -10,6 +10,10 @@
 //!
 //! A period that runs from the end of a year has no such gaps: all clocks of a year become due together.
 
+mod end;
+
+pub use end::{end_from, free_from};
+
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Timestamp, ToSpan};

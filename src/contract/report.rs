@@ -208,7 +208,8 @@ pub struct RetainedRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "plan", schemars(length(max = 8)))]
     pub commitments: Vec<Commitment>,
-    /// The clock of the oldest row that still holds what the rule erases, RFC 3339 date; absent when there is none.
+    /// The clock of the oldest row that still holds what the rule erases, RFC 3339 date; absent when there is none, and where
+    /// `rows` is not told: the day of one of few rows may say whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_kept: Option<String>,
     /// What had become of the space of the rows that this run erased, when it ended; absent when it erased none.

@@ -5,10 +5,12 @@
 //! who decides is found out here only to be told.
 
 mod bound;
+mod dates;
 mod ground;
 mod laws;
 mod limit;
 mod rival;
+mod table;
 
 use std::collections::BTreeSet;
 
@@ -24,11 +26,14 @@ use crate::api::{
 use crate::contract::RetentionKeep;
 use crate::contract::cutoff::{Anchor, FiscalYear};
 use bound::Bound;
+pub use dates::{DateTerms, DatesTold, RuleTerms, dates};
 pub(super) use ground::{Duty, Met};
 use ground::{Ground, Unread};
 pub(super) use laws::Laws;
 use limit::{Limit, limits_over};
 use rival::{Rival, Rivalry, rivals_over};
+pub(super) use table::may_be_one;
+use table::{bare, shares_table};
 
 /// Keeps that status names, and rules of other policies; a table with more than these is rare, and each policy's own spec has
 /// its own.
@@ -223,20 +228,6 @@ fn fiscal_year(spec: &DataPolicySpec) -> Option<FiscalYear> {
     spec.fiscal_year_end.as_deref()?.parse().ok()
 }
 
-/// Whether two rules may be over one table: a keep that may bind binds.
-fn shares_table(one: &PolicyRule, other: &PolicyRule, region: &RegionSpec) -> bool {
-    let (one, other) = (&one.dataset, &other.dataset);
-    let secret = |store: &str| placement::secret_of(region, store);
-    let one_store = one.store == other.store
-        || secret(&one.store).is_some_and(|own| secret(&other.store) == Some(own));
-    one_store && may_be_one(&one.table, &other.table)
-}
-
-/// A table's name without its schema.
-fn bare(table: &str) -> &str {
-    table.split_once('.').map_or(table, |(_, table)| table)
-}
-
 /// Whether a period from a clock surely ends no earlier than another from the same. What is no period ends at once.
 pub(super) fn lasts_as_long(one: &str, other: &str) -> bool {
     let bound = |text: &str| Bound::new("", Anchor::EventDate, text.parse().unwrap_or_default());
@@ -259,15 +250,6 @@ pub(super) fn falls_short(
         period(&erase.after, anchor, clock)
     };
     (!first.outlasts(&second)).then(|| all.map(words))
-}
-
-/// Whether two spellings may name one table: which schema a bare name is in, only the database knows.
-pub(super) fn may_be_one(one: &str, other: &str) -> bool {
-    match (one.split_once('.'), other.split_once('.')) {
-        (Some((_, table)), None) => table == other,
-        (None, Some((_, table))) => table == one,
-        (None, None) | (Some(_), Some(_)) => one == other,
-    }
 }
 
 impl Claim<'_> {

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::baseline::{self, Baseline};
-use super::calculus::{self, Ruling};
+use super::calculus::{self, DateTerms, Ruling};
 use super::placement::{self, Decision, Ground, Place};
 use super::reason::Word;
 use super::retention::{self, Ground as Retention};
@@ -95,6 +95,10 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
             } else {
                 Vec::new()
             },
+            dates: place
+                .facts
+                .filter(|_| place.chosen)
+                .and_then(|region| DateTerms::of(&bound.rulings, &region.region)),
             spec_hash: Some(bound.hash),
             ..RegionNote::default()
         };

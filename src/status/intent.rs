@@ -101,6 +101,8 @@ announce! {
         next_run: None,
         totals: None,
         decisions: Vec::new(),
+        dates: Vec::new(),
+        more_dates: None,
         preview: None,
         catalogue: None,
         preview_hash: None,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
+use super::dates;
 use super::findings::{self, shown, totals};
 use super::fresh::{self, Recorded};
 use super::gone_by;
@@ -77,11 +78,12 @@ pub fn policy(
         &ready,
         now,
     ));
-    let entries: Vec<PolicyRegionStatus> = entries
+    let mut entries: Vec<PolicyRegionStatus> = entries
         .into_iter()
         .zip(standings.iter().map(Standing::is_shown))
         .filter_map(|(entry, shown)| shown.then_some(entry))
         .collect();
+    dates::bound(&mut entries);
     let generation = policy.metadata.generation.unwrap_or_default();
     let handled = entries
         .iter()
@@ -169,6 +171,13 @@ fn region<'a>(
         message: why.message.clone(),
         ready: resource::ready_field(truth),
         unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
+        dates: dates::of(
+            standing.note.dates.as_ref(),
+            &runs,
+            old,
+            standing.sight.is_stale,
+        ),
+        more_dates: None,
         last_run: gone_by::told(runs.last, policy, &standing.note.horizons),
         next_run: match standing.state {
             RegionState::Run => next.at.map(|at| at.to_string()),

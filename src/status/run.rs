@@ -27,6 +27,8 @@ pub(super) struct Runs {
     pub(super) preview: Option<Preview>,
     /// What looks personal and has no rule, as the last run that told it saw it.
     pub(super) catalogue: Option<CatalogueLook>,
+    /// When the run looked whose numbers are shown: by the database's clock where its report says so, else its end.
+    pub(super) as_of: Option<String>,
     /// The newest start or end.
     pub(super) newest: Option<Timestamp>,
 }
@@ -56,6 +58,7 @@ pub(super) fn runs(
         totals: old.and_then(|entry| entry.totals.clone()),
         preview: old.and_then(|entry| entry.preview.clone()),
         catalogue: old.and_then(|entry| entry.catalogue.clone()),
+        as_of: old.and_then(as_of),
         newest: before.and_then(moment),
     };
     let Some(run) = run else {
@@ -93,7 +96,10 @@ pub(super) fn runs(
 impl Runs {
     /// Takes a report's numbers.
     fn believe(&mut self, report: Option<&Report<RetainReport>>, scope: Scope<'_>) {
-        if let Some(body) = report.and_then(|report| report.body.as_ref()) {
+        let told = report.and_then(|report| Some((report, report.body.as_ref()?)));
+        if let Some((report, body)) = told {
+            let by_database = body.preview_as_of.as_ref().or(body.ended_at.as_ref());
+            self.as_of = by_database.or(Some(&report.finished_at)).cloned();
             self.totals = Some(totals(&body.rules));
             let preview = body.preview(scope.region, scope.spec_hash);
             self.preview = preview.or(self.preview.take());
@@ -119,6 +125,14 @@ impl Runs {
             Told::Another => {}
         }
     }
+}
+
+/// When the run looked whose numbers an entry has. Of one from before dates were told, its end is what is known.
+fn as_of(entry: &PolicyRegionStatus) -> Option<String> {
+    let told = entry.dates.iter().find_map(|dates| dates.as_of.clone());
+    let run = entry.last_run.as_ref();
+    let ended = run.filter(|run| run.phase == RunPhase::Succeeded);
+    told.or_else(|| ended?.finished_at.clone())
 }
 
 /// What a run was made to do: whether its report is missed is its own affair, whatever the policy says by now.

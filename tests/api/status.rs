@@ -128,7 +128,7 @@ fn policy() -> Value {
             "name": "eu-west", "state": "Run", "reason": "Running", "message": "m", "ready": true,
             "unreachableSince": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z", "totals": totals,
             "preview": preview, "previewHash": "sha256-0", "approved": preview, "lastHandledRunAt": "1",
-            "inventory": inventory(), "decisions": [decision()],
+            "inventory": inventory(), "decisions": [decision()], "dates": [dates()], "moreDates": 1,
             "catalogue": {"more": 1, "tables": [{"store": "orders", "table": "public.leads", "rule": "leads", "columns": ["email"]}],
                 "indexes": [{"store": "orders", "rule": "orders", "table": "public.parcels", "columns": ["order_id"]}],
                 "triggers": [{"store": "orders", "rule": "orders", "table": "public.orders", "trigger": "audit"}], "moreOfRules": 1},
@@ -153,6 +153,14 @@ fn decision() -> Value {
             "policy": "marketing", "rule": "orders", "law": "GDPR Articles 5(1)(e) and 17", "method": "Delete", "after": "P1Y",
             "from": "EventDate", "clock": "placed_at", "mode": "DryRun", "stopped": "Suspended",
         }],
+    })
+}
+
+fn dates() -> Value {
+    json!({
+        "rule": "orders", "of": "orders/orders.placed_at", "asOf": "2026-11-22T12:00:00Z", "oldest": "2018-11-22",
+        "eraseBy": "2021-11-22", "keepUntil": "2027-01-01", "goesFrom": "2027-01-01", "ground": "AO 147(3)", "loses": "P3Y from placed_at",
+        "columns": [{"names": ["total"], "keepUntil": "2027-01-01", "ground": "AO 147(3)"}], "unknown": "Held",
     })
 }
 

@@ -48,8 +48,11 @@ impl Exact<RetainedRule> {
         );
         let null_clock = alone(blur.bound, number(rule.null_clock));
         let beside = (told.sum.whole, null_clock);
+        let rows = table(blur.bound, number(rule.rows), beside);
         let rule = RetainedRule {
-            rows: table(blur.bound, number(rule.rows), beside),
+            rows,
+            // Of few rows the day of one may say whose it is.
+            oldest_kept: rule.oldest_kept.filter(|_| rows.told().is_some()),
             due: told.sum.whole,
             erased: told.part(0),
             held: told.part(1),
@@ -152,9 +155,19 @@ mod tests {
             remaining,
             late: 1.into(),
             null_clock: clockless.into(),
+            oldest_kept: Some("2018-03-01".to_owned()),
             ..RetainedRule::default()
         };
         Exact::new("orders", exact).blurred(&BLUR).0
+    }
+
+    #[test]
+    fn the_day_of_the_oldest_row_is_told_where_its_table_s_rows_are() {
+        let day = |parts, rows| rule(parts, 0, rows).oldest_kept;
+        assert_eq!(day([0; 7], 5).as_deref(), Some("2018-03-01"));
+        assert_eq!(day([0; 7], 4), None);
+        assert_eq!(day([2, 0, 0, 0, 0, 0, 0], 5), None, "rows are `-`");
+        assert_eq!(day([2, 0, 0, 0, 0, 0, 0], 6).as_deref(), Some("2018-03-01"));
     }
 
     #[test]

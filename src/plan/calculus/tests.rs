@@ -1,3 +1,4 @@
+mod dates;
 mod laws;
 mod limits;
 mod properties;

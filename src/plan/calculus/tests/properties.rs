@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn any_rule(name: &'static str) -> impl Strategy<Value = Value> {
+pub(super) fn any_rule(name: &'static str) -> impl Strategy<Value = Value> {
     let period = prop::sample::select(vec![
         "P1D", "P28D", "P1M", "P90D", "P1Y", "P11M29D", "P3Y", "P8Y", "P8Y1D",
     ]);

@@ -1,0 +1,27 @@
+//! Which tables are one, by what rules write.
+
+use crate::api::{PolicyRule, RegionSpec};
+use crate::plan::placement;
+
+/// Whether two rules may be over one table: a keep that may bind binds.
+pub(super) fn shares_table(one: &PolicyRule, other: &PolicyRule, region: &RegionSpec) -> bool {
+    let (one, other) = (&one.dataset, &other.dataset);
+    let secret = |store: &str| placement::secret_of(region, store);
+    let one_store = one.store == other.store
+        || secret(&one.store).is_some_and(|own| secret(&other.store) == Some(own));
+    one_store && may_be_one(&one.table, &other.table)
+}
+
+/// A table's name without its schema.
+pub(super) fn bare(table: &str) -> &str {
+    table.split_once('.').map_or(table, |(_, table)| table)
+}
+
+/// Whether two spellings may name one table: which schema a bare name is in, only the database knows.
+pub(in crate::plan) fn may_be_one(one: &str, other: &str) -> bool {
+    match (one.split_once('.'), other.split_once('.')) {
+        (Some((_, table)), None) => table == other,
+        (None, Some((_, table))) => table == one,
+        (None, None) | (Some(_), Some(_)) => one == other,
+    }
+}
