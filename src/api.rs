@@ -59,8 +59,8 @@ pub use region::{
 };
 pub use requests::{PersonKind, Reapplied, Requests, RequestsStatus, SuppressionStore};
 pub use rule::{
-    BindingKeep, Dataset, DatasetSubject, Decides, Erase, Keep, OtherErase, PolicyRule,
-    RuleDecision, RunsFrom, Stopped,
+    BindingHold, BindingKeep, Dataset, DatasetSubject, Decides, Erase, Keep, OtherErase,
+    PolicyRule, RuleDecision, RunsFrom, Stopped,
 };
 pub use signing::{Signing, SigningStatus};
 pub use social_channel::{

@@ -367,8 +367,8 @@ pub struct PolicyRegionStatus {
     /// The preview's hash: what an approval names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_hash: Option<String>,
-    /// For each rule here that erases from a table with keeps, or from which another policy erases too: what decides when a
-    /// row goes, and on which ground.
+    /// For each rule here that erases from a table with keeps or open holds, or from which another policy erases too: what
+    /// decides when a row goes, and on which ground.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["rule".into()]))]
     pub decisions: Vec<RuleDecision>,

@@ -252,6 +252,13 @@ pub struct RuleDecision {
     /// How many further rules of other policies do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more_erases: Option<i32>,
+    /// Legal holds over the table, by name; at most four. They keep rows until they are released, whatever periods say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub holds: Vec<BindingHold>,
+    /// How many further holds are over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more_holds: Option<i32>,
 }
 
 /// Whose period ends last: for every row the rule's own (`Erase`) or that of the first of the keeps (`Keep`); or it differs
@@ -301,6 +308,19 @@ pub enum Stopped {
     NotAccepted,
     /// Its `spec.suspend` is in force.
     Suspended,
+}
+
+/// A legal hold over a rule's table: one that is not released, or whose release a database has yet to record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BindingHold {
+    /// The LegalHold's name. Its ground is for whoever may read holds.
+    pub hold: String,
+    /// When somebody looks again whether it is still needed. It holds on after that day.
+    pub review_on: String,
+    /// Whether it keeps every row of the table. Absent: those with some values in a column.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub every_row: bool,
 }
 
 /// A keep that binds a rule.

@@ -7,6 +7,7 @@
 mod bound;
 mod dates;
 mod ground;
+mod held;
 mod laws;
 mod limit;
 mod rival;
@@ -20,8 +21,8 @@ use kube::ResourceExt;
 use super::PolicyFacts;
 use super::placement;
 use crate::api::{
-    BindingKeep, DataPolicy, DataPolicySpec, Decides, Erase, PolicyRule, Region, RegionSpec,
-    RuleDecision, RunsFrom,
+    BindingHold, BindingKeep, DataPolicy, DataPolicySpec, Decides, Erase, PolicyRule, Region,
+    RegionSpec, RuleDecision, RunsFrom,
 };
 use crate::contract::RetentionKeep;
 use crate::contract::cutoff::{Anchor, FiscalYear};
@@ -61,6 +62,8 @@ pub(super) struct Ruling<'a> {
     rivals: Vec<Rival<'a>>,
     /// By when terms and laws ask the rows to be gone, in that order too.
     limits: Vec<Limit<'a>>,
+    /// What keeps rows until it is released, by name.
+    holds: Vec<BindingHold>,
 }
 
 /// The policies whose keeps are in force in a region: this one, and every other that selects the region and isn't being
@@ -196,6 +199,7 @@ pub(super) fn rulings<'a>(
     let today = (facts.packs.as_ref(), now);
     let rivals = rivals_over(others(facts, region), &laws, today, is_wanted);
     let limits = limits_over(keepers(facts, region), &laws, is_wanted);
+    let open = held::open_in(facts, region);
     let ruling = |rule: &'a PolicyRule| {
         let erase = rule.erase.as_ref()?;
         let is_bound = |claim: &Claim<'_>| shares_table(claim.rule, rule, &region.spec);
@@ -208,6 +212,10 @@ pub(super) fn rulings<'a>(
             keeps: claims.iter().copied().filter(is_bound).collect(),
             rivals: rivals.iter().filter(is_rival).cloned().collect(),
             limits: limits.iter().copied().filter(is_limited).collect(),
+            holds: open
+                .iter()
+                .filter_map(|hold| hold.over(rule, &region.spec))
+                .collect(),
         })
     };
     rules.filter_map(ruling).collect()
@@ -338,7 +346,7 @@ impl<'a> Ruling<'a> {
         }
     }
 
-    /// As status tells it; nothing for a rule that no keep binds, whose table no other policy erases from, and whose rows are
+    /// As status tells it; nothing for a rule that no keep binds, over whose table no hold is open, whose table no other policy erases from, and whose rows are
     /// gone by when any terms ask for it.
     pub(super) fn told(&self) -> Option<RuleDecision> {
         let (by_keeps, place) = self.decides();
@@ -362,6 +370,8 @@ impl<'a> Ruling<'a> {
             sentences.reverse();
         }
         sentences.extend(self.held_too_long().map(|(_, told)| told));
+        // Before all periods.
+        sentences.splice(0..0, held::sentence(&self.holds));
         (!sentences.is_empty()).then(|| RuleDecision {
             rule: self.rule.name.clone(),
             store: self.rule.dataset.store.clone(),
@@ -372,6 +382,8 @@ impl<'a> Ruling<'a> {
             more_keeps,
             also_erases: rivals,
             more_erases: more_rivals,
+            holds: self.holds.iter().take(NAMED).cloned().collect(),
+            more_holds: beyond(self.holds.len()),
         })
     }
 

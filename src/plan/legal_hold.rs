@@ -25,8 +25,7 @@ use crate::api::{
 use crate::contract::{HeldStore, Hold, HoldScope, ReleaseOf};
 
 pub(super) use required::{not_in_force, required};
-use scopes::Part;
-pub(super) use scopes::{Said, parts};
+pub(super) use scopes::{Part, Said, parts};
 
 mod required;
 mod scopes;
@@ -99,6 +98,12 @@ pub fn legal_hold(facts: &HoldFacts, now: Timestamp) -> Plan<HoldWorkloads> {
 /// What is in force somewhere can only be released there, whatever the Region's jurisdictions are by now.
 pub(super) fn is_for(hold: &LegalHold, region: &Region) -> bool {
     placement::hold_chooses(hold, region) || is_in_force(hold, &region.name_any())
+}
+
+/// Whether a hold keeps rows in a Region, or will once its Job has run: without a release, or where a database has not recorded
+/// it yet.
+pub(super) fn is_open(hold: &LegalHold, region: &Region) -> bool {
+    is_for(hold, region) && (hold.spec.release.is_none() || is_in_force(hold, &region.name_any()))
 }
 
 fn is_in_force(hold: &LegalHold, region: &str) -> bool {

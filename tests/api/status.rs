@@ -144,6 +144,7 @@ fn policy() -> Value {
 fn decision() -> Value {
     json!({
         "rule": "orders", "store": "orders", "table": "orders", "decides": "Keep", "message": "m", "moreKeeps": 1,
+        "holds": [{"hold": "claim-2026-117", "reviewOn": "2027-06-01", "everyRow": true}], "moreHolds": 1,
         "keeps": [{
             "policy": "tax", "rule": "invoices", "reference": "AO 147(3)", "for": "P8Y", "from": "EndOfCalendarYear",
             "clock": "issued_on", "law": "de-tax", "records": "invoice",

@@ -280,7 +280,7 @@ impl Ruling<'_> {
             least: least.map(length),
             own_words: short(self.own()),
             waits: contact.is_some(),
-            is_held: false,
+            is_held: !self.holds.is_empty(),
             keeps: self
                 .keeps
                 .iter()

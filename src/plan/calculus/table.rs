@@ -6,10 +6,13 @@ use crate::plan::placement;
 /// Whether two rules may be over one table: a keep that may bind binds.
 pub(super) fn shares_table(one: &PolicyRule, other: &PolicyRule, region: &RegionSpec) -> bool {
     let (one, other) = (&one.dataset, &other.dataset);
+    is_store((&one.store, &other.store), region) && may_be_one(&one.table, &other.table)
+}
+
+/// Whether two stores are one: two with one Secret are.
+pub(super) fn is_store((one, other): (&str, &str), region: &RegionSpec) -> bool {
     let secret = |store: &str| placement::secret_of(region, store);
-    let one_store = one.store == other.store
-        || secret(&one.store).is_some_and(|own| secret(&other.store) == Some(own));
-    one_store && may_be_one(&one.table, &other.table)
+    one == other || secret(one).is_some_and(|own| secret(other) == Some(own))
 }
 
 /// A table's name without its schema.

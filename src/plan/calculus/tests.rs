@@ -1,4 +1,5 @@
 mod dates;
+mod holds;
 mod laws;
 mod limits;
 mod properties;
