@@ -346,4 +346,8 @@ pub struct BindingKeep {
     pub from: RunsFrom,
     /// The clock column that it counts from.
     pub clock: String,
+    /// The columns that it keeps of a row: the others stay with them in a run, and no law says so. Absent: whole rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub columns: Vec<String>,
 }

@@ -5,6 +5,7 @@
 //! who decides is found out here only to be told.
 
 mod bound;
+mod columns;
 mod dates;
 mod ground;
 mod held;
@@ -362,6 +363,7 @@ impl<'a> Ruling<'a> {
             by_keeps
         };
         let kept = keeps.first().map(|first| self.sentence(decides, first));
+        let columns = columns::sentences(&keeps);
         let rivals = rivalry.told.iter().take(NAMED).cloned().collect();
         let (more_keeps, more_rivals) = (beyond(keeps.len()), beyond(rivalry.told.len()));
         let sentence = Some(rivalry.sentence).filter(|sentence| !sentence.is_empty());
@@ -369,6 +371,7 @@ impl<'a> Ruling<'a> {
         if rivalry.loses {
             sentences.reverse();
         }
+        sentences.extend(columns);
         sentences.extend(self.held_too_long().map(|(_, told)| told));
         // Before all periods.
         sentences.splice(0..0, held::sentence(&self.holds));
@@ -450,6 +453,7 @@ fn named(claim: &Claim<'_>) -> BindingKeep {
         period: claim.ground.period(),
         from: claim.ground.from(),
         clock: claim.rule.dataset.clock.clone(),
+        columns: claim.ground.columns(claim.rule).0,
     }
 }
 

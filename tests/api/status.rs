@@ -110,10 +110,6 @@ fn policy() -> Value {
     let totals = json!({
         "due": "13-16", "erased": "-", "held": "<5", "restricted": "11+", "gone": 1, "blocked": 0, "failed": 1, "remaining": 3,
     });
-    let preview = json!({
-        "region": "eu-west", "asOf": "2026-11-22T12:00:00Z", "specHash": "sha256-0", "shape": "sha256-1",
-        "rules": [{"name": "orders", "rows": "-", "due": "<5"}],
-    });
     json!({
         "observedGeneration": 1, "conditions": [condition()], "totals": totals, "lastRun": "2026-11-22T12:00:00Z",
         "nextRun": "2026-11-23T12:00:00Z", "lastHandledReconcileAt": "1", "lastHandledRunAt": "1",
@@ -124,20 +120,28 @@ fn policy() -> Value {
             "region": "eu-west", "place": "Region eu-west, spec.dataStores[orders].datasets[messages]", "message": "m",
             "remedy": "r",
         }],
-        "regions": [{
-            "name": "eu-west", "state": "Run", "reason": "Running", "message": "m", "ready": true,
-            "unreachableSince": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z", "totals": totals,
-            "preview": preview, "previewHash": "sha256-0", "approved": preview, "lastHandledRunAt": "1",
-            "inventory": inventory(), "decisions": [decision()], "dates": [dates()], "moreDates": 1,
-            "catalogue": {"more": 1, "tables": [{"store": "orders", "table": "public.leads", "rule": "leads", "columns": ["email"]}],
-                "indexes": [{"store": "orders", "rule": "orders", "table": "public.parcels", "columns": ["order_id"]}],
-                "triggers": [{"store": "orders", "rule": "orders", "table": "public.orders", "trigger": "audit"}], "moreOfRules": 1},
-            "lastRun": {
-                "job": "j", "uid": "u", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
-                "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z",
-                "goneBy": "2027-02-20T12:00:00Z", "rules": [retained()],
-            },
-        }],
+        "regions": [policy_region(&totals)],
+    })
+}
+
+fn policy_region(totals: &Value) -> Value {
+    let preview = json!({
+        "region": "eu-west", "asOf": "2026-11-22T12:00:00Z", "specHash": "sha256-0", "shape": "sha256-1",
+        "rules": [{"name": "orders", "rows": "-", "due": "<5"}],
+    });
+    json!({
+        "name": "eu-west", "state": "Run", "reason": "Running", "message": "m", "ready": true,
+        "unreachableSince": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z", "totals": totals,
+        "preview": preview, "previewHash": "sha256-0", "approved": preview, "lastHandledRunAt": "1",
+        "inventory": inventory(), "decisions": [decision()], "dates": [dates()], "moreDates": 1,
+        "catalogue": {"more": 1, "tables": [{"store": "orders", "table": "public.leads", "rule": "leads", "columns": ["email"]}],
+            "indexes": [{"store": "orders", "rule": "orders", "table": "public.parcels", "columns": ["order_id"]}],
+            "triggers": [{"store": "orders", "rule": "orders", "table": "public.orders", "trigger": "audit"}], "moreOfRules": 1},
+        "lastRun": {
+            "job": "j", "uid": "u", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
+            "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z",
+            "goneBy": "2027-02-20T12:00:00Z", "rules": [retained()],
+        },
     })
 }
 
@@ -147,7 +151,7 @@ fn decision() -> Value {
         "holds": [{"hold": "claim-2026-117", "reviewOn": "2027-06-01", "everyRow": true}], "moreHolds": 1,
         "keeps": [{
             "policy": "tax", "rule": "invoices", "reference": "AO 147(3)", "for": "P8Y", "from": "EndOfCalendarYear",
-            "clock": "issued_on", "law": "de-tax", "records": "invoice",
+            "clock": "issued_on", "law": "de-tax", "records": "invoice", "columns": ["total"],
         }],
         "moreErases": 1,
         "alsoErases": [{

@@ -1,3 +1,4 @@
+mod columns;
 mod dates;
 mod holds;
 mod laws;
