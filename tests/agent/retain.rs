@@ -19,6 +19,8 @@ mod examples;
 mod fences;
 #[path = "retain/hijack.rs"]
 mod hijack;
+#[path = "retain/hold_kinds.rs"]
+mod hold_kinds;
 #[path = "retain/hold_race.rs"]
 mod hold_race;
 #[path = "retain/holds.rs"]

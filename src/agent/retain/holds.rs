@@ -30,6 +30,8 @@ struct Column {
     quoted: String,
     /// Its type as SQL writes it.
     kind: String,
+    /// The operator by which values of the type are equal, with its schema.
+    equals: String,
 }
 
 /// No hold at all.
@@ -38,24 +40,60 @@ pub(super) static NONE: Holds = Holds {
     columns: Vec::new(),
 };
 
-/// A hold names a column that is not there, or is another one by now: nobody can say which rows it means.
+/// A hold names a column that is not there, or is another one by now, or whose values nothing compares: nobody can say which
+/// rows it means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unclear;
 
-/// The holds on table `$1` with the oid `$3`, as JSON: for each column its name, and if it is clear which one that
-/// is, the column quoted and its type; nulls stand for the whole table. A column of another type than it had is another:
-/// its values cannot be compared, and a cast that fails would be logged with the value. A hold on a partition holds as if it were on the
-/// table: more than was meant, never less.
-pub(super) const HOLDS: &str = "
-SELECT jsonb_agg(DISTINCT jsonb_build_array(s.attname, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod)))
-FROM tradewind.held AS s
-LEFT JOIN pg_attribute AS a ON a.attrelid = $3::bigint::oid AND a.attname = s.attname AND NOT a.attisdropped
-  AND (a.attnum = s.attnum OR s.oid <> $3::bigint::oid)
-  AND coalesce(to_jsonb(s) ->> 'kind', format_type(a.atttypid, NULL)) = format_type(a.atttypid, NULL)
-WHERE s.relation IS NULL OR s.relation = $1 OR s.oid = $3::bigint::oid
-  OR s.oid IN (SELECT relid FROM pg_partition_tree($3::bigint::oid::regclass))";
+/// The equality of the type of column `a`, below its domains, with its schema: that of its own sorting, else of its hashing,
+/// as the server itself tells values of the type apart. What `=` finds is whatever the search path has: where it has not the
+/// schema of `citext`, texts are compared, and a held person in other letters is not held. Of the server's own types, and of
+/// enums and composites, it is the server's. Null where nobody says what is equal, or the server compares no such value with
+/// one of many: an array, a domain of an enum.
+macro_rules! equals {
+    () => {
+        "(
+  WITH RECURSIVE below AS (
+    SELECT t.oid, t.typtype, t.typbasetype, t.typcategory, t.typnamespace FROM pg_type AS t WHERE t.oid = a.atttypid
+    UNION ALL SELECT t.oid, t.typtype, t.typbasetype, t.typcategory, t.typnamespace
+    FROM below AS d JOIN pg_type AS t ON t.oid = d.typbasetype WHERE d.typtype = 'd'
+  )
+  SELECT coalesce((SELECT format('OPERATOR(%I.%s)', e.nspname, o.oprname)
+      FROM pg_opclass AS c JOIN pg_am AS m ON m.oid = c.opcmethod
+      JOIN pg_amop AS w ON w.amopfamily = c.opcfamily AND w.amoplefttype = c.opcintype AND w.amoprighttype = c.opcintype
+        AND w.amopstrategy = CASE m.amname WHEN 'btree' THEN 3 ELSE 1 END -- equality
+      JOIN pg_operator AS o ON o.oid = w.amopopr JOIN pg_namespace AS e ON e.oid = o.oprnamespace
+      WHERE c.opcdefault AND c.opcintype = b.oid AND m.amname IN ('btree', 'hash') ORDER BY m.amname LIMIT 1),
+    CASE WHEN b.typcategory = 'A' OR b.typtype <> 'b' AND b.oid <> a.atttypid THEN NULL
+      WHEN b.typtype <> 'b' OR b.typnamespace = 'pg_catalog'::regnamespace THEN 'OPERATOR(pg_catalog.=)' END)
+  FROM below AS b WHERE b.typtype <> 'd')"
+    };
+}
 
-type Found = Option<sqlx::types::Json<Vec<(Option<String>, Option<String>, Option<String>)>>>;
+/// The holds on table `$1` with the oid `$3`, as JSON: for each column its name, and if it is clear which one that
+/// is, the column quoted, its type and that type's equality; nulls stand for the whole table. A column of another type than
+/// it had is another: its values cannot be compared, and a cast that fails would be logged with the value. The type was
+/// noted under a path that finds the server's own alone, and may be read under the role's: either way of writing it is the
+/// same. A hold on a partition holds as if it were on the table: more than was meant, never less.
+pub(super) const HOLDS: &str = concat!("
+SELECT jsonb_agg(DISTINCT jsonb_build_array(s.attname, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), ", equals!(), "))
+FROM tradewind.held AS s
+LEFT JOIN (pg_attribute AS a JOIN pg_type AS k ON k.oid = a.atttypid JOIN pg_namespace AS n ON n.oid = k.typnamespace)
+  ON a.attrelid = $3::bigint::oid AND a.attname = s.attname AND NOT a.attisdropped
+  AND (a.attnum = s.attnum OR s.oid <> $3::bigint::oid)
+  AND coalesce(to_jsonb(s) ->> 'kind', format_type(a.atttypid, NULL)) IN
+    (format_type(a.atttypid, NULL), concat(quote_ident(n.nspname), '.', format_type(a.atttypid, NULL)))
+WHERE s.relation IS NULL OR s.relation = $1 OR s.oid = $3::bigint::oid
+  OR s.oid IN (SELECT relid FROM pg_partition_tree($3::bigint::oid::regclass))");
+
+/// What [`HOLDS`] tells of a column: name, quoted, type, equality.
+type Told = (
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
+type Found = Option<sqlx::types::Json<Vec<Told>>>;
 
 /// From what [`HOLDS`] answers.
 pub(super) fn read(found: Found) -> Result<Holds, Unclear> {
@@ -63,8 +101,14 @@ pub(super) fn read(found: Found) -> Result<Holds, Unclear> {
     for row in found.map(|found| found.0).unwrap_or_default() {
         match row {
             (None, ..) => holds.whole = true,
-            (Some(name), Some(quoted), Some(kind)) => {
-                holds.columns.push(Column { name, quoted, kind });
+            (Some(name), Some(quoted), Some(kind), Some(equals)) => {
+                let column = Column {
+                    name,
+                    quoted,
+                    kind,
+                    equals,
+                };
+                holds.columns.push(column);
             }
             _ => return Err(Unclear),
         }
@@ -199,9 +243,14 @@ impl Holds {
                 let name = sql.bind(Value::Text(column.name.clone()));
                 let relation = sql.bind(Value::Text(table.name.clone()));
                 let oid = sql.bind(Value::Number(table.oid));
-                let Column { quoted, kind, .. } = column;
+                let Column {
+                    quoted,
+                    kind,
+                    equals,
+                    ..
+                } = column;
                 format!(
-                    "{alias}.{quoted} = ANY (ARRAY(SELECT s.value::{kind} FROM tradewind.held AS s
+                    "{alias}.{quoted} {equals} ANY (ARRAY(SELECT s.value::{kind} FROM tradewind.held AS s
                       WHERE s.attname = {name}::text AND (s.relation = {relation} OR s.oid = {oid}::bigint::oid
                         OR s.oid IN (SELECT relid FROM pg_partition_tree({oid}::bigint::oid::regclass)))))"
                 )
