@@ -11,6 +11,7 @@ use super::contact::{self, Standing};
 use super::error::Error;
 use super::fault::Fault;
 use super::holds::{self, Holds};
+use super::references;
 use super::store::Store;
 
 /// What the fence says.
@@ -26,7 +27,7 @@ pub(super) enum Fence {
     Stopped,
     /// Another run has detached a partition: its rows are not seen, and not gone.
     Outside,
-    /// The table, its key, its clock or its security is another.
+    /// The table, its key, its clock or its security is another, or what refers to it goes by other names.
     Drifted,
     /// The table was changed between the transaction's first look and its lock: look again.
     Stale,
@@ -79,11 +80,16 @@ pub(super) async fn pass(
     } else {
         STEADY
     };
+    let called = if table.references.is_empty() {
+        "SELECT '{}'::text[]"
+    } else {
+        references::CALLED
+    };
     let sql = format!(
         "SELECT ({}), set_config('search_path', $7, true),
           EXISTS (SELECT FROM tradewind.stop AS s WHERE s.policy IS NULL OR s.policy = r.policy), ({}), ({steady}),
           EXISTS (SELECT FROM tradewind.partition AS o
-            WHERE o.parent = $3::bigint::oid AND o.state = 'Detaching' AND o.run <> r.id)
+            WHERE o.parent = $3::bigint::oid AND o.state = 'Detaching' AND o.run <> r.id), ({called})
         FROM tradewind.run AS r WHERE id = $4 AND store = $5 AND token = $6 AND ended_at IS NULL FOR SHARE",
         catalog::SHAPE,
         holds::HOLDS,
@@ -108,7 +114,8 @@ pub(super) async fn pass(
     if !row.try_get::<bool, _>(4).map_err(&fault)? {
         return Ok(Fence::Stale);
     }
-    if shape.as_ref() != Some(&table.shape) {
+    let called: Vec<Option<String>> = row.try_get(6).map_err(&fault)?;
+    if shape.as_ref() != Some(&table.shape) || !references::are_called(&table.references, &called) {
         return Ok(Fence::Drifted);
     }
     if row.try_get(5).map_err(&fault)? {

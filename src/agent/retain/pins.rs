@@ -168,9 +168,10 @@ pub(super) async fn refuse(
     transaction.commit().await.map_err(fault).map_err(failed)
 }
 
-/// Keeps the table's shape as it is until the transaction ends. Other programs read and write on. `LOCK TABLE` asks
-/// for a right to the whole table; who changes single columns has none, and locks by reading no row. That looks at the
-/// world before it waits for the lock: the fence asks whether the table has changed since.
+/// Keeps the table's shape as it is until the transaction ends, and what the tables of contacts and of rows that refer, and
+/// their columns, are called. Other programs read and write on. `LOCK TABLE` asks for a right to the whole table; who
+/// changes single columns, or reads single columns of another table, has none, and locks by reading no row. That looks at
+/// the world before it waits for the lock: the fence asks whether the table has changed since. All is sent at once.
 pub(super) async fn lock_table(connection: &mut PgConnection, table: &Table) -> Result<(), Fault> {
     let name = &table.name;
     let lock = if table.changes.is_empty() {
@@ -180,12 +181,23 @@ pub(super) async fn lock_table(connection: &mut PgConnection, table: &Table) -> 
     };
     let contacts = table.contacts.iter();
     let contacts = contacts.map(|contact| format!("SELECT FROM {} WHERE false", contact.name));
-    for lock in [lock].into_iter().chain(contacts) {
-        let locked = sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut *connection);
-        let fault = Fault::of("lock the table against changes of its shape");
-        locked.await.map_err(fault)?;
-    }
-    Ok(())
+    let referring = table.references.iter();
+    let mut referring: Vec<&str> = referring
+        .filter(|reference| reference.oid != table.oid)
+        .map(|reference| &*reference.name)
+        .collect();
+    referring.dedup();
+    // A partition is called by nobody.
+    let referring = referring.into_iter();
+    let referring = referring.map(|name| format!("SELECT FROM ONLY {name} WHERE false"));
+    let locks: Vec<String> = [lock]
+        .into_iter()
+        .chain(contacts)
+        .chain(referring)
+        .collect();
+    let locked = sqlx::raw_sql(AssertSqlSafe(locks.join("; "))).execute(connection);
+    let fault = Fault::of("lock the table against changes of its shape");
+    locked.await.map(drop).map_err(fault)
 }
 
 #[cfg(test)]

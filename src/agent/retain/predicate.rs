@@ -194,6 +194,7 @@ pub(super) mod tests {
                     constraint: "invoices_order".into(),
                     action: Action::Refuse,
                     is_indexed: true,
+                    called: String::new(),
                 },
                 Reference {
                     oid: 1,
@@ -202,6 +203,7 @@ pub(super) mod tests {
                     constraint: "repeats".into(),
                     action: Action::Refuse,
                     is_indexed: true,
+                    called: String::new(),
                 },
             ],
             triggers: Vec::new(),

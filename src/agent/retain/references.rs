@@ -23,6 +23,8 @@ pub(super) struct Reference {
     pub(super) action: Action,
     /// Whether an index finds the rows that refer.
     pub(super) is_indexed: bool,
+    /// What the server called the linked columns, with their tables, when the rest was read.
+    pub(super) called: String,
 }
 
 /// What becomes of a row that refers to a deleted one.
@@ -91,9 +93,38 @@ impl Reference {
     }
 }
 
+/// What the server calls the columns that the foreign key `con` links, each with its schema and table: true at this moment,
+/// whatever the snapshot.
+macro_rules! called {
+    () => {
+        "(SELECT string_agg(concat_ws(' ', (pg_identify_object('pg_class'::regclass, con.conrelid, k.child)).identity,
+      (pg_identify_object('pg_class'::regclass, con.confrelid, k.parent)).identity), ' ' ORDER BY k.place)
+    FROM unnest(con.conkey, con.confkey) WITH ORDINALITY AS k (child, parent, place))"
+    };
+}
+
+/// The same of every foreign key that leads to table `$3`, in the order of [`REFERENCES`]. A statement asks by names what
+/// refers to a row; a foreign key that is still the same may go by other names.
+pub(super) const CALLED: &str = concat!(
+    "
+SELECT coalesce(array_agg(",
+    called!(),
+    " ORDER BY con.conrelid, con.oid), '{}') FROM pg_constraint AS con
+WHERE con.contype = 'f' AND con.confrelid IN
+    (SELECT $3::bigint::oid UNION SELECT relid FROM pg_partition_tree($3::bigint::oid::regclass))
+  AND NOT EXISTS (SELECT FROM pg_constraint AS p WHERE p.oid = con.conparentid AND p.confrelid IN
+    (SELECT $3::bigint::oid UNION SELECT relid FROM pg_partition_tree($3::bigint::oid::regclass)))"
+);
+
+/// Whether what leads to a table is called as it was, by what [`CALLED`] answers.
+pub(super) fn are_called(references: &[Reference], found: &[Option<String>]) -> bool {
+    let called = references.iter().map(|reference| Some(&*reference.called));
+    called.eq(found.iter().map(Option::as_deref))
+}
+
 /// A constraint of a partition that only repeats its parent's is left out; one that leads to a partition of
 /// the table leads to the table.
-const REFERENCES: &str = "
+const REFERENCES: &str = concat!("
 WITH family AS (SELECT $1::bigint::oid AS oid UNION SELECT relid FROM pg_partition_tree($1::bigint::oid::regclass))
 SELECT con.conrelid::bigint, format('%I.%I', n.nspname, c.relname), row_security_active(con.conrelid),
   (SELECT array_agg(quote_ident(a.attname) ORDER BY k.place)
@@ -107,14 +138,14 @@ SELECT con.conrelid::bigint, format('%I.%I', n.nspname, c.relname), row_security
   (SELECT array_agg(format('OPERATOR(%I.%s)', s.nspname, o.oprname) ORDER BY k.place)
     FROM unnest(con.conpfeqop) WITH ORDINALITY AS k (op, place)
     JOIN pg_operator o ON o.oid = k.op JOIN pg_namespace s ON s.oid = o.oprnamespace),
-  quote_ident(con.conname), con.confdeltype::text
+  quote_ident(con.conname), con.confdeltype::text, ", called!(), "
 FROM pg_constraint con
 JOIN pg_class c ON c.oid = con.conrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE con.contype = 'f' AND con.confrelid IN (SELECT oid FROM family)
   AND NOT EXISTS (SELECT FROM pg_constraint p
     WHERE p.oid = con.conparentid AND p.confrelid IN (SELECT oid FROM family))
-ORDER BY con.conrelid, con.oid";
+ORDER BY con.conrelid, con.oid");
 
 /// None that matter, where the rows stay: nothing of them that another row refers to is changed.
 pub(super) async fn of(
@@ -182,6 +213,10 @@ pub(super) async fn referring(
             constraint: row.try_get(7).map_err(&fault)?,
             action: Action::of(&row.try_get::<String, _>(8).map_err(&fault)?),
             is_indexed,
+            called: row
+                .try_get::<Option<_>, _>(9)
+                .map_err(&fault)?
+                .unwrap_or_default(),
         });
     }
     Ok(Ok(references))

@@ -149,6 +149,42 @@ pub(crate) async fn swapped_names_erase_nothing() {
     assert_eq!(world.sql("SELECT count(*) FROM t").await, left);
 }
 
+/// A foreign key that is the same as ever, and whose table or column goes by another name between two batches: whoever asks
+/// by the old one finds that nothing refers, and the server's own cascade would take what does.
+#[tokio::test]
+pub(crate) async fn swapped_names_of_what_refers_erase_nothing() {
+    for (database, child, change) in [
+        (
+            "fen_child_columns",
+            "c",
+            "ALTER TABLE c RENAME t TO x; ALTER TABLE c RENAME other TO t; ALTER TABLE c RENAME x TO other",
+        ),
+        (
+            "fen_child_table",
+            "d",
+            "ALTER TABLE c RENAME TO d; CREATE TABLE c (id int, at date, t int, other int); GRANT SELECT, DELETE ON c TO PUBLIC",
+        ),
+    ] {
+        let sql = format!(
+            "{OLD}; CREATE TABLE c (id int PRIMARY KEY, at date DEFAULT now(), t int REFERENCES t ON DELETE CASCADE, other int);
+            CREATE INDEX ON c (t); INSERT INTO c (id, t) SELECT i, i FROM generate_series(1501, 2000) AS i"
+        );
+        let world = World::new(database, &sql).await;
+        let mut world = world.rule("t", "at", "P1Y").rule("c", "at", "P1Y");
+        world.set("batchRows", 200);
+        world.slow_down("t", 0.6).await;
+        let running = world.start("one");
+        world.wait_for_ledger(2).await;
+        let change = format!("BEGIN; SET LOCAL lock_timeout = '20s'; {change}; COMMIT");
+        world.sql(&change).await;
+        let left = world.sql("SELECT count(*) FROM t").await;
+        running.finish().await.expect("SchemaDrift");
+        assert_eq!(world.sql("SELECT count(*) FROM t").await, left);
+        let refer = format!("SELECT count(*) FROM {child}");
+        assert_eq!(world.sql(&refer).await, "500");
+    }
+}
+
 /// Two processes that hold the same session lock, as two clients of a pooler can: the run's row tells them apart.
 #[tokio::test]
 async fn a_run_that_another_process_began_meanwhile_is_left_to_it() {
