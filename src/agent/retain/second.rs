@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Judged};
+use super::loud;
+use super::preflight::Step;
 use super::store::{Purpose, Store};
 use super::transact::{Hand, Obstacle};
 
@@ -22,6 +24,8 @@ pub(super) struct Second {
     store: String,
     url: PathBuf,
     state: State,
+    /// The rule of whose rows its session's errors are known to log nothing.
+    quiet: Option<String>,
     inexact: u32,
 }
 
@@ -39,6 +43,7 @@ impl Second {
             store: store.name.clone(),
             url: store.url.clone(),
             state: State::Unopened,
+            quiet: None,
             inexact: 0,
         }
     }
@@ -57,14 +62,8 @@ impl Second {
         if batch.pins.is_empty() {
             return None;
         }
-        if let State::Unopened = self.state {
-            let opened = Store::open(&self.store, &self.url, Purpose::Write);
-            match tokio::time::timeout(OPENS, opened).await {
-                Ok(Ok(store)) => self.state = State::Open(Box::new(store)),
-                Ok(Err(error)) => self.give_up(error.reason()),
-                Err(_) => self.give_up("it does not open in time"),
-            }
-        }
+        self.open().await;
+        self.hush(hand.step).await;
         let State::Open(store) = &mut self.state else {
             return None;
         };
@@ -78,10 +77,40 @@ impl Second {
         None
     }
 
+    /// Opens it, if it is not.
+    async fn open(&mut self) {
+        if let State::Unopened = self.state {
+            let opened = Store::open(&self.store, &self.url, Purpose::Write);
+            match tokio::time::timeout(OPENS, opened).await {
+                Ok(Ok(store)) => self.state = State::Open(Box::new(store)),
+                Ok(Err(error)) => self.give_up(error.reason()),
+                Err(_) => self.give_up("it does not open in time"),
+            }
+        }
+    }
+
+    /// What the first session's log keeps to itself this one's does too: a session is told so for itself, before it touches
+    /// the first row of a rule.
+    async fn hush(&mut self, step: &Step) {
+        let rule = &step.rule.name;
+        let State::Open(store) = &mut self.state else {
+            return;
+        };
+        if self.quiet.as_ref() == Some(rule) {
+            return;
+        }
+        match loud::refuse(store, rule, &step.table).await {
+            Ok(None) => self.quiet = Some(rule.clone()),
+            Ok(Some(_)) => self.give_up("the server would log rows that it refuses"),
+            Err(error) => self.give_up(error.reason()),
+        }
+    }
+
     /// Leaves its place at the server to others, until they are gone.
     pub(super) fn close(&mut self) {
         if let State::Open(_) = self.state {
             self.state = State::Unopened;
+            self.quiet = None;
         }
     }
 

@@ -117,3 +117,36 @@ async fn a_lost_second_session_costs_nothing() {
     let ran = running.finish().await;
     all_are_gone_once(&world, &ran).await;
 }
+
+/// The server logs the row that it refuses with all its values, unless the session says no: the second one too. It meets one
+/// of these rows sooner or later, and is given up.
+#[tokio::test]
+async fn rows_that_either_session_is_refused_stay_out_of_the_servers_log() {
+    let sql = "CREATE TABLE t (id int PRIMARY KEY, at date, mail text, note text, CHECK (id < 3000 OR id % 1000 <> 0 OR mail LIKE '%@%'));
+        INSERT INTO t SELECT i, '2000-01-01', i || '@x', 'two-quiet-' || i FROM generate_series(1, 30000) AS i";
+    let mut world = World::new("two_quiet", sql).await.rule("t", "at", "P1Y");
+    let role = &world.role;
+    let grants = format!(
+        "ALTER ROLE {role} RESET log_error_verbosity; GRANT SET ON PARAMETER log_error_verbosity TO {role};
+        GRANT UPDATE (mail) ON t TO {role}"
+    );
+    world.sql(&grants).await;
+    world.set("batchRows", 100);
+    let rule = &mut world.task["spec"]["rules"][0];
+    rule["method"] = "Anonymise".into();
+    rule["columns"] = serde_json::json!([{"name": "mail", "set": "Truncate", "length": 1}]);
+    let ran = world.run().await;
+    let rule = ran.expect("RowsFailed").rule("t").clone();
+    assert_eq!((rule.erased, rule.failed), (29_972, 28), "{rule:?}");
+    for says in [
+        "\"second\":true",
+        "SQLSTATE 23514",
+        "the second session is given up",
+    ] {
+        assert!(ran.log.contains(says), "{says}:\n{}", ran.log);
+    }
+    let folder = world.sql("SHOW data_directory").await;
+    let log = std::path::Path::new(folder.trim()).with_file_name("log");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("t_check") && !log.contains("two-quiet-"));
+}
