@@ -68,7 +68,18 @@ pub(super) async fn judge(
     query.execute(connection).await.map(drop).map_err(fault)
 }
 
-/// Writes down in which tables' files the pinned rows of a rule lie. Those of a partitioned table are asked for their
+/// The tables `$4`, and what each keeps its long values in, unless that is empty: it has dead rows of its own, and a vacuum
+/// may leave it out.
+const RELATIONS: &str = "
+UPDATE tradewind.rule SET relations = CASE WHEN $4::bigint[] IS NOT NULL THEN (
+  SELECT coalesce(array_agg(o.oid), '{}') FROM (
+    SELECT unnest($4::bigint[])::oid AS oid
+    UNION ALL SELECT c.reltoastrelid FROM pg_class AS c
+    WHERE c.oid = ANY ($4::bigint[]::oid[]) AND c.reltoastrelid <> 0 AND pg_relation_size(c.reltoastrelid) > 0
+  ) AS o) END
+WHERE run = $1 AND store = $2 AND name = $3";
+
+/// Writes down in which tables' files the pinned rows of a rule lie, long values included. Those of a partitioned table are asked for their
 /// place, which needs a right to the whole table.
 pub(super) async fn place(
     connection: &mut PgConnection,
@@ -95,8 +106,7 @@ pub(super) async fn place(
     } else {
         None
     };
-    let sql = "UPDATE tradewind.rule SET relations = $4::bigint[]::oid[] WHERE run = $1 AND store = $2 AND name = $3";
-    let query = sqlx::query(sql)
+    let query = sqlx::query(RELATIONS)
         .bind(&place.run)
         .bind(&place.store)
         .bind(&place.rule);

@@ -69,6 +69,23 @@ pub(crate) async fn space_is_released_by_a_vacuum_that_began_after_the_last_read
     assert_eq!(told(world.run().await.expect("Done")), waits);
 }
 
+/// Long values lie in a file of their own, with dead rows of their own: a vacuum that leaves it out releases nothing of them.
+#[tokio::test]
+async fn long_values_are_released_by_a_vacuum_of_their_own_file() {
+    let sql =
+        "CREATE TABLE t (id int PRIMARY KEY, at date, body text) WITH (autovacuum_enabled = off);
+        ALTER TABLE t ALTER body SET STORAGE EXTERNAL;
+        INSERT INTO t SELECT i, '2000-01-01', repeat('x', 10000) FROM generate_series(1, 50) AS i";
+    let world = World::new("stages_toast", sql).await.rule("t", "at", "P1Y");
+    assert_eq!(look(&world).await, "WaitsForVacuum");
+    let files = "SELECT cardinality(relations) FROM tradewind.rule";
+    assert_eq!(world.sql(files).await, "2");
+    world.sql("VACUUM (PROCESS_TOAST false) t").await;
+    assert_eq!(look(&world).await, "WaitsForVacuum -");
+    world.sql("VACUUM t").await;
+    assert_eq!(look(&world).await, "Released - -");
+}
+
 /// In which partitions rows lay is not to be seen with rights to single columns; with more it is, and a dropped one has
 /// no file.
 #[tokio::test]
