@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// A bound for a region that says none: longer than a weekend without a hub, shorter than a plaintiff waits.
+const MAX_AGE: &str = "P3D";
+
 /// How old the region's list of legal holds may be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -18,4 +21,12 @@ pub struct HoldList {
         )
     )]
     pub max_age: String,
+}
+
+impl Default for HoldList {
+    fn default() -> Self {
+        Self {
+            max_age: MAX_AGE.to_owned(),
+        }
+    }
 }

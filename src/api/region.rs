@@ -109,8 +109,8 @@ pub struct RegionSpec {
     /// database and change `suppression`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Requests>,
-    /// How old this region's list of legal holds may be before nothing is erased here any more. Absent: a region that is
-    /// cut off goes on erasing by the list that it was told last.
+    /// How old this region's list of legal holds may be before nothing is erased here any more. Absent: three days,
+    /// `maxAge: P3D`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds: Option<HoldList>,
 
@@ -414,6 +414,12 @@ impl RegionSpec {
         let signing = self.evidence.as_ref();
         let schedule = signing.and_then(|signing| signing.schedule.as_deref());
         schedule.unwrap_or(Signing::SCHEDULE)
+    }
+
+    /// How old its list of legal holds may be.
+    #[must_use]
+    pub fn hold_list(&self) -> HoldList {
+        self.holds.clone().unwrap_or_default()
     }
 
     /// Counts of persons' rows from 1 to below this are not told.

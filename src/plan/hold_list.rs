@@ -92,13 +92,16 @@ fn step_of(bound: &Bound, at: Timestamp) -> Timestamp {
     Timestamp::from_second(whole).unwrap_or(at)
 }
 
-/// The schema lets no other duration through; of one that is none the shortest bound's is told.
 fn step(bound: &Bound) -> SignedDuration {
+    (length(bound) / STEPS).min(LONGEST)
+}
+
+/// How long a bound is. The schema lets no other duration through; one that is none is the shortest.
+pub(super) fn length(bound: &Bound) -> SignedDuration {
     let span = bound.max_age.parse::<Span>();
     let days = SpanRelativeTo::days_are_24_hours();
     let length = span.and_then(|span| span.to_duration(days));
-    let length = length.unwrap_or(SignedDuration::from_mins(30));
-    (length / STEPS).min(LONGEST)
+    length.unwrap_or(SignedDuration::from_mins(30))
 }
 
 #[cfg(test)]

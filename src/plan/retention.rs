@@ -78,9 +78,7 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         grace: GRACE,
     };
     let mut template = agent.template(&ground.facts.settings, &ground.at.spec);
-    if ground.at.spec.holds.is_some() {
-        hold_list::mount(&mut template);
-    }
+    hold_list::mount(&mut template);
     let permit = Permit {
         mode: policy.spec.mode(),
         spec_hash: ground.hash.to_owned(),
@@ -127,7 +125,7 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         approval: ground.approval.clone(),
         holds: holds(ground),
         catalogue: catalogue(ground),
-        hold_list: ground.at.spec.holds.as_ref().map(hold_list::bound),
+        hold_list: Some(hold_list::bound(&ground.at.spec.hold_list())),
         rules: stores(ground)
             .map(|(ruling, store)| one(ruling, store))
             .collect(),

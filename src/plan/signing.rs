@@ -146,9 +146,10 @@ pub fn signing(facts: &SigningFacts, now: Timestamp) -> Plan<SigningWorkloads> {
     } else {
         decision
     };
-    let listed = facts.region.spec.holds.as_ref().zip(facts.holds_seen);
-    if let Some((bound, seen)) = listed.filter(|_| decision.plan.workloads().is_some()) {
-        plan.wake_at = placement::earlier(plan.wake_at, hold_list::wake_at(bound, seen, now));
+    let listed = facts.holds_seen;
+    if let Some(seen) = listed.filter(|_| decision.plan.workloads().is_some()) {
+        let next = hold_list::wake_at(&facts.region.spec.hold_list(), seen, now);
+        plan.wake_at = placement::earlier(plan.wake_at, next);
     }
     plan.enter(&place, RegionNote::default(), decision);
     plan
@@ -209,11 +210,11 @@ fn workloads(facts: &SigningFacts, region: &str, now: Timestamp) -> SigningWorkl
         .as_ref()
         .and_then(|s| s.evidence.as_ref());
     let handled = told.and_then(|told| told.last_handled_run_at.as_deref());
-    let listed = spec.holds.as_ref().zip(facts.holds_seen);
     let reapply = reapply::workloads(facts, region, &role, now).transpose();
     SigningWorkloads {
-        hold_list: listed.map(|(bound, seen)| {
-            hold_list::config_map(&listing(&role), &spec.run_namespace, bound, seen)
+        hold_list: facts.holds_seen.map(|seen| {
+            let (role, bound) = (listing(&role), spec.hold_list());
+            hold_list::config_map(&role, &spec.run_namespace, &bound, seen)
         }),
         config_map: meta::config_map(&role, &spec.run_namespace, names::SIGNING, task),
         cron_job: schedule.cron_job(&template),

@@ -98,13 +98,15 @@ fn normal(object: &Value) -> Value {
     object
 }
 
-/// Removes how far a chain goes and what was signed of it: a chain outlives every round and only grows. That it is whole,
+/// Removes how old a list of holds is, how far a chain goes and what was signed of it: a chain outlives every round and only grows. That it is whole,
 /// and has each run once, is looked at for itself (`evidence::each_chain_is_whole`).
 fn evidence(object: &mut Value) {
-    let is_signing = object
-        .pointer("/metadata/name")
-        .is_some_and(|name| name == "tradewind-evidence");
-    if is_signing && object["kind"] == "ConfigMap" {
+    let name = object.pointer("/metadata/name").and_then(Value::as_str);
+    let name = name.unwrap_or_default().to_owned();
+    if name == "tradewind-holds" {
+        object["data"] = Value::Null;
+    }
+    if name == "tradewind-evidence" && object["kind"] == "ConfigMap" {
         let task = object["data"]["task.json"].as_str().unwrap();
         let mut task: Value = serde_json::from_str(task).unwrap();
         let spec = task["spec"].as_object_mut().unwrap();

@@ -136,15 +136,19 @@ pub(crate) fn all() -> Vec<Value> {
     all
 }
 
-/// What signs a region's evidence.
+/// What every region has: what signs its evidence, and what says how old its list of holds is.
 pub(crate) fn signing() -> Vec<String> {
-    let kinds = ["configmaps", "cronjobs.batch"];
-    kinds
-        .map(|kind| format!("{kind} {RUNS}/tradewind-evidence"))
+    let names = [
+        ("configmaps", "tradewind-evidence"),
+        ("configmaps", "tradewind-holds"),
+        ("cronjobs.batch", "tradewind-evidence"),
+    ];
+    names
+        .map(|(kind, name)| format!("{kind} {RUNS}/{name}"))
         .to_vec()
 }
 
-/// Children that no channel has: of policies, and what signs evidence.
+/// Children that no channel has: of policies, and what every region has.
 pub(crate) fn is_of_no_channel(child: &str) -> bool {
     child.contains("retention") || signing().iter().any(|of| of == child)
 }

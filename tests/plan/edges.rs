@@ -517,9 +517,9 @@ fn a_table_that_a_run_saw_is_told_until_somebody_names_it() {
     assert_eq!(seen(&both), 1, "a rule over another store");
 }
 
-/// A list of holds without a bound is told where something is erased, and more so where something is held.
+/// A list of holds that may be weeks old is told where something is erased, and more so where something is held.
 #[test]
-fn a_list_of_holds_without_a_bound_is_told_where_a_policy_erases() {
+fn a_list_of_holds_that_may_be_weeks_old_is_told_where_a_policy_erases() {
     let told = |changes: &[(&str, Value)], bound: &Value, is_held: bool| -> Vec<String> {
         let (world, mut facts) = policy();
         for (at, value) in changes {
@@ -542,20 +542,21 @@ fn a_list_of_holds_without_a_bound_is_told_where_a_policy_erases() {
             .collect()
     };
     let enforce = ("/spec/mode", json!("Enforce"));
-    assert_eq!(
-        told(std::slice::from_ref(&enforce), &Value::Null, false),
-        ["Low"]
-    );
-    assert_eq!(
-        told(std::slice::from_ref(&enforce), &Value::Null, true),
-        ["Medium"]
-    );
-    let bound = json!({"maxAge": "PT24H"});
-    assert!(told(std::slice::from_ref(&enforce), &bound, true).is_empty());
-    assert!(told(&[("/spec/mode", json!("DryRun"))], &Value::Null, true).is_empty());
+    let long = json!({"maxAge": "P15D"});
+    let erases = std::slice::from_ref(&enforce);
+    assert_eq!(told(erases, &long, false), ["Low"]);
+    assert_eq!(told(erases, &long, true), ["Medium"]);
+    for short in [
+        Value::Null,
+        json!({"maxAge": "PT24H"}),
+        json!({"maxAge": "P14D"}),
+    ] {
+        assert!(told(erases, &short, true).is_empty(), "{short}");
+    }
+    assert!(told(&[("/spec/mode", json!("DryRun"))], &long, true).is_empty());
     let keeps = json!([{"name": "k", "dataset": {"store": "aurora-orders", "table": "invoices", "clock": "at"},
         "keep": {"for": "P8Y", "reference": "AO 147(3)"}}]);
-    assert!(told(&[enforce, ("/spec/rules", keeps)], &Value::Null, true).is_empty());
+    assert!(told(&[enforce, ("/spec/rules", keeps)], &long, true).is_empty());
 }
 
 /// A hold whose review has passed is told to the policies that erase from what it holds, until it is released.

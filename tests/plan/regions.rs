@@ -477,10 +477,10 @@ proptest! {
         let at = now().checked_add(SignedDuration::from_secs(later)).unwrap();
         let then = plan::signing(&facts, at);
         prop_assert_eq!(then.regions[NAME].workloads(), Some(workloads));
-        let listed = facts.region.spec.holds.as_ref().zip(facts.holds_seen);
+        let listed = facts.holds_seen;
         prop_assert_eq!(workloads.hold_list.is_some(), listed.is_some());
         prop_assert_eq!(plan.wake_at.is_some(), listed.is_some());
-        if let (Some(list), Some((_, seen))) = (&workloads.hold_list, listed) {
+        if let (Some(list), Some(seen)) = (&workloads.hold_list, listed) {
             let told: Vec<Timestamp> = list.data.as_ref().unwrap().values().map(|at| at.parse().unwrap()).collect();
             prop_assert!(matches!(told.as_slice(), [at] if *at <= seen && seen.duration_since(*at) <= SignedDuration::from_hours(1)));
         }

@@ -1,11 +1,11 @@
 //! Legal holds whose review date has passed: nobody is seen to ask whether they are still needed. And regions in which the
-//! policy erases though a hold may be opened meanwhile that they would never hear of.
+//! policy erases for weeks though a hold may be opened meanwhile that they would not hear of.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::book::{Book, Spot, Told};
@@ -13,8 +13,11 @@ use super::{Ground, Place};
 use crate::api::{LegalHold, Severity};
 use crate::contract::RetainMode;
 use crate::packs::Check;
-use crate::plan::legal_hold;
 use crate::plan::placement::earlier;
+use crate::plan::{hold_list, legal_hold};
+
+/// How old a list of holds may be without anybody being asked whether so long is meant.
+const LONGEST: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// Looks at every hold over a store of the policy's rules. Answers when the next review date passes.
 pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp> {
@@ -54,20 +57,21 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
     wake_at
 }
 
-/// Without a bound, a region that is cut off erases by the list that it was told last. It matters more where something is
-/// held: counsel may widen that at any time.
+/// A region that is cut off erases until then by the list that it was told last. It matters more where something is held:
+/// counsel may widen that at any time.
 fn unbounded(ground: &Ground<'_>, place: &Place<'_>, is_held: bool, book: &mut Book<'_>) {
     let spec = &ground.facts.policy.spec;
     let erases =
         spec.mode == Some(RetainMode::Enforce) && spec.rules.iter().any(|it| it.erase.is_some());
-    if place.facts.region.spec.holds.is_some() || !erases {
+    let bound = place.facts.region.spec.hold_list();
+    if hold_list::length(&bound) <= LONGEST || !erases {
         return;
     }
     let message = format!(
-        "Region {0} erases by the list of legal holds that it was told last, however old that is: cut off from the hub, it does not hear of a hold that is opened meanwhile",
-        place.name
+        "Region {} erases by a list of legal holds that may be {} old: cut off from the hub, it does not hear for so long of a hold that is opened meanwhile",
+        place.name, bound.max_age
     );
-    let remedy = "write how old the list may be before nothing is erased there, such as holds: {maxAge: PT24H}";
+    let remedy = "let the list be two weeks old at most, such as holds: {maxAge: P3D}, which is also what absent means";
     let field = format!("Region {}, spec.holds.maxAge", place.name);
     for regime in &place.regimes {
         let told = Told {

@@ -130,7 +130,7 @@ pub(super) fn made(
             .get_or_insert_default()
             .insert(CIPHERTEXT.to_owned(), identity.ciphertext.clone());
     }
-    if spec.holds.is_some() && action == RequestAction::Erase {
+    if action == RequestAction::Erase {
         hold_list::mount(&mut template);
     }
     if matches!(action, RequestAction::Lift | RequestAction::Forget) {
@@ -223,7 +223,6 @@ pub(super) fn task(
     let most = requests.and_then(|requests| u32::try_from(requests.max_rows?).ok());
     let erases = action == RequestAction::Erase;
     let holds = (facts.settings.fleet.as_str(), &facts.holds);
-    let bound = spec.holds.as_ref().filter(|_| erases);
     Erase {
         request: Some(SubjectRequest {
             reference: reference(request, action),
@@ -252,7 +251,7 @@ pub(super) fn task(
         } else {
             Vec::new()
         },
-        hold_list: bound.map(hold_list::bound),
+        hold_list: erases.then(|| hold_list::bound(&spec.hold_list())),
         recipients: Vec::new(),
         held_recipients: Vec::new(),
         coming_recipients: Vec::new(),

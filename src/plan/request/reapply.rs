@@ -90,9 +90,7 @@ fn made(
         grace: GRACE,
     };
     let mut template = agent.template(&facts.settings, spec);
-    if spec.holds.is_some() {
-        hold_list::mount(&mut template);
-    }
+    hold_list::mount(&mut template);
     let containers = template.spec.iter_mut().flat_map(|pod| &mut pod.containers);
     for args in containers.filter_map(|container| container.args.as_mut()) {
         args.push("--reapply".to_owned());
@@ -134,7 +132,7 @@ fn task(facts: &SigningFacts, people: &People, events: &Events) -> Erase {
             key: meta::secret_file(KEYS, names::REQUESTS_HASHES),
         },
         holds: legal_hold::required(holds, said, &facts.region, &stores),
-        hold_list: spec.holds.as_ref().map(hold_list::bound),
+        hold_list: Some(hold_list::bound(&spec.hold_list())),
         recipients: Vec::new(),
         held_recipients: Vec::new(),
         coming_recipients: Vec::new(),
