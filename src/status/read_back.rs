@@ -1,6 +1,6 @@
 //! What a ledger says of a run that left no report.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::RunEnd;
 use super::reason::Word;
@@ -9,6 +9,9 @@ use crate::contract::{Report, RetainMode, RetainReport};
 
 /// The agent's words for a run that ended as it should; any other needs a look.
 const WELL: [&str; 2] = ["Done", "WindowElapsed"];
+
+/// The database's clock says when a run ended, the cluster's when its Job did: they need not go alike to the second.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
 
 /// What a ledger told.
 pub(super) enum Told {
@@ -22,7 +25,10 @@ pub(super) enum Told {
 
 /// The run that was lost, as the ledger that `end` read has it; `goes_on`: whether a run is under way.
 pub(super) fn told(end: &RunEnd<RetainReport>, lost: &RunStatus, goes_on: bool) -> Told {
-    let begun = lost.started_at.as_ref().and_then(|at| at.parse().ok());
+    let parse = |at: &Option<String>| at.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
+    let begun = parse(&lost.started_at);
+    // Of a Job that went away nobody saw the end: its begin stands for it.
+    let over = parse(&lost.finished_at).filter(|at| Some(*at) != begun);
     let status = |phase, reason: &str, message| RunStatus {
         job: end.job.clone(),
         phase,
@@ -32,7 +38,7 @@ pub(super) fn told(end: &RunEnd<RetainReport>, lost: &RunStatus, goes_on: bool) 
         finished_at: Some(end.at.to_string()),
         ..lost.clone()
     };
-    let (report, body) = match found(end, begun) {
+    let (report, body) = match found(end, (begun, over)) {
         Ok(found) => found,
         Err(why) => {
             let message = format!("{} left no report, and {why}", lost.job);
@@ -58,7 +64,7 @@ pub(super) fn told(end: &RunEnd<RetainReport>, lost: &RunStatus, goes_on: bool) 
 /// The ledger's answer, when it is about a run that may be the lost one.
 fn found(
     end: &RunEnd<RetainReport>,
-    begun: Option<Timestamp>,
+    (begun, over): (Option<Timestamp>, Option<Timestamp>),
 ) -> Result<(&Report<RetainReport>, &RetainReport), String> {
     let report = end.report.as_ref().ok_or_else(|| {
         format!(
@@ -71,10 +77,18 @@ fn found(
     };
     let ended = body.ended_at.as_ref();
     let ended: Option<Timestamp> = ended.and_then(|at| at.parse().ok());
-    match (ended, begun) {
-        (Some(ended), Some(begun)) if ended < begun => Err(format!(
+    let Some(ended) = ended else {
+        return Ok((report, body));
+    };
+    if begun.is_some_and(|begun| ended < begun) {
+        return Err(format!(
             "the last that its ledger knows ended at {ended}, before it began: it never came to its work; the next run does"
-        )),
-        _ => Ok((report, body)),
+        ));
     }
+    if over.is_some_and(|over| ended.duration_since(over) > SKEW) {
+        return Err(format!(
+            "the last that its ledger knows ended at {ended}, after it was over: what that did is another run's, which tells it"
+        ));
+    }
+    Ok((report, body))
 }
