@@ -275,6 +275,11 @@ pub struct HeldStoreStatus {
     /// Since when it is in force there, by the database's clock, RFC 3339. Absent: it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_force_since: Option<String>,
+    /// When something was added to it there last, its opening included, by the database's clock, RFC 3339. A database that
+    /// says an earlier moment than this was restored to before that: nothing is erased there until the hold's Job has
+    /// opened it again. Absent: its agent does not say it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub widened_at: Option<String>,
     /// When it was released there, by the database's clock, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_at: Option<String>,

@@ -72,6 +72,10 @@ pub struct RequiredHold {
     pub store: String,
     /// What must be in force there, each of these.
     pub scopes: Vec<RequiredScope>,
+    /// When the database said that the hold was widened last, RFC 3339: one that has an earlier moment has lost what it
+    /// held. Absent: it never said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub widened_at: Option<String>,
 }
 
 /// All of a database, a table, or rows of it by a column; the values are the database's alone to know.
@@ -103,6 +107,9 @@ pub struct ReportedStore {
     /// When it was opened there, by the database's clock, RFC 3339; absent: it is not there, or nobody could ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_force_since: Option<String>,
+    /// When it was widened there last, its opening included, by the database's clock, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub widened_at: Option<String>,
     /// When it was released there, by the database's clock, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_at: Option<String>,

@@ -176,6 +176,7 @@ impl Body for HoldReport {
             && self.stores.iter().all(|store| {
                 store.store.len() <= 40
                     && is_time(&store.in_force_since)
+                    && is_time(&store.widened_at)
                     && is_time(&store.released_at)
                     && store.reason.as_ref().is_none_or(|word| is_word(word))
             })

@@ -221,6 +221,10 @@ fn stores(
                 Some(old) => old.in_force_since.clone(),
                 None => told.in_force_since.clone(),
             },
+            widened_at: match old {
+                Some(old) => old.widened_at.clone(),
+                None => told.widened_at.clone(),
+            },
             released_at: match old {
                 Some(old) => old.released_at.clone(),
                 None => told.released_at.clone(),

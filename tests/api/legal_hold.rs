@@ -184,7 +184,7 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
             "name": "eu-west", "state": "Run", "reason": "InForce", "message": "in force", "ready": true,
             "unreachableSince": "2026-11-22T12:00:00Z", "task": "case-7-hold-0123456789",
             "stores": [{
-                "name": "orders", "inForceSince": "2026-11-22T12:00:00Z", "releasedAt": "2026-11-23T12:00:00Z",
+                "name": "orders", "inForceSince": "2026-11-22T12:00:00Z", "widenedAt": "2026-11-22T13:00:00Z", "releasedAt": "2026-11-23T12:00:00Z",
                 "reason": "StoreUnavailable",
             }],
             "tables": [{"scope": "contact", "store": "orders", "table": "customers"}],

@@ -133,13 +133,17 @@ pub(super) async fn on(
     Ok(read(found))
 }
 
-/// Scopes that must be in force and are not: compared by the names that they were opened under.
+/// Scopes that must be in force and are not: compared by the names that they were opened under. And holds that were not
+/// widened as late as the hub knows that they were: the database was restored to before that. Which values it has lost, none
+/// but its own Secret says.
 const MISSING: &str = r#"
-SELECT DISTINCT w.id FROM jsonb_to_recordset($1) AS w (id text, "table" text, "column" text)
+SELECT DISTINCT w.id FROM jsonb_to_recordset($1) AS w (id text, "table" text, "column" text, widened text)
 WHERE NOT EXISTS (SELECT FROM tradewind.held AS s WHERE s.hold = w.id
   AND s.relation IS NOT DISTINCT FROM
     quote_ident(split_part(w."table", '.', 1)) || '.' || quote_ident(split_part(w."table", '.', 2))
   AND s.attname IS NOT DISTINCT FROM w."column"::name)
+OR w.widened IS NOT NULL AND NOT EXISTS (SELECT FROM tradewind.hold AS h WHERE h.id = w.id
+  AND (to_jsonb(h) ->> 'widened_at')::timestamptz >= w.widened::timestamptz)
 ORDER BY w.id LIMIT 1"#;
 
 /// The first of the holds that a store must have, and has not: not opened yet, lost with a restored database, or
@@ -159,7 +163,8 @@ pub(super) async fn missing(
                 Some(table) => Some(whole_name(store, table).await?),
                 None => None,
             };
-            wanted.push(serde_json::json!({"id": hold.id, "table": table, "column": column}));
+            let widened = &hold.widened_at;
+            wanted.push(serde_json::json!({"id": hold.id, "table": table, "column": column, "widened": widened}));
         }
     }
     let Some(first) = wanted.first() else {

@@ -89,6 +89,7 @@ impl Problem {
 #[derive(Clone, Debug, Default)]
 struct State {
     opened_at: Option<String>,
+    widened_at: Option<String>,
     released_at: Option<String>,
 }
 
@@ -139,6 +140,7 @@ async fn one(hold: &Hold, held: &HeldStore, stop: &Stop) -> (ReportedStore, Opti
     let told = |state: State, problem: Option<&Problem>, unread| ReportedStore {
         store: held.store.clone(),
         in_force_since: state.opened_at,
+        widened_at: state.widened_at,
         released_at: state.released_at,
         reason: problem.map(|problem| problem.reason().to_owned()),
         unread,
@@ -192,7 +194,8 @@ async fn open(held: &HeldStore) -> Result<Store, Error> {
 
 async fn state(store: &mut Store, id: &str) -> Result<State, Error> {
     let sql = format!(
-        "SELECT to_char(opened_at AT TIME ZONE 'UTC', {MOMENT}), to_char(released_at AT TIME ZONE 'UTC', {MOMENT})
+        "SELECT to_char(opened_at AT TIME ZONE 'UTC', {MOMENT}), to_char(released_at AT TIME ZONE 'UTC', {MOMENT}),
+          to_char(widened_at AT TIME ZONE 'UTC', {MOMENT})
         FROM tradewind.hold WHERE id = $1"
     );
     let query = sqlx::query(AssertSqlSafe(sql)).bind(id);
@@ -203,6 +206,7 @@ async fn state(store: &mut Store, id: &str) -> Result<State, Error> {
             Ok(State {
                 opened_at: row.try_get(0)?,
                 released_at: row.try_get(1)?,
+                widened_at: row.try_get(2)?,
             })
         };
         row.map(read).transpose()

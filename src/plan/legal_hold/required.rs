@@ -25,6 +25,7 @@ pub(in crate::plan) fn required(
     let in_store = |hold: &LegalHold, store: &str| {
         let held = parts(hold, region, said).into_iter();
         let held = held.filter(|part| secret(store) == Some(&part.store.postgres.secret_ref));
+        let held: Vec<Part<'_>> = held.collect();
         let scope = |part: Part<'_>| RequiredScope {
             table: part.table.map(str::to_owned),
             column: part.scope.column.clone(),
@@ -32,11 +33,23 @@ pub(in crate::plan) fn required(
         RequiredHold {
             id: names::hold_id(fleet, &hold.name_any()),
             store: store.to_owned(),
-            scopes: held.map(scope).collect(),
+            widened_at: widened(hold, region, &held),
+            scopes: held.into_iter().map(scope).collect(),
         }
     };
     let required = holds.flat_map(|hold| stores.iter().map(move |store| in_store(hold, store)));
     required.filter(|hold| !hold.scopes.is_empty()).collect()
+}
+
+/// When the database of some parts of a hold was last heard to have widened it. Moments are all told in one form.
+fn widened(hold: &LegalHold, region: &Region, parts: &[Part<'_>]) -> Option<String> {
+    let name = region.name_any();
+    let told = hold.status.iter().flat_map(|status| &status.regions);
+    let told = told.filter(|entry| entry.name == name);
+    let stores = told.flat_map(|entry| &entry.stores);
+    let is_meant = |store: &str| parts.iter().any(|part| part.store.name == store);
+    let stores = stores.filter(|store| store.is_in_force() && is_meant(&store.name));
+    stores.filter_map(|store| store.widened_at.clone()).max()
 }
 
 /// A hold for one of these stores of a Region of which the database has not said yet that it holds.

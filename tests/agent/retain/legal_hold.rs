@@ -330,3 +330,41 @@ async fn a_table_may_be_written_as_rules_write_it() {
     let hidden = task(&world, &[("Order", "", "")]);
     says(&hold(&world, &hidden).await, "TableMissing");
 }
+
+/// A database that was restored to after a hold was opened and before it was widened names the same table and column, and
+/// holds fewer rows: when it was widened tells, and nothing of whom.
+#[tokio::test]
+async fn a_restore_to_before_a_hold_was_widened_is_seen() {
+    let mut world = shop("lhold_widened").await;
+    let widened = async |world: &World, values: &str| {
+        let task = task(world, &[("public.customer", "id", values)]);
+        let told = says(&hold(world, &task).await, "InForce").body.unwrap();
+        told.stores[0].widened_at.clone().unwrap()
+    };
+    let first = widened(&world, "7").await;
+    let second = widened(&world, "7\n9").await;
+    assert!(first < second, "{first} {second}");
+    assert_eq!(widened(&world, "9").await, second, "nothing is added");
+    let required = |at: &str| {
+        let scopes = json!([{"table": "public.customer", "column": "id"}]);
+        json!([{"id": ID, "store": "orders", "scopes": scopes, "widenedAt": at}])
+    };
+    world.set("holds", required(&second));
+    world.set("mode", "DryRun");
+    let seen = world.run().await;
+    assert_eq!(seen.expect("Previewed").rule("customer").held, 2);
+    world.set("mode", "Enforce");
+    for restored in [format!("'{first}'"), "NULL".to_owned()] {
+        let restore = format!(
+            "ALTER TABLE tradewind.hold_scope DISABLE TRIGGER keep; DELETE FROM tradewind.hold_scope WHERE value = '9';
+            ALTER TABLE tradewind.hold_scope ENABLE TRIGGER keep; UPDATE tradewind.hold SET widened_at = {restored}"
+        );
+        world.sql(&restore).await;
+        assert_eq!(world.run().await.expect("HoldNotInForce").code, 75);
+        assert_eq!(world.sql("SELECT count(*) FROM customer").await, "100");
+        // Its Job opens it again, and the hub may not know that yet.
+        assert!(widened(&world, "7\n9").await > second);
+    }
+    let rule = world.run().await.expect("Done").rule("customer").clone();
+    assert_eq!((rule.held, rule.erased), (2, 98), "{rule:?}");
+}
