@@ -207,7 +207,8 @@ pub struct RetentionThrottle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_048_576))]
     pub slot_mebibytes: Option<i32>,
-    /// Minutes that another transaction may be open which keeps dead rows from being vacuumed. 60 when absent.
+    /// Minutes that another transaction may be open which keeps dead rows from being vacuumed, here or on a standby. 60 when
+    /// absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1440))]
     pub transaction_minutes: Option<i32>,

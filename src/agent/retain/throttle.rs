@@ -20,6 +20,9 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The longest that a replica may be behind by a bound: older positions in the log are of no use.
 const OLDEST: Duration = Duration::from_secs(3600);
 
+/// Moments at which something was at a number, oldest first.
+type Marks = VecDeque<(Instant, i64)>;
+
 /// What a run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
@@ -81,11 +84,14 @@ SELECT (SELECT count(*) FROM pg_stat_replication WHERE state IS NULL),
     JOIN pg_stat_activity AS a USING (pid)
     WHERE p.datname = current_database() AND p.relid IN (SELECT unnest(ARRAY[c.oid, c.reltoastrelid]) FROM pg_class AS c
       WHERE c.oid::bigint = ANY ($1) OR c.oid IN (SELECT d.relid
-        FROM unnest($1::bigint[]) AS t (oid), pg_partition_tree(t.oid::oid::regclass) AS d)))::double precision
+        FROM unnest($1::bigint[]) AS t (oid), pg_partition_tree(t.oid::oid::regclass) AS d)))::double precision,
+  x.next, x.next - x.age
 FROM (SELECT count(*) > 0 AS followed, min(pg_wal_lsn_diff(replay_lsn, '0/0'))::bigint AS replayed,
     extract(epoch FROM max(replay_lag))::double precision AS lag FROM pg_stat_replication) AS r,
   (SELECT min(pg_wal_lsn_diff(restart_lsn, '0/0'))::bigint AS kept FROM pg_replication_slots
-    WHERE wal_status IS DISTINCT FROM 'lost') AS s";
+    WHERE wal_status IS DISTINCT FROM 'lost') AS s,
+  (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next,
+    greatest((SELECT max(age(backend_xmin)) FROM pg_stat_replication), (SELECT max(age(xmin)) FROM pg_replication_slots)) AS age) AS x";
 
 /// What [`SIGNALS`] answers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,6 +106,10 @@ struct Seen {
     kept: Option<i64>,
     /// How long the oldest transaction has been open, in seconds.
     oldest: Option<f64>,
+    /// The next transaction's number.
+    next: Option<i64>,
+    /// The oldest transaction that a standby's reader, or a slot, keeps dead rows for.
+    kept_for: Option<i64>,
     /// For how long the newest vacuum of a rule's table has been at work, in seconds.
     vacuum: Option<f64>,
 }
@@ -113,7 +123,9 @@ pub(super) struct Gauge {
     /// When it was looked at last, and what was seen.
     last: Option<(Instant, Seen)>,
     /// Where the log was, and when.
-    marks: VecDeque<(Instant, i64)>,
+    marks: Marks,
+    /// What the next transaction's number was, and when.
+    numbers: Marks,
 }
 
 impl Gauge {
@@ -123,7 +135,8 @@ impl Gauge {
             limits,
             tables,
             last: None,
-            marks: VecDeque::new(),
+            marks: Marks::new(),
+            numbers: Marks::new(),
         }
     }
 
@@ -151,13 +164,10 @@ impl Gauge {
 
     /// Remembers a look.
     fn mark(&mut self, now: Instant, seen: Seen) {
-        if let Some(position) = seen.position {
-            self.marks.push_back((now, position));
-        }
-        let is_old = |(at, _): &(Instant, i64)| now.duration_since(*at) > OLDEST;
-        while self.marks.front().is_some_and(is_old) {
-            self.marks.pop_front();
-        }
+        let bound = Duration::from_secs(60 * u64::from(self.limits.transaction_minutes));
+        let number = seen.next.filter(|_| seen.kept_for.is_some());
+        remember(&mut self.marks, now, seen.position, OLDEST);
+        remember(&mut self.numbers, now, number, 2 * bound);
         self.last = Some((now, seen));
     }
 
@@ -174,7 +184,7 @@ impl Gauge {
             Some(Wait::Replica)
         } else if behind.is_some_and(|bytes| bytes > i64::from(slot_mebibytes) << 20) {
             Some(Wait::Slot)
-        } else if seen.oldest > Some(60.0 * f64::from(transaction_minutes)) {
+        } else if self.oldest(now, seen) > 60.0 * f64::from(transaction_minutes) {
             Some(Wait::Transaction)
         } else if seen.vacuum.is_some_and(|seconds| seconds < spared) {
             Some(Wait::Vacuum)
@@ -183,17 +193,41 @@ impl Gauge {
         }
     }
 
+    /// How long the oldest transaction has been open, in seconds: one here, or one on a standby, whose begin nobody tells but
+    /// whose number was the next at some time. That counts from the first look on.
+    fn oldest(&self, now: Instant, seen: Seen) -> f64 {
+        let kept = seen.kept_for;
+        let kept = kept.map_or(0.0, |number| passed(&self.numbers, now, number));
+        kept.max(seen.oldest.unwrap_or_default())
+    }
+
     /// How long ago the log was where the slowest replica is now. The server's own measure stands still while a
     /// replica replays nothing; this does not.
     fn lag(&self, now: Instant, seen: Seen) -> f64 {
         let Some(replayed) = seen.replayed else {
             return 0.0;
         };
-        let missing = self.marks.iter().find(|(_, mark)| *mark > replayed);
-        let ours = missing.map_or(0.0, |(at, _)| now.duration_since(*at).as_secs_f64());
+        let ours = passed(&self.marks, now, replayed);
         let current = seen.position.is_none_or(|position| position > replayed);
         ours.max(seen.lag.filter(|_| current).unwrap_or_default())
     }
+}
+
+/// Adds a mark; those that are too old to be of use go.
+fn remember(marks: &mut Marks, now: Instant, number: Option<i64>, oldest: Duration) {
+    if let Some(number) = number {
+        marks.push_back((now, number));
+    }
+    let is_old = |(at, _): &(Instant, i64)| now.duration_since(*at) > oldest;
+    while marks.front().is_some_and(is_old) {
+        marks.pop_front();
+    }
+}
+
+/// How long ago what is marked was past a number for the first time, in seconds.
+fn passed(marks: &Marks, now: Instant, number: i64) -> f64 {
+    let past = marks.iter().find(|(_, mark)| *mark > number);
+    past.map_or(0.0, |(at, _)| now.duration_since(*at).as_secs_f64())
 }
 
 /// `None` where something was hidden.
@@ -208,6 +242,8 @@ fn read(row: &PgRow) -> Result<Option<Seen>, sqlx::Error> {
         kept: row.try_get(5)?,
         oldest: row.try_get(6)?,
         vacuum: row.try_get(7)?,
+        next: row.try_get(8)?,
+        kept_for: row.try_get(9)?,
     }))
 }
 
@@ -283,6 +319,35 @@ mod tests {
         assert_eq!(gauge.judge(now, vacuum(121.0)), None, "long enough");
         let usual = Gauge::new(Throttle::default(), Vec::new());
         assert_eq!(usual.judge(now, vacuum(0.0)), None, "nobody asked");
+    }
+
+    /// A reader on a standby has no transaction here: how long it has been reading is seen by how long ago its number was the
+    /// next.
+    #[test]
+    fn a_standbys_reader_is_a_transaction_by_the_clock() {
+        let begun = Instant::now();
+        let after = |seconds| begun + Duration::from_secs(seconds);
+        let limits = Throttle {
+            transaction_minutes: 1,
+            ..Throttle::default()
+        };
+        let mut gauge = Gauge::new(limits, Vec::new());
+        let seen = |next, kept_for| Seen {
+            next: Some(next),
+            kept_for,
+            ..Seen::default()
+        };
+        for second in 0..=60 {
+            let now = seen(1001 + i64::try_from(second).unwrap(), Some(1000));
+            gauge.mark(after(second), now);
+            assert_eq!(gauge.judge(after(second), now), None, "{second}");
+        }
+        let stands = seen(1062, Some(1000));
+        gauge.mark(after(61), stands);
+        assert_eq!(gauge.judge(after(61), stands), Some(Wait::Transaction));
+        let goes_on = seen(1062, Some(1060));
+        assert_eq!(gauge.judge(after(61), goes_on), None);
+        assert_eq!(gauge.judge(after(61), seen(1062, None)), None);
     }
 
     #[test]
