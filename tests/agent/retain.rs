@@ -67,6 +67,8 @@ mod standby;
 mod stores;
 #[path = "retain/story.rs"]
 mod story;
+#[path = "retain/terms.rs"]
+mod terms;
 #[path = "retain/throttle.rs"]
 mod throttle;
 #[path = "retain/traffic.rs"]

@@ -17,7 +17,7 @@ async fn old(database: &str) -> World {
 }
 
 #[tokio::test]
-async fn a_foreign_key_that_reaches_a_table_without_a_rule_is_refused_by_name() {
+pub(crate) async fn a_foreign_key_that_reaches_a_table_without_a_rule_is_refused_by_name() {
     for (database, action) in [
         ("fen_cascade", "ON DELETE CASCADE"),
         ("fen_null", "ON DELETE SET NULL"),

@@ -38,7 +38,7 @@ const ROWS: i64 = 1_200;
 const MANY: i64 = 6_000;
 
 #[tokio::test]
-async fn no_row_is_erased_after_the_commit_of_its_hold() {
+pub(crate) async fn no_row_is_erased_after_the_commit_of_its_hold() {
     let seed = Dice::seed("HOLD_RACE_SEED");
     println!("HOLD_RACE_SEED={seed}");
     let wanted = std::env::var("HOLD_RACE_ROWS").map_or(1, |rows| rows.parse().unwrap());

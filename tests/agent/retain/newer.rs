@@ -3,7 +3,8 @@
 
 use super::world::{World, access, on_newer};
 use super::{
-    columns, fences, holds, parents, partitions, restrict, shred, stages, story, throttle,
+    columns, fences, hold_kinds, hold_race, holds, parents, partitions, restrict, shred, stages,
+    story, terms, throttle,
 };
 use crate::erase;
 use serde_json::json;
@@ -33,8 +34,17 @@ fn the_catalogue_says_the_same() {
 fn fences_and_locks_hold() {
     on_newer(columns::a_batch_that_looked_before_a_change_looks_again);
     on_newer(fences::row_security_is_off_in_every_batch);
+    on_newer(fences::a_foreign_key_that_reaches_a_table_without_a_rule_is_refused_by_name);
     on_newer(fences::swapped_names_erase_nothing);
+    on_newer(fences::swapped_names_of_what_refers_erase_nothing);
     on_newer(holds::no_batch_slips_past_a_hold_that_is_being_written);
+    on_newer(hold_kinds::letters_of_either_case_are_held_where_their_type_says_so);
+}
+
+#[test]
+fn a_hold_is_in_time_and_kills_cost_nothing() {
+    on_newer(hold_race::no_row_is_erased_after_the_commit_of_its_hold);
+    on_newer(terms::no_term_is_nothing_and_all_add_up_over_kills);
 }
 
 #[test]
@@ -42,6 +52,7 @@ fn space_and_slots_are_seen() {
     on_newer(stages::space_is_released_by_a_vacuum_that_began_after_the_last_reader);
     on_newer(stages::a_prepared_transaction_keeps_the_space);
     on_newer(stages::a_slot_keeps_the_space);
+    on_newer(stages::erased_addresses_lie_in_the_file_until_it_is_written_anew);
     on_newer(throttle::a_slot_that_keeps_too_much_of_the_log_holds_the_run_back);
 }
 

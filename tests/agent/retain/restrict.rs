@@ -61,7 +61,7 @@ impl Shop {
 }
 
 /// The SQL in the log's whole message.
-fn said(ran: &Ran) -> String {
+pub(crate) fn said(ran: &Ran) -> String {
     let line = ran.log.lines().find(|line| line.contains("does not hide"));
     let line: Value = serde_json::from_str(line.unwrap()).unwrap();
     let message = line["message"].as_str().unwrap();

@@ -144,7 +144,7 @@ async fn look(world: &World) -> String {
 /// `Released` is no more than the word says: the addresses lie in the file until something is written over them. Only what
 /// makes another file of the table leaves none behind.
 #[tokio::test]
-async fn erased_addresses_lie_in_the_file_until_it_is_written_anew() {
+pub(crate) async fn erased_addresses_lie_in_the_file_until_it_is_written_anew() {
     let world = World::new("stages_file", MAILS)
         .await
         .rule("t", "at", "P1Y");
