@@ -30,6 +30,7 @@ use std::time::Duration;
 use super::database::Said;
 use super::{Begun, Stop, error_chain};
 use crate::contract::{ADMIN_PORT, Connect, Outcome, Report, Task, WEBHOOK_PORT};
+pub(super) use store::HELD;
 
 /// Flags of `connect` alone.
 #[derive(Clone, Debug, clap::Args)]

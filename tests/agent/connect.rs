@@ -4,6 +4,8 @@
 mod delivery;
 #[path = "connect/door.rs"]
 mod door;
+#[path = "connect/held.rs"]
+mod held;
 #[path = "connect/load.rs"]
 mod load;
 #[path = "connect/opt_out.rs"]

@@ -7,6 +7,7 @@
 //! - one in flight per subject: only the holder of a lane's lease may change its head.
 
 mod expire;
+mod held;
 mod inbox;
 mod migrate;
 mod outbox;
@@ -22,6 +23,8 @@ use crate::contract::Channel;
 
 pub(super) use expire::Untaken;
 pub(super) use outbox::{Head, Lane, Settlement, State};
+pub(in crate::agent) use held::HELD;
+pub(super) use held::Unpurged;
 pub(super) use upkeep::Backlog;
 
 /// Connections for webhooks, each held for a few milliseconds.

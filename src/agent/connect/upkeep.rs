@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::admin::{Readiness, Waiting};
 use super::metrics::Metrics;
 use super::secret::Secret;
-use super::store::{Store, Untaken};
+use super::store::{Store, Unpurged, Untaken};
 use crate::agent::database::Said;
 use crate::agent::{Stop, error_chain};
 
@@ -94,7 +94,7 @@ impl Upkeep {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::warn!(error = %Said::from(error), "cannot purge the store");
+                    unpurged(&error, "cannot purge the store");
                     return;
                 }
             }
@@ -130,11 +130,21 @@ impl Upkeep {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(error = %Said::from(error), ?untaken, "cannot purge what nobody took");
+                    unpurged(&error, "cannot purge what nobody took");
                     break;
                 }
             }
         }
         events
+    }
+}
+
+/// What somebody must mend is an error; a database that does not answer may do so the next time.
+fn unpurged(error: &Unpurged, what: &'static str) {
+    match error {
+        Unpurged::Database(_) => tracing::warn!(%error, what),
+        Unpurged::Grants { .. } | Unpurged::Books => {
+            tracing::error!(%error, what, "nothing is purged");
+        }
     }
 }

@@ -222,7 +222,7 @@ pub(super) async fn are_in_force(
 }
 
 /// Whether there are books with holds at all.
-async fn is_there(connection: &mut PgConnection) -> Result<bool, Fault> {
+pub(super) async fn is_there(connection: &mut PgConnection) -> Result<bool, Fault> {
     let exists = sqlx::query("SELECT to_regclass('tradewind.held') IS NOT NULL");
     let exists = exists.fetch_one(connection).await;
     exists

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::AssertSqlSafe;
+
 use super::Store;
+use super::held::{Held, Unpurged};
 use super::upkeep::BATCH;
 
 /// What nobody took.
@@ -26,21 +29,26 @@ pub(in crate::agent::connect) struct Expired {
 
 /// Dead letters about events that came too long ago: an event that is replayed again and again has an end as well.
 /// `SKIP LOCKED`: what is being replayed is no dead letter any more.
-const LETTERS: &str = "
-WITH old AS (
-  SELECT outbox.position FROM tradewind_connect.outbox JOIN tradewind_connect.event ON event.id = outbox.event
-  WHERE outbox.channel = $1 AND outbox.state = 'Dead' AND event.received_at < now() - $2::text::interval
+fn letters(held: Held) -> String {
+    format!(
+        "WITH old AS (
+  SELECT outbox.position FROM tradewind_connect.outbox JOIN tradewind_connect.event AS e ON e.id = outbox.event
+  WHERE outbox.channel = $1 AND outbox.state = 'Dead' AND e.received_at < now() - $2::text::interval AND NOT {}
   ORDER BY outbox.position LIMIT $3 FOR UPDATE OF outbox SKIP LOCKED)
 DELETE FROM tradewind_connect.outbox AS outbox USING old WHERE outbox.position = old.position
-RETURNING outbox.event, outbox.sink, outbox.subject";
+RETURNING outbox.event, outbox.sink, outbox.subject",
+        held.condition()
+    )
+}
 
 /// Events that wait for a sink which is not among the open ones (`$4`). Only of lanes that nobody has claimed, and a lane
 /// loses its lease with its events: a replica whose task does name the sink finds neither half done.
-const WAITING: &str = "
-WITH old AS (
+fn waiting(held: Held) -> String {
+    format!(
+        "WITH old AS (
   SELECT outbox.position, outbox.sink, outbox.subject
-  FROM tradewind_connect.outbox JOIN tradewind_connect.event ON event.id = outbox.event
-  WHERE outbox.channel = $1 AND outbox.state = 'Pending' AND event.received_at < now() - $2::text::interval
+  FROM tradewind_connect.outbox JOIN tradewind_connect.event AS e ON e.id = outbox.event
+  WHERE outbox.channel = $1 AND outbox.state = 'Pending' AND e.received_at < now() - $2::text::interval AND NOT {}
     AND outbox.sink = ANY (ARRAY(SELECT DISTINCT sink FROM tradewind_connect.lane WHERE channel = $1 AND sink <> ALL ($4)))
   ORDER BY outbox.position LIMIT $3
 ), lanes AS (
@@ -51,7 +59,10 @@ WITH old AS (
 DELETE FROM tradewind_connect.outbox AS outbox USING old, lanes
 WHERE outbox.position = old.position AND outbox.state = 'Pending'
   AND old.sink = lanes.sink AND old.subject = lanes.subject
-RETURNING outbox.event, outbox.sink, outbox.subject";
+RETURNING outbox.event, outbox.sink, outbox.subject",
+        held.condition()
+    )
+}
 
 /// What those lanes still owe, counted: a number that was wrong before is right then, and none gets below zero. A statement of
 /// its own, which sees what the locked lanes have by now.
@@ -72,20 +83,21 @@ const EMPTY: &str = "DELETE FROM tradewind_connect.lane AS lane
 type Gone = (i64, String, Vec<u8>);
 
 impl Store {
-    /// Purges one batch of what nobody took, about events that came longer than `keep` ago (an ISO 8601 duration). One
-    /// replica at a time; another's turn is no work for us.
+    /// Purges one batch of what nobody took, about events that came longer than `keep` ago (an ISO 8601 duration), unless a
+    /// hold keeps them. One replica at a time; another's turn is no work for us.
     pub(in crate::agent::connect) async fn expire(
         &self,
         untaken: Untaken<'_>,
         keep: &str,
-    ) -> sqlx::Result<Expired> {
-        let Some(mut transaction) = self.turn().await? else {
+    ) -> Result<Expired, Unpurged> {
+        let Some((mut transaction, held)) = self.turn().await? else {
             return Ok(Expired::default());
         };
-        let old = match untaken {
-            Untaken::Dead => sqlx::query_as(LETTERS),
-            Untaken::Waiting(_) => sqlx::query_as(WAITING),
+        let sql = match untaken {
+            Untaken::Dead => letters(held),
+            Untaken::Waiting(_) => waiting(held),
         };
+        let old = sqlx::query_as(AssertSqlSafe(sql));
         let old = old.bind(&self.channel).bind(keep).bind(BATCH);
         let old = match untaken {
             Untaken::Dead => old,
@@ -115,7 +127,7 @@ impl Store {
             events.push(event);
             *expired.by_sink.entry(sink).or_default() += 1;
         }
-        Self::drop_events(&mut transaction, &events).await?;
+        Self::drop_events(&mut transaction, &events, held).await?;
         transaction.commit().await?;
         Ok(expired)
     }

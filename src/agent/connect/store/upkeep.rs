@@ -1,8 +1,9 @@
 //! Looking after the store: figures, purge, replay of dead letters.
 
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
 
 use super::Store;
+use super::held::{Held, Unpurged};
 
 /// Rows that one transaction deletes or revives: short locks, bounded work.
 pub(super) const BATCH: i64 = 1000;
@@ -44,29 +45,33 @@ impl Store {
         .await
     }
 
-    /// Deletes one batch of what was delivered, or withheld, longer than `keep` ago (an ISO 8601 duration). `true`: there
-    /// may be more. One replica at a time; another's turn is no work for us.
-    pub(in crate::agent::connect) async fn purge(&self, keep: &str) -> sqlx::Result<bool> {
-        let Some(mut transaction) = self.turn().await? else {
+    /// Deletes one batch of what was delivered, or withheld, longer than `keep` ago (an ISO 8601 duration), unless a hold keeps
+    /// it. `true`: there may be more. One replica at a time; another's turn is no work for us.
+    pub(in crate::agent::connect) async fn purge(&self, keep: &str) -> Result<bool, Unpurged> {
+        let Some((mut transaction, held)) = self.turn().await? else {
             return Ok(false);
         };
-        let events: Vec<i64> = sqlx::query_scalar(
-            "DELETE FROM tradewind_connect.outbox WHERE position IN (
-                 (SELECT position FROM tradewind_connect.outbox
-                  WHERE channel = $1 AND state = 'Delivered' AND at < now() - $2::text::interval
-                  ORDER BY at LIMIT $3)
-                 UNION ALL
-                 (SELECT position FROM tradewind_connect.outbox
-                  WHERE channel = $1 AND state = 'OptedOut' AND at < now() - $2::text::interval
-                  ORDER BY at LIMIT $3))
-             RETURNING event",
-        )
-        .bind(&self.channel)
-        .bind(keep)
-        .bind(BATCH)
-        .fetch_all(&mut *transaction)
-        .await?;
-        Self::drop_events(&mut transaction, &events).await?;
+        let old = |state: &str| {
+            format!(
+                "(SELECT o.position FROM tradewind_connect.outbox AS o
+                  WHERE o.channel = $1 AND o.state = '{state}' AND o.at < now() - $2::text::interval
+                    AND NOT EXISTS (SELECT FROM tradewind_connect.event AS e WHERE e.id = o.event AND {})
+                  ORDER BY o.at LIMIT $3)",
+                held.condition()
+            )
+        };
+        let sql = format!(
+            "DELETE FROM tradewind_connect.outbox WHERE position IN ({} UNION ALL {}) RETURNING event",
+            old("Delivered"),
+            old("OptedOut")
+        );
+        let events: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(sql))
+            .bind(&self.channel)
+            .bind(keep)
+            .bind(BATCH)
+            .fetch_all(&mut *transaction)
+            .await?;
+        Self::drop_events(&mut transaction, &events, held).await?;
         let forgotten = sqlx::query(
             "DELETE FROM tradewind_connect.seen WHERE channel = $1 AND key IN (
                  SELECT key FROM tradewind_connect.seen
@@ -85,8 +90,10 @@ impl Store {
         Ok(events.len() >= batch || forgotten == BATCH.unsigned_abs())
     }
 
-    /// A transaction of whoever purges now; none while another replica does.
-    pub(super) async fn turn(&self) -> sqlx::Result<Option<Transaction<'static, Postgres>>> {
+    /// A transaction of whoever purges now, and what it must spare; none while another replica purges, or a hold keeps all.
+    pub(super) async fn turn(
+        &self,
+    ) -> Result<Option<(Transaction<'static, Postgres>, Held)>, Unpurged> {
         let mut transaction = self.delivery.begin().await?;
         let mine: bool = sqlx::query_scalar(
             "SELECT pg_try_advisory_xact_lock(hashtextextended('tradewind_connect ' || $1, 0))",
@@ -94,7 +101,11 @@ impl Store {
         .bind(&self.channel)
         .fetch_one(&mut *transaction)
         .await?;
-        Ok(mine.then_some(transaction))
+        if !mine {
+            return Ok(None);
+        }
+        let held = Held::locked(&mut transaction).await?;
+        Ok((held != Held::All).then_some((transaction, held)))
     }
 
     /// Drops those of these events that no sink is owed any more. Not in one statement with what took them out of the
@@ -102,15 +113,18 @@ impl Store {
     pub(super) async fn drop_events(
         connection: &mut PgConnection,
         events: &[i64],
+        held: Held,
     ) -> sqlx::Result<()> {
-        sqlx::query(
-            "DELETE FROM tradewind_connect.event WHERE id = ANY($1)
-             AND NOT EXISTS (SELECT FROM tradewind_connect.outbox WHERE outbox.event = event.id)",
-        )
-        .bind(events)
-        .execute(connection)
-        .await
-        .map(drop)
+        let sql = format!(
+            "DELETE FROM tradewind_connect.event AS e WHERE e.id = ANY($1) AND NOT {}
+             AND NOT EXISTS (SELECT FROM tradewind_connect.outbox WHERE outbox.event = e.id)",
+            held.condition()
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(events)
+            .execute(connection)
+            .await
+            .map(drop)
     }
 
     /// Puts one batch of dead letters, of one sink or of all, behind what their subjects wait for. Returns

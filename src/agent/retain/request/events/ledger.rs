@@ -7,12 +7,14 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use super::super::super::fault::Fault;
 use super::super::super::fence;
+use super::super::super::holds;
 use super::super::super::store::{MOMENT, Purpose, Store};
 use super::super::connector::{self, Lack};
 use super::super::error::{Error as RequestError, failed};
 use super::super::suppress::Suppression;
 use super::{Error, Noted, Target};
 use crate::agent::blur::{Blur, Seed};
+use crate::agent::connect::HELD;
 
 /// Most events that one transaction takes.
 const BATCH: i64 = 500;
@@ -35,14 +37,6 @@ SELECT n.oid IS NOT NULL AND count(c.oid) = 5,
 FROM (SELECT 1) AS one LEFT JOIN pg_namespace AS n ON n.nspname = 'tradewind_connect'
 LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname IN ('event', 'outbox', 'lane', 'opt_out_key', 'erasure')
 GROUP BY n.oid";
-
-/// Whether a hold keeps event `e`: one on the whole database, on the table, or on a value of it. A hold on what cannot be
-/// compared as text, or on the outbox, keeps all: more than was meant, never less. After a restore a table has another oid,
-/// after a renaming another name: either will do.
-const HELD: &str = "EXISTS (SELECT FROM tradewind.held AS s WHERE s.relation IS NULL
-  OR s.relation = 'tradewind_connect.outbox' OR s.oid = 'tradewind_connect.outbox'::regclass
-  OR (s.relation = 'tradewind_connect.event' OR s.oid = 'tradewind_connect.event'::regclass) AND (s.attname IS NULL
-    OR s.attname NOT IN ('id', 'channel', 'kind', 'webhook_id', 'subject') OR to_jsonb(e) ->> s.attname::text = s.value))";
 
 /// The lanes are locked in the order of a connector that takes events in; then nothing is claimed and nothing settled. Until when an
 /// attempt of now may be under way is noted.
@@ -122,7 +116,6 @@ pub(super) async fn begin(
 pub(super) async fn batch(store: &mut Store, target: &Target<'_>) -> Result<bool, RequestError> {
     let failed = failed(store);
     let doing = Fault::of("erase the person's events");
-    let held = held(store).await?;
     let begun = store.connection.begin_with(BEGIN).await;
     let mut transaction = begun.map_err(&doing).map_err(&failed)?;
     if held != "false" {
@@ -134,6 +127,8 @@ pub(super) async fn batch(store: &mut Store, target: &Target<'_>) -> Result<bool
     let taken = taken.map_err(&doing).map_err(&failed)?;
     let committed = transaction.commit().await;
     committed.map_err(doing).map_err(failed)?;
+    // In the batch's own transaction: books, and a hold in them, may have come since the last.
+    let held = held(&mut transaction).await.map_err(&failed)?;
     Ok(taken >= BATCH)
 }
 
@@ -190,13 +185,8 @@ async fn no_longer_owed(connection: &mut PgConnection, events: &[i64]) -> sqlx::
 }
 
 /// The condition by which holds keep events: none where the database has no books of holds.
-async fn held(store: &mut Store) -> Result<&'static str, RequestError> {
-    let sql = "SELECT to_regclass('tradewind.held') IS NOT NULL";
-    let row = sqlx::query(sql).fetch_one(&mut store.connection).await;
-    let is_there: bool = row
-        .and_then(|row| row.try_get(0))
-        .map_err(Fault::of("read the holds"))
-        .map_err(failed(store))?;
+async fn held(connection: &mut PgConnection) -> Result<&'static str, Fault> {
+    let is_there = holds::is_there(connection).await?;
     Ok(if is_there { HELD } else { "false" })
 }
 
@@ -217,7 +207,6 @@ pub(super) async fn is_under_way(
 pub(super) async fn look(store: &mut Store, target: &Target<'_>) -> Result<(), RequestError> {
     let failed = failed(store);
     let doing = Fault::of("look for the person's events again");
-    let held = held(store).await?;
     let begun = store.begin_snapshot(Purpose::Read).await;
     let mut snapshot = begun.map_err(&failed)?;
     let sql = format!(
@@ -229,6 +218,7 @@ pub(super) async fn look(store: &mut Store, target: &Target<'_>) -> Result<(), R
     let found = sqlx::query_as(AssertSqlSafe(sql))
         .bind(target.channel)
         .bind(&target.subjects)
+    let held = held(&mut snapshot).await.map_err(&failed)?;
         .bind(target.until.to_string())
         .fetch_one(&mut *snapshot)
         .await;
