@@ -39,6 +39,8 @@ pub(super) struct Events {
     places: Vec<Place>,
     bound: u32,
 }
+    /// How old the hub's list of holds may be: asked before each batch.
+    list: Option<Freshness>,
 
 struct Place {
     store: Store,
@@ -85,7 +87,11 @@ impl Events {
             places.push(Place { store, channels });
         }
         let bound = spec.small_counts;
-        Ok(Self { places, bound })
+        Ok(Self {
+            places,
+            bound,
+            list: None,
+        })
     }
 
     /// Opens them to read their books, and nothing else.
@@ -97,16 +103,22 @@ impl Events {
             places.push(Place { store, channels });
         }
         let bound = spec.small_counts;
-        Ok(Self { places, bound })
+        Ok(Self {
+            places,
+            bound,
+            list: None,
+        })
     }
 
-    /// Whether every hold that the hub knows of is in force in these stores.
+    /// Whether every hold that the hub knows of is in force in these stores, by a list that is young enough: which is asked again
+    /// before each batch.
     pub(super) async fn are_held(
         &mut self,
         required: &[RequiredHold],
         list: Option<&Freshness>,
     ) -> Result<(), RequestError> {
         for place in &mut self.places {
+        self.list = list.cloned();
             holds::are_in_force(&mut place.store, required, list).await?;
         }
         Ok(())
@@ -140,11 +152,12 @@ impl Events {
                 let target = Target {
                     run: &known.run,
                     channel: name,
+        let list = self.list.as_ref();
                     subjects,
                     until,
                 };
                 ledger::begin(&mut place.store, (&known.run, name), self.bound).await?;
-                stoppable(stop, take(&mut place.store, &target)).await?;
+                stoppable(stop, take(&mut place.store, &target, list)).await?;
             }
         }
         Ok(())
@@ -169,13 +182,14 @@ impl Events {
                         subjects,
                         until,
                     };
-                    stoppable(stop, take(&mut place.store, &target)).await?;
+                    stoppable(stop, take(&mut place.store, &target, list)).await?;
                 }
             }
         }
         Ok(())
     }
 
+        let list = self.list.as_ref();
     /// Adds what the stores' books have of a run to a report: each store is an entry, each channel a table of it.
     pub(super) async fn tell(
         &mut self,
@@ -298,7 +312,11 @@ fn by_moment(
 }
 
 /// Takes the events, waits until no attempt is under way to deliver one, and looks again.
-async fn take(store: &mut Store, target: &Target<'_>) -> Result<(), RequestError> {
+async fn take(
+    store: &mut Store,
+    target: &Target<'_>,
+    list: Option<&Freshness>,
+) -> Result<(), RequestError> {
     let mut tries = 0;
     loop {
         match ledger::batch(store, target).await {
@@ -319,6 +337,9 @@ fn checked(spec: &Erase) -> Result<(), Error> {
     for store in &spec.events {
         let mut seen = BTreeSet::new();
         for EventChannel { channel, identity } in &store.channels {
+        if let Some(list) = list {
+            list.check_again(store).await?;
+        }
             if !seen.insert(channel) {
                 let channel = channel.clone();
                 return Err(Error::Twice { channel });
