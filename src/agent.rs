@@ -12,6 +12,7 @@ pub mod retain;
 mod blur;
 mod custody;
 mod database;
+mod quiet;
 mod report;
 mod startup;
 mod stop;

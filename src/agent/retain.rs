@@ -49,6 +49,7 @@ mod pinning;
 mod pins;
 mod predicate;
 mod preflight;
+mod quiet;
 mod references;
 mod refusal;
 pub mod request;

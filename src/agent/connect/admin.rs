@@ -20,6 +20,8 @@ pub(super) enum Waiting {
     Migrations(String),
     /// For the store, which was there before.
     Store,
+    /// For a server that does not log what events say; what would be right.
+    Log(String),
     /// For its end.
     Stop,
 }
@@ -50,6 +52,7 @@ impl Readiness {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Waiting::Nothing => (StatusCode::OK, "ready\n".to_owned()),
             Waiting::Migrations(why) => (unavailable, format!("waiting for migrations: {why}\n")),
+            Waiting::Log(why) => (unavailable, format!("waiting for the store's log: {why}\n")),
             Waiting::Store => (unavailable, "waiting for store: no answer\n".to_owned()),
             Waiting::Stop => (unavailable, "stopping\n".to_owned()),
         }

@@ -19,12 +19,13 @@ use sqlx::Connection as _;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::secret::Malformed;
+use crate::agent::quiet::{self, Loud};
 use crate::contract::Channel;
 
 pub(super) use expire::Untaken;
-pub(super) use outbox::{Head, Lane, Settlement, State};
 pub(in crate::agent) use held::HELD;
 pub(super) use held::Unpurged;
+pub(super) use outbox::{Head, Lane, Settlement, State};
 pub(super) use upkeep::Backlog;
 
 /// Connections for webhooks, each held for a few milliseconds.
@@ -67,8 +68,8 @@ impl Store {
     /// A store that connects when it is first needed.
     pub(super) fn new(options: &PgConnectOptions, channel: &Channel) -> Self {
         Self {
-            intake: pool(options, FOR_INTAKE, INTAKE_WAITS),
-            delivery: pool(options, FOR_DELIVERY, DELIVERY_WAITS),
+            intake: pool(options, FOR_INTAKE, INTAKE_WAITS, true),
+            delivery: pool(options, FOR_DELIVERY, DELIVERY_WAITS, false),
             channel: format!("{}/{}", channel.namespace, channel.name),
         }
     }
@@ -79,6 +80,17 @@ impl Store {
         self.delivery.set_connect_options(options.clone());
     }
 
+    /// What an administrator must set before an event is stored. A session that would log values is not used again: the next
+    /// one may have other settings.
+    pub(super) async fn loud(&self) -> sqlx::Result<Option<Loud>> {
+        let mut connection = self.delivery.acquire().await?;
+        let loud = quiet::hush(&mut connection).await?;
+        if loud.is_some() {
+            connection.close().await?;
+        }
+        Ok(loud)
+    }
+
     /// Waits for what is under way and closes.
     pub(super) async fn close(&self) {
         self.intake.close().await;
@@ -86,7 +98,13 @@ impl Store {
     }
 }
 
-fn pool(options: &PgConnectOptions, connections: u32, wait: Duration) -> PgPool {
+/// `takes_bodies`: what persons wrote is bound there, so no session of it may be one that the server logs with its values.
+fn pool(
+    options: &PgConnectOptions,
+    connections: u32,
+    wait: Duration,
+    takes_bodies: bool,
+) -> PgPool {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(wait)
@@ -99,9 +117,12 @@ fn pool(options: &PgConnectOptions, connections: u32, wait: Duration) -> PgPool 
                 Ok(true)
             })
         })
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
             Box::pin(async move {
-                sqlx::query(SETTINGS).execute(connection).await?;
+                sqlx::query(SETTINGS).execute(&mut *connection).await?;
+                if takes_bodies && let Some(loud) = quiet::hush(connection).await? {
+                    return Err(sqlx::Error::Configuration(Box::new(loud)));
+                }
                 Ok(())
             })
         })

@@ -76,10 +76,15 @@ impl Upkeep {
     }
 
     async fn look(&self) {
-        match self.store.backlog().await {
-            Ok(backlog) => {
+        let looked = async {
+            let backlog = self.store.backlog().await?;
+            Ok::<_, sqlx::Error>((backlog, self.store.loud().await?))
+        };
+        match looked.await {
+            Ok((backlog, loud)) => {
                 self.metrics.owes(&backlog);
-                self.readiness.set(Waiting::Nothing);
+                let waiting = loud.map_or(Waiting::Nothing, |loud| Waiting::Log(loud.to_string()));
+                self.readiness.set(waiting);
             }
             Err(error) => {
                 tracing::error!(error = %Said::from(error), "the store does not answer");

@@ -14,6 +14,7 @@ use super::error::Error;
 use super::fault::Fault;
 use super::grants::Grants;
 use super::holds;
+use super::quiet;
 use super::refusal::Refusal;
 use super::store::{MOMENT, Purpose, Store};
 use crate::agent::{Begun, Stop, error_chain};
@@ -233,6 +234,9 @@ async fn write(
             let mut scopes = Vec::new();
             for one in &held.scopes {
                 scopes.push(scope(store, one).await?);
+            }
+            if held.scopes.iter().any(|scope| scope.values.is_some()) {
+                quiet::is_quiet(store).await?;
             }
             sqlx::query("SELECT tradewind.open_hold($1, $2, $3, $4::text::date, $5)")
                 .bind(&hold.id)

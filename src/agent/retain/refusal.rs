@@ -215,6 +215,18 @@ pub(super) enum Refusal {
         /// The role, quoted.
         role: String,
     },
+    /// What a statement is bound to would stand in the server's log.
+    #[error(
+        "store `{store}`: the server would log the values of statements ({setting}), and so persons': {mend}"
+    )]
+    ServerLogsValues {
+        /// The store.
+        store: String,
+        /// The setting, as it is.
+        setting: String,
+        /// What mends it.
+        mend: String,
+    },
     /// Two rules over one table: no row would have one erase-by date.
     #[error("rules `{rule}` and `{other}` name the same table {table}: keep one of them")]
     SameTable {
@@ -275,7 +287,7 @@ impl Refusal {
             Self::ContactUnrelated { .. } => "ContactUnrelated",
             Self::Column { unfit, .. } => unfit.reason(),
             Self::Cascade { .. } => "CascadeWithoutRule",
-            Self::ServerLogsRows { .. } => "ServerLogsValues",
+            Self::ServerLogsRows { .. } | Self::ServerLogsValues { .. } => "ServerLogsValues",
             Self::SameTable { .. } => "SameTable",
             Self::Circle { .. } => "Circle",
             Self::GrantsMissing { .. } => "GrantsMissing",

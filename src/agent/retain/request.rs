@@ -27,7 +27,6 @@ mod lookup;
 mod opening;
 mod opt_out;
 mod person;
-mod quiet;
 mod reapply;
 mod recipients;
 mod reduce;

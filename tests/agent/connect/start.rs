@@ -67,6 +67,43 @@ async fn a_role_without_rights_is_told_which_sql_would_help() {
     .await;
 }
 
+/// A body is bound, and a server that logs what is bound would keep it for ever: none is taken until it does not.
+#[tokio::test]
+async fn a_server_that_would_log_bodies_gets_none() {
+    let world = World::new("loud_store").await;
+    world
+        .sql("ALTER ROLE loud_store SET log_statement = 'all'")
+        .await;
+    let connector = world.start_unready(&["--upkeep", "200"]);
+    let mend = "ALTER ROLE loud_store SET log_parameter_max_length = 0;";
+    until("it says what is wrong", async || {
+        let (code, said) = connector.get("/readyz").await;
+        code == 503 && said.contains("log_statement = all") && said.contains(mend)
+    })
+    .await;
+    let sender = messenger(&[&connector]);
+    let body = message("ann", "m1", "planted-loud");
+    let answer = sender.post(connector.webhook, "", &body).await;
+    assert_eq!(answer.unwrap(), 503);
+    world.sql(mend).await;
+    until("it goes on", async || {
+        connector.get("/readyz").await.0 == 200
+    })
+    .await;
+    until("it takes the body", async || {
+        sender.post(connector.webhook, "", &body).await.unwrap() == 200
+    })
+    .await;
+    assert_eq!(world.taken(1).await.len(), 1);
+    let log = "SELECT pg_read_file(current_setting('data_directory') || '/../log')";
+    let log = world.sql(log).await;
+    assert!(log.contains("INSERT INTO tradewind_connect.event"));
+    // A body is bound as bytes.
+    for planted in ["planted-loud", &hex::encode("planted-loud")] {
+        assert!(!log.contains(planted), "{planted} stands in the log");
+    }
+}
+
 #[tokio::test]
 async fn a_task_that_cannot_be_done_is_refused_by_the_name_of_its_field() {
     let mut world = World::new("refused_tasks").await;

@@ -228,6 +228,40 @@ async fn what_cannot_be_held_is_named_and_no_value_is() {
     }
 }
 
+/// What a server would log is not sent: no hold is opened there, and nothing is erased. A hold without values has none to log.
+#[tokio::test]
+async fn a_server_that_would_log_held_values_gets_none() {
+    let mut world = shop("lhold_loud").await;
+    let alter = async |set: &str| world.sql(&format!("ALTER ROLE {} {set}", world.role)).await;
+    alter("SET log_statement = 'all'").await;
+    let values = task(
+        &world,
+        &[("public.customer", "mail", "planted-7@shop.example")],
+    );
+    let report = says(&hold(&world, &values).await, "ServerLogsValues");
+    let mend = format!(
+        "ALTER ROLE {} SET log_parameter_max_length = 0;",
+        world.role
+    );
+    assert!(report.message.contains(&mend), "{}", report.message);
+    assert_eq!(world.sql("SELECT count(*) FROM tradewind.hold").await, "0");
+    let mut whole = task(&world, &[("public.customer", "", "")]);
+    whole["spec"]["id"] = json!("fleet/case-8");
+    says(&hold(&world, &whole).await, "InForce");
+
+    alter("SET log_parameter_max_length = 0").await;
+    says(&hold(&world, &values).await, "InForce");
+    let server = "SELECT pg_read_file(current_setting('data_directory') || '/../log')";
+    let server = world.sql(server).await;
+    assert!(server.contains("tradewind.open_hold"), "the right log");
+    assert!(!server.contains("planted-7"), "a value stands in the log");
+    require(
+        &mut world,
+        json!([{"table": "public.customer", "column": "mail"}]),
+    );
+    assert_eq!(world.run().await.expect("Done").rule("customer").held, 100);
+}
+
 #[tokio::test]
 async fn a_store_that_is_not_there_keeps_no_other_from_being_held() {
     let world = shop("lhold_two").await;

@@ -116,18 +116,6 @@ pub(super) enum Error {
         /// The kind.
         kind: String,
     },
-    /// The server would write the person's values into its log.
-    #[error(
-        "store `{store}`: the server would log the values of statements ({setting}), and so the person's: {mend}"
-    )]
-    ServerLogs {
-        /// The store.
-        store: String,
-        /// The setting.
-        setting: String,
-        /// What mends it.
-        mend: String,
-    },
     /// The copy did not get where it was to go.
     #[error("the copy was not delivered: {what}")]
     Delivery {
@@ -218,7 +206,6 @@ impl Error {
             Self::NotApart { .. } => "SuppressionNotApart",
             Self::OtherHashKey => "SuppressionKeyUnknown",
             Self::KindUnknown { .. } => "SuppressionKindUnknown",
-            Self::ServerLogs { .. } => "ServerLogsValues",
             Self::Delivery { reason, .. } | Self::Removal { reason, .. } => reason,
         }
     }

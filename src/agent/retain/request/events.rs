@@ -15,11 +15,12 @@ use jiff::Timestamp;
 use super::super::exact::Exact;
 use super::super::hold_list::Freshness;
 use super::super::holds;
+use super::super::quiet;
 use super::super::store::{Purpose, Store};
 use super::error::Error as RequestError;
 use super::select::Who;
+use super::stoppable;
 use super::suppress::{Known, Suppression};
-use super::{quiet, stoppable};
 use crate::agent::blur::Blur;
 use crate::agent::{Stop, connect};
 use crate::contract::{

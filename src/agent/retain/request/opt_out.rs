@@ -10,12 +10,13 @@ mod ledger;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use super::super::quiet;
 use super::super::store::{Purpose, Store};
 use super::answer::Answer;
 use super::error::Error as RequestError;
 use super::person::{self, Person};
 use super::settings::{self, Kinds};
-use super::{quiet, stoppable};
+use super::stoppable;
 use crate::agent::{Stop, blur, connect};
 use crate::contract::{
     Erase, EraseReport, OptOutChannel, OptOutStore, OptedOut, RequestState, SubjectRequest, Task,
@@ -213,7 +214,7 @@ async fn ready(store: &mut Store) -> Result<(), RequestError> {
     // What is reported as in force must survive a crash, whatever the role or the database is set to.
     store.set("synchronous_commit", "on").await?;
     ledger::is_prepared(store).await?;
-    quiet::is_quiet(store).await
+    Ok(quiet::is_quiet(store).await?)
 }
 
 fn told(all: &[OptedOut]) -> String {

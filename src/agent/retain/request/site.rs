@@ -7,11 +7,11 @@ use super::super::cutoff::Ended;
 use super::super::error::Error as RunError;
 use super::super::outside;
 use super::super::preflight::{self, Plan, Step};
+use super::super::quiet;
 use super::super::refusal::Refusal;
 use super::super::site::Work;
 use super::super::store::{Purpose, Store};
 use super::error::Error;
-use super::quiet;
 use super::select::{Who, Whose};
 use super::settings::{Kinds, Scope, Settings};
 
