@@ -84,7 +84,7 @@ pub(super) async fn last_look(
     let dropped = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction);
     dropped.await.map_err(&fault)?;
     transaction.commit().await.map_err(&fault)?;
-    tracing::info!(rule, partition = part.name, rows, "dropped a partition");
+    tracing::info!(rule, partition = part.name, "dropped a partition");
     Ok(Look::Dropped)
 }
 

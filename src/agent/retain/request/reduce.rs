@@ -139,6 +139,6 @@ pub(super) async fn transact(
         return Err(Obstacle::Fatal(Run::Unbalanced { store: name, rule }));
     }
     transaction.commit().await.map_err(broken)?;
-    tracing::debug!(table = whose.name, reduced = count, "batch");
+    tracing::debug!(table = whose.name, "batch");
     Ok(count)
 }

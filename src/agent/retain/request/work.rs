@@ -265,7 +265,7 @@ impl Working<'_> {
             return Err(Obstacle::Fatal(Run::Unbalanced { store: name, rule }));
         }
         transaction.commit().await.map_err(broken)?;
-        tracing::debug!(table = whose.name, erased = noted, "batch");
+        tracing::debug!(table = whose.name, "batch");
         Ok(noted)
     }
 }
