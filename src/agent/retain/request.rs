@@ -332,6 +332,7 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     let opening = open(task, &settings, key.clone());
     let (mut suppression, mut sites, mut events) = stoppable(stop, opening).await?;
     held(task, &settings, (&mut sites, &mut events)).await?;
+    events.find_all(&mut suppression).await?;
     let erased = suppression.erased().await?;
     reapply::all_known(&erased, &settings.kinds)?;
     for site in &mut sites {

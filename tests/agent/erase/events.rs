@@ -193,6 +193,15 @@ async fn events_that_a_restore_brings_back_go_again() {
     // Once more there is nothing to do; without the store in the task nothing is said of it.
     let ran = place.shop.reapply().await;
     assert_eq!(ran.expect("Kept").terms(EVENTS), [0; 6]);
+    // A key that was made anew finds nobody, and says so before anything goes.
+    sql("DELETE FROM tradewind_connect.opt_out_key; SELECT tradewind_connect.make_opt_out_key()")
+        .await;
+    let ran = place.shop.reapply().await;
+    assert_eq!(ran.expect("EventsKeyOther").code, 64);
+    let said = ran.report.message.split_once(" by DELETE").unwrap().1;
+    let mend = said.split_once(" in the suppression").unwrap().0;
+    place.shop.suppressed(&format!("DELETE{mend}")).await;
+    place.shop.reapply().await.expect("Kept");
     place.shop.spec()["events"] = json!([]);
     let ran = place.shop.reapply().await;
     assert_of_the_shop(ran.expect("Kept"));
@@ -240,15 +249,6 @@ async fn held_events_stay_until_they_are_released() {
     let told = place.shop.start_task("hold", &opening).finish_plain().await;
     assert_eq!(told["reason"], "InForce", "{told}");
 
-    // After a restore the table that is held has another oid.
-    let restored = "ALTER TABLE tradewind.hold_scope DISABLE TRIGGER keep; UPDATE tradewind.hold_scope SET oid = 1;
-        ALTER TABLE tradewind.hold_scope ENABLE TRIGGER keep";
-    let ran = place.shop.run().await;
-    ran.expect("Held");
-    place.channel.sql(restored).await;
-    let again = place.shop.run().await;
-    for ran in [ran, again] {
-        assert_eq!(ran.expect("Held").terms(EVENTS), [2, 0, 0, 2, 0, 0]);
     // The connector's own purge spares it too, however old.
     let grants = "GRANT USAGE ON SCHEMA tradewind TO ere_held_inbox; GRANT SELECT ON tradewind.held TO ere_held_inbox;
         GRANT EXECUTE ON FUNCTION tradewind.lock_holds() TO ere_held_inbox";
@@ -258,8 +258,18 @@ async fn held_events_stay_until_they_are_released() {
         place.channel.sql(&sql).await;
     };
     delivered("99 days").await;
+    // After a restore the table that is held has another oid.
+    let restored = "ALTER TABLE tradewind.hold_scope DISABLE TRIGGER keep; UPDATE tradewind.hold_scope SET oid = 1;
+        ALTER TABLE tradewind.hold_scope ENABLE TRIGGER keep";
+    let ran = place.shop.run().await;
+    ran.expect("Held");
+    place.channel.sql(restored).await;
+    let again = place.shop.run().await;
+    for ran in [ran, again] {
+        assert_eq!(ran.expect("Held").terms(EVENTS), [2, 0, 0, 2, 0, 0]);
     }
     assert_eq!(place.channel.sql(HERS).await, "2");
+    delivered("0 days").await;
     let told = place
         .shop
         .start_task("hold", &releasing)
@@ -269,7 +279,6 @@ async fn held_events_stay_until_they_are_released() {
     place.shop.spec().as_object_mut().unwrap().remove("holds");
     // A lane may count less than waits in it.
     let wrong = "INSERT INTO tradewind_connect.outbox (event, channel, sink, subject) SELECT id, channel, 'gone', subject FROM tradewind_connect.event;
-    delivered("0 days").await;
         INSERT INTO tradewind_connect.lane (channel, sink, subject, pending) SELECT DISTINCT channel, 'gone', subject, 1 FROM tradewind_connect.event";
     place.channel.sql(wrong).await;
     let ran = place.shop.run().await;

@@ -39,9 +39,9 @@ const TRIES: u32 = 5;
 pub(super) struct Events {
     places: Vec<Place>,
     bound: u32,
-}
     /// How old the hub's list of holds may be: asked before each batch.
     list: Option<Freshness>,
+}
 
 struct Place {
     store: Store,
@@ -118,9 +118,24 @@ impl Events {
         required: &[RequiredHold],
         list: Option<&Freshness>,
     ) -> Result<(), RequestError> {
-        for place in &mut self.places {
         self.list = list.cloned();
+        for place in &mut self.places {
             holds::are_in_force(&mut place.store, required, list).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether everybody whose events were erased can be found again: asked before the first row goes.
+    pub(super) async fn find_all(
+        &mut self,
+        suppression: &mut Suppression,
+    ) -> Result<(), RequestError> {
+        for place in &mut self.places {
+            let key = ledger::key(&mut place.store).await?;
+            if suppression.has_other_key(&place.store.name, &key).await? {
+                let (store, key) = (place.store.name.clone(), key.1);
+                return Err(Error::OtherKey { store, key }.into());
+            }
         }
         Ok(())
     }
@@ -137,6 +152,7 @@ impl Events {
         let Who::Person(person) = who else {
             return Ok(());
         };
+        let list = self.list.as_ref();
         for place in &mut self.places {
             for channel in &place.channels {
                 let values = person.of(&channel.identity).iter();
@@ -148,12 +164,13 @@ impl Events {
                 }
                 let (name, until) = (&channel.channel, known.began_at);
                 let subjects = ledger::named(&mut place.store, &subjects).await?;
+                let (_, key) = ledger::key(&mut place.store).await?;
                 let at = (reference, place.store.name.as_str(), name.as_str());
-                suppression.note_subjects(at, &subjects, until).await?;
+                let noted = (subjects.as_slice(), key.as_str());
+                suppression.note_subjects(at, noted, until).await?;
                 let target = Target {
                     run: &known.run,
                     channel: name,
-        let list = self.list.as_ref();
                     subjects,
                     until,
                 };
@@ -172,6 +189,7 @@ impl Events {
         (suppression, stop): (&mut Suppression, &Stop),
     ) -> Result<(), RequestError> {
         before?;
+        let list = self.list.as_ref();
         for place in &mut self.places {
             let all = suppression.subjects(&place.store.name).await?;
             for (channel, moments) in by_moment(all) {
@@ -190,7 +208,6 @@ impl Events {
         Ok(())
     }
 
-        let list = self.list.as_ref();
     /// Adds what the stores' books have of a run to a report: each store is an entry, each channel a table of it.
     pub(super) async fn tell(
         &mut self,
@@ -320,6 +337,9 @@ async fn take(
 ) -> Result<(), RequestError> {
     let mut tries = 0;
     loop {
+        if let Some(list) = list {
+            list.check_again(store).await?;
+        }
         match ledger::batch(store, target).await {
             Ok(true) => tries = 0,
             Ok(false) => break,
@@ -338,9 +358,6 @@ fn checked(spec: &Erase) -> Result<(), Error> {
     for store in &spec.events {
         let mut seen = BTreeSet::new();
         for EventChannel { channel, identity } in &store.channels {
-        if let Some(list) = list {
-            list.check_again(store).await?;
-        }
             if !seen.insert(channel) {
                 let channel = channel.clone();
                 return Err(Error::Twice { channel });

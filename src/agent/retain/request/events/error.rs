@@ -45,6 +45,16 @@ pub(in super::super) enum Error {
         /// The store.
         store: String,
     },
+    /// The key is another.
+    #[error(
+        "store `{store}`: somebody's events were erased from it under another key of subjects than it has now, and nobody can be found by that one: restore the database with its key, or, if that key is gone for good, forget these by DELETE FROM tradewind.suppressed_subject WHERE store = '{store}' AND key_id IS DISTINCT FROM '{key}' in the suppression store, and erase again whom you know of"
+    )]
+    OtherKey {
+        /// The store.
+        store: String,
+        /// What its key is told by.
+        key: String,
+    },
 }
 
 impl Error {
@@ -63,6 +73,7 @@ impl Error {
             Self::Unprepared { .. } => "EventsUnprepared",
             Self::Grants { .. } => "GrantsMissing",
             Self::NoKey { .. } => "EventsKeyMissing",
+            Self::OtherKey { .. } => "EventsKeyOther",
         }
     }
 }

@@ -96,6 +96,15 @@ pub(super) async fn named(
         .map_err(failed(store))
 }
 
+/// The key of a store's subjects, by what tells it from others: the number before each hash, and a hash of the key.
+pub(super) async fn key(store: &mut Store) -> Result<(i32, String), RequestError> {
+    let sql = "SELECT number, encode(sha256('tradewind subjects'::bytea || inner_pad || outer_pad), 'hex')
+        FROM tradewind_connect.opt_out_key";
+    let row = sqlx::query_as(sql).fetch_one(&mut store.connection).await;
+    row.map_err(Fault::of("tell the key of subjects"))
+        .map_err(failed(store))
+}
+
 /// Opens the book of a run and a channel; what was seen before is seen anew.
 pub(super) async fn begin(
     store: &mut Store,
@@ -118,6 +127,8 @@ pub(super) async fn batch(store: &mut Store, target: &Target<'_>) -> Result<bool
     let doing = Fault::of("erase the person's events");
     let begun = store.connection.begin_with(BEGIN).await;
     let mut transaction = begun.map_err(&doing).map_err(&failed)?;
+    // In the batch's own transaction: books, and a hold in them, may have come since the last.
+    let held = held(&mut transaction).await.map_err(&failed)?;
     if held != "false" {
         // A hold that is being opened waits, or is waited for.
         let locked = fence::lock_holds(&mut transaction).await;
@@ -127,8 +138,6 @@ pub(super) async fn batch(store: &mut Store, target: &Target<'_>) -> Result<bool
     let taken = taken.map_err(&doing).map_err(&failed)?;
     let committed = transaction.commit().await;
     committed.map_err(doing).map_err(failed)?;
-    // In the batch's own transaction: books, and a hold in them, may have come since the last.
-    let held = held(&mut transaction).await.map_err(&failed)?;
     Ok(taken >= BATCH)
 }
 
@@ -209,6 +218,7 @@ pub(super) async fn look(store: &mut Store, target: &Target<'_>) -> Result<(), R
     let doing = Fault::of("look for the person's events again");
     let begun = store.begin_snapshot(Purpose::Read).await;
     let mut snapshot = begun.map_err(&failed)?;
+    let held = held(&mut snapshot).await.map_err(&failed)?;
     let sql = format!(
         "SELECT count(*) FILTER (WHERE is_old AND is_held), count(*) FILTER (WHERE is_old AND NOT is_held),
            count(*) FILTER (WHERE NOT is_old)
@@ -218,7 +228,6 @@ pub(super) async fn look(store: &mut Store, target: &Target<'_>) -> Result<(), R
     let found = sqlx::query_as(AssertSqlSafe(sql))
         .bind(target.channel)
         .bind(&target.subjects)
-    let held = held(&mut snapshot).await.map_err(&failed)?;
         .bind(target.until.to_string())
         .fetch_one(&mut *snapshot)
         .await;
@@ -267,19 +276,35 @@ impl Suppression {
     pub(super) async fn note_subjects(
         &mut self,
         (reference, store, channel): (&str, &str, &str),
-        subjects: &[Vec<u8>],
+        (subjects, key): (&[Vec<u8>], &str),
         at: Timestamp,
     ) -> Result<(), RequestError> {
-        let sql = "INSERT INTO tradewind.suppressed_subject AS s (region, reference, store, channel, subject, erased_at)
-            SELECT $1, $2, $3, $4, subject, $6::text::timestamptz FROM unnest($5::bytea[]) AS subject
+        let sql = "INSERT INTO tradewind.suppressed_subject AS s (region, reference, store, channel, subject, erased_at, key_id)
+            SELECT $1, $2, $3, $4, subject, $6::text::timestamptz, $7 FROM unnest($5::bytea[]) AS subject
             ON CONFLICT (region, reference, store, channel, subject)
-            DO UPDATE SET erased_at = greatest(s.erased_at, excluded.erased_at)";
+            DO UPDATE SET erased_at = greatest(s.erased_at, excluded.erased_at), key_id = excluded.key_id";
         let query = sqlx::query(sql).bind(self.region().to_owned());
         let query = query.bind(reference).bind(store).bind(channel);
-        let query = query.bind(subjects).bind(at.to_string());
+        let query = query.bind(subjects).bind(at.to_string()).bind(key);
         let done = query.execute(&mut self.store.connection).await;
         done.map(drop)
             .map_err(Fault::of("suppress the person's events"))
+            .map_err(failed(&self.store))
+    }
+
+    /// Whether somebody's events were erased from a store under another key than it has now: nobody is found by these.
+    pub(super) async fn has_other_key(
+        &mut self,
+        store: &str,
+        (number, key): &(i32, String),
+    ) -> Result<bool, RequestError> {
+        let sql = "SELECT EXISTS (SELECT FROM tradewind.suppressed_subject WHERE region = $1 AND store = $2 AND (key_id <> $3
+            OR key_id IS NULL AND octet_length(subject) = 33 AND get_byte(subject, 0) <> $4))";
+        let query = sqlx::query(sql).bind(self.region().to_owned());
+        let query = query.bind(store).bind(key).bind(number);
+        let row = query.fetch_one(&mut self.store.connection).await;
+        row.and_then(|row| row.try_get(0))
+            .map_err(Fault::of("read whose events were erased"))
             .map_err(failed(&self.store))
     }
 
