@@ -13,6 +13,7 @@ pub mod docs;
 mod erased_column;
 mod evidence_record;
 mod finding;
+mod free_text;
 mod hold_list;
 mod last_contact;
 mod legal_hold;

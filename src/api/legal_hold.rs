@@ -24,6 +24,7 @@ use super::{DeletionPolicy, InventoryEntry, RegionState};
     doc = "What must not be erased from the regions' databases, whatever is due, until counsel releases it. It ends by `spec.release` alone: deleting the object releases nothing.",
     selectable = ".spec.openedBy",
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: at most 40 characters, because names in the regions are made from it"),
+    validation = crate::api::free_text::is_called_by_reference(),
     validation = Rule::new("!has(oldSelf.spec.release) || has(self.spec.release)").message("spec.release: a release is recorded once and stays; open another hold under another name"),
     validation = Rule::new("!has(oldSelf.spec.release) || size(self.spec.scopes) == size(oldSelf.spec.scopes)").message("spec.scopes: a released hold takes no more scopes; open another hold under another name"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
@@ -39,6 +40,7 @@ pub struct LegalHoldSpec {
     /// Why: the matter and its file number, `Regional Court Cologne, 28 O 117/26: orders of the plaintiff`. No names of
     /// persons: it is copied into every region's database and is shown to whoever may read holds.
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^\S(.*\S)?$"))]
+    #[x_kube(validation = crate::api::free_text::says_nobody("ground"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("ground cannot be changed: it is recorded in the databases; release the hold, and open another"))]
     pub ground: String,
 
@@ -165,7 +167,7 @@ pub struct ValuesRef {
 }
 
 /// Who released a hold, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HoldRelease {
     /// Who released it.
@@ -191,6 +193,7 @@ pub struct LegalHoldStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<HoldState>,
     /// Regions in which every scope is in force, of all that it is for: `2/3`.
+    #[x_kube(validation = crate::api::free_text::says_nobody("release.ground"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regions_in_force: Option<String>,
     /// One entry per region.

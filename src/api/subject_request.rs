@@ -27,6 +27,7 @@ use super::subject_status::{RequestDeadline, RequestReceipt, RequestRegionStatus
     doc = "What one person asks for under a privacy law: by when it must be answered, what was done for it in each region, and the receipt. Its name is its reference and says nothing of the person.",
     selectable = ".spec.kind",
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: at most 40 characters, because names in the regions are made from it"),
+    validation = crate::api::free_text::is_called_by_reference(),
     validation = Rule::new("(self.spec.kind in ['Access', 'Portability']) == has(self.spec.delivery)").message("spec.delivery: Access and Portability need it, to say where the copy goes, and nothing else takes one"),
     validation = Rule::new("self.spec.kind in ['Erasure', 'Objection'] || !has(self.spec.notice)").message("spec.notice: a notice before erasure is for Erasure and Objection only"),
     validation = Rule::new("self.spec.kind == 'Objection' || !has(self.spec.upheld)").message("spec.upheld: only an Objection is upheld"),
@@ -232,7 +233,7 @@ pub struct Done {
 }
 
 /// Who did it, when, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reasoned {
     /// Who: an office or an account, `privacy@aurora.example`.
@@ -246,6 +247,7 @@ pub struct Reasoned {
     pub at: String,
     /// What or why, without names of persons: `GDPR Article 17(3)(b)`, `paper file 12 shredded`.
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^\S(.*\S)?$"))]
+    #[x_kube(validation = crate::api::free_text::says_nobody("ground"))]
     pub ground: String,
 }
 

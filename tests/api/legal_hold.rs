@@ -10,7 +10,9 @@ const SCOPES: &str = "scopes: a scope may be added, never removed";
 const REGIONS: &str = "selector.regions: a region may be added, never removed";
 const JURISDICTIONS: &str = "selector.jurisdictions: one may be added, never removed";
 const RELEASE: &str = "a release is recorded once and stays";
-const STORE: &str = "scopes[]: say what is held; set store, or category";
+const STORE: &str = "scopes[]: say what is held; set store, category or subject";
+const SUBJECT: &str = "scopes[].subject: rules of policies say which tables and columns have it";
+const PERSON: &str = "looks as if an e-mail address or a telephone number were in it";
 const CATEGORY: &str = "scopes[].category: rules of policies say which tables have it";
 const TOGETHER: &str = "scopes[]: column and valuesSecretRef go together";
 
@@ -46,18 +48,33 @@ pub(crate) fn kind() -> Kind {
             .into_iter()
             .flatten()
             .collect(),
-        names: vec![(LONG, "metadata.name: at most 40 characters")],
+        names: vec![
+            (LONG, "metadata.name: at most 40 characters"),
+            (
+                "claim-491512345678",
+                "metadata.name: it is kept as evidence",
+            ),
+        ],
     }
 }
 
 fn head() -> Vec<Case> {
     let blank = [(" ", PATTERN), (" a", PATTERN), ("a ", PATTERN)];
     vec![
-        text("ground", "case 8", "g".repeat(256), &blank).fixed("ground cannot be changed"),
+        text("ground", file, "g".repeat(256), &ground).fixed("ground cannot be changed"),
         text("openedBy", "bob", "b".repeat(128), &blank).fixed("openedBy cannot be changed"),
         text(
             "reviewOn",
             "2028-02-29",
+    let ground = [
+        (" ", PATTERN),
+        ("ann@mail.example asked", PERSON),
+        ("call +49 221 1234567", PERSON),
+        ("0221/1234567", PERSON),
+        ("(555) 123-4567", PERSON),
+        ("psid 1234567890123456", PERSON),
+    ];
+    let file = "TJSP, processo 1000088-00.2026.8.26.0100, since 2026-11-22, 28 O 117/26";
             "9999-12-31",
             &[
                 ("2027-02-29", "must be of type date"),
@@ -172,7 +189,13 @@ fn release() -> Vec<Case> {
     vec![
         ruled("release", vec![]).stays(RELEASE),
         text("release.by", "bob", "b".repeat(128), &blank).fixed(RELEASE),
-        text("release.ground", "lost", "g".repeat(256), &blank).fixed(RELEASE),
+        text(
+            "release.ground",
+            "settled on 02.03.2027",
+            "g".repeat(256),
+            &[(" ", PATTERN), ("by ann@mail.example", PERSON)],
+        )
+        .fixed(RELEASE),
     ]
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::case::{Case, Kind, LONG, PATTERN, list, ruled, text};
 use crate::server::Server;
 
+const PERSON: &str = "looks as if an e-mail address or a telephone number were in it";
 const MOMENT: &str = "2026-03-31T23:30:00+02:00";
 const LATER: &str = "2026-04-01T08:00:00Z";
 const REGIONS: &str = "regions: one may be added, never removed";
@@ -66,7 +67,10 @@ pub(crate) fn kind() -> Kind {
         .into_iter()
         .flatten()
         .collect(),
-        names: vec![(LONG, "metadata.name: at most 40 characters")],
+        names: vec![
+            (LONG, "metadata.name: at most 40 characters"),
+            ("0221-1234567", "metadata.name: it is kept as evidence"),
+        ],
     }
 }
 
@@ -202,9 +206,14 @@ fn recorded() -> Vec<Case> {
     let ground = |path| {
         text(
             path,
-            "other",
+            "GDPR Article 17(3)(b), settled on 2026-11-22",
             "g".repeat(256),
-            &[(" ", PATTERN), ("a ", PATTERN)],
+            &[
+                (" ", PATTERN),
+                ("a ", PATTERN),
+                ("ann@mail.example withdrew", PERSON),
+                ("called from +49 221 1234567", PERSON),
+            ],
         )
     };
     let once = |path: &'static str| ruled(path, vec![]).stays(STAYS);
@@ -252,7 +261,10 @@ fn hidden() -> Vec<Case> {
     let upheld = "upheld: it is recorded once";
     let lifted = "lifted: it is recorded once";
     let by = |path| text(path, "dpo", "b".repeat(128), &[(" ", PATTERN)]);
-    let ground = |path| text(path, "other", "g".repeat(256), &[("a ", PATTERN)]);
+    let ground = |path| {
+        let illegal = [("a ", PATTERN), ("020 7946 0018", PERSON)];
+        text(path, "other", "g".repeat(256), &illegal)
+    };
     vec![
         ruled("upheld", vec![]).kept(LIFTED),
         by("upheld.by").fixed(upheld),
