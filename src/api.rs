@@ -45,8 +45,8 @@ pub use finding::{FindingTotals, PolicyFinding, Severity};
 pub use hold_list::HoldList;
 pub use last_contact::{ContactTable, LastContact};
 pub use legal_hold::{
-    HeldScope, HeldStoreStatus, HeldTable, HoldRegionStatus, HoldRelease, HoldSelector, HoldState,
-    LegalHold, LegalHoldSpec, LegalHoldStatus, ValuesRef,
+    HeldScope, HeldStoreStatus, HeldSubject, HeldTable, HoldRegionStatus, HoldRelease,
+    HoldSelector, HoldState, LegalHold, LegalHoldSpec, LegalHoldStatus, ValuesRef,
 };
 pub use opt_out::ConnectorOptOut;
 pub use recipient::{PolicyRecipient, ReceiptRecipient, RecipientHttp};

@@ -99,12 +99,13 @@ pub struct HoldSelector {
     pub jurisdictions: Option<Vec<String>>,
 }
 
-/// What is held: all of a store, a table, the rows of a table with some values in a column, or every table with data of a
-/// category.
+/// What is held: all of a store, a table, the rows of a table with some values in a column, every table with data of a
+/// category, or the rows of persons wherever rules say whose rows are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = Rule::new("has(self.column) == has(self.valuesSecretRef)").message("scopes[]: column and valuesSecretRef go together; set both, or neither for every row"))]
+#[x_kube(validation = Rule::new("!has(self.subject) || !has(self.category) && !has(self.table) && !has(self.column) && !has(self.valuesSecretRef)").message("scopes[].subject: rules of policies say which tables and columns have it; remove category, table, column and valuesSecretRef, or subject"))]
 #[x_kube(validation = Rule::new("!has(self.column) || has(self.table)").message("scopes[].column: name its table too"))]
-#[x_kube(validation = Rule::new("has(self.store) || has(self.category)").message("scopes[]: say what is held; set store, or category"))]
+#[x_kube(validation = Rule::new("has(self.store) || has(self.category) || has(self.subject)").message("scopes[]: say what is held; set store, category or subject"))]
 #[x_kube(validation = Rule::new("!has(self.category) || !has(self.table)").message("scopes[].category: rules of policies say which tables have it; remove table, or category"))]
 #[x_kube(validation = Rule::new("self == oldSelf").message("scopes[]: a scope cannot be changed, as that could narrow the hold; add another scope"))]
 #[serde(rename_all = "camelCase")]
@@ -115,7 +116,7 @@ pub struct HeldScope {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// The store's name in `Region.spec.dataStores`. With neither table nor category, everything in it is held.
+    /// The store's name in `Region.spec.dataStores`. With neither table, category nor subject, everything in it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 40),
@@ -131,6 +132,11 @@ pub struct HeldScope {
         regex(pattern = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")
     )]
     pub category: Option<String>,
+    /// Persons, by a reference: the rows are held of every table of which a rule of a policy for the region says, in
+    /// `dataset.subjects`, which column has that kind of value; with a store, those in it. Rules that come later add their
+    /// tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<HeldSubject>,
     /// The table with its schema, `public.customers`, as the database spells them. Without a column, every row is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -149,6 +155,18 @@ pub struct HeldScope {
     /// Secret in the region's `runNamespace`. It is mounted there and never read by the hub.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values_secret_ref: Option<ValuesRef>,
+}
+
+/// Persons, as a region's tables know them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldSubject {
+    /// What kind of value it is, `customerId`: as rules name it in `dataset.subjects`.
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][A-Za-z0-9]*$"))]
+    pub identity: String,
+    /// The values, one a line or as a JSON array, as the columns have them, letter by letter: they never stand here, but in
+    /// a Secret in the region's `runNamespace`. It is mounted there and never read by the hub.
+    pub values_secret_ref: ValuesRef,
 }
 
 /// A Secret's key in the region, in its `runNamespace`.
@@ -175,6 +193,7 @@ pub struct HoldRelease {
     pub by: String,
     /// Why, without names of persons: `settled on 2027-03-02`.
     #[schemars(length(min = 1, max = 256), regex(pattern = r"^\S(.*\S)?$"))]
+    #[x_kube(validation = crate::api::free_text::says_nobody("release.ground"))]
     pub ground: String,
 }
 
@@ -193,7 +212,6 @@ pub struct LegalHoldStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<HoldState>,
     /// Regions in which every scope is in force, of all that it is for: `2/3`.
-    #[x_kube(validation = crate::api::free_text::says_nobody("release.ground"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub regions_in_force: Option<String>,
     /// One entry per region.
@@ -246,7 +264,7 @@ pub struct HoldRegionStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub stores: Vec<HeldStoreStatus>,
-    /// The tables that scopes with a category mean here, by what the policies' rules say now.
+    /// The tables that scopes with a category or a subject mean here, by what the policies' rules say now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<HeldTable>,
     /// The value of the annotation `tradewind.dev/run-at` whose Job was last made here.
@@ -257,7 +275,7 @@ pub struct HoldRegionStatus {
     pub inventory: Vec<InventoryEntry>,
 }
 
-/// A table that a scope with a category means.
+/// A table that a scope with a category or a subject means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldTable {
@@ -267,6 +285,9 @@ pub struct HeldTable {
     pub store: String,
     /// The table, as the rule writes it.
     pub table: String,
+    /// The column that tells whose rows they are, of a scope with a subject. Absent: every row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
 }
 
 /// What one database says of a hold.

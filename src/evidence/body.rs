@@ -138,6 +138,9 @@ pub struct HeldScope {
     /// The category of data that it is for; the table is one that has it, by what a rule says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
+    /// The kind of value by which persons are held; the column is one that has it, by what a rule says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// The table; absent: the whole store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,

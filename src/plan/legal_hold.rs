@@ -20,13 +20,14 @@ use super::{
 use crate::api::condition::ConditionType;
 use crate::api::{
     DataStore, DeletionPolicy, HeldScope, HeldStoreStatus, HeldTable, LegalHold, Region,
-    RegionSpec, names,
+    RegionSpec, ValuesRef, names,
 };
 use crate::contract::{HeldStore, Hold, HoldScope, ReleaseOf};
 
 pub(super) use required::{not_in_force, required};
 pub(super) use scopes::{Part, Said, parts};
 
+mod over;
 mod required;
 mod scopes;
 
@@ -254,21 +255,15 @@ impl<'a> Held<'a> {
                 stores.insert(&store.name, empty(store));
             }
         }
-        for Part {
-            scope,
-            store,
-            table,
-        } in &parts
-        {
+        for part in &parts {
+            let (scope, store) = (part.scope, part.store);
             let held = stores.entry(&store.name).or_insert_with(|| empty(store));
+            let file = |values: &ValuesRef| meta::secret_file(&values_mount(scope), &values.key);
             held.scopes.push(HoldScope {
                 name: scope.name.clone(),
-                table: table.map(str::to_owned),
-                column: scope.column.clone(),
-                values: scope
-                    .values_secret_ref
-                    .as_ref()
-                    .map(|values| meta::secret_file(&values_mount(scope), &values.key)),
+                table: part.table.map(str::to_owned),
+                column: part.column.map(str::to_owned),
+                values: part.values.map(file),
             });
         }
         let release = hold.spec.release.as_ref();
@@ -297,15 +292,19 @@ impl<'a> Held<'a> {
         self.task.stores.iter().map(|store| store.store.clone())
     }
 
-    /// What scopes with a category mean.
+    /// What scopes with a category or a subject mean.
     fn tables(&self) -> impl Iterator<Item = HeldTable> {
-        let of_category = |part: &&Part<'_>| part.scope.category.is_some();
-        let parts = self.parts.iter().filter(of_category);
+        let by_rules = |part: &&Part<'_>| is_by_rules(part.scope);
+        let parts = self.parts.iter().filter(by_rules);
         parts.filter_map(|part| {
             Some(HeldTable {
                 scope: part.scope.name.clone(),
                 store: part.store.name.clone(),
                 table: part.table?.to_owned(),
+                column: part
+                    .column
+                    .filter(|_| part.scope.subject.is_some())
+                    .map(str::to_owned),
             })
         })
     }
@@ -331,35 +330,28 @@ impl<'a> Held<'a> {
         let (name, region) = (&scope.name, self.region);
         let mut stores = self.spec.data_stores.iter();
         let lacks = |named: &&String| !stores.any(|store| store.name == **named);
-        let category = match (scope.store.as_ref().filter(lacks), &scope.category) {
-            (None, Some(category)) => category,
-            (missing, _) => {
+        let missing = scope.store.as_ref().filter(lacks);
+        match (missing, &scope.category, &scope.subject) {
+            (None, Some(category), _) => Word::NothingOfCategory.because(format!(
+                "spec.scopes[{name}].category: no rule of a policy for Region {region} says that its table has {category}, so \
+                 the scope holds nothing there; give such rules their category, or add a scope with store and table"
+            )),
+            (None, None, Some(subject)) => {
+                let identity = &subject.identity;
+                Word::NothingOfSubject.because(format!(
+                    "spec.scopes[{name}].subject: no rule of a policy for Region {region} says in dataset.subjects which \
+                     column has {identity}, so the scope holds nothing there; say it in such rules, or add a scope with \
+                     store, table and column"
+                ))
+            }
+            (missing, ..) => {
                 let missing = missing.map_or("", String::as_str);
-                return Word::StoreNotFound.because(format!(
+                Word::StoreNotFound.because(format!(
                     "spec.scopes[{name}].store: Region {region} has no data store {missing}, so the scope holds nothing \
                      there; add it to the Region"
-                ));
+                ))
             }
-        };
-        Word::NothingOfCategory.because(format!(
-            "spec.scopes[{name}].category: no rule of a policy for Region {region} says that its table has {category}, so \
-             the scope holds nothing there; give such rules their category, or add a scope with store and table"
-        ))
-    }
-
-    /// Whether every store has answered the very task that releases the hold, and holds no more.
-    fn is_over(&self) -> bool {
-        let entries = self.hold.status.iter().flat_map(|status| &status.regions);
-        let mut entries = entries.filter(|entry| entry.name == self.region);
-        let entry = entries.find(|entry| entry.task.as_ref() == Some(&self.config_map()));
-        let is_done = |store: &HeldStore| {
-            let mut told = entry.iter().flat_map(|entry| &entry.stores);
-            let told = told.find(|told| told.name == store.store);
-            told.is_some_and(|told| told.reason.is_none() && !told.is_in_force())
-        };
-        self.task.release.is_some()
-            && !self.task.stores.is_empty()
-            && self.task.stores.iter().all(is_done)
+        }
     }
 
     fn text(&self) -> String {
@@ -417,8 +409,7 @@ impl<'a> Held<'a> {
             mounts.insert(name, mount);
         }
         for part in &self.parts {
-            let values = part.scope.values_secret_ref.as_ref();
-            if let Some(values) = values.filter(|_| self.hold.spec.release.is_none()) {
+            if let Some(values) = part.values.filter(|_| self.hold.spec.release.is_none()) {
                 let name = values_mount(part.scope);
                 let mount = Mount::key(name.clone(), &values.name, &values.key);
                 mounts.insert(name, mount);
@@ -426,6 +417,11 @@ impl<'a> Held<'a> {
         }
         mounts.into_values().collect()
     }
+}
+
+/// Whether policies' rules say what a scope means.
+fn is_by_rules(scope: &HeldScope) -> bool {
+    scope.category.is_some() || scope.subject.is_some()
 }
 
 fn store_mount(store: &DataStore) -> String {

@@ -109,6 +109,8 @@ words! {
     StoreNotFound,
     /// No rule says of a table there that it has data of the category.
     NothingOfCategory,
+    /// No rule of a policy says which column has the kind of value that a hold names.
+    NothingOfSubject,
     /// The Region has no `ingress`.
     IngressNotConfigured,
     /// The namespace isn't in the regional cluster.

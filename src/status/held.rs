@@ -72,22 +72,25 @@ fn body(plan: &Plan<HoldWorkloads>, hold: &LegalHold, entry: &HoldRegionStatus) 
     }
 }
 
-/// A scope; of one with a category each table that it means in the region.
+/// A scope; of one with a category or a subject each table that it means in the region.
 fn scopes(scope: &HeldScope, note: Option<&RegionNote>) -> Vec<body::HeldScope> {
-    let told = |store: Option<&String>, table: Option<&String>| body::HeldScope {
-        name: scope.name.clone(),
-        store: store.cloned(),
-        category: scope.category.clone(),
-        table: table.cloned(),
-        column: scope.column.clone(),
-    };
+    let told =
+        |store: Option<&String>, table: Option<&String>, column: Option<&String>| body::HeldScope {
+            name: scope.name.clone(),
+            store: store.cloned(),
+            category: scope.category.clone(),
+            subject: scope.subject.as_ref().map(|it| it.identity.clone()),
+            table: table.cloned(),
+            column: column.cloned(),
+        };
     let tables = note.iter().flat_map(|note| &note.held_tables);
-    let own = tables.filter(|table| scope.category.is_some() && table.scope == scope.name);
+    let own = tables.filter(|table| table.scope == scope.name);
     let own: Vec<_> = own
-        .map(|it| told(Some(&it.store), Some(&it.table)))
+        .map(|it| told(Some(&it.store), Some(&it.table), it.column.as_ref()))
         .collect();
     if own.is_empty() {
-        return vec![told(scope.store.as_ref(), scope.table.as_ref())];
+        let (store, table) = (scope.store.as_ref(), scope.table.as_ref());
+        return vec![told(store, table, scope.column.as_ref())];
     }
     own
 }

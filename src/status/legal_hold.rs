@@ -278,10 +278,10 @@ fn said(
     )
 }
 
-/// The stores that a hold is for in a region: those that its scopes name, and those in which a table of a category is.
+/// The stores that a hold is for in a region: those that its scopes name, and those in which a table of a category or a subject is.
 pub(super) fn asked<'a>(hold: &'a LegalHold, note: Option<&'a RegionNote>) -> BTreeSet<&'a str> {
     let scopes = hold.spec.scopes.iter();
-    let named = scopes.filter(|scope| scope.category.is_none());
+    let named = scopes.filter(|scope| scope.category.is_none() && scope.subject.is_none());
     let named = named.filter_map(|scope| scope.store.as_deref());
     let meant = note.iter().flat_map(|note| &note.held_stores);
     named.chain(meant.map(String::as_str)).collect()

@@ -23,6 +23,10 @@ fn scope(i: usize) -> Value {
     })
 }
 
+fn subject() -> Value {
+    json!({"identity": "customerId", "valuesSecretRef": {"name": "case-7", "key": "customers"}})
+}
+
 /// The LegalHold kind.
 pub(crate) fn kind() -> Kind {
     let least = json!({
@@ -38,12 +42,14 @@ pub(crate) fn kind() -> Kind {
     });
     let mut by_category = least.clone();
     by_category["scopes"] = json!([{"name": "contact", "category": "user.contact"}]);
+    let mut by_subject = least.clone();
+    by_subject["scopes"] = json!([{"name": "plaintiffs", "subject": subject()}]);
     Kind {
         name: "LegalHold",
         plural: "legalholds",
         namespace: None,
         least,
-        specs: vec![whole, by_category],
+        specs: vec![whole, by_category, by_subject],
         cases: [head(), selector(), scopes(), release()]
             .into_iter()
             .flatten()
@@ -60,12 +66,6 @@ pub(crate) fn kind() -> Kind {
 
 fn head() -> Vec<Case> {
     let blank = [(" ", PATTERN), (" a", PATTERN), ("a ", PATTERN)];
-    vec![
-        text("ground", file, "g".repeat(256), &ground).fixed("ground cannot be changed"),
-        text("openedBy", "bob", "b".repeat(128), &blank).fixed("openedBy cannot be changed"),
-        text(
-            "reviewOn",
-            "2028-02-29",
     let ground = [
         (" ", PATTERN),
         ("ann@mail.example asked", PERSON),
@@ -75,6 +75,12 @@ fn head() -> Vec<Case> {
         ("psid 1234567890123456", PERSON),
     ];
     let file = "TJSP, processo 1000088-00.2026.8.26.0100, since 2026-11-22, 28 O 117/26";
+    vec![
+        text("ground", file, "g".repeat(256), &ground).fixed("ground cannot be changed"),
+        text("openedBy", "bob", "b".repeat(128), &blank).fixed("openedBy cannot be changed"),
+        text(
+            "reviewOn",
+            "2028-02-29",
             "9999-12-31",
             &[
                 ("2027-02-29", "must be of type date"),
@@ -121,6 +127,11 @@ fn scopes() -> Vec<Case> {
                 ),
                 (json!({"name": "a"}), STORE),
                 (table("category", json!("user.contact")), CATEGORY),
+                (table("subject", subject()), SUBJECT),
+                (
+                    json!({"name": "a", "category": "user", "subject": subject()}),
+                    SUBJECT,
+                ),
             ],
         ),
         text(
@@ -144,6 +155,28 @@ fn scopes() -> Vec<Case> {
             ],
         )
         .kept(STORE)
+        .fixed(SCOPE),
+        ruled("scopes[].subject", vec![]).kept(STORE),
+        text(
+            "scopes[].subject.identity",
+            "email",
+            format!("e{}", "c".repeat(31)),
+            &[("Email", PATTERN), ("e-mail", PATTERN)],
+        )
+        .fixed(SCOPE),
+        text(
+            "scopes[].subject.valuesSecretRef.name",
+            "case-8",
+            "n".repeat(253),
+            &[("Case", PATTERN), ("-a", PATTERN)],
+        )
+        .fixed(SCOPE),
+        text(
+            "scopes[].subject.valuesSecretRef.key",
+            "ids.txt",
+            "k".repeat(253),
+            &[("a/b", PATTERN)],
+        )
         .fixed(SCOPE),
         text(
             "scopes[].table",
@@ -210,7 +243,7 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
                 "name": "orders", "inForceSince": "2026-11-22T12:00:00Z", "widenedAt": "2026-11-22T13:00:00Z", "releasedAt": "2026-11-23T12:00:00Z",
                 "reason": "StoreUnavailable",
             }],
-            "tables": [{"scope": "contact", "store": "orders", "table": "customers"}],
+            "tables": [{"scope": "contact", "store": "orders", "table": "customers", "column": "id"}],
             "lastHandledRunAt": "1", "inventory": inventory,
         }],
         "lastHandledReconcileAt": "1",

@@ -28,7 +28,7 @@ pub(in crate::plan) fn required(
         let held: Vec<Part<'_>> = held.collect();
         let scope = |part: Part<'_>| RequiredScope {
             table: part.table.map(str::to_owned),
-            column: part.scope.column.clone(),
+            column: part.column.map(str::to_owned),
         };
         RequiredHold {
             id: names::hold_id(fleet, &hold.name_any()),

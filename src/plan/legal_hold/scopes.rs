@@ -2,12 +2,15 @@
 //!
 //! A category means every table of which a rule of a policy that chooses the Region says that it has such data, or data
 //! below it in the taxonomy: what a rule does not say, nobody knows here. It is asked anew with each plan; what a database
-//! holds already it holds until the release, whatever rules say by then.
+//! holds already it holds until the release, whatever rules say by then. A subject means, in the same way, every table of which
+//! a rule says which column has that kind of value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::api::{DataPolicy, DataStore, HeldScope, LegalHold, Region, SocialChannel};
+use crate::api::{
+    DataPolicy, DataStore, HeldScope, LegalHold, PolicyRule, Region, SocialChannel, ValuesRef,
+};
 use crate::plan::placement;
 
 /// Who says which table has data of which category.
@@ -20,21 +23,41 @@ pub(in crate::plan) struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// The tables of a category in a Region, with their stores, as rules write them.
-    fn tables(&self, region: &Region, category: &str) -> BTreeSet<(&'a str, &'a str)> {
+    /// The rules of the policies that choose a Region.
+    fn rules(&self, region: &Region) -> impl Iterator<Item = &'a PolicyRule> {
         let policies = self.policies.values().filter(|policy| {
             policy.metadata.deletion_timestamp.is_none()
                 && placement::policy_chooses(policy, region, self.channels)
         });
-        let rules = policies.flat_map(|policy| &policy.spec.rules);
+        policies.flat_map(|policy| &policy.spec.rules)
+    }
+
+    /// The tables of a category in a Region, with their stores, as rules write them.
+    fn tables(&self, region: &Region, category: &str) -> BTreeSet<Place<'a>> {
         let is_of = |told: &String| is_under(told, category);
+        let rules = self.rules(region);
         let rules = rules.filter(|rule| rule.category.as_ref().is_some_and(is_of));
         let tables = rules.map(|rule| &rule.dataset);
         tables
-            .map(|dataset| (dataset.store.as_str(), dataset.table.as_str()))
+            .map(|dataset| (dataset.store.as_str(), dataset.table.as_str(), None))
             .collect()
     }
+
+    /// The columns of a Region that tell whose rows are by a kind of value, with their tables and stores.
+    fn columns(&self, region: &Region, identity: &str) -> BTreeSet<Place<'a>> {
+        let datasets = self.rules(region).map(|rule| &rule.dataset);
+        let columns = datasets.flat_map(|dataset| {
+            let own = dataset.subjects.iter();
+            let own = own.filter(|subject| subject.identity == identity);
+            let (store, table) = (dataset.store.as_str(), dataset.table.as_str());
+            own.map(move |subject| (store, table, Some(subject.column.as_str())))
+        });
+        columns.collect()
+    }
 }
+
+/// A table in a store, and of a subject its column.
+type Place<'a> = (&'a str, &'a str, Option<&'a str>);
 
 /// Whether a category is another, or below it: `user.contact.email` is below `user.contact`.
 fn is_under(told: &str, category: &str) -> bool {
@@ -49,8 +72,12 @@ pub(in crate::plan) struct Part<'a> {
     pub(in crate::plan) scope: &'a HeldScope,
     /// The store.
     pub(in crate::plan) store: &'a DataStore,
-    /// The table; of a category as rules write it, with its schema or without. Absent: everything in the store.
+    /// The table; of a category or a subject as rules write it, with its schema or without. Absent: everything in the store.
     pub(in crate::plan) table: Option<&'a str>,
+    /// The column by whose values rows are held. Absent: every row.
+    pub(in crate::plan) column: Option<&'a str>,
+    /// Where the values are.
+    pub(in crate::plan) values: Option<&'a ValuesRef>,
 }
 
 /// Each scope with its stores and tables, where the Region has the store.
@@ -65,24 +92,33 @@ pub(in crate::plan) fn parts<'a>(
     };
     let of_scope = |scope: &'a HeldScope| -> Vec<Part<'a>> {
         let own = scope.store.as_deref();
-        let Some(category) = &scope.category else {
-            let part = own.and_then(store).map(|store| Part {
-                scope,
-                store,
-                table: scope.table.as_deref(),
-            });
-            return part.into_iter().collect();
+        let places = match (&scope.category, &scope.subject) {
+            (Some(category), _) => said.tables(region, category),
+            (None, Some(subject)) => said.columns(region, &subject.identity),
+            (None, None) => {
+                let part = own.and_then(store).map(|store| Part {
+                    scope,
+                    store,
+                    table: scope.table.as_deref(),
+                    column: scope.column.as_deref(),
+                    values: scope.values_secret_ref.as_ref(),
+                });
+                return part.into_iter().collect();
+            }
         };
-        let tables = said.tables(region, category).into_iter();
-        let tables = tables.filter(|(of, _)| own.is_none_or(|own| own == *of));
-        let part = |(of, table)| {
+        let values = scope.subject.as_ref().map(|it| &it.values_secret_ref);
+        let places = places.into_iter();
+        let places = places.filter(|(of, ..)| own.is_none_or(|own| own == *of));
+        let part = |(of, table, column)| {
             Some(Part {
                 scope,
                 store: store(of)?,
                 table: Some(table),
+                column,
+                values,
             })
         };
-        tables.filter_map(part).collect()
+        places.filter_map(part).collect()
     };
     hold.spec.scopes.iter().flat_map(of_scope).collect()
 }

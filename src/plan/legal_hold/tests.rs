@@ -162,6 +162,79 @@ fn a_category_means_the_tables_that_rules_for_the_region_say_have_it() {
     }
 }
 
+/// A policy whose rules say whose rows are, by column and kind of value.
+fn mapped(tables: &[(&str, &str, Value)]) -> BTreeMap<String, Arc<DataPolicy>> {
+    let mut policies = policy(
+        "eu",
+        &tables
+            .iter()
+            .map(|(store, table, _)| (*store, *table, "user"))
+            .collect::<Vec<_>>(),
+    );
+    let shop = Arc::make_mut(policies.get_mut("shop").unwrap());
+    for (rule, (.., subjects)) in shop.spec.rules.iter_mut().zip(tables) {
+        rule.dataset.subjects = serde_json::from_value(subjects.clone()).unwrap();
+    }
+    policies
+}
+
+/// A person is held wherever a rule says whose rows are by that kind of value, with the values of the scope's own Secret.
+#[test]
+fn a_subject_means_the_columns_that_rules_for_the_region_say_have_it() {
+    let by = |column: &str, identity: &str| json!({"column": column, "identity": identity});
+    let tables = [
+        (
+            "orders",
+            "customers",
+            json!([by("id", "customerId"), by("mail", "email")]),
+        ),
+        ("chats", "shop.chats", json!([by("customer", "customerId")])),
+        ("orders", "letters", json!([by("address", "email")])),
+        ("nowhere", "people", json!([by("id", "customerId")])),
+    ];
+    let who = json!({"identity": "customerId", "valuesSecretRef": {"name": "who", "key": "ids"}});
+    let scope = json!({"name": "s", "subject": who});
+    let mut facts = facts(hold("h", &[], json!({"scopes": [scope]})));
+    facts.policies = mapped(&tables);
+    let plan = legal_hold(&facts, NOW.parse().unwrap());
+    assert!(plan.findings.is_empty(), "{:?}", plan.findings);
+    let told = plan.notes["eu"].held_tables.iter();
+    let told: Vec<_> = told
+        .map(|it| (it.store.as_str(), it.table.as_str(), it.column.as_deref()))
+        .collect();
+    let wanted = [
+        ("chats", "shop.chats", Some("customer")),
+        ("orders", "customers", Some("id")),
+    ];
+    assert_eq!(told, wanted);
+    let workloads = plan.regions["eu"].workloads().unwrap();
+    let task = &workloads.config_map.data.as_ref().unwrap()["task.json"];
+    let task: crate::contract::Task<Hold> = serde_json::from_str(task).unwrap();
+    let scopes = task.spec.stores.iter().flat_map(|store| &store.scopes);
+    for scope in scopes {
+        let values = scope.values.as_ref().unwrap();
+        assert!(
+            scope.column.is_some() && values.ends_with("ids"),
+            "{scope:?}"
+        );
+    }
+    // Whoever erases must find both columns held.
+    let said = Said {
+        policies: &facts.policies,
+        channels: &[],
+    };
+    let holds = [("h".to_owned(), facts.hold.clone())].into();
+    let stores = BTreeSet::from(["orders", "chats"]);
+    let required = required(("fleet", &holds), said, &region("eu").region, &stores);
+    let columns = required.iter().flat_map(|it| &it.scopes);
+    let columns: Vec<_> = columns.map(|it| it.column.as_deref().unwrap()).collect();
+    assert_eq!(columns, ["customer", "id"]);
+    // Nobody says so.
+    facts.policies = mapped(&tables[2..3]);
+    let plan = legal_hold(&facts, NOW.parse().unwrap());
+    assert_eq!(word(&plan, "eu").as_deref(), Some("NothingOfSubject"));
+}
+
 /// What a database holds it is asked to release, though no rule says any more that it has the category.
 #[test]
 fn a_release_reaches_each_store_that_holds() {

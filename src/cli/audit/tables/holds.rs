@@ -69,14 +69,15 @@ fn each<T>(all: &[T], told: fn(&T) -> String) -> String {
 
 fn scope(scope: &body::HeldScope) -> String {
     let store = scope.store.as_deref().unwrap_or("no store");
-    let told = match (scope.table.as_deref(), &scope.column, &scope.category) {
+    let by_rules = scope.category.as_ref().or(scope.subject.as_ref());
+    let told = match (scope.table.as_deref(), &scope.column, by_rules) {
         (Some(table), Some(column), _) => format!("{store}: {table}, rows by {column}"),
         (Some(table), None, _) => format!("{store}: {table}"),
         (None, _, Some(_)) => format!("{store}: no table"),
         (None, _, None) => format!("{store}: everything"),
     };
-    match &scope.category {
-        Some(category) => format!("{told} ({category})"),
+    match by_rules {
+        Some(what) => format!("{told} ({what})"),
         None => told,
     }
 }
