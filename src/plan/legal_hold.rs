@@ -206,6 +206,10 @@ fn decide(
         let why = "every database of this region has recorded the release; nothing is left to do";
         return RegionPlan::Withdraw(Word::Released.because(why)).into();
     }
+    if held.is_some_and(Held::has_nothing) {
+        let why = "this region has nothing that the hold is for, and no database of it holds; nothing is left to do";
+        return RegionPlan::Withdraw(Word::Released.because(why)).into();
+    }
     let unready = placement::unready(region, place.name, &region.region.spec.run_namespace);
     match (unready, held) {
         (Some(reason), _) => Decision {

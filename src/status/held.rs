@@ -12,7 +12,8 @@ use crate::api::{
     HeldScope, HeldStoreStatus, HoldRegionStatus, HoldState, LegalHold, LegalHoldStatus,
 };
 use crate::evidence::{About, Kind, body, canonical};
-use crate::plan::{HoldWorkloads, Plan, RegionNote};
+use crate::plan::reason::Word as PlanWord;
+use crate::plan::{HoldWorkloads, Plan, RegionNote, RegionPlan};
 
 /// By region. `told` is the status that is about to be written: it remembers what databases said whose Job is gone.
 #[must_use]
@@ -50,7 +51,10 @@ pub fn hold_statements(
 fn body(plan: &Plan<HoldWorkloads>, hold: &LegalHold, entry: &HoldRegionStatus) -> body::Hold {
     let note = plan.notes.get(&entry.name);
     let asked = note.and_then(|note| note.spec_hash.as_ref());
-    let is_answered = entry.task.is_some() && entry.task.as_ref() == asked;
+    let decision = plan.regions.get(&entry.name).and_then(RegionPlan::reason);
+    // Where nothing was to be held, nobody is asked.
+    let is_over = decision.is_some_and(|reason| reason.word == PlanWord::Released.as_str());
+    let is_answered = is_over || entry.task.is_some() && entry.task.as_ref() == asked;
     let spec = &hold.spec;
     let store = |store: &HeldStoreStatus| body::HeldStore {
         name: store.name.clone(),

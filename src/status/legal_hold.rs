@@ -164,16 +164,16 @@ fn region<'a>(
     if body.is_some_and(|body| body.stores.iter().all(|store| store.reason.is_none())) {
         entry.task.clone_from(&standing.note.spec_hash);
     }
+    let is_over = decision
+        .reason()
+        .is_some_and(|r| r.word == PlanWord::Released.as_str());
     let (truth, why) = said(
         hold,
-        &standing,
+        (&standing, is_over),
         &entry,
         job.map(|(name, job)| (name.as_str(), job)),
     );
     let was = old.and_then(|entry| entry.ready);
-    let is_over = decision
-        .reason()
-        .is_some_and(|r| r.word == PlanWord::Released.as_str());
     let ready = if is_over && standing.sight.silence().is_none() {
         works((truth, why.clone()))
     } else {
@@ -243,7 +243,7 @@ fn stores(
 /// Whether the hold is in force in a region, and why it is not: the databases' own words, as they last were.
 fn said(
     hold: &LegalHold,
-    standing: &Standing<'_, HoldObserved>,
+    (standing, is_over): (&Standing<'_, HoldObserved>, bool),
     entry: &HoldRegionStatus,
     job: Option<(&str, &HoldJob)>,
 ) -> (Truth, Reason) {
@@ -252,7 +252,8 @@ fn said(
     let is_open = stores.any(HeldStoreStatus::is_in_force);
     let missing = missing(asked(hold, Some(&standing.note)), entry);
     match &hold.spec.release {
-        Some(_) if is_told && !is_open => {
+        // Where nothing was to be held, nobody is asked.
+        Some(_) if (is_told || is_over) && !is_open => {
             let why = "every database there has recorded the release, or never held";
             return (Truth::False, PlanWord::Released.because(why));
         }

@@ -1,7 +1,8 @@
 //! When a region has nothing left to do for a hold that is released.
 
-use super::Held;
+use super::{Held, is_by_rules, is_in_force};
 use crate::contract::HeldStore;
+use crate::plan::reason::Word;
 
 impl Held<'_> {
     /// Whether every store has answered the very task that releases the hold, and holds no more.
@@ -17,5 +18,21 @@ impl Held<'_> {
         self.task.release.is_some()
             && !self.task.stores.is_empty()
             && self.task.stores.iter().all(is_done)
+    }
+
+    /// Whether it is released where nothing ever was to be held: what rules say of the region has nothing of it, no database of
+    /// it has said that it holds, and no Job was made there that may have opened it unheard. A store that is missing may hold.
+    pub(super) fn has_nothing(&self) -> bool {
+        let entries = self.hold.status.iter().flat_map(|status| &status.regions);
+        let mut own = entries.filter(|entry| entry.name == self.region);
+        let mut scopes = self.hold.spec.scopes.iter();
+        self.task.release.is_some()
+            && self.task.stores.is_empty()
+            && !is_in_force(self.hold, self.region)
+            && own.all(|entry| entry.inventory.is_empty())
+            && scopes.all(|scope| {
+                let word = self.absent(scope).word;
+                is_by_rules(scope) && word != Word::StoreNotFound.as_str()
+            })
     }
 }

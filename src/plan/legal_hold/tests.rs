@@ -235,6 +235,20 @@ fn a_subject_means_the_columns_that_rules_for_the_region_say_have_it() {
     assert_eq!(word(&plan, "eu").as_deref(), Some("NothingOfSubject"));
 }
 
+/// Where nothing of the category ever was, nothing is left to release; what a database holds is not passed over.
+#[test]
+fn a_region_with_nothing_to_hold_is_released_at_once() {
+    let scopes = json!([{"name": "c", "category": "user.contact"}]);
+    let gone = told("eu", None, &json!([in_force("gone")]));
+    let nothing = json!({"scopes": scopes, "release": released()});
+    let plan = planned(hold("h", &[], nothing.clone()));
+    assert_eq!(word(&plan, "eu").as_deref(), Some("Released"));
+    let mut held = nothing;
+    held["status"] = gone;
+    let plan = planned(hold("h", &[], held));
+    assert_eq!(word(&plan, "eu").as_deref(), Some("NothingOfCategory"));
+}
+
 /// What a database holds it is asked to release, though no rule says any more that it has the category.
 #[test]
 fn a_release_reaches_each_store_that_holds() {
