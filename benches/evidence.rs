@@ -53,6 +53,8 @@ fn main() {
     let trusted = Trusted {
         keys: vec![signer.key()],
         noted: None,
+        keep: None,
+        ended: None,
     };
     let trust = Trust {
         fleet: "aurora".to_owned(),

@@ -28,7 +28,7 @@ pub use canonical::{Object, Value};
 pub use chain::{Entry, Tip, extend};
 pub use checkpoint::{Checkpoint, Countersignature, Witness, checkpoint, countersign};
 pub use commitment::{Commitment, NoCommitment, Opening, Salt, Standing, seal, standing};
-pub use expired::unexpired;
+pub use expired::{Keep, NoKeep, unexpired};
 pub use fault::{Fault, Name};
 pub use hash::{Hash, Unreadable};
 pub use key::{KeyId, Signature, Signer};
@@ -38,7 +38,7 @@ pub use record::{About, Kind, Record};
 pub use rotation::name;
 pub use seal::{ENDING, NoSegment, Segment, places, root, segment, source};
 pub use untold::{Blurred, blurred};
-pub use verify::{Checked, Report, Trust, Trusted, Verifier};
+pub use verify::{Checked, Kept, Report, Trust, Trusted, Verifier};
 
 /// The version of the record's form. Any other is refused.
 pub const VERSION: u32 = 1;

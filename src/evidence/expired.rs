@@ -1,6 +1,12 @@
 //! Records that are no more, by the rule on how long evidence is kept: where those begin that are to be there.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::body::Expiry;
 use super::canonical;
@@ -16,6 +22,58 @@ pub(super) struct Begin {
     pub(super) expired: Tip,
     /// The record that says so.
     pub(super) place: u64,
+}
+
+/// For how long evidence is kept: `P6Y`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Keep(String);
+
+/// What is no time that evidence is kept for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no time to keep evidence for: write years, months or days, as P6Y, P18M or P90D")]
+pub struct NoKeep;
+
+impl Keep {
+    /// The first moment at which what was there at another one may go: by the calendar, in UTC.
+    #[must_use]
+    pub fn over(&self, since: Timestamp) -> Option<Timestamp> {
+        let span: Span = self.0.parse().ok()?;
+        let zoned = since.to_zoned(TimeZone::UTC);
+        Some(zoned.checked_add(span).ok()?.timestamp())
+    }
+}
+
+impl FromStr for Keep {
+    type Err = NoKeep;
+
+    fn from_str(text: &str) -> Result<Self, NoKeep> {
+        let span: Span = text.parse().map_err(|_| NoKeep)?;
+        if span.is_negative() {
+            return Err(NoKeep);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Keep {
+    type Error = NoKeep;
+
+    fn try_from(text: String) -> Result<Self, NoKeep> {
+        text.parse()
+    }
+}
+
+impl From<Keep> for String {
+    fn from(keep: Keep) -> Self {
+        keep.0
+    }
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// Where records at these places begin, in their order; none when all from the first one on are there, or nothing went.
@@ -70,6 +128,21 @@ pub fn unexpired(records: Vec<Record>) -> Vec<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn evidence_is_kept_by_the_calendar() {
+        let over = |keep: &str, since: &str| {
+            let keep: Keep = keep.parse().ok()?;
+            keep.over(since.parse().unwrap()).map(|at| at.to_string())
+        };
+        let leap = over("P1Y", "2024-02-29T10:00:00Z");
+        assert_eq!(leap.as_deref(), Some("2025-02-28T10:00:00Z"));
+        let none = over("P0D", "2024-02-29T10:00:00Z");
+        assert_eq!(none.as_deref(), Some("2024-02-29T10:00:00Z"));
+        for wrong in ["", "-P1Y", "for ever"] {
+            assert_eq!(over(wrong, "2024-02-29T10:00:00Z"), None, "{wrong}");
+        }
+    }
 
     #[test]
     fn records_begin_behind_what_went_as_far_as_it_is_not_here() {

@@ -29,14 +29,18 @@ pub enum Name {
     BadSignature,
     /// Records after the last signature have waited for one for too long, or nothing is signed at all.
     UnsignedTail,
+    /// The region's key, which signs also where nothing happens, has not signed for too long.
+    Silent,
     /// Records that a segment of the archive holds are not all there.
     SegmentMissing,
-    /// Sealed records are not those that were sealed.
+    /// Sealed records are not those that were sealed, or went otherwise than by the rule on how long they are kept.
     SealBroken,
     /// The schedule asked for a run, and no record tells of one.
     ExpectedRunMissing,
     /// A record is dated after the moment that the evidence is verified for.
     LaterThanNow,
+    /// A record is dated after a signature of its own region that reaches it.
+    LaterThanSigned,
     /// What a record tells of a sum, and what it commits to, do not add up.
     SumBroken,
     /// An opening is not what is behind the commitment that it names, or that stands for another number.
@@ -45,7 +49,7 @@ pub enum Name {
 
 impl Name {
     /// All of them, in the order of the list above.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::NonCanonical,
         Self::BrokenLink,
         Self::Missing,
@@ -57,10 +61,12 @@ impl Name {
         Self::UntrustedKey,
         Self::BadSignature,
         Self::UnsignedTail,
+        Self::Silent,
         Self::SegmentMissing,
         Self::SealBroken,
         Self::ExpectedRunMissing,
         Self::LaterThanNow,
+        Self::LaterThanSigned,
         Self::SumBroken,
         Self::OpeningWrong,
     ];

@@ -61,6 +61,66 @@ pub fn blurred(record: &Record) -> Vec<Blurred> {
     }
 }
 
+/// Whether each sum of a record says what became of every row: of a run that erased, and of a request that took rows away.
+/// A preview only counts, and a copy leaves what it is of.
+#[must_use]
+pub(super) fn must_add_up(record: &Record) -> bool {
+    let body = &record.body;
+    match record.kind {
+        Kind::Run => text(body, "mode") == "Enforce",
+        Kind::Request => {
+            let action = outcome(body).map_or("", |outcome| text(outcome, "action"));
+            !matches!(text(body, "kind"), "Access" | "Portability") && action != "Copy"
+        }
+        _ => false,
+    }
+}
+
+/// The sums that must add up, are told in every number, and do not: of what, the whole, and its parts together.
+#[must_use]
+pub(super) fn astray(record: &Record) -> Vec<(String, i64, i128)> {
+    if !must_add_up(record) {
+        return Vec::new();
+    }
+    match record.kind {
+        Kind::Run => {
+            let rules = objects(record.body.get("rules")).filter_map(|rule| off(rule, OF_RULE));
+            let of =
+                |(object, whole, parts)| (format!("rule {}", text(object, "name")), whole, parts);
+            rules.map(of).collect()
+        }
+        _ => objects(outcome(&record.body).and_then(|it| it.get("stores")))
+            .flat_map(|store| {
+                let tables = objects(store.get("tables"));
+                let tables = tables.filter_map(|table| off(table, OF_TABLE));
+                tables.map(|(object, whole, parts)| {
+                    let (name, store) = (text(object, "name"), text(store, "name"));
+                    (format!("table {name} of store {store}"), whole, parts)
+                })
+            })
+            .collect(),
+    }
+}
+
+/// A sum that is told in every number and does not add up. What is not there is none.
+fn off(object: &Object, names: Names) -> Option<(&Object, i64, i128)> {
+    if is_blurred(object, names) {
+        return None;
+    }
+    let number = |name: &str| match object.get(name) {
+        Some(Value::Integer(rows)) => *rows,
+        _ => 0,
+    };
+    let whole = number(names.whole);
+    let is_counted = names.all().all(|name| number(name) >= 0);
+    let parts: i128 = names
+        .parts
+        .iter()
+        .map(|name| i128::from(number(name)))
+        .sum();
+    (!is_counted || i128::from(whole) != parts).then_some((object, whole, parts))
+}
+
 fn outcome(body: &Object) -> Option<&Object> {
     match body.get("outcome") {
         Some(Value::Object(outcome)) => Some(outcome),

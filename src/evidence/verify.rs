@@ -3,6 +3,7 @@
 //! Lines go in one by one and only hashes stay, so that a chain of millions fits into memory. Keys come from [`Trust`],
 //! which is made from anything but the export.
 
+mod given;
 mod links;
 mod seals;
 mod signatures;
@@ -12,20 +13,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::body;
 use super::canonical;
 use super::chain::{Tip, link};
-use super::checkpoint::{Checkpoint, Countersignature};
+use super::checkpoint::Countersignature;
 use super::commitment::Standing;
-use super::expired::{self, Begin};
+use super::expired::Keep;
 use super::fault::{Fault, Faults, Name};
 use super::hash::Hash;
 use super::key::KeyId;
 use super::line::Line;
-use super::record::{Kind, Record, digest};
-use super::untold::blurred;
-
-const FACT: &str = "tradewind.dev/evidence/fact/v1\n";
+use super::record::{Record, digest};
+use super::untold::{astray, blurred, must_add_up};
+use given::{Chain, Link, Rotations};
 
 /// What is known before an export is opened, from anywhere but the export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +45,12 @@ pub struct Trusted {
     /// How far its chain went when somebody last looked; absent at the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noted: Option<Tip>,
+    /// For how long its evidence is to be kept at least, by whoever verifies: `P6Y`. Absent: that is the hub's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep: Option<Keep>,
+    /// When the region was given up, by whoever verifies: its key is to sign no longer than until then. Absent: it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Timestamp>,
 }
 
 /// What was looked at, and what is wrong.
@@ -93,9 +98,24 @@ pub struct Checked {
     /// Up to which record they went, by the rule on how long evidence is kept, and are not here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expired: Option<u64>,
+    /// For how long those were kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+    /// The record that the trust file notes, where it went with them: the note proves nothing of what is here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noted_gone: Option<u64>,
     /// The first record that was looked at, where others went before it.
     #[serde(skip)]
     pub begins: u64,
+}
+
+/// For how long evidence was kept that went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// What the record says that tells of it: `P6Y`.
+    pub period: String,
+    /// Whether signatures of the region show by their times that so much time went by. Else that is the hub's word.
+    pub by_region: bool,
 }
 
 #[allow(
@@ -104,80 +124,6 @@ pub struct Checked {
 )]
 fn is_none(sums: &u64) -> bool {
     *sums == 0
-}
-
-/// Records that say up to which others went, by their place.
-type Expiries = BTreeMap<u64, Vec<(Hash, body::Expiry)>>;
-
-/// Records that tell of a segment, by their place.
-type Seals = BTreeMap<u64, Vec<(Hash, body::Seal)>>;
-
-/// Records that name a key, by their place.
-type Rotations = BTreeMap<u64, Vec<(Hash, body::KeyRotation)>>;
-
-/// A record without its content.
-#[derive(Clone, Copy, Debug)]
-struct Link {
-    sequence: u64,
-    previous: Hash,
-    hash: Hash,
-    at: Timestamp,
-    fact: [u8; 16],
-}
-
-/// What came in of one region, in its order.
-#[derive(Clone, Debug, Default)]
-struct Chain {
-    links: Vec<Link>,
-    rotations: Rotations,
-    seals: Seals,
-    expiries: Expiries,
-    checkpoints: Vec<Checkpoint>,
-    countersignatures: Vec<Countersignature>,
-    committed: u64,
-    uncommitted: u64,
-}
-
-impl Chain {
-    /// What the records that stand say of others that went.
-    fn told(&self, line: &[Link]) -> impl Iterator<Item = (u64, Tip)> {
-        let stands = move |place: u64, hash: &Hash| {
-            let at = line.binary_search_by_key(&place, |link| link.sequence);
-            at.is_ok_and(|at| line[at].hash == *hash)
-        };
-        let all = self.expiries.iter();
-        let all = all.flat_map(|(place, told)| told.iter().map(move |one| (*place, one)));
-        let standing = all.filter(move |(place, (hash, _))| stands(*place, hash));
-        standing.map(|(place, (_, expiry))| (place, expiry.expired))
-    }
-
-    /// Up to which record they went, whether they are here or not.
-    fn expired(&self, line: &[Link]) -> u64 {
-        let all = self.told(line).map(|(_, tip)| tip.sequence);
-        all.max().unwrap_or_default()
-    }
-
-    /// Where its records begin, when others went before them.
-    fn begin(&self, line: &[Link]) -> Option<Begin> {
-        let places: Vec<u64> = line.iter().map(|link| link.sequence).collect();
-        expired::begin(&places, self.told(line))
-    }
-
-    /// Leaves out what hangs together with nothing any more; says what the first record is to follow.
-    fn begin_with(&mut self, line: &mut Vec<Link>, begin: Begin) -> Tip {
-        line.retain(|link| link.sequence >= begin.first);
-        self.checkpoints
-            .retain(|signed| signed.tip.sequence >= begin.first);
-        self.countersignatures
-            .retain(|signed| signed.tip.sequence >= begin.first);
-        let older = line
-            .first()
-            .filter(|_| begin.first <= begin.expired.sequence);
-        older.map_or(begin.expired, |first| Tip {
-            head: first.previous,
-            sequence: begin.first - 1,
-        })
-    }
 }
 
 /// Takes lines, then tells.
@@ -236,56 +182,42 @@ impl<'a> Verifier<'a> {
         };
         let bytes = super::line::record(line).unwrap_or_default();
         let hash = link(&record.previous, &digest(bytes));
-        let made = Link {
-            sequence: record.sequence,
-            previous: record.previous,
-            hash,
-            at: record.at,
-            fact: fact(&record),
-        };
         let chain = self.chain(&record.region);
-        chain.links.push(made);
-        if record.kind == Kind::KeyRotation
-            && let Ok(rotation) = canonical::read::<body::KeyRotation>(&record.body)
-        {
-            let named = chain.rotations.entry(record.sequence).or_default();
-            named.push((hash, rotation));
-        }
-        if record.kind == Kind::Seal
-            && let Ok(seal) = canonical::read::<body::Seal>(&record.body)
-        {
-            let told = chain.seals.entry(record.sequence).or_default();
-            told.push((hash, seal));
-        }
-        if record.kind == Kind::Seal
-            && let Ok(expiry) = canonical::read::<body::Expiry>(&record.body)
-        {
-            let told = chain.expiries.entry(record.sequence).or_default();
-            told.push((hash, expiry));
-        }
+        chain.links.push(Link::of(&record, hash));
+        chain.note(&record, hash);
         self.sums(&record);
         Some(record)
     }
 
-    /// Numbers that are not told must add up by what stands for them.
+    /// Numbers must add up, those that are not told by what stands for them.
     fn sums(&mut self, record: &Record) {
         for one in blurred(record) {
             let chain = self.chain(&record.region);
             match one.standing {
                 Standing::Committed | Standing::Told => chain.committed += 1,
                 Standing::Open => chain.uncommitted += 1,
-                // A copy's rows are parts of nothing.
-                Standing::Alone => {}
-                Standing::Broken => {
+                // A copy's rows, and a preview's, are parts of nothing.
+                Standing::Alone if !must_add_up(record) => {}
+                Standing::Alone | Standing::Broken => {
                     let says = format!(
                         "{}: what is told and what is committed to do not add up",
                         one.of
                     );
-                    let (region, sequence) = (&record.region, Some(record.sequence));
-                    self.faults.add(Name::SumBroken, region, sequence, says);
+                    self.sum(record, says);
                 }
             }
         }
+        for (of, whole, parts) in astray(record) {
+            self.sum(
+                record,
+                format!("{of}: {whole} rows, and what became of them is told of {parts}"),
+            );
+        }
+    }
+
+    fn sum(&mut self, record: &Record, says: String) {
+        let (region, sequence) = (&record.region, Some(record.sequence));
+        self.faults.add(Name::SumBroken, region, sequence, says);
     }
 
     fn chain(&mut self, region: &str) -> &mut Chain {
@@ -380,21 +312,24 @@ impl<'a> Verifier<'a> {
             line,
             broken,
             keys: trusted.map(|t| t.keys.clone()).unwrap_or_default(),
-            rotations: given.rotations,
-            countersignatures: given.countersignatures,
+            rotations: std::mem::take(&mut given.rotations),
+            countersignatures: std::mem::take(&mut given.countersignatures),
+            signatures: Vec::new(),
+            replaced: BTreeMap::new(),
         };
         let mut view = signatures::View {
             region,
             faults: &mut self.faults,
         };
-        view.checkpoints(&mut seen, given.checkpoints);
+        view.checkpoints(&mut seen, std::mem::take(&mut given.checkpoints));
         view.seals(&mut seen, &given.seals);
-        view.expired(&seen, &given.expiries, begin);
+        let keep = trusted.and_then(|trusted| trusted.keep.as_ref());
+        view.expired(&mut seen, &given, (begin, keep));
         if let Some(noted) = trusted.and_then(|trusted| trusted.noted) {
-            view.noted(&seen, &noted);
+            view.noted(&mut seen, &noted, begin);
         }
         view.later(&seen, bound.0);
-        view.tail(&mut seen, bound);
+        view.tail(&mut seen, bound, trusted.and_then(|trusted| trusted.ended));
         seen
     }
 }
@@ -410,6 +345,10 @@ struct Seen {
     keys: Vec<KeyId>,
     rotations: Rotations,
     countersignatures: Vec<Countersignature>,
+    /// Its own signatures that hold: up to which record, and when, in the order of the records.
+    signatures: Vec<(u64, Timestamp)>,
+    /// Keys that another one replaced, each with when it signed that.
+    replaced: BTreeMap<KeyId, Timestamp>,
 }
 
 impl Seen {
@@ -429,26 +368,6 @@ impl Seen {
     fn end(&self) -> u64 {
         self.line.last().map_or(0, |last| last.sequence)
     }
-}
-
-/// What a record tells of, for finding the same fact twice.
-fn fact(record: &Record) -> [u8; 16] {
-    let about = &record.about;
-    let namespace = about.namespace.as_deref().unwrap_or_default();
-    let parts = [
-        record.kind.word(),
-        &about.kind,
-        namespace,
-        &about.name,
-        &record.source,
-    ];
-    let parts = parts.map(str::as_bytes);
-    // A zero byte ends each: names of Kubernetes have none.
-    let ended: Vec<&[u8]> = parts.iter().flat_map(|part| [*part, &b"\0"[..]]).collect();
-    let whole = Hash::of(FACT, &ended).0;
-    let mut half = [0; 16];
-    half.copy_from_slice(&whole[..16]);
-    half
 }
 
 #[cfg(test)]

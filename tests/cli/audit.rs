@@ -330,6 +330,34 @@ fn the_same_evidence_makes_the_same_bytes() {
     }
 }
 
+/// Which region was given up, and for how long evidence is to be kept at least, the trust file says.
+#[test]
+fn a_trust_file_says_when_a_region_was_given_up() {
+    let folder = Folder::of(&lines(&[]));
+    let late = |trust: &str| {
+        folder.put("trust.yaml", trust);
+        let mut args = VERIFY;
+        args[6] = "2027-01-03T00:00:01Z";
+        audit(&folder, &args)
+    };
+    let told = late(&world::trust());
+    for region in REGIONS {
+        let says = format!("Silent {region}");
+        assert!(told.contains(&says), "{told}");
+    }
+    let ended = world::trust().replace(
+        "    keys:",
+        "    ended: 2027-01-01T06:00:00Z\n    keep: P6Y\n    keys:",
+    );
+    let told = late(&ended);
+    assert!(told.contains("no fault found"), "{told}");
+    let told = late(&ended.replace("P6Y", "long"));
+    assert!(
+        told.contains("write years, months or days, as P6Y"),
+        "{told}"
+    );
+}
+
 #[test]
 fn a_report_of_evidence_with_a_fault_says_so_first() {
     let mut all = lines(&[]);

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::audit::{audit, export};
 use super::oscal::{document, findings, misfits};
-use super::world::{Folder, REGIONS, lines, moment, records, signer};
+use super::world::{END, Folder, REGIONS, lines, moment, records, signer};
 
 /// The quarter's evidence, with what a policy's findings were on its last days.
 fn evidence(told: &[(&str, &[Json])]) -> Vec<String> {
@@ -24,7 +24,7 @@ fn evidence(told: &[(&str, &[Json])]) -> Vec<String> {
         tip = Tip::of(&record);
         more.push(Line::Record(record));
     }
-    let at = moment("2026-12-31T20:00:00Z");
+    let at = moment(END);
     more.push(Line::Checkpoint(
         checkpoint(&signer(0, 2), REGIONS[0], tip, at).unwrap(),
     ));

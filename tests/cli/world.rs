@@ -14,6 +14,8 @@ pub(super) const REGIONS: [&str; 2] = ["eu-west", "us-east"];
 const FIRST: [&str; 2] = ["2026-10-05T00:00:00Z", "2026-10-05T06:00:00Z"];
 const ZONES: [&str; 2] = ["Europe/Berlin", "America/New_York"];
 const WEEKS: i64 = 13;
+/// The end of the quarter.
+pub(super) const END: &str = "2027-01-01T00:00:00Z";
 
 pub(super) fn moment(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -252,6 +254,17 @@ pub(super) fn records(region: usize, leave: &[&str]) -> Vec<Record> {
     records
 }
 
+/// Which key of a region signs then.
+fn keyed(region: usize, at: Timestamp) -> u8 {
+    let all = records(region, &[]);
+    let rotation = all.iter().find(|one| one.kind == Kind::KeyRotation);
+    if rotation.is_some_and(|one| at > one.at + SignedDuration::from_mins(30)) {
+        2
+    } else {
+        1
+    }
+}
+
 /// All lines: records, checkpoints after every fifth record and the last, countersignatures of those.
 pub(super) fn lines(leave: &[&str]) -> Vec<String> {
     let mut lines = Vec::new();
@@ -262,9 +275,15 @@ pub(super) fn lines(leave: &[&str]) -> Vec<String> {
         let mut previous = None;
         for (index, record) in records.iter().enumerate() {
             let tip = Tip::of(record);
-            let at = record.at + SignedDuration::from_mins(30);
+            let is_last = index + 1 == records.len();
+            // The last one is signed anew each hour.
+            let at = if is_last {
+                moment(END)
+            } else {
+                record.at + SignedDuration::from_mins(30)
+            };
             let rotates = record.kind == Kind::KeyRotation;
-            if index % 5 == 4 || index + 1 == records.len() || rotates {
+            if index % 5 == 4 || is_last || rotates {
                 let made = checkpoint(&signer(region, key), name, tip, at).unwrap();
                 signatures.push(Line::Checkpoint(made));
                 let by = 1 - region;
@@ -273,7 +292,7 @@ pub(super) fn lines(leave: &[&str]) -> Vec<String> {
                     region: name,
                     previous,
                 };
-                let made = countersign(&signer(by, 1), witness, tip, at).unwrap();
+                let made = countersign(&signer(by, keyed(by, at)), witness, tip, at).unwrap();
                 signatures.push(Line::Countersignature(made));
                 previous = Some(tip);
             }

@@ -224,12 +224,7 @@ fn one(out: &mut String, checked: &Checked) -> std::fmt::Result {
         "  not signed yet  {}: what they say is not proven",
         checked.unsigned
     )?;
-    if let Some(expired) = checked.expired {
-        writeln!(
-            out,
-            "  gone by rule    records up to {expired}: they were kept for as long as they had to be"
-        )?;
-    }
+    gone(out, checked)?;
     if checked.committed > 0 {
         writeln!(
             out,
@@ -262,4 +257,26 @@ fn one(out: &mut String, checked: &Checked) -> std::fmt::Result {
         witnesses.join(", ")
     };
     writeln!(out, "  countersigned   by {by}")
+}
+
+/// What went by rule, and for how long it was kept by whose word.
+fn gone(out: &mut String, checked: &Checked) -> std::fmt::Result {
+    let Some(expired) = checked.expired else {
+        return Ok(());
+    };
+    let kept = match &checked.kept {
+        Some(kept) if kept.by_region => {
+            format!("kept for {}, as the region's signatures show", kept.period)
+        }
+        Some(kept) => format!("kept for {}, by the hub's word", kept.period),
+        None => "see the faults".to_owned(),
+    };
+    writeln!(out, "  gone by rule    records up to {expired}: {kept}")?;
+    match checked.noted_gone {
+        Some(noted) => writeln!(
+            out,
+            "  noted           record {noted}, which went: that note proves nothing of what is here; note a later one"
+        ),
+        None => Ok(()),
+    }
 }

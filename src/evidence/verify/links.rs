@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::super::chain::Tip;
 use super::super::fault::{Faults, Name};
 use super::super::hash::Hash;
-use super::Link;
+use super::given::Link;
 
 /// One region, and where its faults go.
 pub(super) struct View<'a> {

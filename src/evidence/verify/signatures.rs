@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::body::KeyRotation;
 use super::super::chain::Tip;
 use super::super::checkpoint::{Checkpoint, Countersignature};
+use super::super::expired::Begin;
 use super::super::fault::{Faults, Name};
 use super::super::hash::Hash;
 use super::super::key::KeyId;
@@ -87,6 +88,7 @@ impl View<'_> {
             None => false,
             Some(hash) if hash == head => {
                 seen.checked.checkpoints += 1;
+                seen.signatures.push((sequence, signed.at));
                 if sequence >= seen.checked.signed {
                     seen.checked.signed = sequence;
                     seen.checked.signed_at = Some(signed.at);
@@ -110,8 +112,16 @@ impl View<'_> {
     }
 
     /// What somebody noted at an earlier time.
-    pub(super) fn noted(&mut self, seen: &Seen, head: &Tip) {
+    pub(super) fn noted(&mut self, seen: &mut Seen, head: &Tip, begin: Option<Begin>) {
         let Tip { head, sequence } = *head;
+        let gone = begin.filter(|begin| sequence < begin.first && sequence > 0);
+        if let Some(begin) = gone {
+            seen.checked.noted_gone = Some(sequence);
+            if sequence == begin.expired.sequence && head != begin.expired.head {
+                let says = "the trust file notes another record as the last that went".to_owned();
+                self.fault(Name::Rewritten, sequence, says);
+            }
+        }
         if sequence > seen.end() {
             let says = format!(
                 "the trust file notes record {sequence}; the records end at {}",
@@ -124,8 +134,9 @@ impl View<'_> {
         }
     }
 
-    /// Records of a time that has not come: once for the region, by the first of them.
+    /// Records of a time that has not come, or had not when they were signed: once for the region, by the first of them.
     pub(super) fn later(&mut self, seen: &Seen, now: Timestamp) {
+        self.later_than_signed(seen);
         let latest = now.checked_add(CLOCKS).unwrap_or(now);
         let mut later = seen.line.iter().filter(|link| link.at > latest);
         let Some(first) = later.next() else {
@@ -139,26 +150,67 @@ impl View<'_> {
         self.fault(Name::LaterThanNow, first.sequence, says);
     }
 
-    /// Records that no signature reaches yet.
-    pub(super) fn tail(&mut self, seen: &mut Seen, (now, bound): (Timestamp, SignedDuration)) {
+    /// What a region signed was there by the region's own clock.
+    fn later_than_signed(&mut self, seen: &Seen) {
+        // From the end on: a record is reached by each signature behind it, and so was there at the first of these.
+        let mut signatures = seen.signatures.iter().rev().peekable();
+        let mut signed: Option<Timestamp> = None;
+        let (mut count, mut first) = (0_u64, None);
+        for link in seen.line.iter().rev() {
+            while let Some((_, at)) = signatures.next_if(|(to, _)| *to >= link.sequence) {
+                signed = Some(signed.map_or(*at, |before| before.min(*at)));
+            }
+            let Some(at) = signed else { continue };
+            if link.at > at.checked_add(CLOCKS).unwrap_or(at) {
+                count += 1;
+                first = Some((link.sequence, link.at, at));
+            }
+        }
+        let Some((sequence, dated, at)) = first else {
+            return;
+        };
+        let says = format!(
+            "dated {dated}, and its region signed it on {at}, before that; records of which that is so: {count}"
+        );
+        self.fault(Name::LaterThanSigned, sequence, says);
+    }
+
+    /// Records that no signature reaches yet, and a key that signs no more: it does also where nothing happens.
+    pub(super) fn tail(
+        &mut self,
+        seen: &mut Seen,
+        (now, bound): (Timestamp, SignedDuration),
+        ended: Option<Timestamp>,
+    ) {
         let signed = seen.checked.signed;
         let from = seen.line.partition_point(|link| link.sequence <= signed);
         let tail = &seen.line[from..];
         seen.checked.unsigned = tail.len() as u64;
-        let Some(oldest) = tail.iter().map(|link| link.at).min() else {
-            return;
-        };
-        let sequence = tail[0].sequence;
-        if signed == 0 {
+        let oldest = tail.iter().map(|link| link.at).min();
+        let oldest = oldest.zip(tail.first().map(|first| first.sequence));
+        if let Some((_, sequence)) = oldest.filter(|_| signed == 0) {
             let says = "no signature that holds reaches any record of this region".to_owned();
             self.fault(Name::UnsignedTail, sequence, says);
-        } else if now.duration_since(oldest) > bound {
+            return;
+        }
+        if let Some((oldest, sequence)) = oldest
+            && now.duration_since(oldest) > bound
+        {
             let says = format!(
                 "{} records wait for a signature, the oldest since {oldest}",
                 tail.len()
             );
             self.fault(Name::UnsignedTail, sequence, says);
         }
+        let now = ended.map_or(now, |ended| ended.min(now));
+        let last = seen.signatures.iter().map(|(_, at)| *at).max();
+        let Some(last) = last.filter(|last| now.duration_since(*last) > bound) else {
+            return;
+        };
+        let says = format!(
+            "the region's key last signed at {last}, and it signs by its schedule, each hour unless the Region says otherwise, also where nothing happens: the end is missing, or the region is silent"
+        );
+        self.fault(Name::Silent, signed, says);
     }
 }
 
@@ -197,6 +249,8 @@ fn rotated(seen: &mut Seen, signed: &Checkpoint, valid: &[KeyId]) -> Vec<KeyId> 
             continue;
         }
         seen.checked.rotations += 1;
+        seen.replaced.entry(signed.key).or_insert(signed.at);
+        seen.replaced.remove(&key);
         valid.retain(|old| *old != signed.key);
         valid.push(key);
         if !seen.keys.contains(&key) {
@@ -208,27 +262,50 @@ fn rotated(seen: &mut Seen, signed: &Checkpoint, valid: &[KeyId]) -> Vec<KeyId> 
 
 /// Signatures of other regions, once the keys of all regions are known.
 pub(super) fn others(regions: &mut BTreeMap<String, Seen>, faults: &mut Faults) {
-    let keys: BTreeMap<String, Vec<KeyId>> = regions
+    let known = |seen: &Seen| -> Known {
+        let until = |key: &KeyId| seen.replaced.get(key).copied();
+        seen.keys.iter().map(|key| (*key, until(key))).collect()
+    };
+    let keys: BTreeMap<String, Known> = regions
         .iter()
-        .map(|(region, seen)| (region.clone(), seen.keys.clone()))
+        .map(|(region, seen)| (region.clone(), known(seen)))
         .collect();
     for (region, seen) in regions.iter_mut() {
         let mut view = View { region, faults };
         for signed in std::mem::take(&mut seen.countersignatures) {
-            let theirs = keys.get(&signed.by).map(Vec::as_slice).unwrap_or_default();
+            let theirs = keys.get(&signed.by);
             view.countersignature(seen, &signed, theirs);
         }
     }
 }
 
+/// Keys of a region, each with when another one replaced it.
+type Known = BTreeMap<KeyId, Option<Timestamp>>;
+
 impl View<'_> {
-    fn countersignature(&mut self, seen: &mut Seen, signed: &Countersignature, theirs: &[KeyId]) {
+    fn countersignature(
+        &mut self,
+        seen: &mut Seen,
+        signed: &Countersignature,
+        theirs: Option<&Known>,
+    ) {
         let sequence = signed.tip.sequence;
         let by = &signed.by;
-        if by == self.region || !theirs.contains(&signed.key) {
+        let known = theirs.and_then(|keys| keys.get(&signed.key));
+        let known = known.filter(|_| by != self.region);
+        let Some(until) = known else {
             let says = format!(
                 "countersigned for {by} by {}, which is no trusted key of another region",
                 signed.key
+            );
+            self.fault(Name::UntrustedKey, sequence, says);
+            return;
+        };
+        let is_over = |until: &Timestamp| signed.at > until.checked_add(CLOCKS).unwrap_or(*until);
+        if let Some(until) = until.filter(|until| is_over(until)) {
+            let says = format!(
+                "countersigned for {by} on {} by {}, which another key had replaced on {until}",
+                signed.at, signed.key
             );
             self.fault(Name::UntrustedKey, sequence, says);
             return;

@@ -3,12 +3,17 @@
 mod bits;
 mod expired;
 mod keys;
+mod late;
+mod mixed;
 mod records;
+mod sums;
 mod told;
 mod world;
 
 use jiff::SignedDuration;
 
+use super::super::body;
+use super::super::record::Kind;
 use super::*;
 use world::World;
 

@@ -5,7 +5,7 @@ use super::*;
 use crate::evidence::{Entry, Signer, Tip, checkpoint};
 
 fn signed(signer: &Signer, tip: Tip) -> Vec<u8> {
-    let made = checkpoint(signer, &region(0), tip, world::moment(800)).unwrap();
+    let made = checkpoint(signer, &region(0), tip, world::moment(90_000)).unwrap();
     Line::Checkpoint(made).canonical().unwrap()
 }
 

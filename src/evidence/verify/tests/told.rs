@@ -1,6 +1,6 @@
 //! What exactly is told of an export with one thing wrong: no fault too many, and each where it is.
 
-use super::world::{World, chained, entry, line, moment, region, seals, signer};
+use super::world::{SEALED, World, chained, entry, line, moment, region, seals, signed, signer};
 use super::*;
 use crate::evidence::{About, Entry, Record, Witness, canonical, checkpoint, countersign, root};
 
@@ -180,7 +180,7 @@ fn telling(body: canonical::Object) -> (World, Vec<Record>) {
         body,
     };
     let record = told.append(&region(0), &world.tip(0, 20));
-    let made = checkpoint(&signer(0), &region(0), Tip::of(&record), moment(1400)).unwrap();
+    let made = checkpoint(&signer(0), &region(0), Tip::of(&record), moment(90_000)).unwrap();
     world.records[0].push(record);
     world.signatures.push(Line::Checkpoint(made));
     let records = world.records[0].clone();
@@ -243,16 +243,18 @@ fn what_went_by_rule_may_be_kept_in_part() {
     let expiry = body::Expiry {
         expired: World::of(1, 20).tip(0, 10),
         segment: "the segment".to_owned(),
-        kept: "P6Y".to_owned(),
+        kept: "P1D".to_owned(),
         regimes: Vec::new(),
     };
     // The seal of what went stands before the record that says that it did.
     let mut world = World::of(2, 20);
     let sealed = canonical::object(&seal(6, 10)).unwrap();
     let expired = canonical::object(&expiry).unwrap();
-    let tip = seals(&mut world.records[0], [sealed, expired]);
-    let made = checkpoint(&signer(0), &region(0), tip, moment(1400)).unwrap();
-    world.signatures.push(Line::Checkpoint(made));
+    let tip = seals(&mut world.records[0], &[sealed], expired);
+    let sealed = world.tip(0, 21);
+    world
+        .signatures
+        .extend([signed(sealed, SEALED + 100), signed(tip, 90_000)]);
     for (from, segments) in [(1, 1), (6, 1), (8, 0), (11, 0)] {
         let lines = world.lines();
         let report = verify(&world.trust(), &lines[from - 1..].concat());

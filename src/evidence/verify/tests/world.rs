@@ -95,6 +95,8 @@ impl World {
         let trusted = |index| Trusted {
             keys: vec![signer(index).key()],
             noted: None,
+            keep: None,
+            ended: None,
         };
         Trust {
             fleet: "aurora".to_owned(),
@@ -135,18 +137,38 @@ pub(super) fn chained(records: &[Record], at: usize) -> Vec<Record> {
     records
 }
 
-/// Region 0's chain goes on with the seal of what went, and then with the record that says that it did. Answers its end.
-pub(super) fn seals(records: &mut Vec<Record>, [sealed, expired]: [Object; 2]) -> Tip {
-    for (source, body) in [("seal", sealed), ("expired", expired)] {
-        let told = Entry {
-            kind: Kind::Seal,
-            at: moment(1300),
-            about: About::cluster("Region", &region(0)),
-            source: source.to_owned(),
-            body,
-        };
-        let last = Tip::of(records.last().unwrap());
-        records.push(told.append(&region(0), &last));
+/// When what went was sealed, and when it went: a day and some minutes later.
+pub(super) const SEALED: i64 = 1300;
+pub(super) const WENT: i64 = 88_000;
+
+/// Region 0's chain goes on with the seals of what went, and then with the record that says that it did. Answers its end.
+pub(super) fn seals(records: &mut Vec<Record>, sealed: &[Object], expired: Object) -> Tip {
+    for (n, body) in sealed.iter().enumerate() {
+        tell(records, Kind::Seal, (SEALED, &format!("seal-{n}")), body);
     }
+    tell(records, Kind::Seal, (WENT, "expired"), &expired)
+}
+
+/// Region 0's chain goes on with this. Answers its end.
+pub(super) fn tell(
+    records: &mut Vec<Record>,
+    kind: Kind,
+    (seconds, source): (i64, &str),
+    body: &Object,
+) -> Tip {
+    let told = Entry {
+        kind,
+        at: moment(seconds),
+        about: About::cluster("Region", &region(0)),
+        source: source.to_owned(),
+        body: body.clone(),
+    };
+    let last = Tip::of(records.last().unwrap());
+    records.push(told.append(&region(0), &last));
     Tip::of(records.last().unwrap())
+}
+
+/// The region signs its chain up to there.
+pub(super) fn signed(tip: Tip, seconds: i64) -> Line {
+    Line::Checkpoint(checkpoint(&signer(0), &region(0), tip, moment(seconds)).unwrap())
 }
