@@ -5,6 +5,7 @@
 
 mod expected;
 mod export;
+mod extent;
 mod html;
 mod listed;
 mod live;

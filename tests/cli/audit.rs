@@ -246,7 +246,7 @@ fn an_export_says_what_the_records_say() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names.len(), 18, "{names:?}");
+    assert_eq!(names.len(), 19, "{names:?}");
     let runs = fs::read_to_string(folder.at("tables/runs.csv")).unwrap();
     assert_eq!(
         runs.lines().count(),
@@ -328,6 +328,68 @@ fn the_same_evidence_makes_the_same_bytes() {
         let other = Folder::of(&all);
         assert_eq!(audit(&other, &args), first, "{format}");
     }
+}
+
+/// Half a quarter is in order as far as it goes; no form of the report lets anybody take it for the whole.
+#[test]
+fn a_period_of_which_a_part_is_not_there_is_told() {
+    let whole = lines(&[]);
+    let until = |line: &&String| {
+        let json: serde_json::Value = serde_json::from_str(line).unwrap();
+        let inner = json.as_object().unwrap().values().next().unwrap();
+        inner["at"].as_str().unwrap() < "2026-11-16"
+    };
+    let half: Vec<String> = whole.iter().filter(until).cloned().collect();
+    let folder = Folder::of(&half);
+    let ends = |region: &str, at: &str| {
+        format!(
+            "Region {region}: evidence ends at {at}; of the rest of the period nothing is known"
+        )
+    };
+    let told = [
+        ends("eu-west", "2026-11-09T01:08:00Z"),
+        ends("us-east", "2026-11-09T07:08:00Z"),
+    ];
+    let trusted = |format: &str, more: &[&str]| {
+        let args = export(format, &[&["--trust", "trust.yaml"], more].concat());
+        audit(&folder, &args)
+    };
+    let page = trusted("html", &[]);
+    let bad = page
+        .find("<div class=\"verdict bad\" role=\"alert\">")
+        .unwrap();
+    assert!(bad < page.find("<table").unwrap());
+    for says in &told {
+        for format in ["html", "json", "oscal"] {
+            for text in [trusted(format, &[]), audit(&folder, &export(format, &[]))] {
+                assert!(text.contains(says.as_str()), "{format}: {says}\n{text}");
+            }
+            assert_eq!(trusted(format, &[]), trusted(format, &[]), "{format}");
+        }
+    }
+    let csv = trusted("csv", &[]);
+    let (_, ends) = told[0].split_once(": ").unwrap();
+    assert_eq!(
+        csv.matches("; of the rest of the period nothing is known")
+            .count(),
+        2
+    );
+    assert!(csv.contains(ends), "{csv}");
+    assert!(page.contains("Verified, no fault found in what is here."));
+    let oscal = super::oscal::document(&folder, &["--trust", "trust.yaml"]);
+    let found = super::oscal::findings(&oscal);
+    assert!(
+        found.contains(&"evidence-verified not-satisfied".to_owned()),
+        "{found:?}"
+    );
+    assert_eq!(super::oscal::misfits(&oscal), [""; 0]);
+    // As of a moment the silence itself is a fault, as `audit verify` has it.
+    assert!(page.ends_with("exit 0\n"));
+    let later = trusted("html", &["--at", "2027-01-01T00:00:00Z"]);
+    assert!(later.contains("Silent eu-west") && later.ends_with("exit 1\n"));
+    let patient = ["--at", "2027-01-01T00:00:00Z", "--unsigned", "P90D"];
+    let patient = trusted("json", &patient);
+    assert!(!patient.contains("Silent") && patient.contains("ExpectedRunMissing"));
 }
 
 /// Which region was given up, and for how long evidence is to be kept at least, the trust file says.

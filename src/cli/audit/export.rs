@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 use super::period::Period;
 use super::tables::{Table, Tables, tables};
 use super::verify::{Found, look};
-use super::{Audited, html, oscal, source};
+use super::{Audited, extent, html, oscal, source};
 use crate::cli::input::{self, Error};
 use crate::evidence::{Line, Record, unexpired};
 
@@ -37,6 +37,13 @@ pub struct Export {
     /// Verifies the evidence and puts the result into the report: a file with the fleet's id and each region's key.
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
+    /// With --trust: the moment that it is verified for, as of `audit verify`. Absent: that of the last record, so that the
+    /// same evidence makes the same report whenever it is made.
+    #[arg(long, value_name = "MOMENT", requires = "trust")]
+    at: Option<String>,
+    /// With --at: how long a record may wait for a signature, in days or hours.
+    #[arg(long, value_name = "DURATION", requires = "at", default_value = "P2D")]
+    unsigned: String,
 }
 
 /// A form.
@@ -62,6 +69,8 @@ pub(super) struct Book {
     pub(super) records: usize,
     /// Every record, of whatever time.
     pub(super) all: Vec<Record>,
+    /// Each region of whose period a part is not in the evidence, and what is said of that.
+    pub(super) open: Vec<String>,
 }
 
 /// Writes the export, or makes it a text.
@@ -106,7 +115,7 @@ fn raw(args: &Export) -> Result<Audited, Error> {
     let mut clean = true;
     if let Some(file) = &args.trust {
         let trust = source::trust(file)?;
-        let when = |latest: Option<Timestamp>| (latest.unwrap_or_default(), SignedDuration::MAX);
+        let when = when(args, Timestamp::default())?;
         clean = look(&evidence, &trust, |_| {}, when).faults().is_empty();
     }
     let lines = evidence
@@ -146,8 +155,7 @@ fn book(args: &Export) -> Result<Book, Error> {
     let mut found = None;
     if let Some(file) = &args.trust {
         let trust = source::trust(file)?;
-        // As of the last thing recorded: the same evidence, the same answer.
-        let when = |latest: Option<Timestamp>| (latest.unwrap_or(period.to), SignedDuration::MAX);
+        let when = when(args, period.to)?;
         found = Some(look(&evidence, &trust, |record| records.push(record), when));
     } else {
         for text in &evidence {
@@ -167,12 +175,32 @@ fn book(args: &Export) -> Result<Book, Error> {
     }
     records.sort_by(|a, b| (&a.region, a.sequence).cmp(&(&b.region, b.sequence)));
     let records = unexpired(records);
+    let ends = found
+        .as_ref()
+        .map_or_else(|| extent::ends(&evidence), Found::ends);
+    let mut tables = tables(&records, &period, usize::from(args.cases));
+    tables.tables.push(extent::table(&records, &ends, &period));
     Ok(Book {
-        tables: tables(&records, &period, usize::from(args.cases)),
+        tables,
+        open: extent::open(&ends, &period),
         period,
         found,
         records: records.len(),
         all: records,
+    })
+}
+
+/// As of the last thing recorded, unless somebody names the moment: the same evidence, the same answer.
+fn when(
+    args: &Export,
+    empty: Timestamp,
+) -> Result<impl FnOnce(Option<Timestamp>) -> (Timestamp, SignedDuration), Error> {
+    let at = args.at.as_deref().map(|at| input::moment("--at", at));
+    let at = at.transpose()?;
+    let bound = input::duration("--unsigned", &args.unsigned, "P2D or PT48H")?;
+    Ok(move |latest: Option<Timestamp>| match at {
+        Some(at) => (at, bound),
+        None => (latest.unwrap_or(empty), SignedDuration::MAX),
     })
 }
 
@@ -222,6 +250,7 @@ fn json_text(book: &Book) -> Result<String, Error> {
     let value = json!({
         "period": {"name": book.period.name, "from": book.period.from, "to": book.period.to},
         "records": book.records,
+        "notKnown": book.open,
         "verification": book.found,
         "tables": tables,
     });

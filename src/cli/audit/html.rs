@@ -52,7 +52,9 @@ fn write_page(out: &mut String, book: &Book) -> std::fmt::Result {
         book.period.last(),
         book.records
     )?;
-    verdict(out, book.found.as_ref())?;
+    verdict(out, book.found.as_ref(), !book.open.is_empty())?;
+    open(out, book)?;
+    verified(out, book.found.as_ref())?;
     writeln!(out, "<nav aria-label=\"Contents\">\n<ul>")?;
     for (id, title) in contents(book) {
         writeln!(out, "<li><a href=\"#{id}\">{title}</a></li>")?;
@@ -85,7 +87,7 @@ fn contents(book: &Book) -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
-fn verdict(out: &mut String, found: Option<&Found>) -> std::fmt::Result {
+fn verdict(out: &mut String, found: Option<&Found>, is_open: bool) -> std::fmt::Result {
     let Some(found) = found else {
         return writeln!(
             out,
@@ -96,8 +98,10 @@ fn verdict(out: &mut String, found: Option<&Found>) -> std::fmt::Result {
     if faults.is_empty() {
         writeln!(
             out,
-            "<p class=\"verdict good\"><strong>Verified, no fault found.</strong> Checked against keys that were trusted from outside the evidence.</p>"
-        )?;
+            "<p class=\"verdict good\"><strong>Verified, no fault found{}.</strong> Checked against keys that were trusted from outside the evidence, as of {}.</p>",
+            if is_open { " in what is here" } else { "" },
+            found.at
+        )
     } else {
         writeln!(
             out,
@@ -107,8 +111,27 @@ fn verdict(out: &mut String, found: Option<&Found>) -> std::fmt::Result {
         for fault in faults {
             writeln!(out, "<li>{}</li>", escaped(&fault.to_string()))?;
         }
-        writeln!(out, "</ul>\n</div>")?;
+        writeln!(out, "</ul>\n</div>")
     }
+}
+
+/// Of which part of the period nothing is known.
+fn open(out: &mut String, book: &Book) -> std::fmt::Result {
+    if book.open.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "<div class=\"verdict bad\" role=\"alert\"><strong>Not the whole period.</strong>\n<ul>"
+    )?;
+    for says in &book.open {
+        writeln!(out, "<li>{}</li>", escaped(says))?;
+    }
+    writeln!(out, "</ul>\n</div>")
+}
+
+fn verified(out: &mut String, found: Option<&Found>) -> std::fmt::Result {
+    let Some(found) = found else { return Ok(()) };
     writeln!(
         out,
         "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"What was verified\">\n<table>\n<caption>What was verified</caption>\n<thead><tr><th scope=\"col\">Region</th><th scope=\"col\">Records</th><th scope=\"col\">Signed up to</th><th scope=\"col\">Not signed yet</th><th scope=\"col\">Countersigned by</th></tr></thead>\n<tbody>"

@@ -56,7 +56,7 @@ fn result(book: &Book, within: &[&Record], digest: &str) -> Json {
     let mut result = json!({
         "uuid": uuid(&[digest, "result", &book.period.name]),
         "title": format!("What was recorded in {}", book.period.name),
-        "description": "An observation for each record of the period, and what follows from all of them.",
+        "description": described(book),
         "start": book.period.from.to_string(),
         "end": book.period.to.to_string(),
         "reviewed-controls": {
@@ -70,6 +70,13 @@ fn result(book: &Book, within: &[&Record], digest: &str) -> Json {
         result["observations"] = observations.into();
     }
     result
+}
+
+fn described(book: &Book) -> String {
+    let what = "An observation for each record of the period, and what follows from all of them.";
+    let said =
+        std::iter::once(what.to_owned()).chain(book.open.iter().map(|open| format!("{open}.")));
+    said.collect::<Vec<_>>().join(" ")
 }
 
 fn observation(record: &Record) -> Json {
@@ -142,11 +149,15 @@ fn findings(book: &Book, within: &[&Record], digest: &str) -> Vec<Json> {
     objectives.extend(nothing_severe(book, within));
     if let Some(found) = &book.found {
         let faults: Vec<String> = found.faults().iter().map(ToString::to_string).collect();
-        let holds = faults.is_empty();
+        let said: Vec<String> = faults
+            .into_iter()
+            .chain(book.open.iter().cloned())
+            .collect();
+        let holds = said.is_empty();
         objectives.push(Objective {
             id: "evidence-verified",
-            title: "The evidence is whole, unchanged and signed by trusted keys, and no run that was due is missing",
-            says: if holds { "no fault was found".to_owned() } else { faults.join("; ") },
+            title: "The evidence is whole, unchanged and signed by trusted keys, reaches the end of the period, and no run that was due is missing",
+            says: if holds { "no fault was found".to_owned() } else { said.join("; ") },
             holds,
             shown: Vec::new(),
         });

@@ -50,7 +50,7 @@ pub(super) struct Column {
     pub(super) number: bool,
 }
 
-const fn text(key: &'static str, title: &'static str) -> Column {
+pub(super) const fn text(key: &'static str, title: &'static str) -> Column {
     Column {
         key,
         title,

@@ -1,5 +1,6 @@
 //! `tradewind audit verify`: what is wrong with evidence, by name.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -94,7 +95,7 @@ pub fn verify(args: &Verify, now: Timestamp) -> Result<Audited, Error> {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Found {
     fleet: String,
-    at: Timestamp,
+    pub(super) at: Timestamp,
     /// Runs that schedules asked for by then.
     expected_runs: u64,
     /// How many numbers were opened, where there is a file that opens some.
@@ -194,6 +195,16 @@ impl Found {
             writeln!(out, "  and {more} more")?;
         }
         Ok(())
+    }
+
+    /// Up to when something is known of each region: its last record, and its last signature, which says that there was no
+    /// other until then.
+    pub(super) fn ends(&self) -> BTreeMap<String, Timestamp> {
+        let regions = self.report.regions.iter();
+        let end = |checked: &Checked| checked.last.max(checked.signed_at);
+        regions
+            .filter_map(|(region, checked)| Some((region.clone(), end(checked)?)))
+            .collect()
     }
 
     /// Its faults, for a report.
