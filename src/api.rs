@@ -33,7 +33,8 @@ mod transfer;
 pub use accountability::{Contact, Controller, LegalBasis, Recipient};
 pub use data_policy::{
     ApprovalSpec, CategoryTotals, DataPolicy, DataPolicySpec, DataPolicyStatus, PolicyRegionStatus,
-    PolicySelector, Regime, Retention, RetentionThrottle, RunPhase, RunStatus, Uncovered,
+    PolicySelector, Regime, RegionEvidence, Retention, RetentionThrottle, RunPhase, RunStatus,
+    Uncovered,
 };
 pub use dates::{KeptColumns, NoDate, RuleDates};
 pub use erased_column::ErasedColumn;

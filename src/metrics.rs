@@ -15,9 +15,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::api::FindingTotals;
+use crate::api::{FindingTotals, PolicyRegionStatus};
 
 mod findings;
+mod fresh;
 mod moments;
 mod watches;
 
@@ -129,6 +130,7 @@ pub struct Metrics {
     writes: Family<WriteLabels, Counter>,
     leader: Gauge,
     findings: findings::Findings,
+    fresh: fresh::Fresh,
     moments: moments::Moments,
     watches: watches::Watches,
 }
@@ -161,6 +163,7 @@ impl Metrics {
             writes: Family::default(),
             leader: Gauge::default(),
             findings: findings::Findings::default(),
+            fresh: fresh::Fresh::default(),
             moments: moments::Moments::default(),
             watches: watches::Watches::default(),
         };
@@ -207,6 +210,7 @@ impl Metrics {
             self.leader.clone(),
         );
         self.findings.register(registry);
+        self.fresh.register(registry);
         self.moments.register(registry);
         registry.register_collector(Box::new(self.watches.clone()));
     }
@@ -246,6 +250,11 @@ impl Metrics {
         self.findings.say(policy, totals);
     }
 
+    /// Says whether a policy's evidence is fresh, region by region.
+    pub fn fresh(&self, policy: &str, regions: &[PolicyRegionStatus]) {
+        self.fresh.say(policy, regions);
+    }
+
     /// Says when a policy's next run is due.
     pub fn next_run(&self, policy: &str, at: Option<Timestamp>) {
         self.moments.next_run(policy, at);
@@ -261,6 +270,7 @@ impl Metrics {
         match kind {
             Kind::DataPolicy => {
                 self.findings.forget(name);
+                self.fresh.say(name, &[]);
                 self.moments.next_run(name, None);
             }
             Kind::Region => self.moments.transfers(name, &[]),

@@ -349,6 +349,9 @@ pub struct PolicyRegionStatus {
     /// Since when the region has not answered; the rest of the entry is what was last seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreachable_since: Option<String>,
+    /// Whether what happens there is proven by now: silence is not. Absent: the policy is not for the region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<RegionEvidence>,
     /// The last run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<RunStatus>,
@@ -391,6 +394,19 @@ pub struct PolicyRegionStatus {
     /// Every object that was made here, or is being made, and was not yet seen gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inventory: Vec<InventoryEntry>,
+}
+
+/// How the evidence of a policy stands in a region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegionEvidence {
+    /// Whether every run that was due is recorded, and the region's key signs what is. Absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh: Option<bool>,
+    /// Why, in one CamelCase word: `Fresh`, `RunNotRecorded`, `NotSigned`, `ChainBroken`.
+    pub reason: String,
+    /// Since when it is so, RFC 3339.
+    pub since: String,
 }
 
 /// A retention run.

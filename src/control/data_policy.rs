@@ -145,6 +145,7 @@ async fn tell(policy: &DataPolicy, new: &DataPolicyStatus, context: &Context) ->
     if let Some(totals) = &new.finding_totals {
         metrics.findings(&policy.name_any(), totals);
     }
+    metrics.fresh(&policy.name_any(), &new.regions);
     let next = new.next_run.as_ref().and_then(|at| at.parse().ok());
     metrics.next_run(&policy.name_any(), next);
     let old = policy.status.as_ref();

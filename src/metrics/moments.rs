@@ -104,6 +104,9 @@ mod tests {
         metrics.conditions(Kind::Region, None, "eu-west", &conditions);
         metrics.region_connected("eu-west", true);
         metrics.findings("customers", &FindingTotals::default());
+        let entry = serde_json::json!({"name": "eu-west", "state": "Run", "reason": "Running",
+            "evidence": {"reason": "Fresh", "since": "2026-11-22T10:00:00Z", "fresh": true}});
+        metrics.fresh("customers", &[serde_json::from_value(entry).unwrap()]);
         let at = "2027-01-01T00:00:00Z".parse().unwrap();
         metrics.next_run("customers", Some(at));
         metrics.transfers("eu-west", &[("crm".into(), at)]);

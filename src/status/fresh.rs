@@ -4,10 +4,11 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::reason::Word;
-use super::said::Said;
+use super::resource::ready_field;
+use super::said::{Said, word};
 use super::timing::{Firing, earliest};
-use crate::api::DataPolicy;
 use crate::api::condition::Truth;
+use crate::api::{DataPolicy, RegionEvidence};
 use crate::plan::{Plan, PolicyWorkloads, Reason, RegionPlan};
 
 /// What is known of a policy's evidence in a region.
@@ -58,6 +59,27 @@ pub(super) fn say(
     });
     let wake_at = earliest([until_run, until_signed], now);
     (Said::of(region, truth, reason), wake_at)
+}
+
+/// The same, for the region's entry in a policy's status.
+pub(super) fn here(
+    region: &str,
+    policy: &DataPolicy,
+    recorded: Option<&Recorded>,
+    now: Timestamp,
+) -> RegionEvidence {
+    let (said, _) = say(region, policy, recorded, now);
+    let (fresh, reason) = (ready_field(said.truth), word(said.reason.word));
+    let entries = policy.status.iter().flat_map(|status| &status.regions);
+    let old = entries.into_iter().find(|entry| entry.name == region);
+    let old = old.and_then(|entry| entry.evidence.as_ref());
+    let same = old.filter(|old| old.fresh == fresh && old.reason == reason);
+    let moment = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    RegionEvidence {
+        fresh,
+        reason,
+        since: same.map_or_else(|| moment.to_string(), |old| old.since.clone()),
+    }
 }
 
 /// Where the last that is to be recorded of a region could not be written, nothing is taken away: what is there is the
@@ -212,6 +234,32 @@ mod tests {
             (Truth::False, "ChainBroken".to_owned())
         );
         assert_eq!(say("eu", &policy(daily), None, now).0.truth, Truth::Unknown);
+    }
+
+    /// Since when it is so in a region, whoever looks again.
+    #[test]
+    fn a_regions_entry_says_since_when_its_evidence_stands_so() {
+        let mut policy = policy("0 2 * * *");
+        let mut look = |at: &str, fault: Option<u64>| {
+            let recorded = Recorded {
+                fault,
+                ..recorded()
+            };
+            let now = at.parse().unwrap();
+            let told = here("eu", &policy, Some(&recorded), now);
+            let entry =
+                json!({"name": "eu", "state": "Run", "reason": "Running", "evidence": told});
+            policy.status = serde_json::from_value(json!({"regions": [entry]})).unwrap();
+            (told.fresh, told.reason, told.since)
+        };
+        let first = "2026-11-22T10:00:00Z".to_owned();
+        let fresh = (Some(true), "Fresh".to_owned(), first);
+        assert_eq!(look("2026-11-22T10:00:00.5Z", None), fresh);
+        assert_eq!(look("2026-11-22T10:01:00Z", None), fresh);
+        let then = "2026-11-22T10:02:00Z".to_owned();
+        let broken = (Some(false), "ChainBroken".to_owned(), then);
+        assert_eq!(look("2026-11-22T10:02:00Z", Some(3)), broken);
+        assert_eq!(look("2026-11-22T10:03:00Z", Some(3)), broken);
     }
 
     /// Only what would be taken away unrecorded is stopped.

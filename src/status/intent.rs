@@ -97,6 +97,7 @@ announce! {
         feeds: Vec::new(),
     };
     DataPolicyStatus [last_handled_run_at], PolicyRegionStatus {
+        evidence: None,
         last_run: None,
         next_run: None,
         totals: None,

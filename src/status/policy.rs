@@ -53,7 +53,13 @@ pub fn policy(
     let regions: Vec<Region<'_>> = plan
         .regions
         .keys()
-        .filter_map(|name| region(plan, name, seen.get(name), policy, now))
+        .filter_map(|name| {
+            let mut region = region(plan, name, seen.get(name), policy, now)?;
+            let is_chosen = region.standing.note.chosen;
+            region.entry.evidence =
+                is_chosen.then(|| fresh::here(name, policy, recorded.get(name), now));
+            Some(region)
+        })
         .collect();
     let (fresh, fresh_until) = fresh(plan, policy, recorded, now);
     let mut wanted = vec![
@@ -178,6 +184,7 @@ fn region<'a>(
             standing.sight.is_stale,
         ),
         more_dates: None,
+        evidence: None,
         last_run: gone_by::told(runs.last, policy, &standing.note.horizons),
         next_run: match standing.state {
             RegionState::Run => next.at.map(|at| at.to_string()),

@@ -53,7 +53,7 @@ pub(super) fn wanted(kind: ConditionType, status: Truth, reason: Reason) -> Want
 
 /// A word that the API server takes as a reason. What a pod or a region reports is a stranger's: one bad word must
 /// not keep a whole status from being written.
-fn word(said: String) -> String {
+pub(super) fn word(said: String) -> String {
     let is_word = said.len() <= 128
         && said.starts_with(|first: char| first.is_ascii_alphabetic())
         && said.bytes().all(|byte| byte.is_ascii_alphanumeric());

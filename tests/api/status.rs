@@ -132,6 +132,7 @@ fn policy_region(totals: &Value) -> Value {
     json!({
         "name": "eu-west", "state": "Run", "reason": "Running", "message": "m", "ready": true,
         "unreachableSince": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z", "totals": totals,
+        "evidence": {"fresh": true, "reason": "Fresh", "since": "2026-11-22T12:00:00Z"},
         "preview": preview, "previewHash": "sha256-0", "approved": preview, "lastHandledRunAt": "1",
         "inventory": inventory(), "decisions": [decision()], "dates": [dates()], "moreDates": 1,
         "catalogue": {"more": 1, "tables": [{"store": "orders", "table": "public.leads", "rule": "leads", "columns": ["email"]}],

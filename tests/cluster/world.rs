@@ -127,6 +127,12 @@ fn evidence(object: &mut Value) {
             *condition = serde_json::json!({"type": "EvidenceFresh"});
         }
     }
+    let regions = object
+        .pointer_mut("/status/regions")
+        .and_then(Value::as_array_mut);
+    for region in regions.into_iter().flatten() {
+        region.as_object_mut().map(|entry| entry.remove("evidence"));
+    }
 }
 
 /// Removes times, uids, versions, generations and run ids wherever they stand.
