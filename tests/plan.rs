@@ -24,6 +24,8 @@ mod forgetting;
 mod leaving;
 #[path = "plan/moments.rs"]
 mod moments;
+#[path = "repo/page.rs"]
+mod page;
 #[path = "plan/properties.rs"]
 mod properties;
 #[path = "plan/regions.rs"]
@@ -32,6 +34,8 @@ mod regions;
 mod render;
 #[path = "plan/requests.rs"]
 mod requests;
+#[path = "plan/walk.rs"]
+mod walk;
 #[path = "plan/world.rs"]
 mod world;
 

@@ -1,11 +1,69 @@
 //! The sample shop: large enough, whole, the same for the same seed, and its roles can do what they need.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use jiff::civil::date;
-use tradewind_dev::postgres::Server;
+use jiff::civil::{Date, date};
+use tradewind_dev::postgres::{Access, Server};
 use tradewind_dev::shop::{self, Shop};
+
+/// Each walk-through with its example, and the policy of `make up` that has erased in its region before.
+const PAGES: [(&str, &str, &str); 4] = [
+    ("ccpa", "ccpa/2-policy.yaml", "us-customers"),
+    ("gdpr", "gdpr/2-policy.yaml", "eu-customers"),
+    ("lgpd", "lgpd/2-policy.yaml", "us-customers"),
+    (
+        "three-regimes",
+        "three-regimes/2-policy.yaml",
+        "us-customers",
+    ),
+];
+
+fn read(file: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    std::fs::read_to_string(root.join(file)).unwrap()
+}
+
+/// After how many days a policy's rule erases, at least and at most.
+fn days(policy: &str, rule: &str) -> (u32, u32) {
+    let (_, rest) = policy.split_once(&format!("- name: {rule}\n")).unwrap();
+    let (_, period) = rest.split_once("after: P").unwrap();
+    let end = period.find(|c: char| !c.is_ascii_digit()).unwrap();
+    let number: u32 = period[..end].parse().unwrap();
+    match &period[end..=end] {
+        "D" => (number, number),
+        "Y" => (365 * number, 366 * number),
+        other => panic!("{other} in {period}"),
+    }
+}
+
+/// A page's hold keeps something back: the customer that it names has messages, and a row, that `make up` has not erased and
+/// the example's policy would, on whatever day and at whatever hour.
+async fn what_a_walk_through_holds_is_due(access: &Access, until: Date) {
+    let quickstart = read("examples/quickstart/3-policies.yaml");
+    for (page, example, before) in PAGES {
+        let text = read(&format!("docs/walkthrough-{page}.md"));
+        let (typed, _) = text.split_once(" > ids.txt").unwrap();
+        let customer = typed.rsplit_once("echo ").unwrap().1;
+        let (_, before) = quickstart.split_once(&format!("name: {before}\n")).unwrap();
+        let example = read(&format!("examples/{example}"));
+        for (rule, of, clock) in [
+            ("messages", "customer_id", "sent_at"),
+            ("customers", "id", "last_seen_at"),
+        ] {
+            let ((_, due), (gone, _)) = (days(&example, rule), days(before, rule));
+            let sql = format!(
+                "SELECT count(*) > 0 FROM {rule} WHERE {of} = {customer}
+                    AND timestamp '{until}' - {clock}::timestamp BETWEEN interval '{} days' AND interval '{} days'",
+                due + 1,
+                gone - 3
+            );
+            let found = access.query("full", &sql).await.unwrap();
+            assert_eq!(found, "t", "{page}: {rule} of customer {customer}: {sql}");
+        }
+    }
+}
 
 const FINGERPRINT: &str = "SELECT md5(string_agg(r, '')) FROM (
     SELECT c::text AS r FROM customers c UNION ALL SELECT o::text FROM orders o
@@ -31,6 +89,7 @@ async fn a_full_shop_loads_fast_and_the_same_seed_gives_the_same_rows() {
         (SELECT count(*) FROM messages WHERE sent_at IS NULL) > 0,
         (SELECT count(*) FROM customers WHERE last_seen_at IS NULL) > 0";
     assert_eq!(access.query("full", counts).await.unwrap(), "t|t|t|t|t");
+    what_a_walk_through_holds_is_due(access, until).await;
 
     Shop::small(until).load(access, "one").await.unwrap();
     Shop::small(until).load(access, "two").await.unwrap();
