@@ -17,6 +17,8 @@ mod audit;
 mod changes;
 #[path = "cluster/deletion.rs"]
 mod deletion;
+#[path = "cluster/desk.rs"]
+mod desk;
 #[path = "cluster/evidence.rs"]
 mod evidence;
 #[path = "cluster/holds.rs"]
@@ -37,6 +39,10 @@ mod quickstart;
 mod regions;
 #[path = "cluster/request.rs"]
 mod request;
+#[path = "cluster/silence.rs"]
+mod silence;
+#[path = "cluster/walk.rs"]
+mod walk;
 #[path = "cluster/world.rs"]
 mod world;
 
@@ -158,11 +164,12 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
         quickstart::feeds_are_written,
         quickstart::a_preview_is_approved_and_rows_go,
         kill::a_report_lost_with_its_pod_is_read_back,
+        walk::the_page_is_followed_to_the_verified_quarter,
         holds::what_counsel_holds_stays_until_it_is_released,
+        request::a_person_is_erased_from_receipt_to_receipt,
         evidence::what_is_not_covered_is_told,
         evidence::what_was_done_is_recorded_and_signed,
         evidence::the_quarter_is_exported_and_verified,
-        request::a_person_is_erased_from_receipt_to_receipt,
         quickstart::a_converged_fleet_is_left_alone,
         changes::fields_change_revert_and_go,
         changes::drift_is_repaired_without_a_resync,

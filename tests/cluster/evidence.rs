@@ -12,8 +12,9 @@ use tradewind_dev::fleet::{Cluster, HUB};
 use tradewind_dev::story::install::RUNS;
 use tradewind_dev::story::{Stage, quickstart, settle};
 
-use crate::SOON;
 use crate::quickstart::rule_adds_up;
+use crate::silence::found;
+use crate::{SOON, holds, request};
 
 /// A region's chain, checked from its first record on: nothing missing, nothing twice.
 async fn chain(stage: &Stage, region: &str) -> Vec<EvidenceRecord> {
@@ -119,18 +120,22 @@ pub(crate) async fn what_was_done_is_recorded_and_signed(stage: &mut Stage) {
     ];
     hub.kubectl(&ask).await.unwrap();
     for (policy, region) in quickstart::POLICIES {
-        let told = settle::until(&format!("{region} signs"), SOON, || async {
+        let (told, all) = settle::until(&format!("{region} signs"), SOON, || async {
             let found = settle::get(&hub, "region", None, region).await?.unwrap();
             let told = found["status"]["evidence"].clone();
-            Ok(if told["key"].is_string() && told["reason"].is_null() {
-                Ok(told)
+            let all = chain(stage, region).await;
+            let run = all.iter().rfind(|object| object.spec.kind == Kind::Run);
+            let run = u64::try_from(run.unwrap().spec.sequence).unwrap();
+            let signed = all.iter().flat_map(EvidenceRecord::checkpoints);
+            let is_signed = signed.map(|made| made.tip.sequence).max() >= Some(run);
+            Ok(if is_signed && told["reason"].is_null() {
+                Ok((told, all))
             } else {
                 Err(told.to_string())
             })
         })
         .await
         .unwrap();
-        let all = chain(stage, region).await;
         let runs = of(&all, Kind::Run);
         for mode in ["DryRun", "Enforce"] {
             assert!(
@@ -151,11 +156,6 @@ pub(crate) async fn what_was_done_is_recorded_and_signed(stage: &mut Stage) {
         let signed: Vec<_> = all.iter().flat_map(EvidenceRecord::checkpoints).collect();
         let newest = signed.iter().max_by_key(|made| made.at).unwrap();
         assert_eq!(told["key"], newest.key.to_string());
-        let last_run = all
-            .iter()
-            .rfind(|object| object.spec.kind == Kind::Run)
-            .unwrap();
-        assert!(newest.tip.sequence >= u64::try_from(last_run.spec.sequence).unwrap());
         settle::condition_true(&hub, ("datapolicy", None, policy), "EvidenceFresh", SOON)
             .await
             .unwrap();
@@ -268,6 +268,22 @@ fn audit(stage: &Stage, args: &[&str]) -> Output {
     command.arg("audit").args(args).output().unwrap()
 }
 
+/// The name that the fleet was installed under, as its objects have it.
+pub(crate) async fn fleet(stage: &Stage) -> String {
+    let (_, region) = quickstart::POLICIES[0];
+    let signing = stage.fleet.cluster(region).unwrap();
+    let map = settle::get(&signing, "configmap", Some(RUNS), "tradewind-evidence").await;
+    let map = map.unwrap().unwrap();
+    let fleet = &map["metadata"]["labels"]["tradewind.dev/fleet"];
+    fleet.as_str().unwrap().to_owned()
+}
+
+/// The quarter that it is.
+pub(crate) fn quarter() -> String {
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    format!("{}-Q{}", today.year(), (today.month() - 1) / 3 + 1)
+}
+
 /// What is trusted, from elsewhere than the evidence: here from what each Region shows of its key.
 async fn trusted(stage: &Stage, file: &Path) {
     let hub = stage.fleet.cluster(HUB).unwrap();
@@ -277,11 +293,7 @@ async fn trusted(stage: &Stage, file: &Path) {
         let key = told.unwrap()["status"]["evidence"]["key"].clone();
         regions.insert(region, json!({"keys": [key]}));
     }
-    let (_, region) = quickstart::POLICIES[0];
-    let signing = stage.fleet.cluster(region).unwrap();
-    let map = settle::get(&signing, "configmap", Some(RUNS), "tradewind-evidence").await;
-    let map = map.unwrap().unwrap();
-    let fleet = &map["metadata"]["labels"]["tradewind.dev/fleet"];
+    let fleet = fleet(stage).await;
     let trust = json!({"fleet": fleet, "regions": regions});
     std::fs::write(file, trust.to_string()).unwrap();
 }
@@ -314,26 +326,59 @@ pub(crate) async fn the_quarter_is_exported_and_verified(stage: &mut Stage) {
         assert_eq!(ran.status.code(), Some(0), "{said}");
     }
 
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
-    let quarter = format!("{}-Q{}", today.year(), (today.month() - 1) / 3 + 1);
-    let pages = ["one.html", "two.html"].map(|name| {
+    let quarter = quarter();
+    let export = |format: &str, name: &str| {
         let out = file(name);
         let what = [
             "export", "--from", &lines, "--trust", &trust, "--period", &quarter,
         ];
-        let how = ["--format", "html", "--out", &out];
+        let how = ["--format", format, "--out", &out];
         let ran = audit(stage, &[&what[..], &how].concat());
         assert_eq!(ran.status.code(), Some(0), "{ran:?}");
-        std::fs::read_to_string(out).unwrap()
-    });
+        out
+    };
+    let pages =
+        ["one.html", "two.html"].map(|name| std::fs::read_to_string(export("html", name)).unwrap());
     assert_eq!(pages[0], pages[1], "the same evidence makes the same bytes");
-    // Who erased what, what was held, and what was not covered for a while.
+    // Nobody of whom the chapters before knew is told, in any form of it.
+    for (format, name) in [
+        ("json", "all.json"),
+        ("csv", "tables"),
+        ("oscal", "oscal.json"),
+    ] {
+        export(format, name);
+    }
+    let planted = [
+        request::EMAIL,
+        request::SHOP_EMAIL,
+        request::CUSTOMER,
+        holds::HELD,
+    ];
+    let told = found(folder.path(), &planted);
+    assert!(told.is_empty(), "{told}");
+    for name in [
+        "held.json",
+        "evidence.jsonl",
+        "one.html",
+        "all.json",
+        "tables",
+        "oscal.json",
+    ] {
+        let of = folder.path().join(name);
+        assert!(
+            !found(&of, &[request::NAME]).is_empty(),
+            "{name} has no request"
+        );
+    }
+    // Who erased what, what was held and asked for, and what was not covered for a while.
     let all = chain(stage, quickstart::POLICIES[0].1).await;
     let run = of(&all, Kind::Run).pop().unwrap();
     for word in [
         "eu-customers",
         "us-customers",
         FORGOTTEN,
+        request::NAME,
+        "case-7",
         run["job"].as_str().unwrap(),
     ] {
         assert!(pages[0].contains(word), "{word} is not in the report");

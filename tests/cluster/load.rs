@@ -14,6 +14,7 @@ use tradewind_dev::story::install::TENANT;
 use tradewind_dev::story::{Stage, quickstart, settle};
 
 use crate::SOON;
+use crate::silence::told_nowhere;
 use crate::world::agents;
 
 const CHANNEL: &str = "aurora-instagram";
@@ -116,6 +117,11 @@ pub(crate) async fn nothing_acknowledged_is_lost_when_connector_pods_die(stage: 
     };
     assert_eq!(restarts(victim), Some(victim.restarts + 1), "{after:?}");
     assert_eq!(restarts(gone), None, "{after:?}");
+    // Who wrote, and what, is for the sink alone.
+    let persons = sent.acknowledged.iter().map(|one| one.person.as_str());
+    let mut texts: Vec<&str> = persons.take(3).collect();
+    texts.extend(["caf\u{e9} ", r"caf\u00e9 "]);
+    told_nowhere(stage, &texts, &[]).await;
 }
 
 /// Where webhooks go now.
