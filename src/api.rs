@@ -30,7 +30,7 @@ mod subject_request;
 mod subject_status;
 mod transfer;
 
-pub use accountability::{Contact, Controller, LegalBasis, Recipient};
+pub use accountability::{Contact, Controller, ControllerClass, LegalBasis, Recipient};
 pub use data_policy::{
     ApprovalSpec, CategoryTotals, DataPolicy, DataPolicySpec, DataPolicyStatus, PolicyRegionStatus,
     PolicySelector, Regime, RegionEvidence, Retention, RetentionThrottle, RunPhase, RunStatus,
@@ -61,7 +61,7 @@ pub use region::{
 };
 pub use requests::{PersonKind, Reapplied, Requests, RequestsStatus, SuppressionStore};
 pub use rule::{
-    BindingHold, BindingKeep, Dataset, DatasetSubject, Decides, Erase, Keep, OtherErase,
+    BindingHold, BindingKeep, ByLaw, Dataset, DatasetSubject, Decides, Erase, Keep, Notice, OtherErase,
     PolicyRule, RuleDecision, RunsFrom, Stopped,
 };
 pub use signing::{Signing, SigningStatus};

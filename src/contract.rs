@@ -33,7 +33,7 @@ pub use attest::{Attest, AttestReport, Witnessed};
 pub use catalogue::{
     Catalogue, CatalogueLook, FiringTrigger, MissingIndex, UnruledTable, names_table,
 };
-pub use contact::{ContactTable, LastContact};
+pub use contact::{ContactTable, LastContact, Notice};
 pub use count::{Count, NoCount, Sum};
 pub use erase::{
     Delivered, Delivery, Erase, EraseReport, ErasedStore, ErasedTable, IdentityKind, KeptRows,

@@ -18,7 +18,7 @@ pub use baseline::{Adequacy, Check, Decision, Demand, MethodName, RegisterField}
 pub use code::{Country, Jurisdiction};
 pub use deadline::{Counting, Deadline, FirstDay, Kind, Pause, RestDay, Roll, Step};
 pub use fact::{Fact, Place, Source};
-pub use keep::{EraseDuty, KeepDuty, NO_RECORDS, Statute};
+pub use keep::{EraseDuty, InactivityDuty, KeepDuty, NO_CLASS, NO_RECORDS, Statute};
 pub use load::Error;
 pub use period::{Clock, Period, Word};
 pub use platform::{
@@ -115,13 +115,22 @@ impl Packs {
         regime.or_else(statute).unwrap_or_default()
     }
 
+    /// What the regime of that id asks of persons who were not heard of; nothing where no pack knows it.
+    #[must_use]
+    pub fn inactivity(&self, id: &str) -> &[Fact<InactivityDuty>] {
+        let regime = self.regime(id).map(|regime| regime.inactivity.as_slice());
+        regime.unwrap_or_default()
+    }
+
     /// Whether the regime or statute of that id says something of such records.
     #[must_use]
     pub fn speaks_of(&self, id: &str, records: &str) -> bool {
         let mut keeps = self.keeps(id).iter();
         let mut erases = self.erases(id).iter();
+        let mut inactivity = self.inactivity(id).iter();
         keeps.any(|fact| fact.value.records == records)
             || erases.any(|fact| fact.value.records == records)
+            || inactivity.any(|fact| fact.value.except_records.contains(records))
     }
 
     /// Whether `spec.regimes` may name it: a regime, or a law or terms that only say what stays or goes.

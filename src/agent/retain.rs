@@ -38,6 +38,7 @@ mod lesser;
 mod lift;
 mod loud;
 mod method;
+mod notice;
 mod opening;
 mod order;
 mod outside;

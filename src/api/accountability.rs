@@ -1,10 +1,16 @@
 //! What a register of processing says beside periods: who is responsible, for what, on which ground, to whom.
 
+#![allow(
+    unreachable_pub,
+    reason = "the KubeSchema derive repeats each struct inside a function"
+)]
+
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Who decides why and how the data is processed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Controller {
     /// The controller's name, as the register has it.
@@ -19,6 +25,41 @@ pub struct Controller {
     /// The data protection officer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpo: Option<Contact>,
+    /// What kind of controller it is, where a law asks some kinds to erase the data of persons who were not heard of: `ecommerce` from
+    /// so many registered users. `none` is a kind too. Absent where such a law counts: a finding, and no duty of it is taken to be the
+    /// controller's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["regime".into(), "class".into()]))]
+    pub classes: Vec<ControllerClass>,
+}
+
+/// A kind of controller that a regime knows, and its size.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("self.class == 'none' || has(self.registeredUsers) && has(self.countedOn)").message("controller.classes[].registeredUsers: say how many registered users there are, and in countedOn on which day they were counted; class none alone needs neither"))]
+#[serde(rename_all = "camelCase")]
+pub struct ControllerClass {
+    /// The regime, by its pack's id: `in-dpdp`. It has to stand in `spec.regimes` too.
+    #[schemars(
+        length(min = 1, max = 40),
+        regex(pattern = r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    )]
+    pub regime: String,
+    /// The kind, by the pack's word: `ecommerce`, `socialMedia`, `gaming`. `none`: it is of none of the law's kinds. One that the
+    /// pack does not know ends in `Accepted=False`.
+    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][A-Za-z0-9]*$"))]
+    pub class: String,
+    /// How many registered users there are in the regime's country, as the law counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 2_000_000_000))]
+    pub registered_users: Option<i32>,
+    /// The day on which they were counted, `2027-04-01`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 10, max = 10),
+        regex(pattern = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")
+    )]
+    pub counted_on: Option<String>,
 }
 
 /// A name and how it is reached.

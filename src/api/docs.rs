@@ -133,7 +133,7 @@ mod tests {
             "## Region",
             "## SocialChannel",
             "## DataPolicy",
-            "`spec.rules[].erase.after`\\*",
+            "`spec.rules[].erase.method`\\*",
         ] {
             assert!(text.contains(wanted), "no {wanted} in the reference");
         }

@@ -138,21 +138,35 @@ pub struct DatasetSubject {
 #[x_kube(validation = Rule::new("self.method in ['Delete', 'Restrict', 'Pseudonymise'] || has(self.columns) && size(self.columns) > 0").message("erase.columns: Nullify, Anonymise and Shred change columns; name at least one"))]
 #[x_kube(validation = Rule::new("self.method != 'Shred' || !has(self.columns) || size(self.columns) <= 1 && self.columns.all(column, !has(column.set))").message("erase.columns: Shred destroys one key; name its column, without set"))]
 #[x_kube(validation = Rule::new("self.method != 'Nullify' || !has(self.columns) || self.columns.all(column, !has(column.set) || column.set == 'Null')").message("erase.columns[].set: Nullify makes every column null; remove set, or choose Anonymise"))]
+#[x_kube(validation = Rule::new("has(self.after) != has(self.byLaw)").message("erase.after: say after which period rows go, or byLaw: Shortest for the shortest that a law or terms of spec.regimes set; one of the two"))]
+#[x_kube(validation = Rule::new("!has(self.byLaw) || !has(self.from)").message("erase.from: the law that sets the period says from when it runs; take from out beside byLaw"))]
 pub struct Erase {
     /// ISO 8601 duration in calendar units, `P8Y`, `P6M`, `P90D`: a row is due once its clock and this lie in the past,
-    /// counted in the region's time zone.
+    /// counted in the region's time zone. Absent: see `byLaw`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 3, max = 20),
         regex(pattern = r"^P(\d{1,3}Y)?(\d{1,4}M)?(\d{1,4}W)?(\d{1,5}D)?$")
     )]
-    pub after: String,
-    /// What the period runs from.
+    pub after: Option<String>,
+    /// `Shortest`, instead of `after`: the shortest of the periods within which laws and terms of `spec.regimes` want these rows gone
+    /// in the region, by `dataset.records` and, with `lastContact`, by `controller.classes`. Where none of them sets one, or it is
+    /// unconfirmed, nothing goes and `Accepted=False` says what is missing. What keeps rows goes before it, as before `after`,
+    /// which says the period when this is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ByLaw")]
+    pub by_law: Option<ByLaw>,
+    /// What the period runs from. Beside `byLaw` the law says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<RunsFrom>,
     /// Contacts from the newest of which the period runs, where they are younger than the row's own clock: orders of a
     /// customer. The clock alone counts when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_contact: Option<LastContact>,
+    /// Persons are told before their rows go: a row stays whose person was not told early enough, or was in touch since. Nobody need be
+    /// told when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
     /// How rows go. `Delete` takes the whole row. `Nullify` keeps it and makes `columns` null; `Anonymise` keeps it and
     /// sets each of `columns` as it says. What is left is only anonymous if nothing in the row, or beside it, still
     /// leads to a person: that is for you to judge. `Restrict` erases nothing: the row stays, and the application's roles
@@ -166,6 +180,29 @@ pub struct Erase {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub columns: Vec<ErasedColumn>,
+}
+
+/// When a person was told that their rows will go. The application tells them and writes it down; a row that says nothing stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Notice {
+    /// The column of the rule's table that says when, a `timestamptz`: `notified_at`. A notice that is older than the row's own clock or
+    /// than a contact of `lastContact` counts no more: whoever was in touch since is told anew.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*$")
+    )]
+    pub column: String,
+    /// How many hours ago it has to be, at least: 48.
+    #[schemars(range(min = 1, max = 8760))]
+    pub hours: i32,
+}
+
+/// Which of the periods that laws and terms set is the rule's own; absent: none of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ByLaw {
+    /// The shortest.
+    Shortest,
 }
 
 /// A law that keeps rows. It binds every policy that selects the same region, also while the policy that states it only

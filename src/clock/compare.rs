@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use super::{Answer, Case, Deadline, Error, answer};
-use crate::packs::{Clock, Decision, Demand, EraseDuty, Fact, KeepDuty, Regime, Regimes};
+use crate::packs::{
+    Clock, Decision, Demand, EraseDuty, Fact, InactivityDuty, KeepDuty, Regime, Regimes,
+};
 
 /// A fact that differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +146,9 @@ fn of_regime(regime: &Regime, put: &mut dyn FnMut(String, String)) {
         put(format!("clock {kind:?}"), clock(fact));
     }
     of_records((&regime.keep, &regime.erase), put);
+    for fact in &regime.inactivity {
+        put(format!("inactivity {}", fact.value.class), unheard(fact));
+    }
     for (kind, fact) in &regime.limits {
         put(format!("limit {kind:?}"), shown(fact));
     }
@@ -234,6 +239,22 @@ fn kept(fact: &Fact<KeepDuty>) -> String {
 fn gone(fact: &Fact<EraseDuty>) -> String {
     let own = &fact.value;
     line(&format!("{} from {:?}", own.within, own.from), fact)
+}
+
+fn unheard(fact: &Fact<InactivityDuty>) -> String {
+    let own = &fact.value;
+    let mut text = format!(
+        "{} after the last contact, from {} users",
+        own.within, own.from_users
+    );
+    if let Some(notice) = &own.notice {
+        text = format!("{text}, told {notice} before");
+    }
+    if !own.except_records.is_empty() {
+        let kinds: Vec<&str> = own.except_records.iter().map(String::as_str).collect();
+        text = format!("{text}, but for {}", kinds.join(", "));
+    }
+    line(&text, fact)
 }
 
 fn clock(fact: &Fact<Clock>) -> String {

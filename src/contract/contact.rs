@@ -1,4 +1,4 @@
-//! Periods that run from the last contact.
+//! Periods that run from the last contact, and notices before they are over.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,4 +24,14 @@ pub struct ContactTable {
     pub table: String,
     /// When the contact was: `date`, `timestamp` or `timestamptz`. A contact without a value there is never over.
     pub clock: String,
+}
+
+/// When a person was told that their row will go: no row goes without.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Notice {
+    /// The column of the rule's table, a `timestamptz`. A notice counts that is no older than the row's own clock and every contact.
+    pub column: String,
+    /// How many hours ago it has to be, at least.
+    pub hours: u32,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cutoff::Anchor;
 use super::{
-    Catalogue, ColumnChange, Count, EventKind, EventRule, HoldList, LastContact, Method,
+    Catalogue, ColumnChange, Count, EventKind, EventRule, HoldList, LastContact, Method, Notice,
     RequiredHold, Throttle,
 };
 
@@ -425,6 +425,9 @@ pub struct RetentionRule {
     /// Whose newest row it runs from, beside the row's own clock. Absent: nobody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_contact: Option<LastContact>,
+    /// Where it says that a person was told. Absent: nobody need be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
     /// What keeps rows of the table: none is due before each of these has ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keeps: Vec<RetentionKeep>,

@@ -71,6 +71,8 @@ pub enum Check {
     HoldListUnbounded,
     /// A rule, or a keep, has rows for longer than a platform's terms or a law allow.
     HeldTooLong,
+    /// A law erases the data of persons who were not heard of, of some controllers, and the policy does not say what its own is.
+    InactivityClassUnstated,
 }
 
 impl Check {
@@ -98,6 +100,7 @@ impl Check {
         Self::TriggerOnErasure,
         Self::HoldListUnbounded,
         Self::HeldTooLong,
+        Self::InactivityClassUnstated,
     ];
 
     /// Whether it is about what leaves a country.
@@ -135,6 +138,7 @@ impl Check {
             Self::TriggerOnErasure => "TriggerOnErasure",
             Self::HoldListUnbounded => "HoldListUnbounded",
             Self::HeldTooLong => "HeldTooLong",
+            Self::InactivityClassUnstated => "InactivityClassUnstated",
         }
     }
 }

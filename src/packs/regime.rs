@@ -6,8 +6,8 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::{
-    Adequacy, Check, Clock, Counting, Deadline, Demand, EraseDuty, Fact, Jurisdiction, KeepDuty,
-    Statute,
+    Adequacy, Check, Clock, Counting, Deadline, Demand, EraseDuty, Fact, InactivityDuty, Jurisdiction,
+    KeepDuty, Statute,
 };
 
 /// All regimes, and the jurisdictions that call for them.
@@ -86,6 +86,9 @@ pub struct Regime {
     /// Records that it asks to be gone by a time, whatever their purpose.
     #[serde(default)]
     pub erase: Vec<Fact<EraseDuty>>,
+    /// Which controllers it asks that data of persons goes who were not heard of; a class each.
+    #[serde(default)]
+    pub inactivity: Vec<Fact<InactivityDuty>>,
     /// The instruments on which personal data may leave; empty: none is needed.
     pub transfers: Fact<BTreeSet<String>>,
     /// Countries to which nothing else is needed, or less.
@@ -111,9 +114,9 @@ pub enum ClockKind {
     IncidentRecords,
     /// A consent manager's records are kept.
     ConsentRecords,
-    /// Data of a person who was not heard of goes.
+    /// Data of a person who was not heard of goes: an old word, refused with what stands in its place.
     InactivityErase,
-    /// The person is told before data goes.
+    /// The person is told before data goes: an old word too.
     ErasureNotice,
 }
 

@@ -5,10 +5,12 @@
 //! who decides is found out here only to be told.
 
 mod bound;
+mod by_law;
 mod columns;
 mod dates;
 mod ground;
 mod held;
+mod inactivity;
 mod laws;
 mod limit;
 mod rival;
@@ -28,10 +30,14 @@ use crate::api::{
 use crate::contract::RetentionKeep;
 use crate::contract::cutoff::{Anchor, FiscalYear};
 use bound::Bound;
+use by_law::resolved;
+pub(super) use by_law::{in_force, unstated, without_period};
 pub use dates::{DateTerms, DatesTold, RuleTerms, dates};
 pub(super) use ground::{Duty, Met};
 use ground::{Ground, Unread};
+pub(super) use inactivity::unread as classes_unread;
 pub(super) use laws::Laws;
+pub(super) use limit::Asks;
 use limit::{Limit, limits_over};
 use rival::{Rival, Rivalry, rivals_over};
 pub(super) use table::may_be_one;
@@ -54,7 +60,10 @@ pub(super) struct Claim<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Ruling<'a> {
     rule: &'a PolicyRule,
-    erase: &'a Erase,
+    /// With the period that counts here.
+    erase: Erase,
+    /// The law that set the period, of a rule that goes by it.
+    by_law: Option<Limit<'a>>,
     /// What the rule's own period runs from.
     pub(super) anchor: Anchor,
     /// In the order of policies and rules by name.
@@ -184,7 +193,7 @@ pub(super) fn wake_at(facts: &PolicyFacts, region: &Region, now: Timestamp) -> O
     placement::earlier(laws, rival::wake_at(others(facts, region), now))
 }
 
-/// The rules of a policy that erase, each with what binds it.
+/// The rules of a policy that erase, each with what binds it; without those that go by the law where it sets no period.
 pub(super) fn rulings<'a>(
     facts: &'a PolicyFacts,
     region: &'a Region,
@@ -202,14 +211,15 @@ pub(super) fn rulings<'a>(
     let limits = limits_over(keepers(facts, region), &laws, is_wanted);
     let open = held::open_in(facts, region);
     let ruling = |rule: &'a PolicyRule| {
-        let erase = rule.erase.as_ref()?;
+        let (erase, by_law) = resolved(&facts.policy, rule, &laws)?;
         let is_bound = |claim: &Claim<'_>| shares_table(claim.rule, rule, &region.spec);
         let is_rival = |rival: &&Rival<'_>| shares_table(rival.rule, rule, &region.spec);
         let is_limited = |limit: &Limit<'_>| shares_table(limit.rule, rule, &region.spec);
         Some(Ruling {
             rule,
-            erase,
             anchor: anchor(erase.from, &facts.policy.spec),
+            erase,
+            by_law,
             keeps: claims.iter().copied().filter(is_bound).collect(),
             rivals: rivals.iter().filter(is_rival).cloned().collect(),
             limits: limits.iter().copied().filter(is_limited).collect(),
@@ -243,6 +253,16 @@ pub(super) fn lasts_as_long(one: &str, other: &str) -> bool {
     bound(one).outlasts(&bound(other))
 }
 
+/// A rule's own period, as it stands there.
+fn after(erase: &Erase) -> &str {
+    erase.after.as_deref().unwrap_or_default()
+}
+
+/// The same as a span; what is no period ends at once.
+fn span(erase: &Erase) -> Span {
+    after(erase).parse().unwrap_or_default()
+}
+
 /// Two rules' periods in words, each over its clock, if the first does not surely end as late as the second for every row.
 pub(super) fn falls_short(
     spec: &DataPolicySpec,
@@ -250,13 +270,11 @@ pub(super) fn falls_short(
     other: (&str, &Erase),
 ) -> Option<[String; 2]> {
     let all = [one, other];
-    let [first, second] = all.map(|(clock, erase)| {
-        let period = erase.after.parse().unwrap_or_default();
-        Bound::new(clock, anchor(erase.from, spec), period)
-    });
+    let [first, second] =
+        all.map(|(clock, erase)| Bound::new(clock, anchor(erase.from, spec), span(erase)));
     let words = |(clock, erase): (&str, &Erase)| {
         let anchor = anchor(erase.from, spec);
-        period(&erase.after, anchor, clock)
+        period(after(erase), anchor, clock)
     };
     (!first.outlasts(&second)).then(|| all.map(words))
 }
@@ -305,8 +323,13 @@ impl<'a> Ruling<'a> {
     }
 
     /// How its rows go.
-    pub(super) fn erase(&self) -> &'a Erase {
-        self.erase
+    pub(super) fn erase(&self) -> &Erase {
+        &self.erase
+    }
+
+    /// Of a rule that goes by the law: which one set its period, for an approval to be bound to.
+    pub(super) fn by_law(&self) -> Option<serde_json::Value> {
+        self.by_law.as_ref().map(Limit::bound_to)
     }
 
     /// As the agent is told.
@@ -329,8 +352,7 @@ impl<'a> Ruling<'a> {
 
     /// Who decides, and for a keep which.
     fn decides(&self) -> (Decides, Option<usize>) {
-        let period = self.erase.after.parse().unwrap_or_default();
-        let own = Bound::new(&self.rule.dataset.clock, self.anchor, period);
+        let own = Bound::new(&self.rule.dataset.clock, self.anchor, span(&self.erase));
         if self.keeps.iter().all(|claim| own.outlasts(&claim.bound)) {
             return (Decides::Erase, None);
         }
@@ -347,8 +369,8 @@ impl<'a> Ruling<'a> {
         }
     }
 
-    /// As status tells it; nothing for a rule that no keep binds, over whose table no hold is open, whose table no other policy erases from, and whose rows are
-    /// gone by when any terms ask for it.
+    /// As status tells it; nothing for a rule with a period of its own that no keep binds, over whose table no hold is open, whose table no other policy
+    /// erases from, and whose rows are gone by when any terms ask for it.
     pub(super) fn told(&self) -> Option<RuleDecision> {
         let (by_keeps, place) = self.decides();
         let rivalry = Rivalry::of(self, by_keeps);
@@ -373,6 +395,9 @@ impl<'a> Ruling<'a> {
         }
         sentences.extend(columns);
         sentences.extend(self.held_too_long().map(|(_, told)| told));
+        if let Some(limit) = &self.by_law {
+            sentences.insert(0, format!("the rule goes by the law: {}", limit.words()));
+        }
         // Before all periods.
         sentences.splice(0..0, held::sentence(&self.holds));
         (!sentences.is_empty()).then(|| RuleDecision {
@@ -392,7 +417,7 @@ impl<'a> Ruling<'a> {
 
     /// The rule's own period, in words.
     fn own(&self) -> String {
-        let own = period(&self.erase.after, self.anchor, &self.rule.dataset.clock);
+        let own = period(after(&self.erase), self.anchor, &self.rule.dataset.clock);
         let Some(contact) = &self.erase.last_contact else {
             return own;
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::calculus;
 use super::flows::{self, Flow};
 use super::gates::{self, Border, Candidate, Rule, Sanction, Word as GateWord};
 use super::placement::{Place, earlier};
@@ -119,7 +120,15 @@ fn coverage(
     let refused: Vec<(&Arc<DataPolicy>, Option<Reason>)> = facts
         .policies
         .values()
-        .map(|policy| (policy, policy::refused(policy, &facts.packs, now)))
+        .map(|policy| {
+            let refused = policy::refused(policy, &facts.packs, now);
+            let lawless = || {
+                let place = (&*region.region, &*facts.packs);
+                let reasons = calculus::without_period(policy, place, now);
+                reasons.into_iter().next()
+            };
+            (policy, refused.or_else(lawless))
+        })
         .collect();
     let candidates: Vec<Candidate<'_>> = refused
         .iter()

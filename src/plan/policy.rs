@@ -37,6 +37,8 @@ struct Own {
 /// What binds the policy in a region.
 struct Bound<'a> {
     rulings: Vec<Ruling<'a>>,
+    /// Why rules that go by the law cannot: the policy erases nothing here meanwhile.
+    lawless: Vec<Reason>,
     /// What a preview there is of.
     hash: String,
 }
@@ -46,7 +48,20 @@ impl<'a> Bound<'a> {
         let rulings = region.map(|region| calculus::rulings(facts, &region.region, now));
         let rulings = rulings.unwrap_or_default();
         let hash = retention::bound_hash(&facts.policy, &rulings);
-        Self { rulings, hash }
+        let lawless = region.map(|region| {
+            let place = (&*region.region, &*facts.packs);
+            let reasons = calculus::without_period(&facts.policy, place, now);
+            if reasons.is_empty() {
+                contacts::problems_by_law(&facts.policy.spec, &rulings)
+            } else {
+                reasons
+            }
+        });
+        Self {
+            rulings,
+            lawless: lawless.unwrap_or_default(),
+            hash,
+        }
     }
 }
 
@@ -87,6 +102,13 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
         let waits = place.facts.filter(|_| place.chosen);
         let waits = waits.and_then(|region| calculus::wake_at(facts, &region.region, now));
         plan.wake_at = placement::earlier(plan.wake_at, waits);
+        if place.chosen && deleting.is_none() {
+            plan.findings.extend(
+                bound.lawless.iter().map(|reason| {
+                    finding(ConditionType::Accepted, Some(place.name), reason.clone())
+                }),
+            );
+        }
         let decision = decide(facts, &own, (place, &bound), approved.as_ref(), now);
         let note = RegionNote {
             approved: approved.map(|(_, preview)| preview.clone()),
@@ -259,6 +281,10 @@ fn decide(
     if !place.chosen && own.problems.is_empty() {
         let reason = Word::Deselected.because("spec.selector no longer chooses this region");
         return RegionPlan::Withdraw(reason).into();
+    }
+    // Also what runs there by the period of before: nobody knows that it is still right.
+    if let Some(reason) = bound.lawless.first() {
+        return RegionPlan::Pause(reason.clone()).into();
     }
     match build(facts, own, ((place.name, region), bound), approved) {
         Ok(Some(workloads)) => RegionPlan::Run(workloads).into(),

@@ -65,6 +65,12 @@ words! {
     UnknownRegime,
     /// No law of the policy keeps records of a kind that a rule names.
     RecordsUnknown,
+    /// A regime has no such kind of controller.
+    ClassUnknown,
+    /// A rule goes by the law, and none sets its period in the region.
+    NoPeriodByLaw,
+    /// The law that sets a rule's period wants persons told before, and the rule does not say when they were.
+    NoticeUnstated,
     /// A rule's period isn't longer than nothing.
     PeriodInvalid,
     /// `retention.window` isn't longer than nothing.

@@ -15,7 +15,7 @@ use crate::api::{
     DataPolicy, DataPolicySpec, DataStore, ErasedColumn, Region, RetentionThrottle, names,
 };
 use crate::contract::{
-    Approval, Catalogue, ColumnChange, ContactTable, LastContact, RequiredHold, Retain,
+    Approval, Catalogue, ColumnChange, ContactTable, LastContact, Notice, RequiredHold, Retain,
     RetentionKeep, RetentionRule, Throttle,
 };
 use crate::packs::{Check, Fact};
@@ -236,9 +236,10 @@ fn one(ruling: &Ruling<'_>, store: &DataStore) -> RetentionRule {
         url: meta::secret_file(&mount(store), &store.postgres.secret_ref.key),
         table: rule.dataset.table.clone(),
         clock: rule.dataset.clock.clone(),
-        after: ruling.erase().after.clone(),
+        after: ruling.erase().after.clone().unwrap_or_default(),
         from: ruling.anchor,
         last_contact: ruling.erase().last_contact.as_ref().map(contact),
+        notice: ruling.erase().notice.as_ref().map(notice),
         keeps: ruling.keeps(),
         method: ruling.erase().method,
         columns: ruling.erase().columns.iter().map(change).collect(),
@@ -255,6 +256,14 @@ fn contact(contact: &crate::api::LastContact) -> LastContact {
         tables: contact.tables.iter().map(table).collect(),
         at_least: contact.at_least.clone(),
         at_most: contact.at_most.clone(),
+    }
+}
+
+/// A notice as the agent takes it; without a number of hours that can be, none is old enough.
+fn notice(notice: &crate::api::Notice) -> Notice {
+    Notice {
+        column: notice.column.clone(),
+        hours: u32::try_from(notice.hours).unwrap_or(u32::MAX),
     }
 }
 
@@ -297,7 +306,8 @@ pub fn spec_hash(spec: &DataPolicySpec) -> String {
     hash(&told(spec))
 }
 
-/// The same where keeps of other policies or of the packs bind: when one of them changes, what was approved is void.
+/// The same where keeps of other policies or of the packs bind, or a law sets a rule's period: when one of them changes, what was
+/// approved is void.
 pub(super) fn bound_hash(policy: &DataPolicy, rulings: &[Ruling<'_>]) -> String {
     let foreign = |ruling: &Ruling<'_>| {
         let keeps = ruling.foreign(policy);
@@ -305,11 +315,17 @@ pub(super) fn bound_hash(policy: &DataPolicy, rulings: &[Ruling<'_>]) -> String 
     };
     let foreign: BTreeMap<String, Vec<RetentionKeep>> =
         rulings.iter().filter_map(foreign).collect();
-    if foreign.is_empty() {
+    let by_law = |ruling: &Ruling<'_>| Some((ruling.rule().name.clone(), ruling.by_law()?));
+    let by_law: BTreeMap<String, Value> = rulings.iter().filter_map(by_law).collect();
+    if foreign.is_empty() && by_law.is_empty() {
         return spec_hash(&policy.spec);
     }
     let keeps = serde_json::to_value(foreign).unwrap_or_default();
-    hash(&Value::Array(vec![told(&policy.spec), keeps]))
+    let mut parts = vec![told(&policy.spec), keeps];
+    if !by_law.is_empty() {
+        parts.push(Value::from_iter(by_law));
+    }
+    hash(&Value::Array(parts))
 }
 
 fn told(spec: &DataPolicySpec) -> Value {

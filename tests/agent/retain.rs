@@ -37,6 +37,8 @@ mod legal_hold;
 mod methods;
 #[path = "retain/newer.rs"]
 mod newer;
+#[path = "retain/notice.rs"]
+mod notice;
 #[path = "retain/oracle.rs"]
 mod oracle;
 #[path = "retain/parents.rs"]

@@ -33,6 +33,19 @@ fn both(i: usize) -> Value {
     rule
 }
 
+/// A rule that goes by the law.
+fn by_law() -> Value {
+    let mut rule = rule(0);
+    rule["erase"] = json!({"byLaw": "Shortest", "method": "Delete", "lastContact": {"tables": [contacts(0)]}, "notice": {"column": "notified_at", "hours": 48}});
+    rule
+}
+
+const PERIOD: &str = "erase.after: say after which period rows go, or byLaw: Shortest";
+
+fn class(i: usize) -> Value {
+    json!({"regime": "in-dpdp", "class": format!("class{i}"), "registeredUsers": 25_000_000, "countedOn": "2027-04-01"})
+}
+
 fn contacts(i: usize) -> Value {
     json!({"table": format!("orders_{i}"), "clock": "placed_at"})
 }
@@ -128,6 +141,7 @@ pub(crate) fn kind() -> Kind {
             "name": "Aurora GmbH", "contact": "privacy@aurora.example",
             "representative": {"name": "Aurora Ltd", "contact": "uk@aurora.example"},
             "dpo": {"name": "DPO", "contact": "dpo@aurora.example"},
+            "classes": [class(0)],
         },
         "securityMeasures": ["encrypted at rest"],
         "recipients": [recipient(0)],
@@ -166,6 +180,7 @@ pub(crate) fn kind() -> Kind {
             json!({"name": "age", "set": "Generalise", "step": 10}),
         )),
         with(changing("Nullify", json!({"name": "mail"}))),
+        with(by_law()),
     ];
     let keeping = kept_columns::rules().into_iter().map(with);
     let specs = specs.into_iter().chain(keeping).collect();
@@ -343,7 +358,14 @@ fn rules() -> Vec<Case> {
                 ("nobody", "foundBy: name the identity of another subject"),
             ],
         ),
-        text("rules[].erase.after", "P90D", longest, &periods),
+        text("rules[].erase.after", "P90D", longest, &periods).kept(PERIOD),
+        ruled("rules[].erase.byLaw", vec![]).kept(PERIOD),
+        text(
+            "rules[].erase.notice.column",
+            "told_at",
+            "c".repeat(63),
+            &[("a.b", PATTERN), ("now()", PATTERN)],
+        ),
         list("rules[].erase.lastContact.tables", contacts),
         text(
             "rules[].erase.lastContact.tables[].table",
@@ -395,6 +417,40 @@ fn register() -> Vec<Case> {
         person("controller.representative.contact"),
         person("controller.dpo.name"),
         person("controller.dpo.contact"),
+        list("controller.classes", class),
+        ruled(
+            "controller.classes[]",
+            vec![
+                (
+                    json!({"regime": "in-dpdp", "class": "gaming", "countedOn": "2027-04-01"}),
+                    UNCOUNTED,
+                ),
+                (
+                    json!({"regime": "in-dpdp", "class": "gaming", "registeredUsers": 1}),
+                    UNCOUNTED,
+                ),
+            ],
+        ),
+        text(
+            "controller.classes[].regime",
+            "br-lgpd",
+            label(40),
+            &[("IN-DPDP", PATTERN), ("in_dpdp", PATTERN)],
+        ),
+        text(
+            "controller.classes[].class",
+            "socialMedia",
+            format!("a{}", "B".repeat(31)),
+            &[("Gaming", PATTERN), ("e-commerce", PATTERN)],
+        ),
+        ruled("controller.classes[].registeredUsers", vec![]).kept(UNCOUNTED),
+        text(
+            "controller.classes[].countedOn",
+            "2026-12-31",
+            "9999-02-31",
+            &[("2026-13-01", PATTERN), ("01.04.2027", PATTERN)],
+        )
+        .kept(UNCOUNTED),
         list("securityMeasures", |i| json!(format!("measure {i}"))),
         text("securityMeasures[]", "access by role", "m".repeat(200), &[]),
         text(
@@ -429,6 +485,9 @@ fn register() -> Vec<Case> {
     ]
 }
 
+const UNCOUNTED: &str =
+    "controller.classes[].registeredUsers: say how many registered users there are";
+
 /// What keeps a parameter beside its `set`, and a `set` beside its parameters.
 const VALUE: &str = "columns[].value: set: Constant needs it";
 const LENGTH: &str = "columns[].length: set: Truncate needs it";
@@ -442,6 +501,15 @@ fn columns() -> Vec<Case> {
         ruled(
             "rules[].erase",
             vec![
+                (json!({"method": "Delete"}), PERIOD),
+                (
+                    json!({"after": "P1Y", "byLaw": "Shortest", "method": "Delete"}),
+                    PERIOD,
+                ),
+                (
+                    json!({"byLaw": "Shortest", "from": "EndOfCalendarYear", "method": "Delete"}),
+                    "erase.from: the law that sets the period says from when it runs",
+                ),
                 (
                     erase("Delete", json!([column(0)])),
                     "erase.columns: Delete and Restrict take whole rows",

@@ -332,7 +332,7 @@ proptest! {
     #[test]
     fn nothing_outlives_its_rule(facts in chance::policy_facts()) {
         let spec = &facts.policy.spec;
-        let rules: Vec<_> = spec.rules.iter().filter_map(|rule| Some((rule.name.clone(), rule.erase.clone()?.after))).collect();
+        let rules: Vec<_> = spec.rules.iter().filter_map(|rule| Some((rule.name.clone(), rule.erase.clone()?.after?))).collect();
         for (name, task) in tasks(&facts) {
             let told: Vec<_> = task.spec.rules.iter().map(|rule| (rule.name.clone(), rule.after.clone())).collect();
             prop_assert_eq!(&told, &rules);

@@ -16,6 +16,7 @@ use super::error::Error;
 use super::exact::Exact;
 use super::fault::Fault;
 use super::holds::{self, Holds, NONE};
+use super::notice::Told;
 use super::outside;
 use super::partition::{self, Part};
 use super::pinning;
@@ -133,7 +134,16 @@ fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Cutoffs, Error> {
     let most = rule.contacts.as_ref().and_then(|wanted| wanted.most);
     let most = most.map(|most| over((table.kind, most, rule.from), None));
     let most = most.transpose()?;
+    let told = rule.notice.as_ref().map(|notice| {
+        let zone = zone.iana_name().unwrap_or("UTC");
+        // A moment before all moments: nobody was told before it.
+        Told::before(now, notice.hours, zone).ok_or_else(|| Error::Cutoff {
+            rule: rule.name.clone(),
+            source: cutoff::Error::TooLong,
+        })
+    });
     Ok(Cutoffs {
+        notice: told.transpose()?,
         own: over((table.kind, rule.after, rule.from), None)?,
         keeps: keeps.collect::<Result<_, Error>>()?,
         contacts: contacts.collect::<Result<_, Error>>()?,

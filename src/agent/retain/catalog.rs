@@ -15,6 +15,7 @@ use super::cutoff::ClockKind;
 use super::fault::Fault;
 use super::grants::Grants;
 use super::lesser::Lesser;
+use super::notice;
 use super::references::{self, Reference};
 use super::refusal::Refusal;
 use super::restrict::{self, hides};
@@ -38,6 +39,8 @@ pub(super) struct Table {
     pub(super) keeps: Vec<Clock>,
     /// Whose newest row its period runs from, beside its own clock.
     pub(super) contacts: Vec<Contact>,
+    /// The column that says when a person was told; none where nobody need be.
+    pub(super) notice: Option<Clock>,
     /// The primary key's columns, in its order.
     pub(super) key: Vec<Column>,
     /// The columns that tell whose a row is; none where no person is looked for.
@@ -83,7 +86,7 @@ impl Table {
         keeps.chain([&self.clock]).cloned().collect()
     }
 
-    /// The columns by which the rule works, quoted: its clocks, what it changes, what tells whose a row is, and what contacts
+    /// The columns by which the rule works, quoted: its clocks, its notice, what it changes, what tells whose a row is, and what contacts
     /// refer to.
     pub(super) fn watched(&self) -> Vec<String> {
         let changes = self.changes.iter().map(|change| change.name.clone());
@@ -91,7 +94,8 @@ impl Table {
         let links = self.contacts.iter().flat_map(|contact| &contact.links);
         let contacts = links.map(|link| link.parent.clone());
         let own = changes.chain(self.clocks());
-        own.chain(subjects).chain(contacts).collect()
+        let notice = self.notice.iter().map(|notice| notice.name.clone());
+        own.chain(subjects).chain(contacts).chain(notice).collect()
     }
 
     /// All that a run, or an approval, is bound to: the table's shape, and what the rule sets in it. A run that began to
@@ -245,6 +249,7 @@ pub(super) async fn table(
         kind: clock.kind,
         keeps,
         contacts: Vec::new(),
+        notice: None,
         key,
         subjects,
         has_places,
@@ -257,7 +262,7 @@ pub(super) async fn table(
     whole(store, rule, table, grants).await
 }
 
-/// The table with its contacts and its shape, and what the role lacks for it.
+/// The table with its contacts, its notice and its shape, and what the role lacks for it.
 pub(super) async fn whole(
     store: &mut Store,
     rule: &Rule,
@@ -269,6 +274,10 @@ pub(super) async fn whole(
         Err(refusal) => return Ok(Err(refusal)),
     };
     let connection = &mut store.connection;
+    table.notice = match notice::find(connection, table.oid, &table.name, rule).await? {
+        Ok(notice) => notice,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let shape = shape(connection, table.oid, &table.name, &table.watched()).await?;
     table.shape = shape.unwrap_or_default();
     grants.check(connection, &table).await?;

@@ -50,7 +50,7 @@ impl Contact {
     }
 
     /// The contacts `c` of `alias`'s row that `which` says.
-    fn exist(&self, alias: &str, which: &str) -> String {
+    pub(super) fn exist(&self, alias: &str, which: &str) -> String {
         let links = self.links.iter().map(|link| link.on("c", alias));
         let on = links.collect::<Vec<_>>().join(" AND ");
         format!(

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::notice::Told;
 pub(super) use crate::contract::cutoff::{Anchor, ClockKind, Due, Error, due_from, kept_from};
 
 impl ClockKind {
@@ -31,6 +32,9 @@ pub(super) struct Cutoffs {
     /// The own clocks for which contacts do not count any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) most: Option<Due>,
+    /// Which notices are old enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) notice: Option<Told>,
 }
 
 /// The clocks of a column for which a period has ended: a keep's, or that of contacts.
@@ -50,7 +54,8 @@ mod tests {
     fn a_run_row_of_before_there_were_keeps_reads_on() {
         let old = r#"{"latest":"2018-12-31","gaps":[]}"#;
         let read: Cutoffs = serde_json::from_str(old).unwrap();
-        assert!(read.keeps.is_empty() && read.contacts.is_empty() && read.most.is_none());
+        assert!(read.keeps.is_empty() && read.contacts.is_empty());
+        assert!(read.most.is_none() && read.notice.is_none());
         assert_eq!(serde_json::to_string(&read).unwrap(), old);
         let keeps = vec![Ended {
             clock: "paid".into(),

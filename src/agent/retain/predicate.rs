@@ -8,6 +8,7 @@ use super::change;
 use super::contact;
 use super::cutoff::{ClockKind, Cutoffs, Due, Ended};
 use super::holds::Holds;
+use super::notice;
 use super::statement::{Statement, Value};
 
 /// A rule's table, and which of its rows are due.
@@ -37,7 +38,8 @@ pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) ->
     format!("({elapsed} AND {pending})")
 }
 
-/// Whether `alias`'s row's time is over: its own period is over, every keep of it has ended, and no contact is younger.
+/// Whether `alias`'s row's time is over: its own period is over, every keep of it has ended, no contact is younger, and the person was
+/// told where the rule asks for it.
 /// Never null. A clock that is null or infinite is no clock: the row is never due, and its keep has not ended.
 fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
     let Target { table, due, .. } = target;
@@ -47,6 +49,7 @@ fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String
         all.push(ended(statement, alias, table, keep));
     }
     all.extend(contact::none_younger(statement, alias, target));
+    all.extend(notice::was_told(statement, alias, target));
     match all.as_slice() {
         [own] => own.clone(),
         all => format!("({})", all.join(" AND ")),
@@ -169,6 +172,7 @@ pub(super) mod tests {
             kind: ClockKind::Timestamptz,
             keeps: vec![],
             contacts: vec![],
+            notice: None,
             subjects: vec![],
             key: vec![
                 Column {
@@ -231,6 +235,7 @@ pub(super) mod tests {
             keeps,
             contacts: vec![],
             most: None,
+            notice: None,
         }
     }
 

@@ -65,8 +65,10 @@ pub(super) async fn plan(
             }
         }
         let strategy = match &found {
-            // Whether a partition is due as a whole, contacts may change until it is gone.
-            Ok(table) if table.contacts.is_empty() => way(store, rule, table).await?,
+            // Whether a partition is due as a whole, contacts and notices may change until it is gone.
+            Ok(table) if table.contacts.is_empty() && table.notice.is_none() => {
+                way(store, rule, table).await?
+            }
             Ok(_) | Err(_) => Strategy::Rows,
         };
         match found {

@@ -149,6 +149,18 @@ pub(super) enum Refusal {
         /// Its type.
         found: String,
     },
+    /// Hours before are of moments.
+    #[error(
+        "rule `{rule}`: column {column} of {table} is no timestamptz: a notice is a moment, so that hours can be counted from it"
+    )]
+    NoticeNoMoment {
+        /// The rule.
+        rule: String,
+        /// The table.
+        table: String,
+        /// The column, quoted.
+        column: String,
+    },
     /// A keep counts from what is no clock here: which rows it keeps cannot be known.
     #[error(
         "rule `{rule}`: {ground} keeps rows of {table} by `{clock}`, which is no date, timestamp or timestamptz column of it: correct the keep's clock, or its table if it means another"
@@ -283,6 +295,7 @@ impl Refusal {
             Self::ClockMissing { .. } => "ClockMissing",
             Self::SubjectMissing { .. } => "SubjectMissing",
             Self::ClockWrongType { .. } => "ClockWrongType",
+            Self::NoticeNoMoment { .. } => "NoticeNoMoment",
             Self::KeepUnreadable { .. } => "KeepUnreadable",
             Self::ContactUnrelated { .. } => "ContactUnrelated",
             Self::Column { unfit, .. } => unfit.reason(),

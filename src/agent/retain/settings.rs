@@ -15,12 +15,14 @@ use super::method::{self, Wanted};
 use super::partial::{self, Partial};
 use super::restrict;
 use crate::contract::{
-    ContactTable, HoldList, LastContact, Method, Retain, RetentionKeep, RetentionRule,
+    ContactTable, HoldList, LastContact, Method, Notice, Retain, RetentionKeep, RetentionRule,
     SubjectColumn, Throttle,
 };
 
 /// A batch holds its rows' locks and its books in memory: more rows than this help nobody.
 pub(super) const MOST_BATCH_ROWS: u32 = 10_000;
+/// A year.
+const MOST_NOTICE_HOURS: u32 = 8760;
 
 /// Why a task is refused. Each names the field and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -181,6 +183,8 @@ pub(super) struct Rule {
     pub(super) from: Anchor,
     /// Whose newest row it runs from as well.
     pub(super) contacts: Option<Contacts>,
+    /// Where it says that a person was told.
+    pub(super) notice: Option<Notice>,
     /// What keeps rows of the table; no two are the same period over the same clock.
     pub(super) keeps: Vec<Keep>,
     /// How rows go.
@@ -261,6 +265,7 @@ impl Settings {
                 after: after(rule)?,
                 from: rule.from,
                 contacts: contacts(rule)?,
+                notice: notice(rule)?,
                 keeps: [keeps(rule, None)?, least(rule)?].concat(),
                 method: rule.method,
                 changes: method::parse(rule, &spec.time_zone, &by)?,
@@ -391,6 +396,13 @@ fn contacts(rule: &RetentionRule) -> Result<Option<Contacts>, Error> {
     }))
 }
 
+fn notice(rule: &RetentionRule) -> Result<Option<Notice>, Error> {
+    if let Some(notice) = &rule.notice {
+        bounds("notice.hours", notice.hours, 1, MOST_NOTICE_HOURS)?;
+    }
+    Ok(rule.notice.clone())
+}
+
 /// The least period, which keeps a row as a law would.
 fn least(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
     let period = bound(rule, "atLeast", |contact| contact.at_least.as_ref())?;
@@ -490,6 +502,7 @@ mod tests {
             after: after.into(),
             from: Anchor::EventDate,
             last_contact: None,
+            notice: None,
             keeps: Vec::new(),
             method: Method::Delete,
             columns: Vec::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Check, Checked, Place};
 use crate::packs::{
-    Check as Look, Clock, ClockKind, Deadline, Demand, EraseDuty, Fact, KeepDuty, LimitKind,
+    Check as Look, Clock, ClockKind, Deadline, Demand, EraseDuty, Fact, KeepDuty, LimitKind, NO_CLASS,
     NO_RECORDS, Period, REGIMES_KEY, Regime, Regimes,
 };
 
@@ -52,6 +52,7 @@ pub(super) fn check(pack: &Regimes) -> Checked {
         check.transfers(regime)?;
         check.baseline(&regime.baseline, Some(regime))?;
         check.stays_and_goes(&regime.keep, &regime.erase)?;
+        check.inactivity(regime)?;
     }
     let check = Check {
         file: REGIMES_KEY,
@@ -119,6 +120,13 @@ fn words(pack: &Regimes) -> Checked {
     Ok(())
 }
 
+/// Whether a rule can write the word, and means something by it.
+fn is_record_word(word: &str) -> bool {
+    let is_small = word.starts_with(|c: char| c.is_ascii_lowercase());
+    let is_word = word.bytes().all(|b| b.is_ascii_alphanumeric());
+    is_small && is_word && word.len() <= 32 && ![NO_RECORDS, NO_CLASS].contains(&word)
+}
+
 /// The most years that records may be kept: beyond it is a typing error, and out of a database's calendar soon.
 const MOST_YEARS: i32 = 999;
 
@@ -152,9 +160,7 @@ impl Check {
         let mut seen = BTreeSet::new();
         for (index, (place, records, period)) in duties.enumerate() {
             let field = format!("{list}[{index}]");
-            let is_small = |text: &str| text.starts_with(|c: char| c.is_ascii_lowercase());
-            let is_word = records.bytes().all(|b| b.is_ascii_alphanumeric());
-            if records == NO_RECORDS || !is_small(records) || !is_word || records.len() > 32 {
+            if !is_record_word(records) {
                 let problem = format!(
                     "'{records}' is no word that a rule can write; use letters and digits, as in businessLetter"
                 );
@@ -165,6 +171,38 @@ impl Check {
                 return self.fail(place, &field, problem);
             }
             self.once(&field, &mut seen, records, place)?;
+        }
+        Ok(())
+    }
+
+    /// Classes of controllers, each once, with a period that a calendar has and a notice in hours.
+    fn inactivity(&self, regime: &Regime) -> Checked {
+        for old in [ClockKind::InactivityErase, ClockKind::ErasureNotice] {
+            if let Some(fact) = regime.clocks.get(&old) {
+                let problem = "an old word that nothing reads; write beside clocks `inactivity: \
+                    [{value: {class: ecommerce, fromUsers: 20000000, within: P3Y, notice: PT48H}, source: ..., \
+                    confirmed: ...}]`"
+                    .to_owned();
+                return self.fail(fact.place, "clocks", problem);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for (index, fact) in regime.inactivity.iter().enumerate() {
+            let (own, field) = (&fact.value, format!("inactivity[{index}]"));
+            let fail = |problem: String| self.fail(fact.place, &field, problem);
+            let mut words = own.except_records.iter().chain([&own.class]);
+            if let Some(bad) = words.find(|word| !is_record_word(word)) {
+                return fail(format!(
+                    "'{bad}' is no word that a policy can write; use letters and digits, as in socialMedia"
+                ));
+            }
+            if own.within.years > MOST_YEARS {
+                return fail(format!("{} is too long; write at most P999Y", own.within));
+            }
+            if let Some(notice) = own.notice.as_ref().filter(|_| own.notice_hours().is_none()) {
+                return fail(format!("{notice} is no notice; write hours, as in PT48H"));
+            }
+            self.once(&field, &mut seen, &own.class, fact.place)?;
         }
         Ok(())
     }
@@ -231,6 +269,7 @@ impl Check {
                 Look::CategoryUnknown => Some("the pack has categories"),
                 Look::KeepNotStated => Some("a regime has keep"),
                 Look::HeldTooLong => Some("terms have erase"),
+                Look::InactivityClassUnstated => Some("a regime has inactivity"),
                 _ => None,
             };
             if let Some(wherever) = looked_for {

@@ -69,6 +69,8 @@ regimes:
       - {value: {check: TransferEnding, severity: Medium}, source: s, confirmed: true}
     keep:
       - {value: {records: contract, for: P5Y}, source: s, confirmed: true}
+    inactivity:
+      - {value: {class: shop, fromUsers: 9, within: P4Y, notice: PT47H, exceptRecords: [account]}, source: s, confirmed: true}
     registers: {value: [log], source: s, confirmed: true}
 statutes:
   a-tax:

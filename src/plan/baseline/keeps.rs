@@ -27,11 +27,13 @@ fn of_rule<'a>(
     (place, laws, rule): (&Place<'a>, &Laws<'a>, &PolicyRule),
     book: &mut Book<'_>,
 ) {
-    let Some(erase) = rule.erase.as_ref().filter(|erase| erase.method.erases()) else {
+    let erase = calculus::in_force(&ground.facts.policy, rule, laws);
+    let Some(erase) = erase.filter(|erase| erase.method.erases()) else {
         return;
     };
     // What is no period is told elsewhere.
-    if !erase.after.parse::<Span>().is_ok_and(Span::is_positive) {
+    let after = erase.after.as_deref().unwrap_or_default();
+    if !after.parse::<Span>().is_ok_and(Span::is_positive) {
         return;
     }
     let spec = &ground.facts.policy.spec;
@@ -41,7 +43,7 @@ fn of_rule<'a>(
         facts.map(move |fact| Duty::new(law, fact, spec))
     });
     let early = duties.filter_map(|duty| {
-        let met = duty.met((&erase.after, erase.from), spec);
+        let met = duty.met((after, erase.from), spec);
         (met != Met::Whole).then_some((duty, met))
     });
     let mut early = early.peekable();
@@ -67,8 +69,7 @@ fn of_rule<'a>(
             at_most,
             ..Told::once(
                 format!(
-                    "the rule erases after {}, and a law keeps some kinds of records for longer: ",
-                    erase.after
+                    "the rule erases after {after}, and a law keeps some kinds of records for longer: "
                 ),
                 format!(
                     "say in spec.rules[{}].dataset.records which of them the table has, so that they are kept, or none; \

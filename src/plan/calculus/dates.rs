@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, SpanFieldwise};
 
 use super::ground::Ground;
-use super::{Claim, NAMED, Ruling, period};
+use super::{Claim, NAMED, Ruling, after, period};
 use crate::api::{KeptColumns, NoDate, Region, RuleDates};
 use crate::contract::cutoff::{Anchor, end_from, free_from};
 use crate::contract::{Method, RetainedRule};
@@ -279,7 +279,7 @@ impl Ruling<'_> {
             own: self.own_period().map(length),
             least: least.map(length),
             own_words: short(self.own()),
-            waits: contact.is_some(),
+            waits: contact.is_some() || self.erase.notice.is_some(),
             is_held: !self.holds.is_empty(),
             keeps: self
                 .keeps
@@ -291,7 +291,7 @@ impl Ruling<'_> {
 
     /// The rule's own period; none that cannot be read, or that ends as it begins.
     fn own_period(&self) -> Option<Span> {
-        let span: Span = self.erase.after.parse().ok()?;
+        let span: Span = after(&self.erase).parse().ok()?;
         span.is_positive().then_some(span)
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::ground::{Duty, Unread};
 use crate::api::{DataPolicy, PolicyRule, Region};
-use crate::packs::{Check, EraseDuty, Fact, NO_RECORDS, Packs};
+use crate::packs::{Check, EraseDuty, Fact, InactivityDuty, NO_RECORDS, Packs};
 use crate::plan::gates::{self, Called};
 
 /// The laws of a region, found out when somebody asks.
@@ -123,6 +123,22 @@ impl<'a> Laws<'a> {
         said
     }
 
+    /// What they ask of persons who were not heard of, of whichever controllers; by law.
+    pub(in crate::plan) fn inactivity(
+        &self,
+        policy: &DataPolicy,
+    ) -> Vec<(&'a str, &'a Fact<InactivityDuty>)> {
+        let own = self.of(policy);
+        let laws = self.packs.laws().filter(|law| own.contains(law));
+        laws.flat_map(|law| {
+            self.packs
+                .inactivity(law)
+                .iter()
+                .map(move |fact| (law, fact))
+        })
+        .collect()
+    }
+
     /// By which articles a policy has to say when rows go, of each of its regimes that asks for it here.
     pub(super) fn erasing(&self, policy: &DataPolicy) -> String {
         let regimes = self.of(policy).into_iter();
@@ -139,19 +155,29 @@ impl<'a> Laws<'a> {
         articles.into_iter().collect::<Vec<_>>().join("; ")
     }
 
-    /// When a law that is not in force yet begins to keep records of one of these policies.
+    /// When a law that is not in force yet begins to keep records of one of these policies, or to want some gone.
     pub(super) fn wake_at(
         &self,
         policies: impl Iterator<Item = &'a DataPolicy>,
     ) -> Option<Timestamp> {
         let says = |policy: &&DataPolicy| {
             let mut rules = policy.spec.rules.iter();
-            rules.any(|rule| !rule.dataset.records.is_empty())
+            let is_by_law =
+                |rule: &PolicyRule| rule.erase.as_ref().is_some_and(|it| it.by_law.is_some());
+            let has_classes = policy
+                .spec
+                .controller
+                .iter()
+                .any(|it| !it.classes.is_empty());
+            has_classes || rules.any(|rule| !rule.dataset.records.is_empty() || is_by_law(rule))
         };
         let starts = policies.filter(says).filter_map(|policy| {
             let comes = |called: &&Called| {
-                policy.spec.regimes.contains(&called.regime)
-                    && !self.packs.keeps(&called.regime).is_empty()
+                let id = &called.regime;
+                let says = !self.packs.keeps(id).is_empty()
+                    || !self.packs.erases(id).is_empty()
+                    || !self.packs.inactivity(id).is_empty();
+                policy.spec.regimes.contains(id) && says
             };
             let coming = self.called().iter().filter(comes);
             coming.filter_map(|called| called.from).min()

@@ -1,12 +1,75 @@
-//! By when platforms' terms, and laws, ask rows to be gone. Nothing is shortened by it: what erases earlier than somebody wrote
-//! takes what nothing brings back. It is told which period loses, and by what.
+//! By when platforms' terms, and laws, ask rows to be gone. They shorten no period that somebody wrote: what erases earlier than
+//! that takes what nothing brings back. It is told which period loses, and by what. A rule may say instead that it goes by them.
 
 use kube::ResourceExt;
+use serde_json::{Value, json};
 
 use super::bound::Bound;
-use super::{Laws, Ruling, anchor, period};
-use crate::api::{DataPolicy, PolicyRule};
-use crate::packs::{EraseDuty, Fact};
+use super::inactivity::{Standing, standing};
+use super::{Laws, Ruling, anchor, lasts_as_long, period, span};
+use crate::api::{ControllerClass, DataPolicy, PolicyRule, RunsFrom};
+use crate::packs::{EraseDuty, Fact, InactivityDuty, Period};
+
+/// What asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::plan) enum Asks<'a> {
+    /// It does of records of a kind, from their clock.
+    Records(&'a Fact<EraseDuty>),
+    /// It does of persons who were not heard of, from the last contact.
+    Inactivity(&'a Fact<InactivityDuty>, &'a ControllerClass),
+}
+
+impl Asks<'_> {
+    pub(super) fn within(&self) -> Period {
+        match self {
+            Self::Records(fact) => fact.value.within,
+            Self::Inactivity(fact, _) => fact.value.within,
+        }
+    }
+
+    pub(super) fn from(&self) -> RunsFrom {
+        match self {
+            Self::Records(fact) => fact.value.from,
+            Self::Inactivity(..) => RunsFrom::EventDate,
+        }
+    }
+
+    pub(super) fn is_confirmed(&self) -> bool {
+        match self {
+            Self::Records(fact) => fact.confirmed,
+            Self::Inactivity(fact, _) => fact.confirmed,
+        }
+    }
+
+    fn source(&self) -> &str {
+        match self {
+            Self::Records(fact) => fact.source.as_str(),
+            Self::Inactivity(fact, _) => fact.source.as_str(),
+        }
+    }
+
+    /// The kind of records, or of controllers.
+    fn kind(&self) -> &str {
+        match self {
+            Self::Records(fact) => &fact.value.records,
+            Self::Inactivity(fact, _) => &fact.value.class,
+        }
+    }
+
+    /// Of the controller, as a person reads it.
+    fn of_whom(&self) -> String {
+        match self {
+            Self::Records(fact) => format!("for the {} records of", fact.value.records),
+            Self::Inactivity(fact, class) => format!(
+                "for {} from {} registered users, of which there were {} on {};",
+                fact.value.class,
+                fact.value.from_users,
+                class.registered_users.unwrap_or_default(),
+                class.counted_on.as_deref().unwrap_or_default()
+            ),
+        }
+    }
+}
 
 /// A time by which rows have to be gone.
 #[derive(Clone, Copy, Debug)]
@@ -14,9 +77,9 @@ pub(super) struct Limit<'a> {
     policy: &'a DataPolicy,
     pub(super) rule: &'a PolicyRule,
     /// The id of the law or the terms.
-    law: &'a str,
-    fact: &'a Fact<EraseDuty>,
-    bound: Bound<'a>,
+    pub(super) law: &'a str,
+    pub(super) asks: Asks<'a>,
+    pub(super) bound: Bound<'a>,
 }
 
 /// What these policies say of the tables that are wanted, and what their laws say to that; by policy, rule and law.
@@ -28,62 +91,94 @@ pub(super) fn limits_over<'a>(
     let mut limits = Vec::new();
     for policy in policies {
         for rule in policy.spec.rules.iter().filter(|rule| is_wanted(rule)) {
-            let said = laws.limits(policy, rule).into_iter();
-            limits.extend(said.filter_map(|(law, fact)| {
-                let anchor = anchor(Some(fact.value.from), &policy.spec);
-                let bound = Bound::new(&rule.dataset.clock, anchor, fact.value.within.span()?);
-                Some(Limit {
-                    policy,
-                    rule,
-                    law,
-                    fact,
-                    bound,
-                })
-            }));
+            limits.extend(limits_of(policy, rule, laws));
         }
     }
-    limits.sort_by_cached_key(|limit| {
-        let records = limit.fact.value.records.as_str();
-        let rule = limit.rule.name.clone();
-        (limit.policy.name_any(), rule, limit.law, records)
-    });
+    limits.sort_by_cached_key(|limit| (limit.policy.name_any(), limit.rule.name.clone()));
     limits
+}
+
+/// What is asked of one rule's rows, by law and kind.
+pub(super) fn limits_of<'a>(
+    policy: &'a DataPolicy,
+    rule: &'a PolicyRule,
+    laws: &Laws<'a>,
+) -> Vec<Limit<'a>> {
+    let records = laws.limits(policy, rule).into_iter();
+    let records = records.map(|(law, fact)| (law, Asks::Records(fact)));
+    let unheard = if rule.erase.is_some() {
+        laws.inactivity(policy)
+    } else {
+        Vec::new()
+    };
+    let unheard =
+        unheard
+            .into_iter()
+            .filter_map(|(law, fact)| match standing(policy, rule, (law, fact)) {
+                Standing::Applies(class) => Some((law, Asks::Inactivity(fact, class))),
+                Standing::Unstated | Standing::NotSubject(_) | Standing::Exempt(_) => None,
+            });
+    let all = records.chain(unheard).filter_map(|(law, asks)| {
+        let anchor = anchor(Some(asks.from()), &policy.spec);
+        let bound = Bound::new(&rule.dataset.clock, anchor, asks.within().span()?);
+        Some(Limit {
+            policy,
+            rule,
+            law,
+            asks,
+            bound,
+        })
+    });
+    let mut all: Vec<Limit<'a>> = all.collect();
+    all.sort_by(|one, other| (one.law, one.asks.kind()).cmp(&(other.law, other.asks.kind())));
+    all
 }
 
 impl Limit<'_> {
     /// The time, and who asks for it by what.
-    fn words(&self) -> String {
-        let own = &self.fact.value;
-        let within = period(
-            &own.within.to_string(),
-            self.bound.anchor(),
-            &self.rule.dataset.clock,
-        );
-        let doubt = if self.fact.confirmed {
+    pub(super) fn words(&self) -> String {
+        let within = match self.asks {
+            Asks::Records(_) => period(
+                &self.asks.within().to_string(),
+                self.bound.anchor(),
+                &self.rule.dataset.clock,
+            ),
+            Asks::Inactivity(..) => format!("{} from the last contact", self.asks.within()),
+        };
+        let doubt = if self.asks.is_confirmed() {
             ""
         } else {
             " (unconfirmed)"
         };
         format!(
-            "{within} by {}{doubt} ({}, for the {} records of rule {} of DataPolicy {})",
-            self.fact.source.as_str(),
+            "{within} by {}{doubt} ({}, {} rule {} of DataPolicy {})",
+            self.asks.source(),
             self.law,
-            own.records,
+            self.asks.of_whom(),
             self.rule.name,
             self.policy.name_any()
         )
+    }
+
+    /// What an approval is bound to where a rule goes by it. What somebody stated of the controller is part of the spec.
+    pub(super) fn bound_to(&self) -> Value {
+        let notice = match self.asks {
+            Asks::Records(_) => None,
+            Asks::Inactivity(fact, _) => fact.value.notice_hours(),
+        };
+        json!({
+            "law": self.law, "source": self.asks.source(), "kind": self.asks.kind(), "notice": notice,
+            "within": self.asks.within().to_string(), "from": self.asks.from(),
+        })
     }
 }
 
 impl<'a> Ruling<'a> {
     /// Each limit that the rows may outlast, and which period has them for so long. A contact may make the rule's own end any
-    /// day later; what only hides rows has them for good.
-    pub(in crate::plan) fn held_too_long(
-        &self,
-    ) -> impl Iterator<Item = (&'a Fact<EraseDuty>, String)> {
-        let span = self.erase.after.parse().unwrap_or_default();
-        let own = Bound::new(&self.rule.dataset.clock, self.anchor, span);
-        let waits = self.erase.last_contact.is_some() || !self.erase.method.erases();
+    /// day later, which is what a limit from the last contact allows; what only hides rows has them for good.
+    pub(in crate::plan) fn held_too_long(&self) -> impl Iterator<Item = (Asks<'a>, String)> {
+        let own = Bound::new(&self.rule.dataset.clock, self.anchor, span(&self.erase));
+        let contact = self.erase.last_contact.as_ref();
         self.limits.iter().filter_map(move |limit| {
             let words = limit.words();
             let mut keeps = self.keeps.iter();
@@ -95,13 +190,21 @@ impl<'a> Ruling<'a> {
                     &keep.rule.dataset.clock,
                 );
                 let law = keep.law();
-                return Some((limit.fact, format!("{words} gives way to {kept} by {law}")));
+                return Some((limit.asks, format!("{words} gives way to {kept} by {law}")));
             }
-            let is_late = waits || !limit.bound.outlasts(&own);
+            let waits = match limit.asks {
+                Asks::Records(_) => contact.is_some(),
+                Asks::Inactivity(fact, _) => {
+                    let within = fact.value.within.to_string();
+                    let least = contact.and_then(|it| it.at_least.as_deref());
+                    least.is_some_and(|least| !lasts_as_long(&within, least))
+                }
+            };
+            let is_late = waits || !self.erase.method.erases() || !limit.bound.outlasts(&own);
             is_late.then(|| {
                 let own = self.own();
                 let told = format!("the rule's own {own} may have rows for longer than {words}");
-                (limit.fact, told)
+                (limit.asks, told)
             })
         })
     }

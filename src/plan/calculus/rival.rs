@@ -5,7 +5,8 @@ use jiff::{Span, Timestamp};
 use kube::ResourceExt;
 
 use super::bound::Bound;
-use super::{Laws, Ruling, anchor, period};
+use super::by_law::resolved;
+use super::{Laws, Ruling, after, anchor, period, span};
 use crate::api::{DataPolicy, Decides, Erase, OtherErase, PolicyRule, Stopped};
 use crate::contract::RetainMode;
 use crate::packs::Packs;
@@ -16,7 +17,8 @@ use crate::plan::{policy, suspension};
 pub(super) struct Rival<'a> {
     policy: &'a DataPolicy,
     pub(super) rule: &'a PolicyRule,
-    erase: &'a Erase,
+    /// With the period that counts here.
+    erase: Erase,
     bound: Bound<'a>,
     /// Why its rows have to go.
     law: String,
@@ -49,7 +51,8 @@ pub(super) fn rivals_over<'a>(
         if wanted.peek().is_some() {
             let law = laws.erasing(policy);
             let stopped = stopped(policy, packs, now);
-            rivals.extend(wanted.filter_map(|rule| rival(policy, rule, (&law, stopped))));
+            let rivals_of = |rule| rival(policy, rule, laws, (&law, stopped));
+            rivals.extend(wanted.filter_map(rivals_of));
         }
     }
     rivals.sort_by_cached_key(|rival| (rival.policy.name_any(), rival.rule.name.clone()));
@@ -77,15 +80,17 @@ pub(super) fn wake_at<'a>(
 fn rival<'a>(
     policy: &'a DataPolicy,
     rule: &'a PolicyRule,
+    laws: &Laws<'a>,
     (law, stopped): (&str, Option<Stopped>),
 ) -> Option<Rival<'a>> {
-    let erase = rule.erase.as_ref().filter(|erase| erase.method.erases())?;
-    let span: Span = erase.after.parse().ok()?;
+    rule.erase.as_ref().filter(|erase| erase.method.erases())?;
+    let (erase, _) = resolved(policy, rule, laws)?;
+    let span: Span = after(&erase).parse().ok()?;
     span.is_positive().then(|| Rival {
         policy,
         rule,
-        erase,
         bound: Bound::new(&rule.dataset.clock, anchor(erase.from, &policy.spec), span),
+        erase,
         law: law.to_owned(),
         stopped,
     })
@@ -126,7 +131,7 @@ impl Rival<'_> {
             rule: self.rule.name.clone(),
             law: self.law.clone(),
             method: self.erase.method,
-            after: self.erase.after.clone(),
+            after: after(&self.erase).to_owned(),
             from: self.erase.from.unwrap_or_default(),
             clock: self.rule.dataset.clock.clone(),
             mode: self.mode(),
@@ -138,7 +143,7 @@ impl Rival<'_> {
     fn words(&self) -> String {
         let (rule, policy) = (&self.rule.name, self.policy.name_any());
         let after = period(
-            &self.erase.after,
+            after(&self.erase),
             self.bound.anchor(),
             &self.rule.dataset.clock,
         );
@@ -196,8 +201,11 @@ pub(super) struct Rivalry {
 impl Rivalry {
     /// The rivals of a rule by how much they matter: who takes its rows first, the earliest of these before the rest.
     pub(super) fn of(ruling: &Ruling<'_>, by_keeps: Decides) -> Self {
-        let span = ruling.erase.after.parse().unwrap_or_default();
-        let own = Bound::new(&ruling.rule.dataset.clock, ruling.anchor, span);
+        let own = Bound::new(
+            &ruling.rule.dataset.clock,
+            ruling.anchor,
+            span(&ruling.erase),
+        );
         let waits = ruling.erase.last_contact.is_some();
         let mut rivals: Vec<(First, &Rival<'_>)> = ruling
             .rivals

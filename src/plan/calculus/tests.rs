@@ -1,3 +1,4 @@
+mod by_law;
 mod columns;
 mod dates;
 mod holds;

@@ -4,7 +4,7 @@ use jiff::Span;
 
 use crate::api::{ContactTable, DataPolicySpec, Erase, LastContact, PolicyRule};
 use crate::plan::Reason;
-use crate::plan::calculus::{falls_short, lasts_as_long, may_be_one};
+use crate::plan::calculus::{Ruling, falls_short, lasts_as_long, may_be_one};
 use crate::plan::reason::Word;
 
 /// What somebody must mend.
@@ -21,6 +21,21 @@ pub(super) fn problems(spec: &DataPolicySpec) -> Vec<Reason> {
         problems
     });
     problems.collect()
+}
+
+/// The same with the periods that the law set in a region; nothing where no rule goes by it.
+pub(super) fn problems_by_law(spec: &DataPolicySpec, rulings: &[Ruling<'_>]) -> Vec<Reason> {
+    if rulings.iter().all(|ruling| ruling.by_law().is_none()) {
+        return Vec::new();
+    }
+    let mut spec = spec.clone();
+    for rule in &mut spec.rules {
+        let mut own = rulings.iter().filter(|it| it.rule().name == rule.name);
+        if let Some(ruling) = own.next() {
+            rule.erase = Some(ruling.erase().clone());
+        }
+    }
+    problems(&spec)
 }
 
 fn bounds(path: &str, erase: &Erase, contact: &LastContact) -> Vec<Reason> {
@@ -41,7 +56,7 @@ fn bounds(path: &str, erase: &Erase, contact: &LastContact) -> Vec<Reason> {
         return problems;
     };
     let least = [
-        ("after", Some(&erase.after)),
+        ("after", erase.after.as_ref()),
         ("atLeast", contact.at_least.as_ref()),
     ];
     problems.extend(least.into_iter().filter_map(|(field, period)| {
@@ -60,7 +75,12 @@ fn forgotten(
     (rule, erase): (&PolicyRule, &Erase),
     contacts: &ContactTable,
 ) -> Option<Reason> {
-    let others = spec.rules.iter().filter(|other| {
+    // By the law it differs from region to region.
+    let is_known = |rule: &PolicyRule| rule.erase.as_ref().is_some_and(|it| it.after.is_some());
+    if !is_known(rule) {
+        return None;
+    }
+    let others = spec.rules.iter().filter(|it| is_known(it)).filter(|other| {
         other.name != rule.name
             && other.dataset.store == rule.dataset.store
             && may_be_one(&other.dataset.table, &contacts.table)

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Span, Timestamp};
 use crate::api::{DataPolicy, DataPolicySpec, PolicyRule, RegionSpec, RunsFrom, Uncovered};
 use crate::contract::{Method, PSEUDONYMISE};
 use crate::packs::{NO_RECORDS, Packs};
-use crate::plan::calculus::Ruling;
+use crate::plan::calculus::{self, Ruling};
 use crate::plan::reason::Word;
 use crate::plan::{PolicyFacts, Reason, gated, gates};
 
@@ -25,6 +25,9 @@ pub(in crate::plan) fn refused(
 pub(super) fn problems(spec: &DataPolicySpec, packs: &Packs, now: Timestamp) -> Vec<Reason> {
     let mut problems = regimes(spec, packs);
     problems.extend(records(spec, packs));
+    let classes = calculus::classes_unread(spec, packs).into_iter();
+    problems.extend(classes.map(|message| Word::ClassUnknown.because(message)));
+    problems.extend(one_period(spec));
     let codes = spec.selector.jurisdictions.as_deref().unwrap_or_default();
     problems.extend(gates::codes("spec.selector.jurisdictions", codes).err());
     problems.extend(countries(spec));
@@ -123,12 +126,25 @@ fn countries(spec: &DataPolicySpec) -> Vec<Reason> {
     of_rules.chain(told).collect()
 }
 
+/// The API server asks for it too; what is read from a file need not have passed there.
+fn one_period(spec: &DataPolicySpec) -> Option<Reason> {
+    let is_wrong = |rule: &&PolicyRule| {
+        let erase = rule.erase.as_ref();
+        erase.is_some_and(|it| it.after.is_some() == it.by_law.is_some())
+    };
+    let rule = spec.rules.iter().find(is_wrong)?;
+    Some(Word::PeriodInvalid.because(format!(
+        "spec.rules[{}].erase.after: say after which period rows go, or byLaw: Shortest; one of the two",
+        rule.name
+    )))
+}
+
 /// A period of nothing would erase a table at once, or keep nothing, and is always a slip.
 fn periods(spec: &DataPolicySpec) -> Vec<Reason> {
     spec.rules
         .iter()
         .flat_map(|rule| {
-            let erase = rule.erase.as_ref().map(|erase| ("erase.after", &erase.after));
+            let erase = rule.erase.as_ref().and_then(|erase| Some(("erase.after", erase.after.as_ref()?)));
             let keep = rule.keep.as_ref().map(|keep| ("keep.for", &keep.period));
             [erase, keep].into_iter().flatten().map(move |it| (rule, it))
         })

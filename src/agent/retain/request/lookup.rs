@@ -70,6 +70,7 @@ async fn one(
         after: jiff::Span::new(),
         from: super::super::cutoff::Anchor::EventDate,
         contacts: None,
+        notice: None,
         keeps: Vec::new(),
         method: crate::contract::Method::Delete,
         changes: Vec::new(),

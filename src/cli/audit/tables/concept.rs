@@ -31,7 +31,7 @@ pub(super) fn register(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Rec
         let limits = rules.iter().map(|rule| {
             let name = word(rule, "name");
             if let Some(erase) = object(rule, "erase") {
-                let (method, after) = (word(erase, "method"), word(erase, "after"));
+                let (method, after) = (word(erase, "method"), after(erase));
                 let contacts = contacts(Some(erase)).map(|contacts| format!(" {contacts}"));
                 return format!(
                     "{name}: {method} after {after}{}",
@@ -177,7 +177,7 @@ fn row(one: &InForce<'_>, rule: &Object) -> Vec<String> {
         format!("{}.{}", word(dataset, "store"), word(dataset, "table")),
         word(dataset, "clock"),
         from,
-        of(erase, "after"),
+        erase.map_or_else(String::new, after),
         of(erase, "method"),
         columns,
         periods.join(", "),
@@ -284,6 +284,14 @@ pub(super) fn word(of: &Object, key: &str) -> String {
     of.get(key).map_or_else(|| UNSTATED.to_owned(), plain)
 }
 
+/// A rule's own period; of one that goes by the law, that it does.
+pub(super) fn after(erase: &Object) -> String {
+    if erase.get("byLaw").is_some() {
+        return "the shortest period that a law of these regimes sets".to_owned();
+    }
+    word(erase, "after")
+}
+
 pub(super) fn words(of: &Object, key: &str) -> String {
     word(of, key)
 }
@@ -341,6 +349,17 @@ mod tests {
             body: canonical::object(body).unwrap(),
         };
         entry.append("eu", tip)
+    }
+
+    #[test]
+    fn a_rule_that_goes_by_the_law_says_so_in_the_place_of_its_period() {
+        let after = |erase| super::after(&canonical::object(&erase).unwrap());
+        assert_eq!(after(json!({"after": "P1Y"})), "P1Y");
+        let by_law = after(json!({"byLaw": "Shortest"}));
+        assert_eq!(
+            by_law,
+            "the shortest period that a law of these regimes sets"
+        );
     }
 
     #[test]

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::concept::{
-    UNSTATED, contacts, controller, each, leaves, object, objects, plain, rules, with, word, words,
+    UNSTATED, after, contacts, controller, each, leaves, object, objects, plain, rules, with, word,
+    words,
 };
 use super::{Column, InForce, Table, text};
 use crate::evidence::{Object, Record};
@@ -122,7 +123,7 @@ fn ends(rule: &Object) -> String {
         Some(anchor) => format!(" from {}", plain(anchor)),
     };
     let erased = object(rule, "erase").map(|it| {
-        let (method, after) = (word(it, "method"), word(it, "after"));
+        let (method, after) = (word(it, "method"), after(it));
         let contacts = contacts(Some(it)).map(|more| format!(" {more}"));
         format!(
             "{method} after {after}{}{}",

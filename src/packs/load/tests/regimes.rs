@@ -5,6 +5,60 @@ use crate::packs::Packs;
 
 const UNSOUND_REGIMES: &[(&str, &str, &[&str])] = &[
     (
+        "records: {value: P24M",
+        "inactivityErase: {value: P24M",
+        &[
+            "regimes.a-law.clocks",
+            "line 18",
+            "an old word that nothing reads",
+            "`inactivity: [{value: {class: ecommerce",
+        ],
+    ),
+    (
+        "records: {value: P24M",
+        "erasureNotice: {value: P24M",
+        &["regimes.a-law.clocks", "an old word"],
+    ),
+    (
+        "class: shop",
+        "class: none",
+        &[
+            "regimes.a-law.inactivity[0]",
+            "'none' is no word that a policy can write",
+        ],
+    ),
+    (
+        "class: shop",
+        "class: Shop",
+        &["'Shop' is no word that a policy can write"],
+    ),
+    (
+        "exceptRecords: [account]",
+        "exceptRecords: [an_account]",
+        &["'an_account' is no word"],
+    ),
+    (
+        "within: P4Y",
+        "within: PT9H",
+        &["'PT9H' is no period", "inactivity[0]"],
+    ),
+    ("within: P4Y", "within: P1000Y", &["P1000Y is too long"]),
+    (
+        "fromUsers: 9,",
+        "fromUsers: -9,",
+        &["inactivity[0].value.fromUsers"],
+    ),
+    (
+        "notice: PT47H",
+        "notice: P2D",
+        &["P2D is no notice; write hours, as in PT48H"],
+    ),
+    (
+        "    inactivity:\n",
+        "    inactivity:\n      - {value: {class: shop, fromUsers: 9, within: P4Y}, source: s, confirmed: true}\n",
+        &["inactivity[1]", "'shop' is there twice"],
+    ),
+    (
         "regimes: [a-law]",
         "regimes: [b-law]",
         &[

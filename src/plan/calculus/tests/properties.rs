@@ -159,7 +159,7 @@ proptest! {
             }
             // All clocks of the row say the same day here: who decides must be right for it.
             let Some(told) = ruling.told() else { continue };
-            let own_over = is_over(ruling.anchor, &ruling.erase().after);
+            let own_over = is_over(ruling.anchor, after(ruling.erase()));
             let all_over = keeps.iter().all(|keep| is_kept_over(keep.from, &keep.period));
             match told.decides {
                 Decides::Erase => prop_assert!(!own_over || all_over, "{}", told.message),
