@@ -61,8 +61,8 @@ pub use region::{
 };
 pub use requests::{PersonKind, Reapplied, Requests, RequestsStatus, SuppressionStore};
 pub use rule::{
-    BindingHold, BindingKeep, ByLaw, Dataset, DatasetSubject, Decides, Erase, Keep, Notice, OtherErase,
-    PolicyRule, RuleDecision, RunsFrom, Stopped,
+    BindingHold, BindingKeep, ByLaw, Dataset, DatasetSubject, Decides, Erase, Keep, Notice,
+    OtherErase, PolicyRule, RuleDecision, RunsFrom, Stopped,
 };
 pub use signing::{Signing, SigningStatus};
 pub use social_channel::{

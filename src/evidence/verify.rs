@@ -296,18 +296,11 @@ impl<'a> Verifier<'a> {
         let broken = view.breaks(&line, &begins, &tips);
         let mut seen = Seen {
             checked: Checked {
-                records: line.len() as u64,
-                tip: line.last().map(|last| Tip {
-                    head: last.hash,
-                    sequence: last.sequence,
-                }),
-                first: line.first().map(|first| first.at),
-                last: line.last().map(|last| last.at),
                 expired: begin.map(|begin| begin.expired.sequence),
                 begins: begin.map_or(0, |begin| begin.first),
                 committed: given.committed,
                 uncommitted: given.uncommitted,
-                ..Checked::default()
+                ..Checked::of(&line)
             },
             line,
             broken,
@@ -331,6 +324,22 @@ impl<'a> Verifier<'a> {
         view.later(&seen, bound.0);
         view.tail(&mut seen, bound, trusted.and_then(|trusted| trusted.ended));
         seen
+    }
+}
+
+impl Checked {
+    /// Of the records that are there.
+    fn of(line: &[Link]) -> Self {
+        Self {
+            records: line.len() as u64,
+            tip: line.last().map(|last| Tip {
+                head: last.hash,
+                sequence: last.sequence,
+            }),
+            first: line.first().map(|first| first.at),
+            last: line.last().map(|last| last.at),
+            ..Self::default()
+        }
     }
 }
 

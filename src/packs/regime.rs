@@ -6,8 +6,8 @@ use jiff::civil::Date;
 use serde::Deserialize;
 
 use super::{
-    Adequacy, Check, Clock, Counting, Deadline, Demand, EraseDuty, Fact, InactivityDuty, Jurisdiction,
-    KeepDuty, Statute,
+    Adequacy, Check, Clock, Counting, Deadline, Demand, EraseDuty, Fact, InactivityDuty,
+    Jurisdiction, KeepDuty, Statute,
 };
 
 /// All regimes, and the jurisdictions that call for them.
@@ -116,7 +116,7 @@ pub enum ClockKind {
     ConsentRecords,
     /// Data of a person who was not heard of goes: an old word, refused with what stands in its place.
     InactivityErase,
-    /// The person is told before data goes: an old word too.
+    /// The person is told before a request erases.
     ErasureNotice,
 }
 

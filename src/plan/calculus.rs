@@ -30,7 +30,7 @@ use crate::api::{
 use crate::contract::RetentionKeep;
 use crate::contract::cutoff::{Anchor, FiscalYear};
 use bound::Bound;
-use by_law::resolved;
+use by_law::{after, resolved, span};
 pub(super) use by_law::{in_force, unstated, without_period};
 pub use dates::{DateTerms, DatesTold, RuleTerms, dates};
 pub(super) use ground::{Duty, Met};
@@ -253,16 +253,6 @@ pub(super) fn lasts_as_long(one: &str, other: &str) -> bool {
     bound(one).outlasts(&bound(other))
 }
 
-/// A rule's own period, as it stands there.
-fn after(erase: &Erase) -> &str {
-    erase.after.as_deref().unwrap_or_default()
-}
-
-/// The same as a span; what is no period ends at once.
-fn span(erase: &Erase) -> Span {
-    after(erase).parse().unwrap_or_default()
-}
-
 /// Two rules' periods in words, each over its clock, if the first does not surely end as late as the second for every row.
 pub(super) fn falls_short(
     spec: &DataPolicySpec,
@@ -369,8 +359,8 @@ impl<'a> Ruling<'a> {
         }
     }
 
-    /// As status tells it; nothing for a rule with a period of its own that no keep binds, over whose table no hold is open, whose table no other policy
-    /// erases from, and whose rows are gone by when any terms ask for it.
+    /// As status tells it; nothing for a rule with a period of its own that no keep binds, over whose table no hold is open, from
+    /// whose table no other policy erases, and whose rows are gone by when any terms ask for it.
     pub(super) fn told(&self) -> Option<RuleDecision> {
         let (by_keeps, place) = self.decides();
         let rivalry = Rivalry::of(self, by_keeps);

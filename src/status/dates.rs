@@ -1,30 +1,35 @@
 //! On which days the oldest rows may go, by what the last run told; and for how many such entries a status has room.
 
+use super::PolicyObserved;
+use super::resource::Standing;
 use super::run::Runs;
 use crate::api::{PolicyRegionStatus, RuleDates};
-use crate::plan::{DateTerms, DatesTold, RuleTerms, dates};
+use crate::plan::{DatesTold, RuleTerms, dates};
 
 /// The most bytes of all entries of a policy: its object has to fit into the hub's store, with all else that it says.
 const ROOM: usize = 200_000;
 
 /// A region's entries; none before a run has told anything.
 pub(super) fn of(
-    terms: Option<&DateTerms>,
+    standing: &Standing<'_, PolicyObserved>,
     runs: &Runs,
     old: Option<&PolicyRegionStatus>,
-    is_stale: bool,
 ) -> Vec<RuleDates> {
-    let told = runs.last.as_ref().map_or(&[][..], |run| &run.rules);
+    let told = runs
+        .last
+        .as_ref()
+        .map_or(&[][..], |run| run.rules.as_slice());
+    let terms = standing.note.dates.as_ref();
     let Some(terms) = terms.filter(|_| !told.is_empty()) else {
         return Vec::new();
     };
-    let before = old.map_or(&[][..], |entry| &entry.dates);
+    let before = old.map_or(&[][..], |entry| entry.dates.as_slice());
     let entry = |own: &RuleTerms| {
         let told = DatesTold {
             as_of: runs.as_of.as_deref(),
             rule: told.iter().find(|rule| rule.name == own.rule),
             before: before.iter().find(|entry| entry.rule == own.rule),
-            is_stale,
+            is_stale: standing.sight.is_stale,
         };
         dates(own, told, &terms.zone)
     };
@@ -74,7 +79,10 @@ mod tests {
         let told: usize = many.iter().map(|entry| entry.dates.len()).sum();
         let more: i32 = many.iter().filter_map(|entry| entry.more_dates).sum();
         assert_eq!(told + usize::try_from(more).unwrap(), 60 * 16);
-        let dates: Vec<_> = many.iter().flat_map(|entry| &entry.dates).collect();
+        let dates: Vec<_> = many
+            .iter()
+            .flat_map(|entry| entry.dates.as_slice())
+            .collect();
         let size = serde_json::to_string(&dates).unwrap().len();
         assert!((ROOM - 1_000..ROOM + 2_000).contains(&size), "{size}");
         // From the first that has none no other has any.

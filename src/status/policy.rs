@@ -50,17 +50,13 @@ pub fn policy(
 ) -> Written<DataPolicyStatus> {
     let none = DataPolicyStatus::default();
     let old = policy.status.as_ref().unwrap_or(&none);
-    let regions: Vec<Region<'_>> = plan
-        .regions
-        .keys()
-        .filter_map(|name| {
-            let mut region = region(plan, name, seen.get(name), policy, now)?;
-            let is_chosen = region.standing.note.chosen;
-            region.entry.evidence =
-                is_chosen.then(|| fresh::here(name, policy, recorded.get(name), now));
-            Some(region)
-        })
-        .collect();
+    let names = plan.regions.keys();
+    let told = names.filter_map(|name| region(plan, name, seen.get(name), policy, now));
+    let mut regions: Vec<Region<'_>> = told.collect();
+    for one in regions.iter_mut().filter(|one| one.standing.note.chosen) {
+        let name = one.entry.name.as_str();
+        one.entry.evidence = Some(fresh::here(name, policy, recorded.get(name), now));
+    }
     let (fresh, fresh_until) = fresh(plan, policy, recorded, now);
     let mut wanted = vec![
         enforced(plan, policy, &regions),
@@ -68,9 +64,8 @@ pub fn policy(
         findings::baseline(plan),
         fresh,
     ];
-    let ready: Vec<Said> = chosen(&regions)
-        .map(|region| region.ready.clone())
-        .collect();
+    let ready = chosen(&regions).map(|region| region.ready.clone());
+    let ready: Vec<Said> = ready.collect();
     let wakes = regions.iter().flat_map(|r| r.wake_at.iter().copied());
     let wake_at = earliest(wakes.chain([fresh_until]), now);
     let (standings, entries): (Vec<_>, Vec<_>) = regions
@@ -177,12 +172,7 @@ fn region<'a>(
         message: why.message.clone(),
         ready: resource::ready_field(truth),
         unreachable_since: standing.sight.lost_since.map(|since| since.to_string()),
-        dates: dates::of(
-            standing.note.dates.as_ref(),
-            &runs,
-            old,
-            standing.sight.is_stale,
-        ),
+        dates: dates::of(&standing, &runs, old),
         more_dates: None,
         evidence: None,
         last_run: gone_by::told(runs.last, policy, &standing.note.horizons),
@@ -199,11 +189,7 @@ fn region<'a>(
         preview: runs.preview,
         catalogue: runs.catalogue,
         approved: standing.note.approved.clone(),
-        last_handled_run_at: handled_run(workloads, known, policy).or_else(|| match old {
-            Some(entry) => entry.last_handled_run_at.clone(),
-            // What was asked before it joined is not asked of it.
-            None => policy.status.as_ref()?.last_handled_run_at.clone(),
-        }),
+        last_handled_run_at: acted_on(workloads, known, policy, old),
         inventory: standing.inventory.clone(),
     };
     let ask = ask_the_ledger(&entry, workloads, now);
@@ -240,6 +226,20 @@ fn works(runs: &Runs, next: &Next) -> (Truth, Reason) {
         (Truth::Unknown, reason) => (Truth::True, reason),
         other => other,
     }
+}
+
+/// The run-at annotation's value that was last acted on here.
+fn acted_on(
+    workloads: Option<&PolicyWorkloads>,
+    known: Option<&PolicyObserved>,
+    policy: &DataPolicy,
+    old: Option<&PolicyRegionStatus>,
+) -> Option<String> {
+    handled_run(workloads, known, policy).or_else(|| match old {
+        Some(entry) => entry.last_handled_run_at.clone(),
+        // What was asked before it joined is not asked of it.
+        None => policy.status.as_ref()?.last_handled_run_at.clone(),
+    })
 }
 
 /// The run-at annotation's value, once the Job that it asked for is there.

@@ -1,7 +1,7 @@
 //! docs/walkthrough-gdpr.md, typed from its beginning to the verified quarter: as the officer, but for the two lines that the
 //! page says are an administrator's, and the one of whoever runs the region. Section 7 has a chapter of its own (`request`).
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use tradewind_dev::fleet::{Cluster, HUB};
@@ -80,7 +80,7 @@ pub(crate) async fn the_page_is_followed_to_the_verified_quarter(stage: &mut Sta
     desk.types_with(&admin, &begin);
     what_is_covered_is_shown(&desk).await;
     a_count_is_approved(&desk).await;
-    let customer = a_hold_is_opened(stage, &desk).await;
+    let customer = a_hold_is_opened(stage, &desk);
     let there = messages(stage).await;
     assert_eq!(
         held_rows(stage, &customer).await,
@@ -187,7 +187,7 @@ async fn a_count_is_approved(desk: &Desk<'_>) {
 }
 
 /// Whom the page's hold is about.
-async fn a_hold_is_opened(stage: &Stage, desk: &Desk<'_>) -> String {
+fn a_hold_is_opened(stage: &Stage, desk: &Desk<'_>) -> String {
     let region = stage.fleet.cluster(REGION).unwrap();
     let [secret, hold, apply] = texts("4. ");
     let file = format!("<the file of {REGION}>");
@@ -210,7 +210,7 @@ async fn a_hold_is_opened(stage: &Stage, desk: &Desk<'_>) -> String {
     customer.unwrap().0.to_owned()
 }
 
-async fn the_quarter_is_verified(stage: &Stage, desk: &Desk<'_>, admin: &PathBuf) {
+async fn the_quarter_is_verified(stage: &Stage, desk: &Desk<'_>, admin: &Path) {
     let [sign, keys, trust, export] = texts("8. ");
     desk.types_with(admin, &sign);
     let regions = quickstart::POLICIES.map(|(_, region)| region);

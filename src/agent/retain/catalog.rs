@@ -210,7 +210,6 @@ pub(super) async fn table(
     let oid: i64 = row.try_get(0).map_err(&fault)?;
     let table: String = row.try_get(1).map_err(&fault)?;
     let user: String = row.try_get(5).map_err(&fault)?;
-    let has_places: bool = row.try_get(7).map_err(&fault)?;
     ask_for_places(&row, &table, &user).map_err(&fault)?;
     let subjects = match subjects::find(connection, oid, &table, rule).await? {
         Ok(subjects) => subjects,
@@ -252,7 +251,7 @@ pub(super) async fn table(
         notice: None,
         key,
         subjects,
-        has_places,
+        has_places: row.try_get(7).map_err(&fault)?,
         changes,
         references,
         triggers,

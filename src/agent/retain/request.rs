@@ -156,8 +156,7 @@ async fn erasure(
             (known, who)
         }
     };
-    let identity = identity(task, request, &known);
-    let whose = vec![&who; sites.len()];
+    let (identity, whose) = (identity(task, request, &known), vec![&who; sites.len()]);
     let parties = (settings, whose.as_slice(), stop);
     let ran = carry_out(&mut sites, &mut suppression, parties, &identity).await;
     let parties = ((reference.as_str(), &known), &mut suppression, stop);

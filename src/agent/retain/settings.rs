@@ -272,12 +272,11 @@ impl Settings {
                 subjects: Vec::new(),
             });
         }
-        let (batch_rows, max_percent) = (spec.batch_rows, spec.max_percent);
         Ok(Self {
             zone,
             window,
-            batch_rows,
-            max_percent,
+            batch_rows: spec.batch_rows,
+            max_percent: spec.max_percent,
             small_counts: spec.small_counts,
             throttle,
             hold_list,

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Check, Checked, Place};
 use crate::packs::{
-    Check as Look, Clock, ClockKind, Deadline, Demand, EraseDuty, Fact, KeepDuty, LimitKind, NO_CLASS,
-    NO_RECORDS, Period, REGIMES_KEY, Regime, Regimes,
+    Check as Look, Clock, ClockKind, Deadline, Demand, EraseDuty, Fact, KeepDuty, LimitKind,
+    NO_CLASS, NO_RECORDS, Period, REGIMES_KEY, Regime, Regimes,
 };
 
 pub(super) fn check(pack: &Regimes) -> Checked {
@@ -177,14 +177,12 @@ impl Check {
 
     /// Classes of controllers, each once, with a period that a calendar has and a notice in hours.
     fn inactivity(&self, regime: &Regime) -> Checked {
-        for old in [ClockKind::InactivityErase, ClockKind::ErasureNotice] {
-            if let Some(fact) = regime.clocks.get(&old) {
-                let problem = "an old word that nothing reads; write beside clocks `inactivity: \
-                    [{value: {class: ecommerce, fromUsers: 20000000, within: P3Y, notice: PT48H}, source: ..., \
-                    confirmed: ...}]`"
-                    .to_owned();
-                return self.fail(fact.place, "clocks", problem);
-            }
+        if let Some(fact) = regime.clocks.get(&ClockKind::InactivityErase) {
+            let problem = "an old word that nothing reads; write beside clocks `inactivity: \
+                [{value: {class: ecommerce, fromUsers: 20000000, within: P3Y, notice: PT48H}, source: ..., \
+                confirmed: ...}]`"
+                .to_owned();
+            return self.fail(fact.place, "clocks", problem);
         }
         let mut seen = BTreeSet::new();
         for (index, fact) in regime.inactivity.iter().enumerate() {

@@ -103,9 +103,10 @@ fn of_channel(place: &Place<'_>, own: &str, flow: &Flow, book: &mut Book<'_>) {
     if flow.country.is_some() {
         judged(place, &field, &flow.judgement, book);
     } else {
-        let held = match flow.judgement.is_open() {
-            true => "",
-            false => ", so that it gets none",
+        let held = if flow.judgement.is_open() {
+            ""
+        } else {
+            ", so that it gets none"
         };
         let message = format!(
             "where {} would get personal data is unknown{held}",

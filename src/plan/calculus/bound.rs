@@ -198,9 +198,10 @@ mod tests {
             let near = same.map(|more| one.1.days((days + more).max(0)));
             let other = (other.0, near.unwrap_or(other.1), other.2);
             let zone = TimeZone::get(zone).unwrap();
-            let bound = |(anchor, span, keeps): (Anchor, Span, bool)| match keeps {
-                true => Bound::of_keep("at", anchor, span),
-                false => Bound::new("at", anchor, span),
+            let bound = |(anchor, span, keeps): (Anchor, Span, bool)| if keeps {
+                Bound::of_keep("at", anchor, span)
+            } else {
+                Bound::new("at", anchor, span)
             };
             if bound(one).outlasts(&bound(other)) {
                 let (later, earlier) = (end(one, clock, &zone), end(other, clock, &zone));

@@ -5,7 +5,7 @@
 //! where it is not met, and shortens nothing here. An unconfirmed fact sets no period: a keep that acts on a rumour costs time, an erasure
 //! that does costs the rows. Without a period nothing goes.
 
-use jiff::Timestamp;
+use jiff::{Span, Timestamp};
 
 use super::inactivity::{self, Standing, standing};
 use super::limit::{Asks, Limit, limits_of};
@@ -190,4 +190,14 @@ pub(in crate::plan) fn unstated<'a>(policy: &DataPolicy, laws: &Laws<'a>) -> Vec
     silent.dedup();
     silent.retain(|law| !inactivity::is_stated(policy, law));
     silent
+}
+
+/// A rule's own period, as it stands there.
+pub(super) fn after(erase: &Erase) -> &str {
+    erase.after.as_deref().unwrap_or_default()
+}
+
+/// The same as a span; what is no period ends at once.
+pub(super) fn span(erase: &Erase) -> Span {
+    after(erase).parse().unwrap_or_default()
 }

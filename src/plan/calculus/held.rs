@@ -46,7 +46,7 @@ impl Open<'_> {
         Some(BindingHold {
             hold: self.hold.name_any(),
             review_on: self.hold.spec.review_on.clone(),
-            every_row: hit.any(|part| part.scope.column.is_none()),
+            every_row: hit.any(|part| part.column.is_none()),
         })
     }
 }

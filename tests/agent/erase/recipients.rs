@@ -351,7 +351,7 @@ async fn who_may_be_told_soon_is_waited_for() {
     let done = answers(r#"{"outcome": "Done"}"#);
     let _erp = recipient(&mut world, "erp", &["email"], done).await;
     let ran = world.run().await;
-    ran.expect("Verified");
+    ran.expect("Kept");
     assert_eq!(
         stand(&ran),
         vec![row("erp", RecipientState::Done, 1, "200")]

@@ -142,6 +142,10 @@ pub(super) const SEALED: i64 = 1300;
 pub(super) const WENT: i64 = 88_000;
 
 /// Region 0's chain goes on with the seals of what went, and then with the record that says that it did. Answers its end.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "fixtures read best with literals"
+)]
 pub(super) fn seals(records: &mut Vec<Record>, sealed: &[Object], expired: Object) -> Tip {
     for (n, body) in sealed.iter().enumerate() {
         tell(records, Kind::Seal, (SEALED, &format!("seal-{n}")), body);

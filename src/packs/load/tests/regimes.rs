@@ -15,11 +15,6 @@ const UNSOUND_REGIMES: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
-        "records: {value: P24M",
-        "erasureNotice: {value: P24M",
-        &["regimes.a-law.clocks", "an old word"],
-    ),
-    (
         "class: shop",
         "class: none",
         &[

@@ -2,6 +2,10 @@
 
 use super::*;
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "fixtures read best with literals"
+)]
 fn told(keep: &Value, own: Value) -> RuleDecision {
     let mut rule = self::keep("k", "orders", "invoices", "P8Y");
     json_patch(&mut rule["keep"], keep);

@@ -5,6 +5,10 @@ use crate::api::{NoDate, RuleDates};
 use crate::contract::RetainedRule;
 use crate::contract::cutoff::kept_from;
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "fixtures read best with literals"
+)]
 fn counted(numbers: Value) -> RetainedRule {
     let mut rule = json!({"name": "erases", "rows": 100, "due": 0, "oldestKept": "2020-02-29"});
     json_patch(&mut rule, &numbers);
