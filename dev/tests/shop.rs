@@ -1,4 +1,9 @@
 //! The sample shop: large enough, whole, the same for the same seed, and its roles can do what they need.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops where it stands"
+)]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;

@@ -12,7 +12,7 @@ use super::oracle::Dice;
 use super::world::{SPEC_HASH, World, access, exact};
 
 /// So many files, half of them with names of things that are there.
-const TASKS: u64 = 2_000;
+const TASKS: u64 = 10_000;
 const AT_ONCE: usize = 4;
 const TABLES: u64 = 60;
 

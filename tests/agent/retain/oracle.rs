@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::world::{Ran, World, access, assert_balanced};
 
-const CASES: u64 = 200;
+const CASES: u64 = 1_000;
 const AT_ONCE: usize = 4;
 
 /// Numbers from a seed (SplitMix64): the same case for the same seed, on every machine.
