@@ -76,7 +76,7 @@ pub(super) async fn reconcile(
     let has_ended = is_told && written.status.receipt.is_some();
     // Its status remembers the ciphertexts' hash by then, so that it stays the same as the other.
     let is_spent =
-        request.status.iter().any(|s| s.identity_hash.is_some()) && plan::is_spent(&facts);
+        request.status.iter().any(|s| s.identity_hash.is_some()) && plan::is_spent(&facts, now);
     if (has_ended || is_spent) && !request.spec.identity.is_empty() {
         forget_identity(&request, &context).await?;
     }

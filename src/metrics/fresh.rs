@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::api::PolicyRegionStatus;
+use crate::status::reason::Word;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
@@ -36,7 +37,10 @@ impl Fresh {
     pub(super) fn say(&self, policy: &str, regions: &[PolicyRegionStatus]) {
         let mut now = Vec::new();
         for entry in regions {
-            let Some(evidence) = &entry.evidence else {
+            // A first run that is still to come is nobody's silence: one that was due twice is.
+            let told = entry.evidence.as_ref();
+            let Some(evidence) = told.filter(|it| it.reason != Word::AwaitingFirstRun.as_str())
+            else {
                 continue;
             };
             let labels = Labels {

@@ -186,7 +186,7 @@ fn stop(facts: &RequestFacts, clocks: &Clocks, now: Timestamp) -> Option<Stop> {
             wake_at: verified.at.parse().ok(),
         });
     }
-    if let Some(other) = original(facts) {
+    if let Some(other) = original(facts, now) {
         let why = format!(
             "DataSubjectRequest {other} has the same ciphertexts and was there before: it is done there, once"
         );
@@ -197,7 +197,7 @@ fn stop(facts: &RequestFacts, clocks: &Clocks, now: Timestamp) -> Option<Stop> {
 }
 
 /// An older request for the same with the same ciphertexts, that runs in every region of this one. What has begun goes on.
-fn original(facts: &RequestFacts) -> Option<String> {
+fn original(facts: &RequestFacts, now: Timestamp) -> Option<String> {
     let own = facts.request.as_ref();
     let hash = identity_hash(own)?;
     let mut entries = own.status.iter().flat_map(|status| &status.regions);
@@ -217,7 +217,7 @@ fn original(facts: &RequestFacts) -> Option<String> {
             && other.spec.kind == own.spec.kind
             && other.spec.cancelled.is_none()
             && other.spec.refusal.is_none()
-            && other.spec.verified.is_some()
+            && is_verified(&other.spec, now)
             && is_within(other)
             && age(other) < age(own)
             && identity_hash(other).as_ref() == Some(&hash)
@@ -227,8 +227,8 @@ fn original(facts: &RequestFacts) -> Option<String> {
 
 /// Whether who the person is is needed by nobody any more: the request is the same as one that has ended.
 #[must_use]
-pub fn is_spent(facts: &RequestFacts) -> bool {
-    let original = original(facts);
+pub fn is_spent(facts: &RequestFacts, now: Timestamp) -> bool {
+    let original = original(facts, now);
     let mut all = facts.requests.iter();
     original.is_some_and(|name| {
         let has_ended = |other: &DataSubjectRequest| {

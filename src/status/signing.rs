@@ -141,7 +141,8 @@ fn untrusted((signs, before): (KeyId, KeyId)) -> String {
     )
 }
 
-/// The newest signature over our chain that is newer than what the chain knows.
+/// The newest signature over our chain that is newer than what the chain knows. One over the same place again counts only while
+/// nothing waits behind it: from a region that was cut off it would say that what came meanwhile was written later than it was.
 fn newest(children: &SigningObserved, chain: &Chain, region: &str) -> Option<Checkpoint> {
     let signed = chain
         .signed()
@@ -149,7 +150,11 @@ fn newest(children: &SigningObserved, chain: &Chain, region: &str) -> Option<Che
     let reports = children.run.ended.iter();
     reports
         .filter_map(|end| sound(end, chain, region))
-        .filter(|made| signed.is_none_or(|signed| signed < (made.tip.sequence, made.at)))
+        .filter(|made| match signed {
+            Some((to, at)) if to == made.tip.sequence => at < made.at && chain.tip() == made.tip,
+            Some((to, _)) => to < made.tip.sequence,
+            None => true,
+        })
         .max_by_key(|made| (made.tip.sequence, made.at))
         .cloned()
 }

@@ -239,12 +239,12 @@ fn fulfilled(entry: &RequestRegionStatus) -> Reason {
     let mut tables = entry.stores.iter().flat_map(|store| &store.tables);
     if tables.any(|table| !table.found.is_zero()) {
         let why = "done here, by the books of every store that was asked, and looked for again";
-        let why = unasked::with(why, entry);
-        return PlanWord::Fulfilled.because(untold::with(&why, entry));
+        let why = untold::with(why, entry);
+        return PlanWord::Fulfilled.because(unasked::with(&why, entry));
     }
     let why = "looked for in every store here that was asked, and no row was found: see that the values and their kinds are the person's before they are told";
-    let why = unasked::with(why, entry);
-    PlanWord::NobodyFound.because(untold::with(&why, entry))
+    let why = untold::with(why, entry);
+    PlanWord::NobodyFound.because(unasked::with(&why, entry))
 }
 
 /// What a report says of what is to be done.

@@ -326,7 +326,7 @@ fn what_was_asked_twice_is_done_once_by_the_older_request() {
         facts.requests = vec![facts.request.clone(), Arc::new(other)];
         let plan = plan::subject_request(&facts, at);
         let reason = plan.regions["eu-west"].reason();
-        (reason.map(|it| it.word.clone()), plan::is_spent(&facts))
+        (reason.map(|it| it.word.clone()), plan::is_spent(&facts, at))
     };
     let told = json!({"by": "dpo", "at": "2027-06-09T12:00:00Z", "ground": "g"});
     let mut stranger = serde_json::to_value(&own.spec.identity).unwrap();

@@ -91,7 +91,8 @@ FROM (SELECT count(*) > 0 AS followed, min(pg_wal_lsn_diff(replay_lsn, '0/0'))::
   (SELECT min(pg_wal_lsn_diff(restart_lsn, '0/0'))::bigint AS kept FROM pg_replication_slots
     WHERE wal_status IS DISTINCT FROM 'lost') AS s,
   (SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next,
-    greatest((SELECT max(age(backend_xmin)) FROM pg_stat_replication), (SELECT max(age(xmin)) FROM pg_replication_slots)) AS age) AS x";
+    greatest((SELECT max(age(backend_xmin)) FROM pg_stat_replication), (SELECT max(age(xmin)) FROM pg_replication_slots
+      WHERE wal_status IS DISTINCT FROM 'lost')) AS age) AS x";
 
 /// What [`SIGNALS`] answers.
 #[derive(Clone, Copy, Debug, Default)]

@@ -193,6 +193,8 @@ impl View<'_> {
             self.fault(Name::UnsignedTail, sequence, says);
             return;
         }
+        // Of a region that was given up neither the last records nor its key are waited for after that.
+        let now = ended.map_or(now, |ended| ended.min(now));
         if let Some((oldest, sequence)) = oldest
             && now.duration_since(oldest) > bound
         {
@@ -202,7 +204,6 @@ impl View<'_> {
             );
             self.fault(Name::UnsignedTail, sequence, says);
         }
-        let now = ended.map_or(now, |ended| ended.min(now));
         let last = seen.signatures.iter().map(|(_, at)| *at).max();
         let Some(last) = last.filter(|last| now.duration_since(*last) > bound) else {
             return;

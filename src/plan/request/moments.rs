@@ -1,11 +1,15 @@
 //! When people recorded that something was done: what is said of a moment that has not come counts from then on, and nothing
 //! was done about a request before it was received.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::clocks::Clocks;
 use crate::api::DataSubjectRequestSpec;
 use crate::plan::reason::Word;
+
+/// People write the day, and clocks of machines differ: a moment on the day of the receipt may read as before it, and a receipt as to come.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
 
 /// Whether a recorded moment has come. A text that is none was recorded once and stays, or is refused by [`heed`].
 fn has_come(at: &str, now: Timestamp) -> bool {
@@ -34,21 +38,32 @@ pub(super) fn heed(
         now,
         clocks,
     };
-    if received > now {
+    if received.duration_since(now) > CLOCKS {
         sight.clocks.problems.push(Word::ClockInvalid.because(format!(
             "spec.received: {} has not come, and every clock runs from it; make another request under another name",
             spec.received
         )));
         sight.wakes(received);
     }
-    sight.mended("acknowledged.at", &mut spec.acknowledged, |it| &it.at);
-    sight.mended("extension.at", &mut spec.extension, |it| &it.at);
-    sight.mended("answered.at", &mut spec.answered, |it| &it.at);
+    sight.mended("acknowledged.at", (&mut spec.acknowledged, A_DAY), |it| {
+        &it.at
+    });
+    sight.mended("extension.at", (&mut spec.extension, A_DAY), |it| &it.at);
+    sight.mended("answered.at", (&mut spec.answered, A_DAY), |it| &it.at);
     if let Some(notice) = &mut spec.notice {
         let arrived = &mut notice.acknowledged;
-        sight.mended("notice.acknowledged.at", arrived, |it| &it.at);
+        sight.mended(
+            "notice.acknowledged.at",
+            (arrived, SignedDuration::ZERO),
+            |it| &it.at,
+        );
     }
-    sight.mended("notice.sentAt", &mut spec.notice, |it| &it.sent_at);
+    // Nothing is erased before its time is over: here each hour counts.
+    sight.mended(
+        "notice.sentAt",
+        (&mut spec.notice, SignedDuration::ZERO),
+        |it| &it.sent_at,
+    );
     sight.kept("refusal.at", &mut spec.refusal, |it| &it.at);
     sight.kept("cancelled.at", &mut spec.cancelled, |it| &it.at);
 }
@@ -60,14 +75,19 @@ struct Sight<'a> {
 }
 
 impl Sight<'_> {
-    /// What can be corrected: it has to be right.
-    fn mended<T>(&mut self, field: &str, told: &mut Option<T>, at: impl Fn(&T) -> &String) {
+    /// What can be corrected: it has to be right, but for so long before the receipt.
+    fn mended<T>(
+        &mut self,
+        field: &str,
+        (told, slack): (&mut Option<T>, SignedDuration),
+        at: impl Fn(&T) -> &String,
+    ) {
         let Some(text) = told.as_ref().map(|told| at(told).clone()) else {
             return;
         };
         let wrong = match moment(&text) {
             None => format!("{text} is none; write one such as 2026-03-31T23:30:00+02:00"),
-            Some(at) if at < self.received => {
+            Some(at) if self.received.duration_since(at) > slack => {
                 format!("{text} is before spec.received; write when it was done")
             }
             Some(_) => {
@@ -85,7 +105,7 @@ impl Sight<'_> {
         let Some(text) = told.as_ref().map(|told| at(told).clone()) else {
             return;
         };
-        if moment(&text).is_some_and(|at| at < self.received) {
+        if moment(&text).is_some_and(|at| self.received.duration_since(at) > A_DAY) {
             *told = None;
             self.clocks.notes.push(format!(
                 "spec.{field}: {text} is before spec.received and meets no deadline: record spec.answered"

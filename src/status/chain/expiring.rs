@@ -32,11 +32,11 @@ impl Chain {
         told.map_or(self.genesis, |(_, (tip, _))| *tip)
     }
 
-    /// The segment that is to be in the archive no more: the region has signed the record that says so.
+    /// The segment that is to be in the archive no more: the region has signed the record that says so, and no hold came meanwhile.
     #[must_use]
     pub fn gone(&self) -> Option<&str> {
         let (_, (_, segment)) = self.seals.expired(self.signed_to())?;
-        Some(segment)
+        (!self.is_held()).then_some(segment)
     }
 
     /// What is to be done next, once the segment before is gone.

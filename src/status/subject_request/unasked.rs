@@ -22,13 +22,23 @@ pub(super) fn settle(
     entry.unasked = all;
 }
 
+/// So many are named in a sentence; `unasked` has all of them.
+const NAMED: usize = 5;
+
 /// The sentence with it.
 pub(super) fn with(why: &str, entry: &RequestRegionStatus) -> String {
-    if entry.unasked.is_empty() {
+    let all = &entry.unasked;
+    if all.is_empty() {
         return why.to_owned();
     }
+    let named = all.iter().take(NAMED).map(String::as_str);
+    let named: Vec<&str> = named.collect();
+    let more = match all.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
     format!(
-        "{why}; not looked at, as nothing says how the person is found there: {}",
-        entry.unasked.join(", ")
+        "{why}; not looked at, as nothing says how the person is found there: {}{more}",
+        named.join(", ")
     )
 }

@@ -70,8 +70,8 @@ pub(super) enum Error {
     Forgotten,
     /// One person, two requests for the same at one time.
     #[error(
-        "request `{other}` is for the same, by the same values, and has not ended: it is done there, and this one looks again \
-         after it. If nobody goes on with it, end it: `tradewind-agent erase --lift`"
+        "request `{other}` is for the same, by the same values, was begun within a day and has not ended: rows of before it \
+         are erased there, and this one looks again after it, or a day after that one began"
     )]
     Duplicate {
         /// The reference of the one that is under way.

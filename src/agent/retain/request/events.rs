@@ -133,8 +133,13 @@ impl Events {
         for place in &mut self.places {
             let key = ledger::key(&mut place.store).await?;
             if suppression.has_other_key(&place.store.name, &key).await? {
-                let (store, key) = (place.store.name.clone(), key.1);
-                return Err(Error::OtherKey { store, key }.into());
+                return Err(Error::OtherKey {
+                    store: place.store.name.clone(),
+                    region: suppression.region().to_owned(),
+                    number: key.0,
+                    key: key.1,
+                }
+                .into());
             }
         }
         Ok(())

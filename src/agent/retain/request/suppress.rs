@@ -118,10 +118,12 @@ impl Suppression {
             .map_err(failed(&self.store))
     }
 
-    /// That no other request for the same, by the same values, was begun and has not ended.
+    /// That no other request for the same, by the same values, was begun within a day and has not ended. One that is open for longer waits
+    /// for a hold or a recipient, and erases no row that is newer than it: who came back and asks again is not to wait for that.
     pub(super) async fn has_no_twin(&mut self, reference: &str, given: &[u8]) -> Result<(), Error> {
         let sql = "SELECT min(reference) FROM tradewind.request
-            WHERE region = $1 AND reference <> $2 AND given = $3 AND state IS NULL";
+            WHERE region = $1 AND reference <> $2 AND given = $3 AND state IS NULL
+              AND began_at > clock_timestamp() - interval '1 day'";
         let query = sqlx::query(sql).bind(&self.region).bind(reference);
         let row = query
             .bind(given)

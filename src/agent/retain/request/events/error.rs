@@ -47,13 +47,17 @@ pub(in super::super) enum Error {
     },
     /// The key is another.
     #[error(
-        "store `{store}`: somebody's events were erased from it under another key of subjects than it has now, and nobody can be found by that one: restore the database with its key, or, if that key is gone for good, forget these by DELETE FROM tradewind.suppressed_subject WHERE store = '{store}' AND key_id IS DISTINCT FROM '{key}' in the suppression store, and erase again whom you know of"
+        "store `{store}`: somebody's events were erased from it under another key of subjects than it has now, and nobody can be found by that one: restore the database with its key, or, if that key is gone for good, forget these by DELETE FROM tradewind.suppressed_subject WHERE region = '{region}' AND store = '{store}' AND (key_id <> '{key}' OR key_id IS NULL AND octet_length(subject) = 33 AND get_byte(subject, 0) <> {number}) in the suppression store, and erase again whom you know of"
     )]
     OtherKey {
         /// The store.
         store: String,
+        /// The region, whose subjects alone are meant.
+        region: String,
         /// What its key is told by.
         key: String,
+        /// Its number, by which subjects are told that were noted without it.
+        number: i32,
     },
 }
 
