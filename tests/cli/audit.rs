@@ -390,6 +390,12 @@ fn a_period_of_which_a_part_is_not_there_is_told() {
     let patient = ["--at", "2027-01-01T00:00:00Z", "--unsigned", "P90D"];
     let patient = trusted("json", &patient);
     assert!(!patient.contains("Silent") && patient.contains("ExpectedRunMissing"));
+    // Of regions that were given up no more is waited for.
+    let ended = "    ended: 2026-11-09T01:00:00Z\n    keys:";
+    folder.put("trust.yaml", &world::trust().replace("    keys:", ended));
+    let page = trusted("html", &[]);
+    assert!(!page.contains("of the rest of the period"), "{page}");
+    assert!(page.contains("given up at 2026-11-09T01:00:00Z"), "{page}");
 }
 
 /// Which region was given up, and for how long evidence is to be kept at least, the trust file says.

@@ -1,6 +1,7 @@
 //! `tradewind audit export`: the tables that an auditor asks for, of a period, from records alone. The same evidence
 //! makes the same bytes: nothing here knows the time.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -153,9 +154,12 @@ fn book(args: &Export) -> Result<Book, Error> {
     let evidence = source::evidence(&args.from)?;
     let mut records: Vec<Record> = Vec::new();
     let mut found = None;
+    let mut ended = BTreeMap::new();
     if let Some(file) = &args.trust {
         let trust = source::trust(file)?;
         let when = when(args, period.to)?;
+        let regions = trust.regions.iter();
+        ended.extend(regions.filter_map(|(region, one)| Some((region.clone(), one.ended?))));
         found = Some(look(&evidence, &trust, |record| records.push(record), when));
     } else {
         for text in &evidence {
@@ -179,10 +183,11 @@ fn book(args: &Export) -> Result<Book, Error> {
         .as_ref()
         .map_or_else(|| extent::ends(&evidence), Found::ends);
     let mut tables = tables(&records, &period, usize::from(args.cases));
-    tables.tables.push(extent::table(&records, &ends, &period));
+    let asked = extent::Asked::of(&period, ended);
+    tables.tables.push(extent::table(&records, &ends, &asked));
     Ok(Book {
         tables,
-        open: extent::open(&ends, &period),
+        open: extent::open(&ends, &asked),
         period,
         found,
         records: records.len(),

@@ -32,9 +32,30 @@ pub(super) fn ends(evidence: &[Vec<u8>]) -> BTreeMap<String, Timestamp> {
     ends
 }
 
-/// The regions whose evidence ends before the period does.
-pub(super) fn open(ends: &BTreeMap<String, Timestamp>, period: &Period) -> Vec<String> {
-    let early = ends.iter().filter(|(_, end)| **end < period.to);
+/// Up to when evidence is asked for: to the end of the period, of a region that was given up no longer than that.
+pub(super) struct Asked {
+    to: Timestamp,
+    ended: BTreeMap<String, Timestamp>,
+}
+
+impl Asked {
+    pub(super) fn of(period: &Period, ended: BTreeMap<String, Timestamp>) -> Self {
+        Self {
+            to: period.to,
+            ended,
+        }
+    }
+
+    fn is_early(&self, region: &str, end: Timestamp) -> bool {
+        let ended = self.ended.get(region);
+        end < ended.map_or(self.to, |ended| self.to.min(*ended))
+    }
+}
+
+/// The regions whose evidence ends before it may.
+pub(super) fn open(ends: &BTreeMap<String, Timestamp>, asked: &Asked) -> Vec<String> {
+    let early = ends.iter();
+    let early = early.filter(|(region, end)| asked.is_early(region, **end));
     early
         .map(|(region, end)| format!("Region {region}: {}", not_known(*end)))
         .collect()
@@ -48,7 +69,7 @@ fn not_known(end: Timestamp) -> String {
 pub(super) fn table(
     records: &[Record],
     ends: &BTreeMap<String, Timestamp>,
-    period: &Period,
+    asked: &Asked,
 ) -> Table {
     let row = |(region, end): (&String, &Timestamp)| {
         let here = records.iter().filter(|record| record.region == *region);
@@ -59,10 +80,10 @@ pub(super) fn table(
             moment(moments.iter().min()),
             moment(moments.iter().max()),
             end.to_string(),
-            if *end < period.to {
-                not_known(*end)
-            } else {
-                "to its end".to_owned()
+            match (asked.is_early(region, *end), asked.ended.get(region)) {
+                (true, _) => not_known(*end),
+                (false, Some(ended)) if *ended < asked.to => format!("given up at {ended}"),
+                (false, _) => "to its end".to_owned(),
             },
         ]
     };
