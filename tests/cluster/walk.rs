@@ -154,7 +154,7 @@ async fn what_is_covered_is_shown(desk: &Desk<'_>) {
 }
 
 async fn a_count_is_approved(desk: &Desk<'_>) {
-    let [ask, read, approve] = texts("3. ");
+    let [ask, read, days, approve] = texts("3. ");
     desk.types(&ask, "");
     let shown = repeats(desk, &read, |shown| {
         shown.contains("sha256-") && shown.contains("customers: ")
@@ -165,6 +165,10 @@ async fn a_count_is_approved(desk: &Desk<'_>) {
         .find(|word| word.starts_with("sha256-"));
     let hash = hash.unwrap();
     assert_eq!(hash.len(), "sha256-".len() + 64, "{shown}");
+    repeats(desk, &days, |shown| {
+        shown.contains("  messages: oldest 20") && shown.contains("goes from 20")
+    })
+    .await;
     assert!(approve.contains("sha256-..."), "{approve}");
     desk.types(&approve.replace("sha256-...", hash), "");
     // After the count three rules are told to have rows without a clock.
