@@ -41,6 +41,19 @@ async fn put(world: &World, data: Value) {
         .unwrap();
 }
 
+/// The world as a house finds it that has put no pack there yet: another test's may have stayed.
+async fn no_packs(world: &World) {
+    let gone = [
+        "delete",
+        "configmap",
+        MAP,
+        "-n",
+        SYSTEM,
+        "--ignore-not-found",
+    ];
+    world.hub().kubectl(&gone).await.unwrap();
+}
+
 /// Waits until an Event on the ConfigMap says this.
 async fn refused(world: &World, why: &str) {
     let hub = world.hub();
@@ -123,6 +136,7 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
         let line = sign(folder.path(), &pack);
         let (key, _) = line.split_once(' ').unwrap();
         world.stop().await;
+        no_packs(&world).await;
         let args = [
             format!("--packs-configmap={MAP}"),
             format!("--packs-trusted-key={key}"),
@@ -206,6 +220,7 @@ fn an_older_signed_pack_is_taken_only_where_packs_may_go_back() {
         let (newer, key) = dated(folder.path(), today);
         let (older, _) = dated(folder.path(), "2026-11-01");
         world.stop().await;
+        no_packs(&world).await;
         let mut args = vec![
             format!("--packs-configmap={MAP}"),
             format!("--packs-trusted-key={key}"),
