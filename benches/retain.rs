@@ -55,18 +55,15 @@ struct Ran {
 #[tokio::main]
 async fn main() {
     let agent = optimised();
-    let options = Options {
-        listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        fsync: true,
-    };
-    let bench = Bench {
-        server: Server::start_with(options).await.unwrap(),
-        dir: tempfile::tempdir().unwrap(),
-        agent,
-    };
+    let bench = Bench::start(agent.clone(), None).await;
     println!("retain: {DUE} of {ROWS} rows due, {TURNS} turns, medians");
     let delete = ("DELETE", "DELETE FROM events", json!({}));
     bench.erasing("events", EVENTS, &delete).await;
+    let quarter = memory() / 4;
+    let roomy = Bench::start(agent, Some(quarter)).await;
+    let what = format!("events, with {quarter} MiB of buffers");
+    roomy.erasing(&what, EVENTS, &delete).await;
+    drop(roomy);
     let referenced = format!("{EVENTS}{REFERENCED}");
     let what = "events that a table refers to";
     bench.erasing(what, &referenced, &delete).await;
@@ -83,6 +80,20 @@ async fn main() {
 }
 
 impl Bench {
+    /// With so many MiB of buffers; none: as it is installed.
+    async fn start(agent: PathBuf, buffers: Option<u64>) -> Self {
+        let options = Options {
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            fsync: true,
+            buffers,
+        };
+        Self {
+            server: Server::start_with(options).await.unwrap(),
+            dir: tempfile::tempdir().unwrap(),
+            agent,
+        }
+    }
+
     /// Rows a second of `retain` against one plain statement over the same rows: its name, its start, and what the rule
     /// says for it.
     async fn erasing(&self, what: &str, sql: &str, (name, start, says): &(&str, &str, Value)) {
@@ -334,6 +345,14 @@ fn rate(took: Duration) -> String {
 
 fn ratio(plain: Duration, ours: Duration) -> f64 {
     plain.as_secs_f64() / ours.as_secs_f64()
+}
+
+/// The machine's memory in MiB.
+fn memory() -> u64 {
+    let said = std::fs::read_to_string("/proc/meminfo").unwrap();
+    let total = said.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kibibytes = total.and_then(|text| text.trim().strip_suffix(" kB"));
+    kibibytes.unwrap().parse::<u64>().unwrap() / 1024
 }
 
 /// The agent as it ships, but for the long link.

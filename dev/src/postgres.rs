@@ -109,6 +109,8 @@ pub struct Options {
     pub listen: IpAddr,
     /// Whether a commit waits for the disk. Off: faster, and safe against everything but a power cut.
     pub fsync: bool,
+    /// Its buffers in MiB; none: what it takes by itself, 128.
+    pub buffers: Option<u64>,
 }
 
 /// A running server. Stopped, and its files removed, when dropped.
@@ -126,6 +128,7 @@ impl Server {
         Self::start_with(Options {
             listen,
             fsync: false,
+            buffers: None,
         })
         .await
     }
@@ -135,6 +138,7 @@ impl Server {
         let options = Options {
             listen,
             fsync: false,
+            buffers: None,
         };
         Self::start_of(options, true).await
     }
@@ -164,7 +168,7 @@ impl Server {
                 password: password.clone(),
                 programs: clients.clone(),
             };
-            let mut server = Self::spawn(access, owner, watch, (&programs, options.fsync))?;
+            let mut server = Self::spawn(access, owner, watch, (&programs, options))?;
             tries -= 1;
             match server.wait_ready().await {
                 Err(Error::Start { log, .. }) if log.contains("already in use") && tries > 0 => {}
@@ -211,11 +215,11 @@ impl Server {
         access: Access,
         owner: Owner,
         watch: Scratch,
-        (programs, fsync): (&Path, bool),
+        (programs, options): (&Path, Options),
     ) -> Result<Self> {
         let program = programs.join("postgres");
         let log = fs::File::create(watch.folder().join("log")).map_err(Error::Folder)?;
-        let switch = if fsync { "on" } else { "off" };
+        let switch = if options.fsync { "on" } else { "off" };
         let postmaster = owner
             .command(&program, watch.folder())
             .arg("-D")
@@ -242,6 +246,11 @@ impl Server {
                 "-c",
                 "log_timezone=UTC",
             ])
+            .args(
+                options
+                    .buffers
+                    .map(|mebibytes| format!("--shared-buffers={mebibytes}MB")),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
