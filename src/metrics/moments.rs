@@ -1,5 +1,6 @@
 //! Moments that somebody is to know beforehand: when a policy's next run is due, when a transfer ends. As seconds since
-//! 1970, so that an alert compares them with its own clock, also while this process is away.
+//! 1970, so that an alert compares them with its own clock. While this process is away they are gone as well, minutes later:
+//! the alert `TradewindSilent` asks for the process.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
