@@ -187,9 +187,16 @@ fn stop(facts: &RequestFacts, clocks: &Clocks, now: Timestamp) -> Option<Stop> {
         });
     }
     if let Some(other) = original(facts, now) {
-        let why = format!(
-            "DataSubjectRequest {other} has the same ciphertexts and was there before: it is done there, once"
-        );
+        let why = if is_spent(facts, now) {
+            format!(
+                "DataSubjectRequest {other} had the same ciphertexts and has ended, its receipt is there: cancel this one, \
+                 and answer the person"
+            )
+        } else {
+            format!(
+                "DataSubjectRequest {other} has the same ciphertexts and was there before: it is done there, once"
+            )
+        };
         return Some(Word::Duplicate.because(why).into());
     }
     let (reason, wake_at) = clocks.notice(&facts.request, now)?;
