@@ -69,7 +69,8 @@ pub fn subject_request(
     for condition in &mut conditions {
         ended(condition, &ready);
     }
-    conditions.extend([stage::verified(request, now), clock::on_time(clocks)]);
+    let on_time = clock::on_time(clocks, &undone(request, &entries));
+    conditions.extend([stage::verified(request, now), on_time]);
     let is_settled = standings.iter().all(|it| it.inventory.is_empty());
     let is_going = plan.deleting.is_some();
     let entries = kept(entries, &standings, old, is_going);
@@ -139,6 +140,14 @@ fn ended(condition: &mut Wanted, ready: &[Said]) {
         condition.reason = reason.word;
         condition.message = reason.message;
     }
+}
+
+/// The regions that have not done yet what was asked, unless nobody asks for it any more.
+fn undone<'a>(request: &DataSubjectRequest, entries: &'a [RequestRegionStatus]) -> Vec<&'a str> {
+    let spec = &request.spec;
+    let is_over = spec.cancelled.is_some() || spec.refusal.is_some() || spec.lifted.is_some();
+    let open = entries.iter().filter(|it| !is_over && !it.is_done());
+    open.map(|entry| entry.name.as_str()).collect()
 }
 
 /// The entries that stay in status; of a request that is being deleted every region's numbers, to the end.

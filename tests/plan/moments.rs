@@ -98,6 +98,42 @@ fn nothing_runs_for_a_person_whom_somebody_will_have_seen_tomorrow() {
     assert_eq!(status(tomorrow), ("True".to_owned(), "Working".to_owned()));
 }
 
+#[test]
+fn a_moment_that_says_nothing_ends_no_alarm() {
+    let on_time = |more: &Value, now: &str| {
+        let mut spec = json!({"jurisdictions": ["DE"], "received": "2026-11-02T09:30:00+01:00", "verified": done("2026-11-03T10:00:00Z")});
+        for (field, set) in more.as_object().unwrap() {
+            spec[field] = set.clone();
+        }
+        let (facts, now) = (asked(&spec), moment(now));
+        let plan = plan::subject_request(&facts, now);
+        let clocks = plan::clocks(&facts.request, &facts.packs, now);
+        let seen = std::collections::BTreeMap::new();
+        let status = status::subject_request(&plan, &clocks, &seen, &facts.request, now).status;
+        let told = status.conditions.iter().find(|it| it.type_ == "OnTime");
+        let told = told.unwrap();
+        (
+            told.status.clone(),
+            told.reason.clone(),
+            told.message.clone(),
+        )
+    };
+    let wrong = json!({"acknowledged": done("2025-11-03T10:00:00Z")});
+    let (status, reason, _) = on_time(&wrong, "2026-11-20T10:00:00Z");
+    assert_eq!((&*status, &*reason), ("Unknown", "ClockInvalid"));
+    let (status, reason, message) = on_time(&wrong, "2026-12-20T10:00:00Z");
+    assert_eq!((&*status, &*reason), ("False", "Overdue"));
+    assert!(message.contains("spec.acknowledged.at: "), "{message}");
+    // Whoever was answered has the answer, and rows stay where they are.
+    let answered = json!({"answered": done("2026-11-19T10:00:00Z")});
+    let (status, reason, message) = on_time(&answered, "2026-11-20T10:00:00Z");
+    assert_eq!((&*status, &*reason), ("True", "Answered"));
+    assert!(
+        message.starts_with("the person was answered; not done yet in: "),
+        "{message}"
+    );
+}
+
 /// The steps with an open end, those that are met, notes, problems, and when it is looked at again.
 fn clocks(spec: &Value) -> (Vec<String>, Vec<String>, usize, usize, Option<Timestamp>) {
     let mut more = json!({"jurisdictions": ["DE"], "received": "2026-11-02T09:30:00+01:00"});

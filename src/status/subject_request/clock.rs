@@ -32,16 +32,22 @@ fn told(deadline: &RequestDeadline) -> String {
     )
 }
 
-/// Whether every open deadline lies ahead.
-pub(super) fn on_time(clocks: &Clocks) -> Wanted {
-    if let Some(problem) = clocks.problems.first() {
-        return wanted(ConditionType::OnTime, Truth::Unknown, problem.clone());
-    }
+/// Whether every open deadline lies ahead. `undone`: the regions that have not done yet what was asked.
+pub(super) fn on_time(clocks: &Clocks, undone: &[&str]) -> Wanted {
     let of = |word: &str| -> Vec<String> {
         let all = open(clocks).filter(|it| it.standing.as_deref() == Some(word));
         all.map(told).collect()
     };
     let (overdue, soon, ahead) = (of("Overdue"), of("DueSoon"), of("OnTime"));
+    if let Some(problem) = clocks.problems.first() {
+        if overdue.is_empty() {
+            return wanted(ConditionType::OnTime, Truth::Unknown, problem.clone());
+        }
+        // A moment that says nothing takes no alarm away.
+        let why = format!("overdue: {}; {}", overdue.join("; "), problem.message);
+        let reason = Word::Overdue.because(why);
+        return wanted(ConditionType::OnTime, Truth::False, reason);
+    }
     let missed: Vec<String> = clocks
         .deadlines
         .iter()
@@ -71,11 +77,13 @@ pub(super) fn on_time(clocks: &Clocks) -> Wanted {
             "no law of spec.jurisdictions has a number for what is open: answer without delay";
         (Truth::Unknown, Word::NoNumber, why.to_owned())
     } else {
-        (
-            Truth::True,
-            Word::Answered,
-            "everything was done".to_owned(),
-        )
+        let done = if undone.is_empty() {
+            "everything was done".to_owned()
+        } else {
+            let regions = undone.join(", ");
+            format!("the person was answered; not done yet in: {regions}")
+        };
+        (Truth::True, Word::Answered, done)
     };
     // What was done too late is told before what is well, and after what is still to be done.
     let is_calm = truth == Truth::True && soon.is_empty();
