@@ -125,7 +125,10 @@ fn requests(region: usize, week: i64, at: Timestamp) -> Vec<Entry> {
         json!({"name": "messages", "state": if kept > 0 { "Kept" } else { "Verified" }, "found": 9, "erased": 9 - kept,
         "kept": kept, "grounds": [{"ground": "<AO 147(3)>, policy tax", "rows": kept}]})
     };
-    let outcome = |kept| json!({"progress": "Kept", "suppressed": 2, "stores": [{"name": "shop", "tables": [table(kept)]}]});
+    let outcome = |kept| {
+        json!({"progress": "Kept", "suppressed": 2, "stores": [{"name": "shop", "tables": [table(kept)]}],
+        "unasked": ["shop/notes", "events of shop/whatsapp"]})
+    };
     let met = |met: &str| {
         json!([{"regime": "eu-gdpr", "step": "response", "within": "P1M", "ends": "2026-11-20T23:00:00Z",
         "law": "GDPR Article 12(3)", "metAt": met}])

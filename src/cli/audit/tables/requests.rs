@@ -1,5 +1,7 @@
 //! Data subjects' requests: the log of them, each step as it was recorded, and what the chart of open requests is made of.
 
+mod outcome;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -8,8 +10,9 @@ use super::opt_outs;
 use super::sums::{tables, terms};
 use super::{Asked, Column, Table, number, text};
 use crate::cli::audit::period::Period;
-use crate::contract::{Count, ErasedTable, KeptRows, RecipientState, SEVERAL};
+use crate::contract::{Count, ErasedTable, KeptRows};
 use crate::evidence::{Kind, Record, body, canonical};
+use outcome::{law, outcome, standings};
 
 const REQUESTS: &[Column] = &[
     text("request", "Request"),
@@ -39,6 +42,7 @@ const REQUESTS: &[Column] = &[
     number("remaining", "Remaining"),
     text("sum", "Adds up"),
     text("grounds", "Grounds of what is kept"),
+    text("unasked", "Not looked at"),
     number("lifted", "Shown again"),
     number("suppressed", "Values suppressed"),
     text("recipients", "Recipients"),
@@ -152,7 +156,7 @@ pub(super) fn requests(all: &[Last<'_>], records: &[Record], period: &Period) ->
         Table {
             id: "requests",
             title: "Requests",
-            note: "Every request of a data subject that was open in the period, or of which something was recorded in it: how it stood in each region when the period ended, in rows of persons. It adds up when found = erased + restricted + kept + held + blocked + failed + gone + remaining; each number was counted for itself. A copy finds rows and takes none away. Suppressed are values of the person, by keyed hashes, so that a restore brings nobody back. Recipients are told what was done, and how many of them stand how is what they answered. Too late are deadlines that had passed by the last record or the end of the period. No record holds who asked.",
+            note: "Every request of a data subject that was open in the period, or of which something was recorded in it: how it stood in each region when the period ended, in rows of persons. It adds up when found = erased + restricted + kept + held + blocked + failed + gone + remaining; each number was counted for itself. A copy finds rows and takes none away. Not looked at are tables and channels with personal data of which nothing says how the person is found there: what they have of the person is in none of these numbers. Suppressed are values of the person, by keyed hashes, so that a restore brings nobody back. Recipients are told what was done, and how many of them stand how is what they answered. Too late are deadlines that had passed by the last record or the end of the period. No record holds who asked.",
             columns: REQUESTS,
             rows: all.iter().map(|one| row(one, by)).collect(),
         },
@@ -237,7 +241,7 @@ fn came(receipt: &body::RequestReceipt) -> String {
     )
 }
 
-/// Rows by term, whether they add up, and the grounds of what stays.
+/// Rows by term, whether they add up, the grounds of what stays, and where nobody looked.
 fn numbers(one: &Last<'_>, kind: &str) -> Vec<String> {
     let outcome = one.request.as_ref().and_then(|one| one.outcome.as_ref());
     let mut told = terms(outcome, is_copy(kind));
@@ -245,23 +249,12 @@ fn numbers(one: &Last<'_>, kind: &str) -> Vec<String> {
     told.push(each(grounds, |kept: &KeptRows| {
         format!("{}: {}", law(kept), kept.rows)
     }));
+    told.push(outcome.map_or_else(String::new, |outcome| outcome.unasked.join(", ")));
     let count = |count: Option<Count>| count.map_or_else(String::new, |count| count.to_string());
     told.push(count(outcome.and_then(|outcome| outcome.lifted)));
     told.push(count(outcome.and_then(|outcome| outcome.suppressed)));
     told.push(outcome.map_or_else(String::new, |outcome| standings(&outcome.recipients)));
     told
-}
-
-/// Why rows stay: the law, and whose rows it keeps where these are only referred to.
-fn law(kept: &KeptRows) -> String {
-    match &kept.through {
-        Some(table) => format!(
-            "{}, which keeps rows of {table} that refer to them",
-            kept.ground
-        ),
-        None if kept.columns.is_empty() => kept.ground.clone(),
-        None => format!("{}, of {} alone", kept.ground, kept.columns.join(", ")),
-    }
 }
 
 /// What is delivered takes no rows away.
@@ -354,105 +347,4 @@ fn news(record: &Record, before: Option<&body::Request>, now: &body::Request) ->
         rows.push(step(record, "Deleted", ["", "", "the object on the hub"]));
     }
     rows
-}
-
-/// What stores said, table by table.
-fn outcome(outcome: &body::RequestOutcome) -> String {
-    let mut told = vec![format!("{:?}", outcome.progress)];
-    for store in &outcome.stores {
-        for table in &store.tables {
-            let terms = ErasedTable::TERMS.iter().zip(table.terms());
-            let terms = terms.filter(|(_, rows)| !rows.is_zero());
-            let terms = each(terms, |(name, rows)| format!(", {name} {rows}")).replace("; ", "");
-            let grounds = each(table.grounds.iter(), |it| {
-                format!(" ({}: {})", law(it), it.rows)
-            });
-            let (store, name, found) = (&store.name, &table.name, table.found);
-            told.push(format!("{store} {name}: found {found}{terms}{grounds}"));
-        }
-    }
-    told.extend(
-        outcome
-            .suppressed
-            .map(|it| format!("suppressed {it} values")),
-    );
-    told.extend(outcome.lifted.map(|it| format!("shown again {it} rows")));
-    told.extend(outcome.opted_out.iter().map(opt_outs::told));
-    told.extend(outcome.recipients.iter().map(recipient));
-    let copy = outcome.delivered.as_ref();
-    told.extend(copy.map(|it| format!("delivered {}, until {}", it.hash, it.expires_at)));
-    let removed = copy.and_then(|it| it.removed_at.as_ref());
-    told.extend(removed.map(|at| format!("the copy removed at {at}")));
-    told.join("; ")
-}
-
-/// How many recipients stand how, those first whom somebody has to see to; none where nobody is to be told.
-fn standings(all: &[body::RequestRecipient]) -> String {
-    let is_one = |one: &&body::RequestRecipient| one.recipient != SEVERAL;
-    let told = RecipientState::ALL.into_iter().filter_map(|state| {
-        let of = all.iter().filter(is_one).filter(|one| one.state == state);
-        let count = of.count();
-        (count > 0).then(|| format!("{count} {}", state.name()))
-    });
-    // Of those for whom a report had no room it has the least.
-    let rest = all.iter().filter(|one| !is_one(one));
-    let rest = rest.map(|one| format!("several {} or further", one.state.name()));
-    let said = told.chain(rest).collect::<Vec<_>>().join(", ");
-    let answered = [
-        RecipientState::Refused,
-        RecipientState::Told,
-        RecipientState::NoData,
-        RecipientState::Done,
-    ];
-    // Whoever is not concerned, or may not be told, is asked nothing.
-    let asked = [RecipientState::Pending, RecipientState::Failed];
-    let any = |states: &[RecipientState]| all.iter().any(|one| states.contains(&one.state));
-    if any(&asked) && !any(&answered) {
-        return format!("{said}: nobody has answered");
-    }
-    said
-}
-
-fn recipient(told: &body::RequestRecipient) -> String {
-    let ground = told.ground.map(|ground| format!(" ({})", ground.name()));
-    let (name, state) = (&told.recipient, told.state.name());
-    format!("recipient {name}: {state}{}", ground.unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn how_many_recipients_stand_how_is_seen_at_a_glance() {
-        use RecipientState::{Done, Failed, Held, NotConcerned, Pending, Told};
-        let told = |all: &[(&str, RecipientState)]| {
-            let all = all.iter().map(|(name, state)| body::RequestRecipient {
-                recipient: (*name).to_owned(),
-                state: *state,
-                ground: None,
-            });
-            standings(&all.collect::<Vec<_>>())
-        };
-        assert_eq!(told(&[]), "");
-        let all = [
-            ("s/a", Done),
-            ("s/b", Pending),
-            ("s/c", Told),
-            ("s/d", Done),
-            ("s/e", Failed),
-            ("s/f", Held),
-        ];
-        assert_eq!(told(&all), "1 Pending, 1 Failed, 1 Held, 1 Told, 2 Done");
-        let silent = [("s/a", Pending), ("s/b", Pending), ("s/c", Held)];
-        assert_eq!(told(&silent), "2 Pending, 1 Held: nobody has answered");
-        assert_eq!(told(&[("s/a", Failed)]), "1 Failed: nobody has answered");
-        // Whoever is asked nothing does not keep silent.
-        assert_eq!(
-            told(&[("s/a", NotConcerned), ("s/b", Held)]),
-            "1 Held, 1 NotConcerned"
-        );
-        let many = [("s/a", Done), (SEVERAL, Pending)];
-        assert_eq!(told(&many), "1 Done, several Pending or further");
-    }
 }
