@@ -44,7 +44,7 @@ pub use placement::{channel_chooses, hold_chooses, policy_chooses};
 pub use policy::policy;
 pub use request::reapply::asked as reapply_asked;
 pub use request::{
-    Clocks, as_ended, clocks, identity_hash, is_spent, is_undecided, is_verified, leaves,
+    Clocks, as_ended, clocks, identity_hash, is_spent, is_undecided, is_verified, leaves, precedes,
     request_action, request_action_in, request_reference, subject_request,
 };
 pub use retention::{hash as canonical_hash, spec_hash};

@@ -39,7 +39,7 @@ pub use action::{
 };
 pub use clocks::{Clocks, clocks};
 pub use leaving::{as_ended, leaves};
-pub use moments::is_verified;
+pub use moments::{is_verified, precedes};
 use opt_out::OptOuts;
 use people::People;
 use recipients::Recipients;

@@ -20,6 +20,12 @@ fn moment(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
+/// Whether a moment lies so long before the receipt that nothing was done about the request then.
+#[must_use]
+pub fn precedes(at: Timestamp, received: Timestamp) -> bool {
+    received.duration_since(at) > A_DAY
+}
+
 /// Whether somebody has seen by now that the person is who they say they are.
 #[must_use]
 pub fn is_verified(spec: &DataSubjectRequestSpec, now: Timestamp) -> bool {
@@ -105,7 +111,7 @@ impl Sight<'_> {
         let Some(text) = told.as_ref().map(|told| at(told).clone()) else {
             return;
         };
-        if moment(&text).is_some_and(|at| self.received.duration_since(at) > A_DAY) {
+        if moment(&text).is_some_and(|at| precedes(at, self.received)) {
             *told = None;
             self.clocks.notes.push(format!(
                 "spec.{field}: {text} is before spec.received and meets no deadline: record spec.answered"

@@ -1,5 +1,6 @@
 //! Data subjects' requests: the log of them, each step as it was recorded, and what the chart of open requests is made of.
 
+mod last;
 mod outcome;
 
 use std::collections::BTreeMap;
@@ -7,11 +8,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::opt_outs;
-use super::sums::{tables, terms};
+use super::sums::terms;
 use super::{Asked, Column, Table, number, text};
 use crate::cli::audit::period::Period;
-use crate::contract::{Count, ErasedTable, KeptRows};
-use crate::evidence::{Kind, Record, body, canonical};
+use crate::contract::{Count, KeptRows};
+use crate::evidence::{Record, body, canonical};
+use last::is_request;
+pub(in crate::cli::audit) use last::{Last, last};
 use outcome::{law, outcome, standings};
 
 const REQUESTS: &[Column] = &[
@@ -59,77 +62,6 @@ const STEPS: &[Column] = &[
     text("by", "By"),
     text("facts", "What was recorded"),
 ];
-
-/// The last word on a request in a region.
-pub(in crate::cli::audit) struct Last<'a> {
-    pub(in crate::cli::audit) record: &'a Record,
-    /// None where it cannot be read.
-    pub(in crate::cli::audit) request: Option<body::Request>,
-}
-
-impl Last<'_> {
-    /// When the person had their answer, or nobody was left to answer.
-    fn ended(&self) -> Option<Timestamp> {
-        let request = self.request.as_ref()?;
-        let gone = request.deleted.then_some(self.record.at);
-        let ends = ["Answered", "Refused", "Cancelled"];
-        let told = request
-            .steps
-            .iter()
-            .filter(|step| ends.contains(&&*step.step));
-        told.filter_map(|step| step.at.parse().ok())
-            .chain(gone)
-            .min()
-    }
-
-    fn received(&self) -> Option<Timestamp> {
-        self.request.as_ref()?.received.parse().ok()
-    }
-
-    /// Deadlines that were missed by then.
-    pub(in crate::cli::audit) fn late(&self, by: Timestamp) -> Vec<&body::RequestClock> {
-        let until = self.ended().map_or(by, |ended| ended.min(by));
-        let clocks = self.request.iter().flat_map(|one| &one.deadlines);
-        let is_late = |clock: &&body::RequestClock| {
-            let ends = clock.ends.as_ref().and_then(|at| at.parse().ok());
-            let met = clock.met_at.as_ref().and_then(|at| at.parse().ok());
-            ends.is_some_and(|ends: Timestamp| ends <= met.unwrap_or(until).min(by))
-        };
-        clocks.filter(is_late).collect()
-    }
-
-    /// Every table's numbers.
-    fn tables(&self) -> impl Iterator<Item = &ErasedTable> {
-        tables(self.request.as_ref().and_then(|one| one.outcome.as_ref()))
-    }
-}
-
-/// About a request: of the same kind are the records of what was erased again after a restore.
-fn is_request(record: &Record) -> bool {
-    record.kind == Kind::Request && record.about.kind == "DataSubjectRequest"
-}
-
-/// The last word on each request in each region before the period ended, for requests that were open in it or of which
-/// something was recorded in it.
-pub(in crate::cli::audit) fn last<'a>(records: &'a [Record], period: &Period) -> Vec<Last<'a>> {
-    let mut last: BTreeMap<(&str, &str), &Record> = BTreeMap::new();
-    let of_kind = records.iter().filter(|one| is_request(one));
-    for record in of_kind.filter(|one| one.at < period.to) {
-        let key = (record.about.name.as_str(), record.region.as_str());
-        let before = last.entry(key).or_insert(record);
-        if before.sequence < record.sequence {
-            *before = record;
-        }
-    }
-    let all = last.into_values().map(|record| Last {
-        record,
-        request: canonical::read(&record.body).ok(),
-    });
-    let is_of_it = |one: &Last<'_>| {
-        period.has(one.record.at) || one.ended().is_none_or(|ended| period.from < ended)
-    };
-    all.filter(is_of_it).collect()
-}
 
 /// What the chart of open requests is made of.
 pub(super) fn asked(all: &[Last<'_>]) -> Vec<Asked> {
