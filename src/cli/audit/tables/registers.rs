@@ -39,7 +39,7 @@ pub(super) fn lgpd(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Record>
             word(rule, "purpose"),
             word(rule, "legalBasis"),
             each(with(rule, "category", "subjects").into_iter()),
-            recipients(rule),
+            recipients(spec, rule),
             leaves(transfers.get(one.record.region.as_str()).copied()),
             ends(rule),
             words(spec, "securityMeasures"),
@@ -77,7 +77,7 @@ pub(super) fn ccpa(policies: &[InForce<'_>]) -> Table {
             word(rule, "category"),
             words(rule, "subjects"),
             word(rule, "purpose"),
-            recipients(rule),
+            recipients(&one.policy.spec, rule),
             ends(rule),
         ]
     };
@@ -108,12 +108,11 @@ fn rows(
         .collect()
 }
 
-fn recipients(rule: &Object) -> String {
-    let all = objects(rule, "recipients");
-    each(
-        all.into_iter()
-            .filter_map(|one| with(one, "name", "country")),
-    )
+/// Those that the rule names, and those of the policy, who may have data of every rule.
+fn recipients(spec: &Object, rule: &Object) -> String {
+    let all = [rule, spec].map(|of| objects(of, "recipients"));
+    let all = all.into_iter().flatten();
+    each(all.filter_map(|one| with(one, "name", "country")))
 }
 
 /// The rule's own period, and what a law keeps.
@@ -161,6 +160,7 @@ mod tests {
                  "keep": {"for": "P5Y", "from": "EndOfCalendarYear", "reference": "CTN 173"}},
                 {"name": "b", "erase": {"after": "P2Y", "method": "Delete", "lastContact": {"tables": [{"table": "orders", "clock": "at"}], "atMost": "P9Y"}}},
             ],
+            "recipients": [{"name": "erp", "country": "DE", "identities": ["email"]}],
         });
         let genesis = Tip::genesis("f", "br");
         let change = |spec: &serde_json::Value| {
@@ -192,7 +192,7 @@ mod tests {
                 "parcels",
                 "Contract",
                 "user.contact (customers)",
-                "Parcel Ltd (PT)",
+                "Parcel Ltd (PT); erp (DE)",
                 UNSTATED,
                 "Delete after P1Y; kept for P5Y from EndOfCalendarYear (CTN 173)",
                 "encryption",
@@ -201,6 +201,8 @@ mod tests {
         assert_eq!(brazil.rows[1][4..6], [UNSTATED, UNSTATED]);
         let california = ccpa(&in_force);
         assert_eq!(california.rows[0][4], "user.contact");
+        let disclosed = [0, 1].map(|rule| california.rows[rule][7].as_str());
+        assert_eq!(disclosed, ["Parcel Ltd (PT); erp (DE)", "erp (DE)"]);
         assert_eq!(
             california.rows[1][8],
             "Delete after P2Y or last contact (orders.at), at most P9Y"
