@@ -33,7 +33,7 @@ mod suppression;
 mod suspension;
 
 pub use baseline::{Baseline, stale_evidence};
-pub use calculus::{DateTerms, DatesTold, RuleTerms, dates, kept_by_law};
+pub use calculus::{DateTerms, DatesTold, RuleTerms, dates, kept_by_law, may_be_one};
 pub use channel::channel;
 pub use fleet::region;
 pub use horizon::Horizons;

@@ -40,7 +40,7 @@ pub(super) use laws::Laws;
 pub(super) use limit::Asks;
 use limit::{Limit, limits_over};
 use rival::{Rival, Rivalry, rivals_over};
-pub(super) use table::may_be_one;
+pub use table::may_be_one;
 use table::{bare, shares_table};
 
 /// Keeps that status names, and rules of other policies; a table with more than these is rare, and each policy's own spec has

@@ -5,6 +5,7 @@ mod cases;
 mod concept;
 mod findings;
 mod holds;
+mod kept;
 mod log;
 mod opt_outs;
 mod reapplied;
@@ -13,7 +14,7 @@ mod requests;
 mod runs;
 mod sums;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use cases::{Case, Step};
 pub(super) use findings::{Spell, spells};
@@ -146,7 +147,8 @@ struct InForce<'a> {
     policy: body::Policy,
 }
 
-/// The last word on each policy in each region before the period ended, for policies that ran at some time in it.
+/// The last word on each policy in each region before the period ended, for policies that were there at some time in it. One
+/// that only keeps, or is suspended, starts no runs and is there all the same.
 fn policies<'a>(records: &'a [Record], period: &Period) -> Vec<InForce<'a>> {
     let mut last: BTreeMap<(&str, &str), InForce<'a>> = BTreeMap::new();
     let changes = records
@@ -165,6 +167,69 @@ fn policies<'a>(records: &'a [Record], period: &Period) -> Vec<InForce<'a>> {
         }
     }
     // What had ended before the period began is not of it.
-    last.retain(|_, one| one.policy.runs || period.has(one.record.at));
+    let covering = covering(records, period);
+    last.retain(|of, one| one.policy.runs || period.has(one.record.at) || covering.contains(of));
     last.into_values().collect()
+}
+
+/// The policies, each with its region, whose coverage was still looked at when the period ended.
+fn covering<'a>(records: &'a [Record], period: &Period) -> BTreeSet<(&'a str, &'a str)> {
+    let mut last: BTreeMap<(&str, &str), &Record> = BTreeMap::new();
+    let told = records
+        .iter()
+        .filter(|r| r.kind == Kind::Coverage && r.at < period.to);
+    for record in told {
+        let key = (record.about.name.as_str(), record.region.as_str());
+        let before = last.entry(key).or_insert(record);
+        if before.sequence < record.sequence {
+            *before = record;
+        }
+    }
+    let is_there = |record: &Record| {
+        let told = canonical::read::<body::Coverage>(&record.body);
+        told.is_ok_and(|told| !told.ended)
+    };
+    last.retain(|_, record| is_there(record));
+    last.into_keys().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::evidence::{About, Entry, Tip};
+
+    /// What was told of a policy that starts no runs, before the quarter began.
+    fn is_of_the_quarter(coverage: &[serde_json::Value]) -> bool {
+        let policy = json!({"generation": 1, "runs": false, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": {"rules": []}});
+        let told = coverage.iter().map(|body| (Kind::Coverage, body));
+        let told = std::iter::once((Kind::PolicyChange, &policy)).chain(told);
+        let mut tip = Tip::genesis("f", "eu");
+        let records = told.map(|(kind, body)| {
+            let entry = Entry {
+                kind,
+                at: "2026-09-30T12:00:00Z".parse().unwrap(),
+                about: About::cluster("DataPolicy", "tax-records"),
+                source: "s".to_owned(),
+                body: canonical::object(body).unwrap(),
+            };
+            let record = entry.append("eu", &tip);
+            tip = Tip::of(&record);
+            record
+        });
+        let records: Vec<Record> = records.collect();
+        !policies(&records, &Period::parse("2026-Q4").unwrap()).is_empty()
+    }
+
+    /// Its keeps bind whatever erases, so that the registers need it.
+    #[test]
+    fn a_policy_that_only_keeps_is_of_every_period_until_it_ends() {
+        let looked = json!({"uncovered": [{"store": "shop", "table": "notes"}], "findings": []});
+        let ended = json!({"uncovered": [], "findings": [], "ended": true});
+        assert!(is_of_the_quarter(std::slice::from_ref(&looked)));
+        assert!(!is_of_the_quarter(&[looked.clone(), ended.clone()]));
+        assert!(is_of_the_quarter(&[looked.clone(), ended, looked]));
+        assert!(!is_of_the_quarter(&[]));
+    }
 }

@@ -21,7 +21,8 @@ pub(super) fn bare(table: &str) -> &str {
 }
 
 /// Whether two spellings may name one table: which schema a bare name is in, only the database knows.
-pub(in crate::plan) fn may_be_one(one: &str, other: &str) -> bool {
+#[must_use]
+pub fn may_be_one(one: &str, other: &str) -> bool {
     match (one.split_once('.'), other.split_once('.')) {
         (Some((_, table)), None) => table == other,
         (None, Some((_, table))) => table == one,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::kept::{from, kept_by_all, limit};
 use super::{Column, InForce, Table, text};
 use crate::contract::OWN_TABLES;
 use crate::evidence::{Object, Record, Value};
@@ -28,22 +29,7 @@ pub(super) fn register(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Rec
     let row = |one: &InForce<'_>| {
         let spec = &one.policy.spec;
         let rules = rules(spec);
-        let limits = rules.iter().map(|rule| {
-            let name = word(rule, "name");
-            if let Some(erase) = object(rule, "erase") {
-                let (method, after) = (word(erase, "method"), after(erase));
-                let contacts = contacts(Some(erase)).map(|contacts| format!(" {contacts}"));
-                return format!(
-                    "{name}: {method} after {after}{}",
-                    contacts.unwrap_or_default()
-                );
-            }
-            let kept = kept(one, rule).into_iter().map(|(period, _)| period);
-            match kept.collect::<Vec<_>>().join(", ") {
-                none if none.is_empty() => name,
-                periods => format!("{name}: kept for {periods}"),
-            }
-        });
+        let limits = rules.iter().map(|rule| limit(one, rule, policies));
         vec![
             one.record.about.name.clone(),
             one.record.region.clone(),
@@ -76,7 +62,7 @@ pub(super) fn register(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Rec
     Table {
         id: "register",
         title: "Register of processing",
-        note: "GDPR Art. 30(1): the letters are its own. A row for each policy and region, as it stood at the end of the period. 'Not stated' is what the policy does not say.",
+        note: "GDPR Art. 30(1): the letters are its own. A row for each policy and region, as it stood at the end of the period. 'Not stated' is what the policy does not say. Beside each rule's own period stand all keeps of its table, of every policy in the region; two names of one data store stay apart here, as no record says that they are one.",
         columns: REGISTER,
         rows: policies.iter().map(row).collect(),
     }
@@ -102,13 +88,13 @@ pub(super) fn deletion(policies: &[InForce<'_>]) -> Table {
     let mut rows = Vec::new();
     for one in policies {
         for rule in rules(&one.policy.spec) {
-            rows.push(row(one, rule));
+            rows.push(row(one, rule, policies));
         }
     }
     Table {
         id: "deletion",
         title: "Deletion concept",
-        note: "A row for each rule: from which event, after which period, under which statute and how rows go. A row goes once its own period and every keep have ended.",
+        note: "A row for each rule: from which event, after which period, under which statute and how rows go. A row goes once its own period and every keep have ended: each rule has the keeps of every policy in the region over its table. Two names of one data store stay apart here, as no record says that they are one.",
         columns: DELETION,
         rows,
     }
@@ -144,7 +130,7 @@ pub(super) fn own() -> Table {
     }
 }
 
-fn row(one: &InForce<'_>, rule: &Object) -> Vec<String> {
+fn row(one: &InForce<'_>, rule: &Object, policies: &[InForce<'_>]) -> Vec<String> {
     let nothing = Object::new();
     let dataset = object(rule, "dataset").unwrap_or(&nothing);
     let keep = object(rule, "keep");
@@ -167,7 +153,8 @@ fn row(one: &InForce<'_>, rule: &Object) -> Vec<String> {
         }
         _ => String::new(),
     };
-    let (periods, statutes): (Vec<String>, Vec<String>) = kept(one, rule).into_iter().unzip();
+    let (periods, statutes): (Vec<String>, Vec<String>) =
+        kept_by_all(one, rule, policies).into_iter().unzip();
     let of =
         |part: Option<&Object>, key: &str| part.map(|part| word(part, key)).unwrap_or_default();
     vec![
@@ -188,8 +175,11 @@ fn row(one: &InForce<'_>, rule: &Object) -> Vec<String> {
 
 /// For how long a rule's rows are kept, each with its statute: by its own keep, and by laws of the pack for the records that
 /// it says its table has.
-fn kept(one: &InForce<'_>, rule: &Object) -> Vec<(String, String)> {
-    let own = object(rule, "keep").map(|keep| (word(keep, "for"), word(keep, "reference")));
+pub(super) fn kept(one: &InForce<'_>, rule: &Object) -> Vec<(String, String)> {
+    let own = object(rule, "keep").map(|keep| {
+        let period = format!("{}{}", word(keep, "for"), from(keep));
+        (period, word(keep, "reference"))
+    });
     let name = word(rule, "name");
     let laws = one.policy.laws.iter().filter(|law| law.rule == name);
     let laws = laws.map(|law| {
@@ -370,7 +360,7 @@ mod tests {
             "securityMeasures": ["encryption", "logs"],
             "rules": [
                 {"name": "a", "category": "user.contact", "subjects": ["customers", "readers"], "purpose": "parcels", "legalBasis": "Contract",
-                 "recipients": [{"name": "Parcel Ltd", "country": "GB"}, {"name": "tax adviser"}], "erase": {"after": "P1Y", "method": "Delete"}},
+                 "recipients": [{"name": "Parcel Ltd", "country": "GB"}, {"name": "tax adviser"}], "dataset": {"store": "shop", "table": "orders", "clock": "at"}, "erase": {"after": "P1Y", "method": "Delete"}},
                 {"name": "b", "category": "user.financial", "keep": {"for": "P8Y", "reference": "own law"}},
                 {"name": "c", "erase": {"after": "P2Y", "method": "Nullify", "lastContact": {"tables": [{"table": "orders", "clock": "at"}], "atMost": "P9Y"}}},
             ],
@@ -381,11 +371,18 @@ mod tests {
             "laws": [law("a", "EventDate"), law("b", "EndOfCalendarYear")]});
         let genesis = Tip::genesis("f", "eu");
         let change = record(Kind::PolicyChange, &body, &genesis);
-        let policy = canonical::read(&change.body).unwrap();
-        let one = [InForce {
-            record: &change,
-            policy,
-        }];
+        // Another policy only keeps: what may be the same table, and what is another's.
+        let keep = |name: &str, store: &str, table: &str| {
+            json!({"name": name, "dataset": {"store": store, "table": table, "clock": "at"},
+            "keep": {"for": "P8Y", "from": "EndOfCalendarYear", "reference": format!("HGB 257, {name}")}})
+        };
+        let keeps = json!({"rules": [keep("same", "shop", "public.orders"), keep("other", "shop", "invoices"), keep("apart", "crm", "orders")]});
+        let keeps = json!({"generation": 1, "runs": false, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": keeps});
+        let keeps = record(Kind::PolicyChange, &keeps, &genesis);
+        let one = [&change, &keeps].map(|record| InForce {
+            record,
+            policy: canonical::read(&record.body).unwrap(),
+        });
         let transfers = json!({"transfers": [
             {"name": "us", "to": "US", "instrument": "Scc", "reference": "contract 7", "validUntil": "2027-06-30"},
         ]});
@@ -403,20 +400,21 @@ mod tests {
                 "user.contact (customers, readers); user.financial",
                 "Parcel Ltd (GB); erp (DE); tax adviser",
                 "US by Scc (contract 7) until 2027-06-30",
-                "a: Delete after P1Y; b: kept for P8Y, P9Y from EndOfCalendarYear (invoice); c: Nullify after P2Y or last contact (orders.at), at most P9Y",
+                "a: Delete after P1Y, kept for P9Y (invoice; AO 147(3)), P8Y from EndOfCalendarYear (HGB 257, same); b: kept for P8Y (own law), P9Y from EndOfCalendarYear (invoice; AO 147(3)); c: Nullify after P2Y or last contact (orders.at), at most P9Y",
                 "encryption, logs",
             ]
         );
         assert_eq!(row(Some(&none))[4], "none");
         assert_eq!(row(None)[4], UNSTATED);
-        let kept = deletion(&one).rows.into_iter();
+        let kept = deletion(&one).rows.into_iter().take(4);
         let kept: Vec<String> = kept.map(|row| row[9..11].join(": ")).collect();
         assert_eq!(
             kept,
             [
-                "P9Y (invoice): AO 147(3)",
+                "P9Y (invoice), P8Y from EndOfCalendarYear: AO 147(3), HGB 257, same",
                 "P8Y, P9Y from EndOfCalendarYear (invoice): own law, AO 147(3)",
                 ": ",
+                "P8Y from EndOfCalendarYear, P9Y (invoice): HGB 257, same, AO 147(3)",
             ]
         );
     }

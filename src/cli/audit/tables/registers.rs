@@ -3,10 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::concept::{
-    UNSTATED, after, contacts, controller, each, leaves, object, objects, plain, rules, with, word,
-    words,
-};
+use super::concept::{controller, each, leaves, objects, rules, with, word, words};
+use super::kept::ends;
 use super::{Column, InForce, Table, text};
 use crate::evidence::{Object, Record};
 
@@ -41,14 +39,14 @@ pub(super) fn lgpd(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Record>
             each(with(rule, "category", "subjects").into_iter()),
             recipients(spec, rule),
             leaves(transfers.get(one.record.region.as_str()).copied()),
-            ends(rule),
+            ends(one, rule, policies),
             words(spec, "securityMeasures"),
         ]
     };
     Table {
         id: "register-lgpd",
         title: "Record of operations (LGPD)",
-        note: "LGPD Art. 37. A row for each rule of a policy under br-lgpd, as it stood at the end of the period. 'Not stated' is what the policy does not say. The law leaves the form to the authority; which articles the columns answer to stands in their headings.",
+        note: "LGPD Art. 37. A row for each rule of a policy under br-lgpd, as it stood at the end of the period. 'Not stated' is what the policy does not say. What stays is told of all keeps of the rule's table, of every policy in the region; two names of one data store stay apart here, as no record says that they are one. The law leaves the form to the authority; which articles the columns answer to stands in their headings.",
         columns: LGPD,
         rows: rows(policies, "br-lgpd", row),
     }
@@ -78,13 +76,13 @@ pub(super) fn ccpa(policies: &[InForce<'_>]) -> Table {
             words(rule, "subjects"),
             word(rule, "purpose"),
             recipients(&one.policy.spec, rule),
-            ends(rule),
+            ends(one, rule, policies),
         ]
     };
     Table {
         id: "register-ccpa",
         title: "What is collected, and how long it is kept (CCPA)",
-        note: "Civil Code 1798.100 and 1798.130(a)(5), which ask for a notice and no register. A row for each rule of a policy under us-ca-ccpa. Sources of collection, and whether anything is sold or shared, no policy states: they are yours to add. The log of requests that 11 CCR 7101 asks for is the table Requests.",
+        note: "Civil Code 1798.100 and 1798.130(a)(5), which ask for a notice and no register. A row for each rule of a policy under us-ca-ccpa. Sources of collection, and whether anything is sold or shared, no policy states: they are yours to add. How long has all keeps of the rule's table, of every policy in the region; two names of one data store stay apart here, as no record says that they are one. The log of requests that 11 CCR 7101 asks for is the table Requests.",
         columns: CCPA,
         rows: rows(policies, "us-ca-ccpa", row),
     }
@@ -115,36 +113,11 @@ fn recipients(spec: &Object, rule: &Object) -> String {
     each(all.filter_map(|one| with(one, "name", "country")))
 }
 
-/// The rule's own period, and what a law keeps.
-fn ends(rule: &Object) -> String {
-    let from = |part: &Object| match part.get("from") {
-        None => String::new(),
-        Some(anchor) => format!(" from {}", plain(anchor)),
-    };
-    let erased = object(rule, "erase").map(|it| {
-        let (method, after) = (word(it, "method"), after(it));
-        let contacts = contacts(Some(it)).map(|more| format!(" {more}"));
-        format!(
-            "{method} after {after}{}{}",
-            from(it),
-            contacts.unwrap_or_default()
-        )
-    });
-    let kept = object(rule, "keep").map(|it| {
-        let (length, law) = (word(it, "for"), word(it, "reference"));
-        format!("kept for {length}{} ({law})", from(it))
-    });
-    let all: Vec<String> = erased.into_iter().chain(kept).collect();
-    if all.is_empty() {
-        return UNSTATED.to_owned();
-    }
-    all.join("; ")
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
+    use super::super::concept::UNSTATED;
     use super::*;
     use crate::evidence::{About, Entry, Kind, Tip, canonical};
 
@@ -156,7 +129,7 @@ mod tests {
             "securityMeasures": ["encryption"],
             "rules": [
                 {"name": "a", "category": "user.contact", "subjects": ["customers"], "purpose": "parcels", "legalBasis": "Contract",
-                 "recipients": [{"name": "Parcel Ltd", "country": "PT"}], "erase": {"after": "P1Y", "method": "Delete"},
+                 "recipients": [{"name": "Parcel Ltd", "country": "PT"}], "dataset": {"store": "shop", "table": "people", "clock": "at"}, "erase": {"after": "P1Y", "method": "Delete"},
                  "keep": {"for": "P5Y", "from": "EndOfCalendarYear", "reference": "CTN 173"}},
                 {"name": "b", "erase": {"after": "P2Y", "method": "Delete", "lastContact": {"tables": [{"table": "orders", "clock": "at"}], "atMost": "P9Y"}}},
             ],
@@ -164,7 +137,8 @@ mod tests {
         });
         let genesis = Tip::genesis("f", "br");
         let change = |spec: &serde_json::Value| {
-            let body = json!({"generation": 1, "runs": true, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": spec});
+            let laws = json!([{"rule": "b", "records": "invoice", "law": "br-tax", "reference": "CTN 195", "for": "P6Y", "from": "EventDate"}]);
+            let body = json!({"generation": 1, "runs": true, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": spec, "laws": laws});
             let entry = Entry {
                 kind: Kind::PolicyChange,
                 at: jiff::Timestamp::UNIX_EPOCH,
@@ -174,10 +148,10 @@ mod tests {
             };
             entry.append("br", &genesis)
         };
-        let (both, other) = (
-            change(&spec),
-            change(&json!({"regimes": ["eu-gdpr"], "rules": [{"name": "c"}]})),
-        );
+        // What another policy keeps of the same table stays, whatever law that is for.
+        let other = json!({"regimes": ["eu-gdpr"], "rules": [{"name": "c", "dataset": {"store": "shop", "table": "people", "clock": "at"},
+            "keep": {"for": "P8Y", "from": "EndOfCalendarYear", "reference": "AO 147(3)"}}]});
+        let (both, other) = (change(&spec), change(&other));
         let in_force = [&both, &other].map(|record| InForce {
             record,
             policy: canonical::read(&record.body).unwrap(),
@@ -194,7 +168,7 @@ mod tests {
                 "user.contact (customers)",
                 "Parcel Ltd (PT); erp (DE)",
                 UNSTATED,
-                "Delete after P1Y; kept for P5Y from EndOfCalendarYear (CTN 173)",
+                "Delete after P1Y; kept for P5Y from EndOfCalendarYear (CTN 173); kept for P8Y from EndOfCalendarYear (AO 147(3))",
                 "encryption",
             ]
         );
@@ -205,8 +179,9 @@ mod tests {
         assert_eq!(disclosed, ["Parcel Ltd (PT); erp (DE)", "erp (DE)"]);
         assert_eq!(
             california.rows[1][8],
-            "Delete after P2Y or last contact (orders.at), at most P9Y"
+            "Delete after P2Y or last contact (orders.at), at most P9Y; kept for P6Y (invoice; CTN 195)"
         );
+        assert_eq!(california.rows[0][8], brazil.rows[0][9]);
         assert!(brazil.columns.len() == brazil.rows[0].len());
         assert!(california.columns.len() == california.rows[0].len());
     }
