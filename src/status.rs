@@ -32,7 +32,7 @@ mod signing;
 mod subject_request;
 mod timing;
 
-pub use asked::{as_if_answered, request_statements};
+pub use asked::request_statements;
 pub use chain::{Chain, Expiring, Rule, Sealing, Statement, When};
 pub use channel::channel;
 pub use evidence::{

@@ -21,6 +21,8 @@ mod request;
 mod signature;
 #[path = "cli/small_counts.rs"]
 mod small_counts;
+#[path = "cli/standing.rs"]
+mod standing;
 #[path = "cli/world.rs"]
 mod world;
 

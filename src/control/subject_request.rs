@@ -52,8 +52,8 @@ pub(super) async fn reconcile(
     let clocks = plan::clocks(&request, &facts.packs, now);
     let written = status::subject_request(&plan, &clocks, &outcome.seen, &request, now);
     // Before the status, by which a Job may go whose report is told here, and before anything is forgotten.
-    let clocks = plan::clocks(&status::as_if_answered(&request), &facts.packs, now);
-    let mut stated = status::request_statements(&request, &clocks, &written.status);
+    let count = |asked: &DataSubjectRequest| plan::clocks(asked, &facts.packs, now);
+    let mut stated = status::request_statements(&request, count, &written.status);
     stated.retain(|region, _| facts.regions.contains_key(region));
     let Some(unwritten) = context.ledger.record(&stated, now).await else {
         return Ok(guard::soon());

@@ -192,7 +192,8 @@ pub struct Request {
     /// What people recorded so far, in the order of a request's life.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<RequestStep>,
-    /// Every deadline. While the person has not answered a question they are counted as if the answer had come at once.
+    /// Every deadline. While the person has not answered a question they are counted as if the answer had come at once, and say
+    /// whether they stand still until it comes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deadlines: Vec<RequestClock>,
     /// What the region's stores say of it; absent: nothing was done here.
@@ -244,6 +245,10 @@ pub struct RequestClock {
     /// When it was done; absent: it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub met_at: Option<String>,
+    /// A question to the person is open, and by the law time does not run until the answer comes: `ends` comes later by as many
+    /// days. Absent: it runs, or the record is of a release that did not tell.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stands_still: bool,
 }
 
 /// What the stores of the region say of a [`Request`].

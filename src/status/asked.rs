@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
+use jiff::{Span, ToSpan};
 use kube::ResourceExt;
 
 use super::chain::{Statement, When};
@@ -17,24 +19,37 @@ use crate::contract::ToldRecipient;
 use crate::evidence::{About, Kind, body, canonical};
 use crate::plan::{Clocks, is_undecided};
 
-/// The request as if whoever was asked for something had answered on that very day. While a question is open its clocks'
-/// ends move by a day each day; that is no news that belongs into a chain.
-#[must_use]
-pub fn as_if_answered(request: &DataSubjectRequest) -> DataSubjectRequest {
+/// The request as if whoever was asked for something had answered so long after. While a question is open its clocks' ends
+/// move by a day each day; that is no news that belongs into a chain.
+fn as_if_answered(request: &DataSubjectRequest, after: Span) -> DataSubjectRequest {
     let mut request = request.clone();
-    for pause in &mut request.spec.pauses {
-        pause.to.get_or_insert_with(|| pause.from.clone());
+    for pause in request.spec.pauses.iter_mut().filter(|it| it.to.is_none()) {
+        let from: Option<Date> = pause.from.parse().ok();
+        let to = from.and_then(|from| from.checked_add(after).ok());
+        pause.to = Some(to.map_or_else(|| pause.from.clone(), |to| to.to_string()));
     }
     request
 }
 
-/// By region. `told` is the status that is about to be written: it remembers what stores said whose Job is gone.
+/// A request's clocks as they are told: as if every question had been answered at once, and a month later. What then ends at
+/// another moment stands still for as long as no answer comes.
+struct Told {
+    clocks: Clocks,
+    later: Clocks,
+}
+
+/// By region. `count` counts a request's clocks; `told` is the status that is about to be written: it remembers what stores said
+/// whose Job is gone.
 #[must_use]
 pub fn request_statements(
     request: &DataSubjectRequest,
-    clocks: &Clocks,
+    count: impl Fn(&DataSubjectRequest) -> Clocks,
     told: &DataSubjectRequestStatus,
 ) -> BTreeMap<String, Vec<Statement>> {
+    let clocks = &Told {
+        clocks: count(&as_if_answered(request, Span::new())),
+        later: count(&as_if_answered(request, 1.month())),
+    };
     let uid = request.uid().unwrap_or_default();
     let generation = request.metadata.generation.unwrap_or_default();
     let statement = |region: &str| Statement {
@@ -56,7 +71,7 @@ pub fn request_statements(
 
 fn body(
     request: &DataSubjectRequest,
-    clocks: &Clocks,
+    clocks: &Told,
     (region, told): (&str, &DataSubjectRequestStatus),
 ) -> body::Request {
     let spec = &request.spec;
@@ -72,7 +87,7 @@ fn body(
         jurisdictions: spec.jurisdictions.clone(),
         zone: spec.time_zone.clone(),
         steps: steps(spec),
-        deadlines: clocks.deadlines.iter().map(clock).collect(),
+        deadlines: clocks.all(),
         outcome: entry.and_then(outcome),
         // When it was first told is when it is recorded.
         receipt: receipt.map(|receipt| body::RequestReceipt {
@@ -173,14 +188,28 @@ fn upheld(told: &Upheld) -> body::RequestStep {
     reasoned(&format!("Upheld{:?}", told.measure), &told.found)
 }
 
-fn clock(deadline: &RequestDeadline) -> body::RequestClock {
-    body::RequestClock {
-        regime: deadline.regime.clone(),
-        step: deadline.step.clone(),
-        within: deadline.within.clone(),
-        ends: deadline.ends.clone(),
-        law: deadline.law.clone(),
-        met_at: deadline.met_at.clone(),
+impl Told {
+    fn all(&self) -> Vec<body::RequestClock> {
+        let all = self.clocks.deadlines.iter();
+        all.map(|deadline| body::RequestClock {
+            regime: deadline.regime.clone(),
+            step: deadline.step.clone(),
+            within: deadline.within.clone(),
+            ends: deadline.ends.clone(),
+            law: deadline.law.clone(),
+            met_at: deadline.met_at.clone(),
+            stands_still: deadline.ends.is_some() && !self.stays(deadline),
+        })
+        .collect()
+    }
+
+    /// Whether it ends at the same moment, however long an answer takes.
+    fn stays(&self, one: &RequestDeadline) -> bool {
+        self.later.deadlines.iter().any(|other| {
+            let is_one =
+                (&one.regime, &one.step, &one.law) == (&other.regime, &other.step, &other.law);
+            is_one && one.ends == other.ends
+        })
     }
 }
 
@@ -235,9 +264,9 @@ mod tests {
     fn told(request: &DataSubjectRequest, now: &str) -> Object {
         let now: Timestamp = now.parse().unwrap();
         let packs = Packs::builtin().unwrap();
-        let clocks = plan::clocks(&as_if_answered(request), &packs, now);
+        let count = |asked: &DataSubjectRequest| plan::clocks(asked, &packs, now);
         let status = request.status.clone().unwrap();
-        let mut all = request_statements(request, &clocks, &status);
+        let mut all = request_statements(request, count, &status);
         all.remove("eu").unwrap().remove(0).body
     }
 
@@ -318,6 +347,39 @@ mod tests {
             format!("{:?}", lifted["outcome"]).contains("Lift"),
             "{lifted:?}"
         );
+    }
+
+    /// Only where the law says so for sure, and only until the answer comes.
+    #[test]
+    fn a_clock_that_stands_still_until_the_person_answers_is_told() {
+        let stands_still = |code: &str, from: &str, to: Option<&str>, now: &str| {
+            let mut asked = request(&entry(now, 1));
+            asked.spec.jurisdictions = vec![code.to_owned()];
+            asked.spec.pauses[0].from = from.to_owned();
+            asked.spec.pauses[0].to = to.map(str::to_owned);
+            let told: body::Request = canonical::read(&told(&asked, now)).unwrap();
+            let clocks = told.deadlines.into_iter();
+            let all = clocks.map(|clock| (clock.step, clock.ends.unwrap(), clock.stands_still));
+            all.collect::<Vec<_>>()
+        };
+        let (early, late) = ("2026-11-05T10:00:00Z", "2027-02-05T10:00:00Z");
+        let ends = |at: &str, still: bool| vec![("response".to_owned(), at.to_owned(), still)];
+        let britain = ends("2026-12-02T23:00:00Z", true);
+        // As long as it is open it stands in the record in the same words.
+        for now in [early, late] {
+            assert_eq!(stands_still("GB", "2026-11-04", None, now), britain);
+            assert_eq!(
+                stands_still("DE", "2026-11-04", None, now),
+                ends("2026-12-02T23:00:00Z", false)
+            );
+        }
+        assert_eq!(
+            stands_still("GB", "2026-11-04", Some("2026-11-14"), late),
+            ends("2026-12-12T23:00:00Z", false)
+        );
+        // A question after the end gives no time.
+        let after = stands_still("GB", "2026-12-04", None, late);
+        assert_eq!(after, ends("2026-12-02T23:00:00Z", false));
     }
 
     #[test]

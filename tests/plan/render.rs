@@ -154,8 +154,8 @@ fn all(world: &World) -> Vec<(String, Value)> {
         let mut shown = json!({"plan": told, "status": whole(&written)});
         if world.evidence {
             let request = request.as_ref();
-            let as_if = plan::clocks(&status::as_if_answered(request), &facts.packs, world.now);
-            let regions = status::request_statements(request, &as_if, &written.status);
+            let count = |asked: &_| plan::clocks(asked, &facts.packs, world.now);
+            let regions = status::request_statements(request, count, &written.status);
             shown["evidence"] = evidence(&Statements {
                 regions,
                 wake_at: None,

@@ -25,7 +25,7 @@ pub(super) fn write(out: &mut String, book: &Book) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "<p>A request is open from its receipt until the person was answered. It is due soon seven days before its next deadline, and too late from the deadline on.</p>"
+        "<p>A request is open from its receipt until the person was answered. It is due soon seven days before its next deadline, and too late from the deadline on. A deadline that stands still by the law, while a question to the person is open, does not count.</p>"
     )?;
     let (word, parts) = parts(&book.period);
     // Of what lies behind the last record nobody knows anything.

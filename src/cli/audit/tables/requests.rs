@@ -68,7 +68,7 @@ pub(super) fn asked(all: &[Last<'_>]) -> Vec<Asked> {
     let asked = |one: &Last<'_>| {
         let request = one.request.as_ref()?;
         let moment = |text: &Option<String>| text.as_ref().and_then(|at| at.parse().ok());
-        let clocks = request.deadlines.iter();
+        let clocks = request.deadlines.iter().filter(|clock| !clock.stands_still);
         let clocks = clocks.filter_map(|clock| Some((moment(&clock.ends)?, moment(&clock.met_at))));
         Some(Asked {
             region: one.record.region.clone(),
@@ -88,7 +88,7 @@ pub(super) fn requests(all: &[Last<'_>], records: &[Record], period: &Period) ->
         Table {
             id: "requests",
             title: "Requests",
-            note: "Every request of a data subject that was open in the period, or of which something was recorded in it: how it stood in each region when the period ended, in rows of persons. It adds up when found = erased + restricted + kept + held + blocked + failed + gone + remaining; each number was counted for itself. A copy finds rows and takes none away. Not looked at are tables and channels with personal data of which nothing says how the person is found there: what they have of the person is in none of these numbers. Suppressed are values of the person, by keyed hashes, so that a restore brings nobody back. Recipients are told what was done, and how many of them stand how is what they answered. Too late are deadlines that had passed by the last record or the end of the period. No record holds who asked.",
+            note: "Every request of a data subject that was open in the period, or of which something was recorded in it: how it stood in each region when the period ended, in rows of persons. It adds up when found = erased + restricted + kept + held + blocked + failed + gone + remaining; each number was counted for itself. A copy finds rows and takes none away. Not looked at are tables and channels with personal data of which nothing says how the person is found there: what they have of the person is in none of these numbers. Suppressed are values of the person, by keyed hashes, so that a restore brings nobody back. Recipients are told what was done, and how many of them stand how is what they answered. Too late are deadlines that had passed by the last record or the end of the period, but for those that stand still by the law while a question to the person is open. No record holds who asked.",
             columns: REQUESTS,
             rows: all.iter().map(|one| row(one, by)).collect(),
         },
@@ -152,8 +152,8 @@ fn row(one: &Last<'_>, by: Timestamp) -> Vec<String> {
             "Lifted",
         ]),
         each(refused, |step| step.ground.clone().unwrap_or_default()),
-        each(request.deadlines.iter(), clock),
-        each(one.late(by).into_iter(), clock),
+        each(request.deadlines.iter(), |it| clock(request, it)),
+        each(one.late(by).into_iter(), |it| clock(request, it)),
     ]);
     row.extend(numbers(one, &request.kind));
     let receipt = request.receipt.as_ref();
@@ -194,14 +194,18 @@ pub(in crate::cli::audit) fn is_copy(kind: &str) -> bool {
     matches!(kind, "Access" | "Portability")
 }
 
-fn clock(clock: &body::RequestClock) -> String {
+fn clock(request: &body::Request, clock: &body::RequestClock) -> String {
     let body::RequestClock {
         regime, step, law, ..
     } = clock;
     let ends = clock.ends.as_ref().unwrap_or(&clock.within);
     let met = clock.met_at.as_ref();
     let met = met.map_or_else(String::new, |at| format!(", done {at}"));
-    format!("{regime} {step} before {ends} ({law}){met}")
+    let open = |step: &&body::RequestStep| step.step == "Paused" && step.until.is_none();
+    let since = request.steps.iter().filter(open).map(|step| &step.at).min();
+    let still = since.filter(|_| clock.stands_still);
+    let still = still.map_or_else(String::new, |at| format!(", stands still since {at}"));
+    format!("{regime} {step} before {ends} ({law}){still}{met}")
 }
 
 fn each<T>(all: impl Iterator<Item = T>, told: impl Fn(T) -> String) -> String {
@@ -258,11 +262,12 @@ fn news(record: &Record, before: Option<&body::Request>, now: &body::Request) ->
         let facts = format!("{} of {} is no longer so", one.step, one.at);
         rows.push(step(record, "Corrected", ["", "", &facts]));
     }
-    let ends = |request: &body::Request| -> Vec<Option<String>> {
-        request.deadlines.iter().map(|it| it.ends.clone()).collect()
+    let ends = |request: &body::Request| -> Vec<(Option<String>, bool)> {
+        let all = request.deadlines.iter();
+        all.map(|it| (it.ends.clone(), it.stands_still)).collect()
     };
     if before.is_none_or(|before| ends(before) != ends(now)) {
-        let facts = each(now.deadlines.iter(), clock);
+        let facts = each(now.deadlines.iter(), |it| clock(now, it));
         rows.push(step(record, "Deadlines", ["", "", &facts]));
     }
     if now.outcome.is_some() && before.is_none_or(|before| before.outcome != now.outcome) {

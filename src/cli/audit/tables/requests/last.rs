@@ -44,6 +44,10 @@ impl Last<'_> {
         let until = self.ended().map_or(by, |ended| ended.min(by));
         let clocks = self.request.iter().flat_map(|one| &one.deadlines);
         let is_late = |clock: &&body::RequestClock| {
+            // It was asked before its end, or it would run: until the answer comes it is not late, whatever is done meanwhile.
+            if clock.stands_still {
+                return false;
+            }
             let ends = clock.ends.as_ref().and_then(|at| at.parse().ok());
             let met = clock.met_at.as_ref().and_then(|at| at.parse().ok());
             ends.is_some_and(|ends: Timestamp| ends <= met.unwrap_or(until).min(by))
@@ -140,5 +144,23 @@ mod tests {
         // Whoever wrote the day alone, as midnight, wrote the day of the receipt; an answer of November is of no later month.
         assert_eq!(told(refused("2026-10-20T00:00:00+02:00")), None);
         assert_eq!(told(refused("2026-11-03T09:00:00+01:00")), None);
+    }
+
+    /// As on the hub, where the end moves until the answer comes.
+    #[test]
+    fn what_stands_still_is_not_late_however_it_ends() {
+        let answer = "2026-12-03T09:00:00+01:00";
+        let steps = json!([{"step": "Paused", "at": "2026-11-02"}, {"step": "Answered", "at": answer, "by": "dpo"}]);
+        let late = |still: bool| {
+            let mut clock = json!({"regime": "uk-gdpr", "step": "response", "within": "P1M", "ends": "2026-11-20T23:00:00Z",
+                "law": "UK GDPR Article 12A", "metAt": answer});
+            if still {
+                clock["standsStill"] = true.into();
+            }
+            told(record(&steps, &json!({"deadlines": [clock]})))
+                .unwrap()
+                .1
+        };
+        assert_eq!((late(true), late(false)), (0, 1));
     }
 }
