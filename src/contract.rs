@@ -54,7 +54,7 @@ pub use own::{OWN_TABLES, OwnDatabase, OwnTables};
 pub use personal::personal_word;
 pub use recipient::{IdentityForm, Recipient, RecipientState, RefusalGround, ToldRecipient};
 pub use report::{
-    FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule,
+    FeedReport, Outcome, REPORT_BYTES, RejectedItem, Report, RetainReport, RetainedRule, rule_of,
 };
 pub use space::Space;
 pub use strategy::Strategy;

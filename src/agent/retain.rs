@@ -9,6 +9,7 @@
 //! ```
 
 mod answer;
+mod apart;
 mod batch;
 mod begin;
 mod books;

@@ -36,8 +36,8 @@ pub struct RuleDates {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 120))]
     pub loses: Option<String>,
-    /// Keeps that name columns: until when each of these keeps the row; at most four. A request takes the row's other columns
-    /// before, a run takes the row whole, after all of them.
+    /// Keeps that name columns: until when each of these keeps them, and from when on a run takes what it lets go of the row; at
+    /// most four. The row itself goes after all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub columns: Vec<KeptColumns>,
@@ -57,6 +57,13 @@ pub struct KeptColumns {
     /// The law and its article.
     #[schemars(length(max = 120))]
     pub ground: String,
+    /// The columns that a run takes of a row before. Absent: they go with the row, or nobody said which go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub others: Vec<String>,
+    /// The first day on which these may go. Absent: not before `keepUntil`, or a day is not known, as `unknown` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_go_from: Option<String>,
 }
 
 /// Why a day is not told: `goesFrom`, and where the reason concerns them, the others too.

@@ -226,9 +226,9 @@ pub struct Keep {
     /// The law and its article, `AO 147(3)`: the ground on which the rows stay.
     #[schemars(length(min = 1, max = 120), regex(pattern = r"^\S(.*\S)?$"))]
     pub reference: String,
-    /// The columns that the law keeps, `total`, where it does not keep whole rows: of a row that it keeps, an erasure by request
-    /// takes `others`, and these stay, with those that `others` does not name. `dataset.subjects` stay too, so name them. A run of
-    /// retention leaves the row whole until the period is over. Whole rows when absent.
+    /// The columns that the law keeps, `total`, where it does not keep whole rows: a row that it keeps loses `others`, and these
+    /// stay, with those that `others` does not name. An erasure by request takes `others` at once, a run of retention once the
+    /// period of the rule that erases is over. `dataset.subjects` stay too, so name them. Whole rows when absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
@@ -239,8 +239,8 @@ pub struct Keep {
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub columns: Vec<String>,
-    /// With `columns`: what a kept row loses in an erasure by request, and how, as `erase.columns` of `Anonymise` says it. When
-    /// absent, those of the rule's own `erase.columns` that are not kept.
+    /// With `columns`: what a kept row loses, and how, as `erase.columns` of `Anonymise` says it. When absent, those of the rule's
+    /// own `erase.columns` that are not kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -383,7 +383,7 @@ pub struct BindingKeep {
     pub from: RunsFrom,
     /// The clock column that it counts from.
     pub clock: String,
-    /// The columns that it keeps of a row: the others stay with them in a run, and no law says so. Absent: whole rows.
+    /// The columns that it keeps of a row; `message` says when the others go. Absent: whole rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub columns: Vec<String>,

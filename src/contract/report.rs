@@ -220,6 +220,12 @@ pub struct RetainedRule {
     pub released_until: Option<String>,
 }
 
+/// The policy's rule that a rule of a run belongs to: a part of it has a word of its own behind a slash, `invoices/others`.
+#[must_use]
+pub fn rule_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(rule, _)| rule)
+}
+
 impl RetainedRule {
     /// What the parts of `due` are called, in the order of [`RetainedRule::parts`].
     pub const PARTS: [&str; 7] = [

@@ -455,12 +455,16 @@ pub struct RetentionKeep {
     pub reference: String,
     /// The DataPolicy that states it.
     pub policy: String,
-    /// The columns that the law keeps; none: all. For an erasure by request: a run of retention keeps whole rows.
+    /// The columns that the law keeps; none: all. For an erasure by request, and beside `lasts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
-    /// Where it keeps some columns: what goes of a kept row, and how.
+    /// Where it keeps some columns: what goes of a kept row in an erasure by request, and how.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<ColumnChange>,
+    /// Turns it round: rows are due only while it lasts. For a rule of retention that takes of kept rows what the law need not
+    /// keep; it must not change any of `columns`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lasts: bool,
 }
 
 /// An approval: the preview that somebody saw, and its hash as they wrote it.

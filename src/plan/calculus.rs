@@ -2,10 +2,11 @@
 //!
 //! In: a rule, and the keeps of all policies that select the region: those that rules state, and those of the packs' laws for the
 //! records that rules say their tables have; and what other policies erase from its table. Out: its [`Ruling`]. The order of policies changes nothing. A row goes once the rule's own period and every keep have ended, and the agent judges each row by all of them:
-//! who decides is found out here only to be told.
+//! who decides is found out here only to be told. What a keep of some columns lets go of a row goes before, as a part of the rule.
 
 mod bound;
 mod by_law;
+mod claim;
 mod columns;
 mod dates;
 mod ground;
@@ -13,6 +14,7 @@ mod held;
 mod inactivity;
 mod laws;
 mod limit;
+mod parts;
 mod rival;
 mod table;
 
@@ -39,6 +41,7 @@ pub(super) use inactivity::unread as classes_unread;
 pub(super) use laws::Laws;
 pub(super) use limit::Asks;
 use limit::{Limit, limits_over};
+pub(super) use parts::Part;
 use rival::{Rival, Rivalry, rivals_over};
 pub use table::may_be_one;
 use table::{bare, shares_table};
@@ -269,43 +272,6 @@ pub(super) fn falls_short(
     (!first.outlasts(&second)).then(|| all.map(words))
 }
 
-impl Claim<'_> {
-    /// As the agent is told.
-    fn told(&self) -> RetentionKeep {
-        RetentionKeep {
-            clock: self.rule.dataset.clock.clone(),
-            period: self.ground.period(),
-            from: self.bound.anchor(),
-            reference: self.ground.reference(),
-            policy: self.policy.name_any(),
-            columns: Vec::new(),
-            others: Vec::new(),
-        }
-    }
-
-    /// The same for an erasure by request, which takes what the law need not keep of a row.
-    fn told_of_columns(&self) -> RetentionKeep {
-        let (columns, others) = self.ground.columns(self.rule);
-        RetentionKeep {
-            columns,
-            others,
-            ..self.told()
-        }
-    }
-
-    /// The law, and where somebody said that it counts.
-    fn law(&self) -> String {
-        let (rule, policy) = (&self.rule.name, self.policy.name_any());
-        let reference = self.ground.reference();
-        match self.ground.of_pack() {
-            None => format!("{reference} (rule {rule} of DataPolicy {policy})"),
-            Some((law, records)) => format!(
-                "{reference} ({law}, for the {records} records of rule {rule} of DataPolicy {policy})"
-            ),
-        }
-    }
-}
-
 impl<'a> Ruling<'a> {
     /// The rule.
     pub(super) fn rule(&self) -> &'a PolicyRule {
@@ -331,13 +297,12 @@ impl<'a> Ruling<'a> {
     /// another name of the store, which only the Region knows to be the same. What an approval must be bound to as well.
     pub(super) fn foreign(&self, policy: &DataPolicy) -> Vec<RetentionKeep> {
         let own = policy.name_any();
-        let claims = self.keeps.iter().zip(self.keeps());
-        let foreign = claims.filter(|(claim, keep)| {
-            keep.policy != own
+        let foreign = self.keeps.iter().filter(|claim| {
+            claim.policy.name_any() != own
                 || claim.ground.of_pack().is_some()
                 || claim.rule.dataset.store != self.rule.dataset.store
         });
-        foreign.map(|(_, keep)| keep).collect()
+        foreign.map(Claim::told_of_columns).collect()
     }
 
     /// Who decides, and for a keep which.
@@ -375,7 +340,7 @@ impl<'a> Ruling<'a> {
             by_keeps
         };
         let kept = keeps.first().map(|first| self.sentence(decides, first));
-        let columns = columns::sentences(&keeps);
+        let columns = self.columns_told(&keeps);
         let rivals = rivalry.told.iter().take(NAMED).cloned().collect();
         let (more_keeps, more_rivals) = (beyond(keeps.len()), beyond(rivalry.told.len()));
         let sentence = Some(rivalry.sentence).filter(|sentence| !sentence.is_empty());
@@ -468,7 +433,7 @@ fn named(claim: &Claim<'_>) -> BindingKeep {
         period: claim.ground.period(),
         from: claim.ground.from(),
         clock: claim.rule.dataset.clock.clone(),
-        columns: claim.ground.columns(claim.rule).0,
+        columns: claim.columns().0,
     }
 }
 

@@ -339,7 +339,9 @@ fn build(
             ))));
         }
     }
-    if let Some(reason) = rules::one_database((name, spec), &bound.rulings) {
+    let wrong = rules::one_database((name, spec), &bound.rulings)
+        .or_else(|| rules::too_many_parts(name, &bound.rulings));
+    if let Some(reason) = wrong {
         return Err(Stop {
             reason,
             missing: false,

@@ -95,6 +95,8 @@ words! {
     MethodNotErasure,
     /// Rules name one database of the Region by two names.
     StoresAreOne,
+    /// A run's report has no room for all that goes of kept rows.
+    TooManyParts,
     /// `reviewOn` is no date.
     ReviewDateInvalid,
     /// Moments, days or pauses from which no deadline can be counted.

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::calculus::Ruling;
+use super::calculus::{Part, Ruling};
 use super::cron::Schedule;
 use super::meta::{self, Role};
 use super::pod::{Agent, Mount, Size};
@@ -15,8 +15,8 @@ use crate::api::{
     DataPolicy, DataPolicySpec, DataStore, ErasedColumn, Region, RetentionThrottle, names,
 };
 use crate::contract::{
-    Approval, Catalogue, ColumnChange, ContactTable, LastContact, Notice, RequiredHold, Retain,
-    RetentionKeep, RetentionRule, Throttle,
+    Approval, Catalogue, ColumnChange, ContactTable, LastContact, Method, Notice, RequiredHold,
+    Retain, RetentionKeep, RetentionRule, Throttle,
 };
 use crate::packs::{Check, Fact};
 
@@ -127,7 +127,7 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         catalogue: catalogue(ground),
         hold_list: Some(hold_list::bound(&ground.at.spec.hold_list())),
         rules: stores(ground)
-            .map(|(ruling, store)| one(ruling, store))
+            .flat_map(|(ruling, store)| with_parts(ruling, store))
             .collect(),
         suppression: suppression::url(&ground.at.spec),
     }
@@ -226,6 +226,20 @@ fn stores<'a>(ground: &'a Ground<'_>) -> impl Iterator<Item = (&'a Ruling<'a>, &
         let store = stores.find(|store| store.name == ruling.rule().dataset.store)?;
         Some((ruling, store))
     })
+}
+
+/// A rule, and what goes before of the rows that it has to keep: by the same clock, contacts and notice.
+pub(super) fn with_parts(ruling: &Ruling<'_>, store: &DataStore) -> Vec<RetentionRule> {
+    let whole = one(ruling, store);
+    let part = |part: Part| RetentionRule {
+        keeps: ruling.keeps_of(&part),
+        name: part.name,
+        method: Method::Anonymise,
+        columns: part.columns,
+        ..whole.clone()
+    };
+    let parts: Vec<RetentionRule> = ruling.parts().map(part).collect();
+    std::iter::once(whole).chain(parts).collect()
 }
 
 fn one(ruling: &Ruling<'_>, store: &DataStore) -> RetentionRule {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::api::{DataPolicy, DataPolicySpec, RequestRegionStatus, RunPhase, RunStatus};
-use crate::contract::RetainedRule;
+use crate::contract::{RetainedRule, rule_of};
 use crate::plan::Horizons;
 
 /// A run with its date, as the Region says now; none while it is under way.
@@ -30,7 +30,7 @@ pub(super) fn run(
 ) -> Option<String> {
     let store = |rule: &RetainedRule| {
         let mut rules = spec.rules.iter();
-        let found = rules.find(|one| one.name == rule.name);
+        let found = rules.find(|one| one.name == rule_of(&rule.name));
         found.map_or("", |one| one.dataset.store.as_str())
     };
     let erasing = rules.iter().filter(|rule| !rule.erased.is_zero());

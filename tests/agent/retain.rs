@@ -45,6 +45,8 @@ mod oracle;
 mod parents;
 #[path = "retain/partitions.rs"]
 mod partitions;
+#[path = "retain/parts.rs"]
+mod parts;
 #[path = "retain/refusals.rs"]
 mod refusals;
 #[path = "retain/released.rs"]

@@ -123,12 +123,14 @@ fn due(step: &Step, zone: &TimeZone, now: Timestamp) -> Result<Cutoffs, Error> {
         Ok(Ended {
             clock: clock.name.clone(),
             due: over((clock.kind, keep.period, keep.from), Some(&keep.ground))?,
+            lasts: keep.lasts,
         })
     });
     let contacts = table.contacts.iter().map(|contact| {
         Ok(Ended {
             clock: contact.column(),
             due: over((contact.clock.kind, rule.after, rule.from), None)?,
+            lasts: false,
         })
     });
     let most = rule.contacts.as_ref().and_then(|wanted| wanted.most);

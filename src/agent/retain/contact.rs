@@ -266,6 +266,7 @@ mod tests {
         };
         assert_eq!(said(&table, &set), with("false"));
         set.contacts = vec![Ended {
+            lasts: false,
             clock: contact().column(),
             due: due("2024-01-31"),
         }];

@@ -16,8 +16,8 @@ impl ClockKind {
     }
 }
 
-/// The rows that are due: those whose own period is over, and whose every keep has ended. Kept in the run row, so that
-/// no retry computes it anew.
+/// The rows that are due: those whose own period is over, and whose every keep has ended, or has to last. Kept in the run
+/// row, so that no retry computes it anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Cutoffs {
     /// The clocks whose own period is over.
@@ -44,6 +44,9 @@ pub(super) struct Ended {
     pub(super) clock: String,
     /// Its clocks.
     pub(super) due: Due,
+    /// Of a keep: only rows for which it has not ended are due.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) lasts: bool,
 }
 
 #[cfg(test)]
@@ -60,6 +63,7 @@ mod tests {
         let keeps = vec![Ended {
             clock: "paid".into(),
             due: read.own.clone(),
+            lasts: false,
         }];
         let kept = Cutoffs { keeps, ..read };
         let text = serde_json::to_string(&kept).unwrap();

@@ -23,6 +23,18 @@ pub(super) enum Error {
         /// What it has not.
         lacks: &'static str,
     },
+    /// A column is kept, and a rule that is for kept rows takes it.
+    #[error(
+        "rule `{rule}`: `columns` has `{column}`, which the keep of DataPolicy {policy} keeps while it lasts: take it out"
+    )]
+    Taken {
+        /// The rule.
+        rule: String,
+        /// The policy that states the keep.
+        policy: String,
+        /// The column.
+        column: String,
+    },
     /// A column is kept and goes.
     #[error(
         "rule `{rule}`: the keep of DataPolicy {policy} has column `{column}` in `columns` and in `others`: take it out of one"
@@ -34,6 +46,16 @@ pub(super) enum Error {
         policy: String,
         /// The column.
         column: String,
+    },
+    /// A rule that takes rows while a law keeps them.
+    #[error(
+        "rule `{rule}`: the keep of DataPolicy {policy} has `lasts`: of rows that it keeps, only a rule of retention with the method Anonymise may take anything, and only beside the `columns` that it keeps"
+    )]
+    Lasting {
+        /// The rule.
+        rule: String,
+        /// The policy that states the keep.
+        policy: String,
     },
     /// The row could not be found again.
     #[error(
@@ -102,6 +124,27 @@ pub(super) fn parse(
     }))
 }
 
+/// That a rule which is for rows that a law keeps takes nothing of these that the law keeps.
+pub(super) fn check_lasting(
+    rule: &RetentionRule,
+    keep: &RetentionKeep,
+    is_retention: bool,
+) -> Result<(), Error> {
+    let (name, policy) = (rule.name.clone(), keep.policy.clone());
+    if !is_retention || rule.method != Method::Anonymise || keep.columns.is_empty() {
+        return Err(Error::Lasting { rule: name, policy });
+    }
+    let mut taken = rule.columns.iter().map(|column| &column.name);
+    match taken.find(|name| keep.columns.contains(name)) {
+        None => Ok(()),
+        Some(column) => Err(Error::Taken {
+            rule: name,
+            policy,
+            column: column.clone(),
+        }),
+    }
+}
+
 /// The keeps that forbid what one lets go: those of whole rows, and those that name a column of it.
 pub(super) fn opposed(keeps: &[Keep], partial: &Partial) -> Vec<usize> {
     let opposes = |keep: &Keep| match &keep.partial {
@@ -165,6 +208,31 @@ mod tests {
         }
     }
 
+    /// Inside a keep nothing goes but what it does not name, by whatever a task says.
+    #[test]
+    fn of_kept_rows_only_a_rule_that_anonymises_other_columns_takes_anything() {
+        let checked = |method: &str, column: &str, columns: &Value, is_retention| {
+            let rule = json!({"name": "invoices/others", "store": "shop", "url": "/u", "table": "invoices", "clock": "issued",
+                "after": "P1Y", "method": method, "columns": [{"name": column}]});
+            let keep = json!({"clock": "issued", "for": "P8Y", "reference": "AO 147", "policy": "tax", "columns": columns, "lasts": true});
+            let rule = serde_json::from_value(rule).unwrap();
+            let keep = serde_json::from_value(keep).unwrap();
+            check_lasting(&rule, &keep, is_retention).map_err(|error| error.to_string())
+        };
+        let total = json!(["total"]);
+        assert_eq!(checked("Anonymise", "email", &total, true), Ok(()));
+        for (method, column, columns, is_retention, says) in [
+            ("Delete", "email", &total, true, "has `lasts`"),
+            ("Shred", "email", &total, true, "has `lasts`"),
+            ("Anonymise", "email", &json!([]), true, "has `lasts`"),
+            ("Anonymise", "email", &total, false, "has `lasts`"),
+            ("Anonymise", "total", &total, true, "`columns` has `total`"),
+        ] {
+            let told = checked(method, column, columns, is_retention).unwrap_err();
+            assert!(told.contains(says), "{told}");
+        }
+    }
+
     #[test]
     fn a_keep_of_a_whole_row_and_one_of_the_same_column_forbid_it() {
         let keep = |columns: &[&str], other: &str| Keep {
@@ -179,6 +247,7 @@ mod tests {
                     set: method::Set::Null,
                 }],
             }),
+            lasts: false,
         };
         let keeps = [
             keep(&["total"], "email"),

@@ -38,15 +38,20 @@ pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) ->
     format!("({elapsed} AND {pending})")
 }
 
-/// Whether `alias`'s row's time is over: its own period is over, every keep of it has ended, no contact is younger, and the person was
-/// told where the rule asks for it.
+/// Whether `alias`'s row's time is over: its own period is over, every keep of it has ended, but for one that has to last, no
+/// contact is younger, and the person was told where the rule asks for it.
 /// Never null. A clock that is null or infinite is no clock: the row is never due, and its keep has not ended.
 fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
     let Target { table, due, .. } = target;
     let own = (format!("{alias}.{}", table.clock), table.kind);
     let mut all = vec![over(statement, own, &due.own)];
     for keep in &due.keeps {
-        all.push(ended(statement, alias, table, keep));
+        let ended = ended(statement, alias, table, keep);
+        all.push(if keep.lasts {
+            format!("NOT {ended}")
+        } else {
+            ended
+        });
     }
     all.extend(contact::none_younger(statement, alias, target));
     all.extend(notice::was_told(statement, alias, target));
@@ -91,9 +96,15 @@ pub(super) fn over(
     )
 }
 
-/// Whether `alias`'s row lacks a clock, its own, that of a keep, or that of a contact: then it is never due.
+/// Whether `alias`'s row lacks a clock, its own, that of a keep, or that of a contact: then it is never due. A keep that has to
+/// last does so without one.
 pub(super) fn clockless(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
+    let of = |lasts: bool, clock: &String| {
+        let mut keeps = target.due.keeps.iter();
+        keeps.any(|keep| keep.lasts == lasts && keep.clock == *clock)
+    };
     let mut names = target.table.clocks();
+    names.retain(|name| *name == target.table.clock || !of(true, name) || of(false, name));
     names.sort();
     names.dedup();
     let lacks = names
@@ -283,6 +294,7 @@ pub(super) mod tests {
         let keep = |clock: &str| Ended {
             clock: clock.into(),
             due: due("2018-12-31"),
+            lasts: false,
         };
         let set = |keeps| cutoffs(due("2026-01-31T12:00:00Z"), keeps);
         assert_eq!(
@@ -290,6 +302,28 @@ pub(super) mod tests {
             "((t.placed_at IS NOT NULL AND t.placed_at OPERATOR(pg_catalog.<=) $1::timestamptz AND pg_catalog.isfinite(t.placed_at)) AND (t.paid IS NOT NULL AND t.paid OPERATOR(pg_catalog.<=) $2::date AND pg_catalog.isfinite(t.paid)))"
         );
         assert!(said(&table, &set(vec![keep("x; --")])).ends_with(" AND false)"));
+        // One that has to last does so too where the row says nothing of it.
+        let lasting = |clock: &str| Ended {
+            lasts: true,
+            ..keep(clock)
+        };
+        let turned = said(&table, &set(vec![lasting("paid")]));
+        assert!(
+            turned.contains(" AND NOT (t.paid IS NOT NULL AND "),
+            "{turned}"
+        );
+        let without = |keeps| {
+            let due = &set(keeps);
+            let target = Target {
+                table: &table,
+                due,
+                holds: &NONE,
+            };
+            super::clockless(&mut Statement::default(), "t", target)
+        };
+        assert!(!without(vec![lasting("paid")]).contains("paid"));
+        assert!(without(vec![lasting("paid"), keep("paid")]).contains("paid"));
+        assert!(without(vec![lasting("placed_at")]).contains("placed_at"));
         let (due, holds) = (&set(vec![]), &NONE);
         let target = Target {
             table: &table,

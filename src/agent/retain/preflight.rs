@@ -2,6 +2,7 @@
 //!
 //! In: a store's rules. Out: a [`Plan`] for it, or everything that is wrong at once. Reads only.
 
+use super::apart;
 use super::catalog::{self, Table};
 use super::error::Error;
 use super::grants::Grants;
@@ -72,18 +73,17 @@ pub(super) async fn plan(
             Ok(_) | Err(_) => Strategy::Rows,
         };
         match found {
-            Ok(table) => match steps.iter().find(|step| step.table.oid == table.oid) {
-                Some(other) => refusals.push(Refusal::SameTable {
-                    rule: rule.name.clone(),
-                    other: other.rule.name.clone(),
-                    table: table.name,
-                }),
-                None => steps.push(Step {
+            Ok(table) => {
+                let step = Step {
                     rule: rule.clone(),
                     table,
                     strategy,
-                }),
-            },
+                };
+                match apart::clash(&steps, &step) {
+                    Some(refusal) => refusals.push(refusal),
+                    None => steps.push(step),
+                }
+            }
             Err(refusal) => refusals.push(refusal),
         }
     }
@@ -186,15 +186,24 @@ fn cascades(steps: &[Step]) -> Vec<Refusal> {
     steps.iter().flat_map(reaches).collect()
 }
 
-/// Children before parents.
+/// Children before parents. Of one table what takes rows comes before what takes columns of the others: whoever looks for the
+/// table's rule finds that one first.
 fn sorted(steps: &[Step]) -> Result<Vec<Step>, Refusal> {
-    let place = |oid| steps.iter().position(|step| step.table.oid == oid);
-    let edges: Vec<(usize, usize)> = steps
-        .iter()
-        .enumerate()
-        .flat_map(|(parent, step)| step.table.references.iter().map(move |r| (r.oid, parent)))
-        .filter_map(|(oid, parent)| Some((place(oid)?, parent)))
-        .collect();
+    let mut edges: Vec<(usize, usize)> = Vec::new();
+    for (parent, step) in steps.iter().enumerate() {
+        let own = step.table.oid;
+        for (child, other) in steps.iter().enumerate() {
+            let mut references = step.table.references.iter();
+            let is_before = if other.table.oid == own {
+                apart::takes_of_kept(step) && !apart::takes_of_kept(other)
+            } else {
+                references.any(|reference| reference.oid == other.table.oid)
+            };
+            if is_before {
+                edges.push((child, parent));
+            }
+        }
+    }
     let name = |at: &usize| {
         steps
             .get(*at)

@@ -217,6 +217,8 @@ pub(super) struct Keep {
     pub(super) ground: String,
     /// What it keeps of a row; none: all.
     pub(super) partial: Option<Partial>,
+    /// Only rows that it still keeps are due.
+    pub(super) lasts: bool,
 }
 
 impl Settings {
@@ -411,6 +413,7 @@ fn least(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
         from: rule.from,
         ground: "`lastContact.atLeast`".to_owned(),
         partial: None,
+        lasts: false,
     };
     Ok(period.map(keep).into_iter().collect())
 }
@@ -420,6 +423,9 @@ fn least(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
 pub(super) fn keeps(rule: &RetentionRule, zone: Option<&str>) -> Result<Vec<Keep>, Error> {
     let mut keeps: Vec<Keep> = Vec::new();
     for told in &rule.keeps {
+        if told.lasts {
+            partial::check_lasting(rule, told, zone.is_none())?;
+        }
         let partial = zone
             .map(|zone| partial::parse(rule, told, zone))
             .transpose()?;
@@ -430,6 +436,7 @@ pub(super) fn keeps(rule: &RetentionRule, zone: Option<&str>) -> Result<Vec<Keep
             from,
             reference,
             policy,
+            lasts,
             ..
         } = told;
         let (rule, policy) = (rule.name.clone(), policy.clone());
@@ -446,6 +453,7 @@ pub(super) fn keeps(rule: &RetentionRule, zone: Option<&str>) -> Result<Vec<Keep
             keep.clock == *clock
                 && keep.from == *from
                 && keep.partial == partial
+                && keep.lasts == *lasts
                 && keep.period.fieldwise() == period.fieldwise()
         };
         if !keeps.iter().any(is_same) {
@@ -455,6 +463,7 @@ pub(super) fn keeps(rule: &RetentionRule, zone: Option<&str>) -> Result<Vec<Keep
                 from: *from,
                 ground,
                 partial,
+                lasts: *lasts,
             });
         }
     }
@@ -517,6 +526,7 @@ mod tests {
             policy: policy.into(),
             columns: Vec::new(),
             others: Vec::new(),
+            lasts: false,
         }
     }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place};
-use crate::contract::{CatalogueLook, FiringTrigger, MissingIndex};
+use crate::contract::{CatalogueLook, FiringTrigger, MissingIndex, rule_of};
 use crate::packs::Check;
 
 /// Looks at what each region's last run told.
@@ -15,7 +15,7 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
     // A rule that is gone, or only keeps by now, erases nothing any more.
     let erases = |rule: &str| {
         let mut rules = ground.facts.policy.spec.rules.iter();
-        rules.any(|it| it.name == rule && it.erase.is_some())
+        rules.any(|it| it.name == rule_of(rule) && it.erase.is_some())
     };
     for place in &ground.places {
         let entry = told.iter().find(|entry| entry.name == place.name);

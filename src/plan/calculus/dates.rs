@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, SpanFieldwise};
 
 use super::ground::Ground;
+use super::parts::Part;
 use super::{Claim, NAMED, Ruling, after, period};
 use crate::api::{KeptColumns, NoDate, Region, RuleDates};
 use crate::contract::cutoff::{Anchor, end_from, free_from};
@@ -66,6 +67,9 @@ struct KeepTerm {
     words: String,
     /// Those that it names.
     columns: Vec<String>,
+    /// What a run takes of a kept row before, and the places of the keeps that have to end first.
+    others: Vec<String>,
+    waits: Vec<usize>,
 }
 
 /// What is known of a rule's rows.
@@ -115,7 +119,8 @@ pub fn dates(terms: &RuleTerms, told: DatesTold<'_>, zone: &TimeZone) -> RuleDat
         Err(why) => return without(why, None),
     };
     let own = own_end(terms, oldest, zone);
-    let kept = Kept::of(&terms.keeps, oldest, zone);
+    let is_sure = !told.is_stale && !terms.is_held && !terms.waits;
+    let kept = Kept::of(&terms.keeps, oldest, zone, own.ok().filter(|_| is_sure));
     let unknown = [
         told.is_stale.then_some(NoDate::Stale),
         terms.is_held.then_some(NoDate::Held),
@@ -182,10 +187,12 @@ struct Kept<'t> {
 }
 
 impl<'t> Kept<'t> {
-    fn of(keeps: &'t [KeepTerm], oldest: Date, zone: &TimeZone) -> Self {
+    fn of(keeps: &'t [KeepTerm], oldest: Date, zone: &TimeZone, own: Option<Date>) -> Self {
         let mut kept = Self::default();
-        for keep in keeps {
-            let day = match keep.free(oldest, zone) {
+        let free = keeps.iter().map(|keep| keep.free(oldest, zone));
+        let free: Vec<Result<Date, NoDate>> = free.collect();
+        for (keep, day) in keeps.iter().zip(&free) {
+            let day = match *day {
                 Ok(day) => day,
                 Err(why) => {
                     kept.unknown.get_or_insert(why);
@@ -196,10 +203,15 @@ impl<'t> Kept<'t> {
                 kept.last = Some((day, keep));
             }
             if !keep.columns.is_empty() && kept.columns.len() < NAMED {
+                let others_from = own.and_then(|own| keep.others_from(own, &free));
                 kept.columns.push(KeptColumns {
                     names: keep.columns.clone(),
                     keep_until: day.to_string(),
                     ground: keep.ground.clone(),
+                    others: keep.others.clone(),
+                    others_go_from: others_from
+                        .filter(|from| *from < day)
+                        .map(|from| from.to_string()),
                 });
             }
         }
@@ -214,7 +226,7 @@ impl<'t> Kept<'t> {
 }
 
 impl KeepTerm {
-    fn of(claim: &Claim<'_>, clock: &str) -> Self {
+    fn of(claim: &Claim<'_>, clock: &str, part: Option<Part>) -> Self {
         let ground = claim.ground.reference();
         let (own_clock, length) = (&claim.rule.dataset.clock, claim.ground.period());
         let words = period(&length, claim.bound.anchor(), own_clock);
@@ -227,8 +239,21 @@ impl KeepTerm {
             },
             words: short(format!("{ground}: {words}")),
             ground: short(ground),
-            columns: claim.ground.columns(claim.rule).0,
+            columns: claim.columns().0,
+            others: part.iter().flat_map(Part::names).collect(),
+            waits: part.map(|part| part.waits).unwrap_or_default(),
         }
+    }
+
+    /// From when on what it lets go may: the rule's own end, and that of all that has to end first, by the days of every keep.
+    fn others_from(&self, own: Date, free: &[Result<Date, NoDate>]) -> Option<Date> {
+        if self.others.is_empty() {
+            return None;
+        }
+        self.waits.iter().try_fold(own, |last, at| {
+            let day = free.get(*at)?.as_ref().ok()?;
+            Some(last.max(*day))
+        })
     }
 
     fn free(&self, oldest: Date, zone: &TimeZone) -> Result<Date, NoDate> {
@@ -284,7 +309,8 @@ impl Ruling<'_> {
             keeps: self
                 .keeps
                 .iter()
-                .map(|claim| KeepTerm::of(claim, clock))
+                .enumerate()
+                .map(|(at, claim)| KeepTerm::of(claim, clock, self.part(at)))
                 .collect(),
         }
     }

@@ -4,6 +4,7 @@ mod dates;
 mod holds;
 mod laws;
 mod limits;
+mod parts;
 mod properties;
 mod rivals;
 

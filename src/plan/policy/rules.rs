@@ -12,6 +12,10 @@ use crate::plan::calculus::{self, Ruling};
 use crate::plan::reason::Word;
 use crate::plan::{PolicyFacts, Reason, gated, gates};
 
+/// As many rules as a policy may have, with names as long as they may be: that much has room in a run's report.
+const MOST_LINES: usize = 16;
+const LONGEST_NAME: usize = 32;
+
 /// Why a policy isn't accepted, when it isn't: it then covers nothing.
 pub(in crate::plan) fn refused(
     policy: &DataPolicy,
@@ -227,6 +231,22 @@ pub(super) fn one_database(
             ))
         })
     })
+}
+
+/// Rules with more parts than a run's report has room for, where the rules alone fit: it would tell nothing, of nothing.
+pub(super) fn too_many_parts(region: &str, rulings: &[Ruling<'_>]) -> Option<Reason> {
+    let parts = rulings.iter().flat_map(Ruling::parts).map(|part| part.name);
+    let parts: Vec<String> = parts.collect();
+    let rules = rulings.iter().map(|ruling| &ruling.rule().name);
+    let bytes: usize = rules.chain(&parts).map(String::len).sum();
+    let lines = rulings.len() + parts.len();
+    let fits = lines <= MOST_LINES && bytes <= MOST_LINES * LONGEST_NAME;
+    let first = parts.first().filter(|_| !fits)?;
+    Some(Word::TooManyParts.because(format!(
+        "spec.rules: in Region {region} laws keep some columns of rows of these tables, which makes {lines} lines with {bytes} bytes of \
+         names, {first} for one; a run's report has room for {MOST_LINES} lines with {}: make two policies of it",
+        MOST_LINES * LONGEST_NAME
+    )))
 }
 
 /// Tables of the matched regions' stores that no rule erases from: a keep alone says nothing of when rows go, and rows

@@ -1,6 +1,8 @@
 //! The examples of laws, done: their own plan, the real binary, and rows on both sides of each cut-off. The periods and
 //! the numbers stand here a second time: an example that says something else fails.
 
+#[path = "examples/columns.rs"]
+mod columns;
 #[path = "examples/planned.rs"]
 mod planned;
 

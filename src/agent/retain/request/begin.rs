@@ -206,7 +206,11 @@ fn ends(step: &Step, job: Job<'_>, now: Timestamp) -> Result<Vec<Ended>, Error> 
             source,
         })?;
         let clock = clock.name.clone();
-        Ok(Ended { clock, due })
+        Ok(Ended {
+            clock,
+            due,
+            lasts: false,
+        })
     });
     ends.collect()
 }

@@ -168,6 +168,44 @@ fn what_is_known_is_told_beside_what_is_not() {
     assert_eq!(silent.unknown, Some(NoDate::Stale));
 }
 
+/// Of a keep of some columns: until when it keeps them, and from when on the others go.
+#[test]
+fn the_others_of_a_kept_row_have_a_day_of_their_own() {
+    let rule = counted(json!({}));
+    let some = |period: &str| {
+        let mut some = keep("k", "orders", "invoices", period);
+        let columns =
+            json!({"columns": ["total"], "others": [{"name": "email"}, {"name": "note"}]});
+        json_patch(&mut some["keep"], &columns);
+        some
+    };
+    let of = |keeps: Value| {
+        let mut dates = told(&[own(), policy("tax", &keeps)], of_run(&rule));
+        let columns = dates.columns.remove(0);
+        (columns.keep_until, columns.others, columns.others_go_from)
+    };
+    let day = |day: &str| Some(day.to_owned());
+    let others = || vec!["email".to_owned(), "note".to_owned()];
+    let until = || "2029-01-01".to_owned();
+    assert_eq!(
+        of(json!([some("P8Y")])),
+        (until(), others(), day("2023-02-28"))
+    );
+    // A law of whole rows in between; one over a column of which no day is known.
+    let mut whole = keep("l", "orders", "invoices", "P5Y");
+    assert_eq!(
+        of(json!([some("P8Y"), whole])),
+        (until(), others(), day("2026-01-01"))
+    );
+    whole["dataset"]["clock"] = json!("paid_at");
+    assert_eq!(of(json!([some("P8Y"), whole])), (until(), others(), None));
+    // Nothing goes before the row.
+    assert_eq!(
+        of(json!([some("P1Y")])),
+        ("2022-01-01".to_owned(), vec![], None)
+    );
+}
+
 /// The day that a run saw is of the column that it counted by: under another it would be wrong, until the next run.
 #[test]
 fn a_run_s_day_is_no_day_of_another_column() {
