@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::concept::{UNSTATED, object, objects, plain, rules, with, word, words};
+use super::concept::{UNSTATED, object, objects, others, plain, rules, with, word, words};
 use super::{Column, InForce, Table, text};
 use crate::cli::audit::period::Period;
 use crate::contract::{Count, Method, RetainMode};
@@ -24,7 +24,7 @@ const REGISTER: &[Column] = &[
 ];
 
 /// A row for each rule that anonymises, of whatever regime: whoever falls under Quebec's law need not name it for the rule. And
-/// for each that did in the period, and stands in no policy any more.
+/// for each that did in the period: that took columns of rows which a law keeps, or stands in no policy any more.
 pub(super) fn register(policies: &[InForce<'_>], records: &[Record], period: &Period) -> Table {
     let runs = runs(records, period);
     let mut rows = Vec::new();
@@ -38,7 +38,8 @@ pub(super) fn register(policies: &[InForce<'_>], records: &[Record], period: &Pe
             if let Some(erase) = erase.filter(is_asked) {
                 let (record, name) = (one.record, word(rule, "name"));
                 let done = done((&record.region, &record.about, &name), &runs);
-                rows.push(row(one, (rule, erase), &done));
+                let columns = objects(erase, "columns");
+                rows.push(row(one, (&name, rule, &columns), &done));
                 told.insert([record.about.name.clone(), record.region.clone(), name]);
             }
         }
@@ -47,16 +48,21 @@ pub(super) fn register(policies: &[InForce<'_>], records: &[Record], period: &Pe
         for rule in &run.rules {
             let (about, region) = (&record.about, &record.region);
             let place = [about.name.clone(), region.clone(), rule.name.clone()];
-            if !told.contains(&place) {
-                rows.push(unstated(&place, &done((region, about, &rule.name), &runs)));
-                told.insert(place);
+            if told.contains(&place) {
+                continue;
             }
+            let done = done((region, about, &rule.name), &runs);
+            rows.push(match part(policies, (region, about), &rule.name) {
+                Some((one, of, columns)) => row(one, (&rule.name, of, &columns), &done),
+                None => unstated(&place, &done),
+            });
+            told.insert(place);
         }
     }
     Table {
         id: "anonymisation",
         title: "Register of anonymisation (Quebec)",
-        note: "P-39.1 s. 23 and Decree 783-2024: a row for each rule that changes rows instead of deleting them, as it stood at the end of the period, with what its runs recorded in it; of a rule that stands in no policy any more, what its runs recorded. Whether what is left is anonymous nobody here has judged; the analyses of the risk of re-identification and their dates are kept elsewhere.",
+        note: "P-39.1 s. 23 and Decree 783-2024: a row for each rule that changes rows instead of deleting them, as it stood at the end of the period, with what its runs recorded in it; for what a rule took of rows of which a law keeps some columns (invoices/others), where its runs recorded any; of a rule that stands in no policy any more, what its runs recorded. Whether what is left is anonymous nobody here has judged; the analyses of the risk of re-identification and their dates are kept elsewhere.",
         columns: REGISTER,
         rows,
     }
@@ -101,6 +107,33 @@ fn done(
     (rows, ends)
 }
 
+/// What a part of a rule takes of rows that a keep of some columns keeps: the rule, and the columns that this keep lets go, its own
+/// or that of the policy and the rule behind the part's name.
+fn part<'a>(
+    policies: &'a [InForce<'a>],
+    (region, about): (&str, &About),
+    name: &str,
+) -> Option<(&'a InForce<'a>, &'a Object, Vec<&'a Object>)> {
+    let of = |wanted: &str| {
+        let mut all = policies.iter();
+        all.find(|one| one.record.region == region && one.record.about.name == wanted)
+    };
+    let find = |one: &'a InForce<'a>, wanted: &str| {
+        let mut all = rules(&one.policy.spec).into_iter();
+        all.find(|rule| word(rule, "name") == wanted)
+    };
+    let mut words = name.split('/');
+    let (own, mark) = (words.next()?, words.next()?);
+    let one = of(&about.name).filter(|_| mark == "others")?;
+    let rule = find(one, own)?;
+    let keeping = match (words.next(), words.next()) {
+        (Some(policy), Some(wanted)) => find(of(policy)?, wanted)?,
+        _ => rule,
+    };
+    let others = self::others(keeping);
+    (!others.is_empty()).then_some((one, rule, others))
+}
+
 /// A rule that no policy names any more: what its runs did is all that there is of it.
 fn unstated(place: &[String; 3], (rows, ends): &(Count, Vec<String>)) -> Vec<String> {
     let mut row = place.to_vec();
@@ -121,16 +154,16 @@ fn counted(rows: Count, ends: &[String]) -> [String; 4] {
 
 fn row(
     one: &InForce<'_>,
-    (rule, erase): (&Object, &Object),
+    (name, rule, columns): (&str, &Object, &[&Object]),
     (rows, ends): &(Count, Vec<String>),
 ) -> Vec<String> {
     let nothing = Object::new();
     let dataset = object(rule, "dataset").unwrap_or(&nothing);
-    let columns = objects(erase, "columns").into_iter().map(technique);
+    let columns = columns.iter().map(|column| technique(column));
     let mut row = vec![
         one.record.about.name.clone(),
         one.record.region.clone(),
-        word(rule, "name"),
+        name.to_owned(),
         format!("{}.{}", word(dataset, "store"), word(dataset, "table")),
         with(rule, "category", "subjects").unwrap_or_else(|| UNSTATED.to_owned()),
         word(rule, "purpose"),
@@ -210,6 +243,77 @@ mod tests {
             add(Kind::Run, at, &run(mode, at, method, rows));
         }
         records
+    }
+
+    fn record(tip: &mut Tip, kind: Kind, policy: &str, body: &serde_json::Value) -> Record {
+        let entry = Entry {
+            kind,
+            at: "2026-02-01T00:00:00Z".parse().unwrap(),
+            about: About::cluster("DataPolicy", policy),
+            source: policy.to_owned(),
+            body: canonical::object(body).unwrap(),
+        };
+        let record = entry.append("qc", tip);
+        *tip = Tip::of(&record);
+        record
+    }
+
+    /// Of rows of which a law keeps some columns the others are anonymised, also by a rule that deletes rows.
+    #[test]
+    fn what_a_rule_took_of_kept_rows_stands_there_with_its_columns() {
+        let mut tip = Tip::genesis("f", "qc");
+        let policy = |rules: serde_json::Value| json!({"generation": 1, "runs": true, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": {"rules": rules}});
+        let dataset = json!({"store": "shop", "table": "invoices", "clock": "at"});
+        let shop = policy(
+            json!([{"name": "invoices", "purpose": "sales", "dataset": dataset, "erase": {"after": "P1Y", "method": "Delete"},
+            "keep": {"for": "P3Y", "reference": "law", "columns": ["total"], "others": [{"name": "email"}]}}]),
+        );
+        let tax = policy(
+            json!([{"name": "books", "dataset": dataset, "erase": {"after": "P1Y", "method": "Anonymise",
+            "columns": [{"name": "total"}, {"name": "note", "set": "Constant", "value": "x"}]}, "keep": {"for": "P9Y", "reference": "law", "columns": ["total"]}}]),
+        );
+        let [shop, tax] = [("shop", shop), ("tax", tax)]
+            .map(|(name, body)| record(&mut tip, Kind::PolicyChange, name, &body));
+        let rule = |name: &str| json!({"name": name, "method": "Anonymise", "rows": 90, "due": 10, "erased": 10});
+        let names = [
+            "invoices/others",
+            "invoices/others/tax/books",
+            "gone/others",
+        ]
+        .map(rule);
+        let body = json!({"job": "j", "mode": "Enforce", "reason": "Done", "rules": names});
+        let run = record(&mut tip, Kind::Run, "shop", &body);
+        let in_force = [&shop, &tax].map(|record| InForce {
+            record,
+            policy: canonical::read(&record.body).unwrap(),
+        });
+        let table = register(&in_force, &[run], &Period::parse("2026").unwrap());
+        let told = table
+            .rows
+            .iter()
+            .map(|row| [&*row[2], &*row[3], &*row[5], &*row[6], &*row[8]]);
+        let all = "total: Null; note: Constant";
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [
+                ["books", "shop.invoices", UNSTATED, all, "0"],
+                [
+                    "invoices/others",
+                    "shop.invoices",
+                    "sales",
+                    "email: Null",
+                    "10"
+                ],
+                [
+                    "invoices/others/tax/books",
+                    "shop.invoices",
+                    "sales",
+                    "note: Constant",
+                    "10"
+                ],
+                ["gone/others", UNSTATED, UNSTATED, UNSTATED, "10"],
+            ]
+        );
     }
 
     #[test]

@@ -94,7 +94,7 @@ pub(super) fn deletion(policies: &[InForce<'_>]) -> Table {
     Table {
         id: "deletion",
         title: "Deletion concept",
-        note: "A row for each rule: from which event, after which period, under which statute and how rows go. A row goes once its own period and every keep have ended: each rule has the keeps of every policy in the region over its table. Two names of one data store stay apart here, as no record says that they are one.",
+        note: "A row for each rule: from which event, after which period, under which statute and how rows go. A row goes once its own period and every keep have ended: each rule has the keeps of every policy in the region over its table. Where a keep names columns, a run takes what it lets go of the row before, once the period of the rule that erases is over, and every keep of whole rows or of one of these columns. Two names of one data store stay apart here, as no record says that they are one.",
         columns: DELETION,
         rows,
     }
@@ -177,7 +177,7 @@ fn row(one: &InForce<'_>, rule: &Object, policies: &[InForce<'_>]) -> Vec<String
 /// it says its table has.
 pub(super) fn kept(one: &InForce<'_>, rule: &Object) -> Vec<(String, String)> {
     let own = object(rule, "keep").map(|keep| {
-        let period = format!("{}{}", word(keep, "for"), from(keep));
+        let period = format!("{}{}", word(keep, "for"), of_columns(rule, keep));
         (period, word(keep, "reference"))
     });
     let name = word(rule, "name");
@@ -191,6 +191,42 @@ pub(super) fn kept(one: &InForce<'_>, rule: &Object) -> Vec<(String, String)> {
         (period, law.reference.clone())
     });
     own.into_iter().chain(laws).collect()
+}
+
+/// Of a keep of some columns: which it keeps, which go before, and after which period by the rule's own erasure.
+fn of_columns(rule: &Object, keep: &Object) -> String {
+    let columns = words(keep, "columns");
+    let others = others(rule);
+    let erase = object(rule, "erase");
+    // What is only hidden goes by no period.
+    if others.is_empty() || erase.is_some_and(|erase| word(erase, "method") == "Restrict") {
+        return String::new();
+    }
+    let others = others.iter().map(|other| word(other, "name"));
+    let others = others.collect::<Vec<_>>().join(", ");
+    let after = match erase {
+        Some(erase) => after(erase),
+        None => "the period of the rule that erases".to_owned(),
+    };
+    format!(" ({columns}; {others} go after {after})")
+}
+
+/// What a rule's keep of some columns lets go of a row; none where it keeps whole rows.
+pub(super) fn others(rule: &Object) -> Vec<&Object> {
+    let Some(keep) = object(rule, "keep").filter(|keep| keep.contains_key("columns")) else {
+        return Vec::new();
+    };
+    let own = objects(keep, "others");
+    if !own.is_empty() {
+        return own;
+    }
+    let kept = words(keep, "columns");
+    let is_kept = |name: &str| kept.split(", ").any(|kept| kept == name);
+    let erased = object(rule, "erase").map(|erase| objects(erase, "columns"));
+    let erased = erased.into_iter().flatten();
+    erased
+        .filter(|column| !is_kept(&word(column, "name")))
+        .collect()
 }
 
 /// The last contact that an erasure counts from beside its own clock, with its bounds.
@@ -362,6 +398,9 @@ mod tests {
                 {"name": "a", "category": "user.contact", "subjects": ["customers", "readers"], "purpose": "parcels", "legalBasis": "Contract",
                  "recipients": [{"name": "Parcel Ltd", "country": "GB"}, {"name": "tax adviser"}], "dataset": {"store": "shop", "table": "orders", "clock": "at"}, "erase": {"after": "P1Y", "method": "Delete"}},
                 {"name": "b", "category": "user.financial", "keep": {"for": "P8Y", "reference": "own law"}},
+                {"name": "d", "keep": {"for": "P6Y", "reference": "HGB 257", "columns": ["no", "total"], "others": [{"name": "email"}, {"name": "note"}]}},
+                {"name": "e", "keep": {"for": "P5Y", "reference": "HGB 257", "columns": ["no"]},
+                 "erase": {"after": "P2Y", "method": "Anonymise", "columns": [{"name": "no"}, {"name": "phone"}]}},
                 {"name": "c", "erase": {"after": "P2Y", "method": "Nullify", "lastContact": {"tables": [{"table": "orders", "clock": "at"}], "atMost": "P9Y"}}},
             ],
             "recipients": [{"name": "erp", "country": "DE", "identities": ["email"]}],
@@ -400,7 +439,7 @@ mod tests {
                 "user.contact (customers, readers); user.financial",
                 "Parcel Ltd (GB); erp (DE); tax adviser",
                 "US by Scc (contract 7) until 2027-06-30",
-                "a: Delete after P1Y, kept for P9Y (invoice; AO 147(3)), P8Y from EndOfCalendarYear (HGB 257, same); b: kept for P8Y (own law), P9Y from EndOfCalendarYear (invoice; AO 147(3)); c: Nullify after P2Y or last contact (orders.at), at most P9Y",
+                "LIMITS",
                 "encryption, logs",
             ]
         );
@@ -413,6 +452,8 @@ mod tests {
             [
                 "P9Y (invoice), P8Y from EndOfCalendarYear: AO 147(3), HGB 257, same",
                 "P8Y, P9Y from EndOfCalendarYear (invoice): own law, AO 147(3)",
+                "P6Y (no, total; email, note go after the period of the rule that erases): HGB 257",
+                "P5Y (no; phone go after P2Y): HGB 257",
                 ": ",
                 "P8Y from EndOfCalendarYear, P9Y (invoice): HGB 257, same, AO 147(3)",
             ]
