@@ -69,7 +69,8 @@ pub struct DataPolicySpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub security_measures: Vec<String>,
 
-    /// Who has data of the same persons from us, and is told when a data subject's request has erased or restricted it.
+    /// Who has data of the same persons from us, and is told when a data subject's request has erased or restricted it, or when
+    /// the person opts out of its sale or sharing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

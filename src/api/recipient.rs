@@ -1,4 +1,4 @@
-//! Who has data of the same persons from us, and is told when it is erased or restricted.
+//! Who has data of the same persons from us, and is told when it is erased or restricted, or may be sold no more.
 #![allow(
     unreachable_pub,
     reason = "the KubeSchema derive repeats each struct inside a function"

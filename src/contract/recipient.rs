@@ -86,6 +86,12 @@ impl RecipientState {
         }
     }
 
+    /// Whether it has taken what it was told.
+    #[must_use]
+    pub fn is_taken(self) -> bool {
+        matches!(self, Self::Refused | Self::Told | Self::NoData | Self::Done)
+    }
+
     /// Whether a person has to see to it by other means.
     #[must_use]
     pub fn needs_somebody(self) -> bool {

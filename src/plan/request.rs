@@ -288,7 +288,7 @@ fn decide(
     if let Some(problem) = problems.first().filter(|_| !forgets) {
         return RegionPlan::Keep(problem.clone()).into();
     }
-    if let Some(reason) = nothing(facts, (place.name, region), entry) {
+    if let Some(reason) = nothing(facts, (place.name, region), entry, now) {
         return RegionPlan::Withdraw(reason).into();
     }
     match build(facts, (place.name, region), entry, now) {
@@ -308,13 +308,15 @@ fn nothing(
     facts: &RequestFacts,
     (name, region): (&str, &RegionFacts),
     entry: Option<&RequestRegionStatus>,
+    now: Timestamp,
 ) -> Option<Reason> {
     let spec = &facts.request.spec;
     if spec.kind != AskedFor::OptOut {
         return None;
     }
-    let all = OptOuts::of(facts, (name, &region.region), (action(spec), entry));
-    all.ok()?.nothing(name)
+    let (at, asked) = ((name, region.region.as_ref()), (action(spec), entry));
+    let all = OptOuts::of(facts, at, asked);
+    all.ok()?.nothing(facts, at, asked, now)
 }
 
 fn build(
@@ -341,8 +343,10 @@ fn build(
     if facts.request.spec.kind == AskedFor::OptOut {
         let at = (name, region.region.as_ref());
         let all = OptOuts::of(facts, at, (action, entry))?;
-        let workloads = opt_out::workloads(facts, at, (action, identity), all);
-        return Ok((workloads, None));
+        let recipients = Recipients::of(facts, &region.region, action, now)?;
+        let found = (all, &recipients);
+        let workloads = opt_out::workloads(facts, at, (action, identity), found);
+        return Ok((workloads, recipients.wake_at));
     }
     // Who is forgotten need not be found: whatever rules say by now, the region knows where it was begun.
     let people = match action {

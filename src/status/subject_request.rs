@@ -275,7 +275,7 @@ fn take(
         // No rule says any more where the person was looked for: what was told of that stays.
     } else {
         entry.stores.clone_from(&body.stores);
-        entry.opted_out.clone_from(&body.opted_out);
+        entry.opted_out = opt_out::stopped(&entry.opted_out, &body.opted_out);
     }
 }
 

@@ -14,6 +14,8 @@ mod opt_out;
 mod start;
 #[path = "connect/subject.rs"]
 mod subject;
+#[path = "connect/told.rs"]
+mod told;
 #[path = "connect/untaken.rs"]
 mod untaken;
 #[path = "connect/world.rs"]

@@ -218,12 +218,19 @@ fn one(
     }
 }
 
-/// Since when an opt-out is in force in the last of its regions, once it is in all of them, as their stores said.
+/// Since when an opt-out is in force in the last of its regions, and known to recipients, once that is so in all of them, as
+/// their stores said.
 fn in_force(request: &DataSubjectRequest) -> Option<String> {
     let told: Vec<_> = request.status.iter().flat_map(|s| &s.regions).collect();
     let of = |name: &String| {
         let entry = told.iter().find(|entry| entry.name == *name)?;
-        entry.is_done().then(|| entry.in_force_since()).flatten()
+        let entry = entry.is_done().then_some(entry)?;
+        // Of one that was lifted they were told that it ends.
+        let holds = entry.action == Some(RequestAction::OptOut);
+        let recipients = entry.recipients.iter().filter(|_| holds);
+        let last = recipients.filter_map(|told| told.at.as_deref());
+        let all = entry.in_force_since().into_iter().chain(last);
+        all.max_by_key(|at| moment(at))
     };
     let all: Option<Vec<&str>> = request.spec.regions.iter().map(of).collect();
     let last = all?.into_iter().max_by_key(|at| moment(at))?;

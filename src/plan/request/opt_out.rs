@@ -1,16 +1,19 @@
-//! Where a person's opt-out of a sale or a sharing is to be written: the stores of the connectors whose sinks are one.
+//! Where a person's opt-out of a sale or a sharing is to be written: the stores of the connectors whose sinks are one; and
+//! who is told of it.
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::job;
+use super::recipients::Recipients;
 use crate::api::{Region, RequestAction, RequestRegionStatus, SealedIdentity, SocialChannel};
 use crate::contract::{OptOutChannel, OptOutStore, SEVERAL};
 use crate::plan::pod::Mount;
 use crate::plan::reason::Word;
 use crate::plan::{
-    Reason, RequestFacts, RequestWorkloads, gates, meta, opt_out, placement, retention,
+    Reason, RequestFacts, RequestWorkloads, gates, meta, opt_out, placement, retention, suppression,
 };
 
 /// The connectors' stores of a region, and how they are reached.
@@ -62,14 +65,31 @@ impl OptOuts {
         Ok(all)
     }
 
-    /// Why there is nothing to do, if that is so.
-    pub(super) fn nothing(&self, name: &str) -> Option<Reason> {
-        self.stores.is_empty().then(|| {
-            Word::NothingToStop.because(format!(
-                "no channel in Region {name} has a sink with saleOrSharing: nothing of anybody is sold or shared there, as far \
-                 as the channels say"
-            ))
-        })
+    /// Why there is nothing to do, if that is so: nothing is to be stopped, and nobody to be told.
+    pub(super) fn nothing(
+        &self,
+        facts: &RequestFacts,
+        (name, region): (&str, &Region),
+        (action, entry): (RequestAction, Option<&RequestRegionStatus>),
+        now: Timestamp,
+    ) -> Option<Reason> {
+        // Of an end those are told who may have been told of the beginning.
+        let was_told = |entry: &RequestRegionStatus| {
+            !(entry.recipients.is_empty() && entry.inventory.is_empty())
+        };
+        let concerns = action != RequestAction::Lift || entry.is_some_and(was_told);
+        let tells = || match Recipients::of(facts, region, action, now) {
+            Ok(recipients) => !recipients.are_none(),
+            Err(_) => true,
+        };
+        if !self.stores.is_empty() || concerns && tells() {
+            return None;
+        }
+        let why = format!(
+            "no channel in Region {name} has a sink with saleOrSharing: nothing of anybody is sold or shared there, as far as \
+             the channels say"
+        );
+        Some(Word::NothingToStop.because(why))
     }
 
     /// Channels that a report had no room for are lifted by the request's name, in their store; where it had no room for that
@@ -143,13 +163,21 @@ pub(super) fn workloads(
     facts: &RequestFacts,
     at: (&str, &Region),
     (action, identity): (RequestAction, Option<&SealedIdentity>),
-    mut all: OptOuts,
+    (mut all, recipients): (OptOuts, &Recipients),
 ) -> RequestWorkloads {
     all.mounts.push(job::keys());
+    // It is noted there who was told.
+    if !recipients.told.is_empty() {
+        all.mounts.extend(suppression::mount(&at.1.spec));
+    }
     let task = crate::contract::Erase {
         stores: Vec::new(),
         opt_outs: all.stores.into_values().collect(),
+        recipients: recipients.told.clone(),
+        held_recipients: recipients.held.clone(),
+        coming_recipients: recipients.coming.clone(),
         ..job::task(facts, at, action, None)
     };
-    job::made(facts, at, (action, identity), (all.mounts, task, &[]))
+    let made = (all.mounts, task, recipients.mounts.as_slice());
+    job::made(facts, at, (action, identity), made)
 }

@@ -59,6 +59,11 @@ impl Recipients {
         Ok(recipients)
     }
 
+    /// Whether there are none, not even such as may not be told.
+    pub(super) fn are_none(&self) -> bool {
+        self.told.is_empty() && self.held.is_empty() && self.coming.is_empty()
+    }
+
     fn enter(
         &mut self,
         (policy, recipient): (&DataPolicy, &PolicyRecipient),

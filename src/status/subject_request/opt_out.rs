@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::untold;
 use crate::api::{RequestAction, RequestRegionStatus};
-use crate::contract::{OptedOut, RequestState};
+use crate::contract::{OptedOut, RecipientState, RequestState, SEVERAL, ToldRecipient};
 use crate::plan::Reason;
 use crate::plan::reason::Word as PlanWord;
 
@@ -24,6 +25,23 @@ pub(super) fn settle(
         _ => RequestState::Verified,
     });
     entry.reported_at = Some(now.to_string());
+    // Who is listed no more is told no more.
+    let is_settled = |told: &ToldRecipient| told.state != RecipientState::Pending;
+    entry.recipients.retain(is_settled);
+}
+
+/// What was stopped, as a report has it: a channel that it knows no more is stopped all the same, and lifted with the others. Where
+/// it had no room for all, lifting goes by the request's name alone.
+pub(super) fn stopped(before: &[OptedOut], told: &[OptedOut]) -> Vec<OptedOut> {
+    if told.iter().any(|it| it.channel == SEVERAL) {
+        return told.to_vec();
+    }
+    let is_told = |old: &&OptedOut| {
+        let mut told = told.iter();
+        told.any(|it| (&it.store, &it.channel) == (&old.store, &old.channel))
+    };
+    let others = before.iter().filter(|old| !is_told(old)).cloned();
+    told.iter().cloned().chain(others).collect()
 }
 
 /// What it means that it is done.
@@ -31,7 +49,10 @@ pub(super) fn fulfilled(entry: &RequestRegionStatus) -> Reason {
     let told = &entry.opted_out;
     if told.is_empty() {
         let why = "no channel here has a sink with saleOrSharing: there was nothing to stop";
-        return PlanWord::NothingToStop.because(why);
+        if entry.recipients.is_empty() {
+            return PlanWord::NothingToStop.because(why);
+        }
+        return PlanWord::Fulfilled.because(with_recipients(why, entry));
     }
     let stopped = told.iter().map(OptedOut::stopped);
     let sinks = stopped.fold(0, i64::saturating_add);
@@ -49,5 +70,60 @@ pub(super) fn fulfilled(entry: &RequestRegionStatus) -> Reason {
             unknown.join(", ")
         );
     }
-    PlanWord::Fulfilled.because(said)
+    PlanWord::Fulfilled.because(with_recipients(&said, entry))
+}
+
+/// How many recipients know of it, and whom somebody has to see to.
+fn with_recipients(said: &str, entry: &RequestRegionStatus) -> String {
+    let all = entry.recipients.len();
+    if all == 0 {
+        return said.to_owned();
+    }
+    let recipients = entry.recipients.iter();
+    let took = recipients.filter(|told| told.state.is_taken()).count();
+    let said = format!("{said}; recipients that took word of it: {took} of {all}");
+    untold::with(&said, entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_channel_that_a_report_knows_no_more_stays_stopped() {
+        let one = |channel: &str, subjects: i64| OptedOut {
+            store: "inbox".to_owned(),
+            channel: channel.to_owned(),
+            subjects: subjects.into(),
+            ..OptedOut::default()
+        };
+        let before = [one("aurora/a", 1), one("aurora/b", 1)];
+        let told = stopped(&before, &[one("aurora/b", 2), one("aurora/c", 1)]);
+        let wanted = [one("aurora/b", 2), one("aurora/c", 1), one("aurora/a", 1)];
+        assert_eq!(told, wanted);
+        assert_eq!(stopped(&before, &[]), before);
+        // One that stands for several stands for them too.
+        let folded = [one(SEVERAL, 1)];
+        assert_eq!(stopped(&before, &folded), folded);
+    }
+
+    #[test]
+    fn who_is_listed_no_more_is_waited_for_no_more() {
+        let entry = json!({"name": "us", "state": "Run", "reason": "Any", "action": "OptOut", "progress": "Verified", "recipients": [
+            {"name": "orders/broker", "state": "Pending"}, {"name": "orders/far", "state": "Held"}]});
+        let mut entry: RequestRegionStatus = serde_json::from_value(entry).unwrap();
+        let nothing = PlanWord::NothingToStop.because("none");
+        settle(
+            &mut entry,
+            Some(&nothing),
+            RequestAction::OptOut,
+            Timestamp::UNIX_EPOCH,
+        );
+        assert!(entry.is_done());
+        let said = fulfilled(&entry);
+        let wanted = "recipients that took word of it: 0 of 1; see to these recipients by other means: orders/far (Held)";
+        assert!(said.message.ends_with(wanted), "{}", said.message);
+    }
 }

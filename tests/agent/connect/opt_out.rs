@@ -10,17 +10,19 @@ use tradewind_dev::serve::sink::Faults;
 use super::world::{Connector, World, message, messenger, orders, server, until};
 
 /// What is planted, and must be found nowhere.
-const ANN: &str = "planted-10157";
+pub(super) const ANN: &str = "planted-10157";
 const CLEO: &str = "planted-20991";
-const BOB: &str = "bob";
+pub(super) const BOB: &str = "bob";
 
 /// A region's side: its key, and a role that the connector's owner granted nothing yet.
-struct Officer {
+pub(super) struct Officer {
     key: age::x25519::Identity,
+    /// What the task has beside what every task has.
+    pub(super) more: Value,
 }
 
 impl Officer {
-    async fn new(world: &World) -> Self {
+    pub(super) async fn new(world: &World) -> Self {
         let access = server().await.access();
         let role = format!("{}_officer", world.database);
         access.create_role(&role, "secret").await.unwrap();
@@ -33,11 +35,12 @@ impl Officer {
             "officer-url",
             &access.url_as(&role, "secret", &world.database),
         );
-        Self { key }
+        let more = json!({});
+        Self { key, more }
     }
 
     /// Runs the request to its end: exit code and report. What was planted is in neither its log nor its report.
-    async fn ask(
+    pub(super) async fn ask(
         &self,
         world: &World,
         reference: &str,
@@ -59,7 +62,7 @@ impl Officer {
             // Nor of which channels, where a report had no room for them.
             channels = json!([]);
         }
-        let task = json!({
+        let mut task = json!({
             "version": 1, "command": "erase", "region": "eu-west",
             "spec": {
                 "timeZone": "Europe/Berlin", "batchRows": 100, "maxRows": 100, "smallCounts": 1, "stores": [],
@@ -69,6 +72,9 @@ impl Officer {
                 "optOuts": [{"name": "inbox", "url": file("officer-url"), "channels": channels}],
             },
         });
+        for (field, value) in self.more.as_object().unwrap() {
+            task["spec"][field] = value.clone();
+        }
         std::fs::write(file("erase.json"), task.to_string()).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tradewind-agent"));
         command
@@ -92,7 +98,7 @@ impl Officer {
         report
     }
 
-    async fn opt_out(&self, world: &World, reference: &str, person: &str) -> Value {
+    pub(super) async fn opt_out(&self, world: &World, reference: &str, person: &str) -> Value {
         let identity = json!({"psid": [person]});
         self.ask(world, reference, &identity, (&[], &["ads"])).await
     }
@@ -130,7 +136,7 @@ fn ads(latency_ms: u64, fail_first: u32) -> Faults {
 }
 
 /// A channel whose second sink is a sale.
-async fn world(name: &str) -> World {
+pub(super) async fn world(name: &str) -> World {
     let mut world = World::new(name).await;
     world.add_sink("ads", Faults::default()).await;
     world.task["spec"]["sinks"][1]["saleOrSharing"] = true.into();

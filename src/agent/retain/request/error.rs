@@ -60,8 +60,10 @@ pub(super) enum Error {
         "`request.reference` stood for another person or another kind of request before: give this one another"
     )]
     ReferenceReused,
-    /// Hidden once, lifted, and asked for again.
-    #[error("`request.reference` stood for a restriction that was lifted: give this one another")]
+    /// Hidden or opted out once, lifted, and asked for again.
+    #[error(
+        "`request.reference` stood for a restriction or an opt-out that was lifted: give this one another"
+    )]
     Lifted,
     /// Ended in its midst, and asked for again.
     #[error(

@@ -1,11 +1,12 @@
 //! A person opts out of a sale or a sharing: connectors send no event about them to sinks that are one, until it is lifted.
 //!
 //! In: a task whose request is an `OptOut`, with the connectors' stores. Out: rows by keyed hashes in each of them, in
-//! force from their commit; a report once no attempt that had begun before is under way. Who the person is goes as the
-//! hash that the connector itself makes of its platform's value, and is never written as it is.
+//! force from their commit; recipients that were told, once no attempt that had begun before is under way; a report. Who the
+//! person is goes as the hash that the connector itself makes of its platform's value, and is never written as it is.
 
 mod error;
 mod ledger;
+mod notice;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use super::super::store::{Purpose, Store};
 use super::answer::Answer;
 use super::error::Error as RequestError;
 use super::person::{self, Person};
+use super::recipients;
 use super::settings::{self, Kinds};
 use super::stoppable;
 use crate::agent::{Stop, blur, connect};
@@ -47,8 +49,12 @@ pub(super) async fn run(
     let person = Person::given(&request.identity, &key, &kinds)?;
     let stores = &task.spec.opt_outs;
     let mut channels = stores.iter().flat_map(|store| &store.channels);
-    if channels.all(|channel| person.of(&channel.identity).is_empty()) {
+    if !stores.is_empty() && channels.all(|channel| person.of(&channel.identity).is_empty()) {
         return Err(Error::nobody(stores).into());
+    }
+    let mut notice = stoppable(stop, notice::open(task)).await?;
+    if let Some(suppression) = &mut notice {
+        notice::begin(suppression, request, &person).await?;
     }
     let mut body = EraseReport {
         request: request.reference.clone(),
@@ -60,6 +66,11 @@ pub(super) async fn run(
         body.opted_out.extend(stoppable(stop, told).await?);
     }
     hide(&task.spec, &mut body.opted_out);
+    let about = (request, Some(&person));
+    body.recipients = notice::tell(notice.as_mut(), task, about, stop).await?;
+    if recipients::is_open(&body.recipients) {
+        return Ok(Answer::untold(body));
+    }
     let message = told(&body.opted_out);
     Ok(Answer::done("Verified", message, body))
 }
@@ -72,6 +83,10 @@ pub(super) async fn lift(
 ) -> Result<Answer, RequestError> {
     settings::small_counts(&task.spec)?;
     listed(&task.spec)?;
+    let mut notice = stoppable(stop, notice::open(task)).await?;
+    if let Some(suppression) = &mut notice {
+        notice::lift(suppression, request).await?;
+    }
     let mut body = EraseReport {
         request: request.reference.clone(),
         state: RequestState::Lifted,
@@ -82,6 +97,10 @@ pub(super) async fn lift(
         body.opted_out.extend(stoppable(stop, lifted).await?);
     }
     hide(&task.spec, &mut body.opted_out);
+    body.recipients = notice::tell(notice.as_mut(), task, (request, None), stop).await?;
+    if recipients::is_open(&body.recipients) {
+        return Ok(Answer::untold(body));
+    }
     let message = "the person's opt-out is lifted: what comes from now on is sent again".to_owned();
     Ok(Answer::done("Lifted", message, body))
 }
@@ -122,7 +141,7 @@ fn checked(spec: &Erase) -> Result<Kinds, Error> {
 
 /// There are channels, each once. To lift asks for no more: of a channel that is gone by then nobody knows kinds or sinks.
 fn listed(spec: &Erase) -> Result<(), Error> {
-    if spec.opt_outs.is_empty() {
+    if spec.opt_outs.is_empty() && !notice::is_asked(spec) {
         return Err(Error::Empty);
     }
     let mut seen = BTreeSet::new();
@@ -218,6 +237,10 @@ async fn ready(store: &mut Store) -> Result<(), RequestError> {
 }
 
 fn told(all: &[OptedOut]) -> String {
+    if all.is_empty() {
+        return "no channel here has a sink that is a sale or a sharing: only recipients were to be told"
+            .to_owned();
+    }
     let sinks: usize = all.iter().map(|one| one.sinks.len()).sum();
     let unknown: Vec<&str> = all
         .iter()

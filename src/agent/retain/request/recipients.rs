@@ -34,6 +34,10 @@ pub(super) enum News {
     Restricted,
     /// They may be used again.
     Lifted,
+    /// The person is to be sold and shared no more.
+    OptedOut,
+    /// They may be again.
+    OptedIn,
 }
 
 impl News {
@@ -41,7 +45,16 @@ impl News {
     pub(super) fn of(kind: RequestKind) -> Self {
         match kind {
             RequestKind::Restriction => Self::Restricted,
+            RequestKind::OptOut => Self::OptedOut,
             _ => Self::Erased,
+        }
+    }
+
+    /// Of an end: what has ended.
+    fn begun(self) -> Self {
+        match self {
+            Self::OptedIn => Self::OptedOut,
+            _ => Self::Restricted,
         }
     }
 
@@ -51,6 +64,8 @@ impl News {
             Self::Erased => "person.erased",
             Self::Restricted => "person.restricted",
             Self::Lifted => "person.lifted",
+            Self::OptedOut => "person.optedOut",
+            Self::OptedIn => "person.optedIn",
         }
     }
 }
@@ -99,7 +114,7 @@ pub(super) async fn told(
 }
 
 /// Those to whom nothing may be sent today, and those to whom something may be soon.
-fn held(spec: &Erase) -> Vec<ToldRecipient> {
+pub(super) fn held(spec: &Erase) -> Vec<ToldRecipient> {
     let held = spec.held_recipients.iter().map(|name| ToldRecipient {
         name: name.clone(),
         state: RecipientState::Held,
@@ -222,7 +237,8 @@ async fn is_concerned(
         let mut kinds = recipient.identities.iter();
         return Ok(kinds.any(|kind| !person.of(kind).is_empty()));
     }
-    let before = suppression.told(telling.reference, News::Restricted, &recipient.name);
+    let begun = telling.news.begun();
+    let before = suppression.told(telling.reference, begun, &recipient.name);
     Ok(before.await?.may_have_taken())
 }
 

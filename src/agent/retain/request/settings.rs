@@ -103,7 +103,7 @@ pub(in super::super) enum Error {
         name: String,
     },
     /// A copy is nobody else's business.
-    #[error("`recipients` are told of an Erasure or a Restriction; a copy has none")]
+    #[error("`recipients` are told of an Erasure, a Restriction or an OptOut; a copy has none")]
     RecipientOfCopy,
     /// Events would go, and nothing is to be erased.
     #[error("`events` go with an Erasure; another request takes none")]

@@ -8,7 +8,9 @@ use crate::contract::{OptOutStore, Outcome};
 #[derive(Debug, thiserror::Error)]
 pub(in super::super) enum Error {
     /// Nothing to opt out of.
-    #[error("`optOuts` is empty: an OptOut names the connectors' stores that are told of it")]
+    #[error(
+        "`optOuts` is empty: an OptOut names the connectors' stores that are told of it, or `recipients`"
+    )]
     Empty,
     /// A channel without sinks, or one that is there twice.
     #[error("`optOuts`: channel `{channel}` has no sinks, or is there twice in its store")]
