@@ -20,6 +20,7 @@ use crate::api::{FindingTotals, PolicyRegionStatus};
 mod findings;
 mod fresh;
 mod moments;
+mod packs;
 mod watches;
 
 pub use watches::WatchPulse;
@@ -132,6 +133,7 @@ pub struct Metrics {
     findings: findings::Findings,
     fresh: fresh::Fresh,
     moments: moments::Moments,
+    packs: packs::PacksInForce,
     watches: watches::Watches,
 }
 
@@ -165,6 +167,7 @@ impl Metrics {
             findings: findings::Findings::default(),
             fresh: fresh::Fresh::default(),
             moments: moments::Moments::default(),
+            packs: packs::PacksInForce::default(),
             watches: watches::Watches::default(),
         };
         let mut registry = Registry::with_prefix("tradewind");
@@ -212,6 +215,7 @@ impl Metrics {
         self.findings.register(registry);
         self.fresh.register(registry);
         self.moments.register(registry);
+        self.packs.register(registry);
         registry.register_collector(Box::new(self.watches.clone()));
     }
 
@@ -263,6 +267,11 @@ impl Metrics {
     /// Says when a Region's transfers end: all that do.
     pub fn transfers(&self, region: &str, ends: &[(String, Timestamp)]) {
         self.moments.transfers(region, ends);
+    }
+
+    /// Says whether it is known which packs are in force, and whether those that lie there are not.
+    pub fn packs(&self, known: bool, refused: bool) {
+        self.packs.say(known, refused);
     }
 
     /// Forgets a resource that is gone.

@@ -319,6 +319,7 @@ impl Process {
     /// The packs in force; those of a ConfigMap are waited for.
     fn packs(&self, limits: &Limits) -> Result<watch::Receiver<InForce>, crate::packs::Error> {
         let Some(name) = &self.options.packs else {
+            self.metrics.packs(true, false);
             return resolve::builtin();
         };
         let namespace = &self.options.namespace;

@@ -116,6 +116,8 @@ async fn alerts_are_made_when_asked_for_and_say_what_prometheus_reads() {
         "TradewindNotAccepted",
         "TradewindRequestStuck",
         "TradewindSilent",
+        "TradewindPacksUnknown",
+        "TradewindPacksRefused",
     ] {
         assert!(names.contains(wanted), "{wanted} is not in {names:?}");
     }

@@ -88,6 +88,7 @@ pub fn follow(
         listed: None,
         tell,
         readable,
+        metrics: metrics.clone(),
     };
     let field = format!("metadata.name={}", place.name);
     tokio::spawn(crate::clusters::follow(
@@ -116,6 +117,7 @@ struct Replacing {
     listed: Option<ConfigMap>,
     tell: watch::Sender<InForce>,
     readable: watch::Sender<bool>,
+    metrics: Metrics,
 }
 
 impl Replacing {
@@ -123,6 +125,7 @@ impl Replacing {
     fn put(&self, map: Option<&ConfigMap>) {
         self.tell.send_if_modified(|now| {
             let next = next(now, map, (&self.builtin, &self.asks));
+            self.metrics.packs(next.known, next.problem.is_some());
             let differs =
                 now.known != next.known || now.problem != next.problem || now.packs != next.packs;
             *now = next;
@@ -393,7 +396,14 @@ mod tests {
             listed: None,
             tell,
             readable,
+            metrics: Metrics::new(),
         };
+        let said = |sink: &Replacing| {
+            let text = sink.metrics.encode().unwrap();
+            let value = |name: &str| text.contains(&format!("\ntradewind_packs_{name} 1\n"));
+            (value("known"), value("refused"))
+        };
+        assert_eq!(said(&sink), (false, false));
         sink.forbidden("no".to_owned());
         assert!(!*is_readable.borrow() && !packs.borrow_and_update().known);
         for event in [
@@ -405,6 +415,7 @@ mod tests {
         }
         assert!(*is_readable.borrow() && packs.has_changed().unwrap());
         assert!(packs.borrow_and_update().problem.is_some());
+        assert_eq!(said(&sink), (false, true));
         for event in [
             Event::Init,
             Event::InitApply(map("platforms: [")),
@@ -415,6 +426,11 @@ mod tests {
         assert!(!packs.has_changed().unwrap(), "the same again is no news");
         sink.take(Event::Apply(map(BUILTIN_PLATFORMS)));
         assert!(packs.borrow_and_update().known);
+        assert_eq!(said(&sink), (true, false));
+        sink.take(Event::Delete(map(BUILTIN_PLATFORMS)));
+        assert_eq!(said(&sink), (true, true));
+        sink.take(Event::Apply(map(BUILTIN_PLATFORMS)));
+        assert_eq!(said(&sink), (true, false));
         sink.forbidden("no".to_owned());
         assert!(!*is_readable.borrow() && packs.borrow().known);
     }

@@ -177,7 +177,8 @@ fn row(one: &InForce<'_>, rule: &Object, policies: &[InForce<'_>]) -> Vec<String
 /// it says its table has.
 pub(super) fn kept(one: &InForce<'_>, rule: &Object) -> Vec<(String, String)> {
     let own = object(rule, "keep").map(|keep| {
-        let period = format!("{}{}", word(keep, "for"), of_columns(rule, keep));
+        let (period, columns) = (word(keep, "for"), of_columns(rule, keep));
+        let period = format!("{period}{}{columns}", from(keep));
         (period, word(keep, "reference"))
     });
     let name = word(rule, "name");
