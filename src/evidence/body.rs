@@ -17,6 +17,10 @@ use crate::contract::{
 };
 pub use coverage::{Coverage, OpenFinding, UncoveredTable};
 
+/// In the body of a `PackChange`: the rules by which the agent's own tables go, as the release that was in force has them; absent of
+/// what an earlier release recorded.
+pub const OWN_RULES: &str = "ownTables";
+
 /// Of a `Run`: what a retention run did. `about` is the policy, `source` the Job's uid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

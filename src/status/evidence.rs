@@ -16,7 +16,7 @@ use super::run::{self, Runs};
 use super::timing::earliest;
 use super::{PolicyObserved, RunEnd, RunMarks, Seen};
 use crate::api::{BindingKeep, DataPolicy, PolicyRegionStatus, Region, RunPhase, RunStatus, names};
-use crate::contract::{RetainMode, RetainReport};
+use crate::contract::{OWN_TABLES, OwnTables, RetainMode, RetainReport};
 use crate::evidence::{About, Kind, body, canonical};
 use crate::packs::Packs;
 use crate::plan::{self, Horizons, Plan, PolicyFacts, PolicyWorkloads, RegionPlan, Verdict};
@@ -34,13 +34,15 @@ pub struct Statements {
     pub wake_at: Option<Timestamp>,
 }
 
-/// Which packs are in force, for a region's chain.
+/// Which packs are in force, for a region's chain; and beside the rules that a house may replace those that it may not, by which
+/// the agent's own tables go: as this release has them, which is the one that is in force.
 #[must_use]
 pub fn packs_in_force(packs: &Packs) -> Statement {
     let mut body = json!({
         "platforms": {"asOf": packs.platforms.as_of.to_string(), "hash": packs.hashes.platforms},
         "regimes": {"asOf": packs.regimes.as_of.to_string(), "hash": packs.hashes.regimes},
     });
+    body[body::OWN_RULES] = OWN_TABLES.iter().map(own).collect();
     let signers = &packs.signers;
     for (pack, key) in [
         ("platforms", &signers.platforms),
@@ -57,6 +59,16 @@ pub fn packs_in_force(packs: &Packs) -> Statement {
         body: canonical::object(&body).unwrap_or_default(),
         when: When::Changed,
     }
+}
+
+/// A rule of the agent's own tables, as a record has it.
+fn own(rule: &OwnTables) -> Value {
+    let schema = rule.database.schema();
+    let tables = rule.tables.iter().map(|table| format!("{schema}.{table}"));
+    json!({
+        "database": rule.database.title(), "tables": tables.collect::<Vec<_>>(),
+        "holds": rule.holds, "period": rule.period, "ground": rule.ground,
+    })
 }
 
 /// On which grounds data may leave a region, for its chain. A region that never had one has nothing to say.
@@ -442,6 +454,40 @@ mod tests {
             }
         }
         assert_eq!(told, [false, true, false, true, false]);
+    }
+
+    /// A release with other rules for its own tables says so in each chain, once; a record of an earlier one had none.
+    #[test]
+    fn the_rules_of_the_agents_own_tables_are_recorded_with_the_packs() {
+        let packs = Packs::builtin().unwrap();
+        let now = packs_in_force(&packs);
+        let mut before = now.clone();
+        before.body.remove(body::OWN_RULES);
+        let mut other = now.clone();
+        other.body.insert(
+            body::OWN_RULES.to_owned(),
+            canonical::Value::List(Vec::new()),
+        );
+        let mut chain = Chain::new("f", "eu");
+        let mut told = Vec::new();
+        for statement in [&before, &now, &now, &other, &now] {
+            let entry = chain.entry(statement, Timestamp::UNIX_EPOCH);
+            told.push(entry.is_some());
+            if let Some(entry) = entry {
+                let record = entry.append("eu", &chain.tip());
+                chain.enter(&record, Vec::new());
+            }
+        }
+        assert_eq!(told, [true, true, false, true, true]);
+        let Some(canonical::Value::List(rules)) = now.body.get(body::OWN_RULES) else {
+            panic!("no rules in {:?}", now.body);
+        };
+        assert_eq!(rules.len(), OWN_TABLES.len());
+        let said = format!("{:?}", rules[0]);
+        assert!(
+            said.contains("tradewind.pin") && said.contains("keys of due rows"),
+            "{said}"
+        );
     }
 
     /// Of a run whose Job went away status shows the numbers of the one before: they are not its own.

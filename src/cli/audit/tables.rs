@@ -8,6 +8,7 @@ mod holds;
 mod kept;
 mod log;
 mod opt_outs;
+mod own;
 mod reapplied;
 mod registers;
 mod requests;
@@ -110,7 +111,7 @@ pub(super) fn tables(records: &[Record], period: &Period, most: usize) -> Tables
         registers::lgpd(&policies, &transfers),
         registers::ccpa(&policies),
         concept::deletion(&policies),
-        concept::own(),
+        own::table(records, period),
         anonymised::register(&policies, records, period),
         runs,
     ];

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::kept::{from, kept_by_all, limit};
 use super::{Column, InForce, Table, text};
-use crate::contract::OWN_TABLES;
 use crate::evidence::{Object, Record, Value};
 
 pub(super) const UNSTATED: &str = "not stated";
@@ -97,36 +96,6 @@ pub(super) fn deletion(policies: &[InForce<'_>]) -> Table {
         note: "A row for each rule: from which event, after which period, under which statute and how rows go. A row goes once its own period and every keep have ended: each rule has the keeps of every policy in the region over its table. Where a keep names columns, a run takes what it lets go of the row before, once the period of the rule that erases is over, and every keep of whole rows or of one of these columns. Two names of one data store stay apart here, as no record says that they are one.",
         columns: DELETION,
         rows,
-    }
-}
-
-const OWN: &[Column] = &[
-    text("database", "Database"),
-    text("tables", "Tables"),
-    text("holds", "What they say of a person"),
-    text("period", "That goes"),
-    text("ground", "Because"),
-];
-
-/// The tables of the agent itself, which go by rules of its own, in every region alike.
-pub(super) fn own() -> Table {
-    let rows = OWN_TABLES.iter().map(|own| {
-        let schema = own.database.schema();
-        let tables = own.tables.iter().map(|table| format!("{schema}.{table}"));
-        vec![
-            own.database.title().to_owned(),
-            tables.collect::<Vec<_>>().join(", "),
-            own.holds.to_owned(),
-            own.period.to_owned(),
-            own.ground.to_owned(),
-        ]
-    });
-    Table {
-        id: "deletion-own",
-        title: "Deletion concept: Tradewind's own tables",
-        note: "What the agent itself keeps in the regions, by rules that are built into it and that no policy states. As the release has it that made this report, whatever the period; days are those of a channel that says nothing else.",
-        columns: OWN,
-        rows: rows.collect(),
     }
 }
 

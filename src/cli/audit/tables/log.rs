@@ -2,7 +2,7 @@
 
 use super::concept::plain;
 use super::{Column, Table, text};
-use crate::evidence::{Kind, Record};
+use crate::evidence::{Kind, Record, Value, body};
 
 const LOG: &[Column] = &[
     text("at", "When"),
@@ -67,10 +67,14 @@ pub(in crate::cli::audit) fn facts(record: &Record) -> String {
         _ => false,
     };
     let told = record.body.iter().filter(|(key, _)| !is_for_programs(key));
-    let told: Vec<String> = told
-        .map(|(key, value)| format!("{key}: {}", plain(value)))
-        .collect();
-    told.join("; ")
+    let told = told.map(|(key, value)| match value {
+        // The deletion concept has them.
+        Value::List(rules) if record.kind == Kind::PackChange && key == body::OWN_RULES => {
+            format!("{key}: {} rules", rules.len())
+        }
+        _ => format!("{key}: {}", plain(value)),
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 fn row(record: &Record) -> Vec<String> {
