@@ -51,6 +51,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tradewind_dev::fleet::{Fleet, FleetSpec, HUB};
+use tradewind_dev::postgres;
 use tradewind_dev::process::Daemon;
 use tradewind_dev::story::Stage;
 
@@ -62,6 +63,9 @@ const OPERATOR: [&str; 4] = [
     "--lease-retry-period=500ms",
     "--packs-configmap=tradewind-packs",
 ];
+
+/// The region whose PostgreSQL is newer than Debian's: its pods run connectors, feeds and retention on that.
+const NEWER: &str = "us-east";
 
 /// That ConfigMap; it has the release's own platforms unless a chapter changes it.
 pub(crate) const PACKS: &str = "tradewind-packs";
@@ -87,7 +91,10 @@ async fn stage(name: &str) -> Stage {
         .await
         .unwrap();
     packs::the_releases_own(&fleet.cluster(HUB).unwrap()).await;
-    let stage = Stage::on(fleet, &OPERATOR).await.unwrap();
+    let stage = Stage::on(fleet, &OPERATOR, &[NEWER]).await.unwrap();
+    let newer = &stage.info.databases[NEWER].access;
+    let version = newer.query("postgres", "SHOW server_version").await;
+    assert!(version.unwrap().starts_with(postgres::NEWER));
     world::no_row_becomes_due_today(&stage).await;
     stage
 }

@@ -168,11 +168,12 @@ impl Stage {
     /// Sets the stage, or what is missing of it.
     pub async fn set(name: &str) -> Result<Self> {
         let fleet = clusters::ensure(name).await?;
-        Self::on(fleet, &[]).await
+        Self::on(fleet, &[], &[]).await
     }
 
-    /// Sets the stage on clusters that run, with more arguments for the operator.
-    pub async fn on(fleet: Fleet, operator_args: &[&str]) -> Result<Self> {
+    /// Sets the stage on clusters that run, with more arguments for the operator, and with a newer PostgreSQL than Debian's in
+    /// the `newer` regions.
+    pub async fn on(fleet: Fleet, operator_args: &[&str], newer: &[&str]) -> Result<Self> {
         if !fleet.has_nodes() {
             return Err(clusters::without_nodes(&fleet));
         }
@@ -181,7 +182,7 @@ impl Stage {
         let built = programs::build(&checkout).await?;
         step.done("built");
         let step = Progress::start("databases, object store, merchant and sink");
-        let (info, image) = futures::try_join!(peers::ensure(&fleet), async {
+        let (info, image) = futures::try_join!(peers::ensure(&fleet, newer), async {
             Ok(fleet.load_binary("tradewind-agent", &built.agent).await?)
         })?;
         step.done("running");

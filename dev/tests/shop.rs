@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::civil::{Date, date};
-use tradewind_dev::postgres::{Access, Server};
+use tradewind_dev::postgres::{Access, NEWER, Server};
 use tradewind_dev::shop::{self, Shop};
 
 /// Each walk-through with its example, and the policy of `make up` that has erased in its region before.
@@ -70,7 +70,7 @@ async fn what_a_walk_through_holds_is_due(access: &Access, until: Date) {
     }
 }
 
-const FINGERPRINT: &str = "SELECT md5(string_agg(r, '')) FROM (
+const FINGERPRINT: &str = "SET timezone = 'UTC'; SELECT md5(string_agg(r, '')) FROM (
     SELECT c::text AS r FROM customers c UNION ALL SELECT o::text FROM orders o
     UNION ALL SELECT i::text FROM invoices i UNION ALL SELECT m::text FROM messages m ORDER BY 1) AS rows";
 
@@ -109,4 +109,14 @@ async fn a_full_shop_loads_fast_and_the_same_seed_gives_the_same_rows() {
     assert_eq!(one, access.query("two", FINGERPRINT).await.unwrap());
     assert_ne!(one, access.query("other", FINGERPRINT).await.unwrap());
     assert!(shop::url(access, shop::RETAIN, "one").contains("tradewind_retain:"));
+
+    // On a newer server too.
+    let newer = Server::start_newer(IpAddr::V4(Ipv4Addr::LOCALHOST))
+        .await
+        .unwrap();
+    let newer = newer.access();
+    let version = newer.query("postgres", "SHOW server_version").await;
+    assert!(version.unwrap().starts_with(NEWER));
+    Shop::small(until).load(newer, "one").await.unwrap();
+    assert_eq!(one, newer.query("one", FINGERPRINT).await.unwrap());
 }

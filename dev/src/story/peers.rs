@@ -1,4 +1,5 @@
-//! The peers of the story in one process: a PostgreSQL per region, the object store, the merchant, the sink.
+//! The peers of the story in one process: a PostgreSQL per region, the object store, the merchant, the sink. A region's
+//! PostgreSQL is Debian's unless it is named as one with a newer.
 //!
 //! `dev peers` runs them in the foreground and writes where they are into the fleet's folder; the fleet's end is theirs.
 
@@ -87,13 +88,16 @@ pub struct Options {
     /// The fleet's name
     #[arg(long)]
     pub fleet: String,
+    /// A region whose PostgreSQL is a newer release than Debian's; may be given more than once
+    #[arg(long, value_name = "REGION")]
+    pub newer: Vec<String>,
 }
 
 impl Options {
     /// Runs them until SIGTERM or Ctrl-C.
     pub async fn run(self) -> Result<()> {
         let fleet = Fleet::attach(&self.fleet)?;
-        let peers = Peers::start(&fleet).await?;
+        let peers = Peers::start(&fleet, &self.newer).await?;
         let text = serde_json::to_string_pretty(&peers.info).map_err(|source| Error::Answer {
             what: "the peers".into(),
             source,
@@ -113,8 +117,8 @@ impl Options {
     }
 }
 
-/// Where the fleet's peers are; starts them when they don't run.
-pub async fn ensure(fleet: &Fleet) -> Result<Info> {
+/// Where the fleet's peers are; starts them when they don't run, in the `newer` regions with a newer PostgreSQL.
+pub async fn ensure(fleet: &Fleet, newer: &[&str]) -> Result<Info> {
     let file = fleet.dir().join(INFO);
     let daemon = Daemon::named(NAME, fleet.dir());
     if daemon.identity().is_none() {
@@ -122,8 +126,10 @@ pub async fn ensure(fleet: &Fleet) -> Result<Info> {
         let program =
             std::env::var_os("TRADEWIND_DEV").map_or_else(dev_program, |path| Ok(path.into()))?;
         let (mark, folder) = fleet.mark();
+        let newer = newer.iter().flat_map(|region| ["--newer", region]);
         let launch = Launch::new(NAME, program, fleet.dir())
             .args(["peers", "--fleet", fleet.name()])
+            .args(newer)
             .env(mark, folder);
         Daemon::start(&launch)?
             .ready(Duration::from_secs(180), || async {
@@ -161,7 +167,7 @@ struct Peers {
 }
 
 impl Peers {
-    async fn start(fleet: &Fleet) -> Result<Self> {
+    async fn start(fleet: &Fleet, newer: &[String]) -> Result<Self> {
         let host = IpAddr::V4(fleet.host_address());
         let folder = fleet.dir().join("peers");
         std::fs::create_dir_all(&folder).map_err(|source| Error::File {
@@ -173,7 +179,10 @@ impl Peers {
             .map(|cluster| cluster.name().to_owned())
             .filter(|name| name != HUB)
             .collect();
-        let started = futures::future::try_join_all(regions.iter().map(|_| database(host))).await?;
+        let databases = regions
+            .iter()
+            .map(|region| database(host, newer.contains(region)));
+        let started = futures::future::try_join_all(databases).await?;
         let (servers, urls): (Vec<_>, Vec<_>) = started.into_iter().unzip();
         let object_store = objectstore::Server::start(host, &[BUCKET]).await?;
         let sink_secret = whsec();
@@ -216,8 +225,12 @@ impl Peers {
 }
 
 /// One region's PostgreSQL with a full sample shop, an empty inbox and an empty suppression store.
-async fn database(host: IpAddr) -> Result<(Server, Databases)> {
-    let server = Server::start(host).await?;
+async fn database(host: IpAddr, newer: bool) -> Result<(Server, Databases)> {
+    let server = if newer {
+        Server::start_newer(host).await?
+    } else {
+        Server::start(host).await?
+    };
     let access = server.access().clone();
     Shop::full(Zoned::now().date())
         .load(&access, "orders")
