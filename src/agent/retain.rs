@@ -23,6 +23,7 @@ mod company;
 mod contact;
 mod count;
 mod cutoff;
+mod dead_rows;
 mod detach;
 mod enforce;
 mod erase;

@@ -218,6 +218,12 @@ pub struct RetentionThrottle {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1440))]
     pub vacuum_minutes: Option<i32>,
+    /// Percent of a rule's table that may be dead rows, this run's own and everybody else's, before a vacuum is waited for,
+    /// `30`: more than what the server's own vacuum waits for, 20 unless it was told otherwise. A run waits ten minutes at most,
+    /// or a quarter of its window if that is less; then it goes on. Absent: dead rows are not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 99))]
+    pub dead_rows_percent: Option<i32>,
 }
 
 impl Retention {

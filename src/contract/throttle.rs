@@ -15,6 +15,9 @@ pub struct Throttle {
     /// Minutes of its work for which a vacuum of a rule's table is waited for; 0: it is not.
     #[serde(default, skip_serializing_if = "is_none")]
     pub vacuum_minutes: u32,
+    /// Percent of a rule's table that may be dead rows before a vacuum is waited for; 0: they are not looked at.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub dead_rows_percent: u32,
 }
 
 /// An agent of the release before knows no such field.
@@ -22,8 +25,8 @@ pub struct Throttle {
     clippy::trivially_copy_pass_by_ref,
     reason = "the signature is serde's"
 )]
-fn is_none(minutes: &u32) -> bool {
-    *minutes == 0
+fn is_none(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Default for Throttle {
@@ -33,6 +36,7 @@ impl Default for Throttle {
             slot_mebibytes: 10_240,
             transaction_minutes: 60,
             vacuum_minutes: 0,
+            dead_rows_percent: 0,
         }
     }
 }

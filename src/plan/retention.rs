@@ -145,6 +145,7 @@ fn throttle(spec: Option<&RetentionThrottle>) -> Throttle {
         slot_mebibytes: number(spec.slot_mebibytes, usual.slot_mebibytes),
         transaction_minutes: number(spec.transaction_minutes, usual.transaction_minutes),
         vacuum_minutes: number(spec.vacuum_minutes, usual.vacuum_minutes),
+        dead_rows_percent: number(spec.dead_rows_percent, usual.dead_rows_percent),
     }
 }
 
@@ -401,14 +402,16 @@ mod tests {
         assert!(throttle(None).is_default());
         let set = RetentionThrottle {
             slot_mebibytes: Some(64),
+            dead_rows_percent: Some(30),
             ..RetentionThrottle::default()
         };
         let usual = Throttle::default();
-        let slot_mebibytes = 64;
+        let (slot_mebibytes, dead_rows_percent) = (64, 30);
         assert_eq!(
             throttle(Some(&set)),
             Throttle {
                 slot_mebibytes,
+                dead_rows_percent,
                 ..usual
             }
         );

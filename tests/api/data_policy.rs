@@ -154,7 +154,7 @@ pub(crate) fn kind() -> Kind {
         "rules": [both(0), rule(1)],
         "fiscalYearEnd": "09-30",
         "retention": {"schedule": "0 2 * * *", "window": "PT4H", "batchRows": 5000, "maxPercent": 5,
-            "throttle": {"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 60, "vacuumMinutes": 30}},
+            "throttle": {"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 60, "vacuumMinutes": 30, "deadRowsPercent": 30}},
         "suspend": {"reason": "audit", "by": "dpo", "until": "2026-12-01T08:00:00Z"},
         "deletionPolicy": "Delete",
     });

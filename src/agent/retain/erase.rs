@@ -81,7 +81,8 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
     };
     let steps = site.plan.steps.clone();
     let tables = site.plan.steps.iter().map(|step| step.table.oid).collect();
-    let mut gauge = Gauge::new(limits.throttle, tables);
+    let left = limits.until.saturating_duration_since(Instant::now());
+    let mut gauge = Gauge::new(limits.throttle, tables, left);
     let mut second = Second::of(&site.store);
     for step in &steps {
         let target = work.target(step).ok_or_else(|| Error::Drift {

@@ -157,6 +157,14 @@ pub(super) enum Error {
         #[source]
         source: Option<Fault>,
     },
+    /// The server counts no dead rows, and the policy says how many are too many.
+    #[error(
+        "store `{store}`: its server does not count dead rows (`track_counts` is off), by which `retention.throttle.deadRowsPercent` spares it: nothing was erased since; switch it on, or take that bound out"
+    )]
+    Uncounted {
+        /// The store.
+        store: String,
+    },
     /// A partition is on its way out, and other transactions still use the table.
     #[error(
         "rule `{rule}`: a partition of its table is being detached and waits for other transactions: none of its rows is erased, and the next pod goes on"
@@ -234,6 +242,7 @@ impl Error {
             | Self::HoldsStale { .. }
             | Self::HoldsBusy { .. }
             | Self::Signals { .. }
+            | Self::Uncounted { .. }
             | Self::NoRandomness(_)
             | Self::Detaching { .. }
             | Self::Outside { .. }
@@ -288,7 +297,7 @@ impl Error {
             Self::HoldsBusy { .. } => "HoldsBusy",
             Self::Detaching { .. } | Self::Outside { .. } => "PartitionDetaching",
             Self::Stranded { .. } => "PartitionStranded",
-            Self::Signals { .. } => "ThrottleUnreadable",
+            Self::Signals { .. } | Self::Uncounted { .. } => "ThrottleUnreadable",
             Self::Switched { .. } => "StoppedBySwitch",
             Self::RestoreDetected { .. } => "RestoreDetected",
             Self::SuppressionLost { .. } => "SuppressionLost",

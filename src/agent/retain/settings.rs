@@ -319,11 +319,13 @@ fn throttle(throttle: Throttle) -> Result<Throttle, Error> {
         slot_mebibytes,
         transaction_minutes,
         vacuum_minutes,
+        dead_rows_percent,
     } = throttle;
     bounds("throttle.replicaLagSeconds", replica_lag_seconds, 1, 3600)?;
     bounds("throttle.slotMebibytes", slot_mebibytes, 1, 1_048_576)?;
     bounds("throttle.transactionMinutes", transaction_minutes, 1, 1440)?;
     bounds("throttle.vacuumMinutes", vacuum_minutes, 0, 1440)?;
+    bounds("throttle.deadRowsPercent", dead_rows_percent, 0, 99)?;
     Ok(throttle)
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
+use super::dead_rows::DeadRows;
 use super::error::Error;
 use super::fault::Fault;
 use super::store::Store;
@@ -34,10 +35,18 @@ pub(super) enum Wait {
     Transaction,
     /// A vacuum is at work on a table that a rule erases from.
     Vacuum,
+    /// Too many rows of such a table are dead.
+    DeadRows,
 }
 
 impl Wait {
-    const ALL: [Self; 4] = [Self::Replica, Self::Slot, Self::Transaction, Self::Vacuum];
+    const ALL: [Self; 5] = [
+        Self::Replica,
+        Self::Slot,
+        Self::Transaction,
+        Self::Vacuum,
+        Self::DeadRows,
+    ];
 
     /// The word that a run's row ends with when the window ended meanwhile.
     pub(super) fn word(self) -> &'static str {
@@ -46,6 +55,7 @@ impl Wait {
             Self::Slot => "ThrottledBySlot",
             Self::Transaction => "ThrottledByTransaction",
             Self::Vacuum => "ThrottledByVacuum",
+            Self::DeadRows => "ThrottledByDeadRows",
         }
     }
 
@@ -63,6 +73,7 @@ impl Wait {
                 "a transaction was open for too long, which keeps dead rows from being vacuumed"
             }
             Self::Vacuum => "a vacuum was at work on one of its tables",
+            Self::DeadRows => "too many rows of one of its tables were dead and not vacuumed",
         }
     }
 }
@@ -127,12 +138,14 @@ pub(super) struct Gauge {
     marks: Marks,
     /// What the next transaction's number was, and when.
     numbers: Marks,
+    dead: DeadRows,
 }
 
 impl Gauge {
-    /// Nothing seen yet.
-    pub(super) fn new(limits: Throttle, tables: Vec<i64>) -> Self {
+    /// Nothing seen yet, by a run that has so long left.
+    pub(super) fn new(limits: Throttle, tables: Vec<i64>, left: Duration) -> Self {
         Self {
+            dead: DeadRows::new(limits.dead_rows_percent, left),
             limits,
             tables,
             last: None,
@@ -159,6 +172,7 @@ impl Gauge {
         };
         let seen = seen.map_err(|fault| unreadable(Some(fault)))?;
         let seen = seen.ok_or_else(|| unreadable(None))?;
+        self.dead.look(store, &self.tables, now).await?;
         self.mark(now, seen);
         Ok(self.judge(now, seen))
     }
@@ -178,6 +192,7 @@ impl Gauge {
             slot_mebibytes,
             transaction_minutes,
             vacuum_minutes,
+            dead_rows_percent: _,
         } = self.limits;
         let spared = 60.0 * f64::from(vacuum_minutes);
         let behind = seen.position.zip(seen.kept).map(|(now, kept)| now - kept);
@@ -189,6 +204,8 @@ impl Gauge {
             Some(Wait::Transaction)
         } else if seen.vacuum.is_some_and(|seconds| seconds < spared) {
             Some(Wait::Vacuum)
+        } else if self.dead.hold_back(now) {
+            Some(Wait::DeadRows)
         } else {
             None
         }
@@ -253,6 +270,7 @@ mod tests {
     use super::*;
 
     const MIB: i64 = 1 << 20;
+    const LEFT: Duration = Duration::from_hours(4);
 
     fn at(position: i64, replayed: i64) -> Seen {
         Seen {
@@ -266,7 +284,7 @@ mod tests {
     fn a_replica_that_stands_still_falls_behind_by_the_clock() {
         let begun = Instant::now();
         let after = |seconds| begun + Duration::from_secs(seconds);
-        let mut gauge = Gauge::new(Throttle::default(), Vec::new());
+        let mut gauge = Gauge::new(Throttle::default(), Vec::new(), LEFT);
         // It was behind before the run began, nobody knows for how long: that is no reason yet.
         for second in 0..=10 {
             let seen = at(1000 + i64::try_from(second).unwrap(), 500);
@@ -298,7 +316,7 @@ mod tests {
             vacuum_minutes: 2,
             ..Throttle::default()
         };
-        let gauge = Gauge::new(limits, Vec::new());
+        let gauge = Gauge::new(limits, Vec::new(), LEFT);
         let seen = |kept, oldest| Seen {
             position: Some(10 * MIB),
             kept: Some(kept),
@@ -318,7 +336,7 @@ mod tests {
         };
         assert_eq!(gauge.judge(now, vacuum(119.0)), Some(Wait::Vacuum));
         assert_eq!(gauge.judge(now, vacuum(121.0)), None, "long enough");
-        let usual = Gauge::new(Throttle::default(), Vec::new());
+        let usual = Gauge::new(Throttle::default(), Vec::new(), LEFT);
         assert_eq!(usual.judge(now, vacuum(0.0)), None, "nobody asked");
     }
 
@@ -332,7 +350,7 @@ mod tests {
             transaction_minutes: 1,
             ..Throttle::default()
         };
-        let mut gauge = Gauge::new(limits, Vec::new());
+        let mut gauge = Gauge::new(limits, Vec::new(), LEFT);
         let seen = |next, kept_for| Seen {
             next: Some(next),
             kept_for,

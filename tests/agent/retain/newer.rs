@@ -54,6 +54,7 @@ fn space_and_slots_are_seen() {
     on_newer(stages::a_slot_keeps_the_space);
     on_newer(stages::erased_addresses_lie_in_the_file_until_it_is_written_anew);
     on_newer(throttle::a_slot_that_keeps_too_much_of_the_log_holds_the_run_back);
+    on_newer(throttle::dead_rows_are_waited_for_where_that_is_asked);
 }
 
 #[test]

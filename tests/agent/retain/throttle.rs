@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::world::{World, access};
+use super::world::{PATIENCE, Running, World, access};
 
 const OLD: &str = "CREATE TABLE t (id int PRIMARY KEY, at timestamptz);
     INSERT INTO t SELECT i, timestamptz '2000-01-01' + i * interval '1 hour' FROM generate_series(1, 2000) AS i";
@@ -147,6 +147,68 @@ async fn a_vacuum_of_a_rules_table_is_waited_for_where_that_is_asked() {
     assert_eq!(ran.expect("Done").rule("t").erased, 2000);
     assert!(ran.log.contains("ThrottledByVacuum"), "{}", ran.log);
     vacuum.await.unwrap().unwrap();
+}
+
+/// Waits until a run says that it is held back by dead rows.
+pub(crate) async fn until_held_back(running: &Running) {
+    let limit = Instant::now() + PATIENCE;
+    while !running.said().contains("ThrottledByDeadRows") {
+        assert!(Instant::now() < limit, "{}", running.said());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A table of 900 rows to erase, whose own vacuum is off, after 3,000 others died.
+pub(crate) const DYING: &str = "CREATE TABLE t (id int PRIMARY KEY, at timestamptz);
+    ALTER TABLE t SET (autovacuum_enabled = off);
+    INSERT INTO t SELECT i, '2000-01-01' FROM generate_series(1, 900) AS i;
+    INSERT INTO t SELECT i, now() FROM generate_series(10001, 13000) AS i; DELETE FROM t WHERE id > 10000";
+
+/// What a run is told of them.
+pub(crate) fn dead_rows() -> Value {
+    json!({"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 60, "deadRowsPercent": 30})
+}
+
+/// Rows that no vacuum has taken away are waited for where that is asked, not for ever, and not where nobody counts them.
+#[tokio::test]
+pub(crate) async fn dead_rows_are_waited_for_where_that_is_asked() {
+    let mut world = World::new("thr_dead", DYING).await.rule("t", "at", "P1Y");
+    world.set("batchRows", 100);
+    world.set("throttle", dead_rows());
+    let counted = |on: &str| format!("ALTER ROLE {} SET track_counts = {on}", world.role);
+    let (off, on) = (counted("off"), counted("on"));
+    world.sql(&off).await;
+    let blind = world.run().await;
+    assert_eq!(blind.expect("ThrottleUnreadable").code, 75);
+    let message = &blind.report.message;
+    assert!(message.contains("track_counts"), "{message}");
+    world.sql(&on).await;
+    world.alone().await;
+    let running = world.start("waits");
+    until_held_back(&running).await;
+    assert_eq!(world.sql("SELECT count(*) FROM t").await, "900");
+    world.sql("VACUUM t").await;
+    assert_eq!(running.finish().await.expect("Done").rule("t").erased, 900);
+    // Its own are counted with everybody's: more than a thousand now, and nobody comes.
+    world
+        .sql("INSERT INTO t SELECT i, CASE WHEN i > 900 THEN now() ELSE '2000-01-01' END FROM generate_series(1, 1100) AS i;
+            DELETE FROM t WHERE id > 900")
+        .await;
+    world.alone().await;
+    world.set("window", "PT40S");
+    let ran = world.run().await;
+    assert_eq!(ran.expect("Done").rule("t").erased, 900);
+    assert!(ran.log.contains("ThrottledByDeadRows"), "{}", ran.log);
+    // Who did not ask does not wait.
+    world
+        .sql("INSERT INTO t SELECT i, '2000-01-01' FROM generate_series(1, 900) AS i")
+        .await;
+    world.alone().await;
+    let unasked = json!({"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 60});
+    world.set("throttle", unasked);
+    let ran = world.run().await;
+    assert_eq!(ran.expect("Done").rule("t").erased, 900);
+    assert!(!ran.log.contains("Throttled"), "{}", ran.log);
 }
 
 /// Others who write are seen long before the server has counted what they did, and get small batches and a rest after each.
