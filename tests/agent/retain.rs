@@ -47,6 +47,10 @@ mod parents;
 mod partitions;
 #[path = "retain/parts.rs"]
 mod parts;
+#[path = "retain/pooled.rs"]
+mod pooled;
+#[path = "retain/pooler.rs"]
+mod pooler;
 #[path = "retain/refusals.rs"]
 mod refusals;
 #[path = "retain/released.rs"]

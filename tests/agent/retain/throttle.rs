@@ -204,7 +204,8 @@ pub(crate) async fn dead_rows_are_waited_for_where_that_is_asked() {
         .sql("INSERT INTO t SELECT i, '2000-01-01' FROM generate_series(1, 900) AS i")
         .await;
     world.alone().await;
-    let unasked = json!({"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 60});
+    let unasked =
+        json!({"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 60});
     world.set("throttle", unasked);
     let ran = world.run().await;
     assert_eq!(ran.expect("Done").rule("t").erased, 900);
