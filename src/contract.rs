@@ -78,6 +78,9 @@ pub const SECRETS_PATH: &str = "/var/run/tradewind/secrets";
 /// Where the hub says when it last saw all LegalHolds: one RFC 3339 moment.
 pub const HOLD_LIST_PATH: &str = "/var/run/tradewind/holds/seen-at";
 
+/// The environment variable that tells a pod of a retention of which Job it is.
+pub const JOB_VARIABLE: &str = "TRADEWIND_JOB";
+
 /// Where a report is written (Kubernetes' default termination message path).
 pub const REPORT_PATH: &str = "/dev/termination-log";
 

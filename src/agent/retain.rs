@@ -87,22 +87,27 @@ use settings::Settings;
 use site::Site;
 use store::{Purpose, Store};
 
-/// Runs one retention: counts only, or erases, as the task's mode says.
-pub async fn run(task: Task<Retain>, stop: Stop) -> Report<RetainReport> {
+/// Runs one retention: counts only, or erases, as the task's mode says. `own` is the Job that it is a pod of.
+pub async fn run(task: Task<Retain>, own: Option<String>, stop: Stop) -> Report<RetainReport> {
     let begun = Begun::now("retain");
+    let own = own.as_deref().filter(|name| !name.is_empty());
     let answer = match task.spec.mode {
         RetainMode::DryRun => preview(&task, &stop).await,
-        RetainMode::Enforce => erase(&task, &stop).await,
+        RetainMode::Enforce => erase(&task, own, &stop).await,
     };
     answer
         .unwrap_or_else(|error| Answer::error(&error))
         .report(begun)
 }
 
-/// Reads what the last run did back from the ledger, and writes nothing.
-pub async fn report(task: Task<Retain>, stop: Stop) -> Report<RetainReport> {
+/// Reads what the last run did, or the run of a Job, back from the ledger, and writes nothing.
+pub async fn report(
+    task: Task<Retain>,
+    run_of: Option<String>,
+    stop: Stop,
+) -> Report<RetainReport> {
     let begun = Begun::now("retain");
-    let answer = stoppable(&stop, last(&task)).await;
+    let answer = stoppable(&stop, read_back(&task, run_of.as_deref())).await;
     answer
         .unwrap_or_else(|error| Answer::error(&error))
         .report(begun)
@@ -114,6 +119,7 @@ async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
     let job = Job {
         task,
         settings: &settings,
+        own: None,
         stop,
     };
     let counting = async {
@@ -148,11 +154,12 @@ async fn preview(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
     stoppable(stop, counting).await
 }
 
-async fn erase(task: &Task<Retain>, stop: &Stop) -> Result<Answer, Error> {
+async fn erase(task: &Task<Retain>, own: Option<&str>, stop: &Stop) -> Result<Answer, Error> {
     let settings = Settings::parse(&task.spec)?;
     let job = Job {
         task,
         settings: &settings,
+        own,
         stop,
     };
     let mut sites = stoppable(stop, sites(task, &settings, Purpose::Write)).await?;
@@ -169,7 +176,7 @@ async fn looked(task: &Task<Retain>, sites: &mut [Site]) -> Result<Option<Catalo
     }
 }
 
-async fn last(task: &Task<Retain>) -> Result<Answer, Error> {
+async fn read_back(task: &Task<Retain>, run_of: Option<&str>) -> Result<Answer, Error> {
     let settings = Settings::parse(&task.spec)?;
     let mut sites = Vec::new();
     for (name, rules) in &settings.stores {
@@ -180,7 +187,7 @@ async fn last(task: &Task<Retain>) -> Result<Answer, Error> {
             work: None,
         });
     }
-    Answer::last(&mut sites, &task.spec.policy).await
+    Answer::read_back(&mut sites, &task.spec.policy, run_of).await
 }
 
 /// Opens every store and looks at every table: nothing is erased anywhere while anything is wrong somewhere.

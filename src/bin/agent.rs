@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tradewind::agent::{Common, attest, connect, erase, feed, init, keeper, retain, run_job};
-use tradewind::contract::exit;
+use tradewind::contract::{JOB_VARIABLE, exit};
 
 /// Takes webhooks, writes feeds, erases due rows, holds others, answers data subjects and signs evidence in one region, as
 /// its task says.
@@ -53,6 +53,7 @@ enum Command {
     #[command(after_help = "Examples:
   tradewind-agent retain             do what the mounted task says; a task of mode DryRun only counts
   tradewind-agent retain --report    what the last run did, from its ledger; erases nothing
+  tradewind-agent retain --report --run-of shop-retention-29402640    what a Job of before did
   tradewind-agent retain --lift      show rows again that the task's rules of method Restrict have hidden
   tradewind-agent retain --open ./openings.jsonl    for an auditor: what its runs told as <5 or -, with salts")]
     Retain {
@@ -61,6 +62,12 @@ enum Command {
         /// Only read back from the ledger what the last run did.
         #[arg(long)]
         report: bool,
+        /// With --report: what the run of this Job did, instead of the last one.
+        #[arg(long, value_name = "JOB", requires = "report")]
+        run_of: Option<String>,
+        /// The Job that this is a pod of: its run is noted under that name.
+        #[arg(long, value_name = "NAME", env = JOB_VARIABLE)]
+        job: Option<String>,
         /// Show rows again that the task's rules of method Restrict have hidden.
         #[arg(long, conflicts_with = "report")]
         lift: bool,
@@ -184,6 +191,8 @@ async fn run(command: Command) -> ExitCode {
         Command::Retain {
             common,
             report,
+            run_of,
+            job,
             lift,
             open,
         } => match (report, lift) {
@@ -193,9 +202,19 @@ async fn run(command: Command) -> ExitCode {
                 })
                 .await
             }
-            (true, _) => run_job(&common, "retain", retain::report).await,
+            (true, _) => {
+                run_job(&common, "retain", async |task, stop| {
+                    retain::report(task, run_of, stop).await
+                })
+                .await
+            }
             (_, true) => run_job(&common, "retain", retain::lift).await,
-            _ => run_job(&common, "retain", retain::run).await,
+            _ => {
+                run_job(&common, "retain", async |task, stop| {
+                    retain::run(task, job, stop).await
+                })
+                .await
+            }
         },
         Command::Erase {
             common,

@@ -33,6 +33,8 @@ mod keeps;
 mod kill;
 #[path = "retain/legal_hold.rs"]
 mod legal_hold;
+#[path = "retain/lost.rs"]
+mod lost;
 #[path = "retain/methods.rs"]
 mod methods;
 #[path = "retain/newer.rs"]

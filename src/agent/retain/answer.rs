@@ -23,6 +23,8 @@ pub(super) const SCHEMA_DRIFT: &str = "SchemaDrift";
 /// The policy, or its approval, is another one now.
 pub(super) const SUPERSEDED: &str = "Superseded";
 pub(super) const APPROVAL_WITHDRAWN: &str = "ApprovalWithdrawn";
+/// More runs than lose their reports one after the other, by far: of each the hub asks within days.
+const RECENT: i64 = 100;
 /// No word yet.
 const UNFINISHED: &str = "Unfinished";
 
@@ -189,14 +191,24 @@ impl Answer {
         }
     }
 
-    /// What the ledger says of the last run, whoever ran it: reading it is all that was to be done.
-    pub(super) async fn last(sites: &mut [Site], policy: &str) -> Result<Self, Error> {
+    /// What the ledger says of the last run, whoever ran it, or of a Job's run: reading it is all that was to be done.
+    pub(super) async fn read_back(
+        sites: &mut [Site],
+        policy: &str,
+        run_of: Option<&str>,
+    ) -> Result<Self, Error> {
         let mut runs: Vec<Run> = Vec::new();
         for site in &mut *sites {
-            runs.extend(books::last_run(&mut site.store, policy).await?);
+            runs.extend(books::recent(&mut site.store, policy, RECENT).await?);
         }
-        let Some(last) = runs.iter().max_by_key(|run| run.now) else {
-            let message = "no run of this policy has begun in any of its stores".to_owned();
+        let Some(last) = wanted(&runs, run_of) else {
+            let message = match run_of {
+                Some(job) => format!(
+                    "no run is Job {job}'s in the books of this policy's stores: it never came to its work, or another Job \
+                     went on with its run and tells it"
+                ),
+                None => "no run of this policy has begun in any of its stores".to_owned(),
+            };
             let (outcome, reason) = (Outcome::Done, "NoRun".to_owned());
             return Ok(Self {
                 outcome,
@@ -222,6 +234,18 @@ impl Answer {
         }
         Ok(answer)
     }
+}
+
+/// The newest run, or a Job's newest. Books from before Jobs were noted name none: there it may be any that is nobody's.
+fn wanted<'a>(runs: &'a [Run], run_of: Option<&str>) -> Option<&'a Run> {
+    let newest = |is: &dyn Fn(&Run) -> bool| {
+        let those = runs.iter().filter(|run| is(run));
+        those.max_by_key(|run| run.now)
+    };
+    let Some(job) = run_of else {
+        return newest(&|_| true);
+    };
+    newest(&|run| run.job.as_deref() == Some(job)).or_else(|| newest(&|run| run.job.is_none()))
 }
 
 /// Whether a run did all that it could in its time.

@@ -46,6 +46,8 @@ pub(super) struct Run {
     pub(super) token: i64,
     /// When and how it ended, if it did.
     pub(super) ended: Option<(Timestamp, String)>,
+    /// By which Job it was last begun or gone on with, where that was noted.
+    pub(super) job: Option<String>,
 }
 
 /// What a run pinned of a rule.
@@ -99,30 +101,45 @@ pub(super) async fn migrate(
 
 /// The run that has not ended, if any.
 pub(super) async fn open_run(store: &mut Store, policy: &str) -> Result<Option<Run>, Error> {
-    find(store, policy, "AND ended_at IS NULL").await
+    let open = find(store, policy, "AND ended_at IS NULL", 1).await?;
+    Ok(open.into_iter().next())
 }
 
 /// The run that began last, if any. None, too, where no run has ever been.
 pub(super) async fn last_run(store: &mut Store, policy: &str) -> Result<Option<Run>, Error> {
-    match find(store, policy, "").await {
-        Err(Error::Statement { fault, .. }) if fault.trouble() == Trouble::Drifted => Ok(None),
+    Ok(recent(store, policy, 1).await?.into_iter().next())
+}
+
+/// The runs that began last, the newest first. None, too, where no run has ever been.
+pub(super) async fn recent(store: &mut Store, policy: &str, most: i64) -> Result<Vec<Run>, Error> {
+    match find(store, policy, "", most).await {
+        Err(Error::Statement { fault, .. }) if fault.trouble() == Trouble::Drifted => {
+            Ok(Vec::new())
+        }
         other => other,
     }
 }
 
-async fn find(store: &mut Store, policy: &str, which: &'static str) -> Result<Option<Run>, Error> {
+async fn find(
+    store: &mut Store,
+    policy: &str,
+    which: &'static str,
+    most: i64,
+) -> Result<Vec<Run>, Error> {
+    // Books that are only read may have no column for the Job yet.
     let sql = format!(
         "SELECT id, region, spec_hash, approval, to_char(now AT TIME ZONE 'UTC', {MOMENT}),
           to_char(window_ends AT TIME ZONE 'UTC', {MOMENT}), token,
-          to_char(ended_at AT TIME ZONE 'UTC', {MOMENT}), reason
-        FROM tradewind.run WHERE policy = $1 AND store = $2 {which} ORDER BY began_at DESC LIMIT 1"
+          to_char(ended_at AT TIME ZONE 'UTC', {MOMENT}), reason, to_jsonb(run) ->> 'job'
+        FROM tradewind.run AS run WHERE policy = $1 AND store = $2 {which} ORDER BY began_at DESC LIMIT $3"
     );
     let query = sqlx::query(AssertSqlSafe(sql))
         .bind(policy)
-        .bind(&store.name);
-    let found = query.fetch_optional(&mut store.connection).await;
-    let run = found.and_then(|row| row.map(|row| run(&row)).transpose());
-    run.map_err(Fault::of("read the run"))
+        .bind(&store.name)
+        .bind(most);
+    let found = query.fetch_all(&mut store.connection).await;
+    let runs = found.and_then(|rows| rows.iter().map(run).collect());
+    runs.map_err(Fault::of("read the run"))
         .map_err(|fault| store.failed(fault))
 }
 
@@ -142,6 +159,7 @@ fn run(row: &PgRow) -> Result<Run, sqlx::Error> {
         window_ends: moment(row.try_get(5)?)?,
         token: row.try_get(6)?,
         ended: ended_at.map(moment).transpose()?.zip(reason),
+        job: row.try_get(9)?,
     })
 }
 
@@ -247,6 +265,16 @@ pub(super) async fn take_over(store: &mut Store, run: &mut Run) -> Result<(), Er
         }
     }
     Ok(())
+}
+
+/// Notes in a store whose run it is by now, wherever it has ended: only that Job's report tells it.
+pub(super) async fn note_job(store: &mut Store, run: &str, job: &str) -> Result<(), Error> {
+    let sql = "UPDATE tradewind.run SET job = $3 WHERE id = $1 AND store = $2";
+    let query = sqlx::query(sql).bind(run).bind(&store.name).bind(job);
+    let done = query.execute(&mut store.connection).await;
+    done.map(drop)
+        .map_err(Fault::of("note whose run it is"))
+        .map_err(|fault| store.failed(fault))
 }
 
 /// Whether this process may still write in the run's books. Holds the answer true until the transaction ends.

@@ -32,6 +32,8 @@ pub(super) struct Job<'a> {
     pub(super) task: &'a Task<Retain>,
     /// The task's words, parsed.
     pub(super) settings: &'a Settings,
+    /// The Job that this is a pod of, where it was told.
+    pub(super) own: Option<&'a str>,
     /// Whether to leave the rest to the next pod.
     pub(super) stop: &'a Stop,
 }
@@ -58,6 +60,11 @@ pub(super) async fn run(job: Job<'_>, sites: &mut [Site]) -> Result<Answer, Erro
     };
     if let Some(awaiting) = start(job, sites, &identity).await? {
         return Ok(awaiting);
+    }
+    if let Some(own) = job.own {
+        for site in &mut *sites {
+            books::note_job(&mut site.store, &identity.id, own).await?;
+        }
     }
     let left = identity
         .window_ends
@@ -87,8 +94,8 @@ pub(super) async fn run(job: Job<'_>, sites: &mut [Site]) -> Result<Answer, Erro
 }
 
 /// Locks and books in every store; answers the earliest of the databases' clocks, and the run that ended while
-/// this one waited for its lock, store by store, if it was the same: a Job's second pod repeats its first
-/// one's answer.
+/// this one waited for its lock, or that this very Job has ended, store by store, if it was the same: a Job's second pod
+/// repeats its first one's answer, which may be lost with it.
 async fn ready(job: Job<'_>, sites: &mut [Site]) -> Result<(Timestamp, Vec<Run>), Error> {
     let mut now: Option<Timestamp> = None;
     let mut over: Vec<Run> = Vec::new();
@@ -102,8 +109,10 @@ async fn ready(job: Job<'_>, sites: &mut [Site]) -> Result<(Timestamp, Vec<Run>)
         }
         let last = books::last_run(&mut site.store, &job.task.spec.policy).await?;
         over.extend(last.filter(|run| {
-            let meanwhile = run.ended.as_ref().is_some_and(|(at, _)| *at >= asked);
-            meanwhile && run.spec_hash == job.task.spec.spec_hash && run.region == job.task.region
+            let is_own = job.own.is_some() && run.job.as_deref() == job.own;
+            let mut ended = run.ended.iter();
+            let is_over = ended.any(|(at, _)| is_own || *at >= asked);
+            is_over && run.spec_hash == job.task.spec.spec_hash && run.region == job.task.region
         }));
         let clock = site.store.now().await?;
         now = Some(now.map_or(clock, |now| now.min(clock)));
@@ -298,6 +307,7 @@ async fn start(
         window_ends: identity.window_ends,
         token: 1,
         ended: None,
+        job: job.own.map(str::to_owned),
     };
     for snapshot in snapshots {
         let pinned = snapshot.pin(&run, (policy, settings.small_counts), settings.batch_rows);

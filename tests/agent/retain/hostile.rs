@@ -136,7 +136,7 @@ async fn run(world: &World, nth: u64, file: &[u8]) -> Option<Report<RetainReport
     let task = load::<Retain>(&path, "retain").ok();
     std::fs::remove_file(&path).unwrap();
     let (_sender, stop) = Stop::new();
-    Some(retain::run(task?, stop).await)
+    Some(retain::run(task?, None, stop).await)
 }
 
 /// Something that is there, under its own name.

@@ -298,7 +298,7 @@ impl World {
         self.start_with(name, &[])
     }
 
-    fn start_with(&self, name: &str, flags: &[&str]) -> Running {
+    pub(crate) fn start_with(&self, name: &str, flags: &[&str]) -> Running {
         self.start_task(name, &self.task, flags)
     }
 

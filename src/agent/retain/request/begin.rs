@@ -146,6 +146,7 @@ async fn begin(site: &mut Site, job: Job<'_>, identity: &Identity) -> Result<(),
         window_ends: window_ends.unwrap_or(Timestamp::MAX),
         token: 1,
         ended: None,
+        job: None,
     };
     let failed = failed(&site.store);
     let store = site.store.name.clone();

@@ -1,0 +1,79 @@
+//! Reports that were lost: of each Job the books tell what it did, however many came after it.
+
+use super::world::{Ran, World};
+
+const OLD: &str = "INSERT INTO t SELECT i, date '2000-01-01' FROM generate_series";
+
+async fn world(database: &str) -> World {
+    let sql = "CREATE TABLE t (id int PRIMARY KEY, at date)";
+    World::new(database, sql).await.rule("t", "at", "P1Y")
+}
+
+async fn read_back(world: &World, job: &str) -> Ran {
+    world.run_with(&["--report", "--run-of", job]).await
+}
+
+fn told(ran: &Ran) -> (String, i64, i64) {
+    let rule = ran.rule("t");
+    (ran.body().run.clone(), rule.due, rule.erased)
+}
+
+#[tokio::test]
+async fn every_job_whose_report_was_lost_is_read_back() {
+    let world = world("lost_in_a_row").await;
+    let mut said = Vec::new();
+    for (job, rows) in [("night-1", "(1, 10)"), ("night-2", "(11, 13)")] {
+        world.sql(&format!("{OLD} {rows} AS i")).await;
+        said.push(world.run_with(&["--job", job]).await);
+    }
+    assert_eq!(
+        (told(&said[0]).2, told(&said[1]).2),
+        (10, 3),
+        "each what was due then"
+    );
+
+    // Nobody has read either: both are told, each as its own.
+    for (job, was) in ["night-1", "night-2"].iter().zip(&said) {
+        let read = read_back(&world, job).await;
+        read.expect("Done");
+        assert_eq!(told(&read), told(was));
+        assert!(read.body().ended_at.is_some());
+    }
+    let last = world.run_with(&["--report"]).await;
+    assert_eq!(told(&last), told(&said[1]), "without a name, the last");
+    let none = read_back(&world, "night-3").await;
+    none.expect("NoRun");
+    assert!(none.report.message.contains("no run is Job night-3's"));
+
+    // A Job's second pod repeats what the first said, and begins nothing: the first one's word may be lost.
+    world.sql(&format!("{OLD} (14, 17) AS i")).await;
+    let again = world.run_with(&["--job", "night-2"]).await;
+    assert_eq!(told(&again), told(&said[1]));
+    assert_eq!(world.sql("SELECT count(*) FROM t").await, "4");
+
+    // Books of before name no Job: of them the last is told.
+    world.sql("ALTER TABLE tradewind.run DROP COLUMN job").await;
+    let read = read_back(&world, "night-1").await;
+    assert_eq!(told(read.expect("Done")), told(&said[1]));
+}
+
+#[tokio::test]
+async fn a_run_that_another_job_went_on_with_is_told_by_that_one_alone() {
+    let mut world = world("lost_then_gone_on").await;
+    world.sql(&format!("{OLD} (1, 600) AS i")).await;
+    world.set("batchRows", 200);
+    world.slow_down("t", 0.4).await;
+    let running = world.start_with("killed", &["--job", "night-1"]);
+    world.wait_for_ledger(1).await;
+    running.kill();
+    let early = read_back(&world, "night-1").await;
+    early.expect("Unfinished");
+    assert!(early.body().ended_at.is_none());
+
+    let ran = world.run_with(&["--job", "night-2"]).await;
+    ran.expect("Done");
+    assert_eq!((told(&ran).0, told(&ran).2), (told(&early).0, 600));
+    read_back(&world, "night-1").await.expect("NoRun");
+    let read = read_back(&world, "night-2").await;
+    assert_eq!(told(read.expect("Done")), told(&ran));
+}
