@@ -29,6 +29,7 @@ mod social_channel;
 mod subject_request;
 mod subject_status;
 mod transfer;
+mod unread_run;
 
 pub use accountability::{Contact, Controller, ControllerClass, LegalBasis, Recipient};
 pub use data_policy::{
@@ -80,6 +81,7 @@ pub use subject_status::{
     RequestAction, RequestDeadline, RequestReceipt, RequestRegionStatus, RequestStage,
 };
 pub use transfer::{Backups, ExportedPersons, HeldFlow, Transfer};
+pub use unread_run::UnreadRun;
 
 /// The API group.
 pub const GROUP: &str = "tradewind.dev";

@@ -177,8 +177,9 @@ impl Applier {
     }
 
     /// Stops what works by itself and leaves all else as it is: CronJobs are suspended, runs under way are ended. What
-    /// they had done is in the ledger; the next run goes on from there.
-    pub async fn pause(&self, site: &Site<'_>) -> Applied {
+    /// they had done is in the ledger; the next run goes on from there. Of each of the `lost` Jobs the ledger is asked, by
+    /// the schedule that stands there: that erases nothing.
+    pub async fn pause(&self, site: &Site<'_>, lost: &[String]) -> Applied {
         let mut applied = Applied::default();
         let pass = Pass {
             applier: self,
@@ -193,6 +194,11 @@ impl Applier {
         }
         for run in steps::under_way(site.ours) {
             pass.remove(&run.id, &run.uid, &mut applied).await;
+        }
+        if let Some(schedule) = steps::schedule(site.ours) {
+            for job in lost {
+                pass.ask(schedule, job, &mut applied).await;
+            }
         }
         applied
     }
@@ -339,6 +345,25 @@ impl Pass<'_> {
         let live = self.writer.look(&job.id).await?.ok_or(Fault::Moved)?;
         self.check_ours(&job, &live)?;
         Ok(live)
+    }
+
+    /// Starts what reads back from the ledger what a Job did.
+    async fn ask(&self, schedule: &Live, lost: &str, applied: &mut Applied) {
+        let child = match steps::reading(schedule, lost) {
+            Ok(Some(child)) => child,
+            // A schedule without a name or a template is none that we made.
+            Ok(None) => return,
+            Err(error) => {
+                applied.fault(&schedule.id, &Fault::Serialise(error));
+                return;
+            }
+        };
+        match self.start(&child, Some(schedule)).await {
+            Ok(live) => {
+                applied.started.insert(live.id.name);
+            }
+            Err(fault) => applied.fault(&child.id, &fault),
+        }
     }
 
     /// Takes away what isn't declared: what the watch shows as ours, and what status remembers and the watch does not.

@@ -35,13 +35,14 @@ mod suspension;
 pub use baseline::{Baseline, stale_evidence};
 pub use calculus::{DateTerms, DatesTold, RuleTerms, dates, kept_by_law, may_be_one};
 pub use channel::channel;
+pub use cron::read_back;
 pub use fleet::region;
 pub use horizon::Horizons;
 pub use kept::{KeptFor, evidence_keep};
 pub use legal_hold::{legal_hold, review_on};
 pub use meta::Identity;
 pub use placement::{channel_chooses, hold_chooses, policy_chooses};
-pub use policy::policy;
+pub use policy::{lost, policy};
 pub use request::reapply::asked as reapply_asked;
 pub use request::{
     Clocks, as_ended, clocks, identity_hash, is_spent, is_undecided, is_verified, leaves, precedes,
@@ -289,6 +290,18 @@ pub struct RegionNote {
     pub horizons: Horizons,
     /// What a request does not look at (requests only).
     pub unasked: Option<Unasked>,
+    /// What is read back from the region's ledger here, while it runs and while it is paused (policies only). Absent: nothing
+    /// is made here now.
+    pub untold: Option<Untold>,
+}
+
+/// Runs of a policy of which nobody has read what they did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Untold {
+    /// The Jobs whose ledgers are asked, the oldest first.
+    pub lost: Vec<String>,
+    /// A run under way is ended, and may be waited for.
+    pub under_way: bool,
 }
 
 /// What a request does not look at in a region.
@@ -328,7 +341,8 @@ pub enum RegionPlan<W> {
     /// This runs there, and nothing else of ours.
     Run(Box<W>),
     /// As `Hold`, but what works by itself is stopped, so that a paused policy erases nothing: its CronJobs are
-    /// suspended and a run under way is ended. Nothing else is written; status calls it a hold, with this reason.
+    /// suspended and a run under way is ended. Nothing else is written, but for what reads a policy's ledger back; status
+    /// calls it a hold, with this reason.
     Pause(Reason),
     /// What runs there stays as it is; nothing new.
     Keep(Reason),
@@ -431,8 +445,8 @@ pub struct PolicyWorkloads {
     pub cron_job: CronJob,
     /// The run that an annotation asked for and that was not made yet (create only; never changed).
     pub run_now: Option<Job>,
-    /// What reads the ledger back after a run that left no report (create only; never changed).
-    pub read_back: Option<Job>,
+    /// What reads the ledger back after runs that left no report (create only; never changed).
+    pub read_back: Vec<Job>,
     /// What runs may do by now: one under way that does more is ended.
     pub permit: Permit,
 }

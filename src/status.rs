@@ -31,6 +31,7 @@ mod sight;
 mod signing;
 mod subject_request;
 mod timing;
+mod unread;
 
 pub use asked::request_statements;
 pub use chain::{Chain, Expiring, Rule, Sealing, Statement, When};
@@ -189,8 +190,8 @@ pub struct RunObserved<B> {
     pub last: Option<RunEnd<B>>,
     /// Every Job that ended, the newest last; what read a ledger back is none.
     pub ended: Vec<RunEnd<B>>,
-    /// The newest Job that read a ledger back, and ended.
-    pub read_back: Option<RunEnd<B>>,
+    /// Every Job that read a ledger back, and ended, the newest last.
+    pub read_back: Vec<RunEnd<B>>,
     /// Names of all its Jobs that are there, whatever their state: the run that an annotation asked for was made once
     /// its Job is among them.
     pub jobs: BTreeSet<String>,
@@ -215,7 +216,7 @@ impl<B> Default for RunObserved<B> {
             running: None,
             last: None,
             ended: Vec::new(),
-            read_back: None,
+            read_back: Vec::new(),
             jobs: BTreeSet::new(),
             modes: BTreeMap::new(),
             marks: BTreeMap::new(),

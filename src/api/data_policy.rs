@@ -15,7 +15,7 @@ use super::dates::RuleDates;
 use super::rule::{PolicyRule, RuleDecision};
 use super::{
     Controller, DeletionPolicy, FindingTotals, InventoryEntry, PolicyFinding, PolicyRecipient,
-    RegionState, Suspend,
+    RegionState, Suspend, UnreadRun,
 };
 use crate::contract::{CatalogueLook, Count, Preview, RetainMode, RetainedRule};
 
@@ -111,12 +111,13 @@ pub struct DataPolicySpec {
     pub retention: Retention,
 
     /// Pauses the policy in all regions: CronJobs that are there are suspended, a run under way is ended (what it did is in
-    /// the ledger; the next goes on from there), and nothing else is made, changed or removed, whatever the rest of the
-    /// spec says. Its keeps bind all the same.
+    /// the ledger, and read back from there; the next goes on from there), and nothing else is made, changed or removed,
+    /// whatever the rest of the spec says. Its keeps bind all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspend: Option<Suspend>,
 
-    /// What happens in the regions when the policy is deleted. `Delete`, also when absent: its CronJobs and tasks are
+    /// What happens in the regions when the policy is deleted. `Delete`, also when absent: a run under way is
+    /// ended, what runs did whose reports were lost is read back (for ten minutes at most), its CronJobs and tasks are
     /// removed, and the policy stays until that is done; the condition `Deleting` says what is left where. `Orphan`:
     /// everything stays, goes on erasing, and is nobody's from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -362,6 +363,12 @@ pub struct PolicyRegionStatus {
     /// The last run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<RunStatus>,
+    /// Runs that erase and whose reports were lost, the oldest first. Each is asked of its ledger, by a Job whose name ends in
+    /// `-read-back`, and stays here until what it did is recorded; also while the policy is suspended or being deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["uid".into()]))]
+    pub unread: Vec<UnreadRun>,
     /// When the next run starts, RFC 3339; in the past while a run that was due has not been seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_run: Option<String>,

@@ -163,7 +163,7 @@ impl Workloads for PolicyWorkloads {
             Child::new(ChildKind::ConfigMap, config_map)?,
             Child::new(ChildKind::CronJob, cron_job)?,
         ];
-        for job in [run_now, read_back].into_iter().flatten() {
+        for job in run_now.iter().chain(read_back) {
             children.push(Child::new(ChildKind::Job, job)?);
         }
         let groups = vec![Group { children }];

@@ -9,6 +9,7 @@ use super::compare::{self, Drift};
 use super::live::Live;
 use super::secret;
 use crate::api::{InventoryEntry, names};
+use crate::plan;
 
 /// Objects that make sense only together and in this order: what is read before what reads it. A group stops at its
 /// first trouble, so that no pod starts with a task that could not be written.
@@ -103,6 +104,19 @@ pub(crate) fn starting(ours: &[Live]) -> impl Iterator<Item = &Live> {
         let is_suspended = live.body.pointer("/spec/suspend") == Some(&Value::Bool(true));
         live.id.kind == ChildKind::CronJob && !is_suspended && !live.is_going()
     })
+}
+
+/// The CronJob that stands there.
+pub(crate) fn schedule(ours: &[Live]) -> Option<&Live> {
+    let mut schedules = ours.iter();
+    schedules.find(|live| live.id.kind == ChildKind::CronJob && !live.is_going())
+}
+
+/// What reads back from the ledger what a Job did, by the schedule that stands there.
+pub(crate) fn reading(schedule: &Live, lost: &str) -> Result<Option<Child>, serde_json::Error> {
+    let schedule = serde_json::from_value(schedule.body.clone())?;
+    let job = plan::read_back(&schedule, lost);
+    job.map(|job| Child::new(ChildKind::Job, &job)).transpose()
 }
 
 /// Runs that have not ended. Reading a ledger back is none.
@@ -252,7 +266,34 @@ mod tests {
             list.iter().map(|live| live.id.name.clone()).collect()
         };
         assert_eq!(names(starting(&ours).collect()), ["starts"]);
+        assert_eq!(
+            schedule(&ours).map(|live| live.id.name.as_str()),
+            Some("starts")
+        );
         assert_eq!(names(under_way(&ours).collect()), ["runs", "fails"]);
+    }
+
+    #[test]
+    fn a_ledger_is_asked_by_the_schedule_that_stands_there() {
+        let mut stands = live(ChildKind::CronJob, "p-retention");
+        stands.body["spec"] = json!({
+            "schedule": "0 2 * * *", "suspend": true, "jobTemplate": {"metadata": {"labels": {"l": "v"}}, "spec": {"template": {
+                "spec": {"containers": [{"name": "agent", "args": ["retain"], "env": [{"name": "TRADEWIND_JOB"}]}]}}}},
+        });
+        let job = reading(&stands, "p-retention-1").unwrap().unwrap();
+        assert_eq!(
+            (job.id.kind, job.id.namespace.as_str()),
+            (ChildKind::Job, "a")
+        );
+        assert!(names::is_read_back(&job.id.name));
+        assert_eq!(job.body["metadata"]["labels"]["l"], "v");
+        let args = job.body.pointer("/spec/template/spec/containers/0/args");
+        assert_eq!(
+            args,
+            Some(&json!(["retain", "--report", "--run-of", "p-retention-1"]))
+        );
+        stands.body["spec"] = json!(3);
+        assert!(reading(&stands, "p-retention-1").is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One look at a DataPolicy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kube::ResourceExt;
@@ -14,9 +14,10 @@ use super::retry::Error;
 use super::{Context, finalizer};
 use crate::api::{DataPolicy, DataPolicyStatus, InventoryEntry};
 use crate::apply::Applied;
+use crate::evidence::Kind;
 use crate::metrics;
 use crate::resolve::{Look, Looks};
-use crate::status::{PolicyObserved, Recorded, Seen};
+use crate::status::{Chain, PolicyObserved, Recorded, Seen};
 use crate::{observe, plan, status};
 
 /// Facts, plan, apply, observe, status.
@@ -40,7 +41,8 @@ pub(super) async fn reconcile(
     }
     // First what happened is written down: what is taken away below, or shown in status, is the only other place that
     // knows of it.
-    let stated = status::statements(&facts, &plan, &seen(&looks), now);
+    let before = seen(&looks);
+    let stated = status::statements(&facts, &plan, &before, now);
     let Some(unwritten) = context.ledger.record(&stated.regions, now).await else {
         return Ok(guard::soon());
     };
@@ -55,7 +57,7 @@ pub(super) async fn reconcile(
     };
     let old = remembered(&policy);
     let outcome = everywhere(&context.applier, &plan, &looks, &old, observe::policy).await;
-    let recorded = recorded(&facts, &unwritten, &context);
+    let recorded = recorded(&facts, &before, &unwritten, &context);
     let stale = status::stale(&plan, &policy, &recorded, now);
     plan::stale_evidence(&facts, &mut plan, &stale, now);
     let written = status::policy(&plan, &outcome.seen, &policy, &recorded, now);
@@ -97,6 +99,7 @@ fn seen(looks: &Looks) -> BTreeMap<String, Seen<PolicyObserved>> {
 /// What is known of the policy's evidence in each region.
 fn recorded(
     facts: &plan::PolicyFacts,
+    seen: &BTreeMap<String, Seen<PolicyObserved>>,
     unwritten: &BTreeMap<String, Error>,
     context: &Context,
 ) -> BTreeMap<String, Recorded> {
@@ -111,7 +114,13 @@ fn recorded(
                 message: told.message.clone().unwrap_or_default(),
             })
         });
+        let asked = asked(facts, name, seen.get(name));
+        let stands = |chain: &Chain| {
+            let there = asked.iter().filter(|uid| chain.has(Kind::Run, uid));
+            there.map(|uid| (*uid).to_owned()).collect()
+        };
         let recorded = context.ledger.chains().read(name, |chain| Recorded {
+            runs: stands(chain),
             zone: spec.locale.time_zone.clone(),
             signing: spec.signing_schedule().to_owned(),
             last_run: chain.last_run(&policy),
@@ -124,6 +133,30 @@ fn recorded(
         (name.clone(), recorded)
     };
     facts.regions.iter().map(of).collect()
+}
+
+/// The UIDs of the runs in a region of which it matters whether they are recorded.
+fn asked<'a>(
+    facts: &'a plan::PolicyFacts,
+    region: &str,
+    seen: Option<&'a Seen<PolicyObserved>>,
+) -> BTreeSet<&'a str> {
+    let entries = facts
+        .policy
+        .status
+        .iter()
+        .flat_map(|status| &status.regions);
+    let entries = entries.filter(|entry| entry.name == region);
+    let told = entries.flat_map(|entry| {
+        let last = entry.last_run.iter().filter_map(|run| run.uid.as_deref());
+        last.chain(entry.unread.iter().map(|run| run.uid.as_str()))
+    });
+    let ended = match seen {
+        Some(Seen::Known { children, .. }) => children.run.ended.as_slice(),
+        Some(Seen::Unknown { .. }) | None => &[],
+    };
+    told.chain(ended.iter().map(|end| end.uid.as_str()))
+        .collect()
 }
 
 /// What status remembers of each region.

@@ -28,6 +28,8 @@ pub(super) struct Outcome<O> {
 struct Task<'a, W> {
     region: &'a str,
     plan: &'a RegionPlan<W>,
+    /// The Jobs whose ledgers are read back, paused or not.
+    lost: &'a [String],
     view: &'a View,
     old: &'a [InventoryEntry],
 }
@@ -67,11 +69,13 @@ where
         orphaned: orphaned(plan, looks, old),
     };
     let mut tasks = Vec::new();
-    for (region, plan) in &plan.regions {
+    for (region, decided) in &plan.regions {
+        let untold = plan.notes.get(region).and_then(|note| note.untold.as_ref());
         match looks.get(region) {
             Some(Look::Known(view)) => tasks.push(Task {
                 region,
-                plan,
+                plan: decided,
+                lost: untold.map_or(&[], |untold| untold.lost.as_slice()),
                 view,
                 old: old.get(region.as_str()).copied().unwrap_or_default(),
             }),
@@ -178,7 +182,7 @@ async fn apply<W: Workloads>(applier: &Applier, task: &Task<'_, W>) -> Option<Ap
     };
     match task.plan {
         RegionPlan::Run(workloads) => Some(applier.run(&site, workloads.as_ref()).await),
-        RegionPlan::Pause(_) => Some(applier.pause(&site).await),
+        RegionPlan::Pause(_) => Some(applier.pause(&site, task.lost).await),
         RegionPlan::Withdraw(_) => Some(applier.withdraw(&site).await),
         RegionPlan::Keep(_) | RegionPlan::Hold(_) | RegionPlan::Leave(_) => None,
     }

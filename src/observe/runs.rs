@@ -38,7 +38,7 @@ pub(super) fn observe<B: Body + Clone>(
         running,
         last: ended.last().cloned(),
         ended,
-        read_back: ends(&reading, pods, command).pop(),
+        read_back: ends(&reading, pods, command),
         jobs: jobs.iter().filter_map(|job| name(job)).collect(),
         modes: jobs
             .iter()

@@ -7,13 +7,13 @@ use k8s_openapi::api::batch::v1::{
     PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
     PodFailurePolicyRule,
 };
-use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::api::core::v1::{EnvVar, EnvVarSource, ObjectFieldSelector, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::meta::Role;
 use super::pod::CONTAINER;
 use crate::api::names;
-use crate::contract::exit;
+use crate::contract::{JOB_VARIABLE, exit};
 
 /// A missed start is made up for within this time; later the next one does. Without a bound a CronJob that missed
 /// a hundred starts never starts again.
@@ -24,6 +24,8 @@ const HISTORY: i32 = 3;
 const RETRIES: i32 = 3;
 /// How long a Job that an annotation asked for stays once it ended: a day, to be looked at.
 const TTL: i32 = 86_400;
+/// Kubernetes' own label on a Job's pods.
+const JOB_LABEL: &str = "batch.kubernetes.io/job-name";
 /// What reading a ledger back may take over all attempts, in seconds.
 const READ_BACK_DEADLINE: i64 = 900;
 
@@ -88,31 +90,69 @@ impl Schedule<'_> {
         }
     }
 
-    /// The Job that reads the ledger back after `lost` left no report. Its name follows from the lost one's.
-    pub(super) fn read_back(&self, template: &PodTemplateSpec, lost: &str) -> Job {
-        let mut template = template.clone();
-        let containers = template.spec.iter_mut().flat_map(|pod| &mut pod.containers);
-        for args in containers.filter_map(|container| container.args.as_mut()) {
-            args.push("--report".to_owned());
-        }
-        let mut spec = self.job_spec(&template);
-        spec.ttl_seconds_after_finished = Some(TTL);
-        spec.active_deadline_seconds = Some(READ_BACK_DEADLINE);
-        Job {
-            metadata: self
-                .role
-                .meta(self.namespace, &names::read_back_job(&self.name, lost)),
-            spec: Some(spec),
-            ..Job::default()
-        }
-    }
-
     fn annotations(&self) -> Option<BTreeMap<String, String>> {
         Some(self.marks.clone()).filter(|marks| !marks.is_empty())
     }
 
     fn job_spec(&self, template: &PodTemplateSpec) -> JobSpec {
         job_spec(template, RETRIES, self.deadline)
+    }
+}
+
+/// The Job that reads the ledger back after `lost` left no report, by the schedule as it stands there: whatever the policy
+/// says by now, that is how its stores are reached. Its name follows from the lost one's.
+#[must_use]
+pub fn read_back(schedule: &CronJob, lost: &str) -> Option<Job> {
+    let (name, made) = (
+        schedule.metadata.name.as_deref()?,
+        &schedule.spec.as_ref()?.job_template,
+    );
+    let mut spec = made.spec.clone()?;
+    spec.ttl_seconds_after_finished = Some(TTL);
+    spec.active_deadline_seconds = Some(READ_BACK_DEADLINE);
+    for container in spec
+        .template
+        .spec
+        .iter_mut()
+        .flat_map(|it| &mut it.containers)
+    {
+        let args = container.args.get_or_insert_default();
+        args.push("--report".to_owned());
+        // An agent of before knows its last run only.
+        let mut told = container.env.iter().flatten();
+        if told.any(|variable| variable.name == JOB_VARIABLE) {
+            args.extend(["--run-of".to_owned(), lost.to_owned()]);
+        }
+    }
+    Some(Job {
+        metadata: ObjectMeta {
+            name: Some(names::read_back_job(name, lost)),
+            namespace: schedule.metadata.namespace.clone(),
+            labels: made.metadata.as_ref().and_then(|meta| meta.labels.clone()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(spec),
+        ..Job::default()
+    })
+}
+
+/// Tells the pods of which Job each is.
+pub(super) fn tell_job(template: &mut PodTemplateSpec) {
+    let field = ObjectFieldSelector {
+        api_version: Some("v1".to_owned()),
+        field_path: format!("metadata.labels['{JOB_LABEL}']"),
+    };
+    let variable = EnvVar {
+        name: JOB_VARIABLE.to_owned(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(field),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    };
+    let containers = template.spec.iter_mut().flat_map(|pod| &mut pod.containers);
+    for container in containers {
+        container.env.get_or_insert_default().push(variable.clone());
     }
 }
 
@@ -226,8 +266,13 @@ mod tests {
             ..run.spec.unwrap()
         };
         assert_eq!(Some(spec), cron.spec, "but for how long it stays");
-        let read_back = schedule.read_back(&template, "lost");
-        assert_eq!(args(&read_back), "retain --task /t --report");
+        let of_before = read_back(&schedule.cron_job(&template), "lost").unwrap();
+        assert_eq!(args(&of_before), "retain --task /t --report");
+        let mut told = template.clone();
+        tell_job(&mut told);
+        let read_back = read_back(&schedule.cron_job(&told), "lost").unwrap();
+        assert_eq!(args(&read_back), "retain --task /t --report --run-of lost");
+        assert_eq!(read_back.metadata.labels, run.metadata.labels);
         assert_eq!(read_back.metadata.annotations, None, "it erases nothing");
         let spec = read_back.spec.unwrap();
         assert_eq!(spec.ttl_seconds_after_finished, Some(86_400));

@@ -1,6 +1,7 @@
 //! What a DataPolicy should have in each region.
 
 mod contacts;
+mod lost;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use super::{
 use crate::api::condition::ConditionType;
 use crate::api::{ApprovalSpec, DeletionPolicy, PolicyRegionStatus, names};
 use crate::contract::{Approval, Preview};
+pub use lost::lost;
 pub(super) use rules::refused;
 
 /// What the policy itself says, whatever the region.
@@ -110,7 +112,9 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
             );
         }
         let decision = decide(facts, &own, (place, &bound), approved.as_ref(), now);
+        let decision = lost::first(facts, place, decision, now);
         let note = RegionNote {
+            untold: lost::asked(facts, place.name, &decision.plan),
             approved: approved.map(|(_, preview)| preview.clone()),
             decisions: if place.chosen {
                 bound.rulings.iter().filter_map(Ruling::told).collect()
@@ -363,7 +367,7 @@ fn build(
             preview: (*preview).clone(),
         }),
         run_at: run_at(facts, name),
-        lost: lost(facts, name),
+        lost: &lost::in_region(facts, name),
     }))))
 }
 
@@ -393,11 +397,4 @@ fn run_at<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a str> {
     };
     let is_handled = handled.is_some_and(|it| *it == names::acknowledged(requested));
     (!is_handled).then_some(requested.as_str())
-}
-
-/// The Job of the last run, when nobody has read what it did. It erased, whatever the policy's mode is by now: of one that
-/// only counted no report is missed.
-fn lost<'a>(facts: &'a PolicyFacts, region: &str) -> Option<&'a str> {
-    let run = old_entry(facts, region)?.last_run.as_ref()?;
-    run.is_report_lost().then_some(run.job.as_str())
 }

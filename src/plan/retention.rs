@@ -7,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::calculus::{Part, Ruling};
-use super::cron::Schedule;
+use super::cron::{self, Schedule};
 use super::meta::{self, Role};
 use super::pod::{Agent, Mount, Size};
 use super::{Permit, PolicyFacts, PolicyWorkloads, hold_list, legal_hold, placement, suppression};
@@ -51,8 +51,8 @@ pub(super) struct Ground<'a> {
     pub(super) window: SignedDuration,
     pub(super) approval: Option<Approval>,
     pub(super) run_at: Option<&'a str>,
-    /// The Job of a run that left no report.
-    pub(super) lost: Option<&'a str>,
+    /// The Jobs of runs that left no report.
+    pub(super) lost: &'a [String],
 }
 
 /// The policy's objects.
@@ -79,6 +79,7 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
     };
     let mut template = agent.template(&ground.facts.settings, &ground.at.spec);
     hold_list::mount(&mut template);
+    cron::tell_job(&mut template);
     let permit = Permit {
         mode: policy.spec.mode(),
         spec_hash: ground.hash.to_owned(),
@@ -93,14 +94,18 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         deadline: ground.window.as_secs().saturating_add(MARGIN),
         marks: permit.marks(),
     };
+    let cron_job = schedule.cron_job(&template);
+    let lost = ground.lost.iter();
     PolicyWorkloads {
         service_account: meta::service_account(&role, namespace, &name),
         config_map: meta::config_map(&role, namespace, &name, task),
-        cron_job: schedule.cron_job(&template),
         run_now: ground
             .run_at
             .map(|requested| schedule.run_now(&template, requested)),
-        read_back: ground.lost.map(|lost| schedule.read_back(&template, lost)),
+        read_back: lost
+            .filter_map(|lost| cron::read_back(&cron_job, lost))
+            .collect(),
+        cron_job,
         permit,
     }
 }

@@ -176,10 +176,7 @@ impl Chain {
         let says_the_same = last
             .and_then(|last| self.links.get(&last))
             .is_some_and(|last| last.body == digest(&statement.body));
-        let is_known = |source: &str| {
-            let known = (statement.kind, source.to_owned());
-            self.sources.contains(&known) || self.seals.has(statement.kind, source)
-        };
+        let is_known = |source: &str| self.has(statement.kind, source);
         let is_wanted = match statement.when {
             When::Once => !is_known(&statement.source),
             When::Changed => !says_the_same,
@@ -294,6 +291,13 @@ impl Chain {
     pub fn holds(&self, tip: &Tip) -> bool {
         let link = self.links.get(&tip.sequence);
         link.is_some_and(|link| tip_of(tip.sequence, link) == *tip)
+    }
+
+    /// Whether a record of this kind has this source, here or in the archive.
+    #[must_use]
+    pub fn has(&self, kind: Kind, source: &str) -> bool {
+        let known = (kind, source.to_owned());
+        self.sources.contains(&known) || self.seals.has(kind, source)
     }
 
     /// When the last recorded run of a policy began, or ended.

@@ -2,6 +2,7 @@
 //! each run ended. It is worked out anew at each look; what stands there already is written no second time.
 
 mod covered;
+mod unread;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use crate::contract::{OWN_TABLES, OwnTables, RetainMode, RetainReport};
 use crate::evidence::{About, Kind, body, canonical};
 use crate::packs::Packs;
 use crate::plan::{self, Horizons, Plan, PolicyFacts, PolicyWorkloads, RegionPlan, Verdict};
+use unread::Ledger;
 
 /// A run that ended well may still be told by its pod, whose end is seen by another watch than its Job's: what is
 /// written as lost stays so.
@@ -293,22 +295,30 @@ impl Scope<'_> {
                 .as_ref()
                 .filter(|run| run.uid.as_ref() == Some(&end.uid));
             let settled = end.at.checked_add(SETTLE).ok();
-            let is_settled = settled.is_none_or(|at| at <= self.now);
-            let run = match (&end.report, known) {
-                (Some(_), _) => reported(end),
-                (None, Some(run)) if run.is_report_lost() && self.is_read_back() => continue,
+            // Where all is taken away nobody tells it later.
+            let is_settled = !self.is_read_back() || settled.is_none_or(|at| at <= self.now);
+            let ledger = match known {
+                Some(run) if run.is_report_lost() && self.is_read_back() => Ledger::Open,
+                Some(_) => Ledger::Silent,
+                None => self.ledger(seen, end),
+            };
+            let run = match (&end.report, known, ledger) {
+                (Some(_), _, _) => reported(end),
+                (None, _, Ledger::Open) => continue,
+                (None, _, Ledger::Told(run)) => remembered(&run),
                 _ if !is_settled => {
                     wake_at = earliest([wake_at, settled], self.now);
                     continue;
                 }
-                (None, Some(run)) => remembered(run),
-                (None, None) => lost(end),
+                (None, Some(run), Ledger::Silent) => remembered(run),
+                (None, None, Ledger::Silent) => lost(end),
             };
-            let marks = seen.run.marks.get(&run.job);
+            let marks = seen.run.marks.get(&end.job);
             out.extend(self.run(&end.uid, end.scheduled, (&run, marks)));
         }
-        // Its Job is there no more, and its ledger has been read back.
-        if let Some(run) = told.filter(|run| !run.is_report_lost()) {
+        out.extend(self.gone(seen, old, told.as_ref()));
+        // Its Job is there no more, and its ledger has been read back, or never will be.
+        if let Some(run) = told.filter(|run| !run.is_report_lost() || !self.is_read_back()) {
             let uid = run.uid.clone().unwrap_or_default();
             let is_there = seen.run.ended.iter().any(|end| end.uid == uid);
             if !is_there && !uid.is_empty() {
@@ -331,12 +341,6 @@ impl Scope<'_> {
         };
         let Runs { ended, .. } = run::runs(Some(&seen.run), old, scope);
         ended.filter(|run| run.phase != RunPhase::Running)
-    }
-
-    /// Whether somebody will ask the ledger of a run that was lost.
-    fn is_read_back(&self) -> bool {
-        let plan = self.plan.regions.get(self.region);
-        self.plan.deleting.is_none() && plan.is_some_and(|plan| plan.workloads().is_some())
     }
 
     /// A run, and what its own Job says that it was made under: what is in force when it is written down may be something

@@ -1,5 +1,7 @@
 //! Whether a policy's evidence is fresh: silence is red.
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,6 +20,8 @@ pub struct Recorded {
     pub zone: String,
     /// When the region's key signs, five cron fields.
     pub signing: String,
+    /// The UIDs of those of its runs that stand there, of all that status or the region knows.
+    pub runs: BTreeSet<String>,
     /// When the last recorded run of the policy began.
     pub last_run: Option<Timestamp>,
     /// When the region's key last signed.
@@ -201,6 +205,7 @@ mod tests {
         Recorded {
             zone: "Europe/Berlin".to_owned(),
             signing: "7 * * * *".to_owned(),
+            runs: BTreeSet::new(),
             last_run: "2026-11-22T01:00:00Z".parse().ok(),
             signed_at: "2026-11-22T09:07:00Z".parse().ok(),
             unsigned_since: None,

@@ -99,6 +99,7 @@ announce! {
     DataPolicyStatus [last_handled_run_at], PolicyRegionStatus {
         evidence: None,
         last_run: None,
+        unread: Vec::new(),
         next_run: None,
         totals: None,
         decisions: Vec::new(),

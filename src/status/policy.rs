@@ -14,15 +14,15 @@ use super::resource::{self, Standing};
 use super::run::{self, Runs};
 use super::said::{self, Said, wanted};
 use super::timing::{Firing, Next, earliest, upcoming};
+use super::unread::unread;
 use super::{PolicyObserved, Seen, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
 use crate::api::{
-    DataPolicy, DataPolicyStatus, PolicyRegionStatus, RegionState, RunPhase, RunStatus, Uncovered,
-    names,
+    DataPolicy, DataPolicyStatus, PolicyRegionStatus, RegionState, RunPhase, Uncovered, names,
 };
 use crate::contract::{Preview, RetainMode};
 use crate::plan::reason::Word as PlanWord;
-use crate::plan::{Plan, PolicyWorkloads, Reason, RegionPlan, Verdict};
+use crate::plan::{self, Plan, PolicyWorkloads, Reason, RegionPlan, Untold, Verdict};
 
 /// How soon to plan again with what a status says: by then it has come back to us.
 const SETTLE: SignedDuration = SignedDuration::from_secs(1);
@@ -51,7 +51,10 @@ pub fn policy(
     let none = DataPolicyStatus::default();
     let old = policy.status.as_ref().unwrap_or(&none);
     let names = plan.regions.keys();
-    let told = names.filter_map(|name| region(plan, name, seen.get(name), policy, now));
+    let told = names.filter_map(|name| {
+        let known = (seen.get(name), recorded.get(name));
+        region(plan, name, known, policy, now)
+    });
     let mut regions: Vec<Region<'_>> = told.collect();
     for one in regions.iter_mut().filter(|one| one.standing.note.chosen) {
         let name = one.entry.name.as_str();
@@ -136,7 +139,7 @@ fn chosen<'r, 'a>(regions: &'r [Region<'a>]) -> impl Iterator<Item = &'r Region<
 fn region<'a>(
     plan: &'a Plan<PolicyWorkloads>,
     name: &'a str,
-    seen: Option<&'a Seen<PolicyObserved>>,
+    (seen, recorded): (Option<&'a Seen<PolicyObserved>>, Option<&Recorded>),
     policy: &DataPolicy,
     now: Timestamp,
 ) -> Option<Region<'a>> {
@@ -158,6 +161,8 @@ fn region<'a>(
         schedule: &names::retention(&policy.name_any()),
     };
     let runs = run::runs(known.map(|children| &children.run), old, scope);
+    let observed = known.map(|children| &children.run);
+    let unread = unread(observed, old, &runs, recorded.map(|it| &it.runs), now);
     let told = old.and_then(|entry| entry.next_run.as_deref());
     let next = workloads
         .and_then(|workloads| Firing::of(&workloads.cron_job))
@@ -176,6 +181,7 @@ fn region<'a>(
         more_dates: None,
         evidence: None,
         last_run: gone_by::told(runs.last, policy, &standing.note.horizons),
+        unread,
         next_run: match standing.state {
             RegionState::Run => next.at.map(|at| at.to_string()),
             // What is there goes on as it was told, but for a pause and a withdrawal.
@@ -192,7 +198,7 @@ fn region<'a>(
         last_handled_run_at: acted_on(workloads, known, policy, old),
         inventory: standing.inventory.clone(),
     };
-    let ask = ask_the_ledger(&entry, workloads, now);
+    let ask = ask_the_ledger(&entry, standing.note.untold.as_ref(), now);
     Some(Region {
         wake_at: vec![next.wake_at, standing.sight.wake_at(), ask],
         ready: Said::of(name, truth, why),
@@ -202,21 +208,18 @@ fn region<'a>(
     })
 }
 
-/// When to plan again with what this status says: a run was lost, and what reads its ledger is not planned yet.
+/// When to plan again with what this status says: a run was lost, and what reads its ledger is not planned yet; or what a
+/// withdrawal waits for is told by now.
 fn ask_the_ledger(
     entry: &PolicyRegionStatus,
-    workloads: Option<&PolicyWorkloads>,
+    planned: Option<&Untold>,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let is_lost = entry
-        .last_run
-        .as_ref()
-        .is_some_and(RunStatus::is_report_lost);
-    // A pause reads nothing back.
-    let is_open = workloads.is_some_and(|workloads| workloads.read_back.is_none());
-    (is_lost && is_open)
-        .then(|| now.checked_add(SETTLE).ok())
-        .flatten()
+    let planned = planned?;
+    let run = entry.last_run.as_ref();
+    let goes_on = run.is_some_and(|run| run.phase == RunPhase::Running);
+    let is_news = plan::lost(entry) != planned.lost || (planned.under_way && !goes_on);
+    is_news.then(|| now.checked_add(SETTLE).ok()).flatten()
 }
 
 /// Whether what should run there works. A run that is still to come holds nothing back; one that failed, or that

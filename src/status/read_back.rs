@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::RunEnd;
 use super::reason::Word;
-use crate::api::{RunPhase, RunStatus};
+use super::{RunEnd, RunObserved};
+use crate::api::{RunPhase, RunStatus, names};
 use crate::contract::{Report, RetainMode, RetainReport};
 
 /// The agent's words for a run that ended as it should; any other needs a look.
@@ -23,8 +23,28 @@ pub(super) enum Told {
     Another,
 }
 
-/// The run that was lost, as the ledger that `end` read has it; `goes_on`: whether a run is under way.
-pub(super) fn told(end: &RunEnd<RetainReport>, lost: &RunStatus, goes_on: bool) -> Told {
+/// What the ledger says of a run that was lost, once the Job that asks it for that run has ended.
+pub(super) fn of(
+    run: &RunObserved<RetainReport>,
+    lost: &RunStatus,
+    schedule: &str,
+) -> Option<Told> {
+    let end = asked(run, lost, schedule)?;
+    Some(told(end, lost, run))
+}
+
+/// The Job that asked the ledger for a run, and has ended.
+pub(super) fn asked<'a>(
+    run: &'a RunObserved<RetainReport>,
+    lost: &RunStatus,
+    schedule: &str,
+) -> Option<&'a RunEnd<RetainReport>> {
+    let asks = names::read_back_job(schedule, &lost.job);
+    run.read_back.iter().rfind(|end| end.job == asks)
+}
+
+/// The run that was lost, as the ledger that `end` read has it.
+fn told(end: &RunEnd<RetainReport>, lost: &RunStatus, run: &RunObserved<RetainReport>) -> Told {
     let parse = |at: &Option<String>| at.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
     let begun = parse(&lost.started_at);
     // Of a Job that went away nobody saw the end: its begin stands for it.
@@ -38,16 +58,23 @@ pub(super) fn told(end: &RunEnd<RetainReport>, lost: &RunStatus, goes_on: bool) 
         finished_at: Some(end.at.to_string()),
         ..lost.clone()
     };
+    let nothing = |why: String| {
+        let message = format!("{} left no report, and {why}", lost.job);
+        Told::Nothing(status(RunPhase::Failed, Word::RunFailed.as_str(), message))
+    };
     let (report, body) = match found(end, (begun, over)) {
         Ok(found) => found,
-        Err(why) => {
-            let message = format!("{} left no report, and {why}", lost.job);
-            let reason = Word::RunFailed.as_str();
-            return Told::Nothing(status(RunPhase::Failed, reason, message));
-        }
+        Err(why) => return nothing(why),
     };
-    if body.ended_at.is_none() && goes_on {
-        return Told::Another;
+    if body.ended_at.is_none() {
+        if run.running.is_some() {
+            return Told::Another;
+        }
+        if let Some(other) = went_on(run, end, (&lost.job, &body.run)) {
+            return nothing(format!(
+                "its run did not end with it: {other} went on with it, and tells what both did"
+            ));
+        }
     }
     let phase = if WELL.contains(&report.reason.as_str()) {
         RunPhase::Succeeded
@@ -59,6 +86,24 @@ pub(super) fn told(end: &RunEnd<RetainReport>, lost: &RunStatus, goes_on: bool) 
         rules: body.rules.clone(),
         ..status(phase, &report.reason, message)
     })
+}
+
+/// Another Job that tells of the same run.
+fn went_on<'a>(
+    run: &'a RunObserved<RetainReport>,
+    end: &RunEnd<RetainReport>,
+    (job, id): (&str, &str),
+) -> Option<&'a str> {
+    let mut all = run.ended.iter().chain(&run.read_back);
+    let other = all.find(|other| {
+        let body = other
+            .report
+            .as_ref()
+            .and_then(|report| report.body.as_ref());
+        let is_same = body.is_some_and(|body| body.run == id && !id.is_empty());
+        is_same && other.job != job && other.job != end.job
+    });
+    other.map(|other| other.job.as_str())
 }
 
 /// The ledger's answer, when it is about a run that may be the lost one.

@@ -7,7 +7,7 @@ use super::reason::Word;
 use super::timing::Next;
 use super::{RunEnd, RunObserved, Running};
 use crate::api::condition::Truth;
-use crate::api::{CategoryTotals, PolicyRegionStatus, RunPhase, RunStatus, names};
+use crate::api::{CategoryTotals, PolicyRegionStatus, RunPhase, RunStatus};
 use crate::contract::{
     CatalogueLook, Outcome, Preview, Report, RetainMode, RetainReport, RetainedRule,
 };
@@ -112,17 +112,15 @@ impl Runs {
         let Some(lost) = self.ended.as_ref().filter(|run| run.is_report_lost()) else {
             return;
         };
-        let asks = names::read_back_job(scope.schedule, &lost.job);
-        let Some(end) = run.read_back.as_ref().filter(|end| end.job == asks) else {
-            return;
-        };
-        match read_back::told(end, lost, run.running.is_some()) {
-            Told::Run(told) => {
+        match read_back::of(run, lost, scope.schedule) {
+            Some(Told::Run(told)) => {
+                let end = read_back::asked(run, lost, scope.schedule);
+                let report = end.and_then(|end| end.report.as_ref());
                 self.ended = Some(told);
-                self.believe(end.report.as_ref(), scope);
+                self.believe(report, scope);
             }
-            Told::Nothing(told) => self.ended = Some(told),
-            Told::Another => {}
+            Some(Told::Nothing(told)) => self.ended = Some(told),
+            Some(Told::Another) | None => {}
         }
     }
 }
@@ -189,9 +187,7 @@ fn vanished(run: &RunStatus, mode: RetainMode) -> RunStatus {
 /// Only a run that may erase has a ledger that can be read back.
 fn lost(what: String, mode: RetainMode) -> Reason {
     match mode {
-        RetainMode::Enforce => Word::ReportLost.because(format!(
-            "{what}; its ledger is read back while the policy is in force"
-        )),
+        RetainMode::Enforce => Word::ReportLost.because(format!("{what}; its ledger is read back")),
         RetainMode::DryRun => Word::RunFailed.because(what),
     }
 }

@@ -134,6 +134,10 @@ fn policy_region(totals: &Value) -> Value {
         "unreachableSince": "2026-11-22T12:00:00Z", "nextRun": "2026-11-23T12:00:00Z", "totals": totals,
         "evidence": {"fresh": true, "reason": "Fresh", "since": "2026-11-22T12:00:00Z"},
         "preview": preview, "previewHash": "sha256-0", "approved": preview, "lastHandledRunAt": "1",
+        "unread": [{
+            "job": "j", "uid": "u", "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z",
+            "since": "2026-11-22T12:00:00Z",
+        }],
         "inventory": inventory(), "decisions": [decision()], "dates": [dates()], "moreDates": 1,
         "catalogue": {"more": 1, "tables": [{"store": "orders", "table": "public.leads", "rule": "leads", "columns": ["email"]}],
             "indexes": [{"store": "orders", "rule": "orders", "table": "public.parcels", "columns": ["order_id"]}],

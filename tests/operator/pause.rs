@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::deletion::delete;
 use crate::given::{self, RUNS};
 use crate::world::{World, condition, entry, with_operator};
 
@@ -61,6 +62,24 @@ async fn until_stopped(world: &World) -> Seen {
         .await
 }
 
+/// The Jobs that read ledgers back in eu-west, once there are some.
+async fn until_asked(world: &World) -> Vec<String> {
+    world
+        .until("the ledger is asked", async || {
+            let objects = world.objects("eu-west").await;
+            let reads = objects
+                .into_keys()
+                .filter(|key| key.ends_with("-read-back"));
+            let reads: Vec<String> = reads.collect();
+            if reads.is_empty() {
+                Err("no Job asks it".to_owned())
+            } else {
+                Ok(reads)
+            }
+        })
+        .await
+}
+
 async fn until_going(world: &World, than: &str) {
     world
         .until("the schedule goes on by the new task", async || {
@@ -90,6 +109,8 @@ fn a_paused_policy_stops_its_run_and_changes_nothing() {
         world.apply(&[paused]).await;
         let stopped = until_stopped(&world).await;
         assert_eq!(stopped.task, before.task, "nothing else is changed");
+        // What the run did that was ended is asked for in the pause too.
+        assert_eq!(until_asked(&world).await.len(), 1);
         world.quiet().await;
         let hub = world.hub();
         let policy = world.get(&hub, "datapolicy", "", POLICY).await.unwrap();
@@ -102,6 +123,41 @@ fn a_paused_policy_stops_its_run_and_changes_nothing() {
         world.apply(&[shorter(given::policy("eu-west"))]).await;
         until_going(&world, &before.task).await;
         world.quiet().await;
+    });
+}
+
+#[test]
+fn a_policy_that_goes_in_the_midst_of_a_run_is_read_back_first() {
+    with_operator(|world| async move {
+        world.converged().await;
+        run_now(&world, "first").await;
+        let hub = world.hub();
+        world
+            .until("the run is seen", async || {
+                let policy = world.get(&hub, "datapolicy", "", POLICY).await.unwrap();
+                let run = entry(&policy, "eu-west")["lastRun"].clone();
+                if run["phase"] == "Running" {
+                    Ok(())
+                } else {
+                    Err(run.to_string())
+                }
+            })
+            .await;
+        delete(&world, "datapolicy", POLICY).await;
+        until_stopped(&world).await;
+        assert_eq!(until_asked(&world).await.len(), 1);
+        let policy = world.get(&hub, "datapolicy", "", POLICY).await;
+        let waits = condition(&policy.expect("it waits"), "Deleting").2;
+        assert!(waits.contains("before anything is taken away"), "{waits}");
+        world
+            .until("it goes once the ledger has answered", async || {
+                world.end_read_backs().await;
+                match world.get(&hub, "datapolicy", "", POLICY).await {
+                    None => Ok(()),
+                    Some(policy) => Err(format!("{:?}", condition(&policy, "Deleting"))),
+                }
+            })
+            .await;
     });
 }
 

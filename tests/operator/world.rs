@@ -241,10 +241,45 @@ impl World {
             if left.is_empty() {
                 Ok(())
             } else {
+                self.end_read_backs().await;
                 Err(left.join(", "))
             }
         })
         .await;
+    }
+
+    /// Ends what reads ledgers back, as if its pods had refused: no node of this fleet starts one, and a policy that goes
+    /// waits for what they tell.
+    pub(crate) async fn end_read_backs(&self) {
+        for region in REGIONS {
+            let cluster = self.cluster(region);
+            let pods = ["get", "pods", "-n", RUNS, "-o", "json"];
+            let list: Value = serde_json::from_str(&cluster.kubectl(&pods).await.unwrap()).unwrap();
+            for pod in list["items"].as_array().unwrap() {
+                let job = pod["metadata"]["labels"]["job-name"].as_str();
+                let reads = job.is_some_and(|job| job.ends_with("-read-back"));
+                if !reads || pod["status"]["phase"] != "Pending" {
+                    continue;
+                }
+                let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+                let now = now.to_string();
+                let status = serde_json::json!({"status": {
+                    "phase": "Failed", "startTime": now,
+                    "containerStatuses": [{
+                        "name": "agent", "image": "i", "imageID": "i", "ready": false, "restartCount": 0,
+                        "state": {"terminated": {"exitCode": 64, "startedAt": now, "finishedAt": now}},
+                    }],
+                }});
+                let (pod, status) = (
+                    pod["metadata"]["name"].as_str().unwrap(),
+                    status.to_string(),
+                );
+                let subresource = ["--subresource=status", "--type=merge", "-p", &status];
+                let patch = [["patch", "pod", pod, "-n", RUNS].as_slice(), &subresource].concat();
+                // It may be gone by now.
+                let _ = cluster.kubectl(&patch).await;
+            }
+        }
     }
 
     /// What of Tradewind's is left anywhere.

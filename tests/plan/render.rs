@@ -300,6 +300,11 @@ fn told<W>(world: &World, plan: &Plan<W>, objects: fn(&W) -> Vec<Value>) -> Valu
             };
             let note = &plan.notes[name];
             told["chosen"] = note.chosen.into();
+            let asked = note.untold.iter().flat_map(|untold| &untold.lost);
+            let asked: Vec<&String> = asked.collect();
+            if matches!(decided, RegionPlan::Pause(_)) && !asked.is_empty() {
+                told["reads back"] = json!(asked);
+            }
             (name, told)
         })
         .collect();
@@ -401,7 +406,7 @@ fn policy_objects(workloads: &PolicyWorkloads) -> Vec<Value> {
         object(cron_job),
     ];
     out.extend(run_now.as_ref().map(object));
-    out.extend(read_back.as_ref().map(object));
+    out.extend(read_back.iter().map(object));
     out
 }
 
@@ -540,7 +545,7 @@ fn hold_children(look: &Look, workloads: Option<&HoldWorkloads>) -> HoldObserved
     }
 }
 
-/// `{running: [job, at], last: {job, uid, scheduled, started, at, succeeded, report}, before: [{...}], readBack: {...},
+/// `{running: [job, at], last: {job, uid, scheduled, started, at, succeeded, report}, before: [{...}], readBack: {...} or [...],
 /// jobs: [...], modes: {job: mode}, marks: {job: {specHash, approved}}}`.
 fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B> {
     let at = |value: &Value| value.as_str().unwrap().parse::<Timestamp>().unwrap();
@@ -572,7 +577,10 @@ fn run<B: serde::de::DeserializeOwned + Default>(value: &Value) -> RunObserved<B
             .chain(value.get("last"))
             .map(end)
             .collect(),
-        read_back: value.get("readBack").map(end),
+        read_back: match value.get("readBack") {
+            Some(Value::Array(all)) => all.iter().map(end).collect(),
+            one => one.map(end).into_iter().collect(),
+        },
         jobs: value
             .get("jobs")
             .and_then(Value::as_array)

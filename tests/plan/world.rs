@@ -88,6 +88,8 @@ pub(crate) struct World {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Told {
+    #[serde(default)]
+    runs: BTreeSet<String>,
     last_run: Option<Timestamp>,
     signed_at: Option<Timestamp>,
     unsigned_since: Option<Timestamp>,
@@ -156,6 +158,7 @@ impl World {
             let recorded = Recorded {
                 zone: "Europe/Berlin".to_owned(),
                 signing: "7 * * * *".to_owned(),
+                runs: told.runs.clone(),
                 last_run: told.last_run,
                 signed_at: told.signed_at,
                 unsigned_since: told.unsigned_since,
