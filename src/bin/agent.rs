@@ -165,6 +165,35 @@ async fn main() -> ExitCode {
     run(cli.command).await
 }
 
+/// A retention, or what was asked of its books or for its rows.
+async fn retain_by(
+    common: &Common,
+    (report, run_of): (bool, Option<String>),
+    job: Option<String>,
+    lift: bool,
+    open: Option<PathBuf>,
+) -> ExitCode {
+    if let Some(out) = open {
+        return run_job(common, "retain", async |task, stop| {
+            retain::open_sums(task, &out, stop).await
+        })
+        .await;
+    }
+    if report {
+        return run_job(common, "retain", async |task, stop| {
+            retain::report(task, run_of, stop).await
+        })
+        .await;
+    }
+    if lift {
+        return run_job(common, "retain", retain::lift).await;
+    }
+    run_job(common, "retain", async |task, stop| {
+        retain::run(task, job, stop).await
+    })
+    .await
+}
+
 /// One command, to its end.
 async fn run(command: Command) -> ExitCode {
     match command {
@@ -195,27 +224,7 @@ async fn run(command: Command) -> ExitCode {
             job,
             lift,
             open,
-        } => match (report, lift) {
-            _ if let Some(out) = open => {
-                run_job(&common, "retain", async |task, stop| {
-                    retain::open_sums(task, &out, stop).await
-                })
-                .await
-            }
-            (true, _) => {
-                run_job(&common, "retain", async |task, stop| {
-                    retain::report(task, run_of, stop).await
-                })
-                .await
-            }
-            (_, true) => run_job(&common, "retain", retain::lift).await,
-            _ => {
-                run_job(&common, "retain", async |task, stop| {
-                    retain::run(task, job, stop).await
-                })
-                .await
-            }
-        },
+        } => retain_by(&common, (report, run_of), job, lift, open).await,
         Command::Erase {
             common,
             reapply,

@@ -101,8 +101,8 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
         let approved = approved(facts, place.name);
         plan.findings.extend(clocks(facts, place, now));
         let bound = Bound::of(facts, place.facts, now);
-        let waits = place.facts.filter(|_| place.chosen);
-        let waits = waits.and_then(|region| calculus::wake_at(facts, &region.region, now));
+        let here = place.facts.filter(|_| place.chosen);
+        let waits = here.and_then(|region| calculus::wake_at(facts, &region.region, now));
         plan.wake_at = placement::earlier(plan.wake_at, waits);
         if place.chosen && deleting.is_none() {
             plan.findings.extend(
@@ -112,7 +112,6 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
             );
         }
         let decision = decide(facts, &own, (place, &bound), approved.as_ref(), now);
-        let decision = lost::first(facts, place, decision, now);
         let note = RegionNote {
             untold: lost::asked(facts, place.name, &decision.plan),
             approved: approved.map(|(_, preview)| preview.clone()),
@@ -121,10 +120,7 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
             } else {
                 Vec::new()
             },
-            dates: place
-                .facts
-                .filter(|_| place.chosen)
-                .and_then(|region| DateTerms::of(&bound.rulings, &region.region)),
+            dates: here.and_then(|region| DateTerms::of(&bound.rulings, &region.region)),
             spec_hash: Some(bound.hash),
             ..RegionNote::default()
         };
@@ -262,6 +258,17 @@ fn approved<'a>(facts: &'a PolicyFacts, region: &str) -> Option<(&'a ApprovalSpe
 }
 
 fn decide(
+    facts: &PolicyFacts,
+    own: &Own,
+    at: (&Place<'_>, &Bound<'_>),
+    approved: Option<&(&ApprovalSpec, &Preview)>,
+    now: Timestamp,
+) -> Decision<PolicyWorkloads> {
+    lost::first(facts, at.0, wanted(facts, own, at, approved, now), now)
+}
+
+/// What the policy and the region want, whatever was lost.
+fn wanted(
     facts: &PolicyFacts,
     own: &Own,
     (place, bound): (&Place<'_>, &Bound<'_>),

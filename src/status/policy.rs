@@ -17,9 +17,7 @@ use super::timing::{Firing, Next, earliest, upcoming};
 use super::unread::unread;
 use super::{PolicyObserved, Seen, Written};
 use crate::api::condition::{self, ConditionType, Truth, Wanted};
-use crate::api::{
-    DataPolicy, DataPolicyStatus, PolicyRegionStatus, RegionState, RunPhase, Uncovered, names,
-};
+use crate::api::{DataPolicy, DataPolicyStatus, PolicyRegionStatus, RunPhase, Uncovered, names};
 use crate::contract::{Preview, RetainMode};
 use crate::plan::reason::Word as PlanWord;
 use crate::plan::{self, Plan, PolicyWorkloads, Reason, RegionPlan, Untold, Verdict};
@@ -51,10 +49,7 @@ pub fn policy(
     let none = DataPolicyStatus::default();
     let old = policy.status.as_ref().unwrap_or(&none);
     let names = plan.regions.keys();
-    let told = names.filter_map(|name| {
-        let known = (seen.get(name), recorded.get(name));
-        region(plan, name, known, policy, now)
-    });
+    let told = names.filter_map(|name| region(plan, name, (seen, recorded), policy, now));
     let mut regions: Vec<Region<'_>> = told.collect();
     for one in regions.iter_mut().filter(|one| one.standing.note.chosen) {
         let name = one.entry.name.as_str();
@@ -139,11 +134,15 @@ fn chosen<'r, 'a>(regions: &'r [Region<'a>]) -> impl Iterator<Item = &'r Region<
 fn region<'a>(
     plan: &'a Plan<PolicyWorkloads>,
     name: &'a str,
-    (seen, recorded): (Option<&'a Seen<PolicyObserved>>, Option<&Recorded>),
+    (seen, recorded): (
+        &'a BTreeMap<String, Seen<PolicyObserved>>,
+        &BTreeMap<String, Recorded>,
+    ),
     policy: &DataPolicy,
     now: Timestamp,
 ) -> Option<Region<'a>> {
     let (name, decision) = plan.regions.get_key_value(name)?;
+    let (seen, recorded) = (seen.get(name), recorded.get(name));
     let entries = policy.status.iter().flat_map(|status| &status.regions);
     let old = entries.into_iter().find(|entry| entry.name == *name);
     let memory = (
@@ -182,13 +181,7 @@ fn region<'a>(
         evidence: None,
         last_run: gone_by::told(runs.last, policy, &standing.note.horizons),
         unread,
-        next_run: match standing.state {
-            RegionState::Run => next.at.map(|at| at.to_string()),
-            // What is there goes on as it was told, but for a pause and a withdrawal.
-            RegionState::Hold if matches!(decision, RegionPlan::Pause(_)) => None,
-            RegionState::Keep | RegionState::Hold => upcoming(told, now),
-            RegionState::Withdraw => None,
-        },
+        next_run: next_start(decision, next.at, told, now),
         totals: runs.totals,
         decisions: standing.note.decisions.clone(),
         preview_hash: runs.preview.as_ref().map(Preview::hash),
@@ -206,6 +199,21 @@ fn region<'a>(
         standing,
         entry,
     })
+}
+
+/// When a run starts next; `told` is what status said before.
+fn next_start(
+    decision: &RegionPlan<PolicyWorkloads>,
+    at: Option<Timestamp>,
+    told: Option<&str>,
+    now: Timestamp,
+) -> Option<String> {
+    match decision {
+        RegionPlan::Run(_) => at.map(|at| at.to_string()),
+        // What is there goes on as it was told, but for a pause and a withdrawal.
+        RegionPlan::Keep(_) | RegionPlan::Hold(_) | RegionPlan::Leave(_) => upcoming(told, now),
+        RegionPlan::Pause(_) | RegionPlan::Withdraw(_) => None,
+    }
 }
 
 /// When to plan again with what this status says: a run was lost, and what reads its ledger is not planned yet; or what a

@@ -69,8 +69,7 @@ pub fn subject_request(
     for condition in &mut conditions {
         ended(condition, &ready);
     }
-    let on_time = clock::on_time(clocks, &undone(request, &entries));
-    conditions.extend([stage::verified(request, now), on_time]);
+    conditions.extend(of_person_and_clock(request, clocks, &entries, now));
     let is_settled = standings.iter().all(|it| it.inventory.is_empty());
     let is_going = plan.deleting.is_some();
     let entries = kept(entries, &standings, old, is_going);
@@ -140,6 +139,17 @@ fn ended(condition: &mut Wanted, ready: &[Said]) {
         condition.reason = reason.word;
         condition.message = reason.message;
     }
+}
+
+/// Whether it is known who the person is, and how the clocks stand.
+fn of_person_and_clock(
+    request: &DataSubjectRequest,
+    clocks: &Clocks,
+    entries: &[RequestRegionStatus],
+    now: Timestamp,
+) -> [Wanted; 2] {
+    let on_time = clock::on_time(clocks, &undone(request, entries));
+    [stage::verified(request, now), on_time]
 }
 
 /// The regions that have not done yet what was asked, unless nobody asks for it any more.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use tradewind::contract::OWN_TABLES;
 use tradewind::evidence::Kind;
 use tradewind::packs::{BUILTIN_REGIMES, REGIMES_KEY};
 use tradewind_dev::story::install::{self, SYSTEM};
@@ -88,6 +89,19 @@ async fn waits(world: &World, why: &str) {
         .await;
 }
 
+/// Waits until the metrics say whether packs are known, and whether some are not taken.
+async fn told(world: &World, known: u8, refused: u8) {
+    let wanted = [("known", known), ("refused", refused)];
+    let wanted = wanted.map(|(name, value)| format!("\ntradewind_packs_{name} {value}\n"));
+    world
+        .until(&format!("/metrics says {wanted:?}"), async || {
+            let answer = world.asks("/metrics").await.map_err(|e| e.to_string())?;
+            let is_told = wanted.iter().all(|series| answer.contains(series));
+            if is_told { Ok(()) } else { Err(answer) }
+        })
+        .await;
+}
+
 /// Waits until the policy says this of itself.
 async fn accepted(world: &World, status: &str, reason: &str) {
     world
@@ -148,6 +162,7 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
         world.apply(&[given::region("eu-west"), policy]).await;
         // The house's law isn't there yet, and nothing is planned by another.
         waits(&world, "ConfigMap signed-packs is not there").await;
+        told(&world, 0, 1).await;
 
         // Nobody signed it.
         put(&world, json!({REGIMES_KEY: pack})).await;
@@ -162,6 +177,10 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
         accepted(&world, "True", "Valid").await;
         let taken = taken_by(&world, key).await;
         assert!(taken["platforms"].get("signedBy").is_none(), "{taken}");
+        // What no house replaces stands beside them: by which rules the agent's own tables go.
+        let own = taken["ownTables"].as_array().unwrap();
+        assert_eq!(own.len(), OWN_TABLES.len(), "{taken}");
+        told(&world, 1, 0).await;
 
         // One letter of it is another: what was signed stays in force, and nothing else is recorded.
         let changed = pack.replacen("Oregon", "0regon", 1);
@@ -170,6 +189,7 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
         put(&world, map).await;
         let why = format!("regimes.yaml is not the text that {key} signed");
         refused(&world, &why).await;
+        told(&world, 1, 1).await;
         world.quiet().await;
         accepted(&world, "True", "Valid").await;
         assert_eq!(in_force(&world).await, taken);
@@ -186,6 +206,7 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
         world.stop().await;
         world.launch(&[]).await;
         world.until_ready().await;
+        told(&world, 1, 0).await;
         accepted(&world, "False", "UnknownRegime").await;
         world
             .until("the release's own are recorded", async || {

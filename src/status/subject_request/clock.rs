@@ -2,7 +2,7 @@
 
 use crate::api::RequestDeadline;
 use crate::api::condition::{ConditionType, Truth, Wanted};
-use crate::plan::Clocks;
+use crate::plan::{Clocks, Reason};
 use crate::status::reason::Word;
 use crate::status::said::wanted;
 
@@ -32,6 +32,17 @@ fn told(deadline: &RequestDeadline) -> String {
     )
 }
 
+/// A moment that says nothing takes no alarm away.
+fn unclear(problem: &Reason, overdue: &[String]) -> Wanted {
+    let (truth, reason) = if overdue.is_empty() {
+        (Truth::Unknown, problem.clone())
+    } else {
+        let why = format!("overdue: {}; {}", overdue.join("; "), problem.message);
+        (Truth::False, Word::Overdue.because(why))
+    };
+    wanted(ConditionType::OnTime, truth, reason)
+}
+
 /// Whether every open deadline lies ahead. `undone`: the regions that have not done yet what was asked.
 pub(super) fn on_time(clocks: &Clocks, undone: &[&str]) -> Wanted {
     let of = |word: &str| -> Vec<String> {
@@ -40,13 +51,7 @@ pub(super) fn on_time(clocks: &Clocks, undone: &[&str]) -> Wanted {
     };
     let (overdue, soon, ahead) = (of("Overdue"), of("DueSoon"), of("OnTime"));
     if let Some(problem) = clocks.problems.first() {
-        if overdue.is_empty() {
-            return wanted(ConditionType::OnTime, Truth::Unknown, problem.clone());
-        }
-        // A moment that says nothing takes no alarm away.
-        let why = format!("overdue: {}; {}", overdue.join("; "), problem.message);
-        let reason = Word::Overdue.because(why);
-        return wanted(ConditionType::OnTime, Truth::False, reason);
+        return unclear(problem, &overdue);
     }
     let missed: Vec<String> = clocks
         .deadlines
