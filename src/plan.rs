@@ -318,9 +318,9 @@ pub struct Unasked {
 pub enum Verdict {
     /// It is.
     Accepted,
-    /// Somebody must edit it (`Accepted=False`): what runs stays.
+    /// Somebody must edit it (`Accepted=False`): what runs stays, but for what erases, which is stopped.
     Invalid(Reason),
-    /// Something that it names is missing (`ReferencesResolved=False`): what runs stays, a watch wakes us.
+    /// Something that it names is missing (`ReferencesResolved=False`): what runs stays, but for what erases; a watch wakes us.
     Waiting(Reason),
     /// `spec.suspend` is in force.
     Suspended(Reason),
@@ -340,7 +340,7 @@ pub struct Reason {
 pub enum RegionPlan<W> {
     /// This runs there, and nothing else of ours.
     Run(Box<W>),
-    /// As `Hold`, but what works by itself is stopped, so that a paused policy erases nothing: its CronJobs are
+    /// As `Hold`, but what works by itself is stopped, so that a policy that is paused or wrong erases nothing: its CronJobs are
     /// suspended and a run under way is ended. Nothing else is written, but for what reads a policy's ledger back; status
     /// calls it a hold, with this reason.
     Pause(Reason),

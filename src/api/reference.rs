@@ -104,10 +104,11 @@ pub struct InventoryEntry {
 pub enum RegionState {
     /// It runs there.
     Run,
-    /// What runs there stays as it is: the spec is invalid or something that it refers to is missing.
+    /// What runs there stays as it is: the spec is invalid or something that it refers to is missing. Of a DataPolicy with
+    /// something to mend what erases is stopped: `Hold`.
     Keep,
-    /// Nothing is touched: it isn't known what is there, or the resource or the region is suspended; then what erases is
-    /// stopped, too.
+    /// Nothing is touched: it isn't known what is there, or the resource or the region is suspended, or the policy is not
+    /// accepted; then what erases is stopped, too.
     Hold,
     /// It must not run there (any more): what was there is taken away.
     Withdraw,

@@ -303,10 +303,14 @@ fn wanted(
             "the policy erases nothing itself; its keeps bind every policy that erases from their tables here",
         ))
         .into(),
-        Err(stop) => Decision {
-            missing: stop.missing.then(|| stop.reason.clone()),
-            ..RegionPlan::Keep(stop.reason).into()
-        },
+        // What runs there goes by the keeps of before, and what others state from now on would not reach it. Without a
+        // namespace nothing runs.
+        Err(stop) => {
+            let missing = stop.missing.then(|| stop.reason.clone());
+            let runs = stop.reason.word != Word::NamespaceMissing.as_str();
+            let plan = if runs { RegionPlan::Pause } else { RegionPlan::Keep };
+            Decision { missing, ..plan(stop.reason).into() }
+        }
     }
 }
 

@@ -221,8 +221,8 @@ impl Scope<'_> {
         self.policy_of().metadata.generation.unwrap_or_default()
     }
 
-    /// What the policy asks for here from now on. Where its present spec has no effect (it is refused, or the region
-    /// does not answer), what was said before still holds.
+    /// What the policy asks for here from now on. Where nothing of it can be stopped or changed (a
+    /// namespace is missing, or the region does not answer), what was said before still holds.
     fn policy(&self) -> Option<Statement> {
         let is_chosen = |region: &str| self.plan.notes.get(region).is_some_and(|n| n.chosen);
         let (runs, when) = match self.plan.regions.get(self.region) {

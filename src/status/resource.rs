@@ -31,6 +31,8 @@ pub(super) struct Standing<'a, O> {
     pub(super) inventory: Vec<InventoryEntry>,
     /// Nothing is known to be left, and nothing more will be done.
     pub(super) is_settled: bool,
+    /// It is paused and nobody asked for that: there is something to mend.
+    is_stopped: bool,
 }
 
 impl<'a, O> Standing<'a, O> {
@@ -67,6 +69,7 @@ impl<'a, O> Standing<'a, O> {
             sight,
             inventory,
             is_settled: is_left || is_gone,
+            is_stopped: matches!(decision, RegionPlan::Pause(reason) if !is_asked(reason)),
         }
     }
 
@@ -116,7 +119,7 @@ impl<'a, O> Standing<'a, O> {
                 Truth::True
             }
             RegionState::Keep | RegionState::Withdraw => Truth::False,
-            RegionState::Hold if is_wrong(reason) => Truth::False,
+            RegionState::Hold if self.is_stopped || is_wrong(reason) => Truth::False,
             RegionState::Hold | RegionState::Run => Truth::Unknown,
         };
         Some((truth, reason.clone()))
@@ -205,6 +208,16 @@ fn is_wrong(reason: &Reason) -> bool {
     ]
     .iter()
     .any(|word| word.as_str() == reason.word)
+}
+
+/// A pause that somebody wrote down, or that ends once what happened is recorded.
+fn is_asked(reason: &Reason) -> bool {
+    [
+        PlanWord::Suspended.as_str(),
+        PlanWord::RegionSuspended.as_str(),
+        Word::NotRecorded.as_str(),
+    ]
+    .contains(&reason.word.as_str())
 }
 
 fn is_stuck(trouble: &Trouble) -> bool {

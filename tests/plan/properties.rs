@@ -515,8 +515,11 @@ proptest! {
             let Some(region) = facts.regions.get(name) else { continue };
             let paused = is_paused(facts.policy.spec.suspend.as_ref())
                 || is_paused(region.region.spec.suspend.as_ref());
-            let stops = matches!(decided, RegionPlan::Pause(_));
+            let asked = |word: &str| matches!(word, "Suspended" | "RegionSuspended");
+            let stops = matches!(decided, RegionPlan::Pause(reason) if asked(&reason.word));
             prop_assert!(paused || !stops, "{name} is paused by nobody");
+            let left = matches!(decided, RegionPlan::Keep(reason) if reason.word.as_str() != "NamespaceMissing");
+            prop_assert!(!left, "{name}: what others keep from now on would not reach what runs there");
             let held = matches!(decided, RegionPlan::Hold(reason) if reason.word.as_str() == "RegionSuspended");
             prop_assert!(!held, "{name}: what runs there would go on erasing");
             if let Some(workloads) = decided.workloads() {
