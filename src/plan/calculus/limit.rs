@@ -174,8 +174,9 @@ impl Limit<'_> {
 }
 
 impl<'a> Ruling<'a> {
-    /// Each limit that the rows may outlast, and which period has them for so long. A contact may make the rule's own end any
-    /// day later, which is what a limit from the last contact allows; what only hides rows has them for good.
+    /// Each limit that the rows may outlast, and which period has them for so long. A contact or a
+    /// notice may make the rule's own end any day later, which a limit from the last contact allows; what only hides rows has
+    /// them for good.
     pub(in crate::plan) fn held_too_long(&self) -> impl Iterator<Item = (Asks<'a>, String)> {
         let own = Bound::new(&self.rule.dataset.clock, self.anchor, span(&self.erase));
         let contact = self.erase.last_contact.as_ref();
@@ -193,7 +194,7 @@ impl<'a> Ruling<'a> {
                 return Some((limit.asks, format!("{words} gives way to {kept} by {law}")));
             }
             let waits = match limit.asks {
-                Asks::Records(_) => contact.is_some(),
+                Asks::Records(_) => contact.is_some() || self.erase.notice.is_some(),
                 Asks::Inactivity(fact, _) => {
                     let within = fact.value.within.to_string();
                     let least = contact.and_then(|it| it.at_least.as_deref());

@@ -54,6 +54,20 @@ fn a_period_that_outlasts_terms_is_told_with_them() {
     assert_eq!(told(&[silent]), (None, 0));
 }
 
+/// A row of whom nobody was told stays, however short the rule's own period is.
+#[test]
+fn a_notice_may_outlast_terms() {
+    let mut waits = videos("P14D", &[]);
+    waits["spec"]["rules"][0]["erase"]["notice"] = json!({"column": "told_at", "hours": 48});
+    let (late, count) = told(&[waits]);
+    assert_eq!(count, 1);
+    let message = late.unwrap().message;
+    assert!(
+        message.contains("may have rows for longer than P30D from at by YouTube API"),
+        "{message}"
+    );
+}
+
 /// No contract lets anybody break a law: what is kept stays, and the terms lose.
 #[test]
 fn terms_give_way_to_what_a_law_keeps() {
