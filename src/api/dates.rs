@@ -19,7 +19,7 @@ pub struct RuleDates {
     /// The clock of the oldest row that still holds what the rule erases, RFC 3339 date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest: Option<String>,
-    /// The first day on which that row is due by the rule's own period; with `unknown: LastContact` the earliest that it can be.
+    /// The first day on which that row is due by the rule's own period; with `unknown: LastContact` or `Notice` the earliest that it can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erase_by: Option<String>,
     /// The first day on which no keep binds that row. Absent: none binds the table, or `unknown` says why it is not told.
@@ -94,4 +94,6 @@ pub enum NoDate {
     ClockElsewhere,
     /// The period runs from the newest contact: `eraseBy` is the earliest day that is possible.
     LastContact,
+    /// The row waits until a person was told (`erase.notice`): `eraseBy` is the earliest day that is possible.
+    Notice,
 }

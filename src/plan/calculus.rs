@@ -372,13 +372,16 @@ impl<'a> Ruling<'a> {
 
     /// The rule's own period, in words.
     fn own(&self) -> String {
-        let own = period(after(&self.erase), self.anchor, &self.rule.dataset.clock);
-        let Some(contact) = &self.erase.last_contact else {
-            return own;
-        };
-        let tables = contact.tables.iter().map(|it| it.table.as_str());
-        let tables = tables.collect::<Vec<_>>().join(", ");
-        format!("{own} and the newest contact in {tables}")
+        let mut own = period(after(&self.erase), self.anchor, &self.rule.dataset.clock);
+        if let Some(contact) = &self.erase.last_contact {
+            let tables = contact.tables.iter().map(|it| it.table.as_str());
+            let tables = tables.collect::<Vec<_>>().join(", ");
+            own = format!("{own} and the newest contact in {tables}");
+        }
+        match &self.erase.notice {
+            Some(notice) => format!("{own} and a notice of {} hours", notice.hours),
+            None => own,
+        }
     }
 
     fn sentence(&self, decides: Decides, first: &Claim<'_>) -> String {

@@ -50,8 +50,8 @@ pub struct RuleTerms {
     /// What it is at least from the row's own clock, whatever contacts say; kept as a law keeps.
     least: Option<Length>,
     own_words: String,
-    /// A contact may make its end any day later.
-    waits: bool,
+    /// Why its end may be any day later: contacts, or a notice.
+    waits: Option<NoDate>,
     /// A hold keeps rows of the table.
     is_held: bool,
     keeps: Vec<KeepTerm>,
@@ -126,7 +126,7 @@ pub fn dates(terms: &RuleTerms, told: DatesTold<'_>, zone: &TimeZone) -> RuleDat
         terms.is_held.then_some(NoDate::Held),
         kept.unknown,
         own.err(),
-        terms.waits.then_some(NoDate::LastContact),
+        terms.waits,
     ];
     let unknown = unknown.into_iter().flatten().next();
     let (ground, loses) = grounds(terms, own.ok(), &kept);
@@ -304,7 +304,9 @@ impl Ruling<'_> {
             own: self.own_period().map(length),
             least: least.map(length),
             own_words: short(self.own()),
-            waits: contact.is_some() || self.erase.notice.is_some(),
+            waits: contact
+                .map(|_| NoDate::LastContact)
+                .or_else(|| self.erase.notice.as_ref().map(|_| NoDate::Notice)),
             is_held: !self.holds.is_empty(),
             keeps: self
                 .keeps

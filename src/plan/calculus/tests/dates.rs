@@ -159,6 +159,13 @@ fn what_is_known_is_told_beside_what_is_not() {
     let waits = told(std::slice::from_ref(&waits), of_run(&rule));
     assert_eq!(days(&waits), [Some("2023-02-28"), None, None]);
     assert_eq!(waits.unknown, Some(NoDate::LastContact));
+    let mut noticed = own();
+    noticed["spec"]["rules"][0]["erase"]["notice"] = json!({"column": "told_at", "hours": 48});
+    let noticed = told(&[noticed], of_run(&rule));
+    assert_eq!(days(&noticed), [Some("2023-02-28"), None, None]);
+    assert_eq!(noticed.unknown, Some(NoDate::Notice));
+    let ground = "P3Y from at and a notice of 48 hours";
+    assert_eq!(noticed.ground.as_deref(), Some(ground));
     let silent = DatesTold {
         is_stale: true,
         ..of_run(&rule)
