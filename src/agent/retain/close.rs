@@ -236,5 +236,14 @@ async fn abandon(site: &mut Site, work: &Work, place: &Place) -> Result<(), Erro
         .bind(&place.rule);
     let done = query.bind(work.run.token).execute(&mut *transaction).await;
     done.map_err(&fault).map_err(failed)?;
+    // What was erased before is gone all the same, and its space is waited for. That nobody looked again, `verified_at` says.
+    let sql = "UPDATE tradewind.rule SET horizon = pg_snapshot_xmax(pg_current_snapshot())
+        WHERE run = $1 AND store = $2 AND name = $3";
+    let query = sqlx::query(sql)
+        .bind(&place.run)
+        .bind(&place.store)
+        .bind(&place.rule);
+    let done = query.execute(&mut *transaction).await;
+    done.map_err(&fault).map_err(failed)?;
     transaction.commit().await.map_err(fault).map_err(failed)
 }

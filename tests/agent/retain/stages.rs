@@ -86,6 +86,37 @@ async fn long_values_are_released_by_a_vacuum_of_their_own_file() {
     assert_eq!(look(&world).await, "Released - -");
 }
 
+/// Of a rule that a run had to give up nobody looks again, and yet the space of what it erased before comes free.
+#[tokio::test]
+async fn the_space_of_a_rule_that_was_given_up_is_told_too() {
+    let sql = "CREATE TABLE t (id int PRIMARY KEY, at date) WITH (autovacuum_enabled = off);
+        INSERT INTO t SELECT i, '2000-01-01' FROM generate_series(1, 1000) AS i";
+    let mut world = World::new("stages_given_up", sql)
+        .await
+        .rule("t", "at", "P1Y");
+    world.set("batchRows", 100);
+    world.slow_down("t", 0.3).await;
+    let running = world.start("one");
+    world.wait_for_ledger(2).await;
+    let rename = |from: &str, to: &str| {
+        format!(
+            "BEGIN; SET LOCAL lock_timeout = '20s'; ALTER TABLE t RENAME {from} TO {to}; COMMIT"
+        )
+    };
+    world.sql(&rename("at", "seen")).await;
+    running.finish().await.expect("SchemaDrift");
+    let closed = "SELECT horizon IS NOT NULL, verified_at IS NULL FROM tradewind.rule";
+    assert_eq!(world.sql(closed).await, "t|t");
+    world.sql(&rename("seen", "at")).await;
+    assert_eq!(look(&world).await, "WaitsForVacuum WaitsForVacuum");
+    world.sql("VACUUM t").await;
+    let until = ended(&world, 1).await;
+    let ran = world.run().await;
+    let told = ran.expect("Done").rule("t").released_until.clone();
+    assert_eq!(told, Some(until));
+    assert_eq!(words(&world).await, "Released Released -");
+}
+
 /// In which partitions rows lay is not to be seen with rights to single columns; with more it is, and a dropped one has
 /// no file.
 #[tokio::test]
