@@ -163,6 +163,9 @@ mod tests {
             ConditionType::CoverageComplete,
             ConditionType::PolicyCovered,
             ConditionType::OnTime,
+            ConditionType::Accepted,
+            ConditionType::Ready,
+            ConditionType::Verified,
         ]
         .map(ConditionType::as_str);
         for one in after("type") {

@@ -473,6 +473,39 @@ fn findings(check: &str, change: &dyn Fn(&mut PolicyFacts)) -> Vec<String> {
         .collect()
 }
 
+/// A table that is only kept has no period, also where no Region lists it: by any spelling, and until any policy erases from it.
+#[test]
+fn a_table_that_is_only_kept_and_that_nobody_lists_has_no_period() {
+    let kept = |name: &str| {
+        let data = json!({"store": "aurora-orders", "table": name, "clock": "at"});
+        json!([{"name": "books", "dataset": data, "keep": {"for": "P8Y", "reference": "AO 147(3)"}}])
+    };
+    let told = |table: &str, others: &[&str]| {
+        let told = findings("NoPeriod", &|facts| {
+            facts.policy = with(facts.policy.as_ref(), "/spec/rules", &kept(table));
+            let name = facts.policy.metadata.name.clone().unwrap();
+            facts.policies.insert(name, facts.policy.clone());
+            for other in others {
+                let erase = json!([{"name": "e", "dataset": {"store": "aurora-orders", "table": other, "clock": "at"},
+                    "erase": {"after": "P9Y", "method": "Delete"}}]);
+                let policy = with(facts.policy.as_ref(), "/metadata/name", &json!("other"));
+                let policy = with(policy.as_ref(), "/spec/rules", &erase);
+                facts.policies.insert("other".into(), policy);
+            }
+        });
+        let own = told.into_iter();
+        own.filter(|told| told.starts_with("spec.rules[books]"))
+            .count()
+    };
+    assert_eq!(told("ledgers", &[]), 1);
+    assert_eq!(told("ledgers", &["ledger"]), 1);
+    assert_eq!(told("ledgers", &["ledgers"]), 0);
+    assert_eq!(told("ledgers", &["shop.ledgers"]), 0);
+    // What the Region lists is told there.
+    assert_eq!(told("orders", &[]), 0);
+    assert_eq!(told("shop.orders", &[]), 0);
+}
+
 /// What a run saw in a catalogue is told until the Region lists it or a rule of the region names it, in that very store.
 #[test]
 fn a_table_that_a_run_saw_is_told_until_somebody_names_it() {

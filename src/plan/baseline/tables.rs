@@ -6,9 +6,11 @@ use jiff::{Span, Timestamp};
 
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place};
-use crate::api::DataStore;
+use crate::api::{DataPolicy, DataStore, PolicyRule};
 use crate::contract::personal_word;
 use crate::packs::Check;
+use crate::plan::calculus::may_be_one;
+use crate::plan::placement::secret_of;
 
 /// A table that a Region lists as one with personal data.
 struct Table<'a> {
@@ -26,6 +28,7 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
             }
             backups(place, store, book);
         }
+        kept(ground, place, book);
         if place.facts.region.spec.requests.is_some() {
             subjects(ground, place, book);
         }
@@ -84,10 +87,7 @@ fn table(ground: &Ground<'_>, place: &Place<'_>, table: &Table<'_>, book: &mut B
     let words = ground.facts.packs.regimes.personal_names.as_ref();
     let word = words.and_then(|fact| personal_word(table.name, &fact.value));
     for regime in &place.regimes {
-        let mut erasing = rules.iter().filter(|(policy, rule)| {
-            rule.erase.is_some() && policy.spec.regimes.iter().any(|id| id == regime)
-        });
-        if erasing.next().is_some() {
+        if rules.iter().any(|rule| erases(rule, regime)) {
             continue;
         }
         let looks = word.filter(|_| {
@@ -117,6 +117,57 @@ fn table(ground: &Ground<'_>, place: &Place<'_>, table: &Table<'_>, book: &mut B
             table.store, table.name
         );
         book.enter(regime, check, spot(), Told::once(message, remedy));
+    }
+}
+
+/// Whether a rule erases under a law.
+fn erases((policy, rule): &(&DataPolicy, &PolicyRule), regime: &str) -> bool {
+    rule.erase.is_some() && policy.spec.regimes.iter().any(|id| id == regime)
+}
+
+/// Tables of the Region's stores that it does not list, and that a rule of the policy names: somebody knows of them, and if
+/// they are only kept, nobody says when their rows go. Connectors' tables have periods of their own.
+fn kept(ground: &Ground<'_>, place: &Place<'_>, book: &mut Book<'_>) {
+    let spec = &place.facts.region.spec;
+    let is_its = |store: &str, table: &str, rule: &PolicyRule| {
+        let (data, secret) = (&rule.dataset, secret_of(spec, store));
+        secret.is_some() && secret == secret_of(spec, &data.store) && may_be_one(table, &data.table)
+    };
+    let mut seen = BTreeSet::new();
+    for rule in &ground.facts.policy.spec.rules {
+        let data = &rule.dataset;
+        let mut listed = spec.data_stores.iter().flat_map(|store| {
+            let tables = store.datasets.iter();
+            tables.map(move |table| (&store.name, table))
+        });
+        if secret_of(spec, &data.store).is_none()
+            || data.table.starts_with("tradewind_connect.")
+            || listed.any(|(store, table)| is_its(store, table, rule))
+            || !seen.insert((&data.store, &data.table))
+        {
+            continue;
+        }
+        let all = place.rules.iter();
+        let there = all.filter(|((store, table), _)| is_its(store, table, rule));
+        let there: Vec<_> = there.flat_map(|(_, rules)| rules).collect();
+        let field = format!("spec.rules[{}].dataset.table", rule.name);
+        for regime in &place.regimes {
+            if there.iter().any(|rule| erases(rule, regime)) {
+                continue;
+            }
+            let told = Told::once(
+                format!(
+                    "no policy under this law says when rows of table {} go",
+                    data.table
+                ),
+                format!(
+                    "add a rule with an erase for store {} and table {}",
+                    data.store, data.table
+                ),
+            );
+            let spot = Spot::here(place.name, field.clone());
+            book.enter(regime, Check::NoPeriod, spot, told);
+        }
     }
 }
 

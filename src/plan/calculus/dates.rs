@@ -119,7 +119,7 @@ pub fn dates(terms: &RuleTerms, told: DatesTold<'_>, zone: &TimeZone) -> RuleDat
         Err(why) => return without(why, None),
     };
     let own = own_end(terms, oldest, zone);
-    let is_sure = !told.is_stale && !terms.is_held && !terms.waits;
+    let is_sure = !told.is_stale && !terms.is_held && terms.waits.is_none();
     let kept = Kept::of(&terms.keeps, oldest, zone, own.ok().filter(|_| is_sure));
     let unknown = [
         told.is_stale.then_some(NoDate::Stale),

@@ -358,9 +358,9 @@ mod tests {
         );
     }
 
-    #[test]
-    fn the_register_says_what_policy_and_region_say() {
-        let spec = json!({
+    /// A policy that states all that the register asks for.
+    fn stated() -> serde_json::Value {
+        json!({
             "regimes": ["eu-gdpr"],
             "controller": {"name": "Aurora", "contact": "p@aurora.example", "dpo": {"name": "Office", "contact": "d@aurora.example"}},
             "securityMeasures": ["encryption", "logs"],
@@ -374,9 +374,13 @@ mod tests {
                 {"name": "c", "erase": {"after": "P2Y", "method": "Nullify", "lastContact": {"tables": [{"table": "orders", "clock": "at"}], "atMost": "P9Y"}}},
             ],
             "recipients": [{"name": "erp", "country": "DE", "identities": ["email"]}],
-        });
+        })
+    }
+
+    #[test]
+    fn the_register_says_what_policy_and_region_say() {
         let law = |rule: &str, from: &str| json!({"rule": rule, "records": "invoice", "law": "de-tax", "reference": "AO 147(3)", "for": "P9Y", "from": from});
-        let body = json!({"generation": 1, "runs": true, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": spec,
+        let body = json!({"generation": 1, "runs": true, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": stated(),
             "laws": [law("a", "EventDate"), law("b", "EndOfCalendarYear")]});
         let genesis = Tip::genesis("f", "eu");
         let change = record(Kind::PolicyChange, &body, &genesis);
