@@ -162,8 +162,8 @@ pub fn statements(
         if plan.notes.get(region).is_some_and(|note| note.chosen) {
             told.extend(scope.approval());
         }
-        // What nobody accepted was not looked at: it opens and ends no finding.
-        if !matches!(plan.verdict, Verdict::Invalid(_)) {
+        // What nobody accepted was not looked at: it opens and ends no finding. What is deleted ends all the same.
+        if !matches!(plan.verdict, Verdict::Invalid(_)) || plan.deleting.is_some() {
             told.push(scope.coverage());
         }
         if let Some(Seen::Known { children, .. }) = seen.get(region) {

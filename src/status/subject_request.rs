@@ -23,7 +23,7 @@ use crate::api::{
     AskedFor, DataSubjectRequest, DataSubjectRequestStatus, RegionState, RequestAction,
     RequestRegionStatus, names,
 };
-use crate::contract::{EraseReport, RequestState};
+use crate::contract::{EraseReport, Outcome, RecipientState, Report, RequestState, ToldRecipient};
 use crate::plan::reason::Word as PlanWord;
 use crate::plan::{
     Clocks, Horizons, Plan, Reason, RequestWorkloads, as_ended, identity_hash, is_undecided,
@@ -226,7 +226,7 @@ fn region<'a>(
         entry.last_handled_run_at = asked;
     }
     if let Some((report, body)) = body.filter(|_| !entry.is_done()) {
-        take(&mut entry, action, &report.finished_at, body);
+        heed(&mut entry, action, report, body);
     }
     let reports = known.iter().flat_map(|known| known.jobs.values());
     let reports = reports.filter_map(|job| job.report.as_ref());
@@ -251,6 +251,28 @@ fn region<'a>(
         standing,
         entry,
     })
+}
+
+/// What a report says, as far as it says all.
+fn heed(
+    entry: &mut RequestRegionStatus,
+    action: RequestAction,
+    report: &Report<EraseReport>,
+    body: &EraseReport,
+) {
+    take(entry, action, &report.finished_at, body);
+    if !is_whole(report, body) {
+        entry.progress = Some(RequestState::LogicallyGone);
+    }
+}
+
+/// Whether a report that says that the stores are done says so of all: one that ended in an error before any recipient was told,
+/// as of a release before this one, does not.
+fn is_whole(report: &Report<EraseReport>, body: &EraseReport) -> bool {
+    let is_open = |told: &ToldRecipient| told.state == RecipientState::Pending;
+    report.outcome == Outcome::Done
+        || !matches!(body.state, RequestState::Verified | RequestState::Kept)
+        || body.recipients.iter().any(is_open)
 }
 
 /// It is done, and whether that says anything of a person: a value that was mistyped is known nowhere either.

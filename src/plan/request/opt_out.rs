@@ -75,7 +75,9 @@ impl OptOuts {
     ) -> Option<Reason> {
         // Of an end those are told who may have been told of the beginning.
         let was_told = |entry: &RequestRegionStatus| {
-            !(entry.recipients.is_empty() && entry.inventory.is_empty())
+            // Once lifting has begun the entry has the recipients of the beginning no more.
+            entry.action == Some(RequestAction::Lift)
+                || !(entry.recipients.is_empty() && entry.inventory.is_empty())
         };
         let concerns = action != RequestAction::Lift || entry.is_some_and(was_told);
         let tells = || match Recipients::of(facts, region, action, now) {

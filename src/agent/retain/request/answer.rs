@@ -31,7 +31,13 @@ impl Answer {
     }
 
     /// An error, with what the books say was done before it, if they can be read.
-    pub(super) fn error(error: &Error, body: Option<EraseReport>) -> Self {
+    pub(super) fn error(error: &Error, mut body: Option<EraseReport>) -> Self {
+        // Recipients, or events, were not come to: it has not ended, whatever the books say of the tables.
+        if let Some(body) = &mut body
+            && matches!(body.state, RequestState::Verified | RequestState::Kept)
+        {
+            body.state = RequestState::LogicallyGone;
+        }
         Self {
             outcome: error.outcome(),
             reason: error.reason().to_owned(),

@@ -49,7 +49,13 @@ pub(super) async fn run(
     let person = Person::given(&request.identity, &key, &kinds)?;
     let stores = &task.spec.opt_outs;
     let mut channels = stores.iter().flat_map(|store| &store.channels);
-    if !stores.is_empty() && channels.all(|channel| person.of(&channel.identity).is_empty()) {
+    let mut asked = task.spec.recipients.iter().flat_map(|it| &it.identities);
+    let is_told = asked.any(|kind| !person.of(kind).is_empty());
+    // A recipient may know the person where no channel does.
+    if !stores.is_empty()
+        && !is_told
+        && channels.all(|channel| person.of(&channel.identity).is_empty())
+    {
         return Err(Error::nobody(stores).into());
     }
     let mut notice = stoppable(stop, notice::open(task)).await?;

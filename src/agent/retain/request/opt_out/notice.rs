@@ -104,7 +104,8 @@ impl Suppression {
         // A run it has in no store: nothing of anybody is erased by it.
         let sql = "INSERT INTO tradewind.request AS r (region, reference, run, given, person, suppressed, began_at, state)
             VALUES ($1, $2, '', $3, NULL, 0, clock_timestamp(), $4)
-            ON CONFLICT (region, reference) DO UPDATE SET state = CASE WHEN r.state = $5 THEN r.state ELSE coalesce(excluded.state, r.state) END";
+            ON CONFLICT (region, reference) DO UPDATE SET state = CASE WHEN r.state = $5 THEN r.state ELSE coalesce(excluded.state, r.state) END
+            WHERE r.run = ''";
         let query = sqlx::query(sql).bind(self.region().to_owned());
         let query = query.bind(reference).bind(given).bind(state).bind(LIFTED);
         let done = query.execute(&mut self.store.connection).await;
