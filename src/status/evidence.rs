@@ -299,6 +299,8 @@ impl Scope<'_> {
             let is_settled = !self.is_read_back() || settled.is_none_or(|at| at <= self.now);
             let ledger = match known {
                 Some(run) if run.is_report_lost() && self.is_read_back() => Ledger::Open,
+                // Its ledger has answered: nothing more will be known of it.
+                Some(run) if names::is_read_back(&run.job) => Ledger::Told(Box::new(run.clone())),
                 Some(_) => Ledger::Silent,
                 None => self.ledger(seen, end),
             };
