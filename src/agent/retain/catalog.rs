@@ -128,7 +128,7 @@ const FIND: &str = "
 SELECT c.oid::bigint, format('%I.%I', n.nspname, c.relname), c.relkind::text,
   n.nspname = 'tradewind' OR n.nspname = 'information_schema' OR n.nspname LIKE 'pg\\_%',
   row_security_active(c.oid), quote_ident(current_user),
-  c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid),
+  c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid OR i.inhrelid = c.oid AND NOT c.relispartition),
   c.relkind = 'r' AND has_column_privilege(c.oid, 'ctid', 'SELECT'),
   (SELECT format('%I.%I', m.nspname, p.relname) FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
     JOIN pg_namespace m ON m.oid = p.relnamespace WHERE c.relispartition AND i.inhrelid = c.oid)

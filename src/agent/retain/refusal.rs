@@ -52,8 +52,11 @@ pub(super) enum Refusal {
         /// The table.
         table: String,
     },
-    /// A primary key does not reach into tables that inherit.
-    #[error("rule `{rule}`: other tables inherit from {table}: write a rule for each of them")]
+    /// A primary key does not reach into tables that inherit, and by one's name the holds and keeps of the other would be missed.
+    #[error(
+        "rule `{rule}`: {table} inherits from another table, or others inherit from it: take the inheritance away \
+         (ALTER TABLE ... NO INHERIT), or make partitions of them"
+    )]
     Inherited {
         /// The rule.
         rule: String,

@@ -12,7 +12,7 @@ const TABLES: &str = "CREATE TABLE good (id int PRIMARY KEY, at date, word text)
     CREATE TABLE secured (id int PRIMARY KEY, at date); ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
     CREATE TABLE below (id int PRIMARY KEY, at date); CREATE TABLE hidden (below int REFERENCES below);
     ALTER TABLE hidden ENABLE ROW LEVEL SECURITY;
-    CREATE TABLE heir () INHERITS (good);
+    CREATE TABLE heir (PRIMARY KEY (id)) INHERITS (good);
     CREATE TABLE egg (id int PRIMARY KEY, at date, hen int);
     CREATE TABLE hen (id int PRIMARY KEY, at date, egg int REFERENCES egg);
     ALTER TABLE egg ADD FOREIGN KEY (hen) REFERENCES hen;
@@ -24,7 +24,7 @@ const TABLES: &str = "CREATE TABLE good (id int PRIMARY KEY, at date, word text)
     CREATE FOREIGN TABLE far (id int, at date) SERVER files OPTIONS (filename '/dev/null')";
 
 /// Table, clock, the reason, and what the message says.
-const UNFIT: [(&str, &str, &str, &str); 15] = [
+const UNFIT: [(&str, &str, &str, &str); 16] = [
     ("nothing", "at", "TableMissing", "no table `nothing`"),
     ("PLAIN", "at", "TableMissing", "case counts"),
     ("pg_class", "relname", "SystemTable", "pg_catalog.pg_class"),
@@ -53,7 +53,13 @@ const UNFIT: [(&str, &str, &str, &str); 15] = [
         "good",
         "at",
         "Inherited",
-        "other tables inherit from public.good",
+        "public.good inherits from another table, or others inherit from it",
+    ),
+    (
+        "heir",
+        "at",
+        "Inherited",
+        "public.heir inherits from another table",
     ),
     (
         "part",
