@@ -67,10 +67,15 @@ impl Expectations {
         }
     }
 
-    /// How many runs were expected by `now`, and those that no record tells of.
-    pub(super) fn missing(&self, now: Timestamp) -> (u64, Vec<Fault>) {
+    /// How many runs were expected by `now`, and those that no record tells of. Of a region that was given up none is after that.
+    pub(super) fn missing(
+        &self,
+        now: Timestamp,
+        ended: impl Fn(&str) -> Option<Timestamp>,
+    ) -> (u64, Vec<Fault>) {
         let (mut expected, mut faults) = (0, Vec::new());
         for (of, changes) in &self.changes {
+            let now = ended(&of.0).map_or(now, |ended| ended.min(now));
             let mut changes = changes.iter().peekable();
             while let Some((sequence, (since, policy))) = changes.next() {
                 let until = changes.peek().map_or(now, |(_, (at, _))| *at);
@@ -181,7 +186,7 @@ mod tests {
     }
 
     fn missing(expectations: &Expectations, now: &str) -> (u64, Vec<String>) {
-        let (expected, faults) = expectations.missing(moment(now));
+        let (expected, faults) = expectations.missing(moment(now), |_| None);
         let told = faults.iter().map(|fault| {
             let says = fault.says.split("the run of ").nth(1).unwrap();
             says.split(',').next().unwrap().to_owned()
@@ -201,6 +206,16 @@ mod tests {
         assert_eq!(missing(&noted, "2026-06-02T04:59:59Z"), (0, vec![]));
         let one = vec!["2026-06-02T00:00:00Z".to_owned()];
         assert_eq!(missing(&noted, "2026-06-02T05:00:00Z"), (1, one));
+        // Of a region that was given up before that, none is; of another's end it is nothing.
+        let now = moment("2026-07-01T00:00:00Z");
+        let until = |region: &'static str, at: &'static str| {
+            noted
+                .missing(now, move |of| (of == region).then(|| moment(at)))
+                .0
+        };
+        assert_eq!(until("eu-west", "2026-06-02T04:59:59Z"), 0);
+        assert_eq!(until("eu-west", "2026-06-02T05:00:00Z"), 1);
+        assert_eq!(until("us-east", "2026-06-02T05:00:00Z"), 29);
     }
 
     #[test]

@@ -128,7 +128,8 @@ pub(super) fn look(
     let (at, bound) = when(latest);
     let mut report = verifier.finish(at, bound);
     expectations.begin(&report.regions);
-    let (expected_runs, missing) = expectations.missing(at);
+    let ended = |region: &str| trust.regions.get(region)?.ended;
+    let (expected_runs, missing) = expectations.missing(at, ended);
     report.faults.extend(missing);
     report
         .faults
