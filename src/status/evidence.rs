@@ -432,6 +432,20 @@ mod tests {
     use super::super::Chain;
     use super::*;
 
+    /// Which of these are recorded, one after the other.
+    fn recorded(statements: &[&Statement]) -> Vec<bool> {
+        let mut chain = Chain::new("f", "eu");
+        let mut enter = |statement: &&Statement| {
+            let entry = chain.entry(statement, Timestamp::UNIX_EPOCH);
+            if let Some(entry) = &entry {
+                let record = entry.clone().append("eu", &chain.tip());
+                chain.enter(&record, Vec::new());
+            }
+            entry.is_some()
+        };
+        statements.iter().map(&mut enter).collect()
+    }
+
     #[test]
     fn a_regions_transfers_are_recorded_once_they_are_there_and_when_they_end() {
         let region = |transfers: Value| -> Region {
@@ -449,16 +463,7 @@ mod tests {
             transfers_in_force(&some),
             transfers_in_force(&region(json!([]))),
         );
-        let mut chain = Chain::new("f", "eu");
-        let mut told = Vec::new();
-        for statement in [&none, &some, &some, &none, &none] {
-            let entry = chain.entry(statement, Timestamp::UNIX_EPOCH);
-            told.push(entry.is_some());
-            if let Some(entry) = entry {
-                let record = entry.append("eu", &chain.tip());
-                chain.enter(&record, Vec::new());
-            }
-        }
+        let told = recorded(&[&none, &some, &some, &none, &none]);
         assert_eq!(told, [false, true, false, true, false]);
     }
 
@@ -474,16 +479,7 @@ mod tests {
             body::OWN_RULES.to_owned(),
             canonical::Value::List(Vec::new()),
         );
-        let mut chain = Chain::new("f", "eu");
-        let mut told = Vec::new();
-        for statement in [&before, &now, &now, &other, &now] {
-            let entry = chain.entry(statement, Timestamp::UNIX_EPOCH);
-            told.push(entry.is_some());
-            if let Some(entry) = entry {
-                let record = entry.append("eu", &chain.tip());
-                chain.enter(&record, Vec::new());
-            }
-        }
+        let told = recorded(&[&before, &now, &now, &other, &now]);
         assert_eq!(told, [true, true, false, true, true]);
         let Some(canonical::Value::List(rules)) = now.body.get(body::OWN_RULES) else {
             panic!("no rules in {:?}", now.body);

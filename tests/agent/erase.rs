@@ -24,7 +24,7 @@ mod names;
 #[path = "erase/partial.rs"]
 mod partial;
 #[path = "erase/recipients.rs"]
-mod recipients;
+pub(crate) mod recipients;
 #[path = "erase/referred.rs"]
 mod referred;
 #[path = "erase/refusals.rs"]

@@ -3,16 +3,12 @@
 
 use std::net::SocketAddr;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
-use sha2::Sha256;
 use tradewind_dev::serve::sink::{Faults, Options, Sink};
 
 use super::opt_out::{ANN, BOB, Officer, world};
 use super::world::{World, server};
-
-const KEY: &[u8] = b"recipient-secret-of-the-test";
-const SECRET: &str = "whsec_cmVjaXBpZW50LXNlY3JldC1vZi10aGUtdGVzdA==";
+use crate::erase::recipients::{SECRET, data, fails, hash};
 
 /// The region's suppression store, in which it is noted who was told.
 async fn suppression(world: &World, database: &str) -> Value {
@@ -38,18 +34,6 @@ async fn recipient(world: &World, name: &str, kind: &str, faults: Faults) -> (Si
     (sink, entry)
 }
 
-/// The kind of news and the data of all that it took.
-fn data(sink: &Sink) -> Vec<(String, Value)> {
-    assert_eq!(sink.rejected(), 0, "every signature is right");
-    let taken = sink.taken();
-    let bodies = taken.iter().map(|taken| {
-        let body: Value = serde_json::from_str(&taken.body).unwrap();
-        assert_eq!(body["data"]["id"], taken.webhook_id.as_str());
-        (taken.kind.clone(), body["data"].clone())
-    });
-    bodies.collect()
-}
-
 /// Each recipient's state and attempts, as a report tells them.
 fn stand(report: &Value) -> Vec<String> {
     let all = report["body"]["recipients"].as_array().unwrap();
@@ -61,13 +45,6 @@ fn stand(report: &Value) -> Vec<String> {
     all.iter().map(one).collect()
 }
 
-/// As a recipient makes it of what it knows.
-fn hash(value: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(KEY).unwrap();
-    mac.update(format!("identity.psid.{value}").as_bytes());
-    hex::encode(mac.finalize().into_bytes())
-}
-
 #[tokio::test]
 async fn recipients_are_told_of_an_opt_out_and_of_its_end() {
     let world = world("opted_out_told").await;
@@ -77,11 +54,7 @@ async fn recipients_are_told_of_an_opt_out_and_of_its_end() {
     let said = grants["message"].as_str().unwrap();
     world.sql(said.split_once("runs: ").unwrap().1).await;
 
-    let away = Faults {
-        fail_first: 4,
-        fail_status: 500,
-        ..Faults::default()
-    };
+    let away = fails(4, 500);
     let (erp, first) = recipient(&world, "broker", "psid", Faults::default()).await;
     let (crm, second) = recipient(&world, "crm", "psid", away).await;
     let (ads, third) = recipient(&world, "mail", "email", Faults::default()).await;
@@ -117,7 +90,10 @@ async fn recipients_are_told_of_an_opt_out_and_of_its_end() {
     assert_eq!(told["body"]["optedOut"], stopped);
     let [(news, begun)] = data(&erp).try_into().unwrap();
     assert_eq!(news, "person.optedOut");
-    assert_eq!(begun["identityHashes"], json!({"psid": [hash(ANN)]}));
+    assert_eq!(
+        begun["identityHashes"],
+        json!({"psid": [hash("psid", ANN)]})
+    );
     assert_eq!(begun.as_object().unwrap().len(), 4, "{begun}");
 
     // Told once; and another person's opt-out is no news of this name.
@@ -163,7 +139,7 @@ async fn only_told(world: &World, officer: &mut Officer, erp: &Sink) {
     assert_eq!(stand(&told)[1], "shop/broker Told 1");
     assert_eq!(
         data(erp).last().unwrap().1["identityHashes"],
-        json!({"psid": [hash(BOB)]})
+        json!({"psid": [hash("psid", BOB)]})
     );
     let before = erp.requests();
     let lifted = officer

@@ -14,7 +14,7 @@ use super::world::{Ran, World, assert_nobody};
 use crate::retain::world::PATIENCE;
 
 const KEY: &[u8] = b"recipient-secret-of-the-test";
-const SECRET: &str = "whsec_cmVjaXBpZW50LXNlY3JldC1vZi10aGUtdGVzdA==";
+pub(crate) const SECRET: &str = "whsec_cmVjaXBpZW50LXNlY3JldC1vZi10aGUtdGVzdA==";
 const EMAIL: &str = "ann.planted@mail.example";
 
 /// Somebody who checks every signature, and answers as `faults` say.
@@ -50,7 +50,7 @@ fn answers(answer: &str) -> Faults {
     }
 }
 
-pub(super) fn fails(times: u32, status: u16) -> Faults {
+pub(crate) fn fails(times: u32, status: u16) -> Faults {
     Faults {
         fail_first: times,
         fail_status: status,
@@ -94,7 +94,7 @@ pub(super) fn stand(ran: &Ran) -> Vec<Row> {
 }
 
 /// The kind of news and the data of all that it took.
-fn data(sink: &Sink) -> Vec<(String, Value)> {
+pub(crate) fn data(sink: &Sink) -> Vec<(String, Value)> {
     assert_eq!(sink.rejected(), 0, "every signature is right");
     let taken = sink.taken();
     let bodies = taken.iter().map(|taken| {
@@ -106,7 +106,7 @@ fn data(sink: &Sink) -> Vec<(String, Value)> {
 }
 
 /// As a recipient makes it of what it knows.
-fn hash(kind: &str, value: &str) -> String {
+pub(crate) fn hash(kind: &str, value: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(KEY).unwrap();
     mac.update(format!("identity.{kind}.{value}").as_bytes());
     hex::encode(mac.finalize().into_bytes())
