@@ -244,7 +244,7 @@ impl Bench {
             "version": 1, "command": "retain", "region": "here",
             "spec": {
                 "policy": "bench", "mode": mode, "specHash": format!("sha256-{}", "1".repeat(64)), "timeZone": "UTC",
-                "window": "PT1H", "batchRows": 5000, "maxPercent": 100, "rules": [rule],
+                "window": "PT1H", "batchRows": 10000, "maxPercent": 100, "rules": [rule],
             },
         });
         std::fs::write(file("task"), task.to_string()).unwrap();

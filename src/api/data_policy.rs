@@ -183,7 +183,7 @@ pub struct Retention {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 20), regex(pattern = r"^PT(\d{1,3}H)?(\d{1,4}M)?$"))]
     pub window: Option<String>,
-    /// Most rows in one transaction. 5000 when absent.
+    /// Most rows in one transaction; a batch has so many only while it is over within 20 ms. 10000 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 10000))]
     pub batch_rows: Option<i32>,

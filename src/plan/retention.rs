@@ -35,7 +35,7 @@ const GRACE: i64 = 60;
 /// What a Job may take beyond its window, over all attempts: to start, to count, to report. In seconds.
 const MARGIN: i64 = 900;
 /// Most rows in one transaction.
-const BATCH_ROWS: u32 = 5000;
+const BATCH_ROWS: u32 = 10_000;
 /// The share of a table that goes without an approval.
 const MAX_PERCENT: u32 = 5;
 

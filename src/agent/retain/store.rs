@@ -43,12 +43,13 @@ const STRICT: &str = "SET search_path = pg_catalog, pg_temp";
 const SECURE: &str = "SET row_security = off";
 
 /// What a batch begins with, each time: behind a pooler no session setting outlasts a transaction. A commit need
-/// not wait for the disk: rows and books are lost together or not at all, and the run's end waits for both.
+/// not wait for the disk: rows and books are lost together or not at all, and the run's end waits for both. What a batch asks
+/// it asks thousands of times: a plan for the values of each would take as long as the fences themselves.
 const BATCH: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ;
 SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_security = off;
 SET LOCAL lock_timeout = '200ms'; SET LOCAL statement_timeout = '5s';
 SET LOCAL idle_in_transaction_session_timeout = '1min'; SET LOCAL synchronous_commit = off;
-SET LOCAL client_min_messages = error;
+SET LOCAL client_min_messages = error; SET LOCAL plan_cache_mode = force_generic_plan;
 SET CONSTRAINTS ALL IMMEDIATE";
 
 /// What a transaction that reads whole tables begins with. Keys of a few million due rows are sorted in memory.
