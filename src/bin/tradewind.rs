@@ -258,7 +258,14 @@ fn main() -> ExitCode {
         Command::Request(RequestCommand::Create(args)) => {
             request::create(&args, jiff::Timestamp::now())
                 .map_err(Failure::from)
-                .and_then(|text| print(&text))
+                .and_then(|made| {
+                    for region in &made.unasked {
+                        eprintln!(
+                            "tradewind: {region} is not asked; add `--region {region}` if the person may be known there"
+                        );
+                    }
+                    print(&made.text)
+                })
         }
         Command::Version => print(concat!("tradewind ", env!("CARGO_PKG_VERSION"), "\n")),
     };

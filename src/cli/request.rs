@@ -93,8 +93,17 @@ enum Kind {
     OptOut,
 }
 
-/// The request as JSON: in YAML, `NO` for Norway would be a boolean to whoever reads YAML 1.1, as kubectl does.
-pub fn create(args: &Arguments, now: Timestamp) -> Result<String, Error> {
+/// A request, as it is printed.
+#[derive(Debug)]
+pub struct Created {
+    /// As JSON: in YAML, `NO` for Norway would be a boolean to whoever reads YAML 1.1, as kubectl does.
+    pub text: String,
+    /// Regions that take requests, know one of the kinds by which the person was named, and are not asked.
+    pub unasked: Vec<String>,
+}
+
+/// Makes a request.
+pub fn create(args: &Arguments, now: Timestamp) -> Result<Created, Error> {
     checked(args, now)?;
     let regions = regions(&args.regions)?;
     let chosen: Vec<&Region> = args
@@ -108,6 +117,11 @@ pub fn create(args: &Arguments, now: Timestamp) -> Result<String, Error> {
         .collect::<Result<_, _>>()?;
     let known: BTreeSet<String> = chosen.iter().flat_map(|region| kinds(region)).collect();
     let identity = identity::read(&args.identity, &known)?;
+    let others = regions.iter().filter(|region| {
+        !args.region.contains(&region.name_any())
+            && kinds(region).any(|kind| identity.contains_key(&kind))
+    });
+    let unasked = others.map(ResourceExt::name_any).collect();
     let sealed = chosen.iter().map(|region| seal(region, &identity));
     let spec = DataSubjectRequestSpec {
         kind: match args.kind {
@@ -141,7 +155,7 @@ pub fn create(args: &Arguments, now: Timestamp) -> Result<String, Error> {
     fits::fits(&request)?;
     let mut text = serde_json::to_string_pretty(&request).map_err(Error::Json)?;
     text.push('\n');
-    Ok(text)
+    Ok(Created { text, unasked })
 }
 
 /// What no form tells: that a moment has been, that codes and keys are some.

@@ -89,6 +89,24 @@ fn each_region_gets_what_it_knows_the_person_by_and_nobody_else_can_read_it() {
     };
     assert_eq!(read(0), json!({"email": [EMAIL], "customerId": ["7"]}));
     assert_eq!(read(1), json!({"customerId": ["7"]}));
+    let said = String::from_utf8(told.stderr).unwrap();
+    assert!(said.contains("silent is not asked; add `--region silent`"));
+    assert!(
+        !said.contains("west is") && !said.contains("east is"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_region_that_knows_no_value_of_the_person_is_not_missed() {
+    let (_, public) = key();
+    let arguments = ["--kind", "erasure", "--region", "eu-west"];
+    let told = create(&regions(&public), &arguments, "customerId=7\n");
+    let said = String::from_utf8(told.stderr).unwrap();
+    assert_eq!(
+        said,
+        "tradewind: us-east is not asked; add `--region us-east` if the person may be known there\n"
+    );
 }
 
 #[test]

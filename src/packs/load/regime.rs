@@ -304,14 +304,25 @@ impl Check {
         Ok(())
     }
 
-    /// How long records are kept is counted by the calendar, years on: in nothing else would it be kept at all.
+    /// How long records are kept is counted by the calendar, years on: in nothing else would it be kept at all. A notice waits
+    /// by real time or the calendar: which days a person's offices work on nobody tells it.
     fn clocks(&self, regime: &Regime) -> Checked {
         for (kind, fact) in &regime.clocks {
             let field = match kind {
                 ClockKind::Records => "clocks.records",
                 ClockKind::IncidentRecords => "clocks.incidentRecords",
                 ClockKind::ConsentRecords => "clocks.consentRecords",
-                ClockKind::InactivityErase | ClockKind::ErasureNotice => continue,
+                ClockKind::ErasureNotice => {
+                    if matches!(fact.value, Clock::BusinessDays(_)) {
+                        let problem = format!(
+                            "'{}' is in business days, which no notice waits by; write hours or days, as PT48H or P3D",
+                            fact.value
+                        );
+                        return self.fail(fact.place, "clocks.erasureNotice", problem);
+                    }
+                    continue;
+                }
+                ClockKind::InactivityErase => continue,
             };
             if !matches!(fact.value, Clock::Period(_)) {
                 let problem = format!(

@@ -310,12 +310,12 @@ impl Clocks {
     }
 }
 
-/// The end of a time from a moment. What has no number is over at once; days on which offices work are counted as two of
-/// the calendar each, so that no day is missing.
+/// The end of a time from a moment. What has no number is over at once. Days on which offices work no pack has here: they would
+/// be four of the calendar each, as a weekend and a holiday may lie before every one.
 fn after(from: Timestamp, wait: &Clock, zone: &TimeZone) -> Option<Timestamp> {
     let span: Span = match wait {
         Clock::Hours(hours) => Span::new().try_hours(*hours).ok()?,
-        Clock::BusinessDays(days) => Span::new().try_days(i64::from(*days) * 2).ok()?,
+        Clock::BusinessDays(days) => Span::new().try_days(i64::from(*days) * 4).ok()?,
         Clock::NoNumber(_) => 0.seconds(),
         Clock::Period(period) => Span::new()
             .try_years(period.years)

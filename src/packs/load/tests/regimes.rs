@@ -228,6 +228,11 @@ const UNSOUND_REGIMES: &[(&str, &str, &[&str])] = &[
         "consentRecords: {value: 10BD,",
         &["clocks.consentRecords", "'10BD'"],
     ),
+    (
+        "records: {value: P24M,",
+        "erasureNotice: {value: 1BD,",
+        &["clocks.erasureNotice", "'1BD' is in business days", "PT48H"],
+    ),
     // What is looked for
     (
         "check: NoPeriod",
