@@ -61,6 +61,8 @@ pub enum Check {
     CategoryUnknown,
     /// A rule erases earlier than a law keeps, and no rule states that keep.
     KeepNotStated,
+    /// A rule only keeps, and nothing else names its table, or the database does not have it.
+    KeepMeetsNothing,
     /// Rows with nothing in the clock of their rule: they are never due.
     RowsWithoutClock,
     /// A foreign key to rows that a rule erases, without an index.
@@ -95,6 +97,7 @@ impl Check {
         Self::ExportedPersonsUncounted,
         Self::CategoryUnknown,
         Self::KeepNotStated,
+        Self::KeepMeetsNothing,
         Self::RowsWithoutClock,
         Self::IndexMissing,
         Self::TriggerOnErasure,
@@ -133,6 +136,7 @@ impl Check {
             Self::ExportedPersonsUncounted => "ExportedPersonsUncounted",
             Self::CategoryUnknown => "CategoryUnknown",
             Self::KeepNotStated => "KeepNotStated",
+            Self::KeepMeetsNothing => "KeepMeetsNothing",
             Self::RowsWithoutClock => "RowsWithoutClock",
             Self::IndexMissing => "IndexMissing",
             Self::TriggerOnErasure => "TriggerOnErasure",

@@ -17,6 +17,7 @@ mod keeps;
 mod limits;
 mod rules;
 mod tables;
+mod unmet;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,6 +86,7 @@ pub(super) fn baseline(facts: &PolicyFacts, chosen: &BTreeSet<&str>, now: Timest
         rules::look,
         clocks::look,
         keeps::look,
+        unmet::look,
         limits::look,
         flows::look,
         holds::look,

@@ -266,6 +266,7 @@ impl Check {
             let looked_for = match own.check {
                 Look::CategoryUnknown => Some("the pack has categories"),
                 Look::KeepNotStated => Some("a regime has keep"),
+                Look::KeepMeetsNothing => Some("a rule only keeps"),
                 Look::HeldTooLong => Some("terms have erase"),
                 Look::InactivityClassUnstated => Some("a regime has inactivity"),
                 _ => None,

@@ -105,6 +105,11 @@ impl<'a> Book<'a> {
         self.add(check, spot, (severity, law(fact)), told);
     }
 
+    /// Enters a finding whose ground is what a rule itself states, a law and its article in somebody's own words.
+    pub(super) fn enter_stated(&mut self, ground: &str, check: Check, spot: Spot, told: Told) {
+        self.add(check, spot, (told.at_most, ground.to_owned()), told);
+    }
+
     fn add(&mut self, check: Check, spot: Spot, (severity, law): (Severity, String), told: Told) {
         if let Some(entry) = self.entries.get_mut(&(check, spot.clone())) {
             entry.severity = entry.severity.max(severity);

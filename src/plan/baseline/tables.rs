@@ -6,7 +6,7 @@ use jiff::{Span, Timestamp};
 
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place};
-use crate::api::{DataPolicy, DataStore, PolicyRule};
+use crate::api::{DataPolicy, DataStore, PolicyRule, RegionSpec};
 use crate::contract::personal_word;
 use crate::packs::Check;
 use crate::plan::calculus::may_be_one;
@@ -129,10 +129,6 @@ fn erases((policy, rule): &(&DataPolicy, &PolicyRule), regime: &str) -> bool {
 /// they are only kept, nobody says when their rows go. Connectors' tables have periods of their own.
 fn kept(ground: &Ground<'_>, place: &Place<'_>, book: &mut Book<'_>) {
     let spec = &place.facts.region.spec;
-    let is_its = |store: &str, table: &str, rule: &PolicyRule| {
-        let (data, secret) = (&rule.dataset, secret_of(spec, store));
-        secret.is_some() && secret == secret_of(spec, &data.store) && may_be_one(table, &data.table)
-    };
     let mut seen = BTreeSet::new();
     for rule in &ground.facts.policy.spec.rules {
         let data = &rule.dataset;
@@ -142,13 +138,13 @@ fn kept(ground: &Ground<'_>, place: &Place<'_>, book: &mut Book<'_>) {
         });
         if secret_of(spec, &data.store).is_none()
             || data.table.starts_with("tradewind_connect.")
-            || listed.any(|(store, table)| is_its(store, table, rule))
+            || listed.any(|(store, table)| is_its(spec, (store, table), rule))
             || !seen.insert((&data.store, &data.table))
         {
             continue;
         }
         let all = place.rules.iter();
-        let there = all.filter(|((store, table), _)| is_its(store, table, rule));
+        let there = all.filter(|((store, table), _)| is_its(spec, (store, table), rule));
         let there: Vec<_> = there.flat_map(|(_, rules)| rules).collect();
         let field = format!("spec.rules[{}].dataset.table", rule.name);
         for regime in &place.regimes {
@@ -169,6 +165,12 @@ fn kept(ground: &Ground<'_>, place: &Place<'_>, book: &mut Book<'_>) {
             book.enter(regime, Check::NoPeriod, spot, told);
         }
     }
+}
+
+/// Whether a table of a store may be the one that a rule is for: two stores with one Secret are one.
+pub(super) fn is_its(spec: &RegionSpec, (store, table): (&str, &str), rule: &PolicyRule) -> bool {
+    let (data, secret) = (&rule.dataset, secret_of(spec, store));
+    secret.is_some() && secret == secret_of(spec, &data.store) && may_be_one(table, &data.table)
 }
 
 fn backups(place: &Place<'_>, store: &DataStore, book: &mut Book<'_>) {

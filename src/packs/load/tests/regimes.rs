@@ -255,6 +255,11 @@ const UNSOUND_REGIMES: &[(&str, &str, &[&str])] = &[
         &["baseline[0]", "wherever the pack has categories"],
     ),
     (
+        "check: NoPeriod",
+        "check: KeepMeetsNothing",
+        &["baseline[0]", "wherever a rule only keeps"],
+    ),
+    (
         "methods: [Delete, Shred]",
         "methods: []",
         &[

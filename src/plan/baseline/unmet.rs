@@ -1,0 +1,80 @@
+//! Keeps that meet nothing: over a table that nobody else names, or that its database does not have. A keep binds by the table's
+//! name alone, so one that is misspelt keeps nothing, and the rows that it was written for go.
+
+use jiff::Timestamp;
+
+use super::book::{Book, Spot, Told};
+use super::{Ground, Place, tables};
+use crate::api::{PolicyRule, Severity};
+use crate::packs::Check;
+use crate::plan::calculus::Laws;
+use crate::plan::placement::secret_of;
+
+/// Looks at each rule that only keeps, in each region.
+pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp> {
+    let policy = &ground.facts.policy;
+    for place in &ground.places {
+        let laws = Laws::new(&place.facts.region, &ground.facts.packs, ground.now);
+        // One that erases too does so from the same table: its own run refuses one that is not there.
+        for rule in policy.spec.rules.iter().filter(|it| it.erase.is_none()) {
+            let Some((message, remedy)) = told(place, rule) else {
+                continue;
+            };
+            let spot = || {
+                let field = format!("spec.rules[{}].dataset.table", rule.name);
+                Spot::here(place.name, field)
+            };
+            let told = || Told {
+                at_most: Severity::Medium,
+                ..Told::once(message.as_str(), remedy.as_str())
+            };
+            if let Some(keep) = &rule.keep {
+                book.enter_stated(&keep.reference, Check::KeepMeetsNothing, spot(), told());
+            }
+            for duty in laws.duties(policy, rule) {
+                book.enter_by(duty.fact, Check::KeepMeetsNothing, spot(), told());
+            }
+        }
+    }
+    None
+}
+
+/// What is so of a rule whose keep meets nothing, and what would mend it.
+fn told(place: &Place<'_>, rule: &PolicyRule) -> Option<(String, String)> {
+    let data = &rule.dataset;
+    // A store that the Region lacks stops the policy; a connector's tables have periods of their own.
+    secret_of(&place.facts.region.spec, &data.store)?;
+    if data.table.starts_with("tradewind_connect.") || is_met(place, rule) {
+        return None;
+    }
+    let (store, table, region) = (&data.store, &data.table, place.name);
+    Some((
+        format!(
+            "the rule keeps rows of table {table} of store {store}, and nothing else names that table: the Region does not list it, and no \
+             rule erases from it. So it keeps nothing, and if the name is misspelt, what a law keeps goes"
+        ),
+        format!(
+            "correct the name in spec.rules[{}].dataset.table, case counts; or list the table in spec.dataStores[{store}].datasets of Region \
+             {region}, or add a rule with an erase for it",
+            rule.name
+        ),
+    ))
+}
+
+/// Whether the Region lists the table, or a rule of any policy erases from it, or a request may.
+fn is_met(place: &Place<'_>, rule: &PolicyRule) -> bool {
+    let spec = &place.facts.region.spec;
+    let is_its = |store: &str, table: &str| tables::is_its(spec, (store, table), rule);
+    let mut listed = spec.data_stores.iter().flat_map(|store| {
+        let tables = store.datasets.iter();
+        tables.map(move |table| (&store.name, table))
+    });
+    let goes = |rule: &PolicyRule| {
+        rule.erase.is_some() || spec.requests.is_some() && !rule.dataset.subjects.is_empty()
+    };
+    let mut ruled = place.rules.iter();
+    listed.any(|(store, table)| is_its(store, table))
+        || ruled.any(|((store, table), rules)| {
+            is_its(store, table) && rules.iter().any(|(_, rule)| goes(rule))
+        })
+}
