@@ -235,6 +235,11 @@ pub(super) fn rulings<'a>(
     rules.filter_map(ruling).collect()
 }
 
+/// Whether a period may end any day later than its length says: contacts, or a notice that has to come before.
+fn waits(erase: &Erase) -> bool {
+    erase.last_contact.is_some() || erase.notice.is_some()
+}
+
 /// Without a fiscal year's end, which the API server asks for, a fiscal year is the calendar's.
 fn anchor(from: Option<RunsFrom>, spec: &DataPolicySpec) -> Anchor {
     match from.unwrap_or_default() {
@@ -313,8 +318,8 @@ impl<'a> Ruling<'a> {
         }
         let longest = |claim: &Claim<'_>| {
             let outlasts = |other: &Claim<'_>| claim.bound.outlasts(&other.bound);
-            // A contact may make the rule's own period end any day later.
-            self.erase.last_contact.is_none()
+            // A contact, or a notice, may make the rule's own period end any day later.
+            !waits(&self.erase)
                 && claim.bound.outlasts(&own)
                 && self.keeps.iter().all(outlasts)
         };

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::bound::Bound;
 use super::by_law::resolved;
-use super::{Laws, Ruling, after, anchor, period, span};
+use super::{Laws, Ruling, after, anchor, period, span, waits};
 use crate::api::{DataPolicy, Decides, Erase, OtherErase, PolicyRule, Stopped};
 use crate::contract::RetainMode;
 use crate::packs::Packs;
@@ -111,9 +111,9 @@ impl Rival<'_> {
         self.mode() == RetainMode::Enforce && self.stopped.is_none()
     }
 
-    /// Who ends first. A contact may make a period end any day later, and none sooner.
+    /// Who ends first. A contact, or a notice that is waited for, may make a period end any day later, and none sooner.
     fn first(&self, own: &Bound<'_>, own_waits: bool) -> First {
-        let other_waits = self.erase.last_contact.is_some();
+        let other_waits = waits(&self.erase);
         let is_own = !own_waits && self.bound.outlasts(own);
         let is_other = !other_waits && own.outlasts(&self.bound);
         match (is_own, is_other) {
@@ -206,7 +206,7 @@ impl Rivalry {
             ruling.anchor,
             span(&ruling.erase),
         );
-        let waits = ruling.erase.last_contact.is_some();
+        let waits = waits(&ruling.erase);
         let mut rivals: Vec<(First, &Rival<'_>)> = ruling
             .rivals
             .iter()

@@ -213,12 +213,12 @@ fn who_decides_is_told_with_its_article_and_what_loses() {
     assert!(message.contains("and 1 other keep are over"), "{message}");
 }
 
-/// A contact may make the rule's own period end any day later: then no keep is the last for every row.
+/// A contact or a notice may make the rule's own period end any day later: then no keep is the last for every row.
 #[test]
-fn a_keep_never_decides_over_what_contacts_may_prolong() {
-    let told = |after: &str| {
+fn a_keep_never_decides_over_what_contacts_and_notices_may_prolong() {
+    let of = |after: &str, field: &str, waits: &Value| {
         let mut own = erase("invoices", after);
-        own["erase"]["lastContact"] = json!({"tables": [{"table": "orders", "clock": "at"}, {"table": "letters", "clock": "at"}]});
+        own["erase"][field] = waits.clone();
         let policies = [
             policy("own", &json!([own])),
             policy("tax", &json!([keep("k", "orders", "invoices", "P8Y")])),
@@ -227,13 +227,18 @@ fn a_keep_never_decides_over_what_contacts_may_prolong() {
         let told = rulings(&facts, &region, now())[0].told().unwrap();
         (told.decides, told.message)
     };
-    let (decides, message) = told("P3Y");
-    assert_eq!(decides, Decides::LatestOfAll);
-    assert!(
-        message.starts_with("a row goes once the rule's own P3Y from at and the newest contact in orders, letters, and P8Y"),
-        "{message}"
-    );
-    assert_eq!(told("P30Y").0, Decides::Erase);
+    let contacts = json!({"tables": [{"table": "orders", "clock": "at"}, {"table": "letters", "clock": "at"}]});
+    let notice = json!({"column": "told_at", "hours": 48});
+    for (field, waits, words) in [
+        ("lastContact", contacts, "the newest contact in orders, letters"),
+        ("notice", notice, "a notice of 48 hours"),
+    ] {
+        let (decides, message) = of("P3Y", field, &waits);
+        assert_eq!(decides, Decides::LatestOfAll);
+        let wanted = format!("a row goes once the rule's own P3Y from at and {words}, and P8Y");
+        assert!(message.starts_with(&wanted), "{message}");
+        assert_eq!(of("P30Y", field, &waits).0, Decides::Erase);
+    }
 }
 
 /// A keep from an event has the whole of its last day, which a rule of the same length has not: the keep decides, and says so.

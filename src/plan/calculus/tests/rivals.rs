@@ -70,6 +70,25 @@ fn of_two_policies_the_earliest_period_decides_and_the_other_is_told() {
     assert_eq!(beside("P3Y", with("Restrict"), &[]), None);
 }
 
+/// What waits for a notice may never go: nobody gives way to it, and it goes first before nobody.
+#[test]
+fn who_waits_for_a_notice_is_not_surely_first() {
+    let notice = json!({"column": "told_at", "hours": 48});
+    let mut waits = erase("invoices", "P1Y");
+    waits["erase"]["notice"] = notice.clone();
+    let waits = |name: &str| policy(name, &json!([waits]));
+    let is_unsure = |(decides, message): (Decides, String)| {
+        assert_eq!(decides, Decides::Erase, "{message}");
+        assert!(message.contains("differs from row to row"), "{message}");
+    };
+    let (decides, message, _) = beside("P3Y", waits("other"), &[]).unwrap();
+    is_unsure((decides, message));
+    let policies = [waits("own"), policy("other", &json!([erase("invoices", "P3Y")]))];
+    let (facts, region) = (facts(&policies), region());
+    let told = rulings(&facts, &region, now())[0].told().unwrap();
+    is_unsure((told.decides, told.message));
+}
+
 /// A policy whose runs stand still takes nothing, and is told as what stands still.
 #[test]
 fn what_is_suspended_or_not_accepted_takes_no_rows() {
