@@ -31,6 +31,7 @@ mod throttle;
 
 pub use attest::{Attest, AttestReport, Witnessed};
 pub use catalogue::{
+    AbsentTable,
     Catalogue, CatalogueLook, FiringTrigger, MissingIndex, UnruledTable, names_table,
 };
 pub use contact::{ContactTable, LastContact, Notice};

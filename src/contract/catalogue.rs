@@ -35,9 +35,23 @@ pub struct CatalogueLook {
     /// Triggers that fire on rows that a rule erases; the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<FiringTrigger>,
-    /// Indexes and triggers that the two lists have no room for.
+    /// Tables that a rule or the Region names and that the store's database does not have, by name; the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<AbsentTable>,
+    /// Indexes, triggers and tables that are not there, for which these three lists have no room.
     #[serde(default, skip_serializing_if = "super::report::is_zero")]
     pub more_of_rules: i64,
+}
+
+/// A table that somebody names and that is not there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AbsentTable {
+    /// The store.
+    pub store: String,
+    /// The table, as the rule or the Region names it.
+    pub table: String,
 }
 
 /// A foreign key without an index: to erase a row, the whole table that may refer to it is read.
@@ -93,17 +107,20 @@ impl CatalogueLook {
     /// Most columns of a table.
     pub const COLUMNS: usize = 6;
 
-    /// Most indexes, and most triggers.
+    /// Most indexes, most triggers, and most tables that are not there.
     pub const OF_RULES: usize = 10;
 
-    /// Gives up the last table of the list, then the last index, then the last trigger; false when there is none.
+    /// Gives up the last table of the list, then the last index, then the last trigger, then the last table that is not there:
+    /// a keep of it keeps nothing. False when there is none.
     pub fn shrink(&mut self) -> bool {
         let gone = self.tables.pop().is_some();
         self.more = self.more.saturating_add(i64::from(gone));
         if gone {
             return true;
         }
-        let gone = self.indexes.pop().is_some() || self.triggers.pop().is_some();
+        let gone = self.indexes.pop().is_some()
+            || self.triggers.pop().is_some()
+            || self.absent.pop().is_some();
         self.more_of_rules = self.more_of_rules.saturating_add(i64::from(gone));
         gone
     }
@@ -136,16 +153,19 @@ mod tests {
     }
 
     #[test]
-    fn a_trigger_is_given_up_last() {
+    fn what_is_not_there_is_given_up_last_and_a_trigger_before_it() {
         let mut look = CatalogueLook {
             tables: vec![UnruledTable::default()],
             indexes: vec![MissingIndex::default()],
             triggers: vec![FiringTrigger::default()],
+            absent: vec![AbsentTable::default()],
             ..CatalogueLook::default()
         };
         assert!(look.shrink() && look.shrink());
         assert_eq!((look.triggers.len(), look.more_of_rules), (1, 1));
+        assert!(look.shrink());
+        assert_eq!((look.triggers.len(), look.absent.len()), (0, 1));
         assert!(look.shrink() && !look.shrink());
-        assert_eq!((look.more, look.more_of_rules), (1, 2));
+        assert_eq!((look.more, look.more_of_rules), (1, 3));
     }
 }

@@ -141,7 +141,8 @@ fn policy_region(totals: &Value) -> Value {
         "inventory": inventory(), "decisions": [decision()], "dates": [dates()], "moreDates": 1,
         "catalogue": {"more": 1, "tables": [{"store": "orders", "table": "public.leads", "rule": "leads", "columns": ["email"]}],
             "indexes": [{"store": "orders", "rule": "orders", "table": "public.parcels", "columns": ["order_id"]}],
-            "triggers": [{"store": "orders", "rule": "orders", "table": "public.orders", "trigger": "audit"}], "moreOfRules": 1},
+            "triggers": [{"store": "orders", "rule": "orders", "table": "public.orders", "trigger": "audit"}],
+            "absent": [{"store": "orders", "table": "invoises"}], "moreOfRules": 1},
         "lastRun": {
             "job": "j", "uid": "u", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
             "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z",

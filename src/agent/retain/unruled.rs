@@ -1,5 +1,5 @@
-//! Tables and columns that look as if they held persons, and that no rule speaks of; and what of the rules' own tables makes
-//! erasing slow, or may copy.
+//! Tables and columns that look as if they held persons, and that no rule speaks of; tables that somebody speaks of and that are
+//! not there; and what of the rules' own tables makes erasing slow, or may copy.
 //!
 //! In: words, the task's own tables, a session. Out: names from the catalogue, which everybody in a database may read.
 //! No row is read. What a name says is a guess: somebody is to look.
@@ -13,7 +13,10 @@ use super::error::Error;
 use super::fault::Fault;
 use super::preflight::Step;
 use super::site::Site;
-use crate::contract::{self, Catalogue, CatalogueLook, FiringTrigger, MissingIndex, UnruledTable};
+use super::store::Store;
+use crate::contract::{
+    self, AbsentTable, Catalogue, CatalogueLook, FiringTrigger, MissingIndex, UnruledTable,
+};
 
 /// The merchant's tables with their columns. A partition is its table's; the server's own tables and Tradewind's hold
 /// nobody, or are looked after by themselves.
@@ -26,6 +29,13 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
   AND n.nspname NOT IN ('information_schema', 'tradewind', 'tradewind_connect') AND n.nspname NOT LIKE 'pg\\_%'
 GROUP BY 1, 2 ORDER BY 2";
 
+/// Those of the names that nothing in the database has, in any schema: a view counts as well, and what the role may not read.
+const ABSENT: &str = "
+SELECT told FROM unnest($1::text[]) AS told
+WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (c.relname = told OR n.nspname || '.' || c.relname = told))
+ORDER BY told COLLATE \"C\"";
+
 /// One table of the catalogue.
 struct Found {
     oid: i64,
@@ -36,7 +46,7 @@ struct Found {
 
 /// Looks at each store's catalogue.
 pub(super) async fn look(sites: &mut [Site], asked: &Catalogue) -> Result<CatalogueLook, Error> {
-    let mut all = Vec::new();
+    let (mut all, mut absent) = (Vec::new(), Vec::new());
     for site in sites.iter_mut() {
         let rows = sqlx::query(TABLES)
             .fetch_all(&mut site.store.connection)
@@ -44,6 +54,7 @@ pub(super) async fn look(sites: &mut [Site], asked: &Catalogue) -> Result<Catalo
         let found = rows.and_then(|rows| rows.iter().map(read).collect::<Result<Vec<_>, _>>());
         let found = found.map_err(Fault::of("read the catalogue"));
         let found = found.map_err(|fault| site.store.failed(fault))?;
+        absent.extend(not_there(&mut site.store, asked).await?);
         let store = &site.store.name;
         let steps = &site.plan.steps;
         all.extend(
@@ -62,14 +73,41 @@ pub(super) async fn look(sites: &mut [Site], asked: &Catalogue) -> Result<Catalo
     let mut triggers: Vec<FiringTrigger> = steps.iter().flat_map(firing).collect();
     let more = cut(&mut all, CatalogueLook::TABLES);
     let more_of_rules = cut(&mut indexes, CatalogueLook::OF_RULES)
-        .saturating_add(cut(&mut triggers, CatalogueLook::OF_RULES));
+        .saturating_add(cut(&mut triggers, CatalogueLook::OF_RULES))
+        .saturating_add(cut(&mut absent, CatalogueLook::OF_RULES));
     Ok(CatalogueLook {
         tables: all,
         more,
         indexes,
         triggers,
+        absent,
         more_of_rules,
     })
+}
+
+/// The tables that somebody names in a store and that are not there: no rule erases from them, and what keeps them keeps nothing.
+async fn not_there(store: &mut Store, asked: &Catalogue) -> Result<Vec<AbsentTable>, Error> {
+    let Some(named) = asked.named.get(&store.name) else {
+        return Ok(Vec::new());
+    };
+    let named: Vec<&str> = named.iter().map(String::as_str).collect();
+    let query = sqlx::query_scalar(ABSENT).bind(named);
+    let names: Result<Vec<String>, _> = query.fetch_all(&mut store.connection).await;
+    let names = names.map_err(Fault::of("read the catalogue"));
+    let names = names.map_err(|fault| store.failed(fault))?;
+    let absent = names.into_iter().map(|table| {
+        tracing::warn!(
+            finding = "TableAbsent",
+            store = store.name,
+            table,
+            "a rule or the Region names a table that is not there: what keeps it keeps nothing"
+        );
+        AbsentTable {
+            store: store.name.clone(),
+            table,
+        }
+    });
+    Ok(absent.collect())
 }
 
 /// Keeps the first of a list; how many went.

@@ -74,10 +74,10 @@ fn fires(place: &Place<'_>, fired: &FiringTrigger, book: &mut Book<'_>) {
 fn more(place: &Place<'_>, look: &CatalogueLook, book: &mut Book<'_>) {
     let field = format!("Region {}, other indexes and triggers", place.name);
     let message = format!(
-        "{} more indexes that are missing, or triggers that erasing fires: a run's report has no room for their names",
+        "{} more indexes that are missing, triggers that erasing fires, or tables that are not there: a run's report has no room for their names",
         look.more_of_rules
     );
-    let remedy = "the pods' logs name all of them (IndexMissing, TriggerOnDelete, TriggerOnUpdate)";
+    let remedy = "the pods' logs name all of them (IndexMissing, TriggerOnDelete, TriggerOnUpdate, TableAbsent)";
     let told = (field, message, remedy.to_owned());
     enter(place, Check::TriggerOnErasure, told, book);
 }

@@ -17,7 +17,7 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
         let laws = Laws::new(&place.facts.region, &ground.facts.packs, ground.now);
         // One that erases too does so from the same table: its own run refuses one that is not there.
         for rule in policy.spec.rules.iter().filter(|it| it.erase.is_none()) {
-            let Some((message, remedy)) = told(place, rule) else {
+            let Some((message, remedy)) = told(ground, place, rule) else {
                 continue;
             };
             let spot = || {
@@ -40,14 +40,29 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
 }
 
 /// What is so of a rule whose keep meets nothing, and what would mend it.
-fn told(place: &Place<'_>, rule: &PolicyRule) -> Option<(String, String)> {
+fn told(ground: &Ground<'_>, place: &Place<'_>, rule: &PolicyRule) -> Option<(String, String)> {
     let data = &rule.dataset;
     // A store that the Region lacks stops the policy; a connector's tables have periods of their own.
     secret_of(&place.facts.region.spec, &data.store)?;
-    if data.table.starts_with("tradewind_connect.") || is_met(place, rule) {
+    let (store, table, region) = (&data.store, &data.table, place.name);
+    if table.starts_with("tradewind_connect.") {
         return None;
     }
-    let (store, table, region) = (&data.store, &data.table, place.name);
+    if is_absent(ground, place, rule) {
+        return Some((
+            format!(
+                "the rule keeps rows of table {table}, and the database of store {store} had no such table at the last run that looked: so it \
+                 keeps nothing, and if the name is misspelt, what a law keeps goes"
+            ),
+            format!(
+                "correct the name in spec.rules[{}].dataset.table, case counts; or take the rule out until the table is there",
+                rule.name
+            ),
+        ));
+    }
+    if is_met(place, rule) {
+        return None;
+    }
     Some((
         format!(
             "the rule keeps rows of table {table} of store {store}, and nothing else names that table: the Region does not list it, and no \
@@ -59,6 +74,21 @@ fn told(place: &Place<'_>, rule: &PolicyRule) -> Option<(String, String)> {
             rule.name
         ),
     ))
+}
+
+/// Whether a run of any policy looked for the table in the region, and did not find it. By now somebody may have made it; the next
+/// run tells.
+fn is_absent(ground: &Ground<'_>, place: &Place<'_>, rule: &PolicyRule) -> bool {
+    let (spec, data) = (&place.facts.region.spec, &rule.dataset);
+    let others = ground.facts.policies.values();
+    let all = others.chain([&ground.facts.policy]);
+    let statuses = all.filter_map(|policy| policy.status.as_ref());
+    let entries = statuses.flat_map(|status| &status.regions);
+    let looks = entries
+        .filter(|entry| entry.name == place.name)
+        .filter_map(|entry| entry.catalogue.as_ref());
+    let mut absent = looks.flat_map(|look| &look.absent);
+    absent.any(|it| it.table == data.table && tables::is_its(spec, (&it.store, &it.table), rule))
 }
 
 /// Whether the Region lists the table, or a rule of any policy erases from it, or a request may.

@@ -1,7 +1,7 @@
-//! What of a catalogue looks as if it held persons, and has no rule: names, never a value, and never more than a report holds.
+//! What of a catalogue looks as if it held persons, and has no rule, and what somebody names that is not in it: names, never a value, and never more than a report holds.
 
 use serde_json::{Value, json};
-use tradewind::contract::{CatalogueLook, UnruledTable};
+use tradewind::contract::{AbsentTable, CatalogueLook, UnruledTable};
 
 use super::world::World;
 
@@ -43,8 +43,13 @@ async fn names_that_speak_of_persons_are_told_with_a_count_and_with_a_run() {
     let rules = world.task["spec"]["rules"].as_array_mut().unwrap();
     rules[0]["method"] = json!("Nullify");
     rules[0]["columns"] = json!([{"name": "email"}]);
-    // One by its bare name, one by its whole.
-    world.set("catalogue", asked(json!(["crm.old_customers"])));
+    // One by its bare name, one by its whole; a view and a partition are there, and nothing is by another case or in another schema.
+    let named = json!(["crm.old_customers", "customer_view", "visits_1", "Goods", "crm.goods", "customer"]);
+    world.set("catalogue", asked(named));
+    let absent = ["Goods", "crm.goods"].map(|table| AbsentTable {
+        store: "orders".into(),
+        table: table.into(),
+    });
     let mut wanted = vec![
         unruled("crm.customers", &[]),
         unruled("public.NewsletterReaders", &[]),
@@ -61,6 +66,7 @@ async fn names_that_speak_of_persons_are_told_with_a_count_and_with_a_run() {
         look,
         CatalogueLook {
             tables: wanted.clone(),
+            absent: absent.into(),
             ..CatalogueLook::default()
         }
     );
