@@ -68,7 +68,7 @@ impl Shrink for FeedReport {
 /// A preview's commitments go first: nobody has their salts. Then tables without a rule: their number stays. Then up to when all space was released; then a run's
 /// commitments, one rule's after the other: the ledger opens numbers that a report does not commit to no less. Rules are bounded so that their figures fit; only with counts
 /// beyond a thousand million rows, and a long message, is there no room left for the dates, then for the space, strategies and partitions, then for the late rows, then for
-/// those without a clock: no term of a sum, and the ledger has them.
+/// those that wait for a notice, then for those without a clock: no term of a sum, and the ledger has them.
 impl Shrink for RetainReport {
     fn shrink(&mut self) -> bool {
         let is_preview = self.run.is_empty();
@@ -88,6 +88,7 @@ impl Shrink for RetainReport {
             || give(|rule| std::mem::take(&mut rule.strategy) != Strategy::Rows)
             || give(|rule| std::mem::take(&mut rule.partitions) != 0)
             || give(|rule| !std::mem::take(&mut rule.late).is_zero())
+            || give(|rule| !std::mem::take(&mut rule.untold).is_zero())
             || give(|rule| !std::mem::take(&mut rule.null_clock).is_zero())
     }
 }
@@ -234,6 +235,7 @@ mod tests {
             remaining: number,
             late: Count::ZERO,
             null_clock: number,
+            untold: Count::ZERO,
             commitments: Vec::new(),
             oldest_kept: Some("2016-02-29".into()),
             space: None,
@@ -266,6 +268,7 @@ mod tests {
         body.ended_at = Some("2026-11-23T04:41:19.123456789Z".into());
         for rule in &mut body.rules {
             (rule.late, rule.held) = (number.into(), rule.blocked);
+            rule.untold = number.into();
             rule.space = Some(Space::WaitsForTransaction);
             rule.released_until = Some("2026-11-23T04:41:19Z".into());
             rule.strategy = Strategy::RowsDefaultPartition;

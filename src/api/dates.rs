@@ -94,6 +94,7 @@ pub enum NoDate {
     ClockElsewhere,
     /// The period runs from the newest contact: `eraseBy` is the earliest day that is possible.
     LastContact,
-    /// The row waits until a person was told (`erase.notice`): `eraseBy` is the earliest day that is possible.
+    /// The row waits until a person was told (`erase.notice`), as those do that `lastRun.rules[].untold` counts: `eraseBy` is the
+    /// earliest day that is possible.
     Notice,
 }

@@ -203,6 +203,10 @@ pub struct RetainedRule {
     /// Rows without a clock, the rule's or a keep's, that hold something to erase: never due, to be mended by somebody.
     #[serde(default, skip_serializing_if = "Count::is_zero")]
     pub null_clock: Count,
+    /// Rows whose period is over, and that every keep and contact would let go, but whose person was not told early enough
+    /// (`erase.notice`): they wait for that, and are no part of `due`. Counted when the run began.
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub untold: Count,
     /// What stands for each number of the sum that is not told, in the order `due`, `erased`, `held`, `restricted`, `gone`,
     /// `blocked`, `failed`, `remaining`: with the numbers that are told they add up. None where a report has no room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -159,7 +159,7 @@ impl Body for RetainReport {
     fn is_plausible(&self) -> bool {
         self.rules.iter().all(|r| {
             can_be_counts(&r.parts())
-                && can_be_counts(&[r.rows, r.due, r.late, r.null_clock])
+                && can_be_counts(&[r.rows, r.due, r.late, r.null_clock, r.untold])
                 && all_counts(&[r.partitions])
                 && r.commitments.len() <= 8
         })

@@ -178,7 +178,7 @@ fn dates() -> Value {
 fn retained() -> Value {
     json!({
         "name": "orders", "method": "Anonymise", "rows": 100, "due": "<14", "erased": "-", "held": "<5", "restricted": 1, "gone": 1, "blocked": 1,
-        "failed": 1, "remaining": 3, "late": 1, "nullClock": "<5", "commitments": ["A".repeat(43), "A".repeat(43)], "oldestKept": "2018-11-22",
+        "failed": 1, "remaining": 3, "late": 1, "nullClock": "<5", "untold": 1, "commitments": ["A".repeat(43), "A".repeat(43)], "oldestKept": "2018-11-22",
         "strategy": "Partitions", "partitions": 2, "space": "WaitsForVacuum", "releasedUntil": "2026-11-22T08:00:00Z",
     })
 }

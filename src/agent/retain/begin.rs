@@ -183,6 +183,7 @@ impl Snapshot<'_> {
                 blocked: forecast.blocked.into(),
                 remaining: forecast.free.into(),
                 null_clock: counts.null_clock.into(),
+                untold: counts.untold.into(),
                 oldest_kept: counts.oldest.clone(),
                 ..RetainedRule::default()
             };
@@ -199,6 +200,7 @@ impl Snapshot<'_> {
             rows: counts.rows,
             due: counts.due,
             null_clock: counts.null_clock,
+            untold: counts.untold,
             used: used(&step.rule.name),
         });
         rules.collect()
@@ -310,8 +312,8 @@ async fn write_rule(
     counts: &Counts,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO tradewind.rule
-          (run, store, name, position, due_set, shape, rows, due, null_clock, oldest_kept, method, strategy)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+          (run, store, name, position, due_set, shape, rows, due, null_clock, oldest_kept, method, strategy, untold)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let position = i32::try_from(step.rule.position).unwrap_or(i32::MAX);
     let query = sqlx::query(sql)
         .bind(&place.run)
@@ -327,7 +329,8 @@ async fn write_rule(
         .bind(counts.null_clock)
         .bind(&counts.oldest)
         .bind(step.rule.method.name())
-        .bind(step.strategy.name());
+        .bind(step.strategy.name())
+        .bind(counts.untold);
     query
         .execute(connection)
         .await

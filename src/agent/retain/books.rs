@@ -375,7 +375,8 @@ pub(super) async fn totals(
             WHERE n.policy = u.policy AND o.store = r.store AND o.name = r.name AND o.space = 'Released'
               AND NOT EXISTS (SELECT FROM tradewind.run AS e JOIN tradewind.rule AS w ON w.run = e.id AND w.store = e.store
                 WHERE e.policy = u.policy AND w.store = r.store AND w.name = r.name AND e.began_at < n.began_at
-                  AND w.space <> 'Released'))
+                  AND w.space <> 'Released')),
+          coalesce((to_jsonb(r) ->> 'untold')::bigint, 0) -- books that are only read may have no such column yet
         FROM tradewind.rule AS r JOIN tradewind.run AS u ON u.id = r.run AND u.store = r.store
         LEFT JOIN LATERAL (SELECT sum(erased)::bigint AS erased, sum(gone)::bigint AS gone,
             sum(blocked)::bigint AS blocked, sum(failed)::bigint AS failed, sum(remaining)::bigint AS remaining,
@@ -466,6 +467,7 @@ fn total(row: &PgRow) -> Result<(i32, RetainedRule), sqlx::Error> {
         failed: number(7)?,
         remaining: number(8)?,
         null_clock: number(9)?,
+        untold: number(18)?,
         commitments: Vec::new(),
         oldest_kept: row.try_get(10)?,
         late: number(11)?,

@@ -21,6 +21,8 @@ pub(super) struct Counted<'a> {
     pub(super) due: i64,
     /// Rows without a clock.
     pub(super) null_clock: i64,
+    /// Rows that wait for a notice.
+    pub(super) untold: i64,
     /// Rows that earlier runs under the same approval erased or found gone, at most, by what was told of them.
     pub(super) used: i64,
 }
@@ -136,8 +138,9 @@ impl Counted<'_> {
     /// can be: so few are not told beside a small number, and whether they were enough would say how many there are.
     fn share(&self, terms: Terms<'_>) -> i128 {
         let bound = terms.small_counts;
-        let clockless = alone(bound, self.null_clock);
-        let these = self.weight(terms) + i128::from(clockless.most().unwrap_or_default());
+        let beside = [self.null_clock, self.untold].map(|rows| alone(bound, rows));
+        let beside = beside.iter().map(|rows| i128::from(rows.most().unwrap_or_default()));
+        let these = self.weight(terms) + beside.sum::<i128>();
         let rows = i128::from(self.rows);
         if bound > 1 && rows <= these + 1 {
             return 0;
@@ -161,6 +164,7 @@ mod tests {
             rows: 1000,
             due,
             null_clock: 0,
+            untold: 0,
             used,
         }
     }
@@ -277,6 +281,10 @@ mod tests {
         assert_eq!(judge(all, &[of(1, 1)]), Verdict::Within);
     }
 
+    /// Rows without a clock, and rows that wait for a notice: each of them in any number, and few of both.
+    #[rustfmt::skip]
+    const BESIDE: [[i64; 2]; 11] = [[0, 0], [1, 0], [2, 0], [3, 0], [0, 1], [0, 2], [0, 3], [1, 1], [1, 2], [2, 1], [2, 2]];
+
     /// Whoever knows all that a run tells of a rule, this function, and whether somebody had to approve, finds each small
     /// number as likely as any other small one.
     #[test]
@@ -288,23 +296,25 @@ mod tests {
                 small_counts: BOUND,
                 ..terms(None)
             };
-            let mut groups: BTreeMap<String, Vec<[i64; 3]>> = BTreeMap::new();
+            let mut groups: BTreeMap<String, Vec<[i64; 4]>> = BTreeMap::new();
             let numbers = (0..13).flat_map(|one| (0..13).map(move |other| (one, other)));
-            for ((one, other), clockless) in numbers.flat_map(|it| (0..4).map(move |c| (it, c))) {
-                let (due, least) = (one + other, one + other + clockless);
+            for ((one, other), beside) in numbers.flat_map(|it| BESIDE.map(move |few| (it, few))) {
+                let [clockless, untold] = beside;
+                let (due, least) = (one + other, one + other + clockless + untold);
                 for rows in (least..least.max(40) + 20).chain([70, 100, 150, 300, 599, 601, 620]) {
                     let rule = Counted {
                         rows,
                         null_clock: clockless,
+                        untold,
                         ..counted(due, 0)
                     };
                     let went = judge(terms, &[rule]) == Verdict::Within;
-                    let told = told(BOUND, &[one, other], (rows, clockless));
+                    let told = told(BOUND, &[one, other], (rows, beside));
                     let told = format!("{told} kept {} went {went}", rows > least);
                     groups
                         .entry(told)
                         .or_default()
-                        .push([one, other, clockless]);
+                        .push([one, other, clockless, untold]);
                 }
             }
             let mut small = 0;
@@ -313,7 +323,7 @@ mod tests {
                 if !group.iter().any(|it| it[0].max(it[1]) <= 6) {
                     continue;
                 }
-                for place in 0..3 {
+                for place in 0..4 {
                     let values: BTreeSet<i64> = group.iter().map(|it| it[place]).collect();
                     if values.contains(&1) || values.contains(&2) {
                         assert_eq!(values, BTreeSet::from([1, 2]), "{max_percent} %: {told}");
@@ -326,11 +336,11 @@ mod tests {
     }
 
     /// A rule as a run tells it that erased some rows, and left others.
-    fn told(bound: u32, parts: &[i64; 2], (rows, null_clock): (i64, i64)) -> String {
+    fn told(bound: u32, parts: &[i64; 2], (rows, beside): (i64, [i64; 2])) -> String {
         let sum = sum(bound, (parts.iter().sum(), parts), &[1, 0]);
-        let clockless = alone(bound, null_clock);
-        let rows = table(bound, rows, (sum.whole, clockless));
-        format!("{sum:?} of {rows} rows, without a clock {clockless}")
+        let [clockless, untold] = beside.map(|rows| alone(bound, rows));
+        let rows = table(bound, rows, (sum.whole, clockless.plus(untold)));
+        format!("{sum:?} of {rows} rows, without a clock {clockless}, not told {untold}")
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) struct Counts {
     pub(super) due: i64,
     /// Rows without a clock that hold something to erase.
     pub(super) null_clock: i64,
+    /// Rows that wait for a notice alone: none of them is due, nor without a clock. 0 where the rule asks for no notice.
+    pub(super) untold: i64,
     /// The oldest clock of a row that holds something to erase, a date in the region.
     pub(super) oldest: Option<String>,
 }
@@ -48,9 +50,13 @@ pub(super) async fn counts(
     let due = predicate::due(&mut sql, "t", target);
     let clockless = predicate::clockless(&mut sql, "t", target);
     let pending = change::pending(&mut sql, "t", target.table);
+    // Asked only where somebody has to be told: it costs as much as to count the due rows.
+    let untold = predicate::untold(&mut sql, "t", target);
+    let waiting = untold.as_ref().map(|untold| format!(", count(*) FILTER (WHERE {untold})"));
     sql.push(&format!(
-        "SELECT count(*), count(*) FILTER (WHERE {due}), count(*) FILTER (WHERE {clockless} AND {pending}), {} FROM {} AS t",
+        "SELECT count(*), count(*) FILTER (WHERE {due}), count(*) FILTER (WHERE {clockless} AND {pending}), {}{} FROM {} AS t",
         oldest_sql(target, &pending),
+        waiting.unwrap_or_default(),
         target.table.name,
     ));
     let fault = Fault::of("count the due rows");
@@ -65,6 +71,11 @@ pub(super) async fn counts(
             rows: row.try_get(0)?,
             due: row.try_get(1)?,
             null_clock: row.try_get(2)?,
+            untold: if untold.is_some() {
+                row.try_get(4)?
+            } else {
+                0
+            },
             oldest: row
                 .try_get::<Option<String>, _>(3)?
                 .map(|text| in_region(text, zone)),

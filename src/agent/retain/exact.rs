@@ -47,7 +47,8 @@ impl Exact<RetainedRule> {
             &WITHHELD_OF_RULE,
         );
         let null_clock = alone(blur.bound, number(rule.null_clock));
-        let beside = (told.sum.whole, null_clock);
+        let untold = alone(blur.bound, number(rule.untold));
+        let beside = (told.sum.whole, null_clock.plus(untold));
         let rows = table(blur.bound, number(rule.rows), beside);
         let rule = RetainedRule {
             rows,
@@ -63,6 +64,7 @@ impl Exact<RetainedRule> {
             remaining: told.part(6),
             late: alone(blur.bound, number(rule.late)),
             null_clock,
+            untold,
             commitments: told.commitments(),
             ..rule
         };
@@ -196,6 +198,21 @@ mod tests {
         assert_eq!(rule([2, 0, 0, 0, 1, 0, 0], 0, 900).rows, Count::WITHHELD);
         assert_eq!(rule([2, 0, 0, 0, 1, 0, 0], 0, 901).rows, 901);
         assert_eq!(rule([0; 7], 0, 3).rows, Count::below(5));
+        // Those that wait for a notice stand beside, as those without a clock do.
+        let waits = |untold: i64, rows: i64| {
+            let exact = RetainedRule {
+                rows: rows.into(),
+                untold: untold.into(),
+                null_clock: 1.into(),
+                ..RetainedRule::default()
+            };
+            let told = Exact::new("orders", exact).blurred(&BLUR).0;
+            (told.untold, told.rows)
+        };
+        assert_eq!(waits(3, 8), (Count::below(5), Count::WITHHELD));
+        assert_eq!(waits(3, 10), (Count::below(5), 10.into()));
+        assert_eq!(waits(300, 305), (300.into(), Count::WITHHELD));
+        assert_eq!(waits(300, 306), (300.into(), 306.into()));
     }
 
     #[test]

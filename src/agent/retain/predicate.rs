@@ -42,6 +42,28 @@ pub(super) fn due(statement: &mut Statement, alias: &str, target: Target<'_>) ->
 /// contact is younger, and the person was told where the rule asks for it.
 /// Never null. A clock that is null or infinite is no clock: the row is never due, and its keep has not ended.
 fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String {
+    let mut all = periods_over(statement, alias, target);
+    all.extend(notice::was_told(statement, alias, target));
+    match all.as_slice() {
+        [own] => own.clone(),
+        all => format!("({})", all.join(" AND ")),
+    }
+}
+
+/// Whether `alias`'s row waits for a notice alone: else it were due. Never null; nothing where the rule asks for no notice.
+pub(super) fn untold(statement: &mut Statement, alias: &str, target: Target<'_>) -> Option<String> {
+    target.table.notice.as_ref()?;
+    let mut all = periods_over(statement, alias, target);
+    let told = notice::was_told(statement, alias, target)?;
+    all.push(format!("NOT {told}"));
+    if !target.table.changes.is_empty() {
+        all.push(change::pending(statement, alias, target.table));
+    }
+    Some(format!("({})", all.join(" AND ")))
+}
+
+/// The conditions of time, but for a notice.
+fn periods_over(statement: &mut Statement, alias: &str, target: Target<'_>) -> Vec<String> {
     let Target { table, due, .. } = target;
     let own = (format!("{alias}.{}", table.clock), table.kind);
     let mut all = vec![over(statement, own, &due.own)];
@@ -54,11 +76,7 @@ fn elapsed(statement: &mut Statement, alias: &str, target: Target<'_>) -> String
         });
     }
     all.extend(contact::none_younger(statement, alias, target));
-    all.extend(notice::was_told(statement, alias, target));
-    match all.as_slice() {
-        [own] => own.clone(),
-        all => format!("({})", all.join(" AND ")),
-    }
+    all
 }
 
 /// Whether a keep has ended for `alias`'s row.

@@ -65,14 +65,18 @@ async fn only_who_was_told_in_time_and_not_in_touch_since_goes() {
         (1000, 300, 300, 0),
         "{rule:?}"
     );
+    // 201 to 600, and 801 to 900: whoever is in touch, or new, waits for nothing.
+    assert_eq!(rule.untold, 500, "{rule:?}");
     world.set("mode", "Enforce");
     let ran = world.run().await;
     let rule = ran.expect("Done").rule("customers").clone();
     assert_eq!(
-        (rule.due, rule.erased, rule.late),
-        (300, 300, 0),
+        (rule.due, rule.erased, rule.late, rule.untold),
+        (300, 300, 0, 500),
         "{rule:?}"
     );
+    let books = "SELECT untold::text FROM tradewind.rule";
+    assert_eq!(world.sql(books).await, "500");
     let gone = "SELECT count(*) || ' ' || min(id) || ' ' || max(id) || ' ' || count(*) FILTER (WHERE id BETWEEN 201 AND 600) FROM customers WHERE email IS NULL";
     assert_eq!(world.sql(gone).await, "300 1 700 0");
 }
