@@ -135,9 +135,44 @@ pub fn names_table(told: &str, found: &str) -> bool {
             .is_some_and(|(_, table)| table == told)
 }
 
+/// Whether a rule can write the name, of a column or of a table with its schema or without: English letters, digits, `_` and `$`, as
+/// names are that SQL needs no quotes for but for capitals. PostgreSQL has others too.
+#[must_use]
+pub fn can_be_ruled(name: &str) -> bool {
+    let is_plain = |part: &str| {
+        let mut letters = part.bytes();
+        let first = letters.next();
+        first.is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+            && letters.all(|byte| byte.is_ascii_alphanumeric() || b"_$".contains(&byte))
+    };
+    name.split('.').count() <= 2 && name.split('.').all(is_plain)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As the CRD's patterns have it: `tests/api` has a rule refused that names another.
+    #[test]
+    fn a_rule_writes_plain_names() {
+        for name in ["orders", "_o$1", "Orders", "shop.orders", "Shop._2"] {
+            assert!(can_be_ruled(name), "{name}");
+        }
+        let odd = [
+            "order-items",
+            "order items",
+            "2024",
+            "kündigungen",
+            "a.b.c",
+            "shop.",
+            ".orders",
+            "",
+            "a\"b",
+        ];
+        for name in odd {
+            assert!(!can_be_ruled(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_list_that_gives_up_a_table_counts_it() {

@@ -319,9 +319,7 @@ impl<'a> Ruling<'a> {
         let longest = |claim: &Claim<'_>| {
             let outlasts = |other: &Claim<'_>| claim.bound.outlasts(&other.bound);
             // A contact, or a notice, may make the rule's own period end any day later.
-            !waits(&self.erase)
-                && claim.bound.outlasts(&own)
-                && self.keeps.iter().all(outlasts)
+            !waits(&self.erase) && claim.bound.outlasts(&own) && self.keeps.iter().all(outlasts)
         };
         match self.keeps.iter().position(longest) {
             Some(place) => (Decides::Keep, Some(place)),

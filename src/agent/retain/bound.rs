@@ -139,7 +139,9 @@ impl Counted<'_> {
     fn share(&self, terms: Terms<'_>) -> i128 {
         let bound = terms.small_counts;
         let beside = [self.null_clock, self.untold].map(|rows| alone(bound, rows));
-        let beside = beside.iter().map(|rows| i128::from(rows.most().unwrap_or_default()));
+        let beside = beside
+            .iter()
+            .map(|rows| i128::from(rows.most().unwrap_or_default()));
         let these = self.weight(terms) + beside.sum::<i128>();
         let rows = i128::from(self.rows);
         if bound > 1 && rows <= these + 1 {

@@ -52,7 +52,9 @@ pub(super) async fn counts(
     let pending = change::pending(&mut sql, "t", target.table);
     // Asked only where somebody has to be told: it costs as much as to count the due rows.
     let untold = predicate::untold(&mut sql, "t", target);
-    let waiting = untold.as_ref().map(|untold| format!(", count(*) FILTER (WHERE {untold})"));
+    let waiting = untold
+        .as_ref()
+        .map(|untold| format!(", count(*) FILTER (WHERE {untold})"));
     sql.push(&format!(
         "SELECT count(*), count(*) FILTER (WHERE {due}), count(*) FILTER (WHERE {clockless} AND {pending}), {}{} FROM {} AS t",
         oldest_sql(target, &pending),
@@ -71,11 +73,7 @@ pub(super) async fn counts(
             rows: row.try_get(0)?,
             due: row.try_get(1)?,
             null_clock: row.try_get(2)?,
-            untold: if untold.is_some() {
-                row.try_get(4)?
-            } else {
-                0
-            },
+            untold: if untold.is_some() { row.try_get(4)? } else { 0 },
             oldest: row
                 .try_get::<Option<String>, _>(3)?
                 .map(|text| in_region(text, zone)),

@@ -104,7 +104,10 @@ fn before((clock, kind): (&str, ClockKind), notice: &str, zone: &str) -> String 
 
 #[cfg(test)]
 mod tests {
+    use super::super::catalog::Table;
     use super::super::cutoff::Due;
+    use super::super::holds::NONE;
+    use super::super::predicate;
     use super::super::predicate::tests::{cutoffs, said, table};
     use super::*;
 
@@ -135,5 +138,16 @@ mod tests {
             text.contains(r#"COALESCE(t.placed_at OPERATOR(pg_catalog.<=) t."told", false)"#),
             "{text}"
         );
+        // Who waits is asked of a rule with a notice, and of no other.
+        let untold = |table: &Table| {
+            let (due, holds) = (&set, &NONE);
+            let target = Target { table, due, holds };
+            predicate::untold(&mut Statement::default(), "t", target)
+        };
+        let waits = untold(&own).unwrap();
+        assert!(waits.starts_with("((t.placed_at IS NOT NULL"), "{waits}");
+        assert!(waits.contains(r#" AND NOT CASE WHEN t."told""#), "{waits}");
+        own.notice = None;
+        assert_eq!(untold(&own), None);
     }
 }

@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 
 use super::book::{Book, Spot, Told};
+use super::tables::add_rule;
 use super::{Ground, Place};
-use crate::contract::{CatalogueLook, UnruledTable, names_table};
+use crate::contract::{CatalogueLook, UnruledTable, can_be_ruled, names_table};
 use crate::packs::Check;
 
 /// Tables by store that somebody has a rule for, or lists: what a run is told to leave out.
@@ -64,9 +65,7 @@ fn one(ground: &Ground<'_>, place: &Place<'_>, table: &UnruledTable, book: &mut 
             format!(
                 "rule {rule} changes columns of table {name}, and leaves some whose names speak of persons: {columns}"
             ),
-            format!(
-                "add them to spec.rules[{rule}].erase.columns, or leave them if they hold no personal data and say so in your records"
-            ),
+            add_columns(rule, &table.columns),
         ),
         None if is_named(place, store, name) => return,
         None => {
@@ -79,7 +78,8 @@ fn one(ground: &Ground<'_>, place: &Place<'_>, table: &UnruledTable, book: &mut 
                 Check::PersonalTableWithoutRule,
                 format!("no Region lists table {name}, no policy has a rule for it, and {seen}"),
                 format!(
-                    "add a rule with an erase for store {store} and table {name}; or, if it holds nobody, take the word out of the regime pack's personalNames or personalColumns"
+                    "{}; or, if it holds nobody, take the word out of the regime pack's personalNames or personalColumns",
+                    add_rule(store, name)
                 ),
             )
         }
@@ -88,6 +88,21 @@ fn one(ground: &Ground<'_>, place: &Place<'_>, table: &UnruledTable, book: &mut 
         let told = Told::once(message.as_str(), remedy.as_str());
         book.enter(regime, check, Spot::here(place.name, field.as_str()), told);
     }
+}
+
+fn add_columns(rule: &str, columns: &[String]) -> String {
+    let odd = columns.iter().filter(|column| !can_be_ruled(column));
+    let odd: Vec<&str> = odd.map(String::as_str).collect();
+    let rename = match odd.as_slice() {
+        [] => String::new(),
+        odd => format!(
+            "; no rule can name {}: have whoever owns the table rename them (English letters, digits, _ and $)",
+            odd.join(", ")
+        ),
+    };
+    format!(
+        "add them to spec.rules[{rule}].erase.columns, or leave them if they hold no personal data and say so in your records{rename}"
+    )
 }
 
 fn more(place: &Place<'_>, look: &CatalogueLook, book: &mut Book<'_>) {

@@ -7,7 +7,7 @@ use jiff::{Span, Timestamp};
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place};
 use crate::api::{DataPolicy, DataStore, PolicyRule, RegionSpec};
-use crate::contract::personal_word;
+use crate::contract::{can_be_ruled, personal_word};
 use crate::packs::Check;
 use crate::plan::calculus::may_be_one;
 use crate::plan::placement::secret_of;
@@ -113,8 +113,8 @@ fn table(ground: &Ground<'_>, place: &Place<'_>, table: &Table<'_>, book: &mut B
             ),
         };
         let remedy = format!(
-            "add a rule with an erase for store {} and table {}, or take the table out of datasets if it holds no personal data",
-            table.store, table.name
+            "{}, or take the table out of datasets if it holds no personal data",
+            add_rule(table.store, table.name)
         );
         book.enter(regime, check, spot(), Told::once(message, remedy));
     }
@@ -165,6 +165,17 @@ fn kept(ground: &Ground<'_>, place: &Place<'_>, book: &mut Book<'_>) {
             book.enter(regime, Check::NoPeriod, spot, told);
         }
     }
+}
+
+/// What mends a table of which no rule says when its rows go.
+pub(super) fn add_rule(store: &str, table: &str) -> String {
+    if can_be_ruled(table) {
+        return format!("add a rule with an erase for store {store} and table {table}");
+    }
+    format!(
+        "no rule can name table {table} of store {store}: a name in a rule has English letters, digits, _ and $. Have whoever owns it rename \
+         it (ALTER TABLE ... RENAME TO ..., with a view of the old name for what reads it), and add a rule with an erase for it"
+    )
 }
 
 /// Whether a table of a store may be the one that a rule is for: two stores with one Secret are one.

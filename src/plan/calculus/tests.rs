@@ -230,7 +230,11 @@ fn a_keep_never_decides_over_what_contacts_and_notices_may_prolong() {
     let contacts = json!({"tables": [{"table": "orders", "clock": "at"}, {"table": "letters", "clock": "at"}]});
     let notice = json!({"column": "told_at", "hours": 48});
     for (field, waits, words) in [
-        ("lastContact", contacts, "the newest contact in orders, letters"),
+        (
+            "lastContact",
+            contacts,
+            "the newest contact in orders, letters",
+        ),
         ("notice", notice, "a notice of 48 hours"),
     ] {
         let (decides, message) = of("P3Y", field, &waits);

@@ -44,7 +44,14 @@ async fn names_that_speak_of_persons_are_told_with_a_count_and_with_a_run() {
     rules[0]["method"] = json!("Nullify");
     rules[0]["columns"] = json!([{"name": "email"}]);
     // One by its bare name, one by its whole; a view and a partition are there, and nothing is by another case or in another schema.
-    let named = json!(["crm.old_customers", "customer_view", "visits_1", "Goods", "crm.goods", "customer"]);
+    let named = json!([
+        "crm.old_customers",
+        "customer_view",
+        "visits_1",
+        "Goods",
+        "crm.goods",
+        "customer"
+    ]);
     world.set("catalogue", asked(named));
     let absent = ["Goods", "crm.goods"].map(|table| AbsentTable {
         store: "orders".into(),

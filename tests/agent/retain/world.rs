@@ -98,6 +98,7 @@ pub(crate) struct Exact {
     pub(crate) remaining: i64,
     pub(crate) late: i64,
     pub(crate) null_clock: i64,
+    pub(crate) untold: i64,
     pub(crate) oldest_kept: Option<String>,
     pub(crate) space: Option<Space>,
     pub(crate) released_until: Option<String>,

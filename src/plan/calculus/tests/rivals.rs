@@ -83,7 +83,10 @@ fn who_waits_for_a_notice_is_not_surely_first() {
     };
     let (decides, message, _) = beside("P3Y", waits("other"), &[]).unwrap();
     is_unsure((decides, message));
-    let policies = [waits("own"), policy("other", &json!([erase("invoices", "P3Y")]))];
+    let policies = [
+        waits("own"),
+        policy("other", &json!([erase("invoices", "P3Y")])),
+    ];
     let (facts, region) = (facts(&policies), region());
     let told = rulings(&facts, &region, now())[0].told().unwrap();
     is_unsure((told.decides, told.message));
