@@ -31,8 +31,8 @@ mod throttle;
 
 pub use attest::{Attest, AttestReport, Witnessed};
 pub use catalogue::{
-    AbsentTable, Catalogue, CatalogueLook, FiringTrigger, MissingIndex, UnruledTable, can_be_ruled,
-    names_table,
+    AbsentTable, Catalogue, CatalogueLook, FiringTrigger, MissingIndex, StoreDatabase,
+    UnruledTable, can_be_ruled, names_table,
 };
 pub use contact::{ContactTable, LastContact, Notice};
 pub use count::{Count, NoCount, Sum};

@@ -66,7 +66,7 @@ impl Shrink for FeedReport {
 }
 
 /// A preview's commitments go first: nobody has their salts. Then tables without a rule: their number stays. Then up to when all space was released; then a run's
-/// commitments, one rule's after the other: the ledger opens numbers that a report does not commit to no less. Rules are bounded so that their figures fit; only with counts
+/// commitments, one rule's after the other: the ledger opens numbers that a report does not commit to no less. Then which databases the stores lead to. Rules are bounded so that their figures fit; only with counts
 /// beyond a thousand million rows, and a long message, is there no room left for the dates, then for the space, strategies and partitions, then for the late rows, then for
 /// those that wait for a notice, then for those without a clock: no term of a sum, and the ledger has them.
 impl Shrink for RetainReport {
@@ -81,8 +81,10 @@ impl Shrink for RetainReport {
         if self.catalogue.as_mut().is_some_and(CatalogueLook::shrink) {
             return true;
         }
+        let databases = self.catalogue.as_mut().map(|look| &mut look.databases);
         give(|rule| rule.released_until.take().is_some())
             || give(committed)
+            || databases.is_some_and(|databases| databases.pop().is_some())
             || give(|rule| rule.oldest_kept.take().is_some())
             || give(|rule| rule.space.take().is_some())
             || give(|rule| std::mem::take(&mut rule.strategy) != Strategy::Rows)

@@ -380,7 +380,7 @@ pub struct PolicyRegionStatus {
     pub preview: Option<Preview>,
     /// What the last run that told it saw in the catalogues: tables and columns without a rule that look as if they held
     /// persons; tables that somebody names and that are not there; indexes that are missing, and triggers that fire, where rules
-    /// erase.
+    /// erase; and which database each store leads to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub catalogue: Option<CatalogueLook>,
     /// The preview's hash: what an approval names.

@@ -1,5 +1,5 @@
 //! What of a database's catalogue somebody should look at: what looks as if it held persons, though no rule speaks of it; what
-//! makes erasing slow, and what may copy as it erases. Names, never rows.
+//! makes erasing slow, what may copy as it erases, and which database a store leads to. Names, never rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,6 +41,22 @@ pub struct CatalogueLook {
     /// Indexes, triggers and tables that are not there, for which these three lists have no room.
     #[serde(default, skip_serializing_if = "super::report::is_zero")]
     pub more_of_rules: i64,
+    /// Which database each store of the rules leads to; without those whose server does not tell, and those that a report
+    /// has no room for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<StoreDatabase>,
+}
+
+/// Which database a store's Secret leads to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "plan", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct StoreDatabase {
+    /// The store.
+    pub store: String,
+    /// A word that stands for the database, made of what its server says of itself: two stores with one word may be one
+    /// database, by two Secrets. It opens nothing and says no name.
+    pub database: String,
 }
 
 /// A table that somebody names and that is not there.

@@ -69,6 +69,8 @@ pub enum Check {
     IndexMissing,
     /// A trigger that fires on rows that a rule erases.
     TriggerOnErasure,
+    /// Two stores of a region that may be one database, by two Secrets.
+    StoresMayBeOne,
     /// A policy erases where nobody bounded how old the list of legal holds may be.
     HoldListUnbounded,
     /// A rule, or a keep, has rows for longer than a platform's terms or a law allow.
@@ -101,6 +103,7 @@ impl Check {
         Self::RowsWithoutClock,
         Self::IndexMissing,
         Self::TriggerOnErasure,
+        Self::StoresMayBeOne,
         Self::HoldListUnbounded,
         Self::HeldTooLong,
         Self::InactivityClassUnstated,
@@ -140,6 +143,7 @@ impl Check {
             Self::RowsWithoutClock => "RowsWithoutClock",
             Self::IndexMissing => "IndexMissing",
             Self::TriggerOnErasure => "TriggerOnErasure",
+            Self::StoresMayBeOne => "StoresMayBeOne",
             Self::HoldListUnbounded => "HoldListUnbounded",
             Self::HeldTooLong => "HeldTooLong",
             Self::InactivityClassUnstated => "InactivityClassUnstated",

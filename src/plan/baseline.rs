@@ -2,7 +2,7 @@
 //!
 //! In: the facts of a policy's plan. Out: its findings, the most severe first. What is asked for, how much it matters and
 //! by which article is the regime pack's to say; here is only how each check looks. Another check is one more function of
-//! `checks` and one more word of the pack. Tables and columns that no Region lists, what slows or copies where rules erase, and rows without a clock, are what the last run told; that
+//! `checks` and one more word of the pack. Tables and columns that no Region lists, what slows or copies where rules erase, stores that may be one database, and rows without a clock, are what the last run told; that
 //! evidence grew old, whoever knows the chains adds ([`stale_evidence`]). A finding stops nothing.
 
 mod book;
@@ -17,6 +17,7 @@ mod keeps;
 mod limits;
 mod rules;
 mod tables;
+mod twins;
 mod unmet;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,6 +84,7 @@ pub(super) fn baseline(facts: &PolicyFacts, chosen: &BTreeSet<&str>, now: Timest
         tables::look,
         catalogue::look,
         erasing::look,
+        twins::look,
         rules::look,
         clocks::look,
         keeps::look,

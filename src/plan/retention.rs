@@ -170,15 +170,19 @@ fn holds(ground: &Ground<'_>) -> Vec<RequiredHold> {
 fn catalogue(ground: &Ground<'_>) -> Option<Catalogue> {
     let regimes = &ground.facts.packs.regimes;
     let spec = &ground.facts.policy.spec;
-    let asks = |asked: [Check; 2]| {
+    let asks = |asked: &[Check]| {
         let mut own = spec.regimes.iter();
         own.any(|id| {
             let demand = |check| regimes.demand(id, check);
-            asked.into_iter().any(|check| demand(check).is_some())
+            asked.iter().any(|check| demand(*check).is_some())
         })
     };
-    let of_rules = asks([Check::IndexMissing, Check::TriggerOnErasure]);
-    if !asks([
+    let of_rules = asks(&[
+        Check::IndexMissing,
+        Check::TriggerOnErasure,
+        Check::StoresMayBeOne,
+    ]);
+    if !asks(&[
         Check::PersonalTableWithoutRule,
         Check::PersonalColumnWithoutRule,
     ]) {

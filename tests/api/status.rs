@@ -142,7 +142,8 @@ fn policy_region(totals: &Value) -> Value {
         "catalogue": {"more": 1, "tables": [{"store": "orders", "table": "public.leads", "rule": "leads", "columns": ["email"]}],
             "indexes": [{"store": "orders", "rule": "orders", "table": "public.parcels", "columns": ["order_id"]}],
             "triggers": [{"store": "orders", "rule": "orders", "table": "public.orders", "trigger": "audit"}],
-            "absent": [{"store": "orders", "table": "invoises"}], "moreOfRules": 1},
+            "absent": [{"store": "orders", "table": "invoises"}], "moreOfRules": 1,
+            "databases": [{"store": "orders", "database": "0123456789abcdef"}]},
         "lastRun": {
             "job": "j", "uid": "u", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
             "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z",

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::agent::blur::{Blur, Seed, Told};
-use crate::contract::{Count, ErasedStore, ErasedTable, RequestState, SEVERAL, Space};
+use crate::contract::{
+    CatalogueLook, Count, ErasedStore, ErasedTable, RequestState, SEVERAL, Space, StoreDatabase,
+};
 use crate::evidence::{Standing, standing};
 
 /// Thousands erased and three held: what is held is told as `<5`, what is erased as `-`, and something stands for each.
@@ -80,6 +82,24 @@ fn of_as_many_rules_as_a_policy_may_have_each_sum_holds_or_is_not_known() {
     );
     // More than the schema lets a policy have leave no room for figures: nothing is told, and nothing wrong.
     assert_eq!(heard(retained(40)), None);
+}
+
+/// That two stores are one matters more than what stands for a number, which the ledger opens too.
+#[test]
+fn which_database_a_store_leads_to_is_told_before_commitments() {
+    let database = |at: i64| StoreDatabase {
+        store: format!("{at:040}"),
+        database: format!("{at:016x}"),
+    };
+    let mut body = retained(16);
+    body.catalogue = Some(CatalogueLook {
+        databases: (0..16).map(database).collect(),
+        ..CatalogueLook::default()
+    });
+    let heard = heard(body).unwrap();
+    assert!(heard.rules.iter().all(|rule| rule.commitments.is_empty()));
+    let databases = heard.catalogue.unwrap().databases;
+    assert!(databases.len() > 8, "{databases:?}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use super::fault::Fault;
 use super::preflight::Step;
 use super::site::Site;
 use super::store::Store;
+use super::which;
 use crate::contract::{
     self, AbsentTable, Catalogue, CatalogueLook, FiringTrigger, MissingIndex, UnruledTable,
 };
@@ -82,6 +83,7 @@ pub(super) async fn look(sites: &mut [Site], asked: &Catalogue) -> Result<Catalo
         triggers,
         absent,
         more_of_rules,
+        databases: which::told(sites).await,
     })
 }
 

@@ -1,7 +1,7 @@
 //! What of a catalogue looks as if it held persons, and has no rule, and what somebody names that is not in it: names, never a value, and never more than a report holds.
 
 use serde_json::{Value, json};
-use tradewind::contract::{AbsentTable, CatalogueLook, UnruledTable};
+use tradewind::contract::{AbsentTable, CatalogueLook, StoreDatabase, UnruledTable};
 
 use super::world::World;
 
@@ -69,9 +69,14 @@ async fn names_that_speak_of_persons_are_told_with_a_count_and_with_a_run() {
     world.set("mode", "DryRun");
     let seen = world.run().await;
     let look = seen.expect("Previewed").body().catalogue.clone().unwrap();
+    let [StoreDatabase { store, database }] = &look.databases[..] else {
+        panic!("{look:?}");
+    };
+    assert_eq!((store.as_str(), database.len()), ("orders", 16));
     assert_eq!(
         look,
         CatalogueLook {
+            databases: look.databases.clone(),
             tables: wanted.clone(),
             absent: absent.into(),
             ..CatalogueLook::default()
