@@ -208,6 +208,16 @@ pub(super) enum Error {
         /// The store.
         store: String,
     },
+    /// The store was restored to a state of before a restriction.
+    #[error(
+        "store `{store}`: its books lack restrictions that are in force, so it was restored and shows their rows again: ask for {} once more, each under another name, then lift the one that was lost", named(.lost)
+    )]
+    RestrictionLost {
+        /// The store.
+        store: String,
+        /// The requests' references.
+        lost: Vec<String>,
+    },
     /// The suppression store is not what it was.
     #[error(
         "store `{store}`: persons were erased from it, and the suppression store knows of none of its erasures: it was lost or emptied, or another is named; restore it, as nobody would see that a store was restored, and nobody could be erased again"
@@ -259,6 +269,7 @@ impl Error {
             | Self::HoldUnclear { .. }
             | Self::Switched { .. }
             | Self::RestoreDetected { .. }
+            | Self::RestrictionLost { .. }
             | Self::SuppressionLost { .. }
             | Self::Stranded { .. }
             | Self::Drift { .. } => Outcome::Refused,
@@ -300,6 +311,7 @@ impl Error {
             Self::Signals { .. } | Self::Uncounted { .. } => "ThrottleUnreadable",
             Self::Switched { .. } => "StoppedBySwitch",
             Self::RestoreDetected { .. } => "RestoreDetected",
+            Self::RestrictionLost { .. } => "RestrictionLost",
             Self::SuppressionLost { .. } => "SuppressionLost",
             Self::Stopped => "Stopped",
             Self::Statement { fault, .. } => match fault.trouble() {
@@ -323,5 +335,39 @@ fn first(refusals: &[Refusal]) -> String {
     match refusals.len() {
         0 | 1 => text,
         all => format!("{text} ({} more in the log)", all - 1),
+    }
+}
+
+/// Requests that a message has room for.
+const NAMED: usize = 4;
+
+/// The first of some requests, and how many more there are.
+fn named(references: &[String]) -> String {
+    let first = references.iter().take(NAMED);
+    let first: Vec<String> = first.map(|name| format!("`{name}`")).collect();
+    match references.len().saturating_sub(NAMED) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_must_be_asked_again_are_named_and_the_rest_counted() {
+        let error = |count: usize| Error::RestrictionLost {
+            store: "shop".to_owned(),
+            lost: (1..=count).map(|at| format!("dsr-{at}")).collect(),
+        };
+        assert!(
+            error(2)
+                .to_string()
+                .contains("ask for `dsr-1`, `dsr-2` once")
+        );
+        assert!(error(6).to_string().contains("`dsr-4` and 2 more once"));
+        assert_eq!(error(1).reason(), "RestrictionLost");
+        assert_eq!(error(1).outcome(), Outcome::Refused);
     }
 }

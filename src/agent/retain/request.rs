@@ -37,6 +37,7 @@ mod settings;
 mod site;
 mod supersede;
 mod suppress;
+mod undone;
 mod work;
 
 use jiff::Timestamp;

@@ -71,6 +71,39 @@ async fn a_restored_store_stands_still_until_everybody_is_erased_again() {
     assert_nobody(&access().await.dump("erd_drill_suppressed").await.unwrap());
 }
 
+/// A restore takes restrictions back, and nobody knows any more whose rows they hid: runs stand still, and say which to ask
+/// for again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restriction_that_a_restore_undid_is_named_until_it_is_lifted() {
+    let mut world = World::shop("erd_shown").await;
+    world.spec()["request"]["kind"] = "Restriction".into();
+    super::restrict::prepare(&world).await;
+    let dump = access().await.dump(&world.database).await.unwrap();
+    world.run().await.expect("Verified");
+    retained(&world, "DryRun").await.expect("Previewed");
+    world.database = "erd_shown_b".into();
+    restore(&world, &dump, &world.database).await;
+    for mode in ["Enforce", "DryRun"] {
+        let ran = retained(&world, mode).await;
+        ran.expect("RestrictionLost");
+        assert!(
+            ran.0.to_string().contains("ask for `dsr-1` once"),
+            "{}",
+            ran.0
+        );
+    }
+    world.spec()["request"]["reference"] = "dsr-2".into();
+    world.run().await.expect("Verified");
+    let hidden = "SELECT count(*) FROM orders WHERE restricted_by = '{request/dsr-2}'";
+    assert_eq!(world.sql(hidden).await, "10");
+    retained(&world, "DryRun").await.expect("RestrictionLost");
+    world.spec()["request"]["reference"] = "dsr-1".into();
+    let lifted = world.start("lift", &["--lift"]).finish_plain().await;
+    assert_eq!(lifted["reason"], "Lifted", "{lifted}");
+    retained(&world, "DryRun").await.expect("Previewed");
+    assert_eq!(world.sql(hidden).await, "10");
+}
+
 /// SIGKILL in the midst of it: the store stands still as before, and a rerun finishes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_drill_is_gone_on_with() {

@@ -1,0 +1,60 @@
+//! Restrictions that a restore has undone: the suppression store has in which stores each that is in force hid rows, and the
+//! books of such a store have not its run.
+//!
+//! In: both stores. Out: the references of those that are lost. Reads only. Whose rows they hid nobody knows here any more:
+//! who a person is goes with the end of the request.
+
+use sqlx::Row;
+
+use super::super::error::Error as Run;
+use super::super::fault::Fault;
+use super::super::store::Store;
+use super::suppress::has;
+
+/// Of restrictions, by which no value is suppressed, those that have ended as they should, and were not lifted since. An
+/// opt-out has no run.
+const IN_FORCE: &str = "
+SELECT r.reference, r.run FROM tradewind.request AS r JOIN tradewind.request_store AS s USING (region, reference)
+WHERE r.region = $1 AND s.store = $2 AND r.run <> '' AND r.suppressed = 0 AND r.state IN ('Verified', 'Kept')
+ORDER BY r.reference";
+
+/// Which of some runs a store's books have not, or not to their end.
+const MISSING: &str = "
+SELECT coalesce(array_agg(asked.place), '{}') FROM unnest($2::text[]) WITH ORDINALITY AS asked (run, place)
+WHERE NOT EXISTS (SELECT FROM tradewind.run AS n WHERE n.id = asked.run AND n.store = $1 AND n.ended_at IS NOT NULL)";
+
+/// Whether all restrictions that are in force in a store are in its books; those that are not are the error.
+pub(super) async fn none(
+    suppression: &mut Store,
+    region: &str,
+    store: &mut Store,
+) -> Result<(), Run> {
+    // A suppression store of an earlier release has not noted where a request was.
+    if !has(suppression, "tradewind.request_store").await? {
+        return Ok(());
+    }
+    let query = sqlx::query_as(IN_FORCE).bind(region).bind(&store.name);
+    let rows = query.fetch_all(&mut suppression.connection).await;
+    let rows = rows.map_err(Fault::of("read which restrictions are in force"));
+    let in_force: Vec<(String, String)> = rows.map_err(|fault| suppression.failed(fault))?;
+    if in_force.is_empty() {
+        return Ok(());
+    }
+    let (references, runs): (Vec<String>, Vec<String>) = in_force.into_iter().unzip();
+    let lost = if has(store, "tradewind.run").await? {
+        let query = sqlx::query(MISSING).bind(&store.name).bind(runs);
+        let row = query.fetch_one(&mut store.connection).await;
+        let places: Result<Vec<i64>, _> = row.and_then(|row| row.try_get(0));
+        let places = places.map_err(Fault::of("read which restrictions the books have"));
+        let places = places.map_err(|fault| store.failed(fault))?;
+        let at = |place: i64| references.get(usize::try_from(place - 1).ok()?).cloned();
+        places.into_iter().filter_map(at).collect()
+    } else {
+        references
+    };
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let store = store.name.clone();
+    Err(Run::RestrictionLost { store, lost })
+}
