@@ -24,6 +24,17 @@ pub struct EventChannel {
     pub channel: String,
     /// The kind of value by which the platform's events name a person.
     pub identity: String,
+    /// Whether nothing of the channel is in the region by now, if it ever was: told of only where events of it are left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
+}
+
+impl EventStore {
+    /// Whether every channel is withdrawn: perhaps no connector has ever used the store.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        !self.channels.is_empty() && self.channels.iter().all(|channel| channel.withdrawn)
+    }
 }
 
 /// What a channel's events are called among the tables of a report.

@@ -1,5 +1,6 @@
 //! From which connectors' stores a person's events go with an erasure: those of channels that say how their platform knows
-//! persons and which data store of the region is the connector's own.
+//! persons and which data store of the region is the connector's own. What a channel left there that is withdrawn is looked
+//! for too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,6 +38,25 @@ fn has_begun(channel: &SocialChannel, region: &str) -> bool {
     own.any(|entry| !entry.inventory.is_empty())
 }
 
+/// Which data store a channel says is its connector's own.
+fn own_store(channel: &SocialChannel) -> Option<&str> {
+    let connector = channel.spec.connector.as_ref()?;
+    Some(connector.opt_out.as_ref()?.data_store.as_str())
+}
+
+/// Whether a store of a region is the connector's own of a channel that an action asks, or that is told by its name.
+pub(super) fn is_of_a_channel(
+    channels: &[Arc<SocialChannel>],
+    (name, region): (&str, &Region),
+    (store, action): (&str, RequestAction),
+) -> bool {
+    let mut own = channels.iter().filter(|it| own_store(it) == Some(store));
+    own.any(|channel| {
+        let is_asked = || opt_out::means(&channel.spec, (name, region), "").is_ok();
+        has_begun(channel, name) || (action == RequestAction::Erase && is_asked())
+    })
+}
+
 /// The channels of which something is in a region and whose connector may keep events there; and whether a person's can be
 /// found among them.
 pub(super) fn channels<'a>(
@@ -58,14 +78,16 @@ impl Events {
     ) -> Result<Self, Reason> {
         let mut all = Self::default();
         let channels = channels.iter();
-        for channel in channels.filter(|channel| has_begun(channel, name)) {
-            let connector = channel.spec.connector.as_ref();
-            if connector.is_none_or(|connector| connector.opt_out.is_none()) {
-                continue;
-            }
+        for channel in channels.filter(|channel| own_store(channel).is_some()) {
             let own = own_name(channel);
             let at = format!("SocialChannel {own}: ");
-            let (store, identity) = opt_out::means(&channel.spec, (name, region), &at)?;
+            let withdrawn = !has_begun(channel, name);
+            let means = opt_out::means(&channel.spec, (name, region), &at);
+            let (store, identity) = match means {
+                // It may never have been here.
+                Err(_) if withdrawn => continue,
+                means => means?,
+            };
             let (mount, secret) = (retention::mount(store), &store.postgres.secret_ref);
             let entry = all.stores.entry(store.name.clone()).or_insert_with(|| {
                 all.mounts
@@ -79,6 +101,7 @@ impl Events {
             entry.channels.push(EventChannel {
                 channel: own,
                 identity: identity.to_owned(),
+                withdrawn,
             });
             entry.channels.sort_by(|a, b| a.channel.cmp(&b.channel));
         }

@@ -1,6 +1,6 @@
 //! Personal data of a region that a request does not look at: tables that the Region lists or a policy names and of which no
-//! rule says whose rows they are, and channels whose events nobody can find by a person. A receipt that is silent about them
-//! would say too much.
+//! rule says whose rows they are, channels whose events nobody can find by a person, and connectors' databases of no channel
+//! any more. A receipt that is silent about them would say too much.
 
 use std::collections::BTreeSet;
 
@@ -28,6 +28,7 @@ pub(super) fn of(
         return None;
     }
     let mut all = tables(facts, at.1);
+    all.extend(left(facts, at, action));
     let mut events = Vec::new();
     for (channel, is_asked) in events::channels(&facts.channels, at.0) {
         let name = events_of(&own_name(channel));
@@ -42,6 +43,25 @@ pub(super) fn of(
         all.push(SEVERAL.to_owned());
     }
     Some(Unasked { all, events })
+}
+
+/// `STORE/TABLE` of connectors' tables in stores that no channel calls its own: those of one that is gone, perhaps.
+fn left(
+    facts: &RequestFacts,
+    (name, region): (&str, &Region),
+    action: RequestAction,
+) -> Vec<String> {
+    let stores = region.spec.data_stores.iter();
+    let stores = stores.filter(|store| {
+        let at = (name, region);
+        !events::is_of_a_channel(&facts.channels, at, (&store.name, action))
+    });
+    let tables = stores.flat_map(|store| {
+        let tables = store.datasets.iter();
+        let own = tables.filter(|table| table.starts_with(CONNECTORS));
+        own.map(|table| format!("{}/{table}", store.name))
+    });
+    tables.collect()
 }
 
 /// `STORE/TABLE` of each table that no rule gives subjects.

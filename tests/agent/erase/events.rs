@@ -345,6 +345,26 @@ async fn an_identity_without_the_platforms_value_finds_no_event() {
     let ran = place.shop.run().await;
     assert_of_the_shop(ran.expect("Kept"));
     assert_eq!(place.channel.sql(HERS).await, "1");
+    // One that is withdrawn is asked for what it left, and told of only then; a store that no connector ever used has nothing.
+    connector.kill();
+    let left = place.shop.spec()["events"].clone();
+    place.shop.spec()["events"][0]["channels"] = json!([{"channel": "aurora/shop", "identity": "psid", "withdrawn": true},
+        {"channel": "aurora/never", "identity": "psid", "withdrawn": true}]);
+    let unused = json!({"name": "unused", "url": place.shop.path("url"), "channels": [{"channel": "aurora/x", "identity": "psid", "withdrawn": true}]});
+    let stores = place.shop.spec()["events"].as_array_mut().unwrap();
+    stores.push(unused);
+    place.shop.spec()["request"]["reference"] = "dsr-4".into();
+    place
+        .shop
+        .identify(&json!({"email": [EMAIL], "psid": [ANN]}));
+    let ran = place.shop.run().await;
+    assert_eq!(ran.expect("Verified").terms(EVENTS), [1, 1, 0, 0, 0, 0]);
+    let told = ran.body().stores.iter().find(|it| it.name == "inbox");
+    assert_eq!(told.unwrap().tables.len(), 1);
+    assert!(ran.body().stores.iter().all(|it| it.name != "unused"));
+    assert_eq!(place.channel.sql(HERS).await, "0");
+    place.shop.spec()["events"] = left;
+    place.shop.identify(&json!({"email": [EMAIL]}));
     // A destroyed key finds nobody, and says so before anything goes.
     place
         .channel

@@ -20,7 +20,7 @@ use super::super::store::{Purpose, Store};
 use super::error::Error as RequestError;
 use super::select::Who;
 use super::stoppable;
-use super::suppress::{Known, Suppression};
+use super::suppress::{Known, Suppression, has};
 use crate::agent::blur::Blur;
 use crate::agent::{Stop, connect};
 use crate::contract::{
@@ -78,7 +78,9 @@ impl Events {
         checked(spec)?;
         let mut places = Vec::new();
         for at in &spec.events {
-            let mut store = Store::open(&at.name, &at.url, Purpose::Write).await?;
+            let Some(mut store) = opened(at, Purpose::Write).await? else {
+                continue;
+            };
             suppression.is_apart(&mut store).await?;
             // What is reported as gone must not be back after a crash, whatever the role or the database is set to.
             store.set("synchronous_commit", "on").await?;
@@ -99,9 +101,9 @@ impl Events {
     pub(super) async fn read(spec: &Erase) -> Result<Self, RequestError> {
         let mut places = Vec::new();
         for at in &spec.events {
-            let store = Store::open(&at.name, &at.url, Purpose::Read).await?;
             let channels = Vec::new();
-            places.push(Place { store, channels });
+            let store = opened(at, Purpose::Read).await?;
+            places.extend(store.map(|store| Place { store, channels }));
         }
         let bound = spec.small_counts;
         Ok(Self {
@@ -168,6 +170,10 @@ impl Events {
                     continue;
                 }
                 let (name, until) = (&channel.channel, known.began_at);
+                let at = (known.run.as_str(), name.as_str());
+                if channel.withdrawn && !ledger::is_any(&mut place.store, at).await? {
+                    continue;
+                }
                 let subjects = ledger::named(&mut place.store, &subjects).await?;
                 let (_, key) = ledger::key(&mut place.store).await?;
                 let at = (reference, place.store.name.as_str(), name.as_str());
@@ -306,8 +312,17 @@ async fn add(store: &mut Store, run: &str, body: &mut EraseReport) -> Result<(),
 }
 
 async fn told(at: &EventStore, run: &str, body: &mut EraseReport) -> Result<(), RequestError> {
-    let mut store = Store::open(&at.name, &at.url, Purpose::Read).await?;
-    add(&mut store, run, body).await
+    match opened(at, Purpose::Read).await? {
+        Some(mut store) => add(&mut store, run, body).await,
+        None => Ok(()),
+    }
+}
+
+/// Opens a store; none where all channels are withdrawn and no connector has ever begun.
+async fn opened(at: &EventStore, purpose: Purpose) -> Result<Option<Store>, RequestError> {
+    let mut store = Store::open(&at.name, &at.url, purpose).await?;
+    let is_empty = at.is_left() && !has(&mut store, "tradewind_connect.event").await?;
+    Ok((!is_empty).then_some(store))
 }
 
 /// A store may have tables of a policy too: then it has its entry already.
@@ -362,7 +377,10 @@ async fn take(
 fn checked(spec: &Erase) -> Result<(), Error> {
     for store in &spec.events {
         let mut seen = BTreeSet::new();
-        for EventChannel { channel, identity } in &store.channels {
+        for EventChannel {
+            channel, identity, ..
+        } in &store.channels
+        {
             if !seen.insert(channel) {
                 let channel = channel.clone();
                 return Err(Error::Twice { channel });

@@ -121,6 +121,20 @@ pub(super) async fn begin(
         .map_err(failed(store))
 }
 
+/// Whether there are events of a channel, or a run has come to it before.
+pub(super) async fn is_any(
+    store: &mut Store,
+    (run, channel): (&str, &str),
+) -> Result<bool, RequestError> {
+    let sql = "SELECT EXISTS (SELECT FROM tradewind_connect.event WHERE channel = $2)
+        OR EXISTS (SELECT FROM tradewind_connect.erasure WHERE run = $1 AND channel = $2)";
+    let query = sqlx::query(sql).bind(run).bind(channel);
+    let row = query.fetch_one(&mut store.connection).await;
+    row.and_then(|row| row.try_get(0))
+        .map_err(Fault::of("look for a channel's events"))
+        .map_err(failed(store))
+}
+
 /// Takes one batch, if no hold keeps it; answers whether there may be more.
 pub(super) async fn batch(store: &mut Store, target: &Target<'_>) -> Result<bool, RequestError> {
     let failed = failed(store);
