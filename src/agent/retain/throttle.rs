@@ -293,7 +293,8 @@ mod tests {
         }
         let seen = at(1011, 500);
         gauge.mark(after(11), seen);
-        assert_eq!(gauge.judge(after(11), seen), Some(Wait::Replica));
+        let wait = gauge.judge(after(11), seen);
+        assert_eq!(wait.map(Wait::word), Some("ThrottledByReplica"));
         // It has all but what came in the last second.
         let seen = at(1012, 1010);
         gauge.mark(after(12), seen);

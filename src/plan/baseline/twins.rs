@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place};
 use crate::api::PolicyRegionStatus;
+use crate::contract::StoreDatabase;
 use crate::packs::Check;
 
 /// Looks at what the last runs of all policies told of each region's stores.
@@ -41,16 +42,26 @@ fn databases<'a>(
     let policies = ground.facts.policies.values().chain(own);
     let statuses = policies.filter_map(|policy| policy.status.as_ref());
     let entries = statuses.flat_map(|status| &status.regions);
-    let mut newest: BTreeMap<&str, (Option<Timestamp>, &str)> = BTreeMap::new();
-    for entry in entries.filter(|entry| entry.name == place.name) {
+    let entries = entries.filter(|entry| entry.name == place.name);
+    let told = entries.flat_map(|entry| {
         let at = ended(entry);
-        let told = entry.catalogue.iter().flat_map(|look| &look.databases);
-        for one in told.filter(|one| listed.contains(one.store.as_str())) {
-            let told = (at, one.database.as_str());
-            let said = newest.entry(one.store.as_str()).or_insert(told);
-            if said.0 <= at {
-                *said = told;
-            }
+        let look = entry.catalogue.iter();
+        let all = look.flat_map(|look| &look.databases);
+        all.map(move |one| (at, one))
+    });
+    newest(told.filter(|(_, one)| listed.contains(one.store.as_str())))
+}
+
+/// Of each store what was told last.
+fn newest<'a>(
+    told: impl Iterator<Item = (Option<Timestamp>, &'a StoreDatabase)>,
+) -> BTreeMap<&'a str, (Option<Timestamp>, &'a str)> {
+    let mut newest = BTreeMap::new();
+    for (at, one) in told {
+        let told = (at, one.database.as_str());
+        let said = newest.entry(one.store.as_str()).or_insert(told);
+        if said.0 <= at {
+            *said = told;
         }
     }
     newest
@@ -76,5 +87,32 @@ fn enter(place: &Place<'_>, stores: &[&str], book: &mut Book<'_>) {
         let told = Told::once(message.as_str(), remedy.as_str());
         let spot = Spot::here(place.name, field.as_str());
         book.enter(regime, Check::StoresMayBeOne, spot, told);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Secret may lead to another database by now: an older run's word does not accuse it.
+    #[test]
+    fn of_two_words_for_a_store_the_later_counts() {
+        let told = |at: Option<&str>, database: &str| {
+            let one = StoreDatabase {
+                store: "chat".to_owned(),
+                database: database.to_owned(),
+            };
+            (at.map(|at| at.parse::<Timestamp>().unwrap()), one)
+        };
+        let mut all = [
+            told(None, "oldest"),
+            told(Some("2027-08-01T04:00:00Z"), "latest"),
+            told(Some("2027-07-31T04:00:00Z"), "before"),
+        ];
+        for _ in 0..3 {
+            let found = newest(all.iter().map(|(at, one)| (*at, one)));
+            assert_eq!(found["chat"].1, "latest");
+            all.rotate_left(1);
+        }
     }
 }

@@ -197,23 +197,39 @@ async fn a_locked_row_fails_alone_and_goes_the_next_time() {
     assert_eq!(ran.expect("Done").rule("events").erased, 1);
 }
 
+/// So is a list of holds that somebody keeps locked, in another database meanwhile.
 #[tokio::test]
 async fn a_locked_table_is_tried_again_later() {
     let world = events("acc_table").await;
-    let lock = "BEGIN; LOCK TABLE events IN EXCLUSIVE MODE; SELECT pg_sleep(120)";
-    let database = world.database.clone();
-    let other =
-        tokio::spawn(async move { super::world::access().await.query(&database, lock).await });
-    let locked = "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation = 'events'::regclass";
-    while world.sql(locked).await == "0" {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    let held = events("acc_holds").await;
+    held.set_up_books().await;
+    let lock = async |world: &World, table: &str| {
+        let lock = format!("BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE; SELECT pg_sleep(120)");
+        let database = world.database.clone();
+        let other =
+            tokio::spawn(async move { super::world::access().await.query(&database, &lock).await });
+        let locked = format!(
+            "SELECT count(*) FROM pg_locks WHERE mode = 'ExclusiveLock' AND relation = '{table}'::regclass"
+        );
+        while world.sql(&locked).await == "0" {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        other
+    };
+    let others = [
+        lock(&world, "events").await,
+        lock(&held, "tradewind.hold").await,
+    ];
+    let (ran, waited) = tokio::join!(world.run(), held.run());
+    for (ran, reason) in [(&ran, "TableBusy"), (&waited, "HoldsBusy")] {
+        assert_eq!(ran.expect(reason).code, 75);
+        assert_eq!(ran.rule("events").remaining, 2000);
     }
-    let ran = world.run().await;
-    assert_eq!(ran.expect("TableBusy").code, 75);
-    assert_eq!(ran.rule("events").remaining, 2000);
-    world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(120)%' AND pid <> pg_backend_pid()").await;
-    assert!(other.await.unwrap().is_err());
-    assert_eq!(world.run().await.expect("Done").rule("events").erased, 2000);
+    for (world, other) in [&world, &held].into_iter().zip(others) {
+        world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%pg_sleep(120)%' AND pid <> pg_backend_pid()").await;
+        assert!(other.await.unwrap().is_err());
+        assert_eq!(world.run().await.expect("Done").rule("events").erased, 2000);
+    }
 }
 
 /// What a trigger says about a row stays in the database.
