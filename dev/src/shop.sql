@@ -104,14 +104,14 @@ ALTER TABLE orders OWNER TO :"owner";
 ALTER TABLE invoices OWNER TO :"owner";
 ALTER TABLE messages OWNER TO :"owner";
 
--- What retention and requests need, and nothing else: see keys and clocks, delete rows, see whose a row is and change who
--- it was, see what the server has to carry, and a schema for their own books.
+-- What retention and requests need, and nothing else: see keys and clocks, delete rows, see whose a row is and copy it for them,
+-- change who it was and how an order went, see what the server has to carry, and a schema for their own books.
 GRANT pg_read_all_stats TO :"retain";
 GRANT USAGE ON SCHEMA public TO :"retain";
-GRANT SELECT (id, name, email, last_seen_at), UPDATE (name, email), DELETE ON customers TO :"retain";
-GRANT SELECT (id, customer_id, placed_at), DELETE ON orders TO :"retain";
+GRANT SELECT, UPDATE (name, email), DELETE ON customers TO :"retain";
+GRANT SELECT, UPDATE (status), DELETE ON orders TO :"retain";
 GRANT SELECT (year, number, order_id, issued_on), DELETE ON invoices TO :"retain";
-GRANT SELECT (id, customer_id, order_id, sent_at), DELETE ON messages TO :"retain";
+GRANT SELECT, DELETE ON messages TO :"retain";
 CREATE SCHEMA tradewind AUTHORIZATION :"retain";
 COMMIT;
 

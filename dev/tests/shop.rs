@@ -70,6 +70,23 @@ async fn what_a_walk_through_holds_is_due(access: &Access, until: Date) {
     }
 }
 
+/// Whoever asks on a page has messages, and orders; and none whose invoice is a draft, which nothing ever erases: such an order
+/// could not go, and the request would not end.
+async fn whoever_asks_on_a_walk_through_is_there(access: &Access) {
+    for (page, ..) in PAGES {
+        let text = read(&format!("docs/walkthrough-{page}.md"));
+        let (_, rest) = text.split_once("\nemail=customer").unwrap();
+        let (customer, _) = rest.split_once("@shop.example\n").unwrap();
+        let sql = format!(
+            "SELECT (SELECT count(*) FROM messages WHERE customer_id = c.id) > 0, (SELECT count(*) FROM orders WHERE customer_id = c.id) > 0,
+                (SELECT count(*) FROM orders AS o JOIN invoices AS i ON i.order_id = o.id WHERE o.customer_id = c.id AND i.issued_on IS NULL)
+              FROM customers AS c WHERE c.email = 'customer{customer}@shop.example' AND c.id = {customer}"
+        );
+        let found = access.query("full", &sql).await.unwrap();
+        assert_eq!(found, "t|t|0", "{page}: customer {customer}");
+    }
+}
+
 const FINGERPRINT: &str = "SET timezone = 'UTC'; SELECT md5(string_agg(r, '')) FROM (
     SELECT c::text AS r FROM customers c UNION ALL SELECT o::text FROM orders o
     UNION ALL SELECT i::text FROM invoices i UNION ALL SELECT m::text FROM messages m ORDER BY 1) AS rows";
@@ -95,6 +112,7 @@ async fn a_full_shop_loads_fast_and_the_same_seed_gives_the_same_rows() {
         (SELECT count(*) FROM customers WHERE last_seen_at IS NULL) > 0";
     assert_eq!(access.query("full", counts).await.unwrap(), "t|t|t|t|t");
     what_a_walk_through_holds_is_due(access, until).await;
+    whoever_asks_on_a_walk_through_is_there(access).await;
 
     Shop::small(until).load(access, "one").await.unwrap();
     Shop::small(until).load(access, "two").await.unwrap();

@@ -12,7 +12,7 @@ mod catalogue;
 mod columns;
 #[path = "retain/contact.rs"]
 mod contact;
-#[cfg(feature = "plan")]
+#[cfg(feature = "operator")]
 #[path = "retain/examples.rs"]
 mod examples;
 #[path = "retain/fences.rs"]

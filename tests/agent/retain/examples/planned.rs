@@ -5,13 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, PodSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, KeyToPath, PodSpec, Volume};
 use kube::ResourceExt;
 use serde_json::{Value, json};
-use tradewind::api::{DataPolicy, LegalHold, Region};
+use tradewind::api::{DataPolicy, DataSubjectRequest, LegalHold, Region, SocialChannel};
 use tradewind::contract::Preview;
 use tradewind::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Packs};
-use tradewind::plan::{self, HoldFacts, PolicyFacts, Reach, RegionFacts, Settings};
+use tradewind::plan::{
+    self, ChannelFacts, HoldFacts, PolicyFacts, Reach, RegionFacts, RequestFacts, SecretFact,
+    Settings,
+};
 
 use super::super::world::World;
 
@@ -20,15 +23,18 @@ pub(super) struct Hub {
     pub(super) region: Arc<Region>,
     pub(super) policies: BTreeMap<String, Value>,
     pub(super) hold: Option<Value>,
+    /// At most one.
+    pub(super) channel: Option<Value>,
+    pub(super) requests: BTreeMap<String, Value>,
     /// Secrets of the region, each key's text by `name/key`.
     pub(super) secrets: BTreeMap<String, String>,
 }
 
 impl Hub {
-    /// A folder of `examples/`: one Region, and policies.
+    /// A folder of `examples/`: one Region, policies, and a channel if there is one.
     pub(super) fn of(folder: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-        let mut region = None;
+        let (mut region, mut channel) = (None, None);
         let mut policies = BTreeMap::new();
         for file in std::fs::read_dir(root.join(folder)).unwrap() {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
@@ -38,6 +44,8 @@ impl Hub {
                 if value["kind"] == "Region" {
                     value["status"] = json!({"clusterId": "known"});
                     region = Some(serde_json::from_value(value).unwrap());
+                } else if value["kind"] == "SocialChannel" {
+                    channel = Some(value);
                 } else {
                     assert_eq!(value["kind"], "DataPolicy");
                     let name = value["metadata"]["name"].as_str().unwrap().to_owned();
@@ -49,6 +57,8 @@ impl Hub {
             region: Arc::new(region.unwrap()),
             policies,
             hold: None,
+            channel,
+            requests: BTreeMap::new(),
             secrets: BTreeMap::new(),
         }
     }
@@ -56,25 +66,28 @@ impl Hub {
     /// Somebody approves what a region previewed, and has it enforced.
     pub(super) fn approve(&mut self, policy: &str, preview: &Preview) {
         let (region, hash) = (self.region.name_any(), preview.hash());
+        self.previewed(policy, preview);
         let policy = self.policies.get_mut(policy).unwrap();
         policy["spec"]["mode"] = json!("Enforce");
         policy["spec"]["approvals"] =
-            json!([{"region": &region, "previewHash": &hash, "by": "dpo@aurora.example"}]);
-        policy["status"] = json!({"regions": [{"name": &region, "state": "Run", "reason": "AwaitingApproval",
-            "preview": preview, "previewHash": &hash}]});
+            json!([{"region": region, "previewHash": hash, "by": "dpo@aurora.example"}]);
+    }
+
+    /// A region has previewed it, and the hub knows.
+    pub(super) fn previewed(&mut self, policy: &str, preview: &Preview) {
+        let (region, hash) = (self.region.name_any(), preview.hash());
+        let policy = self.policies.get_mut(policy).unwrap();
+        policy["status"] = json!({"regions": [{"name": region, "state": "Run", "reason": "AwaitingApproval",
+            "preview": preview, "previewHash": hash}]});
     }
 
     /// What a policy's CronJob runs in the region, with the files of its pod; and the hash that a preview is of.
     pub(super) fn retain(&self, policy: &str, world: &World) -> (Value, String) {
-        let policies = self.policies.iter().map(|(name, policy)| {
-            let policy: DataPolicy = serde_json::from_value(policy.clone()).unwrap();
-            (name.clone(), Arc::new(policy))
-        });
-        let policies: BTreeMap<_, _> = policies.collect();
+        let policies = self.policies();
         let facts = PolicyFacts {
             policy: policies[policy].clone(),
             regions: self.regions(),
-            channels: Vec::new(),
+            channels: self.channels(),
             holds: self.holds(),
             packs: packs(),
             settings: settings(),
@@ -87,7 +100,7 @@ impl Hub {
         let job = made.cron_job.spec.as_ref().unwrap();
         let pod = job.job_template.spec.as_ref().unwrap();
         let pod = pod.template.spec.as_ref().unwrap();
-        let task = self.pod(&made.config_map, pod, world);
+        let task = self.pod(&made.config_map, pod, world.dir.path());
         (task, made.permit.spec_hash.clone())
     }
 
@@ -97,21 +110,89 @@ impl Hub {
         let facts = HoldFacts {
             hold: holds.values().next().unwrap().clone(),
             regions: self.regions(),
-            channels: Vec::new(),
+            channels: self.channels(),
             policies: BTreeMap::new(),
             settings: settings(),
         };
         let plan = plan::legal_hold(&facts, Timestamp::now());
         let made = plan.regions[&self.region.name_any()].workloads().unwrap();
         let pod = made.job.spec.as_ref().unwrap().template.spec.as_ref();
-        self.pod(&made.config_map, pod.unwrap(), world)
+        self.pod(&made.config_map, pod.unwrap(), world.dir.path())
+    }
+
+    /// What a request's Job runs in the region, if it has one now; and the Job's name.
+    pub(super) fn erase(&self, name: &str, world: &World) -> Option<(String, Value)> {
+        let plan = plan::subject_request(&self.request_facts(name), Timestamp::now());
+        let made = plan.regions[&self.region.name_any()].workloads()?;
+        let pod = made.job.spec.as_ref().unwrap().template.spec.as_ref();
+        let task = self.pod(&made.config_map, pod.unwrap(), world.dir.path());
+        Some((made.job.name_any(), task))
+    }
+
+    /// What the channel's connector runs in the region, with the files of its pod below a folder.
+    pub(super) fn connect(&self, folder: &Path) -> Value {
+        let channel = self.channels().remove(0);
+        let facts = ChannelFacts {
+            channel,
+            regions: self.regions(),
+            policies: self.policies(),
+            credentials: SecretFact::Present(BTreeMap::from([(
+                "signing_secret".to_owned(),
+                "its hash".to_owned(),
+            )])),
+            packs: packs(),
+            settings: settings(),
+        };
+        let plan = plan::channel(&facts, Timestamp::now());
+        let made = plan.regions[&self.region.name_any()].workloads();
+        let made = made.unwrap_or_else(|| panic!("nothing runs: {:?}", plan.findings));
+        let made = made.connector.as_ref().unwrap();
+        let pod = &made.deployment.spec.as_ref().unwrap().template.spec;
+        self.pod(&made.config_map, pod.as_ref().unwrap(), folder)
+    }
+
+    /// All that is known of a request.
+    pub(super) fn request_facts(&self, name: &str) -> RequestFacts {
+        let requests = self.requests.iter().map(|(name, request)| {
+            let request: DataSubjectRequest = serde_json::from_value(request.clone()).unwrap();
+            (name.clone(), Arc::new(request))
+        });
+        let requests: BTreeMap<_, _> = requests.collect();
+        RequestFacts {
+            request: requests[name].clone(),
+            regions: self.regions(),
+            channels: self.channels(),
+            policies: self.policies(),
+            holds: self.holds(),
+            requests: requests.into_values().collect(),
+            packs: packs(),
+            settings: settings(),
+        }
+    }
+
+    fn policies(&self) -> BTreeMap<String, Arc<DataPolicy>> {
+        let policies = self.policies.iter().map(|(name, policy)| {
+            let policy: DataPolicy = serde_json::from_value(policy.clone()).unwrap();
+            (name.clone(), Arc::new(policy))
+        });
+        policies.collect()
+    }
+
+    fn channels(&self) -> Vec<Arc<SocialChannel>> {
+        let channels = self.channel.iter();
+        let channel = |channel: &Value| serde_json::from_value(channel.clone()).unwrap();
+        channels.map(|one| Arc::new(channel(one))).collect()
     }
 
     fn regions(&self) -> BTreeMap<String, RegionFacts> {
+        let spec = &self.region.spec;
+        let tenants = spec.tenants.iter().map(|tenant| tenant.namespace.clone());
+        let mut namespaces: BTreeSet<String> = tenants.collect();
+        namespaces.insert(spec.run_namespace.clone());
         let facts = RegionFacts {
             region: self.region.clone(),
             reach: Reach::Ready,
-            namespaces: Some(BTreeSet::from([self.region.spec.run_namespace.clone()])),
+            namespaces: Some(namespaces),
             remains: false,
         };
         BTreeMap::from([(self.region.name_any(), facts)])
@@ -126,8 +207,8 @@ impl Hub {
     }
 
     /// The task as the pod reads it: each of its paths stands for a file that a volume really has.
-    fn pod(&self, map: &ConfigMap, pod: &PodSpec, world: &World) -> Value {
-        let root = world.dir.path().join("pod");
+    fn pod(&self, map: &ConfigMap, pod: &PodSpec, folder: &Path) -> Value {
+        let root = folder.join("pod");
         let inside = |path: &str| root.join(path.trim_start_matches('/'));
         let mounts = pod.containers[0].volume_mounts.iter().flatten();
         let volumes = pod.volumes.as_ref().unwrap();
@@ -136,24 +217,50 @@ impl Hub {
             let volume = volume.expect("a volume for each mount");
             let place = inside(&mount.mount_path);
             std::fs::create_dir_all(&place).unwrap();
-            if let Some(secret) = &volume.secret {
-                for item in secret.items.iter().flatten() {
-                    let name = format!("{}/{}", secret.secret_name.as_ref().unwrap(), item.key);
-                    let text = &self.secrets[&name];
-                    std::fs::write(place.join(&item.path), text).unwrap();
+            for (secret, items, optional) in secrets(volume) {
+                for item in items {
+                    let name = format!("{secret}/{}", item.key);
+                    match self.secrets.get(&name) {
+                        Some(text) => std::fs::write(place.join(&item.path), text).unwrap(),
+                        None => assert!(optional, "a pod waits for {name}"),
+                    }
                 }
             }
+            let Some(of) = &volume.config_map else {
+                continue;
+            };
             // The hub's word that it knows of all holds.
-            let map = volume.config_map.as_ref();
-            if map.is_some_and(|map| map.name == "tradewind-holds") {
+            if of.name == "tradewind-holds" {
                 std::fs::write(place.join("seen-at"), Timestamp::now().to_string()).unwrap();
             }
+            for item in of.items.iter().flatten() {
+                let text = &map.data.as_ref().unwrap()[&item.key];
+                std::fs::write(place.join(&item.path), text).unwrap();
+            }
         }
-        let text = &map.data.as_ref().unwrap()["task.json"];
+        let mut text = map.data.as_ref().unwrap()["task.json"].clone();
         let here = root.to_str().unwrap();
-        let text = text.replace("\"/var/run/", &format!("\"{here}/var/run/"));
+        for top in ["/var/run/", "/etc/tradewind/"] {
+            text = text.replace(&format!("\"{top}"), &format!("\"{here}{top}"));
+        }
         serde_json::from_str(&text).unwrap()
     }
+}
+
+/// The Secrets of a volume with their keys, and whether it does without.
+fn secrets(volume: &Volume) -> Vec<(&str, &[KeyToPath], bool)> {
+    let own = volume.secret.iter().map(|secret| {
+        let items = secret.items.as_deref().unwrap_or_default();
+        let name = secret.secret_name.as_deref().unwrap();
+        (name, items, secret.optional == Some(true))
+    });
+    let sources = volume.projected.iter().flat_map(|all| &all.sources);
+    let projected = sources.flatten().map(|source| {
+        let secret = source.secret.as_ref().expect("a Secret in the volume");
+        let items = secret.items.as_deref().unwrap_or_default();
+        (secret.name.as_str(), items, secret.optional == Some(true))
+    });
+    own.chain(projected).collect()
 }
 
 fn packs() -> Arc<Packs> {
