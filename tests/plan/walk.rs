@@ -1,5 +1,5 @@
-//! What the walk-through of three laws makes of `make up`: the quickstart's policies erase, the page's commands are done, and
-//! no policy but the page's own chooses the region that it changes.
+//! What the walk-throughs make of `make up`: the quickstart with what their first section does to it. No policy but the page's
+//! own chooses the region of three laws, and each page tells of the findings that are there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -91,6 +91,100 @@ fn only_the_pages_own_policies_choose_the_region_of_three_laws() {
     // Without that command others would erase there too: it is what keeps them away.
     let others = chosen(all.iter().chain(&own).cloned().collect(), &[]);
     assert!(others.contains(quickstart[0]), "{others:?}");
+}
+
+/// What a page's first section does to the quickstart: its case of the plan, with the page's policies alone to be told.
+fn begun(page: &str) -> Value {
+    let text = fs::read_to_string(folder(&format!("docs/walkthrough-{page}.md"))).unwrap();
+    let begin = blocks(&text)
+        .into_iter()
+        .find(|block| block.language.is_empty() && block.section.starts_with("1. "));
+    let mut given = json!({
+        "about": "make up, with what the page does to it", "base": "quickstart", "now": "2026-11-22T10:00:00Z", "well": true,
+    });
+    for line in begin.unwrap().text.lines() {
+        if let Some(names) = line.strip_prefix("kubectl delete datapolicy ") {
+            let names = names.split(' ').filter(|name| name.ends_with("-customers"));
+            let gone = names.map(|name| format!("DataPolicy {name}"));
+            given["remove"] = gone.collect();
+        } else if let Some(patch) =
+            line.strip_prefix("kubectl patch region us-east --type=merge -p ")
+        {
+            let patch: Value = serde_json::from_str(patch.trim_matches('\'')).unwrap();
+            given["patch"] = json!({"Region us-east": patch});
+        } else {
+            let file = format!("examples/{page}/2-policy.yaml");
+            assert!(line.contains(&file), "{line}");
+            let mut own = documents(&file);
+            if line.starts_with("sed ") {
+                for policy in &mut own {
+                    policy["spec"]["selector"]["regions"] = json!(["us-east"]);
+                }
+            }
+            given["show"] = own.iter().map(named).collect();
+            given["add"] = own.into();
+        }
+    }
+    given
+}
+
+/// Each page counts the findings of its policy and says what the graver ones are about.
+#[test]
+fn each_page_tells_of_the_findings_that_its_policy_has_on_the_quickstart() {
+    let backups = "BackupHorizonUnknown";
+    let invoices = "PersonalTableWithoutSubjects";
+    for (page, policy, graver, words) in [
+        (
+            "gdpr",
+            "gdpr-shop",
+            vec![backups, invoices],
+            "two findings that are `Medium` stay",
+        ),
+        (
+            "ccpa",
+            "ccpa-shop",
+            vec![backups, invoices],
+            "two findings that are `Medium` stay",
+        ),
+        (
+            "lgpd",
+            "lgpd-shop",
+            vec![],
+            "no finding is more than `Low` at first",
+        ),
+        (
+            "three-regimes",
+            "world-shop",
+            vec![backups, invoices],
+            "two findings are `Medium`",
+        ),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("given.yaml");
+        fs::write(&file, begun(page).to_string()).unwrap();
+        let mut shown = render::shown(&World::read(&file)).into_iter();
+        let own = format!("DataPolicy {policy}");
+        let (_, told) = shown.find(|(name, _)| *name == own).unwrap();
+        let told: Value = serde_yaml::from_str(&told).unwrap();
+        let findings = told["status"]["written"]["findings"].as_array().unwrap();
+        let graver_ones = findings.iter().filter(|one| one["severity"] != "Low");
+        let mut found: Vec<&str> = graver_ones
+            .map(|one| one["check"].as_str().unwrap())
+            .collect();
+        found.sort_unstable();
+        assert_eq!(found, graver, "{page}: {findings:#?}");
+        let is_of_invoices = |one: &&Value| one["check"] == invoices;
+        let place: Vec<&Value> = findings.iter().filter(is_of_invoices).collect();
+        assert_eq!(place.len(), 1, "{page}: {place:#?}");
+        assert!(
+            place[0]["place"]
+                .as_str()
+                .unwrap()
+                .ends_with("table invoices")
+        );
+        let text = fs::read_to_string(folder(&format!("docs/walkthrough-{page}.md"))).unwrap();
+        assert!(text.contains(words), "{page}: {words}");
+    }
 }
 
 fn named(policy: &Value) -> String {

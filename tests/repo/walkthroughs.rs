@@ -2,7 +2,7 @@
 //!
 //! Each block is typed into a real shell in an empty folder, where `kubectl` only notes its words and `tradewind` is the real
 //! program: so quoting, files that an earlier block writes, and arguments are what the reader gets. That the clusters answer
-//! is proven by tests/cluster, which lives the GDPR's page.
+//! is proven by tests/cluster, which lives the GDPR's page; what comes of each page's requests by tests/agent.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -139,27 +139,86 @@ impl Reader {
                 let file = self.home.path().join(next.unwrap());
                 assert!(file.exists(), "{at}: no such file");
             }
+            let template = word.strip_prefix("--for=jsonpath=");
+            let template = template.or_else(|| word.strip_prefix("jsonpath="));
+            let mut kinds = words.iter().filter_map(|word| plural(word));
+            if let Some((template, kind)) = template.zip(kinds.next()) {
+                prints(&kind, template, &at);
+            }
             if word == "-p" {
                 let patch: Value = serde_json::from_str(next.unwrap())
                     .unwrap_or_else(|error| panic!("{at}: {error}"));
-                let kind = words
-                    .iter()
-                    .find(|word| KINDS[2..].contains(&word.as_str()));
-                let kind = match kind.unwrap().as_str() {
-                    "datapolicy" => "datapolicies".to_owned(),
-                    one => format!("{one}s"),
-                };
-                has(&kind, &patch["spec"], &["spec"]);
+                let kind = words.iter().find_map(|word| plural(word));
+                has(&kind.unwrap(), &patch["spec"], &["spec"]);
             }
         }
     }
 }
 
+/// The kind of ours that a word names, `legalhold/claim-2026-117` too, as its file in `crds/` has it.
+fn plural(word: &str) -> Option<String> {
+    let kind = word.split_once('/').map_or(word, |(kind, _)| kind);
+    if !KINDS[2..].contains(&kind) {
+        return None;
+    }
+    Some(match kind {
+        "datapolicy" => "datapolicies".to_owned(),
+        "regions" | "evidencerecords" => kind.to_owned(),
+        one => format!("{one}s"),
+    })
+}
+
+fn schema_of(kind: &str) -> Value {
+    let file = PathBuf::from(format!("crds/{kind}.yaml"));
+    let mut crd: Value = serde_yaml::from_str(&read(&file)).unwrap();
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take()
+}
+
+/// Every path of a template, `{range .status.regions[*]}{.name}{end}`, leads to a field that there is.
+fn prints(kind: &str, template: &str, at: &str) {
+    let schema = schema_of(kind);
+    let mut ranges = vec![&schema];
+    for word in template.split('{').skip(1) {
+        let word = word.split('}').next().unwrap();
+        let here = ranges[ranges.len() - 1];
+        match word.strip_prefix("range ") {
+            Some(path) => ranges.push(below(here, path, at)),
+            None if word == "end" => {
+                ranges.pop();
+            }
+            None if word.starts_with('"') => {}
+            None => {
+                below(here, word, at);
+            }
+        }
+    }
+    assert_eq!(ranges.len(), 1, "{at}: a range without an end");
+}
+
+/// What stands at a path. Of a list of objects each has the kind's own fields; what every object has is not in the schema.
+fn below<'a>(mut schema: &'a Value, path: &str, at: &str) -> &'a Value {
+    let path = path.strip_prefix(".items[*]").unwrap_or(path);
+    for part in path.split('.').skip(1) {
+        let (field, each) = match part.strip_suffix("[*]") {
+            Some(field) => (field, true),
+            None => (part, false),
+        };
+        if field == "metadata" {
+            return &Value::Null;
+        }
+        schema = &schema["properties"][field];
+        if each {
+            schema = &schema["items"];
+        }
+        assert!(schema.is_object(), "{at}: {path} has no {field}");
+    }
+    schema
+}
+
 /// Every field of a value is one of the kind's schema.
 fn has(kind: &str, value: &Value, path: &[&str]) {
-    let file = PathBuf::from(format!("crds/{kind}.yaml"));
-    let crd: Value = serde_yaml::from_str(&read(&file)).unwrap();
-    let mut schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let whole = schema_of(kind);
+    let mut schema = &whole;
     for part in path {
         schema = &schema["properties"][part];
     }
@@ -220,33 +279,37 @@ fn every_command_of_a_walk_through_names_what_exists() {
     assert_eq!(read_pages, 4, "one for each law, and one for three at once");
 }
 
-/// Whoever follows the page does so on `make up`: its Region takes who is typed there.
+/// Whoever follows a page does so on `make up`: its Region takes who is typed there.
 #[test]
-fn the_request_that_is_followed_is_one_of_the_quickstart() {
-    let page = read(Path::new("docs/walkthrough-gdpr.md"));
-    let region: Vec<Value> = read(Path::new("examples/quickstart/1-regions.yaml"))
+fn the_requests_that_are_followed_are_ones_of_the_quickstart() {
+    let regions: Vec<Value> = read(Path::new("examples/quickstart/1-regions.yaml"))
         .split("\n---\n")
         .map(|text| serde_yaml::from_str(text).unwrap())
         .collect();
-    let kinds: Vec<&str> = region[0]["spec"]["requests"]["identities"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|kind| kind["name"].as_str().unwrap())
-        .collect();
-    let typed: Vec<Block> = blocks(&page)
-        .into_iter()
-        .filter(|block| block.text.contains("request create"))
-        .collect();
-    let [create] = typed.as_slice() else {
-        panic!("one request is made: {typed:?}");
-    };
-    assert!(create.section.starts_with("7. "), "{}", create.section);
-    let name = region[0]["metadata"]["name"].as_str().unwrap();
-    assert!(create.text.contains(&format!("--region {name} ")));
-    let identity = create.text.lines().last().unwrap();
-    let (kind, _) = identity.split_once('=').unwrap();
-    assert!(kinds.contains(&kind), "{kind} is none of {kinds:?}");
+    for (page, requests) in [("ccpa", 2), ("gdpr", 1), ("lgpd", 1), ("three-regimes", 1)] {
+        let text = read(&PathBuf::from(format!("docs/walkthrough-{page}.md")));
+        let typed: Vec<Block> = blocks(&text)
+            .into_iter()
+            .filter(|block| block.text.contains("request create"))
+            .collect();
+        assert_eq!(typed.len(), requests, "{page}");
+        for create in typed {
+            assert!(create.section.starts_with("7. "), "{}", create.section);
+            let is_asked = |region: &&Value| {
+                let name = region["metadata"]["name"].as_str().unwrap();
+                create.text.contains(&format!("--region {name} "))
+            };
+            let region = regions.iter().find(is_asked);
+            let region = region.unwrap_or_else(|| panic!("{page}: no Region in {}", create.text));
+            let kinds = region["spec"]["requests"]["identities"].as_array().unwrap();
+            let identity = create.text.lines().last().unwrap();
+            let (kind, _) = identity.split_once('=').unwrap();
+            assert!(
+                kinds.iter().any(|known| known["name"] == kind),
+                "{page}: {kind} is none of {kinds:?}"
+            );
+        }
+    }
 }
 
 /// Without each region's key `audit verify` finds a fault, also where the page touched one region alone: `make up` has the
