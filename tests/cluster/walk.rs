@@ -242,6 +242,27 @@ async fn the_quarter_is_verified(stage: &Stage, desk: &Desk<'_>, admin: &Path) {
     for word in [POLICY, HOLD, "Regional Court Cologne", "no fault found"] {
         assert!(report.contains(word), "{word} is not in the report");
     }
+    is_told_as_ended(&report);
+}
+
+/// The policy that the page deletes at its begin is in the report, and binds nobody.
+fn is_told_as_ended(report: &str) {
+    let begins = format!("<th scope=\"row\">{BEFORE}</th><td>{REGION}</td>");
+    // In the register since when stands between.
+    for (table, place) in [("register", 1), ("deletion", 0)] {
+        let from = format!("<h2 id=\"{table}\">");
+        let (_, section) = report.split_once(&from).unwrap();
+        let (section, _) = section.split_once("</section>").unwrap();
+        let rows: Vec<&str> = section
+            .split("<tr>")
+            .filter_map(|row| row.strip_prefix(&begins))
+            .collect();
+        assert!(!rows.is_empty(), "{BEFORE} is not in {table}");
+        for row in rows {
+            let ended = row.split("<td>").nth(place + 1).unwrap();
+            assert!(ended.contains("Z</td>"), "{table}: {row}");
+        }
+    }
 }
 
 /// The quickstart's own policy again, as it was but for its approval, which was for rows of then.

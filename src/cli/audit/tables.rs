@@ -5,6 +5,7 @@ mod cases;
 mod concept;
 mod findings;
 mod holds;
+mod in_force;
 mod kept;
 mod log;
 mod opt_outs;
@@ -15,7 +16,7 @@ mod requests;
 mod runs;
 mod sums;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(super) use cases::{Case, Step};
 pub(super) use findings::{Spell, spells};
@@ -25,7 +26,8 @@ pub(super) use sums::standing_of;
 
 use super::period::Period;
 use crate::contract::Count;
-use crate::evidence::{Kind, Record, body, canonical};
+use crate::evidence::{Kind, Record};
+use in_force::InForce;
 
 /// A table.
 #[derive(Clone, Debug)]
@@ -100,7 +102,7 @@ pub(super) struct Tables {
 
 /// Reads records into tables; of cases at most so many of a kind in a region.
 pub(super) fn tables(records: &[Record], period: &Period, most: usize) -> Tables {
-    let policies = policies(records, period);
+    let policies = in_force::policies(records, period);
     let within: Vec<&Record> = records.iter().filter(|r| period.has(r.at)).collect();
     let (runs, ran) = runs::runs(&within);
     let transfers = transfers(records, period);
@@ -140,97 +142,4 @@ fn transfers<'a>(records: &'a [Record], period: &Period) -> BTreeMap<&'a str, &'
         }
     }
     last
-}
-
-/// What a policy asks for in a region.
-struct InForce<'a> {
-    record: &'a Record,
-    policy: body::Policy,
-}
-
-/// The last word on each policy in each region before the period ended, for policies that were there at some time in it. One
-/// that only keeps, or is suspended, starts no runs and is there all the same.
-fn policies<'a>(records: &'a [Record], period: &Period) -> Vec<InForce<'a>> {
-    let mut last: BTreeMap<(&str, &str), InForce<'a>> = BTreeMap::new();
-    let changes = records
-        .iter()
-        .filter(|r| r.kind == Kind::PolicyChange && r.at < period.to);
-    for record in changes {
-        let key = (record.about.name.as_str(), record.region.as_str());
-        let Ok(policy) = canonical::read::<body::Policy>(&record.body) else {
-            continue;
-        };
-        match last.get(&key) {
-            Some(before) if before.record.sequence > record.sequence => {}
-            _ => {
-                last.insert(key, InForce { record, policy });
-            }
-        }
-    }
-    // What had ended before the period began is not of it.
-    let covering = covering(records, period);
-    last.retain(|of, one| one.policy.runs || period.has(one.record.at) || covering.contains(of));
-    last.into_values().collect()
-}
-
-/// The policies, each with its region, whose coverage was still looked at when the period ended.
-fn covering<'a>(records: &'a [Record], period: &Period) -> BTreeSet<(&'a str, &'a str)> {
-    let mut last: BTreeMap<(&str, &str), &Record> = BTreeMap::new();
-    let told = records
-        .iter()
-        .filter(|r| r.kind == Kind::Coverage && r.at < period.to);
-    for record in told {
-        let key = (record.about.name.as_str(), record.region.as_str());
-        let before = last.entry(key).or_insert(record);
-        if before.sequence < record.sequence {
-            *before = record;
-        }
-    }
-    let is_there = |record: &Record| {
-        let told = canonical::read::<body::Coverage>(&record.body);
-        told.is_ok_and(|told| !told.ended)
-    };
-    last.retain(|_, record| is_there(record));
-    last.into_keys().collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::evidence::{About, Entry, Tip};
-
-    /// What was told of a policy that starts no runs, before the quarter began.
-    fn is_of_the_quarter(coverage: &[serde_json::Value]) -> bool {
-        let policy = json!({"generation": 1, "runs": false, "schedule": "0 2 * * 1", "zone": "UTC", "window": "PT4H", "spec": {"rules": []}});
-        let told = coverage.iter().map(|body| (Kind::Coverage, body));
-        let told = std::iter::once((Kind::PolicyChange, &policy)).chain(told);
-        let mut tip = Tip::genesis("f", "eu");
-        let records = told.map(|(kind, body)| {
-            let entry = Entry {
-                kind,
-                at: "2026-09-30T12:00:00Z".parse().unwrap(),
-                about: About::cluster("DataPolicy", "tax-records"),
-                source: "s".to_owned(),
-                body: canonical::object(body).unwrap(),
-            };
-            let record = entry.append("eu", &tip);
-            tip = Tip::of(&record);
-            record
-        });
-        let records: Vec<Record> = records.collect();
-        !policies(&records, &Period::parse("2026-Q4").unwrap()).is_empty()
-    }
-
-    /// Its keeps bind whatever erases, so that the registers need it.
-    #[test]
-    fn a_policy_that_only_keeps_is_of_every_period_until_it_ends() {
-        let looked = json!({"uncovered": [{"store": "shop", "table": "notes"}], "findings": []});
-        let ended = json!({"uncovered": [], "findings": [], "ended": true});
-        assert!(is_of_the_quarter(std::slice::from_ref(&looked)));
-        assert!(!is_of_the_quarter(&[looked.clone(), ended.clone()]));
-        assert!(is_of_the_quarter(&[looked.clone(), ended, looked]));
-        assert!(!is_of_the_quarter(&[]));
-    }
 }

@@ -12,6 +12,7 @@ const REGISTER: &[Column] = &[
     text("policy", "Policy"),
     text("region", "Region"),
     text("rule", "Rule"),
+    text("ended", "Policy ended"),
     text("table", "Table"),
     text("information", "Which information"),
     text("purpose", "For which purpose it is anonymised"),
@@ -62,7 +63,7 @@ pub(super) fn register(policies: &[InForce<'_>], records: &[Record], period: &Pe
     Table {
         id: "anonymisation",
         title: "Register of anonymisation (Quebec)",
-        note: "P-39.1 s. 23 and Decree 783-2024: a row for each rule that changes rows instead of deleting them, as it stood at the end of the period, with what its runs recorded in it; for what a rule took of rows of which a law keeps some columns (invoices/others), where its runs recorded any; of a rule that stands in no policy any more, what its runs recorded. Whether what is left is anonymous nobody here has judged; the analyses of the risk of re-identification and their dates are kept elsewhere.",
+        note: "P-39.1 s. 23 and Decree 783-2024: a row for each rule that changes rows instead of deleting them, as it stood at the end of the period, or until its policy ended in it, with what its runs recorded in it; for what a rule took of rows of which a law keeps some columns (invoices/others), where its runs recorded any; of a rule that stands in no policy any more, what its runs recorded. Whether what is left is anonymous nobody here has judged; the analyses of the risk of re-identification and their dates are kept elsewhere.",
         columns: REGISTER,
         rows,
     }
@@ -137,7 +138,7 @@ fn part<'a>(
 /// A rule that no policy names any more: what its runs did is all that there is of it.
 fn unstated(place: &[String; 3], (rows, ends): &(Count, Vec<String>)) -> Vec<String> {
     let mut row = place.to_vec();
-    row.extend(std::iter::repeat_n(UNSTATED.to_owned(), 5));
+    row.extend(std::iter::repeat_n(UNSTATED.to_owned(), 6));
     row.extend(counted(*rows, ends));
     row
 }
@@ -164,6 +165,7 @@ fn row(
         one.record.about.name.clone(),
         one.record.region.clone(),
         name.to_owned(),
+        one.ended(),
         format!("{}.{}", word(dataset, "store"), word(dataset, "table")),
         with(rule, "category", "subjects").unwrap_or_else(|| UNSTATED.to_owned()),
         word(rule, "purpose"),
@@ -286,12 +288,13 @@ mod tests {
         let in_force = [&shop, &tax].map(|record| InForce {
             record,
             policy: canonical::read(&record.body).unwrap(),
+            ended: None,
         });
         let table = register(&in_force, &[run], &Period::parse("2026").unwrap());
         let told = table
             .rows
             .iter()
-            .map(|row| [&*row[2], &*row[3], &*row[5], &*row[6], &*row[8]]);
+            .map(|row| [&*row[2], &*row[4], &*row[6], &*row[7], &*row[9]]);
         let all = "total: Null; note: Constant";
         assert_eq!(
             told.collect::<Vec<_>>(),
@@ -322,6 +325,7 @@ mod tests {
         let in_force = [InForce {
             record: &records[0],
             policy: canonical::read(&records[0].body).unwrap(),
+            ended: None,
         }];
         let table = register(&in_force, &records, &Period::parse("2026").unwrap());
         assert_eq!(
@@ -330,6 +334,7 @@ mod tests {
                 "shop",
                 "qc",
                 "people",
+                "",
                 "shop.people",
                 "user.contact (customers)",
                 "statistics of sales",
@@ -352,8 +357,8 @@ mod tests {
             panic!("{:?}", table.rows);
         };
         assert_eq!(row[..3], ["shop", "qc", "people"]);
-        assert!(row[3..8].iter().all(|cell| cell == UNSTATED), "{row:?}");
-        assert_eq!(row[8..11], done);
+        assert!(row[3..9].iter().all(|cell| cell == UNSTATED), "{row:?}");
+        assert_eq!(row[9..12], done);
         assert_eq!(table.columns.len(), row.len());
     }
 }

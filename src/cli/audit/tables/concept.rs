@@ -12,6 +12,7 @@ const REGISTER: &[Column] = &[
     text("policy", "Policy"),
     text("region", "Region"),
     text("since", "In force since"),
+    text("ended", "Ended"),
     text("runs", "Runs"),
     text("regimes", "Regimes"),
     text("controller", "Controller and contact (a)"),
@@ -32,8 +33,10 @@ pub(super) fn register(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Rec
         vec![
             one.record.about.name.clone(),
             one.record.region.clone(),
-            one.record.at.to_string(),
-            if one.policy.runs { "yes" } else { "no" }.to_owned(),
+            one.since()
+                .map_or_else(|| UNSTATED.to_owned(), |at| at.to_string()),
+            one.ended(),
+            if one.runs() { "yes" } else { "no" }.to_owned(),
             words(spec, "regimes"),
             controller(spec),
             each(
@@ -61,7 +64,7 @@ pub(super) fn register(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Rec
     Table {
         id: "register",
         title: "Register of processing",
-        note: "GDPR Art. 30(1): the letters are its own. A row for each policy and region, as it stood at the end of the period. 'Not stated' is what the policy does not say. Beside each rule's own period stand all keeps of its table, of every policy in the region; two names of one data store stay apart here, as no record says that they are one.",
+        note: "GDPR Art. 30(1): the letters are its own. A row for each policy and region, as it stood at the end of the period; what ended in the period, by a deletion or because it was for the region no more, has its end and stands as it was until then. 'Not stated' is what the policy does not say. Beside each rule's own period stand all keeps of its table, of every policy in the region that is in force; two names of one data store stay apart here, as no record says that they are one.",
         columns: REGISTER,
         rows: policies.iter().map(row).collect(),
     }
@@ -70,6 +73,7 @@ pub(super) fn register(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Rec
 const DELETION: &[Column] = &[
     text("policy", "Policy"),
     text("region", "Region"),
+    text("ended", "Ended"),
     text("rule", "Rule"),
     text("table", "Table"),
     text("clock", "Starts with"),
@@ -93,7 +97,7 @@ pub(super) fn deletion(policies: &[InForce<'_>]) -> Table {
     Table {
         id: "deletion",
         title: "Deletion concept",
-        note: "A row for each rule: from which event, after which period, under which statute and how rows go. A row goes once its own period and every keep have ended: each rule has the keeps of every policy in the region over its table. Where a keep names columns, a run takes what it lets go of the row before, once the period of the rule that erases is over, and every keep of whole rows or of one of these columns. Two names of one data store stay apart here, as no record says that they are one.",
+        note: "A row for each rule: from which event, after which period, under which statute and how rows go. A row goes once its own period and every keep have ended: each rule has the keeps of every policy in the region over its table. What ended in the period bound until then, and its keeps stand beside no other rule. Where a keep names columns, a run takes what it lets go of the row before, once the period of the rule that erases is over, and every keep of whole rows or of one of these columns. Two names of one data store stay apart here, as no record says that they are one.",
         columns: DELETION,
         rows,
     }
@@ -129,6 +133,7 @@ fn row(one: &InForce<'_>, rule: &Object, policies: &[InForce<'_>]) -> Vec<String
     vec![
         one.record.about.name.clone(),
         one.record.region.clone(),
+        one.ended(),
         word(rule, "name"),
         format!("{}.{}", word(dataset, "store"), word(dataset, "table")),
         word(dataset, "clock"),
@@ -395,6 +400,7 @@ mod tests {
         let one = [&change, &keeps].map(|record| InForce {
             record,
             policy: canonical::read(&record.body).unwrap(),
+            ended: None,
         });
         let transfers = json!({"transfers": [
             {"name": "us", "to": "US", "instrument": "Scc", "reference": "contract 7", "validUntil": "2027-06-30"},
@@ -403,7 +409,7 @@ mod tests {
         let none = record(Kind::TransferChange, &json!({"transfers": []}), &genesis);
         let row = |transfers: Option<&Record>| {
             let told = transfers.map(|record| ("eu", record)).into_iter().collect();
-            register(&one, &told).rows[0][5..].to_vec()
+            register(&one, &told).rows[0][6..].to_vec()
         };
         assert_eq!(
             row(Some(&transfers)),
@@ -420,7 +426,7 @@ mod tests {
         assert_eq!(row(Some(&none))[4], "none");
         assert_eq!(row(None)[4], UNSTATED);
         let kept = deletion(&one).rows.into_iter().take(6);
-        let kept: Vec<String> = kept.map(|row| row[9..11].join(": ")).collect();
+        let kept: Vec<String> = kept.map(|row| row[10..12].join(": ")).collect();
         assert_eq!(
             kept,
             [

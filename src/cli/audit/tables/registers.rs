@@ -11,6 +11,7 @@ use crate::evidence::{Object, Record};
 const LGPD: &[Column] = &[
     text("policy", "Policy"),
     text("region", "Region"),
+    text("ended", "Ended"),
     text("rule", "Operation"),
     text("controller", "Controller, and the encarregado (Art. 41)"),
     text("purpose", "Purpose (Art. 6, I)"),
@@ -32,6 +33,7 @@ pub(super) fn lgpd(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Record>
         vec![
             one.record.about.name.clone(),
             one.record.region.clone(),
+            one.ended(),
             word(rule, "name"),
             controller(spec),
             word(rule, "purpose"),
@@ -46,7 +48,7 @@ pub(super) fn lgpd(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Record>
     Table {
         id: "register-lgpd",
         title: "Record of operations (LGPD)",
-        note: "LGPD Art. 37. A row for each rule of a policy under br-lgpd, as it stood at the end of the period. 'Not stated' is what the policy does not say. What stays is told of all keeps of the rule's table, of every policy in the region; two names of one data store stay apart here, as no record says that they are one. The law leaves the form to the authority; which articles the columns answer to stands in their headings.",
+        note: "LGPD Art. 37. A row for each rule of a policy under br-lgpd, as it stood at the end of the period; of one that ended in it, with its end, as it stood until then. 'Not stated' is what the policy does not say. What stays is told of all keeps of the rule's table, of every policy in the region that is in force; two names of one data store stay apart here, as no record says that they are one. The law leaves the form to the authority; which articles the columns answer to stands in their headings.",
         columns: LGPD,
         rows: rows(policies, "br-lgpd", row),
     }
@@ -55,6 +57,7 @@ pub(super) fn lgpd(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Record>
 const CCPA: &[Column] = &[
     text("policy", "Policy"),
     text("region", "Region"),
+    text("ended", "Ended"),
     text("rule", "Rule"),
     text("business", "Business"),
     text("category", "Category of personal information"),
@@ -70,6 +73,7 @@ pub(super) fn ccpa(policies: &[InForce<'_>]) -> Table {
         vec![
             one.record.about.name.clone(),
             one.record.region.clone(),
+            one.ended(),
             word(rule, "name"),
             controller(&one.policy.spec),
             word(rule, "category"),
@@ -82,7 +86,7 @@ pub(super) fn ccpa(policies: &[InForce<'_>]) -> Table {
     Table {
         id: "register-ccpa",
         title: "What is collected, and how long it is kept (CCPA)",
-        note: "Civil Code 1798.100 and 1798.130(a)(5), which ask for a notice and no register. A row for each rule of a policy under us-ca-ccpa. Sources of collection, and whether anything is sold or shared, no policy states: they are yours to add. How long has all keeps of the rule's table, of every policy in the region; two names of one data store stay apart here, as no record says that they are one. The log of requests that 11 CCR 7101 asks for is the table Requests.",
+        note: "Civil Code 1798.100 and 1798.130(a)(5), which ask for a notice and no register. A row for each rule of a policy under us-ca-ccpa, with the end of one that ended in the period. Sources of collection, and whether anything is sold or shared, no policy states: they are yours to add. How long has all keeps of the rule's table, of every policy in the region that is in force; two names of one data store stay apart here, as no record says that they are one. The log of requests that 11 CCR 7101 asks for is the table Requests.",
         columns: CCPA,
         rows: rows(policies, "us-ca-ccpa", row),
     }
@@ -155,11 +159,11 @@ mod tests {
         let in_force = [&both, &other].map(|record| InForce {
             record,
             policy: canonical::read(&record.body).unwrap(),
+            ended: None,
         });
         let brazil = lgpd(&in_force, &BTreeMap::new());
-        assert_eq!(brazil.rows.len(), 2, "{:?}", brazil.rows);
         assert_eq!(
-            brazil.rows[0][2..],
+            brazil.rows[0][3..],
             [
                 "a",
                 "Aurora, p@aurora.example; data protection officer: Encarregado, e@aurora.example",
@@ -172,17 +176,17 @@ mod tests {
                 "encryption",
             ]
         );
-        assert_eq!(brazil.rows[1][4..6], [UNSTATED, UNSTATED]);
+        assert_eq!(brazil.rows[1][5..7], [UNSTATED, UNSTATED]);
         let california = ccpa(&in_force);
-        assert_eq!(california.rows[0][4], "user.contact");
-        let disclosed = [0, 1].map(|rule| california.rows[rule][7].as_str());
+        assert_eq!(california.rows[0][5], "user.contact");
+        let disclosed = [0, 1].map(|rule| california.rows[rule][8].as_str());
         assert_eq!(disclosed, ["Parcel Ltd (PT); erp (DE)", "erp (DE)"]);
         assert_eq!(
-            california.rows[1][8],
+            california.rows[1][9],
             "Delete after P2Y or last contact (orders.at), at most P9Y; kept for P6Y (invoice; CTN 195)"
         );
-        assert_eq!(california.rows[0][8], brazil.rows[0][9]);
-        assert!(brazil.columns.len() == brazil.rows[0].len());
-        assert!(california.columns.len() == california.rows[0].len());
+        assert_eq!(california.rows[0][9], brazil.rows[0][10]);
+        let all = [brazil, california].map(|t| [t.rows.len(), t.columns.len(), t.rows[0].len()]);
+        assert_eq!(all, [[2, 12, 12], [2, 10, 10]]);
     }
 }
