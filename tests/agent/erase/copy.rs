@@ -55,6 +55,9 @@ async fn object(world: &World, key: &str) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_has_every_row_of_the_person_and_of_nobody_else() {
     let (world, reader) = world("erc_access", "Access").await;
+    // Numbers that no float has.
+    world.sql("ALTER TABLE customers ADD owed numeric DEFAULT 12345678901234567890.12, ADD paid numeric(10,2) DEFAULT 10.00, ADD facts jsonb DEFAULT '{\"n\": 1e400}'").await;
+    let large = format!("1{}", "0".repeat(400));
     let before = world.sql("SELECT count(*) FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid WHERE nspname = 'tradewind'").await;
     let ran = world.run().await;
     ran.expect("Delivered");
@@ -79,6 +82,15 @@ async fn a_copy_has_every_row_of_the_person_and_of_nobody_else() {
         let text = String::from_utf8(plain).unwrap();
         assert!(!text.contains("person@mail"), "{text}");
         if file["format"] == "Json" {
+            for exact in ["\"owed\": 12345678901234567890.12,", "\"paid\": 10.00"] {
+                assert!(text.contains(exact), "{text}");
+            }
+            assert!(
+                text.contains(&format!("\"facts\": {{\"n\": {large}}}")),
+                "{text}"
+            );
+            // No number that this test could read.
+            let text = text.replace(&large, "0");
             let whole: Value = serde_json::from_str(&text).unwrap();
             let customer = &whole["stores"]["shop"]["customers"][0];
             assert_eq!(
@@ -90,6 +102,10 @@ async fn a_copy_has_every_row_of_the_person_and_of_nobody_else() {
                 10
             );
         } else {
+            if file["table"] == "customers" {
+                let facts = format!(",\"{{\"\"n\"\": {large}}}\",7,12345678901234567890.12,10.00,");
+                assert!(text.contains(&facts), "{text}");
+            }
             assert_eq!(
                 text.lines().count(),
                 1 + usize::try_from(file["rows"].as_u64().unwrap()).unwrap()

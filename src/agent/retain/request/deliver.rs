@@ -3,14 +3,15 @@
 //! In: a request for access or portability. Out: objects in a bucket, of which none counts before the manifest is there,
 //! the last. Reads the stores only; nothing unencrypted leaves memory.
 
+use std::collections::BTreeMap;
+
 use age::x25519::Recipient;
 use jiff::Timestamp;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use zeroize::Zeroizing;
 
@@ -61,11 +62,14 @@ struct File {
     hash: String,
 }
 
+/// A row, each value as the database writes it: a number has all its digits, which no float of ours could keep.
+type Values = BTreeMap<String, Box<RawValue>>;
+
 /// A table's rows.
 struct Copied {
     store: String,
     table: String,
-    rows: Vec<Map<String, Value>>,
+    rows: Vec<Values>,
 }
 
 /// Copies and delivers.
@@ -197,19 +201,22 @@ async fn rows(
     connection: &mut PgConnection,
     whose: Whose<'_>,
     most: i64,
-) -> Result<Vec<Map<String, Value>>, Fault> {
+) -> Result<Vec<Values>, Fault> {
     let mut sql = Statement::default();
     let theirs = whose.theirs(&mut sql, "t");
     let most = sql.bind(Bound::Number(most.saturating_add(1)));
     sql.push(&format!(
-        "SELECT pg_catalog.to_jsonb(t) FROM {} AS t WHERE {theirs} LIMIT {most}",
+        "SELECT pg_catalog.to_jsonb(t)::pg_catalog.text FROM {} AS t WHERE {theirs} LIMIT {most}",
         whose.table.name
     ));
     let fault = Fault::of("copy the person's rows");
     let rows = sql.query().map_err(&fault)?.fetch_all(connection).await;
-    let read = |row: &sqlx::postgres::PgRow| row.try_get::<Json<Map<String, Value>>, _>(0);
+    let read = |row: &sqlx::postgres::PgRow| {
+        let text = row.try_get::<&str, _>(0)?;
+        serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
+    };
     let rows = rows.and_then(|rows| rows.iter().map(read).collect::<Result<Vec<_>, _>>());
-    Ok(rows.map_err(fault)?.into_iter().map(|row| row.0).collect())
+    rows.map_err(fault)
 }
 
 /// Writes the objects, then the manifest that makes them count.
@@ -298,22 +305,30 @@ fn encrypted(
     Ok((file, bytes))
 }
 
-/// `{"request": ..., "region": ..., "stores": {"shop": {"customers": [...]}}}`
+/// `{"region": ..., "request": ..., "stores": {"shop": {"customers": [...]}}}`
+#[derive(Serialize)]
+struct Whole<'a> {
+    region: &'a str,
+    request: &'a str,
+    stores: BTreeMap<&'a str, BTreeMap<&'a str, &'a [Values]>>,
+}
+
 fn json(request: &SubjectRequest, region: &str, all: &[Copied]) -> Result<Vec<u8>, Error> {
-    let mut stores: std::collections::BTreeMap<&str, Map<String, Value>> =
-        std::collections::BTreeMap::new();
+    let mut stores: BTreeMap<&str, BTreeMap<&str, &[Values]>> = BTreeMap::new();
     for copied in all {
-        let rows = copied.rows.iter().cloned().map(Value::Object).collect();
         let tables = stores.entry(&copied.store).or_default();
-        tables.insert(copied.table.clone(), Value::Array(rows));
+        tables.insert(&copied.table, &copied.rows);
     }
-    let whole =
-        serde_json::json!({"request": request.reference, "region": region, "stores": stores});
+    let whole = Whole {
+        region,
+        request: &request.reference,
+        stores,
+    };
     serde_json::to_vec_pretty(&whole).map_err(|_| Error::Encrypt)
 }
 
 /// A header, then a row a line: texts as they are, nothing for null, all else as JSON has it.
-fn csv(rows: &[Map<String, Value>]) -> Result<Vec<u8>, Error> {
+fn csv(rows: &[Values]) -> Result<Vec<u8>, Error> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     if let Some(first) = rows.first() {
         writer
@@ -321,14 +336,19 @@ fn csv(rows: &[Map<String, Value>]) -> Result<Vec<u8>, Error> {
             .map_err(|_| Error::Encrypt)?;
     }
     for row in rows {
-        let cells = row.values().map(|value| match value {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        });
+        let cells: Result<Vec<String>, _> = row.values().map(|value| cell(value)).collect();
+        let cells = cells.map_err(|_| Error::Encrypt)?;
         writer.write_record(cells).map_err(|_| Error::Encrypt)?;
     }
     writer.into_inner().map_err(|_| Error::Encrypt)
+}
+
+fn cell(value: &RawValue) -> serde_json::Result<String> {
+    match value.get() {
+        "null" => Ok(String::new()),
+        text if text.starts_with('"') => serde_json::from_str(text),
+        other => Ok(other.to_owned()),
+    }
 }
 
 /// What the object store's word means here.
@@ -353,14 +373,14 @@ mod tests {
 
     #[test]
     fn a_row_is_a_line_with_its_columns_in_one_order() {
-        let rows: Vec<Map<String, Value>> = serde_json::from_str(
-            r#"[{"id": 7, "text": "a, \"b\"\nc", "tags": ["x"]}, {"id": 8, "text": null, "tags": []}]"#,
+        let rows: Vec<Values> = serde_json::from_str(
+            r#"[{"id": 7, "text": "a, \"b\"\nc", "tags": ["x"], "sum": 12345678901234567890.10}, {"id": 8, "text": null, "tags": [], "sum": 1e400}]"#,
         )
         .unwrap();
         let text = String::from_utf8(csv(&rows).unwrap()).unwrap();
         assert_eq!(
             text,
-            "id,tags,text\n7,\"[\"\"x\"\"]\",\"a, \"\"b\"\"\nc\"\n8,[],\n"
+            "id,sum,tags,text\n7,12345678901234567890.10,\"[\"\"x\"\"]\",\"a, \"\"b\"\"\nc\"\n8,1e400,[],\n"
         );
         assert_eq!(csv(&[]).unwrap(), b"");
     }
