@@ -4,6 +4,8 @@
 //! Which cases these are nobody chooses: the order in which they are drawn is by a hash over the region's chain as it stood
 //! when the period ended and the case itself. More samples of the same period are those and others.
 
+use jiff::Timestamp;
+
 use super::log::facts;
 use super::{Column, Table, text};
 use crate::cli::audit::period::Period;
@@ -138,7 +140,7 @@ fn state(record: &Record) -> String {
         .map_or_else(|| record.kind.to_string(), super::concept::plain)
 }
 
-/// The policy in force, what it covered, the preview and the approval that the run names, and the run.
+/// The policy in force when the run began, what it covered, the preview and the approval that the run names, and the run.
 fn run(chain: &[&Record], last: &Record) -> Vec<Step> {
     let before = |kind: Kind| {
         let of_it = chain.iter().copied().filter(move |one| {
@@ -146,14 +148,21 @@ fn run(chain: &[&Record], last: &Record) -> Vec<Step> {
         });
         of_it.collect::<Vec<_>>()
     };
-    let mut steps = vec![
-        Step::of(
-            "Policy in force",
-            before(Kind::PolicyChange).last().copied(),
-        ),
-        Step::of("Coverage", before(Kind::Coverage).last().copied()),
-    ];
     let told = canonical::read::<body::Run>(&last.body).ok();
+    let began = told.as_ref().and_then(|run| run.started_at.as_deref());
+    let began = began.and_then(|at| at.parse::<Timestamp>().ok());
+    // Of a run it may be recorded that it ended when something else is in force already. What was recorded first counts also
+    // where a region's clock is behind the hub's.
+    let in_force = |kind: Kind| {
+        let all = before(kind);
+        let is_since = |one: &&Record| began.is_none_or(|began| one.at <= began);
+        let since = all.iter().copied().rfind(is_since);
+        since.or_else(|| all.first().copied())
+    };
+    let mut steps = vec![
+        Step::of("Policy in force", in_force(Kind::PolicyChange)),
+        Step::of("Coverage", in_force(Kind::Coverage)),
+    ];
     if let Some(hash) = told
         .filter(|run| !counts(run))
         .and_then(|run| run.preview_hash)
@@ -295,6 +304,52 @@ mod tests {
         ];
         assert_eq!(told.len(), 4);
         assert!(wanted.iter().all(|one| told.contains(one)), "{told:?}");
+    }
+
+    /// A policy that was changed while a run was under way is not the one that it ran by.
+    #[test]
+    fn the_policy_of_a_run_is_that_of_its_beginning() {
+        let of_run = |began: Option<i64>| -> [u64; 2] {
+            let mut tip = Tip::genesis("f", "eu");
+            let moment = |second: i64| Timestamp::from_second(1_790_000_000 + second).unwrap();
+            let mut run = json!({"job": "j", "mode": "Enforce", "reason": "Done", "rules": []});
+            if let Some(began) = began {
+                run["startedAt"] = moment(began).to_string().into();
+            }
+            let policy = |generation| json!({"generation": generation});
+            let covered = |more: i64| json!({"uncovered": [], "findings": [], "more": more});
+            let told = [
+                (Kind::PolicyChange, policy(1)),
+                (Kind::Coverage, covered(1)),
+                (Kind::PolicyChange, policy(2)),
+                (Kind::Coverage, covered(2)),
+                (Kind::Run, run),
+            ];
+            let records = told
+                .iter()
+                .zip((0..).step_by(10))
+                .map(|((kind, body), second)| {
+                    let entry = Entry {
+                        kind: *kind,
+                        at: moment(second),
+                        about: About::cluster("DataPolicy", "shop"),
+                        source: format!("s{second}"),
+                        body: canonical::object(body).unwrap(),
+                    };
+                    let record = entry.append("eu", &tip);
+                    tip = Tip::of(&record);
+                    record
+                });
+            let records: Vec<Record> = records.collect();
+            let cases = of(&records, 1);
+            let at = |step: usize| cases[0].steps[step].record.as_ref().unwrap().sequence;
+            [0, 1].map(|step| at(step) - records[0].sequence)
+        };
+        assert_eq!(of_run(Some(15)), [0, 1]);
+        assert_eq!(of_run(Some(20)), [2, 1]);
+        assert_eq!(of_run(Some(35)), [2, 3]);
+        assert_eq!(of_run(None), [2, 3], "nothing says when it began");
+        assert_eq!(of_run(Some(-5)), [0, 1], "its clock is behind");
     }
 
     #[test]
