@@ -2,6 +2,7 @@
 
 mod anonymised;
 mod cases;
+mod changed;
 mod concept;
 mod findings;
 mod holds;
@@ -118,7 +119,7 @@ pub(super) fn tables(records: &[Record], period: &Period, most: usize) -> Tables
         runs,
     ];
     tables.extend(requests::requests(&requests, records, period));
-    tables.extend(log::logs(&within));
+    tables.extend(log::logs(&within, records));
     tables.push(findings::findings(records, period));
     tables.push(cases::table(&cases));
     Tables {

@@ -1,5 +1,6 @@
 //! Approvals, coverage and changes: a row for each record of the period.
 
+use super::changed::changed;
 use super::concept::plain;
 use super::{Column, Table, text};
 use crate::evidence::{Kind, Record, Value, body};
@@ -13,8 +14,9 @@ const LOG: &[Column] = &[
     text("facts", "What was recorded"),
 ];
 
-/// A table each; an empty one says that nothing of the kind was recorded.
-pub(super) fn logs(records: &[&Record]) -> [Table; 5] {
+/// A table each, of the period's records; an empty one says that nothing of the kind was recorded. What a change changed is worked
+/// out over all that is known, also of before the period.
+pub(super) fn logs(records: &[&Record], known: &[Record]) -> [Table; 5] {
     let log = |id, title, note, kinds: &[Kind]| {
         let mut of: Vec<&&Record> = records.iter().filter(|r| kinds.contains(&r.kind)).collect();
         of.sort_by(|a, b| (a.at, &a.region, a.sequence).cmp(&(b.at, &b.region, b.sequence)));
@@ -23,7 +25,7 @@ pub(super) fn logs(records: &[&Record]) -> [Table; 5] {
             title,
             note,
             columns: LOG,
-            rows: of.iter().map(|record| row(record)).collect(),
+            rows: of.iter().map(|record| row(record, known)).collect(),
         }
     };
     [
@@ -43,7 +45,7 @@ pub(super) fn logs(records: &[&Record]) -> [Table; 5] {
         log(
             "changes",
             "Changes of policies, packs and transfers",
-            "When which rules began to hold.",
+            "When which rules began to hold: of each change of a policy which rules were added, removed or became others, with what they said before and after; of the first that is known, all its rules. Who changed a policy stands in the hub's audit log.",
             &[Kind::PolicyChange, Kind::PackChange, Kind::TransferChange],
         ),
         log(
@@ -58,7 +60,7 @@ pub(super) fn logs(records: &[&Record]) -> [Table; 5] {
 /// What a record says, for a reader.
 pub(in crate::cli::audit) fn facts(record: &Record) -> String {
     let is_for_programs = |key: &str| match record.kind {
-        // The register and the deletion concept have the whole of it.
+        // The register and the deletion concept have the whole of it, and the log what changed of it.
         Kind::PolicyChange => key == "spec",
         Kind::KeyRotation => key == "named",
         Kind::Seal => key == "sources",
@@ -77,13 +79,18 @@ pub(in crate::cli::audit) fn facts(record: &Record) -> String {
     told.collect::<Vec<_>>().join("; ")
 }
 
-fn row(record: &Record) -> Vec<String> {
+fn row(record: &Record, known: &[Record]) -> Vec<String> {
+    let changed = match record.kind {
+        Kind::PolicyChange => changed(record, known),
+        _ => Vec::new(),
+    };
+    let told = std::iter::once(facts(record)).chain(changed);
     vec![
         record.at.to_string(),
         record.region.clone(),
         record.sequence.to_string(),
         record.kind.to_string(),
         record.about.to_string(),
-        facts(record),
+        told.collect::<Vec<_>>().join("; "),
     ]
 }
