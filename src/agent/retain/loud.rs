@@ -1,7 +1,8 @@
-//! Whether the server would write a whole row into its log, when it refuses to erase it.
+//! Whether the server would write a row, or its key, into its log when it refuses to erase it.
 //!
-//! In: a session, a table. Out: nothing, once the session logs errors without their details; or what an administrator must
-//! set. What a failed CHECK or NOT NULL logs as `Failing row contains` is a person.
+//! In: a session, a table. Out: nothing, once the session logs errors without their details, or where they can be no more than
+//! a number, a uuid or a moment; or what an administrator must set. What a failed CHECK or NOT NULL logs as `Failing row
+//! contains` is a person. Any row that another program refers to in the moment in which it is erased has its key logged.
 
 use sqlx::Row;
 
@@ -35,7 +36,8 @@ ELSE
     WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 19 = 19)
 END, current_setting('log_error_verbosity'), quote_ident(current_user)";
 
-/// Makes sure that it does not, as far as the session may; else says what must be set.
+/// Makes sure that it does not, as far as the session may; else says what must be set. That is asked of the server once a
+/// session: it logs each time that it says no.
 pub(super) async fn refuse(
     store: &mut Store,
     rule: &str,
@@ -50,19 +52,29 @@ pub(super) async fn refuse(
         .and_then(read)
         .map_err(fault)
         .map_err(|fault| store.failed(fault))?;
-    if !may_show || found == QUIET {
+    if found == QUIET {
         return Ok(None);
     }
-    match store.set(SETTING, QUIET).await {
-        Ok(()) => Ok(None),
-        Err(Error::Statement { fault, .. }) if fault.trouble() == Trouble::Denied => {
-            Ok(Some(Refusal::ServerLogsRows {
-                rule: rule.to_owned(),
-                table: table.name.clone(),
-                found,
-                role,
-            }))
+    if !store.logs_details {
+        match store.set(SETTING, QUIET).await {
+            Ok(()) => return Ok(None),
+            Err(Error::Statement { fault, .. }) if fault.trouble() == Trouble::Denied => {
+                store.logs_details = true;
+                let mend = format!("ALTER ROLE {role} SET {SETTING} = {QUIET};");
+                let store = &store.name;
+                tracing::info!(
+                    store,
+                    mend,
+                    "the server logs errors with their details, such as a key that is still referred to"
+                );
+            }
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
     }
+    Ok(may_show.then(|| Refusal::ServerLogsRows {
+        rule: rule.to_owned(),
+        table: table.name.clone(),
+        found,
+        role,
+    }))
 }

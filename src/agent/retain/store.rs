@@ -109,6 +109,8 @@ pub(super) struct Store {
     pub(super) path: SearchPath,
     /// Whether other programs write, as far as it was looked.
     pub(super) company: Company,
+    /// Whether it is known that the session may not have its errors logged without their details.
+    pub(super) logs_details: bool,
 }
 
 impl Store {
@@ -148,6 +150,7 @@ impl Store {
             url: url.to_owned(),
             path: SearchPath::default(),
             company: Company::default(),
+            logs_details: false,
         };
         store.secure().await.map_err(unreachable)?;
         let read_only = if purpose == Purpose::Read {

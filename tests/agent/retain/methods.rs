@@ -302,6 +302,39 @@ async fn triggers_are_named_and_cannot_lie() {
     assert!(ran.log.contains("SQLSTATE 23514") && !ran.log.contains("@shop.example"));
 }
 
+/// Whoever refers to a row in the moment in which it goes has its key in the server's log, also where that is a number: not
+/// where the session may have its errors logged without their details. Where it may not, the run goes on and says what mends it.
+#[tokio::test]
+async fn a_number_that_is_referred_to_in_that_very_moment_is_not_in_the_servers_log() {
+    // Each time in that moment: the row's own end brings the reference.
+    let sql = "CREATE TABLE t (id bigint PRIMARY KEY, at date); CREATE TABLE child (parent bigint REFERENCES t);
+        INSERT INTO t SELECT 7301730170 + i, '2000-01-01' FROM generate_series(1, 9) AS i;
+        CREATE FUNCTION public.refer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+          IF OLD.id = 7301730177 THEN INSERT INTO public.child VALUES (OLD.id); END IF; RETURN OLD; END $$;
+        CREATE TRIGGER refer BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION public.refer()";
+    let mut world = World::new("met_moment", sql).await.rule("t", "at", "P1Y");
+    let role = world.role.clone();
+    world
+        .sql(&format!("ALTER ROLE {role} RESET log_error_verbosity"))
+        .await;
+    world.set("batchRows", 2);
+    world.set("mode", "DryRun");
+    let seen = world.run().await;
+    let mend = format!("ALTER ROLE {role} SET log_error_verbosity = terse;");
+    assert!(seen.expect("Previewed").log.contains(&mend), "{}", seen.log);
+    let allow = format!("GRANT SET ON PARAMETER log_error_verbosity TO {role}");
+    world.sql(&allow).await;
+    world.set("mode", "Enforce");
+    let ran = world.run().await;
+    let rule = ran.expect("Done").rule("t").clone();
+    assert_eq!((rule.erased, rule.blocked), (8, 1), "{rule:?}");
+    let folder = world.sql("SHOW data_directory").await;
+    let log = std::path::Path::new(folder.trim()).with_file_name("log");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("child_parent_fkey") && !log.contains("7301730177"));
+    assert!(!ran.log.contains(&mend) && !ran.log.contains("7301730177"));
+}
+
 #[tokio::test]
 async fn partitions_change_and_stay() {
     let sql = "CREATE TABLE t (id int, at date, region text, kind text, mail text, PRIMARY KEY (id, at, region)) PARTITION BY RANGE (at);
