@@ -115,11 +115,9 @@ fn mismatch(terms: Terms<'_>, approval: &Approval, counted: &[Counted<'_>]) -> O
         .any(|rule| preview.rules.iter().all(|seen| seen.name != rule.rule))
     {
         "does not know every rule"
-    } else if preview
-        .shape
-        .as_ref()
-        .is_some_and(|shape| shape != terms.shape)
-    {
+    } else if preview.shape.is_none() {
+        "was given for a preview of an older release, which does not say which tables it saw"
+    } else if preview.shape.as_deref() != Some(terms.shape) {
         "was given for other tables, keys, clocks, columns or foreign keys under these names"
     } else {
         return None;
@@ -403,9 +401,10 @@ mod tests {
         older.hash = older.preview.hash();
         let older = Terms {
             approval: Some(&older),
-            ..swapped
+            ..terms(None)
         };
-        assert_eq!(judge(older, &[counted(400, 0)]), Verdict::Approved);
+        let why = needed(older, &[counted(400, 0)]);
+        assert!(why.contains("of an older release"), "{why}");
     }
 
     proptest! {
