@@ -61,10 +61,17 @@ pub const OWN_TABLES: &[OwnTables] = &[
     },
     OwnTables {
         database: OwnDatabase::DataStore,
-        tables: &["run", "rule", "ledger", "partition", "lifted", "stop"],
-        holds: "nothing: counts, dates, names of tables, and the salts that open counts",
+        tables: &["run", "rule", "ledger", "partition", "lifted"],
+        holds: "nothing: counts, dates, names of tables, references of requests, and the salts that open counts",
         period: FOR_EVER,
         ground: "a verifier may ask for the salt of any count that a record tells as few",
+    },
+    OwnTables {
+        database: OwnDatabase::DataStore,
+        tables: &["stop"],
+        holds: "of staff: the role that stopped the runs, and why, as they wrote it",
+        period: "when somebody deletes the row, by which runs go on",
+        ground: "it stops runs for as long, and says whom to ask",
     },
     OwnTables {
         database: OwnDatabase::DataStore,
@@ -83,9 +90,9 @@ pub const OWN_TABLES: &[OwnTables] = &[
     OwnTables {
         database: OwnDatabase::DataStore,
         tables: &["hold", "released_scope"],
-        holds: "nothing: ground, who opened and released it, dates, and how many values were held",
+        holds: "of staff: who opened and who released it, and the grounds as they wrote them, which are to name no person; dates, and how many values were held",
         period: FOR_EVER,
-        ground: "what was held, when and why is the ground for what was not erased",
+        ground: "what was held, when, why and at whose word is the ground for what was not erased",
     },
     OwnTables {
         database: OwnDatabase::DataStore,
