@@ -215,13 +215,14 @@ pub struct RetentionThrottle {
     #[schemars(range(min = 1, max = 1440))]
     pub transaction_minutes: Option<i32>,
     /// Minutes of its work for which a vacuum of a table of the rules is waited for, `30`; after them the run goes on beside
-    /// it. Absent: a vacuum is not waited for.
+    /// it. 10 when absent, or a quarter of the window if that is less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1440))]
     pub vacuum_minutes: Option<i32>,
     /// Percent of a rule's table that may be dead rows, this run's own and everybody else's, before a vacuum is waited for,
     /// `30`: more than what the server's own vacuum waits for, 20 unless it was told otherwise. A run waits ten minutes at most,
-    /// or a quarter of its window if that is less; then it goes on. Absent: dead rows are not looked at.
+    /// or a quarter of its window if that is less; then it goes on. Absent: dead rows are not looked at, as a server need not
+    /// count them, and its own vacuum may begin at more than any bound. Set it for large tables whose vacuums are in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 99))]
     pub dead_rows_percent: Option<i32>,

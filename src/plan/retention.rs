@@ -38,6 +38,10 @@ const MARGIN: i64 = 900;
 const BATCH_ROWS: u32 = 10_000;
 /// The share of a table that goes without an approval.
 const MAX_PERCENT: u32 = 5;
+/// Minutes for which a vacuum at work is waited for, or a quarter of a short window: it must not take a run's whole time night
+/// after night. Dead rows are waited for where a policy says so only: a server need not count them, its own vacuum may begin at
+/// more than any bound, and a thousand are many of a small table, where they are no burden.
+const VACUUM_MINUTES: u32 = 10;
 
 /// A policy in one region, all of whose stores are there.
 pub(super) struct Ground<'a> {
@@ -125,7 +129,7 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
         window: spec.retention.window().to_owned(),
         batch_rows: bounded(spec.retention.batch_rows, BATCH_ROWS),
         max_percent: bounded(spec.retention.max_percent, MAX_PERCENT),
-        throttle: throttle(spec.retention.throttle.as_ref()),
+        throttle: throttle(spec.retention.throttle.as_ref(), ground.window),
         small_counts: ground.at.spec.small_counts(),
         approval: ground.approval.clone(),
         holds: holds(ground),
@@ -138,8 +142,12 @@ fn task(ground: &Ground<'_>, policy: &str) -> Retain {
     }
 }
 
-fn throttle(spec: Option<&RetentionThrottle>) -> Throttle {
-    let usual = Throttle::default();
+fn throttle(spec: Option<&RetentionThrottle>, window: SignedDuration) -> Throttle {
+    let quarter = u32::try_from(window.as_mins() / 4).unwrap_or(VACUUM_MINUTES);
+    let usual = Throttle {
+        vacuum_minutes: quarter.min(VACUUM_MINUTES),
+        ..Throttle::default()
+    };
     let Some(spec) = spec else { return usual };
     let number = |value: Option<i32>, usual| {
         let value = value.and_then(|value| u32::try_from(value).ok());
@@ -407,23 +415,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bound_that_nobody_set_is_the_contracts() {
-        assert!(throttle(None).is_default());
+    fn a_bound_that_nobody_set_is_the_contracts_and_a_vacuum_gets_its_time() {
+        let window = SignedDuration::from_hours(4);
+        let usual = Throttle {
+            vacuum_minutes: 10,
+            ..Throttle::default()
+        };
+        assert_eq!(throttle(None, window), usual);
+        // A short run has more to do than wait.
+        for (minutes, vacuum_minutes) in [(41, 10), (39, 9), (3, 0)] {
+            let short = throttle(None, SignedDuration::from_mins(minutes));
+            assert_eq!(short.vacuum_minutes, vacuum_minutes, "{minutes}");
+        }
         let set = RetentionThrottle {
             slot_mebibytes: Some(64),
             dead_rows_percent: Some(30),
             ..RetentionThrottle::default()
         };
-        let usual = Throttle::default();
         let (slot_mebibytes, dead_rows_percent) = (64, 30);
         assert_eq!(
-            throttle(Some(&set)),
+            throttle(Some(&set), window),
             Throttle {
                 slot_mebibytes,
                 dead_rows_percent,
                 ..usual
             }
         );
+        let vacuum_minutes = Some(30);
+        let set = RetentionThrottle {
+            vacuum_minutes,
+            ..set
+        };
+        let short = SignedDuration::from_mins(3);
+        assert_eq!(throttle(Some(&set), short).vacuum_minutes, 30);
     }
 
     #[test]
