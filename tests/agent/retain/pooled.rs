@@ -78,9 +78,9 @@ async fn of_two_runs_that_hold_one_lock_one_erases() {
     world.set("throttle", dead_rows());
     let (_, straight) = behind_a_pooler(&world).await;
     let mut first = world.start("first");
-    until_held_back(&first).await;
+    until_held_back(&first, "ThrottledByDeadRows").await;
     let mut second = world.start("second");
-    until_held_back(&second).await;
+    until_held_back(&second, "ThrottledByDeadRows").await;
     assert!(first.is_running() && second.is_running());
     assert_eq!(world.sql(LOCKS).await, "1|1");
     let open = "SELECT count(*), max(token) FROM tradewind.run WHERE ended_at IS NULL";

@@ -110,15 +110,23 @@ async fn a_transaction_that_is_open_for_too_long_holds_the_run_back() {
         "throttle",
         json!({"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 1}),
     );
-    let opened = Instant::now();
-    let open = "BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(100); COMMIT";
+    let open = "BEGIN; SELECT pg_current_xact_id(); SELECT pg_sleep(600); COMMIT";
     let other = tokio::spawn(async move { access().await.query("thr_open", open).await });
-    tokio::time::sleep(Duration::from_secs(61)).await;
-    let ran = world.start("waits").finish().await;
-    assert_eq!(ran.expect("Done").rule("t").erased, 2000);
-    assert!(ran.log.contains("ThrottledByTransaction"), "{}", ran.log);
-    assert!(opened.elapsed() > Duration::from_secs(100));
-    other.await.unwrap().unwrap();
+    let too_long = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_xid IS NOT NULL
+        AND xact_start < clock_timestamp() - interval '1 minute'";
+    while world.sql(too_long).await != "1" {
+        assert!(!other.is_finished(), "it was over before it was too long");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let running = world.start("waits");
+    until_held_back(&running, "ThrottledByTransaction").await;
+    assert_eq!(world.sql("SELECT count(*) FROM t").await, "2000");
+    // What it waited for, and nothing else, is what lets it go on.
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()";
+    assert_eq!(world.sql(end).await, "t");
+    assert!(other.await.unwrap().is_err());
+    assert_eq!(running.finish().await.expect("Done").rule("t").erased, 2000);
 }
 
 /// A vacuum that takes a while is waited for where the policy says so.
@@ -149,10 +157,10 @@ async fn a_vacuum_of_a_rules_table_is_waited_for_where_that_is_asked() {
     vacuum.await.unwrap().unwrap();
 }
 
-/// Waits until a run says that it is held back by dead rows.
-pub(crate) async fn until_held_back(running: &Running) {
+/// Waits until a run says that it is held back, by this.
+pub(crate) async fn until_held_back(running: &Running, by: &str) {
     let limit = Instant::now() + PATIENCE;
-    while !running.said().contains("ThrottledByDeadRows") {
+    while !running.said().contains(by) {
         assert!(Instant::now() < limit, "{}", running.said());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -185,7 +193,7 @@ pub(crate) async fn dead_rows_are_waited_for_where_that_is_asked() {
     world.sql(&on).await;
     world.alone().await;
     let running = world.start("waits");
-    until_held_back(&running).await;
+    until_held_back(&running, "ThrottledByDeadRows").await;
     assert_eq!(world.sql("SELECT count(*) FROM t").await, "900");
     world.sql("VACUUM t").await;
     assert_eq!(running.finish().await.expect("Done").rule("t").erased, 900);
