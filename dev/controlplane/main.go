@@ -1,5 +1,6 @@
-// Command controlplane is every part of a local Kubernetes cluster that Kubernetes itself publishes as Go
-// packages, in one binary: the packages the parts share are compiled and linked once.
+// Command controlplane is every server of a local Kubernetes cluster that Kubernetes itself publishes as Go
+// packages, in one binary: the packages the parts share are compiled and linked once. kubectl is built by itself: each of
+// its many calls would set up all the others first.
 // The first argument (or the name it is called by) chooses the part.
 package main
 
@@ -19,7 +20,6 @@ import (
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
-	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
@@ -32,7 +32,6 @@ var commands = map[string]func() *cobra.Command{
 	"kube-controller-manager": controllermanager.NewControllerManagerCommand,
 	"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
 	"kubelet":                 func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) },
-	"kubectl":                 kubectl.NewDefaultKubectlCommand,
 }
 
 func main() {
@@ -47,7 +46,7 @@ func main() {
 	}
 	command, known := commands[part]
 	if !known {
-		fmt.Fprintf(os.Stderr, "unknown part %q: choose etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet or kubectl\n", part)
+		fmt.Fprintf(os.Stderr, "unknown part %q: choose etcd, kube-apiserver, kube-controller-manager, kube-scheduler or kubelet\n", part)
 		os.Exit(2)
 	}
 	os.Args[0] = part

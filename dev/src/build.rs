@@ -67,7 +67,7 @@ pub enum Error {
 /// A set of programs that are wanted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum What {
-    /// etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kubelet and kubectl: one binary.
+    /// etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubelet: one binary. And kubectl.
     ControlPlane,
     /// containerd with its shim and `ctr`, the CNI plugins and the pause program.
     Node,
@@ -96,7 +96,12 @@ impl What {
     /// Package path and binary name of each program.
     fn packages(self) -> Vec<(String, &'static str)> {
         match self {
-            Self::ControlPlane => vec![(".".into(), "controlplane")],
+            Self::ControlPlane => vec![
+                (".".into(), "controlplane"),
+                // By itself: it is called by the thousand, and setting up parts that it does not use takes longer than
+                // what it is asked for.
+                ("k8s.io/kubernetes/cmd/kubectl".into(), "kubectl"),
+            ],
             Self::Node => vec![
                 ("./pause".into(), "pause"),
                 (format!("{CONTAINERD_MODULE}/cmd/containerd"), "containerd"),
@@ -128,7 +133,7 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// The folder of the cluster's programs: `controlplane`, `containerd`, `ctr`, `helm` and so on.
+    /// The folder of the cluster's programs: `controlplane`, `kubectl`, `containerd`, `ctr`, `helm` and so on.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.controlplane
@@ -146,7 +151,13 @@ impl Binaries {
         self.controlplane.join("helm")
     }
 
-    /// The multi-call binary; its first argument is the part, such as `kubectl`.
+    /// kubectl.
+    #[must_use]
+    pub fn kubectl(&self) -> PathBuf {
+        self.controlplane.join("kubectl")
+    }
+
+    /// The multi-call binary; its first argument is the part, such as `kube-apiserver`.
     #[must_use]
     pub fn control_plane(&self) -> PathBuf {
         self.controlplane.join("controlplane")

@@ -47,7 +47,7 @@ async fn shell(fleet: &Fleet, home: &Path) -> Command {
     fs::create_dir(&bin).unwrap();
     let link = |from: &Path, name| std::os::unix::fs::symlink(from, bin.join(name)).unwrap();
     link(&programs.helm(), "helm");
-    link(&programs.control_plane(), "kubectl");
+    link(&programs.kubectl(), "kubectl");
     std::os::unix::fs::symlink(checkout().join("charts"), home.join("charts")).unwrap();
     let kubeconfigs: Vec<String> = fleet
         .clusters()

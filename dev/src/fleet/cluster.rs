@@ -213,13 +213,9 @@ impl Cluster {
     /// A `kubectl` for this cluster, as its administrator.
     #[must_use]
     pub fn kubectl_command(&self) -> Command {
-        let mut command = if let Some(kubectl) = self.fleet.machinery.kubectl() {
-            Command::new(kubectl)
-        } else {
-            let mut command = Command::new(self.fleet.programs.join("controlplane"));
-            command.arg("kubectl");
-            command
-        };
+        let there = self.fleet.machinery.kubectl();
+        let ours = || self.fleet.programs.join("kubectl");
+        let mut command = Command::new(there.unwrap_or_else(ours));
         command
             .env("KUBECONFIG", self.kubeconfig_admin())
             .env("KUBECACHEDIR", self.fleet.dir.join("kubectl-cache"));

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::{Error, Result, install};
 use crate::fleet::{Fleet, HUB};
+use crate::paths;
 
 /// The officer, as the hub knows them.
 pub const NAME: &str = "officer@aurora.example";
@@ -77,7 +78,7 @@ fn acting(mut kubeconfig: Value) -> Value {
     kubeconfig
 }
 
-/// The folder for the path of whoever has no kubectl: where the clusters are our own, it is in their program.
+/// The folder for the path of whoever has no kubectl: where the clusters are our own, it is one of their programs.
 #[must_use]
 pub fn path(fleet: &Fleet) -> Option<PathBuf> {
     let folder = fleet.dir().join("bin");
@@ -87,7 +88,7 @@ pub fn path(fleet: &Fleet) -> Option<PathBuf> {
 fn tools(fleet: &Fleet) -> Result<()> {
     let command = fleet.cluster(HUB)?.kubectl_command();
     let program = Path::new(command.as_std().get_program());
-    if program.file_name().is_none_or(|name| name == "kubectl") {
+    if paths::program("kubectl").is_some_and(|there| there == program) {
         return Ok(());
     }
     let folder = fleet.dir().join("bin");
