@@ -15,7 +15,7 @@ FEATURES := plan operator agent
 # What the tests start; helm only here, for the chart.
 PROGRAMS := control-plane,node,object-store,helm
 
-.PHONY: help up down status check test build setup programs fmt clippy features docs crds deny mutants bench properties unit tools
+.PHONY: help up down status check lints test build setup programs fmt clippy features docs crds deny mutants bench properties unit tools
 # Each step has the machine's cores to itself, and the first that fails is the last.
 .NOTPARALLEL:
 
@@ -35,8 +35,10 @@ down: | $(DEV) ## Stops everything that `make up` started and leaves nothing beh
 status: | $(DEV) ## What `make up` left running, and how to reach it
 	@$(DEV) status
 
-check: fmt clippy features docs deny unit ## The quick gate
+check: lints unit ## The quick gate
 	@echo "check: all good"
+
+lints: fmt clippy features docs deny ## What the quick gate has beside unit tests
 
 test: setup programs ## Everything: unit, agent on real PostgreSQL, operator on real clusters, the quickstart with real pods
 	@echo "test: compiling"
@@ -76,7 +78,7 @@ crds: build ## Writes crds/ from the types; unit tests fail when it is stale
 tools:
 	@$(TOOLS)/bin/cargo-deny --version 2>/dev/null | grep -qxF "cargo-deny $(CARGO_DENY)" || { \
 	  echo "installing cargo-deny $(CARGO_DENY) into $(TOOLS) (once, some minutes)"; \
-	  cargo install -q --debug cargo-deny --version $(CARGO_DENY) --locked --root $(TOOLS); }
+	  CARGO_PROFILE_DEV_DEBUG=0 cargo install -q --debug cargo-deny --version $(CARGO_DENY) --locked --root $(TOOLS); }
 
 deny: tools ## Licences, bans and sources of every dependency
 	@echo "deny"
