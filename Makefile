@@ -14,6 +14,9 @@ NAME ?= tradewind
 FEATURES := plan operator agent
 # What the tests start; helm only here, for the chart.
 PROGRAMS := control-plane,node,object-store,helm
+# Tests that start programs wait three quarters of their time: four at once keep two cores busy, and more than one a core is
+# no use where there are more.
+export RUST_TEST_THREADS ?= $(shell n=$$(nproc); echo $$((n > 4 ? n : 4)))
 
 .PHONY: help up down status check lints test build setup programs fmt clippy features docs crds deny mutants bench properties unit tools
 # Each step has the machine's cores to itself, and the first that fails is the last.

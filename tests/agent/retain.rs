@@ -2,6 +2,8 @@
 
 #[path = "retain/accounts.rs"]
 mod accounts;
+#[path = "retain/age.rs"]
+mod age;
 #[path = "retain/approval.rs"]
 mod approval;
 #[path = "retain/calendar.rs"]
