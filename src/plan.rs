@@ -293,6 +293,8 @@ pub struct RegionNote {
     /// What is read back from the region's ledger here, while it runs and while it is paused (policies only). Absent: nothing
     /// is made here now.
     pub untold: Option<Untold>,
+    /// Since when a withdrawal has waited for that here, or did until its time was over (policies only).
+    pub waits_since: Option<Timestamp>,
 }
 
 /// Runs of a policy of which nobody has read what they did.

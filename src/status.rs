@@ -32,6 +32,7 @@ mod signing;
 mod subject_request;
 mod timing;
 mod unread;
+mod unseen;
 
 pub use asked::request_statements;
 pub use chain::{Chain, Expiring, Rule, Sealing, Statement, When};
@@ -48,6 +49,7 @@ pub use open_report::{OPEN_REPORT, OPEN_REPORT_API, open_report, open_report_nam
 pub use policy::{policy, stale};
 pub use signing::{Signed, signing};
 pub use subject_request::subject_request;
+pub use unseen::ask_unseen;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -370,6 +370,10 @@ pub struct PolicyRegionStatus {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["uid".into()]))]
     pub unread: Vec<UnreadRun>,
+    /// Since when nothing is taken away here until the ledgers of `unread` and of a run under way have answered, RFC 3339: for
+    /// ten minutes at most. Counted anew once a Region that was suspended or silent can be asked again. Absent: nothing waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_since: Option<String>,
     /// When the next run starts, RFC 3339; in the past while a run that was due has not been seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_run: Option<String>,

@@ -42,6 +42,8 @@ pub(super) async fn reconcile(
     // First what happened is written down: what is taken away below, or shown in status, is the only other place that
     // knows of it.
     let before = seen(&looks);
+    let known = recorded(&facts, &before, &BTreeMap::new(), &context);
+    status::ask_unseen(&mut plan, &policy, &before, &known, now);
     let stated = status::statements(&facts, &plan, &before, now);
     let Some(unwritten) = context.ledger.record(&stated.regions, now).await else {
         return Ok(guard::soon());

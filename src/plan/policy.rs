@@ -111,8 +111,10 @@ pub fn policy(facts: &PolicyFacts, now: Timestamp) -> Plan<PolicyWorkloads> {
                 }),
             );
         }
-        let decision = decide(facts, &own, (place, &bound), approved.as_ref(), now);
+        let wanted = wanted(facts, &own, (place, &bound), approved.as_ref(), now);
+        let (decision, waits_since) = lost::first(facts, place, wanted, now);
         let note = RegionNote {
+            waits_since,
             untold: lost::asked(facts, place.name, &decision.plan),
             approved: approved.map(|(_, preview)| preview.clone()),
             decisions: if place.chosen {
@@ -255,16 +257,6 @@ fn approved<'a>(facts: &'a PolicyFacts, region: &str) -> Option<(&'a ApprovalSpe
         .flatten()
         .find(|preview| preview.hash() == approval.preview_hash)?;
     Some((approval, named))
-}
-
-fn decide(
-    facts: &PolicyFacts,
-    own: &Own,
-    at: (&Place<'_>, &Bound<'_>),
-    approved: Option<&(&ApprovalSpec, &Preview)>,
-    now: Timestamp,
-) -> Decision<PolicyWorkloads> {
-    lost::first(facts, at.0, wanted(facts, own, at, approved, now), now)
 }
 
 /// What the policy and the region want, whatever was lost.

@@ -100,6 +100,7 @@ announce! {
         evidence: None,
         last_run: None,
         unread: Vec::new(),
+        waits_since: None,
         next_run: None,
         totals: None,
         decisions: Vec::new(),

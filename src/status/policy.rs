@@ -181,6 +181,7 @@ fn region<'a>(
         evidence: None,
         last_run: gone_by::told(runs.last, policy, &standing.note.horizons),
         unread,
+        waits_since: standing.note.waits_since.map(|since| since.to_string()),
         next_run: next_start(decision, next.at, told, now),
         totals: runs.totals,
         decisions: standing.note.decisions.clone(),

@@ -138,6 +138,7 @@ fn policy_region(totals: &Value) -> Value {
             "job": "j", "uid": "u", "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z",
             "since": "2026-11-22T12:00:00Z",
         }],
+        "waitsSince": "2026-11-22T12:00:00Z",
         "inventory": inventory(), "decisions": [decision()], "dates": [dates()], "moreDates": 1,
         "catalogue": {"more": 1, "tables": [{"store": "orders", "table": "public.leads", "rule": "leads", "columns": ["email"]}],
             "indexes": [{"store": "orders", "rule": "orders", "table": "public.parcels", "columns": ["order_id"]}],

@@ -111,8 +111,9 @@ fn all(world: &World) -> Vec<(String, Value)> {
         let mut plan = plan::policy(&world.policy_facts(&key, &policy), world.now);
         let seen = looks(world, &key, &plan, policy_children, policy_objects);
         let facts = world.policy_facts(&key, &policy);
-        let stated = status::statements(&facts, &plan, &seen, world.now);
         let recorded = world.recorded(&key);
+        status::ask_unseen(&mut plan, &policy, &seen, &recorded, world.now);
+        let stated = status::statements(&facts, &plan, &seen, world.now);
         let stale = status::stale(&plan, &policy, &recorded, world.now);
         plan::stale_evidence(&facts, &mut plan, &stale, world.now);
         let written = status::policy(&plan, &seen, &policy, &recorded, world.now);

@@ -8,8 +8,8 @@ use crate::contract::RetainMode;
 use crate::plan::Untold;
 use crate::plan::placement::earlier;
 
-/// How long a withdrawal waits for the ledgers, from when it was asked for or the last report was lost. Reading one takes
-/// seconds; where no pod starts, nobody is held up for longer.
+/// How long a withdrawal waits for the ledgers, from when they could first be asked or the last report was lost. Reading one
+/// takes seconds; where no pod starts, nobody is held up for longer.
 const WAITS: SignedDuration = SignedDuration::from_mins(10);
 /// Without it in a region there is nothing to make a Job by.
 const SCHEDULE: &str = "CronJob.batch";
@@ -40,24 +40,28 @@ pub(super) fn in_region(facts: &PolicyFacts, region: &str) -> Vec<String> {
 }
 
 /// A withdrawal waits until every run has been told, or for as long as [`WAITS`]: what is there is stopped meanwhile, and
-/// the ledgers are asked by the schedule that is still there.
+/// the ledgers are asked by the schedule that is still there. Beside the decision: since when it has waited for them.
 pub(super) fn first(
     facts: &PolicyFacts,
     place: &Place<'_>,
     decision: Decision<PolicyWorkloads>,
     now: Timestamp,
-) -> Decision<PolicyWorkloads> {
+) -> (Decision<PolicyWorkloads>, Option<Timestamp>) {
     let RegionPlan::Withdraw(reason) = &decision.plan else {
-        return decision;
+        return (decision, None);
     };
     let Some(entry) = old_entry(facts, place.name) else {
-        return decision;
+        return (decision, None);
     };
     let (lost, under_way) = (lost(entry).len(), is_under_way(facts, entry));
     let can_ask = entry.inventory.iter().any(|it| it.kind == SCHEDULE);
-    let until = until(facts, place, entry);
-    if !can_ask || (lost == 0 && !under_way) || until.is_some_and(|until| until <= now) {
-        return decision;
+    if !can_ask || (lost == 0 && !under_way) {
+        return (decision, None);
+    }
+    let since = waits_since(entry, now);
+    let until = until(entry, since);
+    if until.is_some_and(|until| until <= now) {
+        return (decision, Some(since));
     }
     let what = match lost {
         0 => "the run under way is ended and its ledger read back".to_owned(),
@@ -70,14 +74,23 @@ pub(super) fn first(
         reason.message,
         most.unwrap_or_default()
     );
-    Decision {
+    let decision = Decision {
         wake_at: earlier(decision.wake_at, until),
         plan: RegionPlan::Pause(Reason {
             word: reason.word.clone(),
             message,
         }),
         ..decision
-    }
+    };
+    (decision, Some(since))
+}
+
+/// Since when the ledgers could be asked. Of a Region that was suspended or silent until now, status has forgotten it: what
+/// was asked for meanwhile nobody could have read.
+fn waits_since(entry: &PolicyRegionStatus, now: Timestamp) -> Timestamp {
+    let told = entry.waits_since.as_ref();
+    let told = told.and_then(|at| at.parse::<Timestamp>().ok());
+    told.unwrap_or_else(|| Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
 /// What is read back where this was decided.
@@ -111,19 +124,10 @@ fn is_under_way(facts: &PolicyFacts, entry: &PolicyRegionStatus) -> bool {
     })
 }
 
-/// When a withdrawal waits no longer. None: something is under way, which ends once it is stopped.
-fn until(facts: &PolicyFacts, place: &Place<'_>, entry: &PolicyRegionStatus) -> Option<Timestamp> {
-    let parse = |at: &String| at.parse::<Timestamp>().ok();
-    let lost = entry.unread.iter().filter_map(|run| parse(&run.since));
-    // A status of before says of the last run alone that it was lost, and not since when.
-    let last = entry.last_run.as_ref().filter(|run| run.is_report_lost());
-    let last = last.and_then(|run| parse(run.finished_at.as_ref()?));
-    let region = place.facts.map(|facts| &facts.region.metadata);
-    let asked = [Some(&facts.policy.metadata), region];
-    let asked = asked
-        .into_iter()
-        .flatten()
-        .filter_map(|meta| meta.deletion_timestamp.as_ref().map(|at| at.0));
-    let from = lost.chain(last).chain(asked).max()?;
+/// When a withdrawal waits no longer.
+fn until(entry: &PolicyRegionStatus, since: Timestamp) -> Option<Timestamp> {
+    let lost = entry.unread.iter();
+    let lost = lost.filter_map(|run| run.since.parse::<Timestamp>().ok());
+    let from = lost.fold(since, Timestamp::max);
     from.checked_add(WAITS).ok()
 }
