@@ -4,6 +4,7 @@
 //! is gone, what could not be done. It must never take over a stranger's object, delete on ignorance, write what is as
 //! declared already, or let one region's trouble reach another.
 
+mod at_work;
 mod child;
 mod compare;
 mod declare;
@@ -230,6 +231,12 @@ impl Pass<'_> {
     async fn group(&self, group: &Group, applied: &mut Applied) -> bool {
         let mut schedule: Option<Live> = None;
         for child in &group.children {
+            let by = schedule
+                .as_ref()
+                .filter(|_| child.id.kind == ChildKind::Job);
+            if by.is_some_and(|schedule| self.is_early(schedule, child, applied)) {
+                continue;
+            }
             let brought = match child.id.kind {
                 ChildKind::Job => self.start(child, schedule.as_ref()).await,
                 _ => self.bring(child, applied).await,
@@ -347,6 +354,15 @@ impl Pass<'_> {
         Ok(live)
     }
 
+    /// Whether what reads a ledger back has to wait for a pod, whose end wakes us.
+    fn is_early(&self, schedule: &Live, job: &Child, applied: &mut Applied) -> bool {
+        let is_early = at_work::is_early(self.site.ours, schedule, job);
+        if is_early {
+            applied.again = applied.again.max(Some(Again::Later));
+        }
+        is_early
+    }
+
     /// Starts what reads back from the ledger what a Job did.
     async fn ask(&self, schedule: &Live, lost: &str, applied: &mut Applied) {
         let child = match steps::reading(schedule, lost) {
@@ -358,6 +374,9 @@ impl Pass<'_> {
                 return;
             }
         };
+        if self.is_early(schedule, &child, applied) {
+            return;
+        }
         match self.start(&child, Some(schedule)).await {
             Ok(live) => {
                 applied.started.insert(live.id.name);

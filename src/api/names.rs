@@ -24,6 +24,8 @@ pub const LABEL_NAMESPACE: &str = "tradewind.dev/namespace";
 pub const LABEL_NAME: &str = "tradewind.dev/name";
 /// The feed that the object was made for.
 pub const LABEL_FEED: &str = "tradewind.dev/feed";
+/// Kubernetes' own label on a Job's pods.
+pub const LABEL_JOB: &str = "batch.kubernetes.io/job-name";
 /// Hash of the task and secrets in a pod template: pods are rolled when it changes.
 pub const ANNOTATION_CONFIG_HASH: &str = "tradewind.dev/config-hash";
 /// On a retention Job: `DryRun` or `Enforce`, as its task said when it was made.

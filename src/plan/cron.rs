@@ -24,8 +24,6 @@ const HISTORY: i32 = 3;
 const RETRIES: i32 = 3;
 /// How long a Job that an annotation asked for stays once it ended: a day, to be looked at.
 const TTL: i32 = 86_400;
-/// Kubernetes' own label on a Job's pods.
-const JOB_LABEL: &str = "batch.kubernetes.io/job-name";
 /// What reading a ledger back may take over all attempts, in seconds.
 const READ_BACK_DEADLINE: i64 = 900;
 
@@ -140,7 +138,7 @@ pub fn read_back(schedule: &CronJob, lost: &str) -> Option<Job> {
 pub(super) fn tell_job(template: &mut PodTemplateSpec) {
     let field = ObjectFieldSelector {
         api_version: Some("v1".to_owned()),
-        field_path: format!("metadata.labels['{JOB_LABEL}']"),
+        field_path: format!("metadata.labels['{}']", names::LABEL_JOB),
     };
     let variable = EnvVar {
         name: JOB_VARIABLE.to_owned(),
