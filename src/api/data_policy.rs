@@ -438,6 +438,10 @@ pub struct RunStatus {
     /// The UID of the run's own Job: what its evidence is told apart by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
+    /// The run's own id in the books of its stores: a Job that goes on with what another began tells all of it, under the same
+    /// one. Absent: it has none, as it only counted, or did not come to its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// How far it is.
     pub phase: RunPhase,
     /// Whether it counts or erases. Absent: not known.

@@ -125,6 +125,16 @@ pub struct RetainReport {
 }
 
 impl RetainReport {
+    /// The run's id, when it has one. What cannot be one is not repeated: it comes from a pod.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        let is_id = |id: &String| {
+            let mut all = id.chars();
+            (1..=64).contains(&id.len()) && all.all(|c| c.is_ascii_alphanumeric() || c == '-')
+        };
+        Some(self.run.clone()).filter(is_id)
+    }
+
     /// The preview whose hash the report names, for the region and spec that the run was given; `None` when
     /// there is none, or when it was made for something else. Put together from the rules' counts, which a
     /// message of 4,096 bytes has no room to carry twice.

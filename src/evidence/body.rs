@@ -27,6 +27,10 @@ pub const OWN_RULES: &str = "ownTables";
 pub struct Run {
     /// The Job's name.
     pub job: String,
+    /// The run's own id: a later record with the same one tells all that this one does, and what was done since. Absent: it only
+    /// counted, or nobody could read it; and of what an earlier release recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     /// The start that the schedule asked for, RFC 3339 in UTC (Kubernetes' annotation
     /// `batch.kubernetes.io/cronjob-scheduled-timestamp`); absent for a run that somebody asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

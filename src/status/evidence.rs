@@ -380,6 +380,7 @@ fn reported(end: &RunEnd<RetainReport>) -> body::Run {
     let body = report.and_then(|report| report.body.as_ref());
     body::Run {
         job: end.job.clone(),
+        run: body.and_then(RetainReport::id),
         scheduled: None,
         mode: report.and_then(run::mode_of),
         reason: report
@@ -401,6 +402,7 @@ fn remembered(run: &RunStatus) -> body::Run {
     let tells = run.mode.is_some() && !is_failed && !run.is_report_lost();
     body::Run {
         job: run.job.clone(),
+        run: run.run.clone().filter(|_| tells),
         scheduled: None,
         mode: run.mode,
         reason: reason.unwrap_or_else(|| RunStatus::REPORT_LOST.to_owned()),
@@ -416,6 +418,7 @@ fn remembered(run: &RunStatus) -> body::Run {
 fn lost(end: &RunEnd<RetainReport>) -> body::Run {
     body::Run {
         job: end.job.clone(),
+        run: None,
         scheduled: None,
         mode: None,
         reason: RunStatus::REPORT_LOST.to_owned(),

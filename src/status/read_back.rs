@@ -83,6 +83,7 @@ fn told(end: &RunEnd<RetainReport>, lost: &RunStatus, run: &RunObserved<RetainRe
     };
     let message = format!("read back from the ledger: {}", report.message);
     Told::Run(RunStatus {
+        run: body.id(),
         rules: body.rules.clone(),
         ..status(phase, &report.reason, message)
     })

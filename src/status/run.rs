@@ -153,6 +153,7 @@ fn under_way(running: &Running, mode: Option<RetainMode>, shown: Option<&RunStat
     RunStatus {
         job: running.job.clone(),
         uid: uid(&running.uid),
+        run: None,
         phase: RunPhase::Running,
         mode,
         reason: None,
@@ -225,6 +226,7 @@ fn ended(end: &RunEnd<RetainReport>, before: Option<&RunStatus>, mode: RetainMod
     RunStatus {
         job: end.job.clone(),
         uid: uid(&end.uid),
+        run: body.and_then(RetainReport::id),
         phase: if is_good {
             RunPhase::Succeeded
         } else {

@@ -82,6 +82,7 @@ pub(super) fn as_run(unread: &UnreadRun) -> RunStatus {
     RunStatus {
         job: unread.job.clone(),
         uid: Some(unread.uid.clone()),
+        run: None,
         phase: RunPhase::Failed,
         mode: Some(RetainMode::Enforce),
         reason: Some(RunStatus::REPORT_LOST.to_owned()),

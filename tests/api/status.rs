@@ -146,7 +146,7 @@ fn policy_region(totals: &Value) -> Value {
             "absent": [{"store": "orders", "table": "invoises"}], "moreOfRules": 1,
             "databases": [{"store": "orders", "database": "0123456789abcdef"}]},
         "lastRun": {
-            "job": "j", "uid": "u", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
+            "job": "j", "uid": "u", "run": "r", "phase": "Succeeded", "mode": "Enforce", "reason": "Done", "message": "m",
             "startedAt": "2026-11-22T12:00:00Z", "finishedAt": "2026-11-22T12:00:00Z",
             "goneBy": "2027-02-20T12:00:00Z", "rules": [retained()],
         },

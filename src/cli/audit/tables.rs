@@ -16,6 +16,7 @@ mod registers;
 mod requests;
 mod runs;
 mod sums;
+mod superseded;
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::concept::{UNSTATED, object, objects, others, plain, rules, with, word, words};
+use super::superseded::superseded;
 use super::{Column, InForce, Table, text};
 use crate::cli::audit::period::Period;
 use crate::contract::{Count, Method, RetainMode};
@@ -75,7 +76,10 @@ fn runs<'a>(records: &'a [Record], period: &Period) -> Vec<(&'a Record, body::Ru
     let runs = records
         .iter()
         .filter(|record| record.kind == Kind::Run && period.has(record.at));
-    let read = runs.filter_map(|record| {
+    let told_again = superseded(runs.clone());
+    let counted =
+        |record: &&Record| !told_again.contains_key(&(record.region.as_str(), record.sequence));
+    let read = runs.filter(counted).filter_map(|record| {
         let mut run = canonical::read::<body::Run>(&record.body).ok()?;
         run.rules.retain(|told| {
             matches!(told.method, Method::Anonymise | Method::Nullify) && !told.erased.is_zero()
@@ -206,6 +210,20 @@ mod tests {
                 {"name": "born", "set": "Generalise", "to": "Year"}, {"name": "name", "set": "Constant", "value": "x"}]}},
             {"name": "orders", "dataset": {"store": "shop", "table": "orders", "clock": "at"}, "erase": {"after": "P1Y", "method": "Delete"}},
         ]})
+    }
+
+    /// A run that was stopped and gone on with stands in two records, and its rows are counted once.
+    #[test]
+    fn rows_of_a_run_that_is_told_again_are_counted_once() {
+        let mut tip = Tip::genesis("f", "qc");
+        let run = |rows: i64| {
+            json!({"job": "j", "run": "r", "mode": "Enforce", "reason": "Done", "rules": [
+                {"name": "people", "method": "Anonymise", "rows": 90, "due": 30, "erased": rows}]})
+        };
+        let records = [12, 30].map(|rows| record(&mut tip, Kind::Run, "shop", &run(rows)));
+        let table = register(&[], &records, &Period::parse("2026").unwrap());
+        let told: Vec<&str> = table.rows.iter().map(|row| row[8].as_str()).collect();
+        assert_eq!(told, ["30"]);
     }
 
     /// A policy, and what its runs did.
