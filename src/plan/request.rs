@@ -331,8 +331,9 @@ fn build(
         return Err(reason);
     }
     if spec.requests.is_none() {
+        let untold = recipients::untold(facts, &region.region, action);
         return Err(Word::RequestsNotTaken.because(format!(
-            "Region {name} takes no requests: give it spec.requests with a suppression store"
+            "Region {name} takes no requests: give it spec.requests with a suppression store{untold}"
         )));
     }
     // Hidden rows are found by the request's name, and so is what the region keeps of the person.

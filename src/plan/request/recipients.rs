@@ -104,6 +104,24 @@ impl Recipients {
     }
 }
 
+/// In a Region that takes no requests nobody can read who the person is: who is not told of anything there, for a message.
+pub(super) fn untold(facts: &RequestFacts, region: &Region, action: RequestAction) -> String {
+    let policies = people::chosen((&facts.policies, &facts.channels), region);
+    let named = policies.into_iter().flat_map(|policy| {
+        let name = policy.name_any();
+        let recipients = policy.spec.recipients.iter();
+        recipients.map(move |recipient| format!("{name}/{}", recipient.name))
+    });
+    let named: Vec<String> = named.collect();
+    if named.is_empty() || action == RequestAction::Copy {
+        return String::new();
+    }
+    format!(
+        ", and the kinds of identities by which recipients know persons; nobody there can be told before: {}",
+        named.join(", ")
+    )
+}
+
 /// Whether something may go to a country soon, and not yet.
 fn begins(border: &Border<'_>, to: Option<&Country>, wake_at: Option<Timestamp>) -> bool {
     let (Some(to), Some(now)) = (to, wake_at) else {
