@@ -57,6 +57,8 @@ pub(super) struct Claim<'a> {
     rule: &'a PolicyRule,
     ground: Ground<'a>,
     bound: Bound<'a>,
+    /// The Region has no such data store, so that any of its own may be meant.
+    is_lost: bool,
 }
 
 /// What binds a rule that erases.
@@ -106,13 +108,15 @@ fn claims_over<'a>(
     let mut claims = Vec::new();
     for policy in policies {
         for rule in policy.spec.rules.iter().filter(|rule| is_wanted(rule)) {
-            claims.extend(stated(policy, rule));
+            let is_lost = laws.lacks(&rule.dataset.store);
             let claim = |ground, bound| Claim {
                 policy,
                 rule,
                 ground,
                 bound,
+                is_lost,
             };
+            claims.extend(stated(policy, rule).map(|(ground, bound)| claim(ground, bound)));
             let clock = rule.dataset.clock.as_str();
             let duties = laws.duties(policy, rule).into_iter();
             claims.extend(
@@ -133,7 +137,7 @@ fn claims_over<'a>(
 }
 
 /// A keep of nothing ends as it begins; the schema has no other period that cannot be read.
-fn stated<'a>(policy: &'a DataPolicy, rule: &'a PolicyRule) -> Option<Claim<'a>> {
+fn stated<'a>(policy: &DataPolicy, rule: &'a PolicyRule) -> Option<(Ground<'a>, Bound<'a>)> {
     let keep = rule.keep.as_ref()?;
     let span: Span = keep
         .period
@@ -141,12 +145,8 @@ fn stated<'a>(policy: &'a DataPolicy, rule: &'a PolicyRule) -> Option<Claim<'a>>
         .ok()
         .filter(|it: &Span| it.is_positive())?;
     let anchor = anchor(keep.from, &policy.spec);
-    Some(Claim {
-        policy,
-        rule,
-        ground: Ground::Stated(keep),
-        bound: Bound::of_keep(&rule.dataset.clock, anchor, span),
-    })
+    let bound = Bound::of_keep(&rule.dataset.clock, anchor, span);
+    Some((Ground::Stated(keep), bound))
 }
 
 /// The keeps of these policies, whatever they are over.
@@ -161,7 +161,7 @@ pub(super) fn unread_on(
     region: &RegionSpec,
 ) -> Option<String> {
     let is_unread = |claim: &&Claim<'_>| {
-        matches!(claim.ground, Ground::Unread(_)) && shares_table(claim.rule, rule, region)
+        matches!(claim.ground, Ground::Unread(_)) && claim.may_bind(rule, region)
     };
     claims.iter().find(is_unread).map(Claim::law)
 }
@@ -172,9 +172,7 @@ pub(super) fn keeps_on(
     rule: &PolicyRule,
     region: &RegionSpec,
 ) -> Vec<RetentionKeep> {
-    let bound = claims
-        .iter()
-        .filter(|claim| shares_table(claim.rule, rule, region));
+    let bound = claims.iter().filter(|claim| claim.may_bind(rule, region));
     bound.map(Claim::told_of_columns).collect()
 }
 
@@ -215,7 +213,7 @@ pub(super) fn rulings<'a>(
     let open = held::open_in(facts, region);
     let ruling = |rule: &'a PolicyRule| {
         let (erase, by_law) = resolved(&facts.policy, rule, &laws)?;
-        let is_bound = |claim: &Claim<'_>| shares_table(claim.rule, rule, &region.spec);
+        let is_bound = |claim: &Claim<'_>| claim.may_bind(rule, &region.spec);
         let is_rival = |rival: &&Rival<'_>| shares_table(rival.rule, rule, &region.spec);
         let is_limited = |limit: &Limit<'_>| shares_table(limit.rule, rule, &region.spec);
         Some(Ruling {

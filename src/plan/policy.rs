@@ -335,7 +335,7 @@ fn build(
     if let Some(reason) = placement::unready(region, name, &spec.run_namespace) {
         return Err(missing(reason));
     }
-    // Also a rule that only keeps: one that names the wrong store would keep nothing.
+    // Also a rule that only keeps: what one that names the wrong store keeps is a guess.
     for rule in &facts.policy.spec.rules {
         let wanted = &rule.dataset.store;
         if spec.data_stores.iter().all(|store| store.name != *wanted) {

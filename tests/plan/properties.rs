@@ -356,7 +356,10 @@ proptest! {
             for rule in &task.spec.rules {
                 let of = |policy: &Arc<DataPolicy>| {
                     let rules = policy.spec.rules.iter();
-                    let same = rules.filter(|other| other.dataset.store == rule.store && other.dataset.table == rule.table);
+                    // One that the Region does not have may be each.
+                    let lacks = |name: &str| region.spec.data_stores.iter().all(|store| store.name != name);
+                    let may_be = |name: &str| name == rule.store || lacks(name);
+                    let same = rules.filter(|other| may_be(&other.dataset.store) && other.dataset.table == rule.table);
                     let taxed = policy.spec.regimes.iter().any(|law| law == "de-tax");
                     let keeps = same.flat_map(|other| {
                         let own = other.keep.iter().map(|keep| keep.period.clone());

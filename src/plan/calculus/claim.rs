@@ -3,9 +3,19 @@
 use kube::ResourceExt;
 
 use super::Claim;
+use super::table::{is_store, may_be_one};
+use crate::api::{PolicyRule, RegionSpec};
 use crate::contract::{ColumnChange, RetentionKeep};
 
 impl Claim<'_> {
+    /// Whether it may be over the table of a rule: then it binds. Which store is meant by one that the Region does not have,
+    /// nobody can know: each may be.
+    pub(super) fn may_bind(&self, rule: &PolicyRule, region: &RegionSpec) -> bool {
+        let (own, other) = (&self.rule.dataset, &rule.dataset);
+        let is_there = || is_store((&own.store, &other.store), region);
+        may_be_one(&own.table, &other.table) && (self.is_lost || is_there())
+    }
+
     /// As the agent is told.
     pub(super) fn told(&self) -> RetentionKeep {
         RetentionKeep {
@@ -48,10 +58,16 @@ impl Claim<'_> {
     pub(super) fn law(&self) -> String {
         let (rule, policy) = (&self.rule.name, self.policy.name_any());
         let reference = self.ground.reference();
+        let lost = if self.is_lost {
+            let store = &self.rule.dataset.store;
+            format!(", in store {store}, which this Region does not have")
+        } else {
+            String::new()
+        };
         match self.ground.of_pack() {
-            None => format!("{reference} (rule {rule} of DataPolicy {policy})"),
+            None => format!("{reference} (rule {rule} of DataPolicy {policy}{lost})"),
             Some((law, records)) => format!(
-                "{reference} ({law}, for the {records} records of rule {rule} of DataPolicy {policy})"
+                "{reference} ({law}, for the {records} records of rule {rule} of DataPolicy {policy}{lost})"
             ),
         }
     }

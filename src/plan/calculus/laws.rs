@@ -9,6 +9,7 @@ use super::ground::{Duty, Unread};
 use crate::api::{DataPolicy, PolicyRule, Region};
 use crate::packs::{Check, EraseDuty, Fact, InactivityDuty, NO_RECORDS, Packs};
 use crate::plan::gates::{self, Called};
+use crate::plan::placement;
 
 /// The laws of a region, found out when somebody asks.
 pub(in crate::plan) struct Laws<'a> {
@@ -26,6 +27,11 @@ impl<'a> Laws<'a> {
             now,
             called: OnceCell::new(),
         }
+    }
+
+    /// Whether their region has no data store of that name.
+    pub(super) fn lacks(&self, store: &str) -> bool {
+        placement::secret_of(&self.region.spec, store).is_none()
     }
 
     fn called(&self) -> &[Called] {

@@ -114,7 +114,8 @@ fn a_keep_binds_whatever_may_be_its_table() {
         ("orders", "shop.invoices", true),
         ("alias", "invoices", true), // the same Secret: the same database
         ("inbox", "invoices", false),
-        ("nowhere", "invoices", false),
+        ("nowhere", "invoices", true), // which store is meant, nobody can know
+        ("nowhere", "messages", false),
         ("orders", "Invoices", false), // case counts
         ("orders", "messages", false),
     ] {
@@ -135,6 +136,27 @@ fn a_keep_binds_whatever_may_be_its_table() {
         ["tax/a"],
         "a bare name may be in any schema, a whole one is where it says"
     );
+}
+
+/// A store that was renamed, or misspelt: other policies must not erase meanwhile what it keeps.
+#[test]
+fn a_keep_in_a_store_that_is_not_there_binds_each_and_says_so() {
+    let tax = policy("tax", &json!([keep("k", "nowhere", "invoices", "P8Y")]));
+    let own = policy("own", &json!([erase("invoices", "P3Y")]));
+    let (facts, region) = (facts(&[own, tax]), region());
+    let rulings = rulings(&facts, &region, now());
+    let told = rulings[0].told().unwrap();
+    assert_eq!(told.decides, Decides::Keep);
+    let begin = "AO 147(3) (rule k of DataPolicy tax, in store nowhere, which this Region does not have) decides: ";
+    assert!(told.message.starts_with(begin), "{}", told.message);
+    // An approval that was given without it is void.
+    assert_eq!(rulings[0].foreign(&facts.policy).len(), 1);
+    // A request leaves the row, too.
+    let laws = Laws::new(&region, &facts.packs, now());
+    let policies: Vec<&DataPolicy> = facts.policies.values().map(AsRef::as_ref).collect();
+    let rule = &facts.policy.spec.rules[0];
+    let bound = keeps_on(&claims(&policies, &laws), rule, &region.spec);
+    assert_eq!(bound.len(), 1, "{bound:?}");
 }
 
 #[test]
