@@ -148,7 +148,9 @@ pub struct PolicySelector {
     #[schemars(length(min = 1, max = 50), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub namespaces: Option<Vec<String>>,
-    /// Regions that a channel with all of these labels chooses.
+    /// Regions that a channel with all of these labels chooses. What the rules keep outlives such channels: it binds wherever the
+    /// other members choose, and without another in every Region once no channel has the labels. For a law, choose by
+    /// `jurisdictions` or `regions`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 10, "additionalProperties" = {"type": "string", "maxLength": 63}))]
     #[x_kube(validation = Rule::new("size(self) > 0").message("selector.channelLabels: name at least one label, or remove it; no label would choose every channel"))]

@@ -12,6 +12,7 @@ mod dates;
 mod ground;
 mod held;
 mod inactivity;
+mod keepers;
 mod laws;
 mod limit;
 mod parts;
@@ -38,6 +39,7 @@ pub use dates::{DateTerms, DatesTold, RuleTerms, dates};
 pub(super) use ground::{Duty, Met};
 use ground::{Ground, Unread};
 pub(super) use inactivity::unread as classes_unread;
+use keepers::{choosing, keepers, others};
 pub(super) use laws::Laws;
 pub(super) use limit::Asks;
 use limit::{Limit, limits_over};
@@ -79,24 +81,6 @@ pub(super) struct Ruling<'a> {
     limits: Vec<Limit<'a>>,
     /// What keeps rows until it is released, by name.
     holds: Vec<BindingHold>,
-}
-
-/// The policies whose keeps are in force in a region: this one, and every other that selects the region and isn't being
-/// deleted. One that only counts, is suspended or is not accepted keeps all the same: a keep ends because somebody takes it
-/// away, never because something else is wrong; of one whose law cannot be looked up any more, everything is kept.
-fn keepers<'a>(facts: &'a PolicyFacts, region: &'a Region) -> impl Iterator<Item = &'a DataPolicy> {
-    others(facts, region).chain([facts.policy.as_ref()])
-}
-
-/// Every other policy that selects the region and isn't being deleted.
-fn others<'a>(facts: &'a PolicyFacts, region: &'a Region) -> impl Iterator<Item = &'a DataPolicy> {
-    let own = facts.policy.name_any();
-    let others = facts.policies.values().filter(move |policy| {
-        policy.name_any() != own
-            && policy.metadata.deletion_timestamp.is_none()
-            && placement::policy_chooses(policy, region, &facts.channels)
-    });
-    others.map(AsRef::as_ref)
 }
 
 /// The keeps of these policies over the tables that are wanted.
@@ -209,7 +193,7 @@ pub(super) fn rulings<'a>(
     let claims = claims_over(keepers(facts, region), &laws, is_wanted);
     let today = (facts.packs.as_ref(), now);
     let rivals = rivals_over(others(facts, region), &laws, today, is_wanted);
-    let limits = limits_over(keepers(facts, region), &laws, is_wanted);
+    let limits = limits_over(choosing(facts, region), &laws, is_wanted);
     let open = held::open_in(facts, region);
     let ruling = |rule: &'a PolicyRule| {
         let (erase, by_law) = resolved(&facts.policy, rule, &laws)?;

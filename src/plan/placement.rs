@@ -11,8 +11,8 @@ use super::suspension;
 use super::{Finding, Plan, Reach, Reason, RegionFacts, RegionNote, RegionPlan, fleet, gates};
 use crate::api::condition::ConditionType;
 use crate::api::{
-    DataPolicy, DeletionPolicy, InventoryEntry, KeyRef, LegalHold, Region, RegionSpec,
-    SocialChannel,
+    DataPolicy, DeletionPolicy, InventoryEntry, KeyRef, LegalHold, PolicySelector, Region,
+    RegionSpec, SocialChannel,
 };
 use crate::packs::Jurisdiction;
 
@@ -54,22 +54,43 @@ pub fn policy_chooses(
             gates::selects(policy, channel, region) && channel_chooses(channel, region)
         });
     }
-    let all = |member: Option<bool>| member.unwrap_or(true);
-    let any = selector.jurisdictions.is_some()
-        || selector.regions.is_some()
-        || selector.namespaces.is_some();
-    any && all(selector
-        .regions
-        .as_ref()
-        .map(|names| names.contains(&region.name_any())))
-        && all(selector
-            .jurisdictions
-            .as_ref()
-            .map(|codes| in_jurisdiction(codes, region)))
-        && all(selector
+    by_place(selector, region).unwrap_or(false)
+}
+
+/// Whether what a policy keeps is kept in a Region: also where no channel of its `channelLabels` is any more. A channel is
+/// closed, and what a law wants kept stays; so the selector's other members suffice, and without another it is kept in every
+/// Region as long as no channel has the labels.
+pub(super) fn policy_keeps_in(
+    policy: &DataPolicy,
+    region: &Region,
+    channels: &[std::sync::Arc<SocialChannel>],
+) -> bool {
+    if policy_chooses(policy, region, channels) {
+        return true;
+    }
+    let selector = &policy.spec.selector;
+    let Some(labels) = &selector.channel_labels else {
+        return false;
+    };
+    let mut channels = channels.iter();
+    by_place(selector, region)
+        .unwrap_or_else(|| !channels.any(|channel| has_labels(channel.labels(), labels)))
+}
+
+/// What the members of a selector but `channelLabels` say of a Region; nothing where there is none.
+fn by_place(selector: &PolicySelector, region: &Region) -> Option<bool> {
+    let (regions, codes) = (selector.regions.as_ref(), selector.jurisdictions.as_ref());
+    let members = [
+        regions.map(|names| names.contains(&region.name_any())),
+        codes.map(|codes| in_jurisdiction(codes, region)),
+        selector
             .namespaces
             .as_ref()
-            .map(|names| has_tenant(names, region)))
+            .map(|names| has_tenant(names, region)),
+    ];
+    let mut said = members.iter().flatten().peekable();
+    said.peek()?;
+    Some(said.all(|member| *member))
 }
 
 /// Whether a hold's selector chooses a Region: by its name or by a jurisdiction, so that more is held rather than less.

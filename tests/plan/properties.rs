@@ -348,9 +348,15 @@ proptest! {
     fn every_keep_reaches_every_rule_that_it_binds(facts in chance::policy_facts()) {
         for (name, task) in tasks(&facts) {
             let region = &facts.regions[&name].region;
+            // Of a policy that selects by labels only, and has no channel any more, nobody knows where it was.
+            let is_adrift = |policy: &DataPolicy| {
+                let labels = policy.spec.selector.channel_labels.as_ref();
+                let has = |channel: &Arc<SocialChannel>| labels.unwrap().iter().all(|(key, value)| channel.labels().get(key) == Some(value));
+                labels.is_some() && !facts.channels.iter().any(has)
+            };
             let in_force = facts.policies.values().filter(|policy| {
-                policy.name_any() == "first"
-                    || policy.metadata.deletion_timestamp.is_none() && plan::policy_chooses(policy, region, &facts.channels)
+                let keeps_here = || plan::policy_chooses(policy, region, &facts.channels) || is_adrift(policy);
+                policy.name_any() == "first" || policy.metadata.deletion_timestamp.is_none() && keeps_here()
             });
             let in_force: Vec<_> = in_force.collect();
             for rule in &task.spec.rules {

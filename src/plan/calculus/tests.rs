@@ -183,6 +183,47 @@ fn a_keep_ends_when_it_is_taken_away_and_by_nothing_else() {
     ));
 }
 
+/// A channel is closed, and what a law wants kept stays.
+#[test]
+fn a_keep_outlives_the_last_channel_that_its_policy_selects_by() {
+    let own = policy("own", &json!([erase("invoices", "P3Y")]));
+    let binds = |selector: Value, channels: &[(&str, &str)]| {
+        let mut tax = policy("tax", &json!([keep("k", "orders", "invoices", "P8Y")]));
+        tax["spec"]["selector"] = selector;
+        let mut facts = facts(&[own.clone(), tax]);
+        let channel = |(brand, region): &(&str, &str)| {
+            read(&json!({
+                "metadata": {"name": "shop", "namespace": "aurora", "labels": {"brand": brand}},
+                "spec": {"platform": {"name": "Generic"}, "credentialsRef": {"name": "keys"}, "regions": {"names": [region]}},
+            }))
+        };
+        facts.channels = channels.iter().map(channel).collect();
+        let region = region();
+        !rulings(&facts, &region, now())[0].keeps.is_empty()
+    };
+    let by = |more: Value| {
+        let mut selector = json!({"channelLabels": {"brand": "a"}});
+        json_patch(&mut selector, &more);
+        selector
+    };
+    let here = json!({"jurisdictions": ["DE"]});
+    assert!(binds(by(json!({})), &[("a", "eu")]));
+    assert!(
+        binds(by(json!({})), &[]),
+        "nobody knows any more where it was"
+    );
+    assert!(binds(by(json!({})), &[("b", "eu")]));
+    assert!(!binds(by(json!({})), &[("a", "us")]), "it is there");
+    // The other members say where, whatever became of the channels.
+    assert!(binds(by(here.clone()), &[]));
+    assert!(binds(by(here), &[("a", "us")]));
+    assert!(!binds(by(json!({"jurisdictions": ["US"]})), &[]));
+    assert!(!binds(
+        by(json!({"regions": ["us"], "jurisdictions": ["DE"]})),
+        &[]
+    ));
+}
+
 fn json_patch(value: &mut Value, patch: &Value) {
     for (key, change) in patch.as_object().unwrap() {
         if value[key].is_object() && key != "selector" {

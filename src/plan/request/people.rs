@@ -39,13 +39,14 @@ impl People {
 
     /// Of a region, by the policies and channels of the hub and the laws of its packs.
     pub(super) fn within(
-        (policies, channels): (&BTreeMap<String, Arc<DataPolicy>>, &[Arc<SocialChannel>]),
+        (all, channels): (&BTreeMap<String, Arc<DataPolicy>>, &[Arc<SocialChannel>]),
         (packs, now): (&Packs, Timestamp),
         region: &Region,
     ) -> Result<Self, Reason> {
         let name = region.name_any();
-        let policies = chosen((policies, channels), region);
-        let claims = calculus::claims(&policies, &Laws::new(region, packs, now));
+        let policies = chosen((all, channels), region);
+        let laws = Laws::new(region, packs, now);
+        let claims = calculus::claims(&keeping(all, channels, region), &laws);
         let mut people = Self::nobody(region);
         for (policy, rule) in rules(&policies) {
             if rule.dataset.subjects.is_empty() {
@@ -218,6 +219,20 @@ pub(super) fn chosen<'a>(
             && placement::policy_chooses(policy, region, channels)
     };
     policies.filter(chooses).collect()
+}
+
+/// Those whose keeps are for a region, also without a channel there.
+fn keeping<'a>(
+    policies: &'a BTreeMap<String, Arc<DataPolicy>>,
+    channels: &[Arc<SocialChannel>],
+    region: &Region,
+) -> Vec<&'a DataPolicy> {
+    let policies = policies.values().map(AsRef::as_ref);
+    let keeps = |policy: &&DataPolicy| {
+        policy.metadata.deletion_timestamp.is_none()
+            && placement::policy_keeps_in(policy, region, channels)
+    };
+    policies.filter(keeps).collect()
 }
 
 /// Rules by their policies' names, those that delete last: they decide.
