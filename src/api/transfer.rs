@@ -49,7 +49,7 @@ pub struct Transfer {
     )]
     pub valid_until: Option<String>,
     /// For an instrument that is for few persons, such as `ExemptVolume` under Chinese law: how many there were. Nothing here
-    /// counts persons, so somebody counts and says so. Absent: a finding of the policies.
+    /// counts persons, so somebody counts and says so. Absent: such a transfer opens nothing, and is a finding of the policies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exported_persons: Option<ExportedPersons>,
 }

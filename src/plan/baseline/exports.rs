@@ -63,9 +63,9 @@ fn counted(
             ),
             Count::Missing => (
                 format!(
-                    "{INSTRUMENT} is for fewer than {limit} persons in a calendar year, and nobody says how many there were: nothing here counts persons"
+                    "{INSTRUMENT} is for fewer than {limit} persons in a calendar year, and nobody says how many there were: nothing here counts persons, and it exempts nobody until somebody does"
                 ),
-                Severity::Medium,
+                Severity::High,
             ),
         };
         let remedy = format!(

@@ -307,16 +307,10 @@ impl Case<'_> {
         Some((limit, count))
     }
 
-    /// Why an exemption for few persons is none any more.
+    /// Why an exemption for few persons is none: nobody said that they are few, or they are too many.
     fn outgrown(&self, transfer: &Transfer) -> Option<String> {
-        let (limit, Count::Reached(year)) = self.count(transfer)? else {
-            return None;
-        };
-        let attested = transfer.exported_persons.as_ref()?;
-        Some(format!(
-            "is on {EXEMPT}, for fewer than {limit} persons in a calendar year, and {} were counted on {}: until {year} it exempts nobody",
-            attested.persons, attested.counted_on
-        ))
+        let (limit, count) = self.count(transfer)?;
+        exempt::refused(transfer, limit, count)
     }
 
     fn ground(&self, transfer: &Transfer) -> Result<Ground, String> {

@@ -69,6 +69,22 @@ pub(in crate::plan) fn counted(
     }
 }
 
+/// Why a transfer that rests on the number exempts nobody, if so. A count that is old was one: it is asked for anew, and closes
+/// nothing until then.
+pub(super) fn refused(transfer: &Transfer, limit: u64, count: Count) -> Option<String> {
+    let is_on = format!("is on {EXEMPT}, for fewer than {limit} persons in a calendar year");
+    match (count, &transfer.exported_persons) {
+        (Count::Below(_) | Count::Old, _) => None,
+        (Count::Reached(year), Some(attested)) => Some(format!(
+            "{is_on}, and {} were counted on {}: until {year} it exempts nobody",
+            attested.persons, attested.counted_on
+        )),
+        (Count::Missing | Count::Reached(_), _) => Some(format!(
+            "{is_on}, and nobody attests how many there were: count them, and write that into its exportedPersons"
+        )),
+    }
+}
+
 /// Until when a count of a day is believed, and when its year is over: the count begins anew on 1 January.
 fn ends(day: &str, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
     let day: Date = day.parse().ok()?;

@@ -348,8 +348,16 @@ fn an_exemption_for_few_persons_ends_when_they_are_no_longer_few() {
     };
     let (now, year) = ("2026-11-22T10:00:00Z", "2026-12-31T23:00:00Z");
     let open = |wake: &str| ("open".to_owned(), wake.to_owned());
-    // Whether anybody counted is a finding's question.
-    assert_eq!(ask(now, None), open(""));
+    // That there were few somebody has to say.
+    let unfit = |wake: &str| ("InstrumentUnfit".to_owned(), wake.to_owned());
+    assert_eq!(ask(now, None), unfit(""));
+    let uncounted = asked_at(now, &["CN"], exempt(None), "DE", &packs("", ""));
+    let told = uncounted.refusal().unwrap().message;
+    assert!(
+        told.contains("transfer few is on exemptVolume, for fewer than 100000 persons")
+            && told.contains("write that into its exportedPersons"),
+        "{told}"
+    );
     assert_eq!(ask(now, Some((99_999, "2026-11-01"))), open(year));
     assert_eq!(
         ask(now, Some((99_999, "2026-08-22"))),
@@ -358,13 +366,14 @@ fn an_exemption_for_few_persons_ends_when_they_are_no_longer_few() {
     );
     // In a year they only become more: an old count of too many is believed.
     for day in ["2026-11-01", "2026-02-01"] {
-        let closed = ask(now, Some((100_000, day)));
-        assert_eq!(closed, ("InstrumentUnfit".to_owned(), year.to_owned()));
+        assert_eq!(ask(now, Some((100_000, day))), unfit(year));
     }
     assert_eq!(ask(year, Some((100_000, "2026-11-01"))), open(""));
     // Nobody confirmed the number: it closes nothing.
     let line = "exportedPersonsPerYear: {value: 100000, source: *pipl, confirmed: true}";
     let doubtful = packs(line, &line.replace("true", "false"));
-    let many = exempt(Some((100_000, "2026-11-01")));
-    assert!(asked_at(now, &["CN"], many, "DE", &doubtful).is_open());
+    for counted in [Some((100_000, "2026-11-01")), None] {
+        let transfers = exempt(counted);
+        assert!(asked_at(now, &["CN"], transfers, "DE", &doubtful).is_open());
+    }
 }
