@@ -185,7 +185,8 @@ pub struct Catalog {
     #[x_kube(validation = Rule::new("has(self.http) != has(self.postgres)").message("catalog.source: set exactly one of http and postgres"))]
     pub source: CatalogSource,
     /// Whether items say something of living persons, as a private seller's name does. Then a feed whose destination is
-    /// outside of a region's jurisdictions needs an instrument like a sink. `false` when absent: goods are nobody's data, and
+    /// outside of a region's jurisdictions needs an instrument like a sink. `false`: goods are nobody's data. Absent: it is as
+    /// if `true` for a destination whose `country` a law of the region wants an instrument for, and as if `false` for others;
     /// a `Low` finding asks you to say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub personal_data: Option<bool>,

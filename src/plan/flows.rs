@@ -1,7 +1,8 @@
 //! What of a channel would take personal data out of a region, and what the region's laws say to it.
 //!
 //! A connector sends each event as the platform wrote it, so every sink counts, whatever its events. A feed's file has
-//! goods: its destination counts only where the catalogue says that its items speak of persons. What is read from a
+//! goods: its destination counts where the catalogue says that its items speak of persons, and, where it does not say,
+//! as soon as a law asks for an instrument to go there. What is read from a
 //! source comes in; where that is, is known for the register alone.
 
 use super::gates::{Judgement, Word};
@@ -48,6 +49,8 @@ pub(super) struct Flow {
     /// Absent: nobody said.
     pub(super) country: Option<Country>,
     pub(super) judgement: Judgement,
+    /// Nobody said whether it is personal data, and a law would ask.
+    is_guess: bool,
 }
 
 /// What would take personal data somewhere, in the order of the channel's fields, and what `judge` says to each country, or to one that
@@ -57,28 +60,32 @@ pub(super) fn flows(
     mut judge: impl FnMut(Option<&Country>) -> Judgement,
 ) -> Vec<Flow> {
     let sinks = spec.sinks.iter().filter(|_| spec.connector.is_some());
-    let sinks = sinks.map(|sink| (Part::Sink(sink.name.clone()), sink.country.as_deref()));
-    let speaks = spec
-        .catalog
-        .as_ref()
-        .and_then(|catalog| catalog.personal_data);
-    let feeds = spec.feeds.iter().filter(|_| speaks == Some(true));
-    let feeds = feeds.map(|feed| {
-        let part = Part::Feed(feed.name.clone());
-        (part, feed.destination.country.as_deref())
+    let sinks = sinks.map(|sink| {
+        let part = Part::Sink(sink.name.clone());
+        (part, sink.country.as_deref(), false)
     });
-    feeds
-        .chain(sinks)
-        .map(|(part, country)| {
-            let country = country.and_then(Country::parse);
-            let judgement = judge(country.as_ref());
-            Flow {
-                part,
-                country,
-                judgement,
-            }
+    // Whether the catalogue's items speak of persons, if somebody said so.
+    let said = spec.catalog.as_ref().map(|it| it.personal_data);
+    let feeds = spec.feeds.iter().filter_map(|feed| {
+        let is_guess = said?.is_none();
+        let part = Part::Feed(feed.name.clone());
+        let country = feed.destination.country.as_deref();
+        (said? != Some(false)).then_some((part, country, is_guess))
+    });
+    let flow = |(part, country, is_guess): (Part, Option<&str>, bool)| {
+        let country = country.and_then(Country::parse);
+        if is_guess && country.is_none() {
+            return None;
+        }
+        let judgement = judge(country.as_ref());
+        (!is_guess || judgement.is_asked()).then_some(Flow {
+            part,
+            country,
+            judgement,
+            is_guess,
         })
-        .collect()
+    };
+    feeds.chain(sinks).filter_map(flow).collect()
 }
 
 /// The connector's own database, where the Region says that it is elsewhere: each event is written there first. Which of the Region's
@@ -96,6 +103,7 @@ pub(super) fn store(
         part: Part::Store(name.clone()),
         judgement: judge(&country),
         country: Some(country),
+        is_guess: false,
     })
 }
 
@@ -132,10 +140,15 @@ impl Flow {
             Some(_) => String::new(),
             None => format!(": {}", self.wanted()),
         };
+        let guess = if self.is_guess {
+            "; nobody said whether the catalogue's items speak of persons: if none does, write false into spec.catalog.personalData"
+        } else {
+            ""
+        };
         Some(HeldFlow {
             flow: self.part.told(),
             reason: why.word,
-            message: format!("{}{field}{waits}", why.message),
+            message: format!("{}{field}{guess}{waits}", why.message),
         })
     }
 

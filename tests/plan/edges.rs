@@ -812,6 +812,39 @@ fn a_connector_whose_database_is_abroad_does_not_run() {
     );
 }
 
+/// Silence opens no border: a feed of which nobody said whether its items speak of persons waits where a law asks for an instrument.
+#[test]
+fn a_feed_that_may_speak_of_persons_waits_at_a_border() {
+    let (world, facts) = channel();
+    let planned = |said: Option<bool>, country: Option<&str>| {
+        let mut facts = facts.clone();
+        let at = "/spec/catalog/personalData";
+        facts.channel = with(facts.channel.as_ref(), at, &json!(said));
+        let at = "/spec/feeds/0/destination/country";
+        facts.channel = with(facts.channel.as_ref(), at, &json!(country));
+        let plan = plan::channel(&facts, world.now);
+        let feeds = &plan.regions["eu-west"].workloads().unwrap().feeds;
+        let held = plan.notes["eu-west"].held.iter();
+        let held = held.map(|it| it.message.clone()).collect::<Vec<_>>();
+        (feeds.contains_key("full"), held)
+    };
+    for (said, country) in [
+        (Some(false), Some("US")),
+        (None, None),
+        (None, Some("FR")),
+        (None, Some("JP")),
+    ] {
+        let open = (true, Vec::new());
+        assert_eq!(planned(said, country), open, "{said:?} to {country:?}");
+    }
+    let (runs, held) = planned(None, Some("US"));
+    assert!(!runs);
+    let told = "write false into spec.catalog.personalData; until then the feed is not written";
+    assert!(held[0].ends_with(told), "{held:?}");
+    let (runs, held) = planned(Some(true), Some("US"));
+    assert!(!runs && !held[0].contains("personalData"), "{held:?}");
+}
+
 #[test]
 fn a_recipient_of_whom_nobody_said_where_they_are_is_told() {
     let told = findings("CountryUnknown", &|facts| {

@@ -160,7 +160,7 @@ fn goods(place: &Place<'_>, (own, spec): (&str, &SocialChannelSpec), book: &mut 
         return;
     };
     if catalog.personal_data.is_none() && !spec.feeds.is_empty() {
-        let message = "nobody said whether the catalogue's items speak of persons: they count as goods, which go anywhere";
+        let message = "nobody said whether the catalogue's items speak of persons: they count as goods, but for countries to which a law asks for an instrument";
         let remedy = "write true or false there";
         let field = format!("{own}, spec.catalog.personalData");
         unsaid(place, &field, (message.to_owned(), remedy), book);

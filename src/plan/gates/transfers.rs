@@ -56,6 +56,12 @@ impl Judgement {
         self.closed.is_empty()
     }
 
+    /// Whether a law asks for an instrument, be there one or not.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        !(self.closed.is_empty() && self.doubts.is_empty() && self.grounds.is_empty())
+    }
+
     /// Why not, in one reason: the first word, every sentence.
     #[must_use]
     pub fn refusal(&self) -> Option<Reason> {
