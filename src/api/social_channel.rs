@@ -332,6 +332,13 @@ pub struct Replicas {
 pub struct ConnectorStore {
     /// A Secret with the connection URL, in the region, in the channel's namespace.
     pub secret_ref: KeyRef,
+    /// Where the database is, an ISO 3166-1 code, quoted, or `Region`: in each chosen region itself. A country outside of a
+    /// region's jurisdictions needs an instrument in `Region.spec.transfers` that is valid today: without one no connector runs
+    /// there. Absent: as the Region says of the data store that `optOut` names; without that it is taken to be in the region,
+    /// and a `Low` finding asks you to say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2, max = 6), regex(pattern = r"^([A-Z]{2}|Region)$"))]
+    pub country: Option<String>,
     /// Days after which a delivered event is purged. 7 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 90))]

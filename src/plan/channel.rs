@@ -399,9 +399,9 @@ fn workloads(
         )
     });
     // What must not be written there must not be taken either.
-    let is_stored = !flows
-        .iter()
-        .any(|flow| matches!(flow.part, Part::Store(_)) && !flow.judgement.is_open());
+    let is_stored = flows.iter().all(|flow| {
+        !matches!(flow.part, Part::Store(_) | Part::OwnStore) || flow.judgement.is_open()
+    });
     let connector = spec
         .connector
         .as_ref()

@@ -11,6 +11,9 @@ use crate::api::condition::ConditionType;
 use crate::api::{HeldFlow, RegionSpec, SocialChannelSpec};
 use crate::packs::Country;
 
+/// What `connector.store.country` says of a database that is in each Region itself.
+const WITHIN: &str = "Region";
+
 /// Which part of a channel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
@@ -18,8 +21,10 @@ pub(super) enum Part {
     Sink(String),
     /// A feed's destination by the feed's name.
     Feed(String),
-    /// The connector's database, by its name among the Region's data stores.
+    /// The connector's database, as the Region says where it is: by its name among its data stores.
     Store(String),
+    /// The same, as the channel says.
+    OwnStore,
 }
 
 impl Part {
@@ -29,6 +34,7 @@ impl Part {
             Self::Sink(name) => format!("sink {name}"),
             Self::Feed(name) => format!("feed {name}"),
             Self::Store(name) => format!("database {name} of the connector"),
+            Self::OwnStore => "database of the connector".to_owned(),
         }
     }
 
@@ -38,6 +44,7 @@ impl Part {
             Self::Sink(name) => format!("spec.sinks[{name}].country"),
             Self::Feed(name) => format!("spec.feeds[{name}].destination.country"),
             Self::Store(name) => format!("spec.dataStores[{name}].country of the Region"),
+            Self::OwnStore => "spec.connector.store.country".to_owned(),
         }
     }
 }
@@ -88,23 +95,33 @@ pub(super) fn flows(
     feeds.chain(sinks).filter_map(flow).collect()
 }
 
-/// The connector's own database, where the Region says that it is elsewhere: each event is written there first. Which of the Region's
-/// stores it is only `connector.optOut` tells.
-pub(super) fn store(
+/// The connector's own database, where somebody says that it is elsewhere: each event is written there first. The channel may
+/// say it, or the Region of the data store that `connector.optOut` names; where both do, neither opens what the other closes.
+pub(super) fn stores(
     spec: &SocialChannelSpec,
     region: &RegionSpec,
-    judge: impl FnOnce(&Country) -> Judgement,
-) -> Option<Flow> {
-    let name = &spec.connector.as_ref()?.opt_out.as_ref()?.data_store;
-    let mut stores = region.data_stores.iter();
-    let own = stores.find(|store| store.name == *name)?;
-    let country = Country::parse(own.country.as_deref()?)?;
-    Some(Flow {
-        part: Part::Store(name.clone()),
-        judgement: judge(&country),
-        country: Some(country),
-        is_guess: false,
+    mut judge: impl FnMut(&Country) -> Judgement,
+) -> Vec<Flow> {
+    let connector = spec.connector.as_ref();
+    let own = connector.and_then(|it| it.store.country.as_deref());
+    let own = own.map(|code| (Part::OwnStore, code));
+    let name = connector.and_then(|it| Some(&it.opt_out.as_ref()?.data_store));
+    let by_region = name.and_then(|name| {
+        let mut stores = region.data_stores.iter();
+        let store = stores.find(|store| store.name == *name)?;
+        Some((Part::Store(name.clone()), store.country.as_deref()?))
+    });
+    let said = own.into_iter().chain(by_region);
+    said.filter_map(|(part, code)| {
+        let country = Country::parse(code)?;
+        Some(Flow {
+            part,
+            judgement: judge(&country),
+            country: Some(country),
+            is_guess: false,
+        })
     })
+    .collect()
 }
 
 /// Every country that a channel names, with its field: for those that are none.
@@ -122,7 +139,15 @@ pub(super) fn named(spec: &SocialChannelSpec) -> Vec<(String, String)> {
         let part = Part::Sink(sink.name.clone());
         Some((part.field(), sink.country.clone()?))
     });
-    source.into_iter().chain(feeds).chain(sinks).collect()
+    let store = spec
+        .connector
+        .as_ref()
+        .and_then(|it| it.store.country.clone());
+    let store = store
+        .filter(|code| code != WITHIN)
+        .map(|code| (Part::OwnStore.field(), code));
+    let all = source.into_iter().chain(feeds).chain(sinks);
+    all.chain(store).collect()
 }
 
 impl Flow {
@@ -132,7 +157,7 @@ impl Flow {
         let waits = match self.part {
             Part::Sink(_) => "; events for it wait in the connector's store",
             Part::Feed(_) => "; until then the feed is not written",
-            Part::Store(_) => {
+            Part::Store(_) | Part::OwnStore => {
                 "; until then no connector runs here: webhooks are refused, and the platform sends them again"
             }
         };

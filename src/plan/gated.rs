@@ -191,10 +191,10 @@ fn transfers(
         Some(country) => gates::transfer(&border, country),
         None => gates::transfer_anywhere(&border),
     });
-    let store = flows::store(&facts.channel.spec, &region.region.spec, |to| {
+    let stores = flows::stores(&facts.channel.spec, &region.region.spec, |to| {
         gates::transfer(&border, to)
     });
-    gated.flows.extend(store);
+    gated.flows.extend(stores);
     for flow in &gated.flows {
         gated.wake_at = earlier(gated.wake_at, flow.judgement.wake_at);
         gated.findings.extend(flow.findings(place.name));

@@ -26,7 +26,7 @@ pub(crate) fn kind() -> Kind {
         }],
         "connector": {
             "replicas": {"min": 2}, "events": ["Messages"],
-            "store": {"secretRef": {"name": "inbox-db", "key": "url"}, "keepDeliveredDays": 7, "keepUndeliveredDays": 60},
+            "store": {"secretRef": {"name": "inbox-db", "key": "url"}, "country": "DE", "keepDeliveredDays": 7, "keepUndeliveredDays": 60},
             "ingress": {}, "optOut": {"dataStore": "inbox", "identity": "accountId"},
         },
         "checkout": {"mode": "Redirect", "url": "https://aurora.example/checkout-link/"},
@@ -274,6 +274,12 @@ fn connector() -> Vec<Case> {
             "psid",
             format!("a{}", "9".repeat(31)),
             &[("account_id", PATTERN), ("1a", PATTERN)],
+        ),
+        text(
+            "connector.store.country",
+            "US",
+            "Region",
+            &[("us", PATTERN), ("Regio", PATTERN)],
         ),
         text(
             "connector.store.secretRef.name",

@@ -812,6 +812,52 @@ fn a_connector_whose_database_is_abroad_does_not_run() {
     );
 }
 
+/// The channel says itself where that database is; what it does not say is a finding.
+#[test]
+fn a_channel_says_where_its_connectors_database_is() {
+    let (world, facts) = channel();
+    let planned = |country: Option<&str>| {
+        let mut facts = facts.clone();
+        let at = "/spec/connector/store/country";
+        facts.channel = with(facts.channel.as_ref(), at, &json!(country));
+        plan::channel(&facts, world.now)
+    };
+    let runs = |plan: &Plan<plan::ChannelWorkloads>| {
+        let workloads = plan.regions["eu-west"].workloads();
+        workloads.map(|workloads| workloads.connector.is_some())
+    };
+    for country in [None, Some("Region"), Some("FR"), Some("JP")] {
+        assert_eq!(runs(&planned(country)), Some(true), "{country:?}");
+    }
+    let plan = planned(Some("US"));
+    assert_eq!(runs(&plan), Some(false));
+    let held = &plan.notes["eu-west"].held[0];
+    assert_eq!(held.flow, "database of the connector");
+    assert!(held.message.contains("no connector runs here"), "{held:?}");
+    // A code that is none is refused, not taken for unknown.
+    let told = format!("{:?}", planned(Some("UK")).verdict);
+    assert!(told.contains("spec.connector.store.country: UK"), "{told}");
+
+    let unknown = |country: Option<&str>| {
+        let told = findings("CountryUnknown", &|policy| {
+            let mut own = facts.channel.clone();
+            let at = "/spec/connector/store/country";
+            own = with(own.as_ref(), at, &json!(country));
+            let here = json!({"names": ["eu-west"]});
+            own = with(own.as_ref(), "/spec/regions", &here);
+            policy.channels = vec![own];
+        });
+        let of = |it: &&String| {
+            it.contains("spec.connector.store.country: where the connector's own database is")
+        };
+        told.iter().filter(of).count()
+    };
+    assert_eq!(
+        [unknown(None), unknown(Some("Region")), unknown(Some("DE"))],
+        [1, 0, 0]
+    );
+}
+
 /// Silence opens no border: a feed of which nobody said whether its items speak of persons waits where a law asks for an instrument.
 #[test]
 fn a_feed_that_may_speak_of_persons_waits_at_a_border() {

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place};
-use crate::api::{Severity, SocialChannel, SocialChannelSpec};
+use crate::api::{Connector, Severity, SocialChannel, SocialChannelSpec};
 use crate::packs::{Check, Country};
 use crate::plan::flows::{self, Flow, Part};
 use crate::plan::gates::{self, Border, Judgement};
@@ -45,6 +45,13 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
             for flow in flows::flows(spec, |to| to.map_or_else(|| anywhere.clone(), &mut judge)) {
                 of_channel(place, &own, &flow, book);
             }
+            for flow in flows::stores(spec, &place.facts.region.spec, &mut judge) {
+                // What the Region says of its stores is among what is named.
+                if flow.part == Part::OwnStore {
+                    of_channel(place, &own, &flow, book);
+                }
+            }
+            store(place, (&own, spec), book);
             goods(place, (&own, spec), book);
         }
         let turns = known
@@ -152,6 +159,22 @@ fn judged(place: &Place<'_>, field: &str, judgement: &Judgement, book: &mut Book
         };
         book.enter(regime, check, Spot::here(place.name, field), told);
     }
+}
+
+/// Where the connector's own database is, as nobody says: it is taken to be in the Region.
+fn store(place: &Place<'_>, (own, spec): (&str, &SocialChannelSpec), book: &mut Book<'_>) {
+    let connector = spec.connector.iter();
+    // The data store that it names says by itself where it is.
+    let silent = |it: &&Connector| it.store.country.is_none() && it.opt_out.is_none();
+    if connector.filter(silent).next().is_none() {
+        return;
+    }
+    let message =
+        "where the connector's own database is, is unknown: each event is written there first";
+    let remedy =
+        "write the country there, such as \"DE\", or Region where it is in each region itself";
+    let field = format!("{own}, {}", Part::OwnStore.field());
+    unsaid(place, &field, (message.to_owned(), remedy), book);
 }
 
 /// Where goods come from and go to: no personal data, and the register wants to know all the same.
