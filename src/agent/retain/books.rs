@@ -367,8 +367,7 @@ pub(super) async fn totals(
     let sql = r#"SELECT r.position, r.name, r.rows, r.due, coalesce(l.erased, 0), coalesce(l.gone, 0),
           coalesce(l.blocked, 0), coalesce(l.failed, 0), coalesce(l.remaining, 0) + coalesce(p.rows, 0),
           r.null_clock, r.oldest_kept, coalesce(r.late, 0), coalesce(l.held, 0), r.method, r.strategy,
-          (SELECT count(*) FROM tradewind.partition
-            WHERE run = r.run AND store = r.store AND rule = r.name AND state = 'Dropped'),
+          (SELECT count(*) FROM tradewind.partition WHERE run = r.run AND store = r.store AND rule = r.name AND state = 'Dropped'),
           CASE WHEN l.erased > 0 AND r.method <> 'Restrict' THEN coalesce(r.space, 'Unknown') END,
           (SELECT to_char(max(n.ended_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
             FROM tradewind.run AS n JOIN tradewind.rule AS o ON o.run = n.id AND o.store = n.store
@@ -379,12 +378,10 @@ pub(super) async fn totals(
           coalesce((to_jsonb(r) ->> 'untold')::bigint, 0) -- books that are only read may have no such column yet
         FROM tradewind.rule AS r JOIN tradewind.run AS u ON u.id = r.run AND u.store = r.store
         LEFT JOIN LATERAL (SELECT sum(erased)::bigint AS erased, sum(gone)::bigint AS gone,
-            sum(blocked)::bigint AS blocked, sum(failed)::bigint AS failed, sum(remaining)::bigint AS remaining,
-            sum(held)::bigint AS held
+            sum(blocked)::bigint AS blocked, sum(failed)::bigint AS failed, sum(remaining)::bigint AS remaining, sum(held)::bigint AS held
           FROM tradewind.ledger WHERE run = r.run AND store = r.store AND rule = r.name) AS l ON true
         LEFT JOIN LATERAL (SELECT sum(rows)::bigint AS rows
-          FROM tradewind.pin WHERE run = r.run AND store = r.store AND rule = r.name
-            AND NOT erased AND NOT settled) AS p ON true
+          FROM tradewind.pin WHERE run = r.run AND store = r.store AND rule = r.name AND NOT erased AND NOT settled) AS p ON true
         WHERE r.run = $1 AND r.store = $2 ORDER BY r.position"#;
     let rows = sqlx::query(sql)
         .bind(run)

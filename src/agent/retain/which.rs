@@ -24,15 +24,16 @@ pub(super) async fn told(sites: &mut [Site]) -> Vec<StoreDatabase> {
     for site in sites {
         let store = &mut site.store;
         let row = sqlx::query(WHICH).fetch_one(&mut store.connection).await;
-        match row.and_then(|row| row.try_get::<String, _>(0)) {
-            Ok(text) => all.push(StoreDatabase {
+        if let Ok(text) = row.and_then(|row| row.try_get::<String, _>(0)) {
+            all.push(StoreDatabase {
                 store: store.name.clone(),
                 database: word(&text),
-            }),
-            Err(_) => tracing::debug!(
+            });
+        } else {
+            tracing::debug!(
                 store = store.name,
                 "the server does not say which it is: that another store leads to it is not seen"
-            ),
+            );
         }
     }
     all

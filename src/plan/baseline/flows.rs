@@ -163,10 +163,9 @@ fn judged(place: &Place<'_>, field: &str, judgement: &Judgement, book: &mut Book
 
 /// Where the connector's own database is, as nobody says: it is taken to be in the Region.
 fn store(place: &Place<'_>, (own, spec): (&str, &SocialChannelSpec), book: &mut Book<'_>) {
-    let connector = spec.connector.iter();
     // The data store that it names says by itself where it is.
-    let silent = |it: &&Connector| it.store.country.is_none() && it.opt_out.is_none();
-    if connector.filter(silent).next().is_none() {
+    let silent = |it: &Connector| it.store.country.is_none() && it.opt_out.is_none();
+    if !spec.connector.as_ref().is_some_and(silent) {
         return;
     }
     let message =

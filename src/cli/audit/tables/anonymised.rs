@@ -222,7 +222,7 @@ mod tests {
         };
         let records = [12, 30].map(|rows| record(&mut tip, Kind::Run, "shop", &run(rows)));
         let table = register(&[], &records, &Period::parse("2026").unwrap());
-        let told: Vec<&str> = table.rows.iter().map(|row| row[8].as_str()).collect();
+        let told: Vec<&str> = table.rows.iter().map(|row| row[9].as_str()).collect();
         assert_eq!(told, ["30"]);
     }
 
