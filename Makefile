@@ -18,7 +18,7 @@ PROGRAMS := control-plane,node,object-store,helm
 # no use where there are more.
 export RUST_TEST_THREADS ?= $(shell n=$$(nproc); echo $$((n > 4 ? n : 4)))
 
-.PHONY: help up down status check lints test build setup programs fmt clippy features docs crds deny mutants bench properties unit tools
+.PHONY: help up down status check test build setup programs fmt clippy features docs crds deny mutants bench properties unit tools
 # Each step has the machine's cores to itself, and the first that fails is the last.
 .NOTPARALLEL:
 
@@ -38,10 +38,8 @@ down: | $(DEV) ## Stops everything that `make up` started and leaves nothing beh
 status: | $(DEV) ## What `make up` left running, and how to reach it
 	@$(DEV) status
 
-check: lints unit ## The quick gate
+check: fmt clippy features docs deny unit ## The quick gate
 	@echo "check: all good"
-
-lints: fmt clippy features docs deny ## What the quick gate has beside unit tests
 
 test: setup programs ## Everything: unit, agent on real PostgreSQL, operator on real clusters, the quickstart with real pods
 	@echo "test: compiling"

@@ -392,13 +392,7 @@ fn what_a_newcomer_looks_for_is_there() {
     let licence = read(Path::new("LICENSE"));
     assert!(licence.contains("Apache License") && licence.contains("Version 2.0"));
     let gate = read(Path::new(".ci/run"));
-    assert!(gate.contains("for target in lints test"), "{gate}");
-    // That is all of `make check`: `make test` runs every test, and so what `make unit` runs too.
-    let makefile = read(Path::new("Makefile"));
-    assert!(makefile.contains("\ncheck: lints unit "), "{makefile}");
-    let unit = "\t@cargo test -q --workspace --lib --bins --test repo --test plan\n";
-    let all = "\t@cargo test --workspace --no-fail-fast\n";
-    assert!(makefile.contains(unit) && makefile.contains(all));
+    assert!(gate.contains("for target in check test"), "{gate}");
 }
 
 /// A cold start compiles for minutes: whoever waits sees how far it is, and learns that a second fleet may be beside it.
