@@ -393,6 +393,11 @@ fn what_a_newcomer_looks_for_is_there() {
     assert!(licence.contains("Apache License") && licence.contains("Version 2.0"));
     let gate = read(Path::new(".ci/run"));
     assert!(gate.contains("for target in check test"), "{gate}");
+    let makefile = read(Path::new("Makefile"));
+    assert!(
+        makefile.contains("\ncheck: fmt clippy features docs deny unit "),
+        "{makefile}"
+    );
 }
 
 /// A cold start compiles for minutes: whoever waits sees how far it is, and learns that a second fleet may be beside it.

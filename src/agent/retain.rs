@@ -219,6 +219,8 @@ async fn sites(
     if let Some(url) = &task.spec.suppression {
         let stores = sites.iter_mut().map(|site| &mut site.store);
         request::none_restored(url, &task.region, stores).await?;
+        let stores = sites.iter_mut().map(|site| &mut site.store);
+        request::none_undone(url, &task.region, stores).await?;
     }
     Ok(sites)
 }

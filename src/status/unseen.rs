@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::fresh::Recorded;
 use super::unread::erased;
@@ -10,6 +10,9 @@ use super::{PolicyObserved, RunObserved, Seen};
 use crate::api::{DataPolicy, PolicyRegionStatus};
 use crate::contract::{RetainMode, RetainReport};
 use crate::plan::{self, Plan, PolicyWorkloads, Reason, RegionPlan, Untold};
+
+/// When to look again at a run that status was told of in this look.
+const SOON: SignedDuration = SignedDuration::from_secs(1);
 
 /// Has a withdrawal wait in each region where a run that erases is seen of which neither status nor the chain says
 /// anything: it began, or ended, since status was last written. Status knows of it from this look on, and the plan waits.
@@ -44,7 +47,16 @@ pub fn ask_unseen(
             reason.message
         );
         let word = reason.word.clone();
-        *decided = RegionPlan::Pause(Reason { word, message });
+        let waits = Reason { word, message };
+        // What is under way is left alone for this look: ended at once it might be gone before status has named it. The next look
+        // knows it, and ends it.
+        *decided = if under_way {
+            let soon = now.checked_add(SOON).ok();
+            plan.wake_at = plan.wake_at.into_iter().chain(soon).min();
+            RegionPlan::Hold(waits)
+        } else {
+            RegionPlan::Pause(waits)
+        };
         if let Some(note) = plan.notes.get_mut(region) {
             note.waits_since = Some(since);
             note.untold = Some(Untold {
@@ -132,8 +144,13 @@ mod tests {
             &[("eu".to_owned(), recorded)].into(),
             NOW,
         );
-        let is_paused = matches!(plan.regions["eu"], RegionPlan::Pause(_));
-        (is_paused, plan.notes["eu"].waits_since)
+        let runs_on = run.running.is_some();
+        let waits = match plan.regions["eu"] {
+            RegionPlan::Pause(_) => !runs_on,
+            RegionPlan::Hold(_) => runs_on && plan.wake_at == NOW.checked_add(SOON).ok(),
+            _ => false,
+        };
+        (waits, plan.notes["eu"].waits_since)
     }
 
     #[test]

@@ -68,6 +68,7 @@ use settings::Settings;
 use site::Site;
 pub(super) use suppress::none_restored;
 use suppress::{Known, Suppression};
+pub(super) use undone::none_undone;
 use work::Job;
 
 /// What the report calls it when all erasures are done over again.

@@ -134,6 +134,8 @@ pub(super) struct Gauge {
     tables: Vec<i64>,
     /// When it was looked at last, and what was seen.
     last: Option<(Instant, Seen)>,
+    /// How long vacuums were waited for.
+    vacuumed: Duration,
     /// Where the log was, and when.
     marks: Marks,
     /// What the next transaction's number was, and when.
@@ -149,6 +151,7 @@ impl Gauge {
             limits,
             tables,
             last: None,
+            vacuumed: Duration::ZERO,
             marks: Marks::new(),
             numbers: Marks::new(),
         }
@@ -179,6 +182,11 @@ impl Gauge {
 
     /// Remembers a look.
     fn mark(&mut self, now: Instant, seen: Seen) {
+        if let Some((at, before)) = self.last
+            && self.is_vacuumed(before)
+        {
+            self.vacuumed += now.duration_since(at);
+        }
         let bound = Duration::from_secs(60 * u64::from(self.limits.transaction_minutes));
         let number = seen.next.filter(|_| seen.kept_for.is_some());
         remember(&mut self.marks, now, seen.position, OLDEST);
@@ -191,10 +199,9 @@ impl Gauge {
             replica_lag_seconds,
             slot_mebibytes,
             transaction_minutes,
-            vacuum_minutes,
+            vacuum_minutes: _,
             dead_rows_percent: _,
         } = self.limits;
-        let spared = 60.0 * f64::from(vacuum_minutes);
         let behind = seen.position.zip(seen.kept).map(|(now, kept)| now - kept);
         if self.lag(now, seen) > f64::from(replica_lag_seconds) {
             Some(Wait::Replica)
@@ -202,13 +209,20 @@ impl Gauge {
             Some(Wait::Slot)
         } else if self.oldest(now, seen) > 60.0 * f64::from(transaction_minutes) {
             Some(Wait::Transaction)
-        } else if seen.vacuum.is_some_and(|seconds| seconds < spared) {
+        } else if self.is_vacuumed(seen) {
             Some(Wait::Vacuum)
         } else if self.dead.hold_back(now) {
             Some(Wait::DeadRows)
         } else {
             None
         }
+    }
+
+    /// Whether a vacuum is at work that is waited for: one that is younger than the bound, while no more than that was waited in
+    /// sum. What a run deletes sets the next vacuum off: each by itself might take all of a window.
+    fn is_vacuumed(&self, seen: Seen) -> bool {
+        let spared = 60.0 * f64::from(self.limits.vacuum_minutes);
+        seen.vacuum.is_some_and(|seconds| seconds < spared) && self.vacuumed.as_secs_f64() < spared
     }
 
     /// How long the oldest transaction has been open, in seconds: one here, or one on a standby, whose begin nobody tells but
@@ -376,5 +390,28 @@ mod tests {
             assert_eq!(Wait::named(wait.word()), Some(wait));
         }
         assert_eq!(Wait::named("Done"), None);
+    }
+
+    /// What a run deletes sets the next vacuum off: one after the other they are not waited for longer than one may be.
+    #[test]
+    fn vacuums_are_waited_for_in_sum() {
+        let begun = Instant::now();
+        let limits = Throttle {
+            vacuum_minutes: 1,
+            ..Throttle::default()
+        };
+        let mut gauge = Gauge::new(limits, Vec::new(), LEFT);
+        let mut waited = 0;
+        for second in 0..200_u32 {
+            let now = begun + Duration::from_secs(second.into());
+            let seen = Seen {
+                // Each takes half a minute.
+                vacuum: Some(f64::from(second % 30)),
+                ..Seen::default()
+            };
+            gauge.mark(now, seen);
+            waited += u32::from(gauge.judge(now, seen) == Some(Wait::Vacuum));
+        }
+        assert_eq!(waited, 60);
     }
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::export::Book;
+use super::tables::superseded::superseded;
 use super::tables::{Case, Last, Spell, Step, facts, is_copy, last, spells, standing_of};
 use crate::cli::input::Error;
 use crate::contract::RetainMode;
@@ -196,7 +197,12 @@ fn finding(objective: &Objective<'_>, digest: &str, period: &str) -> Json {
 /// Of every run that erased each due row has one fate.
 fn add_up<'a>(within: &[&'a Record]) -> Objective<'a> {
     let (mut shown, mut wrong, mut open) = (Vec::new(), Vec::new(), 0);
-    for record in within.iter().filter(|record| record.kind == Kind::Run) {
+    let told_again = superseded(within.iter().copied());
+    let once = |record: &&&Record| {
+        let place = (record.region.as_str(), record.sequence);
+        record.kind == Kind::Run && !told_again.contains_key(&place)
+    };
+    for record in within.iter().filter(once) {
         shown.push(*record);
         let Ok(run) = canonical::read::<body::Run>(&record.body) else {
             wrong.push(format!(

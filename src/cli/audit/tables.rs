@@ -16,7 +16,7 @@ mod registers;
 mod requests;
 mod runs;
 mod sums;
-mod superseded;
+pub(super) mod superseded;
 
 use std::collections::BTreeMap;
 

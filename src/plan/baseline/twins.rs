@@ -11,6 +11,7 @@ use super::{Ground, Place};
 use crate::api::PolicyRegionStatus;
 use crate::contract::StoreDatabase;
 use crate::packs::Check;
+use crate::plan::placement::secret_of;
 
 /// Looks at what the last runs of all policies told of each region's stores.
 pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp> {
@@ -22,8 +23,17 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
             by_database.entry(database).or_default().push(store);
         }
         let twins = by_database.into_values();
-        for stores in twins.filter(|stores| stores.len() > 1) {
-            if stores.iter().any(|store| own.contains(store)) {
+        let spec = &place.facts.region.spec;
+        for mut stores in twins {
+            // Two names with one Secret are known to be one database, and count as one.
+            let mut secrets = Vec::new();
+            stores.retain(|store| {
+                let secret = secret_of(spec, store);
+                let is_new = !secrets.contains(&secret);
+                secrets.push(secret);
+                is_new
+            });
+            if stores.len() > 1 && stores.iter().any(|store| own.contains(store)) {
                 enter(place, &stores, book);
             }
         }
@@ -67,7 +77,7 @@ fn newest<'a>(
     newest
 }
 
-fn ended(entry: &PolicyRegionStatus) -> Option<Timestamp> {
+pub(super) fn ended(entry: &PolicyRegionStatus) -> Option<Timestamp> {
     let run = entry.last_run.as_ref()?;
     let at = run.finished_at.as_ref().or(run.started_at.as_ref())?;
     at.parse().ok()

@@ -84,10 +84,13 @@ fn is_absent(ground: &Ground<'_>, place: &Place<'_>, rule: &PolicyRule) -> bool 
     let all = others.chain([&ground.facts.policy]);
     let statuses = all.filter_map(|policy| policy.status.as_ref());
     let entries = statuses.flat_map(|status| &status.regions);
-    let looks = entries
-        .filter(|entry| entry.name == place.name)
-        .filter_map(|entry| entry.catalogue.as_ref());
-    let mut absent = looks.flat_map(|look| &look.absent);
+    let looked = entries.filter(|entry| entry.name == place.name && entry.catalogue.is_some());
+    // The last look counts: somebody may have made the table since another.
+    let last = looked.max_by_key(|entry| super::twins::ended(entry));
+    let mut absent = last
+        .and_then(|entry| entry.catalogue.as_ref())
+        .into_iter()
+        .flat_map(|look| &look.absent);
     absent.any(|it| it.table == data.table && tables::is_its(spec, (&it.store, &it.table), rule))
 }
 

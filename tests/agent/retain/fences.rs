@@ -77,6 +77,7 @@ async fn what_slows_or_copies_is_named() {
             "more": 0,
             "indexes": [{"store": "orders", "rule": "t", "table": "public.c", "columns": ["t"]}],
             "triggers": [{"store": "orders", "rule": "t", "table": "public.t", "trigger": "\"a copy\""}],
+            "databases": look.databases,
         })
     );
     world.set("mode", "Enforce");

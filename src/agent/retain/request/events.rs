@@ -11,8 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use sqlx::Row as _;
 
 use super::super::exact::Exact;
+use super::super::fault::Fault;
 use super::super::hold_list::Freshness;
 use super::super::holds;
 use super::super::quiet;
@@ -20,7 +22,7 @@ use super::super::store::{Purpose, Store};
 use super::error::Error as RequestError;
 use super::select::Who;
 use super::stoppable;
-use super::suppress::{Known, Suppression, has};
+use super::suppress::{Known, Suppression};
 use crate::agent::blur::Blur;
 use crate::agent::{Stop, connect};
 use crate::contract::{
@@ -321,8 +323,21 @@ async fn told(at: &EventStore, run: &str, body: &mut EraseReport) -> Result<(), 
 /// Opens a store; none where all channels are withdrawn and no connector has ever begun.
 async fn opened(at: &EventStore, purpose: Purpose) -> Result<Option<Store>, RequestError> {
     let mut store = Store::open(&at.name, &at.url, purpose).await?;
-    let is_empty = at.is_left() && !has(&mut store, "tradewind_connect.event").await?;
-    Ok((!is_empty).then_some(store))
+    if at.is_left() && !is_there(&mut store).await? {
+        return Ok(None);
+    }
+    Ok(Some(store))
+}
+
+/// Whether a connector has ever begun in a store. The catalogue says so to every role, one without rights on the schema included.
+async fn is_there(store: &mut Store) -> Result<bool, RequestError> {
+    let sql =
+        "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'tradewind_connect' AND c.relname = 'event')";
+    let row = sqlx::query(sql).fetch_one(&mut store.connection).await;
+    let is_there = row.and_then(|row| row.try_get(0));
+    let is_there = is_there.map_err(Fault::of("look for the tables of events"));
+    is_there.map_err(|fault| store.failed(fault).into())
 }
 
 /// A store may have tables of a policy too: then it has its entry already.

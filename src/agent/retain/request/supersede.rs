@@ -32,11 +32,12 @@ pub(super) async fn restriction(
 }
 
 impl Suppression {
-    /// Of one that never began it is noted that it never will.
+    /// Of one that never began it is noted that it never will; of one that had hidden all, that it is in force no more.
     async fn supersede(&mut self, reference: &str) -> Result<(), Error> {
         let sql = "INSERT INTO tradewind.request AS r (region, reference, run, given, person, suppressed, began_at, state)
             VALUES ($1, $2, '', '', NULL, 0, clock_timestamp(), $3)
-            ON CONFLICT (region, reference) DO UPDATE SET person = NULL, state = coalesce(r.state, excluded.state)";
+            ON CONFLICT (region, reference) DO UPDATE SET person = NULL,
+              state = CASE WHEN r.state = 'Lifted' THEN r.state ELSE excluded.state END";
         let query = sqlx::query(sql).bind(self.region().to_owned());
         let query = query.bind(reference).bind(SUPERSEDED);
         let done = query.execute(&mut self.store.connection).await;

@@ -19,7 +19,6 @@ use super::error::{Error, failed};
 use super::hash::HashKey;
 use super::person::Person;
 use super::settings::Kinds;
-use super::undone;
 
 /// How a restriction has ended that was lifted.
 pub(super) const LIFTED: &str = "Lifted";
@@ -28,7 +27,7 @@ pub(super) const LIFTED: &str = "Lifted";
 pub(super) const FORGOTTEN: &str = "Forgotten";
 
 /// What the store is called in messages.
-const NAME: &str = "suppression";
+pub(super) const NAME: &str = "suppression";
 
 /// The suppression store, and the key of its hashes.
 #[derive(Debug)]
@@ -332,8 +331,7 @@ pub(super) async fn catch_up(store: &mut Store, acknowledged: i64) -> Result<(),
         .map_err(failed(store))
 }
 
-/// Whether all stores are as new as the erasures that were acknowledged, and as the restrictions that are in force; the first
-/// that is not is the error.
+/// Whether all stores are as new as the erasures that were acknowledged; the first that is not is the error.
 pub(in super::super) async fn none_restored(
     url: &Path,
     region: &str,
@@ -349,7 +347,6 @@ pub(in super::super) async fn none_restored(
         is_known(&mut suppression, region, store).await?;
         let number = acknowledged(&mut suppression, region, &store.name).await?;
         is_current(store, number).await?;
-        undone::none(&mut suppression, region, store).await?;
     }
     Ok(())
 }

@@ -4,18 +4,22 @@
 //! In: both stores. Out: the references of those that are lost. Reads only. Whose rows they hid nobody knows here any more:
 //! who a person is goes with the end of the request.
 
+use std::path::Path;
+
 use sqlx::Row;
 
 use super::super::error::Error as Run;
 use super::super::fault::Fault;
-use super::super::store::Store;
-use super::suppress::has;
+use super::super::store::{Purpose, Store};
+use super::suppress::{NAME, has};
 
 /// Of restrictions, by which no value is suppressed, those that have ended as they should, and were not lifted since. An
-/// opt-out has no run.
+/// opt-out has no run. One whose person is erased, or is being erased, hides nothing any more, though an earlier release left its
+/// word: the erasure goes by its name with a suffix that no other request can have.
 const IN_FORCE: &str = "
 SELECT r.reference, r.run FROM tradewind.request AS r JOIN tradewind.request_store AS s USING (region, reference)
 WHERE r.region = $1 AND s.store = $2 AND r.run <> '' AND r.suppressed = 0 AND r.state IN ('Verified', 'Kept')
+  AND NOT EXISTS (SELECT FROM tradewind.request AS e WHERE e.region = r.region AND e.reference = r.reference || '_erasure' AND e.run <> '')
 ORDER BY r.reference";
 
 /// Which of some runs a store's books have not, or not to their end.
@@ -23,12 +27,22 @@ const MISSING: &str = "
 SELECT coalesce(array_agg(asked.place), '{}') FROM unnest($2::text[]) WITH ORDINALITY AS asked (run, place)
 WHERE NOT EXISTS (SELECT FROM tradewind.run AS n WHERE n.id = asked.run AND n.store = $1 AND n.ended_at IS NOT NULL)";
 
-/// Whether all restrictions that are in force in a store are in its books; those that are not are the error.
-pub(super) async fn none(
-    suppression: &mut Store,
+/// Whether all restrictions that are in force are in the stores' books; the first store where they are not is the error. Requests
+/// do not ask: they are the way out, and a copy is of hidden rows too.
+pub(in super::super) async fn none_undone(
+    url: &Path,
     region: &str,
-    store: &mut Store,
+    stores: impl Iterator<Item = &mut Store>,
 ) -> Result<(), Run> {
+    let mut suppression = Store::open(NAME, url, Purpose::Read).await?;
+    for store in stores {
+        none(&mut suppression, region, store).await?;
+    }
+    Ok(())
+}
+
+/// Whether all restrictions that are in force in a store are in its books; those that are not are the error.
+async fn none(suppression: &mut Store, region: &str, store: &mut Store) -> Result<(), Run> {
     // A suppression store of an earlier release has not noted where a request was.
     if !has(suppression, "tradewind.request_store").await? {
         return Ok(());

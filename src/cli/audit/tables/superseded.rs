@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::evidence::{Kind, Record, body, canonical};
 
 /// By its region and place, each record of a run of which a later one of these tells all: that one's place.
-pub(super) fn superseded<'a>(
+pub(in crate::cli::audit) fn superseded<'a>(
     records: impl Iterator<Item = &'a Record> + Clone,
 ) -> BTreeMap<(&'a str, u64), u64> {
     let runs = records.filter(|record| record.kind == Kind::Run);

@@ -23,7 +23,7 @@ pub(in super::super) enum Error {
     },
     /// It is no connector's store, or one of an older release.
     #[error(
-        "store `{store}` has no table of erased events: it is not the database of the channel's connector (spec.connector.optOut), or no connector of this release has begun there yet"
+        "store `{store}` has no table of erased events: it is not the database of the channel's connector (spec.connector.optOut), or no connector of this release has begun there yet; where the channel was withdrawn before, let it be in the region once, or drop the schema tradewind_connect and take the store out of the Region's dataStores"
     )]
     Unprepared {
         /// The store.
