@@ -144,6 +144,17 @@ impl Identity {
         Self::of(nix::unistd::getpid().as_raw())
     }
 
+    /// Whether all of its threads stand still. A signal that stops them reaches each when its turn comes.
+    #[must_use]
+    pub fn stands_still(self) -> bool {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid));
+        threads.into_iter().flatten().flatten().all(|thread| {
+            let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(')')
+                .is_none_or(|(_, fields)| fields.trim_start().starts_with('T'))
+        })
+    }
+
     /// Whether it still runs.
     #[must_use]
     pub fn is_alive(self) -> bool {

@@ -218,9 +218,9 @@ async fn sites(
     }
     if let Some(url) = &task.spec.suppression {
         let stores = sites.iter_mut().map(|site| &mut site.store);
-        request::none_restored(url, &task.region, stores).await?;
+        let mut suppression = request::none_restored(url, &task.region, stores).await?;
         let stores = sites.iter_mut().map(|site| &mut site.store);
-        request::none_undone(url, &task.region, stores).await?;
+        request::none_undone(&mut suppression, &task.region, stores).await?;
     }
     Ok(sites)
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Output, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::sys::signal::Signal;
@@ -23,6 +23,9 @@ use super::{
     slot::Port,
 };
 use crate::{choice::Machinery, image::Image, process::Daemon};
+
+/// A process stands still soon after it is told to, on however busy a machine.
+const STOPS: Duration = Duration::from_secs(10);
 
 /// How long tokens live: longer than any run.
 const TOKEN_LIFE: &str = "24h";
@@ -178,9 +181,15 @@ impl Cluster {
         control_plane::start_api_server(self).await
     }
 
-    /// Freezes the API server: connections hang and nothing answers, as behind a black hole.
+    /// Freezes the API server: connections hang and nothing answers, as behind a black hole. On return it stands still.
     pub fn freeze(&self) -> Result<(), Error> {
-        Ok(self.api_server()?.signal(Signal::SIGSTOP)?)
+        let server = self.api_server()?;
+        server.signal(Signal::SIGSTOP)?;
+        let asked = Instant::now();
+        while server.identity().is_some_and(|it| !it.stands_still()) && asked.elapsed() < STOPS {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// Lets a frozen API server go on.

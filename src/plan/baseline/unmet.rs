@@ -1,11 +1,13 @@
 //! Keeps that meet nothing: over a table that nobody else names, or that its database does not have. A keep binds by the table's
 //! name alone, so one that is misspelt keeps nothing, and the rows that it was written for go.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place, tables};
-use crate::api::{PolicyRule, Severity};
+use crate::api::{DataPolicy, PolicyRule, Severity};
 use crate::packs::Check;
 use crate::plan::calculus::Laws;
 use crate::plan::placement::secret_of;
@@ -81,7 +83,13 @@ fn told(ground: &Ground<'_>, place: &Place<'_>, rule: &PolicyRule) -> Option<(St
 fn is_absent(ground: &Ground<'_>, place: &Place<'_>, rule: &PolicyRule) -> bool {
     let (spec, data) = (&place.facts.region.spec, &rule.dataset);
     let others = ground.facts.policies.values();
-    let all = others.chain([&ground.facts.policy]);
+    let secret = secret_of(spec, &data.store);
+    // Whose runs open the database.
+    let erases = |policy: &&Arc<DataPolicy>| {
+        let mut rules = policy.spec.rules.iter();
+        rules.any(|own| own.erase.is_some() && secret_of(spec, &own.dataset.store) == secret)
+    };
+    let all = others.chain([&ground.facts.policy]).filter(erases);
     let statuses = all.filter_map(|policy| policy.status.as_ref());
     let entries = statuses.flat_map(|status| &status.regions);
     let looked = entries.filter(|entry| entry.name == place.name && entry.catalogue.is_some());

@@ -213,12 +213,9 @@ pub(super) fn chosen<'a>(
     ),
     region: &Region,
 ) -> Vec<&'a DataPolicy> {
-    let policies = policies.values().map(AsRef::as_ref);
-    let chooses = |policy: &&DataPolicy| {
-        policy.metadata.deletion_timestamp.is_none()
-            && placement::policy_chooses(policy, region, channels)
-    };
-    policies.filter(chooses).collect()
+    staying(policies, |policy| {
+        placement::policy_chooses(policy, region, channels)
+    })
 }
 
 /// Those whose keeps are for a region, also without a channel there.
@@ -227,12 +224,21 @@ fn keeping<'a>(
     channels: &[Arc<SocialChannel>],
     region: &Region,
 ) -> Vec<&'a DataPolicy> {
-    let policies = policies.values().map(AsRef::as_ref);
-    let keeps = |policy: &&DataPolicy| {
-        policy.metadata.deletion_timestamp.is_none()
-            && placement::policy_keeps_in(policy, region, channels)
-    };
-    policies.filter(keeps).collect()
+    staying(policies, |policy| {
+        placement::policy_keeps_in(policy, region, channels)
+    })
+}
+
+/// Those that are not being deleted and are meant.
+fn staying(
+    policies: &BTreeMap<String, Arc<DataPolicy>>,
+    is_meant: impl Fn(&DataPolicy) -> bool,
+) -> Vec<&DataPolicy> {
+    let all = policies.values().map(AsRef::as_ref);
+    let stays = |policy: &&DataPolicy| policy.metadata.deletion_timestamp.is_none();
+    all.filter(stays)
+        .filter(|policy| is_meant(policy))
+        .collect()
 }
 
 /// Rules by their policies' names, those that delete last: they decide.

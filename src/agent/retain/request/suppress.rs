@@ -27,7 +27,7 @@ pub(super) const LIFTED: &str = "Lifted";
 pub(super) const FORGOTTEN: &str = "Forgotten";
 
 /// What the store is called in messages.
-pub(super) const NAME: &str = "suppression";
+const NAME: &str = "suppression";
 
 /// The suppression store, and the key of its hashes.
 #[derive(Debug)]
@@ -331,12 +331,13 @@ pub(super) async fn catch_up(store: &mut Store, acknowledged: i64) -> Result<(),
         .map_err(failed(store))
 }
 
-/// Whether all stores are as new as the erasures that were acknowledged; the first that is not is the error.
+/// Whether all stores are as new as the erasures that were acknowledged; the first that is not is the error. Answers the
+/// suppression store, for who asks it more.
 pub(in super::super) async fn none_restored(
     url: &Path,
     region: &str,
     stores: impl Iterator<Item = &mut Store>,
-) -> Result<(), Run> {
+) -> Result<Store, Run> {
     let mut suppression = Store::open(NAME, url, Purpose::Read).await?;
     let is_made = has(&mut suppression, "tradewind.acknowledged").await?;
     for store in stores {
@@ -348,7 +349,7 @@ pub(in super::super) async fn none_restored(
         let number = acknowledged(&mut suppression, region, &store.name).await?;
         is_current(store, number).await?;
     }
-    Ok(())
+    Ok(suppression)
 }
 
 /// Whether the suppression store knows of a store's erasures at all. A store is acknowledged, with number 0, before its

@@ -4,14 +4,12 @@
 //! In: both stores. Out: the references of those that are lost. Reads only. Whose rows they hid nobody knows here any more:
 //! who a person is goes with the end of the request.
 
-use std::path::Path;
-
 use sqlx::Row;
 
 use super::super::error::Error as Run;
 use super::super::fault::Fault;
-use super::super::store::{Purpose, Store};
-use super::suppress::{NAME, has};
+use super::super::store::Store;
+use super::suppress::has;
 
 /// Of restrictions, by which no value is suppressed, those that have ended as they should, and were not lifted since. An
 /// opt-out has no run. One whose person is erased, or is being erased, hides nothing any more, though an earlier release left its
@@ -30,13 +28,12 @@ WHERE NOT EXISTS (SELECT FROM tradewind.run AS n WHERE n.id = asked.run AND n.st
 /// Whether all restrictions that are in force are in the stores' books; the first store where they are not is the error. Requests
 /// do not ask: they are the way out, and a copy is of hidden rows too.
 pub(in super::super) async fn none_undone(
-    url: &Path,
+    suppression: &mut Store,
     region: &str,
     stores: impl Iterator<Item = &mut Store>,
 ) -> Result<(), Run> {
-    let mut suppression = Store::open(NAME, url, Purpose::Read).await?;
     for store in stores {
-        none(&mut suppression, region, store).await?;
+        none(suppression, region, store).await?;
     }
     Ok(())
 }
