@@ -71,6 +71,7 @@ mod transact;
 mod triggers;
 mod unfit;
 mod unruled;
+mod versions;
 mod which;
 
 use jiff::Timestamp;

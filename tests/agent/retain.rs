@@ -85,5 +85,7 @@ mod terms;
 mod throttle;
 #[path = "retain/traffic.rs"]
 mod traffic;
+#[path = "retain/versions.rs"]
+mod versions;
 #[path = "retain/world.rs"]
 pub(crate) mod world;

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
 
 use super::books::{Pinned, Run};
 use super::bound::{self, Counted, Terms, Verdict};
@@ -26,6 +26,7 @@ use super::preflight::{Plan, Step};
 use super::site::{Site, Work};
 use super::stages;
 use super::store::Purpose;
+use super::versions;
 use crate::contract::{RetainedRule, Strategy};
 
 /// A store's snapshot with its figures; everything in the order of erasing.
@@ -311,11 +312,14 @@ async fn write_rule(
     due: &Cutoffs,
     counts: &Counts,
 ) -> Result<(), Fault> {
-    let sql = "INSERT INTO tradewind.rule
-          (run, store, name, position, due_set, shape, rows, due, null_clock, oldest_kept, method, strategy, untold)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    let sql = format!(
+        "INSERT INTO tradewind.rule
+          (run, store, name, position, due_set, shape, rows, due, null_clock, oldest_kept, method, strategy, untold, pinned_before, pinned_file)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, {})",
+        versions::remembered("$14")
+    );
     let position = i32::try_from(step.rule.position).unwrap_or(i32::MAX);
-    let query = sqlx::query(sql)
+    let query = sqlx::query(AssertSqlSafe(sql))
         .bind(&place.run)
         .bind(&place.store)
         .bind(&place.rule)
@@ -330,7 +334,8 @@ async fn write_rule(
         .bind(&counts.oldest)
         .bind(step.rule.method.name())
         .bind(step.strategy.name())
-        .bind(counts.untold);
+        .bind(counts.untold)
+        .bind(step.table.oid);
     query
         .execute(connection)
         .await

@@ -45,8 +45,8 @@ pub(super) struct Table {
     pub(super) key: Vec<Column>,
     /// The columns that tell whose a row is; none where no person is looked for.
     pub(super) subjects: Vec<Subject>,
-    /// Whether rows can be found by their place (`ctid`): not in many files, nor where the role may not see it.
-    pub(super) has_places: bool,
+    /// What the role may see of its rows beside their columns.
+    pub(super) seen: Seen,
     /// What the rule changes; nothing when it deletes.
     pub(super) changes: Vec<Change>,
     /// Who refers to its rows; left empty where these stay, and keep what others refer to.
@@ -57,6 +57,15 @@ pub(super) struct Table {
     pub(super) lesser: Vec<Lesser>,
     /// All of the above but the triggers in one text, for comparison: see [`shape`].
     pub(super) shape: String,
+}
+
+/// What a role may see of a plain table's rows beside their columns; nothing of one in many files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Whether rows can be found by their place (`ctid`).
+    pub(super) places: bool,
+    /// Whether a row tells which transaction wrote it (`xmin`).
+    pub(super) writers: bool,
 }
 
 /// A column of a primary key.
@@ -131,7 +140,8 @@ SELECT c.oid::bigint, format('%I.%I', n.nspname, c.relname), c.relkind::text,
   c.relkind = 'r' AND EXISTS (SELECT FROM pg_inherits i WHERE i.inhparent = c.oid OR i.inhrelid = c.oid AND NOT c.relispartition),
   c.relkind = 'r' AND has_column_privilege(c.oid, 'ctid', 'SELECT'),
   (SELECT format('%I.%I', m.nspname, p.relname) FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
-    JOIN pg_namespace m ON m.oid = p.relnamespace WHERE c.relispartition AND i.inhrelid = c.oid)
+    JOIN pg_namespace m ON m.oid = p.relnamespace WHERE c.relispartition AND i.inhrelid = c.oid),
+  c.relkind = 'r' AND has_column_privilege(c.oid, 'xmin', 'SELECT')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND (n.nspname || '.' || c.relname = $1
@@ -210,7 +220,7 @@ pub(super) async fn table(
     let oid: i64 = row.try_get(0).map_err(&fault)?;
     let table: String = row.try_get(1).map_err(&fault)?;
     let user: String = row.try_get(5).map_err(&fault)?;
-    ask_for_places(&row, &table, &user).map_err(&fault)?;
+    let seen = seen(&row, &table, &user).map_err(&fault)?;
     let subjects = match subjects::find(connection, oid, &table, rule).await? {
         Ok(subjects) => subjects,
         Err(refusal) => return Ok(Err(refusal)),
@@ -251,7 +261,7 @@ pub(super) async fn table(
         notice: None,
         key,
         subjects,
-        has_places: row.try_get(7).map_err(&fault)?,
+        seen,
         changes,
         references,
         triggers,
@@ -304,16 +314,17 @@ pub(super) async fn found(store: &mut Store, rule: &Rule) -> Result<Result<PgRow
     Ok(refusal.map_or(Ok(row), Err))
 }
 
-/// One right more than a run needs; without it the run is right, and slower.
-fn ask_for_places(row: &PgRow, table: &str, user: &str) -> Result<(), sqlx::Error> {
-    let (kind, has_places): (String, bool) = (row.try_get(2)?, row.try_get(7)?);
-    if kind == "r" && !has_places {
+/// Whether the role may see where rows lie, and who wrote them. A run needs neither; without them it is right, and slower.
+fn seen(row: &PgRow, table: &str, user: &str) -> Result<Seen, sqlx::Error> {
+    let kind: String = row.try_get(2)?;
+    let (places, writers) = (row.try_get(7)?, row.try_get(9)?);
+    if kind == "r" && !(places && writers) {
         tracing::info!(
-            mend = format!("GRANT SELECT (ctid) ON {table} TO {user};"),
-            "the role may not see where rows lie: erasing takes longer"
+            mend = format!("GRANT SELECT (ctid, xmin) ON {table} TO {user};"),
+            "the role may not see where rows lie, or who wrote them: erasing takes longer"
         );
     }
-    Ok(())
+    Ok(Seen { places, writers })
 }
 
 /// What is wrong with the thing of that name, before any column is looked at.

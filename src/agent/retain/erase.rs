@@ -18,7 +18,7 @@ use super::site::Site;
 use super::store::Store;
 use super::sweep;
 use super::throttle::{Gauge, Wait};
-use super::transact::{Hand, Obstacle};
+use super::transact::{Hand, Inexact, Obstacle};
 use crate::agent::Stop;
 use crate::contract::Throttle;
 
@@ -93,7 +93,7 @@ pub(super) async fn erase(site: &mut Site, limits: &Limits) -> Result<Ended, Err
             place: Place::new(&work.run.id, &site.store.name, &step.rule.name),
             pace: Pace::new(limits.batch_rows),
             troubles: Troubles::default(),
-            inexact: 0,
+            inexact: Inexact::default(),
             open: Vec::new(),
             gauge: &mut gauge,
             second: &mut second,
@@ -123,8 +123,8 @@ struct Rule<'a> {
     gauge: &'a mut Gauge,
     second: &'a mut Second,
     troubles: Troubles,
-    /// Batches, one after the other, that the quick statement was not exact for.
-    inexact: u32,
+    /// What the quick statements were not exact for.
+    inexact: Inexact,
     /// Pins that are next, as far as they were read.
     open: Vec<Pin>,
 }
@@ -220,7 +220,7 @@ impl Rule<'_> {
     /// Whether two batches go at once: each is quick, and nobody else is there to be in the way of.
     fn pairs(&self) -> bool {
         self.pace.is_full()
-            && self.inexact == 0
+            && !self.inexact.lately()
             && sweep::fits(self.hand.target)
             && self.second.is_able()
     }

@@ -73,7 +73,7 @@ fn cut(place: &Place, target: Target<'_>, chunk: u32) -> Statement {
     let arrays = packed::each(table, |at| format!("pg_catalog.array_agg(c{at}) AS c{at}"));
     let slices = (1..=table.key.len()).map(|at| format!("found.c{at}{slice}"));
     let slices = slices.collect::<Vec<_>>().join(" OPERATOR(pg_catalog.||) ");
-    let [at, places, tids] = if table.has_places {
+    let [at, places, tids] = if table.seen.places {
         let tids = format!("found.tids{slice}");
         [
             ", t.ctid AS tid",
@@ -108,7 +108,7 @@ fn numbered(place: &Place, (target, parts): (Target<'_>, &[Part]), chunk: u32) -
     let chunk = sql.bind(Value::Number(i64::from(chunk)));
     let due = predicate::due(&mut sql, "t", target);
     let table = target.table;
-    let (tid, tids) = if table.has_places {
+    let (tid, tids) = if table.seen.places {
         (", t.ctid AS tid", "array_agg(tid)")
     } else {
         ("", "NULL::tid[]")

@@ -178,6 +178,7 @@ pub(super) fn key_of(alias: &str, table: &Table) -> String {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::catalog::Seen;
     use super::super::clocks::Clock;
     use super::super::holds::NONE;
     use super::super::references::{Action, Link, Reference};
@@ -217,7 +218,10 @@ pub(super) mod tests {
                     equals: EQUALS.into(),
                 },
             ],
-            has_places: true,
+            seen: Seen {
+                places: true,
+                writers: true,
+            },
             changes: Vec::new(),
             references: vec![
                 Reference {

@@ -12,7 +12,7 @@ use super::batch::{Batch, Judged};
 use super::loud;
 use super::preflight::Step;
 use super::store::{Purpose, Store};
-use super::transact::{Hand, Obstacle};
+use super::transact::{Hand, Inexact, Obstacle};
 
 /// The longest that it may take to open: the first session waits meanwhile, and a pooler that has but one connection to give
 /// lets it wait.
@@ -26,7 +26,7 @@ pub(super) struct Second {
     state: State,
     /// The rule of whose rows its session's errors are known to log nothing.
     quiet: Option<String>,
-    inexact: u32,
+    inexact: Inexact,
 }
 
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Second {
             url: store.url.clone(),
             state: State::Unopened,
             quiet: None,
-            inexact: 0,
+            inexact: Inexact::default(),
         }
     }
 

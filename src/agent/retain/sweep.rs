@@ -45,7 +45,7 @@ impl Swept {
 /// key needs a receipt, which only the careful statement writes.
 pub(super) fn fits(target: Target<'_>) -> bool {
     let table = target.table;
-    table.has_places && !table.refers_to_itself() && !shred::is_wanted(table)
+    table.seen.places && !table.refers_to_itself() && !shred::is_wanted(table)
 }
 
 /// The statement; like the careful one, for a REPEATABLE READ transaction.
@@ -80,7 +80,7 @@ SELECT yes, rows FROM exact",
 }
 
 /// An array of each pin, one after the other.
-fn joined(array: &str) -> String {
+pub(super) fn joined(array: &str) -> String {
     format!("tradewind.joined({array} ORDER BY p.first, p.id)")
 }
 

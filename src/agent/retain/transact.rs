@@ -2,7 +2,7 @@
 //!
 //! In: a session, a run's rule, some pins. Out: what became of the rows, or why nothing did.
 
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::batch::{self, Batch, Judged};
 use super::error::Error;
@@ -16,10 +16,36 @@ use super::shred;
 use super::site::Work;
 use super::store::Store;
 use super::sweep::{self, Swept};
+use super::versions;
 
-/// After so many batches one after the other that the quick statement was not exact for, it is not tried again:
+/// After so many batches one after the other that a quick statement was not exact for, it is not tried again:
 /// most rows of the table are moved, or referred to.
 const MOST_INEXACT: u32 = 3;
+
+/// How many batches, one after the other, each quick statement was not exact for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Inexact {
+    versions: u32,
+    keys: u32,
+}
+
+impl Inexact {
+    /// Whether the last batch went row by row.
+    pub(super) fn lately(self) -> bool {
+        self.keys > 0
+    }
+}
+
+/// How a batch is told to be the pinned rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// By the age of what lies in their places.
+    Versions,
+    /// By the keys of what lies in their places.
+    Keys,
+    /// Each row by its key.
+    Rows,
+}
 
 /// Why a batch did not commit.
 pub(super) enum Obstacle {
@@ -43,32 +69,38 @@ pub(super) struct Hand<'a> {
 }
 
 impl Hand<'_> {
-    /// The quick way, and the careful one where that is not exact. `inexact` counts the batches, one after the other, that
-    /// it was not exact for.
+    /// The quick ways that fit, and the careful one where these are not exact.
     pub(super) async fn commit(
         self,
         store: &mut Store,
         batch: &Batch<'_>,
-        inexact: &mut u32,
+        inexact: &mut Inexact,
     ) -> Result<Judged, Obstacle> {
-        if *inexact < MOST_INEXACT && sweep::fits(self.target) {
-            if let Some(judged) = self.transact(store, batch, true).await? {
+        let Inexact { versions, keys } = inexact;
+        for (way, inexact, fits) in [
+            (Way::Versions, versions, versions::fits(self.target)),
+            (Way::Keys, keys, sweep::fits(self.target)),
+        ] {
+            if !fits || *inexact >= MOST_INEXACT {
+                continue;
+            }
+            if let Some(judged) = self.transact(store, batch, way).await? {
                 *inexact = 0;
                 return Ok(judged);
             }
             *inexact += 1;
         }
-        let judged = self.transact(store, batch, false).await?;
+        let judged = self.transact(store, batch, Way::Rows).await?;
         Ok(judged.unwrap_or_default())
     }
 
-    /// One transaction: the run is ours, the table is the same, the rows go, the books say so. `None` when the
+    /// One transaction: the run is ours, the table is the same, the rows go, the books say so. `None` when a
     /// quick statement was not exact: then nothing was done.
     async fn transact(
         self,
         store: &mut Store,
         batch: &Batch<'_>,
-        quick: bool,
+        way: Way,
     ) -> Result<Option<Judged>, Obstacle> {
         let fault = Fault::of("erase a batch");
         let table = &self.step.table;
@@ -79,31 +111,46 @@ impl Hand<'_> {
             holds: &holds,
             ..self.target
         };
-        let statement = if quick {
-            sweep::sweep(target, batch)
-        } else {
-            batch::erase(target, batch)
-        };
-        let query = statement.query().map_err(&fault).map_err(Obstacle::Batch)?;
-        let row = query.fetch_one(&mut *transaction).await;
-        let judged = row.and_then(|row| {
-            if quick {
-                Swept::read(&row).map(Swept::judged)
-            } else {
-                Judged::read(&row).map(Some)
-            }
-        });
+        let judged = judged(&mut transaction, target, batch, way).await;
         let judged = judged.map_err(&fault).map_err(Obstacle::Batch)?;
+        let (rule, exact) = (&self.step.rule.name, judged.is_some());
+        tracing::debug!(rule, ?way, exact, "tried a batch");
         let ended = match judged {
             Some(_) => transaction.commit().await,
             None => transaction.rollback().await,
         };
         ended.map_err(fault).map_err(Obstacle::Batch)?;
         if shred::is_wanted(table) && judged.is_some_and(|judged| judged.failed > 0) {
-            let rule = &self.step.rule.name;
             tracing::warn!(rule, "what a row holds is no key of 16 bytes or more");
         }
         Ok(judged)
+    }
+}
+
+/// Erases a batch and writes it down, one way.
+async fn judged(
+    connection: &mut PgConnection,
+    target: Target<'_>,
+    batch: &Batch<'_>,
+    way: Way,
+) -> Result<Option<Judged>, sqlx::Error> {
+    match way {
+        Way::Versions => {
+            let erase = versions::erase(target, batch).query()?;
+            let erased = erase.execute(&mut *connection).await?.rows_affected();
+            let erased = i64::try_from(erased).unwrap_or(i64::MAX);
+            let books = versions::books(batch, erased).query()?;
+            versions::exact(&books.fetch_one(connection).await?, erased)
+        }
+        Way::Keys => {
+            let sweep = sweep::sweep(target, batch).query()?;
+            let row = sweep.fetch_one(connection).await?;
+            Swept::read(&row).map(Swept::judged)
+        }
+        Way::Rows => {
+            let erase = batch::erase(target, batch).query()?;
+            Judged::read(&erase.fetch_one(connection).await?).map(Some)
+        }
     }
 }
 
