@@ -22,6 +22,8 @@ mod edges;
 mod forgetting;
 #[path = "plan/leaving.rs"]
 mod leaving;
+#[path = "plan/looked.rs"]
+mod looked;
 #[path = "plan/moments.rs"]
 mod moments;
 #[path = "repo/page.rs"]

@@ -22,12 +22,16 @@ use tradewind::plan::{
 use super::folder;
 use super::world::World;
 
-fn world(case: &str) -> World {
+pub(super) fn world(case: &str) -> World {
     World::read(&folder("tests/plan").join(case).join("given.yaml"))
 }
 
 /// The same resource with that at a place of it, `/spec/mode`.
-fn with<T: Serialize + DeserializeOwned>(resource: &T, at: &str, value: &Value) -> Arc<T> {
+pub(super) fn with<T: Serialize + DeserializeOwned>(
+    resource: &T,
+    at: &str,
+    value: &Value,
+) -> Arc<T> {
     let mut whole = serde_json::to_value(resource).unwrap();
     let (parent, field) = at.rsplit_once('/').unwrap();
     whole.pointer_mut(parent).unwrap()[field] = value.clone();
