@@ -102,6 +102,34 @@ async fn a_restriction_that_a_restore_undid_is_named_until_it_is_lifted() {
     assert_eq!(lifted["reason"], "Lifted", "{lifted}");
     retained(&world, "DryRun").await.expect("Previewed");
     assert_eq!(world.sql(hidden).await, "10");
+    upheld_is_not_lost(&mut world, &dump).await;
+}
+
+/// An objection that is upheld hides nothing any more: of a store that was restored it is the erasure that is missing. So also where
+/// an earlier release left the restriction as it had ended.
+async fn upheld_is_not_lost(world: &mut World, dump: &str) {
+    world.sql("DROP TABLE items").await;
+    world.spec()["request"]["kind"] = "Erasure".into();
+    world.spec()["request"]["reference"] = "dsr-2_erasure".into();
+    world.spec()["request"]["supersedes"] = "dsr-2".into();
+    world.run().await.expect("Kept");
+    world.database = "erd_shown_c".into();
+    restore(world, dump, &world.database).await;
+    world.sql("DROP TABLE items").await;
+    retained(world, "DryRun").await.expect("RestoreDetected");
+    world.reapply().await.expect("Kept");
+    retained(world, "DryRun").await.expect("Previewed");
+    let as_ended = |reference: &str| {
+        format!("UPDATE tradewind.request SET state = 'Verified' WHERE reference = '{reference}'")
+    };
+    world.suppressed(&as_ended("dsr-2")).await;
+    retained(world, "DryRun").await.expect("Previewed");
+    // By the same word one is lost of which nobody was erased, and it alone.
+    world.suppressed(&as_ended("dsr-1")).await;
+    let ran = retained(world, "DryRun").await;
+    ran.expect("RestrictionLost");
+    let told = ran.0.to_string();
+    assert!(told.contains("ask for `dsr-1` once"), "{told}");
 }
 
 /// SIGKILL in the midst of it: the store stands still as before, and a rerun finishes.
