@@ -39,6 +39,8 @@ mod legal_hold;
 mod lost;
 #[path = "retain/methods.rs"]
 mod methods;
+#[path = "retain/moments.rs"]
+mod moments;
 #[path = "retain/newer.rs"]
 mod newer;
 #[path = "retain/notice.rs"]

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 
+use super::moments::{ANCHORS, Anchor, CLOCKS, Period, Term, ZONES, clock, steady};
 use super::world::{Ran, World, access, assert_balanced};
 
 const CASES: u64 = 1_000;
@@ -58,41 +59,33 @@ const KEYS: [&[&str]; 9] = [
     &["varchar(9)", "date"],
 ];
 
-const CLOCKS: [&str; 3] = ["date", "timestamp", "timestamptz"];
-
 const NAMES: [&str; 8] = [
     "orders", "Or ders", "select", "a\"b", "x'; --", "straße", "$1", "UPPER",
 ];
 
-/// What periods run from: as the task says it, and in SQL the moment at which the period of a wall clock begins.
-const ANCHORS: [(&str, &str); 3] = [
-    ("\"EventDate\"", "{}"),
-    (
-        "\"EndOfCalendarYear\"",
-        "date_trunc('year', {}) + interval '1 year'",
-    ),
-    (
-        "{\"EndOfFiscalYear\": \"09-30\"}",
-        "date_trunc('year', {} + interval '3 months') + interval '9 months'",
-    ),
-];
-
-/// The columns that a keep may count from beside the rule's own.
-const KEPT: [&str; 2] = ["kept \"0", "select"];
+/// The columns that are clocks: the rule's own, and those that a keep may count from beside it.
+const COLUMNS: [&str; 3] = ["at", "kept \"0", "select"];
 
 /// What its period runs from beside its own clock.
 struct Contacts {
     /// Tables that refer to it, each by all its foreign keys.
     tables: Vec<usize>,
-    least: Option<u64>,
-    most: Option<u64>,
+    least: Option<Period>,
+    most: Option<Period>,
 }
 
 struct Keep {
-    /// In `KEPT`; or the rule's own clock.
+    /// In `COLUMNS`, without the first; or the rule's own clock.
     column: Option<usize>,
-    years: u64,
-    anchor: (&'static str, &'static str),
+    period: Period,
+    anchor: Anchor,
+}
+
+impl Keep {
+    /// Of its clock in `COLUMNS`.
+    fn place(&self) -> usize {
+        self.column.map_or(0, |column| 1 + column)
+    }
 }
 
 /// A rule that keeps its rows: what it sets, in the oracle's words. Each table has a `word` and a number `n`.
@@ -145,9 +138,11 @@ static CHANGES: [Change; 4] = [
 struct Table {
     change: Option<&'static Change>,
     name: String,
-    /// Of the own clock, and of those in `KEPT`.
+    /// Of those in `COLUMNS`.
     clocks: [&'static str; 3],
-    anchor: (&'static str, &'static str),
+    zone: &'static str,
+    after: Period,
+    anchor: Anchor,
     keeps: Vec<Keep>,
     contacts: Option<Contacts>,
     key: &'static [&'static str],
@@ -164,65 +159,49 @@ impl Table {
             .is_some_and(|change| change.method == "Restrict")
     }
 
-    /// Whether so many years from its own clock are over for the row `x`; of what keeps, with the whole of the last day.
-    fn own(&self, years: u64, keeps: bool) -> String {
-        let (more, begins) = if keeps {
-            whole_day(self.anchor.1)
-        } else {
-            ("", self.anchor.1)
-        };
-        let period = format!("{years} years{more}");
-        over("x", "at", self.clocks[0], &period, begins)
+    /// A period from its own clock, or from one that it is told with, by what the rule counts from.
+    fn own(&self, period: Period, keeps: bool) -> Term {
+        Term {
+            period,
+            anchor: self.anchor,
+            keeps,
+        }
+    }
+
+    /// Of one of its columns that are clocks, 0 for its own, the terms that rule and laws have; contacts aside.
+    fn terms(&self, place: usize) -> Vec<Term> {
+        let own = (place == 0).then(|| self.own(self.after, false));
+        let keeps = self.keeps.iter().filter(|keep| keep.place() == place);
+        let keeps = keeps.map(|keep| Term {
+            period: keep.period,
+            anchor: keep.anchor,
+            keeps: true,
+        });
+        own.into_iter().chain(keeps).collect()
+    }
+
+    /// Whether a term of one of its clocks is over for a row.
+    fn over(&self, row: &str, place: usize, term: Term) -> String {
+        let column = format!("{row}.{}", quoted(COLUMNS[place]));
+        term.over(&column, self.clocks[place], self.zone)
     }
 
     /// Whether the row `x` is due, by the words of rule and laws; contacts aside.
     fn due(&self) -> String {
-        let own = self.own(5, false);
-        let keeps = self.keeps.iter().map(|keep| {
-            let (name, kind) = match keep.column {
-                Some(column) => (KEPT[column], self.clocks[1 + column]),
-                None => ("at", self.clocks[0]),
-            };
-            let (more, begins) = whole_day(keep.anchor.1);
-            let period = format!("{} years{more}", keep.years);
-            over("x", name, kind, &period, begins)
+        let all = (0..COLUMNS.len()).flat_map(|place| {
+            let terms = self.terms(place).into_iter();
+            terms.map(move |term| self.over("x", place, term))
         });
-        let all = [own].into_iter().chain(keeps);
         format!("coalesce({}, false)", all.collect::<Vec<_>>().join(" AND "))
     }
 
     fn told(&self) -> Vec<Value> {
         let keeps = self.keeps.iter().enumerate().map(|(nth, keep)| {
-            json!({"clock": keep.column.map_or("at", |column| KEPT[column]), "for": format!("P{}Y", keep.years),
-                "from": anchor(keep.anchor), "reference": format!("law {nth}"), "policy": "tax"})
+            json!({"clock": COLUMNS[keep.place()], "for": keep.period.told(), "from": keep.anchor.told(),
+                "reference": format!("law {nth}"), "policy": "tax"})
         });
         keeps.collect()
     }
-}
-
-fn anchor((told, _): (&str, &str)) -> Value {
-    serde_json::from_str(told).unwrap()
-}
-
-/// A law that counts from an event counts from its day, and keeps the whole of the last: how much more, and what it begins with.
-fn whole_day(begins: &str) -> (&'static str, &str) {
-    match begins {
-        "{}" => (" 1 day", "date_trunc('day', {})"),
-        year => ("", year),
-    }
-}
-
-/// Whether the years that began with a clock of a row are over.
-fn over(row: &str, name: &str, kind: &str, period: &str, begins: &str) -> String {
-    let column = format!("{row}.{}", quoted(name));
-    let wall = match kind {
-        "timestamptz" => format!("({column} AT TIME ZONE 'Europe/Berlin')"),
-        _ => format!("{column}::timestamp"),
-    };
-    let begins = begins.replace("{}", &wall);
-    format!(
-        "isfinite({column}) AND ({begins} + interval '{period}') AT TIME ZONE 'Europe/Berlin' <= now()"
-    )
 }
 
 fn quoted(name: &str) -> String {
@@ -256,10 +235,10 @@ fn draw_contacts(tables: &mut [Table], dice: &mut Dice) {
         };
         let referring: Vec<usize> = (0..tables.len()).filter(refers).collect();
         if tables[at].ruled && !referring.is_empty() && dice.percent(60) {
-            let mut years = |from: u64| (dice.percent(40)).then(|| from + dice.roll(6));
+            let mut period = |least| (dice.percent(40)).then(|| Period::draw(dice, least, 6));
             tables[at].contacts = Some(Contacts {
-                least: years(15),
-                most: years(18),
+                least: period(15),
+                most: period(18),
                 tables: referring,
             });
         }
@@ -269,6 +248,7 @@ fn draw_contacts(tables: &mut [Table], dice: &mut Dice) {
 /// One case: what there is, what is asked, and what should come of it.
 struct Case {
     schema: String,
+    zone: &'static str,
     tables: Vec<Table>,
     /// Table, and the values of its first key column; all rows where there are none.
     holds: Vec<(usize, Vec<String>)>,
@@ -277,6 +257,7 @@ struct Case {
 
 impl Case {
     fn new(schema: &str, dice: &mut Dice) -> Self {
+        let zone = dice.pick(&ZONES);
         let mut tables: Vec<Table> = Vec::new();
         for at in 0..=dice.roll(4) {
             let at = usize::try_from(at).unwrap();
@@ -305,12 +286,14 @@ impl Case {
             }
             let keeps = (0..dice.roll(3)).map(|_| Keep {
                 column: (dice.percent(70)).then(|| usize::from(dice.percent(50))),
-                years: 15 + dice.roll(8),
+                period: Period::draw(dice, 15, 8),
                 anchor: dice.pick(&ANCHORS),
             });
             let keeps = keeps.collect();
             tables.push(Table {
                 clocks: [(); 3].map(|()| dice.pick(&CLOCKS)),
+                zone,
+                after: Period::draw(dice, 1, 6),
                 anchor: dice.pick(&ANCHORS),
                 keeps,
                 contacts: None,
@@ -325,6 +308,7 @@ impl Case {
         draw_contacts(&mut tables, dice);
         let mut case = Self {
             schema: schema.to_owned(),
+            zone,
             tables,
             holds: Vec::new(),
             sql: format!("CREATE SCHEMA {schema};\n"),
@@ -340,7 +324,48 @@ impl Case {
                 }
             }
         }
+        let steady = case.steady();
+        case.sql.push_str(&steady);
         case
+    }
+
+    /// Every term that runs from a clock of a table, its own or of those that it is in touch with.
+    fn terms(&self, at: usize, place: usize) -> Vec<Term> {
+        let table = &self.tables[at];
+        let mut terms = table.terms(place);
+        if place == 0 {
+            let contacts = table.contacts.iter();
+            terms.extend(contacts.flat_map(|contacts| {
+                let least = contacts.least.map(|least| table.own(least, true));
+                least
+                    .into_iter()
+                    .chain(contacts.most.map(|most| table.own(most, false)))
+            }));
+            let parents = table
+                .parents
+                .iter()
+                .map(|(parent, _)| &self.tables[*parent]);
+            let parents = parents.filter(|parent| {
+                let contacts = parent.contacts.as_ref();
+                contacts.is_some_and(|contacts| contacts.tables.contains(&at))
+            });
+            terms.extend(parents.map(|parent| parent.own(parent.after, false)));
+        }
+        terms
+    }
+
+    /// No clock is about to make a difference while the agent is at work.
+    fn steady(&self) -> String {
+        let mut sql = String::new();
+        for (at, table) in self.tables.iter().enumerate() {
+            for (place, column) in COLUMNS.iter().enumerate() {
+                for term in self.terms(at, place) {
+                    let over = table.over("x", place, term);
+                    sql.push_str(&steady(&self.name(at), &quoted(column), &over));
+                }
+            }
+        }
+        sql
     }
 
     /// Whether the row `x` is due, contacts and all.
@@ -351,7 +376,8 @@ impl Case {
         };
         let mut due = table.due();
         if let Some(least) = contacts.least {
-            write!(due, " AND coalesce({}, false)", table.own(least, true)).unwrap();
+            let least = table.over("x", 0, table.own(least, true));
+            write!(due, " AND coalesce({least}, false)").unwrap();
         }
         let mut ways = vec!["false".to_owned()];
         for from in &contacts.tables {
@@ -364,7 +390,7 @@ impl Case {
             {
                 let on = (0..table.key.len())
                     .map(|place| format!("y.f{nth}_{place} = x.\"Key {place}\""));
-                let over = over("y", "at", referring.clocks[0], "5 years", table.anchor.1);
+                let over = referring.over("y", 0, table.own(table.after, false));
                 ways.push(format!(
                     "EXISTS (SELECT FROM {} AS y WHERE {} AND NOT coalesce({over}, false))",
                     self.name(*from),
@@ -372,9 +398,9 @@ impl Case {
                 ));
             }
         }
-        let past = contacts
-            .most
-            .map_or("false".to_owned(), |most| table.own(most, false));
+        let past = contacts.most.map_or("false".to_owned(), |most| {
+            table.over("x", 0, table.own(most, false))
+        });
         write!(
             due,
             " AND (coalesce({past}, false) OR NOT ({}))",
@@ -390,12 +416,9 @@ impl Case {
 
     fn create(&mut self, at: usize, dice: &mut Dice) {
         let table = &self.tables[at];
-        let mut columns = vec![format!("\"at\" {}", table.clocks[0])];
-        columns.extend(
-            KEPT.iter()
-                .zip(&table.clocks[1..])
-                .map(|(name, kind)| format!("{} {kind}", quoted(name))),
-        );
+        let clocks = COLUMNS.iter().zip(table.clocks);
+        let clocks = clocks.map(|(name, kind)| format!("{} {kind}", quoted(name)));
+        let mut columns: Vec<String> = clocks.collect();
         columns.push("word text, n int".to_owned());
         for (place, kind) in table.key.iter().enumerate() {
             columns.push(format!("\"Key {place}\" {kind} NOT NULL"));
@@ -433,15 +456,10 @@ impl Case {
             )
             .unwrap();
         }
+        let terms = [0, 1, 2].map(|place| self.terms(at, place));
         // Deferred: a row may refer to itself.
         for row in 1..=table.rows {
-            let mut clock = || match dice.roll(10) {
-                0 => "NULL".to_owned(),
-                1 => literal(dice.pick(&["infinity", "-infinity"])),
-                2..=4 => "now()".to_owned(),
-                _ => literal(&format!("200{}-02-0{}", dice.roll(10), 1 + dice.roll(9))),
-            };
-            let mut values = vec![clock(), clock(), clock()];
+            let mut values: Vec<String> = terms.iter().map(|terms| clock(dice, terms)).collect();
             let word = dice.pick(&["NULL", "''", "'Go''ne'", "'go''ne'", "'ab'", "'straße'"]);
             let n = dice.pick(&["NULL", "0", "30", "-37", "37"]);
             values.extend([word.to_owned(), n.to_owned()]);
@@ -477,7 +495,7 @@ impl Case {
                 .collect();
             columns.push("\"at\"".to_owned());
             let kept = table.keeps.iter().filter_map(|keep| keep.column);
-            columns.extend(kept.map(|column| quoted(KEPT[column])));
+            columns.extend(kept.map(|column| quoted(COLUMNS[1 + column])));
             columns.extend(table.change.map(|change| change.changes.to_owned()));
             for (nth, (parent, _)) in table.parents.iter().enumerate() {
                 columns.extend(
@@ -624,13 +642,14 @@ impl Case {
 
     fn task(&self, world: &mut World, dice: &mut Dice) {
         world.set("policy", self.schema.clone());
+        world.set("timeZone", self.zone);
         world.set("batchRows", 1 + dice.roll(40));
         let url = world.dir.path().join("url");
         let rules = self.tables.iter().enumerate().filter(|(_, table)| table.ruled).map(|(at, table)| {
             let mut rule = json!({"name": format!("r{at}"), "store": "orders", "url": url, "table": format!("{}.{}", self.schema, table.name),
-                "clock": "at", "after": "P5Y", "from": anchor(table.anchor), "keeps": table.told()});
+                "clock": "at", "after": table.after.told(), "from": table.anchor.told(), "keeps": table.told()});
             if let Some(contacts) = &table.contacts {
-                let period = |years: Option<u64>| years.map(|years| format!("P{years}Y"));
+                let period = |period: Option<Period>| period.map(Period::told);
                 let tables = contacts.tables.iter().map(|from| {
                     json!({"table": format!("{}.{}", self.schema, self.tables[*from].name), "clock": "at"})
                 });
