@@ -27,12 +27,16 @@ mod holds;
 mod ingress;
 #[path = "cluster/kill.rs"]
 mod kill;
+#[path = "cluster/kinds.rs"]
+mod kinds;
 #[path = "cluster/load.rs"]
 mod load;
 #[path = "cluster/packs.rs"]
 mod packs;
 #[path = "repo/page.rs"]
 mod page;
+#[path = "cluster/planted.rs"]
+mod planted;
 #[path = "cluster/quickstart.rs"]
 mod quickstart;
 #[path = "cluster/regions.rs"]
@@ -174,6 +178,7 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
         walk::the_page_is_followed_to_the_verified_quarter,
         holds::what_counsel_holds_stays_until_it_is_released,
         request::a_person_is_erased_from_receipt_to_receipt,
+        kinds::whoever_asks_for_what_is_told_nowhere,
         evidence::what_is_not_covered_is_told,
         evidence::what_was_done_is_recorded_and_signed,
         evidence::the_quarter_is_exported_and_verified,

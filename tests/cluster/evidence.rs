@@ -14,7 +14,7 @@ use tradewind_dev::story::{Stage, quickstart, settle};
 
 use crate::quickstart::rule_adds_up;
 use crate::silence::found;
-use crate::{SOON, holds, request};
+use crate::{SOON, holds, planted, request};
 
 /// A region's chain, checked from its first record on: nothing missing, nothing twice.
 async fn chain(stage: &Stage, region: &str) -> Vec<EvidenceRecord> {
@@ -348,13 +348,14 @@ pub(crate) async fn the_quarter_is_exported_and_verified(stage: &mut Stage) {
     ] {
         export(format, name);
     }
-    let planted = [
+    let mut persons = vec![
         request::EMAIL,
         request::SHOP_EMAIL,
         request::CUSTOMER,
         holds::HELD,
     ];
-    let told = found(folder.path(), &planted);
+    persons.extend(planted::planted());
+    let told = found(folder.path(), &persons);
     assert!(told.is_empty(), "{told}");
     for name in [
         "held.json",

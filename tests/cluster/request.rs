@@ -11,7 +11,7 @@ use crate::SOON;
 use crate::desk::{Desk, section};
 use crate::page::Block;
 use crate::quickstart::count;
-use crate::silence::told_nowhere;
+use crate::silence::{Along, told_nowhere};
 use crate::world::sql_of;
 
 /// Whom the page is about, with orders that a law keeps; and the request's name there.
@@ -71,6 +71,7 @@ pub(crate) async fn a_person_is_erased_from_receipt_to_receipt(stage: &mut Stage
     assert_ne!(orders.trim(), "0", "the page's person has orders");
 
     let desk = Desk::new(stage);
+    let along = Along::of(stage);
     assert!(desk.types(clock, "").contains("GDPR"), "the law's clock");
     assert!(create.ends_with(&format!("\nemail={SHOP_EMAIL}\n")));
     desk.types(create, &format!("email={}\n", EMAIL.to_uppercase()));
@@ -124,7 +125,9 @@ pub(crate) async fn a_person_is_erased_from_receipt_to_receipt(stage: &mut Stage
     an_import_brings_nobody_back(stage, &hub, &left).await;
 
     // Who it was stands in no API server, no etcd, no metric and no log.
-    let told = told_nowhere(stage, &[EMAIL, SHOP_EMAIL, CUSTOMER], &[]).await;
+    let texts = [EMAIL, SHOP_EMAIL, CUSTOMER];
+    let told = told_nowhere(stage, &texts, &[]).await;
+    along.told_nowhere(1, &texts);
     assert!(told.contains(NAME));
 
     // As the next chapters expect it.
