@@ -29,6 +29,8 @@ mod ingress;
 mod kill;
 #[path = "cluster/kinds.rs"]
 mod kinds;
+#[path = "cluster/laws.rs"]
+mod laws;
 #[path = "cluster/load.rs"]
 mod load;
 #[path = "cluster/packs.rs"]
@@ -176,6 +178,8 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
         quickstart::a_preview_is_approved_and_rows_go,
         kill::a_report_lost_with_its_pod_is_read_back,
         walk::the_page_is_followed_to_the_verified_quarter,
+        laws::the_page_of_brazil_is_followed,
+        laws::the_page_of_california_is_followed,
         holds::what_counsel_holds_stays_until_it_is_released,
         request::a_person_is_erased_from_receipt_to_receipt,
         kinds::whoever_asks_for_what_is_told_nowhere,

@@ -24,10 +24,10 @@ const CHANNEL: &str = "aurora-instagram";
 const ROUNDS: usize = 5;
 const KILLS: usize = 4;
 
-/// The shop as it was before anything was erased, so that each round finds the same rows.
-async fn restore_shops(stage: &Stage) {
-    for region in REGIONS {
-        let access = &stage.info.databases[region].access;
+/// Shops as they were before anything was erased, so that each round finds the same rows.
+pub(crate) async fn restore_shops(stage: &Stage, regions: &[&str]) {
+    for region in regions {
+        let access = &stage.info.databases[*region].access;
         let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname IN ('orders', 'orders_seed')";
         access.query("postgres", end).await.unwrap();
         access
@@ -133,7 +133,7 @@ async fn story(stage: &Stage, round: &str) {
 
 pub(crate) async fn killed_after_any_write_the_world_is_the_same(stage: &mut Stage) {
     remove_everything(stage).await;
-    restore_shops(stage).await;
+    restore_shops(stage, &REGIONS).await;
     let offsets = Offsets::now(stage);
     story(stage, "undisturbed").await;
     let total = writes_since(stage, &offsets).len();
@@ -145,7 +145,7 @@ pub(crate) async fn killed_after_any_write_the_world_is_the_same(stage: &mut Sta
     let mut seen: Vec<usize> = Vec::new();
     for round in 0..ROUNDS {
         remove_everything(stage).await;
-        restore_shops(stage).await;
+        restore_shops(stage, &REGIONS).await;
         // 20 values of k from the first write to the last; each round takes every fifth.
         let values: Vec<usize> = (0..KILLS)
             .map(|kill| 1 + (kill * ROUNDS + round) * (total - 1) / (ROUNDS * KILLS - 1))
@@ -206,7 +206,7 @@ async fn previewed(stage: &Stage) -> BTreeMap<String, String> {
     hub.kubectl(&["delete", "datapolicy", "--all", "--timeout=90s"])
         .await
         .unwrap();
-    restore_shops(stage).await;
+    restore_shops(stage, &REGIONS).await;
     stage.apply_quickstart().await.unwrap();
     let preview = quickstart::retention_run_as(&hub, "eu-customers", "preview-pod", SOON);
     quickstart::previews(&preview.await.unwrap())
@@ -286,7 +286,7 @@ pub(crate) async fn a_report_lost_with_its_pod_is_read_back(stage: &mut Stage) {
     let region = stage.fleet.cluster("eu-west").unwrap();
     // The chapter before has erased.
     let reference = tables(stage, "eu-west").await;
-    restore_shops(stage).await;
+    restore_shops(stage, &REGIONS).await;
     let entry = |policy: &Value| policy.pointer("/status/regions/0").unwrap().clone();
     let before = settle::get(&hub, "datapolicy", None, "eu-customers")
         .await

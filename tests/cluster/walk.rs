@@ -1,7 +1,6 @@
-//! docs/walkthrough-gdpr.md, typed from its beginning to the verified quarter: as the officer, but for the two lines that the
-//! page says are an administrator's, and the one of whoever runs the region. Section 7 has a chapter of its own (`request`).
-
-use std::path::Path;
+//! The walk-throughs, typed from their beginning to the verified quarter: as the officer, but for the two lines that the
+//! pages say are an administrator's, and those of whoever runs the region. Here is what all have; section 7 is of each law
+//! (`request`, `laws`).
 
 use serde_json::{Value, json};
 use tradewind_dev::fleet::{Cluster, HUB};
@@ -14,20 +13,53 @@ use crate::evidence::{fleet, quarter};
 use crate::page::Block;
 use crate::world::sql_of;
 
-const PAGE: &str = "docs/walkthrough-gdpr.md";
-const REGION: &str = "eu-west";
-const POLICY: &str = "gdpr-shop";
-const HOLD: &str = "claim-2026-117";
-/// The policy of the quickstart that the page takes away.
-const BEFORE: &str = "eu-customers";
+/// A page, and what it is about.
+pub(crate) struct Walk {
+    pub(crate) page: &'static str,
+    pub(crate) region: &'static str,
+    pub(crate) policy: &'static str,
+    /// The policy of the quickstart that the page takes away.
+    pub(crate) before: &'static str,
+    pub(crate) hold: &'static str,
+    /// Whose ground the hold has: the report names it.
+    pub(crate) court: &'static str,
+    /// When messages go, as SQL has it.
+    pub(crate) messages: &'static str,
+    /// How many findings of a severity there are at first.
+    pub(crate) findings: &'static [(&'static str, usize)],
+    /// What they say, and by which law.
+    pub(crate) words: &'static [&'static str],
+    /// How severe it is that rows have no date.
+    pub(crate) undated: &'static str,
+    /// What is told of customers, once the run is over.
+    pub(crate) customers: &'static [&'static str],
+}
 
-fn texts<const N: usize>(begins: &str) -> [String; N] {
-    let all: Vec<String> = section(PAGE, begins)
+const GDPR: Walk = Walk {
+    page: "docs/walkthrough-gdpr.md",
+    region: "eu-west",
+    policy: "gdpr-shop",
+    before: "eu-customers",
+    hold: "claim-2026-117",
+    court: "Regional Court Cologne",
+    messages: "60 days",
+    findings: &[("High", 0), ("Medium", 2), ("Low", 3)],
+    words: &[
+        "how long backups of store aurora-orders stay is unknown",
+        "GDPR Article 17",
+    ],
+    undated: "Medium",
+    customers: &[" - erased, <5 held, 0 blocked, 0 left"],
+};
+
+/// The blocks of a section, which are as many as the caller knows.
+fn texts<const N: usize>(page: &str, begins: &str) -> [String; N] {
+    let all: Vec<String> = section(page, begins)
         .into_iter()
         .map(|block: Block| block.text)
         .collect();
     all.try_into().unwrap_or_else(|all| {
-        panic!("section {begins}has other blocks than this test knows: {all:#?}")
+        panic!("{page}: section {begins}has other blocks than this test knows: {all:#?}")
     })
 }
 
@@ -56,206 +88,235 @@ fn first(line: &str) -> i64 {
     word.parse().unwrap_or_else(|_| panic!("{line}"))
 }
 
-/// The rows that the page's hold is about and that are due without it: messages, and the customer with a name.
-async fn held_rows(stage: &Stage, customer: &str) -> String {
-    let sql = format!(
-        "SELECT (SELECT count(*) FROM messages WHERE customer_id = {customer} AND sent_at < now()::timestamp - interval '60 days')
-            || ' ' || (SELECT count(*) FROM customers WHERE id = {customer} AND name <> 'erased')"
-    );
-    sql_of(stage, REGION, &sql).await
+impl Walk {
+    /// The rows that the page's hold is about and that are due without it: messages, and the customer with a name.
+    async fn held_rows(&self, stage: &Stage, customer: &str) -> (i64, i64) {
+        let messages = format!(
+            "SELECT count(*) FROM messages WHERE customer_id = {customer}
+                AND sent_at < now()::timestamp - interval '{}'",
+            self.messages
+        );
+        let named =
+            format!("SELECT count(*) FROM customers WHERE id = {customer} AND name <> 'erased'");
+        (
+            number(stage, self.region, &messages).await,
+            number(stage, self.region, &named).await,
+        )
+    }
+
+    async fn all_messages(&self, stage: &Stage) -> i64 {
+        number(stage, self.region, "SELECT count(*) FROM messages").await
+    }
+
+    /// Sections 1 to 6.
+    pub(crate) async fn until_the_release(&self, stage: &Stage, desk: &Desk<'_>) {
+        let admin = stage.fleet.cluster(HUB).unwrap().kubeconfig_admin();
+        let [begin] = texts(self.page, "1. ");
+        desk.types_with(&admin, &begin);
+        self.what_is_covered_is_shown(desk).await;
+        self.a_count_is_approved(desk).await;
+        let customer = self.a_hold_is_opened(stage, desk);
+        let there = self.all_messages(stage).await;
+        let held = self.held_rows(stage, &customer).await;
+        assert!(
+            (1..5).contains(&held.0) && held.1 == 1,
+            "what the hold holds: {held:?}"
+        );
+
+        let [ask, wait, read] = texts(self.page, "5. ");
+        desk.types(&ask, "");
+        let shown = desk.types(&wait, "");
+        assert!(shown.contains(self.policy), "{shown}");
+        let shown = desk.types(&read, "");
+        let told = line(&shown, "messages");
+        let few = " - erased, <5 held, 0 blocked, 0 left";
+        assert!(told.contains(few), "messages:{told}");
+        let told = line(&shown, "customers");
+        for word in self.customers {
+            assert!(told.contains(word), "customers:{told}");
+        }
+        let due = first(line(&shown, "messages"));
+        // Some went, and those of the hold are all that is left of what was due.
+        assert_eq!(self.all_messages(stage).await, there - due + held.0);
+        let still = self.held_rows(stage, &customer).await;
+        assert_eq!(still, held, "what counsel holds is there");
+
+        let [release] = texts(self.page, "6. ");
+        let shown = desk.types(&release, "");
+        assert!(
+            shown.contains("Released") && shown.contains("0/1"),
+            "{shown}"
+        );
+    }
+
+    async fn what_is_covered_is_shown(&self, desk: &Desk<'_>) {
+        let [conditions, findings] = texts(self.page, "2. ");
+        let shown = repeats(desk, &conditions, |shown| {
+            shown.contains("CoverageComplete\t")
+        })
+        .await;
+        for word in [
+            "Accepted\tTrue",
+            "CoverageComplete\tTrue",
+            "BaselineMet\tTrue",
+            "Enforced\tFalse",
+        ] {
+            assert!(shown.contains(word), "{word} is not in {shown}");
+        }
+        let shown = desk.types(&findings, "");
+        for (severity, wanted) in self.findings {
+            assert_eq!(so_severe(&shown, severity), *wanted, "{severity}: {shown}");
+        }
+        for word in self.words {
+            assert!(shown.contains(word), "{word} is not in {shown}");
+        }
+    }
+
+    async fn a_count_is_approved(&self, desk: &Desk<'_>) {
+        let [_, findings] = texts(self.page, "2. ");
+        let before = so_severe(&desk.types(&findings, ""), self.undated);
+        let [ask, read, days, approve] = texts(self.page, "3. ");
+        desk.types(&ask, "");
+        let shown = repeats(desk, &read, |shown| {
+            shown.contains("sha256-") && shown.contains("customers: ")
+        })
+        .await;
+        let hash = shown
+            .split_whitespace()
+            .find(|word| word.starts_with("sha256-"));
+        let hash = hash.unwrap();
+        assert_eq!(hash.len(), "sha256-".len() + 64, "{shown}");
+        repeats(desk, &days, |shown| {
+            shown.contains("  messages: oldest 20") && shown.contains("goes from 20")
+        })
+        .await;
+        assert!(approve.contains("sha256-..."), "{approve}");
+        desk.types(&approve.replace("sha256-...", hash), "");
+        // After the count three rules are told to have rows without a clock.
+        let found = repeats(desk, &findings, |shown| {
+            so_severe(shown, self.undated) == before + 3
+        })
+        .await;
+        for table in ["messages", "invoices", "customers"] {
+            assert!(
+                found.contains(&format!("rows of table {table} with nothing in ")),
+                "{found}"
+            );
+        }
+        assert!(first(line(&shown, "messages")) > 100, "{shown}");
+    }
+
+    /// Whom the page's hold is about.
+    fn a_hold_is_opened(&self, stage: &Stage, desk: &Desk<'_>) -> String {
+        let [secret, hold, apply] = texts(self.page, "4. ");
+        desk.types(&of_the_region(stage, self.region, &secret), "");
+        assert!(
+            !desk.file("ids.txt").exists(),
+            "the number stays on the desk"
+        );
+        desk.writes(&hold);
+        let shown = desk.types(&apply, "");
+        assert!(
+            shown.contains("InForce") && shown.contains("1/1"),
+            "{shown}"
+        );
+        let customer = secret
+            .strip_prefix("echo ")
+            .and_then(|rest| rest.split_once(' '));
+        customer.unwrap().0.to_owned()
+    }
+
+    /// Section 8; the report.
+    pub(crate) async fn the_quarter_is_verified(&self, stage: &Stage, desk: &Desk<'_>) -> String {
+        let admin = stage.fleet.cluster(HUB).unwrap().kubeconfig_admin();
+        let [sign, keys, trust, export] = texts(self.page, "8. ");
+        desk.types_with(&admin, &sign);
+        let regions = quickstart::POLICIES.map(|(_, region)| region);
+        let shown = repeats(desk, &keys, |shown| {
+            shown.matches(" ed25519-").count() == regions.len()
+        })
+        .await;
+        let mut trust = trust.replace(
+            "fleet: tradewind\n",
+            &format!("fleet: {}\n", fleet(stage).await),
+        );
+        for told in shown.lines() {
+            let (region, key) = told.split_once(' ').unwrap();
+            let blank = format!("  {region}:\n    keys: [ed25519-...]");
+            assert!(trust.contains(&blank), "{trust}");
+            trust = trust.replace(&blank, &blank.replace("ed25519-...", key));
+        }
+        desk.writes(&trust);
+        // The page says to write the quarter that one is in.
+        let now = quarter();
+        assert!(export.contains("--period 2026-Q4 "), "{export}");
+        let shown = desk.types(&export.replace("2026-Q4", &now), "");
+        assert!(shown.contains("no fault found"), "{shown}");
+        let report = std::fs::read_to_string(desk.file(&format!("{now}.html"))).unwrap();
+        // The quarter still runs, as the page says.
+        let open = "Not the whole period";
+        for word in [self.policy, self.hold, self.court, "no fault found", open] {
+            assert!(report.contains(word), "{word} is not in the report");
+        }
+        report
+    }
+
+    /// The quickstart's own policy again, as it was but for its approval, which was for rows of then.
+    pub(crate) async fn as_before(&self, stage: &Stage, hub: &Cluster, mut policy: Value) {
+        for (kind, name) in [("datapolicy", self.policy), ("legalhold", self.hold)] {
+            hub.kubectl(&["delete", kind, name, "--timeout=90s"])
+                .await
+                .unwrap();
+        }
+        let region = stage.fleet.cluster(self.region).unwrap();
+        let secret = ["delete", "secret", self.hold, "-n", RUNS];
+        region.kubectl(&secret).await.unwrap();
+        let mut spec = policy["spec"].take();
+        spec.as_object_mut().unwrap().remove("approvals");
+        let again = json!({
+            "apiVersion": policy["apiVersion"], "kind": policy["kind"],
+            "metadata": {"name": self.before}, "spec": spec,
+        });
+        install::apply(hub, &again.to_string()).await.unwrap();
+        quickstart::ready(&stage.fleet, SOON).await.unwrap();
+    }
 }
 
-async fn messages(stage: &Stage) -> i64 {
-    let count = sql_of(stage, REGION, "SELECT count(*) FROM messages").await;
-    count.trim().parse().unwrap()
+/// A block with the kubeconfig of a region where the page leaves it to its reader.
+pub(crate) fn of_the_region(stage: &Stage, region: &str, text: &str) -> String {
+    let file = format!("<the file of {region}>");
+    assert!(text.contains(&file), "{text}");
+    let own = stage.fleet.cluster(region).unwrap().kubeconfig_admin();
+    text.replace(&file, &own.display().to_string())
+}
+
+/// How many findings are so severe.
+fn so_severe(shown: &str, severity: &str) -> usize {
+    let begins = format!("{severity}\t");
+    let lines = shown.lines().filter(|line| line.starts_with(&begins));
+    lines.count()
+}
+
+/// One number of a region's shop.
+pub(crate) async fn number(stage: &Stage, region: &str, sql: &str) -> i64 {
+    let told = sql_of(stage, region, sql).await;
+    told.trim().parse().unwrap_or_else(|_| panic!("{told}"))
 }
 
 pub(crate) async fn the_page_is_followed_to_the_verified_quarter(stage: &mut Stage) {
     let hub = stage.fleet.cluster(HUB).unwrap();
-    let admin = hub.kubeconfig_admin();
-    let before = settle::get(&hub, "datapolicy", None, BEFORE).await.unwrap();
+    let before = settle::get(&hub, "datapolicy", None, GDPR.before).await;
     let desk = Desk::new(stage);
-
-    let [begin] = texts("1. ");
-    desk.types_with(&admin, &begin);
-    what_is_covered_is_shown(&desk).await;
-    a_count_is_approved(&desk).await;
-    let customer = a_hold_is_opened(stage, &desk);
-    let there = messages(stage).await;
-    assert_eq!(
-        held_rows(stage, &customer).await,
-        "2 1",
-        "what the hold holds"
-    );
-
-    let [ask, wait, read] = texts("5. ");
-    desk.types(&ask, "");
-    let shown = desk.types(&wait, "");
-    assert!(shown.contains(POLICY), "{shown}");
-    let shown = desk.types(&read, "");
-    for rule in ["messages", "customers"] {
-        let told = line(&shown, rule);
-        assert!(
-            told.contains(" - erased, <5 held, 0 blocked, 0 left"),
-            "{rule}:{told}"
-        );
-    }
-    let due = first(line(&shown, "messages"));
-    // Some went, and those of the hold are all that is left of what was due.
-    assert_eq!(messages(stage).await, there - due + 2);
-    assert_eq!(
-        held_rows(stage, &customer).await,
-        "2 1",
-        "what counsel holds is there"
-    );
-
-    let [release] = texts("6. ");
-    let shown = desk.types(&release, "");
-    assert!(
-        shown.contains("Released") && shown.contains("0/1"),
-        "{shown}"
-    );
-    the_quarter_is_verified(stage, &desk, &admin).await;
-    as_before(stage, &hub, before.unwrap()).await;
-}
-
-async fn what_is_covered_is_shown(desk: &Desk<'_>) {
-    let [conditions, findings] = texts("2. ");
-    let shown = repeats(desk, &conditions, |shown| {
-        shown.contains("CoverageComplete\t")
-    })
-    .await;
-    for word in [
-        "Accepted\tTrue",
-        "CoverageComplete\tTrue",
-        "BaselineMet\tTrue",
-        "Enforced\tFalse",
-    ] {
-        assert!(shown.contains(word), "{word} is not in {shown}");
-    }
-    let shown = desk.types(&findings, "");
-    let begin = |severity: &str| {
-        let begins = format!("{severity}\t");
-        shown
-            .lines()
-            .filter(|line| line.starts_with(&begins))
-            .count()
-    };
-    assert_eq!(
-        (begin("High"), begin("Medium"), begin("Low")),
-        (0, 2, 3),
-        "{shown}"
-    );
-    assert!(
-        shown.contains("how long backups of store aurora-orders stay is unknown"),
-        "{shown}"
-    );
-    assert!(shown.contains("GDPR Article 17"), "{shown}");
-}
-
-async fn a_count_is_approved(desk: &Desk<'_>) {
-    let [ask, read, days, approve] = texts("3. ");
-    desk.types(&ask, "");
-    let shown = repeats(desk, &read, |shown| {
-        shown.contains("sha256-") && shown.contains("customers: ")
-    })
-    .await;
-    let hash = shown
-        .split_whitespace()
-        .find(|word| word.starts_with("sha256-"));
-    let hash = hash.unwrap();
-    assert_eq!(hash.len(), "sha256-".len() + 64, "{shown}");
-    repeats(desk, &days, |shown| {
-        shown.contains("  messages: oldest 20") && shown.contains("goes from 20")
-    })
-    .await;
-    assert!(approve.contains("sha256-..."), "{approve}");
-    desk.types(&approve.replace("sha256-...", hash), "");
-    // After the count three rules are told to have rows without a clock.
-    let [_, findings] = texts("2. ");
-    let is_told = |shown: &str| {
-        shown
-            .lines()
-            .filter(|line| line.starts_with("Medium\t"))
-            .count()
-            == 5
-    };
-    let found = repeats(desk, &findings, is_told).await;
-    for table in ["messages", "invoices", "customers"] {
-        assert!(
-            found.contains(&format!("rows of table {table} with nothing in ")),
-            "{found}"
-        );
-    }
-    assert!(first(line(&shown, "messages")) > 100, "{shown}");
-}
-
-/// Whom the page's hold is about.
-fn a_hold_is_opened(stage: &Stage, desk: &Desk<'_>) -> String {
-    let region = stage.fleet.cluster(REGION).unwrap();
-    let [secret, hold, apply] = texts("4. ");
-    let file = format!("<the file of {REGION}>");
-    assert!(secret.contains(&file), "{secret}");
-    let own = region.kubeconfig_admin().display().to_string();
-    desk.types(&secret.replace(&file, &own), "");
-    assert!(
-        !desk.file("ids.txt").exists(),
-        "the number stays on the desk"
-    );
-    desk.writes(&hold);
-    let shown = desk.types(&apply, "");
-    assert!(
-        shown.contains("InForce") && shown.contains("1/1"),
-        "{shown}"
-    );
-    let customer = secret
-        .strip_prefix("echo ")
-        .and_then(|rest| rest.split_once(' '));
-    customer.unwrap().0.to_owned()
-}
-
-async fn the_quarter_is_verified(stage: &Stage, desk: &Desk<'_>, admin: &Path) {
-    let [sign, keys, trust, export] = texts("8. ");
-    desk.types_with(admin, &sign);
-    let regions = quickstart::POLICIES.map(|(_, region)| region);
-    let shown = repeats(desk, &keys, |shown| {
-        shown.matches(" ed25519-").count() == regions.len()
-    })
-    .await;
-    let mut trust = trust.replace(
-        "fleet: tradewind\n",
-        &format!("fleet: {}\n", fleet(stage).await),
-    );
-    for told in shown.lines() {
-        let (region, key) = told.split_once(' ').unwrap();
-        let blank = format!("  {region}:\n    keys: [ed25519-...]");
-        assert!(trust.contains(&blank), "{trust}");
-        trust = trust.replace(&blank, &blank.replace("ed25519-...", key));
-    }
-    desk.writes(&trust);
-    // The page says to write the quarter that one is in.
-    let now = quarter();
-    assert!(export.contains("--period 2026-Q4 "), "{export}");
-    let shown = desk.types(&export.replace("2026-Q4", &now), "");
-    assert!(shown.contains("no fault found"), "{shown}");
-    let report = std::fs::read_to_string(desk.file(&format!("{now}.html"))).unwrap();
-    // The quarter still runs, as the page says.
-    let open = "Not the whole period";
-    for word in [
-        POLICY,
-        HOLD,
-        "Regional Court Cologne",
-        "no fault found",
-        open,
-    ] {
-        assert!(report.contains(word), "{word} is not in the report");
-    }
+    GDPR.until_the_release(stage, &desk).await;
+    let report = GDPR.the_quarter_is_verified(stage, &desk).await;
     is_told_as_ended(&report);
+    GDPR.as_before(stage, &hub, before.unwrap().unwrap()).await;
 }
 
 /// The policy that the page deletes at its begin is in the report, and binds nobody.
 fn is_told_as_ended(report: &str) {
-    let begins = format!("<th scope=\"row\">{BEFORE}</th><td>{REGION}</td>");
+    let Walk { before, region, .. } = GDPR;
+    let begins = format!("<th scope=\"row\">{before}</th><td>{region}</td>");
     // In the register since when stands between.
     for (table, place) in [("register", 1), ("deletion", 0)] {
         let from = format!("<h2 id=\"{table}\">");
@@ -265,29 +326,10 @@ fn is_told_as_ended(report: &str) {
             .split("<tr>")
             .filter_map(|row| row.strip_prefix(&begins))
             .collect();
-        assert!(!rows.is_empty(), "{BEFORE} is not in {table}");
+        assert!(!rows.is_empty(), "{before} is not in {table}");
         for row in rows {
             let ended = row.split("<td>").nth(place + 1).unwrap();
             assert!(ended.contains("Z</td>"), "{table}: {row}");
         }
     }
-}
-
-/// The quickstart's own policy again, as it was but for its approval, which was for rows of then.
-async fn as_before(stage: &Stage, hub: &Cluster, mut policy: Value) {
-    for (kind, name) in [("datapolicy", POLICY), ("legalhold", HOLD)] {
-        hub.kubectl(&["delete", kind, name, "--timeout=90s"])
-            .await
-            .unwrap();
-    }
-    let region = stage.fleet.cluster(REGION).unwrap();
-    let secret = ["delete", "secret", HOLD, "-n", RUNS];
-    region.kubectl(&secret).await.unwrap();
-    let mut spec = policy["spec"].take();
-    spec.as_object_mut().unwrap().remove("approvals");
-    let again = json!({
-        "apiVersion": policy["apiVersion"], "kind": policy["kind"], "metadata": {"name": BEFORE}, "spec": spec,
-    });
-    install::apply(hub, &again.to_string()).await.unwrap();
-    quickstart::ready(&stage.fleet, SOON).await.unwrap();
 }

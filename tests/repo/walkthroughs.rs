@@ -2,7 +2,8 @@
 //!
 //! Each block is typed into a real shell in an empty folder, where `kubectl` only notes its words and `tradewind` is the real
 //! program: so quoting, files that an earlier block writes, and arguments are what the reader gets. That the clusters answer
-//! is proven by tests/cluster, which lives the GDPR's page; what comes of each page's requests by tests/agent.
+//! is proven by tests/cluster, which lives the pages of the GDPR, the LGPD and the CCPA; what comes of each page's requests by
+//! tests/agent.
 
 use std::collections::BTreeSet;
 use std::fs;
