@@ -17,6 +17,8 @@ mod findings;
 mod oscal;
 #[path = "cli/request.rs"]
 mod request;
+#[path = "cli/screen_reader.rs"]
+mod screen_reader;
 #[path = "cli/signature.rs"]
 mod signature;
 #[path = "cli/small_counts.rs"]

@@ -18,7 +18,7 @@ addEventListener('load', () => {
     captions: all('table > caption').filter(seen).length,
     heads: all('thead th[scope=col]').filter(seen).length,
     charts: all('svg[role=img]').filter(seen).length,
-    named: all('svg').filter((svg) => svg.getAttribute('aria-labelledby').split(' ').every((id) => document.getElementById(id).textContent)).length,
+    named: all('svg').filter((svg) => ['aria-labelledby', 'aria-describedby'].every((by) => document.getElementById(svg.getAttribute(by)).textContent)).length,
     bars: bars.length,
     soon: filled('8a8a8a').length,
     late: filled('1b1b1b').length,

@@ -47,7 +47,7 @@ fn write_page(out: &mut String, book: &Book) -> std::fmt::Result {
     let name = escaped(&book.period.name);
     writeln!(
         out,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Evidence of {name}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Evidence of {name}</h1>\n<p>From {} to {}, in UTC. Made of {} records and nothing else; they hold counts, dates and hashes, and no personal data.</p>\n</header>\n<main>",
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Evidence of {name}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1 id=\"evidence\">Evidence of {name}</h1>\n<p>From {} to {}, in UTC. Made of {} records and nothing else; they hold counts, dates and hashes, and no personal data.</p>\n</header>\n<main aria-labelledby=\"evidence\">",
         book.period.first(),
         book.period.last(),
         book.records
@@ -134,7 +134,7 @@ fn verified(out: &mut String, found: Option<&Found>) -> std::fmt::Result {
     let Some(found) = found else { return Ok(()) };
     writeln!(
         out,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"What was verified\">\n<table>\n<caption>What was verified</caption>\n<thead><tr><th scope=\"col\">Region</th><th scope=\"col\">Records</th><th scope=\"col\">Signed up to</th><th scope=\"col\">Not signed yet</th><th scope=\"col\">Countersigned by</th></tr></thead>\n<tbody>"
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"What was verified\">\n<table>\n<caption>What was verified</caption>\n<thead><tr><th scope=\"col\">Region</th><th scope=\"col\">Records</th><th scope=\"col\">Signed up to</th><th scope=\"col\">Not signed yet</th><th scope=\"col\">Countersigned by</th></tr></thead>\n<tbody>"
     )?;
     for (region, checked) in &found.report.regions {
         let witnesses: Vec<String> = checked.witnesses.keys().map(|by| escaped(by)).collect();
@@ -180,7 +180,7 @@ fn table(
     let caption = escaped(caption);
     writeln!(
         out,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\">\n<table>\n<caption>{caption}: {} rows</caption>\n<thead><tr>",
+        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"{caption}\">\n<table>\n<caption>{caption}: {} rows</caption>\n<thead><tr>",
         rows.len()
     )?;
     for (title, _) in heads {

@@ -156,7 +156,7 @@ pub(super) fn figure(
     let height = HEIGHT + BELOW + 10;
     writeln!(
         out,
-        "<figure>\n<figcaption>{title}</figcaption>\n<svg role=\"img\" aria-labelledby=\"{id}-t {id}-d\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" xmlns=\"http://www.w3.org/2000/svg\" font-size=\"11\">\n<title id=\"{id}-t\">{title}</title>\n<desc id=\"{id}-d\">{} bars from {} to {}; the highest is {greatest}{sum}. The table below has every number.</desc>",
+        "<figure>\n<figcaption>{title}</figcaption>\n<svg role=\"img\" aria-labelledby=\"{id}-t\" aria-describedby=\"{id}-d\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" xmlns=\"http://www.w3.org/2000/svg\" font-size=\"11\">\n<title id=\"{id}-t\">{title}</title>\n<desc id=\"{id}-d\">{} bars from {} to {}; the highest is {greatest}{sum}. The table below has every number.</desc>",
         parts.len(),
         parts.first().map_or("", |part| &part.name),
         parts.last().map_or("", |part| &part.name),
