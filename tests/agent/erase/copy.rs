@@ -138,9 +138,41 @@ async fn portability_has_what_the_person_provided() {
         ),
         (1, "messages", 10)
     );
-    let whole = age::decrypt(&reader, &object(&world, "dsr/1.json.age").await).unwrap();
-    let whole: Value = serde_json::from_slice(&whole).unwrap();
+    // The same rows in two formats, both only for who may read them, with the day on which they go.
+    let delivered = ran.body().delivered.clone().unwrap();
+    let manifest = object(&world, &delivered.manifest).await;
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(
+        (&manifest["kind"], &manifest["expiresAt"]),
+        (&json!("Portability"), &json!(delivered.expires_at))
+    );
+    let expires: jiff::Timestamp = delivered.expires_at.parse().unwrap();
+    let created = manifest["createdAt"].as_str().unwrap();
+    let left = expires.duration_since(created.parse().unwrap());
+    // Thirty days of the region's calendar: one of them may have an hour more or less.
+    assert!((left.as_hours() - 30 * 24).abs() <= 1, "{left:?}");
+    let mut files = Vec::new();
+    for file in manifest["files"].as_array().unwrap() {
+        let bytes = object(&world, file["object"].as_str().unwrap()).await;
+        age::decrypt(&age::x25519::Identity::generate(), &bytes).unwrap_err();
+        let plain = age::decrypt(&reader, &bytes).unwrap();
+        files.push((
+            file["format"].as_str().unwrap(),
+            String::from_utf8(plain).unwrap(),
+        ));
+    }
+    let [("Json", whole), ("Csv", rows)] = &files[..] else {
+        panic!("{manifest}");
+    };
+    let whole: Value = serde_json::from_str(whole).unwrap();
     assert_eq!(whole["stores"]["shop"].as_object().unwrap().len(), 1);
+    let messages = whole["stores"]["shop"]["messages"].as_array().unwrap();
+    assert_eq!((messages.len(), rows.lines().count()), (10, 1 + 10));
+    let columns: Vec<&str> = rows.lines().next().unwrap().split(',').collect();
+    assert_eq!(
+        columns,
+        messages[0].as_object().unwrap().keys().collect::<Vec<_>>()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
