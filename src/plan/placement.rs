@@ -59,11 +59,14 @@ pub fn policy_chooses(
 
 /// Whether what a policy keeps is kept in a Region: also where no channel of its `channelLabels` is any more. A channel is
 /// closed, and what a law wants kept stays; so the selector's other members suffice, and without another it is kept in every
-/// Region as long as no channel has the labels.
+/// Region unless there are channels with the labels and each of them chooses some Region: of any other nobody knows where it was.
 pub(super) fn policy_keeps_in(
     policy: &DataPolicy,
     region: &Region,
-    channels: &[std::sync::Arc<SocialChannel>],
+    (channels, regions): (
+        &[std::sync::Arc<SocialChannel>],
+        &BTreeMap<String, RegionFacts>,
+    ),
 ) -> bool {
     if policy_chooses(policy, region, channels) {
         return true;
@@ -72,9 +75,17 @@ pub(super) fn policy_keeps_in(
     let Some(labels) = &selector.channel_labels else {
         return false;
     };
-    let mut channels = channels.iter();
-    by_place(selector, region)
-        .unwrap_or_else(|| !channels.any(|channel| has_labels(channel.labels(), labels)))
+    by_place(selector, region).unwrap_or_else(|| {
+        let all = channels.iter();
+        let mut labelled = all
+            .filter(|channel| has_labels(channel.labels(), labels))
+            .peekable();
+        let is_somewhere = |channel: &SocialChannel| {
+            let mut regions = regions.values();
+            regions.any(|at| channel_chooses(channel, &at.region))
+        };
+        labelled.peek().is_none() || !labelled.all(|channel| is_somewhere(channel))
+    })
 }
 
 /// What the members of a selector but `channelLabels` say of a Region; nothing where there is none.

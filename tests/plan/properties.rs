@@ -348,11 +348,13 @@ proptest! {
     fn every_keep_reaches_every_rule_that_it_binds(facts in chance::policy_facts()) {
         for (name, task) in tasks(&facts) {
             let region = &facts.regions[&name].region;
-            // Of a policy that selects by labels only, and has no channel any more, nobody knows where it was.
+            // Of a policy that selects by labels only, and has no channel any more or one that is nowhere, nobody knows where it was.
             let is_adrift = |policy: &DataPolicy| {
-                let labels = policy.spec.selector.channel_labels.as_ref();
-                let has = |channel: &Arc<SocialChannel>| labels.unwrap().iter().all(|(key, value)| channel.labels().get(key) == Some(value));
-                labels.is_some() && !facts.channels.iter().any(has)
+                let Some(labels) = &policy.spec.selector.channel_labels else { return false };
+                let has = |channel: &&Arc<SocialChannel>| labels.iter().all(|(key, value)| channel.labels().get(key) == Some(value));
+                let is_nowhere = |channel: &Arc<SocialChannel>| !facts.regions.values().any(|at| plan::channel_chooses(channel, &at.region));
+                let labelled: Vec<_> = facts.channels.iter().filter(has).collect();
+                labelled.is_empty() || labelled.into_iter().any(is_nowhere)
             };
             let in_force = facts.policies.values().filter(|policy| {
                 let keeps_here = || plan::policy_chooses(policy, region, &facts.channels) || is_adrift(policy);

@@ -13,8 +13,9 @@ pub(super) fn keepers<'a>(
     facts: &'a PolicyFacts,
     region: &'a Region,
 ) -> impl Iterator<Item = &'a DataPolicy> {
-    let keeps =
-        move |policy: &&DataPolicy| placement::policy_keeps_in(policy, region, &facts.channels);
+    let keeps = move |policy: &&DataPolicy| {
+        placement::policy_keeps_in(policy, region, (&facts.channels, &facts.regions))
+    };
     strangers(facts)
         .filter(keeps)
         .chain([facts.policy.as_ref()])

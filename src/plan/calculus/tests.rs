@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::contract::cutoff::{ClockKind, due_from, kept_from};
 use crate::packs::{BUILTIN_PLATFORMS, BUILTIN_REGIMES, Packs};
-use crate::plan::Settings;
+use crate::plan::{Reach, RegionFacts, Settings};
 
 fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Arc<T> {
     Arc::new(serde_json::from_value(value.clone()).unwrap_or_else(|e| panic!("{value}: {e}")))
@@ -199,6 +199,18 @@ fn a_keep_outlives_the_last_channel_that_its_policy_selects_by() {
         };
         facts.channels = channels.iter().map(channel).collect();
         let region = region();
+        let at = |name: &str| {
+            let mut region = region.clone();
+            region.metadata.name = Some(name.to_owned());
+            let known = RegionFacts {
+                region: Arc::new(region),
+                reach: Reach::Ready,
+                namespaces: None,
+                remains: false,
+            };
+            (name.to_owned(), known)
+        };
+        facts.regions = ["eu", "us"].map(at).into();
         !rulings(&facts, &region, now())[0].keeps.is_empty()
     };
     let by = |more: Value| {
@@ -214,10 +226,18 @@ fn a_keep_outlives_the_last_channel_that_its_policy_selects_by() {
     );
     assert!(binds(by(json!({})), &[("b", "eu")]));
     assert!(!binds(by(json!({})), &[("a", "us")]), "it is there");
+    // A channel that is there and is nowhere is as good as none, also beside one that is somewhere.
+    assert!(binds(by(json!({})), &[("a", "gone")]));
+    assert!(binds(by(json!({})), &[("a", "us"), ("a", "gone")]));
+    assert!(!binds(by(json!({})), &[("a", "us"), ("b", "gone")]));
     // The other members say where, whatever became of the channels.
     assert!(binds(by(here.clone()), &[]));
     assert!(binds(by(here), &[("a", "us")]));
     assert!(!binds(by(json!({"jurisdictions": ["US"]})), &[]));
+    assert!(!binds(
+        by(json!({"jurisdictions": ["US"]})),
+        &[("a", "gone")]
+    ));
     assert!(!binds(
         by(json!({"regions": ["us"], "jurisdictions": ["DE"]})),
         &[]

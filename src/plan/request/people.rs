@@ -13,7 +13,7 @@ use crate::packs::Packs;
 use crate::plan::calculus::Laws;
 use crate::plan::pod::Mount;
 use crate::plan::reason::Word;
-use crate::plan::{Reason, RequestFacts, calculus, meta, placement, retention};
+use crate::plan::{Reason, RegionFacts, RequestFacts, calculus, meta, placement, retention};
 
 /// Where the persons are.
 pub(super) struct People {
@@ -26,6 +26,13 @@ pub(super) struct People {
     unread: Option<String>,
 }
 
+/// What the hub has, by which it is decided whose rules are for a region.
+type Hub<'a> = (
+    &'a BTreeMap<String, Arc<DataPolicy>>,
+    &'a [Arc<SocialChannel>],
+    &'a BTreeMap<String, RegionFacts>,
+);
+
 impl People {
     /// Of a region.
     pub(super) fn of(
@@ -34,19 +41,20 @@ impl People {
         now: Timestamp,
     ) -> Result<Self, Reason> {
         let packs = (facts.packs.as_ref(), now);
-        Self::within((&facts.policies, &facts.channels), packs, region)
+        let hub = (&facts.policies, facts.channels.as_slice(), &facts.regions);
+        Self::within(hub, packs, region)
     }
 
-    /// Of a region, by the policies and channels of the hub and the laws of its packs.
+    /// Of a region, by the policies, channels and Regions of the hub and the laws of its packs.
     pub(super) fn within(
-        (all, channels): (&BTreeMap<String, Arc<DataPolicy>>, &[Arc<SocialChannel>]),
+        (all, channels, regions): Hub<'_>,
         (packs, now): (&Packs, Timestamp),
         region: &Region,
     ) -> Result<Self, Reason> {
         let name = region.name_any();
         let policies = chosen((all, channels), region);
         let laws = Laws::new(region, packs, now);
-        let claims = calculus::claims(&keeping(all, channels, region), &laws);
+        let claims = calculus::claims(&keeping((all, channels, regions), region), &laws);
         let mut people = Self::nobody(region);
         for (policy, rule) in rules(&policies) {
             if rule.dataset.subjects.is_empty() {
@@ -219,13 +227,9 @@ pub(super) fn chosen<'a>(
 }
 
 /// Those whose keeps are for a region, also without a channel there.
-fn keeping<'a>(
-    policies: &'a BTreeMap<String, Arc<DataPolicy>>,
-    channels: &[Arc<SocialChannel>],
-    region: &Region,
-) -> Vec<&'a DataPolicy> {
+fn keeping<'a>((policies, channels, regions): Hub<'a>, region: &Region) -> Vec<&'a DataPolicy> {
     staying(policies, |policy| {
-        placement::policy_keeps_in(policy, region, channels)
+        placement::policy_keeps_in(policy, region, (channels, regions))
     })
 }
 

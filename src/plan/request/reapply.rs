@@ -61,7 +61,8 @@ fn made(
         )));
     }
     let packs = (facts.packs.as_ref(), now);
-    let people = People::within((&facts.policies, &facts.channels), packs, &facts.region)?;
+    let hub = (&facts.policies, facts.channels.as_slice(), &facts.regions);
+    let people = People::within(hub, packs, &facts.region)?;
     people.erasable(name)?;
     let events = Events::of(&facts.channels, (name, &facts.region))?;
     let role = Role {
