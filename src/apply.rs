@@ -16,9 +16,11 @@ mod secret;
 mod steps;
 mod write;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::Client;
 use serde_json::{Value, json};
 
@@ -33,6 +35,7 @@ use crate::clusters::Identity;
 use crate::metrics::Metrics;
 use crate::resolve::Secrets;
 use crate::status::Trouble;
+use at_work::Asking;
 use child::Child;
 use fault::Fault;
 use memory::{Memory, Recall};
@@ -234,11 +237,12 @@ impl Pass<'_> {
             let by = schedule
                 .as_ref()
                 .filter(|_| child.id.kind == ChildKind::Job);
-            if by.is_some_and(|schedule| self.is_early(schedule, child, applied)) {
-                continue;
-            }
-            let brought = match child.id.kind {
-                ChildKind::Job => self.start(child, schedule.as_ref()).await,
+            let brought = match (child.id.kind, by) {
+                (ChildKind::Job, Some(schedule)) => match self.in_time(schedule, child, applied) {
+                    Some(child) => self.start(&child, Some(schedule)).await,
+                    None => continue,
+                },
+                (ChildKind::Job, None) => self.start(child, None).await,
                 _ => self.bring(child, applied).await,
             };
             match brought {
@@ -354,13 +358,21 @@ impl Pass<'_> {
         Ok(live)
     }
 
-    /// Whether what reads a ledger back has to wait for a pod, whose end wakes us.
-    fn is_early(&self, schedule: &Live, job: &Child, applied: &mut Applied) -> bool {
-        let is_early = at_work::is_early(self.site.ours, schedule, job);
-        if is_early {
-            applied.again = applied.again.max(Some(Again::Later));
+    /// What is to be started now: what reads a ledger back waits for a pod, whose end wakes us, or else takes the run from it.
+    fn in_time<'a>(
+        &self,
+        schedule: &Live,
+        job: &'a Child,
+        applied: &mut Applied,
+    ) -> Option<Cow<'a, Child>> {
+        match at_work::asking(self.site.ours, schedule, job, Timestamp::now()) {
+            Asking::Now => Some(Cow::Borrowed(job)),
+            Asking::TakeOver => Some(Cow::Owned(at_work::taking_over(job))),
+            Asking::Early => {
+                applied.again = applied.again.max(Some(Again::Later));
+                None
+            }
         }
-        is_early
     }
 
     /// Starts what reads back from the ledger what a Job did.
@@ -374,9 +386,9 @@ impl Pass<'_> {
                 return;
             }
         };
-        if self.is_early(schedule, &child, applied) {
+        let Some(child) = self.in_time(schedule, &child, applied) else {
             return;
-        }
+        };
         match self.start(&child, Some(schedule)).await {
             Ok(live) => {
                 applied.started.insert(live.id.name);

@@ -35,6 +35,7 @@ mod grants;
 mod hold_list;
 mod holds;
 mod last_look;
+mod last_owner;
 mod legal_hold;
 mod lesser;
 mod lift;
@@ -102,14 +103,20 @@ pub async fn run(task: Task<Retain>, own: Option<String>, stop: Stop) -> Report<
         .report(begun)
 }
 
-/// Reads what the last run did, or the run of a Job, back from the ledger, and writes nothing.
-pub async fn report(
-    task: Task<Retain>,
-    run_of: Option<String>,
-    stop: Stop,
-) -> Report<RetainReport> {
+/// Of which run the ledger is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// The Job whose run it is; none: the last run, whoever's.
+    pub run_of: Option<String>,
+    /// Whether the run is taken from that Job's pod first, which may work on out of sight.
+    pub take_over: bool,
+}
+
+/// Reads what the last run did, or the run of a Job, back from the ledger. Nothing is written, but that the Job's pod may write
+/// no more where that is asked for.
+pub async fn report(task: Task<Retain>, asked: Asked, stop: Stop) -> Report<RetainReport> {
     let begun = Begun::now("retain");
-    let answer = stoppable(&stop, read_back(&task, run_of.as_deref())).await;
+    let answer = stoppable(&stop, read_back(&task, &asked)).await;
     answer
         .unwrap_or_else(|error| Answer::error(&error))
         .report(begun)
@@ -178,11 +185,22 @@ async fn looked(task: &Task<Retain>, sites: &mut [Site]) -> Result<Option<Catalo
     }
 }
 
-async fn read_back(task: &Task<Retain>, run_of: Option<&str>) -> Result<Answer, Error> {
+async fn read_back(task: &Task<Retain>, asked: &Asked) -> Result<Answer, Error> {
     let settings = Settings::parse(&task.spec)?;
+    let run_of = asked.run_of.as_deref();
+    let barred = run_of.filter(|_| asked.take_over);
+    let purpose = if barred.is_some() {
+        Purpose::Write
+    } else {
+        Purpose::Read
+    };
     let mut sites = Vec::new();
     for (name, rules) in &settings.stores {
-        let store = Store::open(name, &rules.url, Purpose::Read).await?;
+        let mut store = Store::open(name, &rules.url, purpose).await?;
+        // In every store before any is read: in the last of them it could go on.
+        if let Some(job) = barred {
+            last_owner::bar(&mut store, &task.spec.policy, job).await?;
+        }
         sites.push(Site {
             store,
             plan: Plan { steps: Vec::new() },

@@ -65,6 +65,10 @@ enum Command {
         /// With --report: what the run of this Job did, instead of the last one.
         #[arg(long, value_name = "JOB", requires = "report")]
         run_of: Option<String>,
+        /// With --run-of: take the run from that Job's pod first, which may work on, on a node that nobody reaches. Nothing that
+        /// it does from then on is committed; a later run goes on with it.
+        #[arg(long, requires = "run_of")]
+        take_over: bool,
         /// The Job that this is a pod of: its run is noted under that name.
         #[arg(long, value_name = "NAME", env = JOB_VARIABLE)]
         job: Option<String>,
@@ -168,7 +172,7 @@ async fn main() -> ExitCode {
 /// A retention, or what was asked of its books or for its rows.
 async fn retain_by(
     common: &Common,
-    (report, run_of): (bool, Option<String>),
+    asked: Option<retain::Asked>,
     job: Option<String>,
     lift: bool,
     open: Option<PathBuf>,
@@ -179,9 +183,9 @@ async fn retain_by(
         })
         .await;
     }
-    if report {
+    if let Some(asked) = asked {
         return run_job(common, "retain", async |task, stop| {
-            retain::report(task, run_of, stop).await
+            retain::report(task, asked, stop).await
         })
         .await;
     }
@@ -221,10 +225,14 @@ async fn run(command: Command) -> ExitCode {
             common,
             report,
             run_of,
+            take_over,
             job,
             lift,
             open,
-        } => retain_by(&common, (report, run_of), job, lift, open).await,
+        } => {
+            let asked = report.then_some(retain::Asked { run_of, take_over });
+            retain_by(&common, asked, job, lift, open).await
+        }
         Command::Erase {
             common,
             reapply,

@@ -23,8 +23,6 @@ pub(super) const SCHEMA_DRIFT: &str = "SchemaDrift";
 /// The policy, or its approval, is another one now.
 pub(super) const SUPERSEDED: &str = "Superseded";
 pub(super) const APPROVAL_WITHDRAWN: &str = "ApprovalWithdrawn";
-/// More runs than lose their reports one after the other, by far: of each the hub asks within days.
-const RECENT: i64 = 100;
 /// No word yet.
 const UNFINISHED: &str = "Unfinished";
 
@@ -199,7 +197,7 @@ impl Answer {
     ) -> Result<Self, Error> {
         let mut runs: Vec<Run> = Vec::new();
         for site in &mut *sites {
-            runs.extend(books::recent(&mut site.store, policy, RECENT).await?);
+            runs.extend(books::recent(&mut site.store, policy, books::RECENT).await?);
         }
         let Some(last) = wanted(&runs, run_of) else {
             let message = match run_of {

@@ -27,6 +27,9 @@ const SETS_UP_WITHIN: &str = "4s";
 /// How often it is tried to take a run over while a batch of its last owner is under way: some fifteen seconds.
 const TAKES: u32 = 50;
 
+/// More runs than lose their reports one after the other, by far: of each the hub asks within days.
+pub(super) const RECENT: i64 = 100;
+
 /// A run of a policy over one store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Run {

@@ -13,6 +13,11 @@ async fn read_back(world: &World, job: &str) -> Ran {
     world.run_with(&["--report", "--run-of", job]).await
 }
 
+async fn take_over(world: &World, job: &str) -> Ran {
+    let flags = ["--report", "--run-of", job, "--take-over"];
+    world.run_with(&flags).await
+}
+
 fn told(ran: &Ran) -> (String, i64, i64) {
     let rule = ran.rule("t");
     (ran.body().run.clone(), rule.due, rule.erased)
@@ -75,5 +80,36 @@ async fn a_run_that_another_job_went_on_with_is_told_by_that_one_alone() {
     assert_eq!((told(&ran).0, told(&ran).2), (told(&early).0, 600));
     read_back(&world, "night-1").await.expect("NoRun");
     let read = read_back(&world, "night-2").await;
+    assert_eq!(told(read.expect("Done")), told(&ran));
+}
+
+/// As the hub asks of a pod whose node is lost: it may work on, out of everybody's sight.
+#[tokio::test]
+async fn a_pod_that_nobody_ends_commits_nothing_once_its_run_was_taken_over() {
+    let mut world = world("lost_with_its_node").await;
+    world.sql(&format!("{OLD} (1, 600) AS i")).await;
+    world.set("batchRows", 10);
+    world.slow_down("t", 0.15).await;
+    let away = world.start_with("away", &["--job", "night-1"]);
+    world.wait_for_ledger(1).await;
+    // Whoever has the lock may be a pod of this one that has begun nothing yet.
+    let early = take_over(&world, "night-2").await;
+    assert_eq!(early.expect("AnotherRunActive").code, 75);
+    let taken = take_over(&world, "night-1").await;
+    let (_, due, erased) = told(taken.expect("Unfinished"));
+    assert!(due == 600 && 0 < erased && erased < 600, "{due} {erased}");
+
+    assert_eq!(away.finish().await.expect("AnotherRunActive").code, 75);
+    let left = (600 - erased).to_string();
+    assert_eq!(world.sql("SELECT count(*) FROM t").await, left);
+    let read = read_back(&world, "night-1").await;
+    assert_eq!(told(&read), told(&taken));
+    take_over(&world, "night-2").await.expect("NoRun");
+
+    // The next run goes on with it; one that has ended is told as it ended.
+    world.set("batchRows", 1000);
+    let ran = world.run_with(&["--job", "night-3"]).await;
+    assert_eq!(told(ran.expect("Done")), (told(&taken).0, 600, 600));
+    let read = take_over(&world, "night-3").await;
     assert_eq!(told(read.expect("Done")), told(&ran));
 }
