@@ -66,6 +66,7 @@ mod tests {
             ground: "AO 147".into(),
             partial: None,
             lasts: *years < 0,
+            columns: Vec::new(),
         };
         let mut table = table();
         table.changes.extend(column.map(|name| Change {

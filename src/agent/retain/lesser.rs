@@ -48,7 +48,8 @@ const NAMES: &str = "
 SELECT a.attname::text, quote_ident(a.attname) FROM pg_attribute a
 WHERE a.attrelid = $1::bigint::oid AND a.attname = ANY ($2::text[]) AND a.attnum > 0 AND NOT a.attisdropped";
 
-/// The table for each of its rule's keeps of some columns, or what is wrong with one.
+/// The table for each of its rule's keeps of some columns, or what is wrong with one. What a rule of retention takes while a law
+/// keeps the row, it takes because the law keeps other columns: these must be there, else nobody knows what was meant.
 pub(super) async fn find(
     store: &mut Store,
     rule: &Rule,
@@ -57,6 +58,9 @@ pub(super) async fn find(
 ) -> Result<Result<Vec<Lesser>, Refusal>, Fault> {
     let mut all = Vec::new();
     for (at, keep) in rule.keeps.iter().enumerate() {
+        if let Some(unfit) = unfit(&mut store.connection, table, &keep.columns).await? {
+            return Ok(Err(Refusal::of(unfit, rule, &table.name)));
+        }
         let Some(partial) = &keep.partial else {
             continue;
         };
@@ -115,6 +119,9 @@ async fn unfit(
     table: &Table,
     columns: &[String],
 ) -> Result<Option<(String, Unfit)>, Fault> {
+    if columns.is_empty() {
+        return Ok(None);
+    }
     let fault = Fault::of("read the catalogue");
     let query = sqlx::query(NAMES).bind(table.oid).bind(columns);
     let rows = query.fetch_all(connection).await.map_err(&fault)?;
@@ -123,7 +130,7 @@ async fn unfit(
     let found = found.map_err(fault)?;
     let is_there = |name: &&String| found.iter().any(|(own, _)| own == *name);
     if let Some(missing) = columns.iter().find(|name| !is_there(name)) {
-        return Ok(Some((format!("`{missing}`"), Unfit::Missing)));
+        return Ok(Some((format!("`{missing}`"), Unfit::KeptMissing)));
     }
     let is_key = |quoted: &String| table.key.iter().any(|column| column.name == *quoted);
     let only_key = found.iter().all(|(_, quoted)| is_key(quoted));

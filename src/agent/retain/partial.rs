@@ -248,6 +248,7 @@ mod tests {
                 }],
             }),
             lasts: false,
+            columns: Vec::new(),
         };
         let keeps = [
             keep(&["total"], "email"),

@@ -219,6 +219,8 @@ pub(super) struct Keep {
     pub(super) partial: Option<Partial>,
     /// Only rows that it still keeps are due.
     pub(super) lasts: bool,
+    /// The columns that it keeps of these, as they were written.
+    pub(super) columns: Vec<String>,
 }
 
 impl Settings {
@@ -416,6 +418,7 @@ fn least(rule: &RetentionRule) -> Result<Vec<Keep>, Error> {
         ground: "`lastContact.atLeast`".to_owned(),
         partial: None,
         lasts: false,
+        columns: Vec::new(),
     };
     Ok(period.map(keep).into_iter().collect())
 }
@@ -439,8 +442,10 @@ pub(super) fn keeps(rule: &RetentionRule, zone: Option<&str>) -> Result<Vec<Keep
             reference,
             policy,
             lasts,
+            columns,
             ..
         } = told;
+        let columns = if *lasts { columns.as_slice() } else { &[] };
         let (rule, policy) = (rule.name.clone(), policy.clone());
         if reference.trim().is_empty() {
             return Err(Error::NoGround { rule, policy });
@@ -456,6 +461,7 @@ pub(super) fn keeps(rule: &RetentionRule, zone: Option<&str>) -> Result<Vec<Keep
                 && keep.from == *from
                 && keep.partial == partial
                 && keep.lasts == *lasts
+                && keep.columns == columns
                 && keep.period.fieldwise() == period.fieldwise()
         };
         if !keeps.iter().any(is_same) {
@@ -466,6 +472,7 @@ pub(super) fn keeps(rule: &RetentionRule, zone: Option<&str>) -> Result<Vec<Keep
                 ground,
                 partial,
                 lasts: *lasts,
+                columns: columns.to_vec(),
             });
         }
     }

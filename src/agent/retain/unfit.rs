@@ -6,6 +6,11 @@ pub(super) enum Unfit {
     /// No such column.
     #[error("is not there (case counts): name one that is")]
     Missing,
+    /// What a law keeps would be kept by no name.
+    #[error(
+        "is not there (case counts), and the keep's `columns` name it: name what the law keeps"
+    )]
+    KeptMissing,
     /// Rows are found by it.
     #[error("is in the primary key, by which rows are found: take it out, or choose method Delete")]
     Key,
@@ -75,7 +80,7 @@ impl Unfit {
     /// The word for a condition.
     pub(super) fn reason(&self) -> &'static str {
         match self {
-            Self::Missing => "ColumnMissing",
+            Self::Missing | Self::KeptMissing => "ColumnMissing",
             Self::Key | Self::OnlyKey => "ColumnIsKey",
             Self::Clock => "ColumnIsClock",
             Self::Generated => "ColumnGenerated",

@@ -142,6 +142,27 @@ async fn rules_that_may_meet_in_a_row_are_refused_and_what_a_part_lacks_is_named
     let message = &ran.report.message;
     assert!(message.contains("UPDATE (mail)"), "{message}");
     may_change(&world, "days").await;
+    for (kept, reason, says) in [
+        (
+            "Total",
+            "ColumnMissing",
+            "rule `days/others`: column `Total` of public.days is not there (case counts), and the keep's `columns` name it",
+        ),
+        (
+            "id",
+            "ColumnIsKey",
+            "the keep's `columns` name nothing else",
+        ),
+    ] {
+        world.task["spec"]["rules"][1]["keeps"][1]["columns"] = json!([kept]);
+        for mode in ["DryRun", "Enforce"] {
+            world.set("mode", mode);
+            let ran = world.run().await;
+            let message = &ran.expect(reason).report.message;
+            assert!(message.contains(says), "{message}");
+        }
+    }
+    world.task["spec"]["rules"][1]["keeps"][1]["columns"] = json!(["total"]);
     world.task["spec"]["rules"][0]["keeps"][1]["for"] = "P5Y".into();
     let ran = world.run().await;
     let message = &ran.expect("SameTable").report.message;
