@@ -31,6 +31,7 @@ mod error;
 mod exact;
 mod fault;
 mod fence;
+mod forsaken;
 mod grants;
 mod hold_list;
 mod holds;

@@ -56,7 +56,7 @@ pub const OWN_TABLES: &[OwnTables] = &[
         database: OwnDatabase::DataStore,
         tables: &["pin"],
         holds: "keys of due rows",
-        period: "when its rule is closed, at the latest when its run ends",
+        period: "when its rule is closed, at the latest when its run ends; of one that nobody goes on with a week after its window, with the next run of another policy there",
         ground: "by then every row of it has a fate",
     },
     OwnTables {

@@ -17,6 +17,7 @@ use super::erase::{self, Ended, Limits};
 use super::error::Error;
 use super::fault::Fault;
 use super::fence;
+use super::forsaken;
 use super::holds;
 use super::settings::Settings;
 use super::site::{self, Site, Work};
@@ -86,6 +87,7 @@ pub(super) async fn run(job: Job<'_>, sites: &mut [Site]) -> Result<Answer, Erro
                 if let Err(fault) = judged.await {
                     tracing::warn!(store = name, %fault, "the space of erased rows is not known");
                 }
+                forsaken::end(&mut site.store, &job.task.spec.policy).await;
             }
             Answer::of(sites, &identity.id, word).await
         }

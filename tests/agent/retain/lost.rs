@@ -113,3 +113,30 @@ async fn a_pod_that_nobody_ends_commits_nothing_once_its_run_was_taken_over() {
     let read = take_over(&world, "night-3").await;
     assert_eq!(told(read.expect("Done")), told(&ran));
 }
+
+/// Its policy went in its midst, say: the keys of what it was to erase do not stand there for as long as the store does.
+#[tokio::test]
+async fn a_run_that_nobody_goes_on_with_is_ended_by_that_of_another_policy() {
+    let mut world = world("lost_and_forsaken").await;
+    world.sql(&format!("{OLD} (1, 600) AS i")).await;
+    world.set("batchRows", 200);
+    world.slow_down("t", 0.4).await;
+    let running = world.start("killed");
+    world.wait_for_ledger(1).await;
+    running.kill();
+    let state = async |days: i64| {
+        let over = "UPDATE tradewind.run SET policy = 'gone', window_ends = now() - interval";
+        let which = "WHERE policy = 'gone' OR ended_at IS NULL";
+        world.sql(&format!("{over} '{days} days' {which}")).await;
+        world.run().await.expect("Done");
+        let told = "SELECT reason, token, (SELECT count(*) > 0 FROM tradewind.pin), (SELECT sum(erased) + sum(remaining)
+            FROM tradewind.ledger AS l WHERE l.run = r.id) FROM tradewind.run AS r WHERE policy = 'gone'";
+        world.sql(told).await
+    };
+    let early = state(6).await;
+    assert!(
+        early.starts_with("|1|t|"),
+        "it may be gone on with: {early}"
+    );
+    assert_eq!(state(8).await, "WindowElapsed|2|f|600");
+}
