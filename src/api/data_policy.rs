@@ -189,7 +189,8 @@ pub struct Retention {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 100, max = 10000))]
     pub batch_rows: Option<i32>,
-    /// The share of a rule's table, in percent, that a run may erase without an approval. 5 when absent.
+    /// The share of a rule's table, in percent, that a run may erase without an approval. 5 when absent. To raise it
+    /// needs the right to approve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100))]
     pub max_percent: Option<i32>,

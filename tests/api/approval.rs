@@ -123,4 +123,28 @@ pub(crate) async fn walk(server: &Server, fleet: &Fleet) {
         .unwrap();
     let refused = patched(&author, approved, false).await.unwrap_err();
     assert!(refused.contains("may not approve"), "{refused}");
+    bound(&author, &officer).await;
+}
+
+/// Above the bound a run asks for an approval: who may not approve lowers it, and raises it no more than that.
+async fn bound(author: &Api<DataPolicy>, officer: &Api<DataPolicy>) {
+    let most = |percent: Value| json!({"retention": {"maxPercent": percent}});
+    let refused = patched(author, most(json!(100)), false).await.unwrap_err();
+    let needs = format!("spec.retention.maxPercent: {AUTHOR} may not raise it from 5 to 100");
+    assert!(refused.contains(&needs), "{refused}");
+    let mut other = policy("wide", json!([]));
+    other.spec.retention.max_percent = Some(6);
+    let made = author.create(&PostParams::default(), &other).await;
+    let refused = made.unwrap_err().to_string();
+    assert!(refused.contains("from 5 to 6"), "{refused}");
+    patched(author, most(json!(1)), false).await.unwrap();
+    // Absent is 5 again, and more than 1.
+    let refused = patched(author, most(Value::Null), false).await.unwrap_err();
+    assert!(refused.contains("from 1 to 5"), "{refused}");
+    patched(officer, most(json!(100)), false).await.unwrap();
+    // What the officer allowed is carried along, and lowered.
+    patched(author, json!({"mode": "DryRun"}), false)
+        .await
+        .unwrap();
+    patched(author, most(json!(50)), false).await.unwrap();
 }
