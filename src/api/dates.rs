@@ -25,6 +25,10 @@ pub struct RuleDates {
     /// The first day on which no keep binds that row. Absent: none binds the table, or `unknown` says why it is not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_until: Option<String>,
+    /// The first day on which a rule of any policy for the region hides that row (`method: Restrict`): no keep postpones it. Absent:
+    /// none hides rows of the table by the same clock, or the day is not known for contacts, a notice or a hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restrict_from: Option<String>,
     /// The first day on which that row may go: the later of the two. Absent: `unknown` says why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goes_from: Option<String>,

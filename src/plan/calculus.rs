@@ -3,6 +3,7 @@
 //! In: a rule, and the keeps of all policies that select the region: those that rules state, and those of the packs' laws for the
 //! records that rules say their tables have; and what other policies erase from its table. Out: its [`Ruling`]. The order of policies changes nothing. A row goes once the rule's own period and every keep have ended, and the agent judges each row by all of them:
 //! who decides is found out here only to be told. What a keep of some columns lets go of a row goes before, as a part of the rule.
+//! A rule that only hides rows waits for no keep: it takes nothing away.
 
 mod bound;
 mod by_law;
@@ -11,6 +12,7 @@ mod columns;
 mod dates;
 mod ground;
 mod held;
+mod hides;
 mod inactivity;
 mod keepers;
 mod laws;
@@ -30,14 +32,15 @@ use crate::api::{
     BindingHold, BindingKeep, DataPolicy, DataPolicySpec, Decides, Erase, PolicyRule, Region,
     RegionSpec, RuleDecision, RunsFrom,
 };
-use crate::contract::RetentionKeep;
 use crate::contract::cutoff::{Anchor, FiscalYear};
+use crate::contract::{Method, RetentionKeep};
 use bound::Bound;
 use by_law::{after, resolved, span};
 pub(super) use by_law::{in_force, unstated, without_period};
 pub use dates::{DateTerms, DatesTold, RuleTerms, dates};
 pub(super) use ground::{Duty, Met};
 use ground::{Ground, Unread};
+use hides::{Hiding, hiding_over};
 pub(super) use inactivity::unread as classes_unread;
 use keepers::{choosing, keepers, others};
 pub(super) use laws::Laws;
@@ -75,6 +78,10 @@ pub(super) struct Ruling<'a> {
     pub(super) anchor: Anchor,
     /// In the order of policies and rules by name.
     keeps: Vec<Claim<'a>>,
+    /// What keeps the rows of a rule that only hides them, which need not wait for it; in that order too.
+    spared: Vec<Claim<'a>>,
+    /// What hides rows of the table, this rule among them.
+    hiding: Vec<Hiding<'a>>,
     /// What other policies erase from the table, in that order too.
     rivals: Vec<Rival<'a>>,
     /// By when terms and laws ask the rows to be gone, in that order too.
@@ -194,18 +201,27 @@ pub(super) fn rulings<'a>(
     let today = (facts.packs.as_ref(), now);
     let rivals = rivals_over(others(facts, region), &laws, today, is_wanted);
     let limits = limits_over(choosing(facts, region), &laws, is_wanted);
+    let hiding = hiding_over(choosing(facts, region), &laws, is_wanted);
     let open = held::open_in(facts, region);
     let ruling = |rule: &'a PolicyRule| {
         let (erase, by_law) = resolved(&facts.policy, rule, &laws)?;
         let is_bound = |claim: &Claim<'_>| claim.may_bind(rule, &region.spec);
         let is_rival = |rival: &&Rival<'_>| shares_table(rival.rule, rule, &region.spec);
+        let is_hiding = |it: &Hiding<'_>| shares_table(it.rule, rule, &region.spec);
         let is_limited = |limit: &Limit<'_>| shares_table(limit.rule, rule, &region.spec);
+        let bound: Vec<Claim<'_>> = claims.iter().copied().filter(is_bound).collect();
+        let (keeps, spared) = match erase.method {
+            Method::Restrict => (Vec::new(), bound),
+            _ => (bound, Vec::new()),
+        };
         Some(Ruling {
             rule,
             anchor: anchor(erase.from, &facts.policy.spec),
             erase,
             by_law,
-            keeps: claims.iter().copied().filter(is_bound).collect(),
+            keeps,
+            spared,
+            hiding: hiding.iter().copied().filter(is_hiding).collect(),
             rivals: rivals.iter().filter(is_rival).cloned().collect(),
             limits: limits.iter().copied().filter(is_limited).collect(),
             holds: open
@@ -334,6 +350,7 @@ impl<'a> Ruling<'a> {
             sentences.reverse();
         }
         sentences.extend(columns);
+        sentences.extend(self.hidden_told());
         sentences.extend(self.held_too_long().map(|(_, told)| told));
         if let Some(limit) = &self.by_law {
             sentences.insert(0, format!("the rule goes by the law: {}", limit.words()));

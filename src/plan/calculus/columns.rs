@@ -31,9 +31,6 @@ impl Ruling<'_> {
                 "what becomes of {others} is for {} to say, which lasts as long",
                 self.keeps.get(place)?.law()
             ),
-            Fate::Hidden => format!(
-                "{others} stay with that on no ground of their own, for the rule only hides rows; a request takes them before"
-            ),
             Fate::Unsaid => "the other columns stay with that on no ground of their own, also in a request: keep.others says \
                              what goes"
                 .to_owned(),

@@ -55,6 +55,8 @@ pub struct RuleTerms {
     /// A hold keeps rows of the table.
     is_held: bool,
     keeps: Vec<KeepTerm>,
+    /// After which times rules hide rows, over the rule's own clock.
+    hiding: Vec<Length>,
 }
 
 /// A keep, over the rule's own clock.
@@ -138,6 +140,7 @@ pub fn dates(terms: &RuleTerms, told: DatesTold<'_>, zone: &TimeZone) -> RuleDat
         goes_from: last
             .filter(|_| unknown.is_none())
             .map(|day| day.to_string()),
+        restrict_from: restrict_from(terms, oldest, zone).map(|day| day.to_string()),
         ground,
         loses,
         columns: kept.columns,
@@ -174,6 +177,14 @@ fn own_end(terms: &RuleTerms, oldest: Date, zone: &TimeZone) -> Result<Date, NoD
     };
     let least = free_from(anchor, least, zone, oldest).map_err(beyond)?;
     Ok(end.max(least))
+}
+
+/// When the first of them hides the row. What is held stays in sight.
+fn restrict_from(terms: &RuleTerms, oldest: Date, zone: &TimeZone) -> Option<Date> {
+    let hiding = terms.hiding.iter().filter(|_| !terms.is_held);
+    let ends = hiding
+        .filter_map(|(anchor, SpanFieldwise(span))| end_from(*anchor, *span, zone, oldest).ok());
+    ends.min()
 }
 
 /// Until when the keeps bind a row.
@@ -313,6 +324,12 @@ impl Ruling<'_> {
                 .iter()
                 .enumerate()
                 .map(|(at, claim)| KeepTerm::of(claim, clock, self.part(at)))
+                .collect(),
+            hiding: self
+                .hiding
+                .iter()
+                .filter(|it| it.rule.dataset.clock == *clock)
+                .map(|it| (it.anchor, it.span.fieldwise()))
                 .collect(),
         }
     }

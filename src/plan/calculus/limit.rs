@@ -182,7 +182,7 @@ impl<'a> Ruling<'a> {
         let contact = self.erase.last_contact.as_ref();
         self.limits.iter().filter_map(move |limit| {
             let words = limit.words();
-            let mut keeps = self.keeps.iter();
+            let mut keeps = self.keeps.iter().chain(&self.spared);
             // A law that keeps goes before terms: no contract lets anybody break one.
             if let Some(keep) = keeps.find(|keep| !limit.bound.outlasts(&keep.bound)) {
                 let kept = period(

@@ -21,8 +21,6 @@ pub(super) enum Fate {
     Kept(usize),
     /// Nobody said what goes.
     Unsaid,
-    /// The rule hides rows, and erases nothing.
-    Hidden,
 }
 
 /// A part of a rule: what goes of the rows that a keep of some columns still keeps.
@@ -80,9 +78,6 @@ impl Ruling<'_> {
         }
         if others.is_empty() {
             return Some(Fate::Unsaid);
-        }
-        if !self.erase.method.erases() {
-            return Some(Fate::Hidden);
         }
         let own = Bound::new(&self.rule.dataset.clock, self.anchor, span(&self.erase));
         if own.outlasts(&claim.bound) {

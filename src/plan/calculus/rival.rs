@@ -207,6 +207,7 @@ impl Rivalry {
             span(&ruling.erase),
         );
         let waits = waits(&ruling.erase);
+        let is_hidden = ruling.keeps_hidden().is_some();
         let mut rivals: Vec<(First, &Rival<'_>)> = ruling
             .rivals
             .iter()
@@ -239,12 +240,17 @@ impl Rivalry {
             };
             let sentence = match by_keeps {
                 Decides::Keep => format!("{} erases too, and is bound by the same", rival.words()),
+                // Which of the two is first, its own period does not say.
+                _ if is_hidden => format!(
+                    "{} erases too, once what keeps the rows has ended",
+                    rival.words()
+                ),
                 _ => rival.sentence(*first, &ruling.own()),
             };
             format!("{sentence}{others}")
         });
         Self {
-            loses: loses && by_keeps == Decides::Erase,
+            loses: loses && by_keeps == Decides::Erase && !is_hidden,
             told: rivals.iter().map(|(_, rival)| rival.told()).collect(),
             sentence: sentence.unwrap_or_default(),
         }

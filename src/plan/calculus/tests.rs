@@ -1,6 +1,7 @@
 mod by_law;
 mod columns;
 mod dates;
+mod hides;
 mod holds;
 mod laws;
 mod limits;

@@ -119,7 +119,7 @@ pub(crate) async fn restricted_rows_read_as_absent_until_that_is_lifted() {
     );
 }
 
-/// Two that restrict one row: it is seen when both are lifted. Another policy deletes what is hidden.
+/// Two that restrict one row: it is seen when both are lifted. Another policy deletes what is hidden, and no law keeps.
 #[tokio::test]
 async fn each_lifts_its_own_and_a_later_rule_deletes() {
     let mut shop = Shop::new("rst_two").await;
@@ -142,6 +142,14 @@ async fn each_lifts_its_own_and_a_later_rule_deletes() {
     shop.world.sql(&grant).await;
     shop.world.set("policy", "third");
     shop.world.task["spec"]["rules"][0]["method"] = "Delete".into();
+    // What a law keeps stays, hidden as it is, and goes when that is over.
+    shop.world.task["spec"]["rules"][0]["keeps"] =
+        json!([{"clock": "at", "for": "P90Y", "reference": "AO 147(3)", "policy": "tax"}]);
+    let kept = shop.world.run().await;
+    let rule = kept.expect("Done").rule("letters").clone();
+    assert_eq!((rule.due, rule.erased), (0, 0), "{rule:?}");
+    assert_eq!(shop.seen().await, "1000|1000|1001");
+    shop.world.task["spec"]["rules"][0]["keeps"] = json!([]);
     assert_eq!(
         shop.world.run().await.expect("Done").rule("letters").erased,
         1000

@@ -47,14 +47,6 @@ fn what_a_law_keeps_of_a_row_and_when_the_others_go_is_told() {
             "{kept}email, phone go with that in a run, the rule's own P20Y from at ends no earlier; a request takes them before"
         )
     );
-    let mut hides = own();
-    hides["erase"]["method"] = json!("Restrict");
-    assert_eq!(
-        sentence(&others(), hides),
-        format!(
-            "{kept}email, phone stay with that on no ground of their own, for the rule only hides rows; a request takes them before"
-        )
-    );
 }
 
 #[test]

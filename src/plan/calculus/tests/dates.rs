@@ -84,6 +84,37 @@ fn the_later_day_is_told_with_its_ground_and_what_gives_way() {
     );
 }
 
+/// From when on the row is hidden is told beside when it goes, of the rule that hides and of the one that deletes.
+#[test]
+fn the_day_on_which_a_row_is_hidden_waits_for_no_keep() {
+    let rule = counted(json!({}));
+    let hides = |change: Value| {
+        let mut rule = erase("shop.invoices", "P2Y");
+        rule["erase"]["method"] = json!("Restrict");
+        json_patch(&mut rule, &change);
+        policy("hides", &json!([rule]))
+    };
+    let tax = policy("tax", &json!([keep("k", "orders", "invoices", "P8Y")]));
+    let all = [own(), hides(json!({})), tax.clone()];
+    let dates = told(&all, of_run(&rule));
+    assert_eq!(dates.restrict_from.as_deref(), Some("2022-02-28"));
+    assert_eq!(days(&dates)[2], Some("2029-01-01"));
+    let dates = told(&[hides(json!({})), tax, own()], of_run(&rule));
+    assert_eq!(dates.restrict_from.as_deref(), Some("2022-02-28"));
+    assert_eq!(days(&dates), [Some("2022-02-28"), None, Some("2022-02-28")]);
+    // None, where it is by another clock, waits for somebody, or is for another table.
+    let notice = json!({"notice": {"column": "told_at", "hours": 48}});
+    for change in [
+        json!({"dataset": {"clock": "paid"}}),
+        json!({"dataset": {"table": "messages"}}),
+        json!({"erase": notice}),
+    ] {
+        let dates = told(&[own(), hides(change.clone())], of_run(&rule));
+        assert_eq!(dates.restrict_from, None, "{change}");
+    }
+    assert_eq!(told(&[own()], of_run(&rule)).restrict_from, None);
+}
+
 #[test]
 fn where_no_day_can_be_told_a_word_says_why() {
     let of = |numbers: Value| told(&[own()], of_run(&counted(numbers)));
