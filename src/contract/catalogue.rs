@@ -35,7 +35,8 @@ pub struct CatalogueLook {
     /// Triggers that fire on rows that a rule erases; the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<FiringTrigger>,
-    /// Tables that a rule or the Region names and that the store's database does not have, by name; the first of them.
+    /// Tables that a rule or the Region names and that the store's database does not have, by name; the first of them. A view or a
+    /// partition of that name is none: what keeps it keeps nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<AbsentTable>,
     /// Indexes, triggers and tables that are not there, for which these three lists have no room.

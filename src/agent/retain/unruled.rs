@@ -30,11 +30,12 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
   AND n.nspname NOT IN ('information_schema', 'tradewind', 'tradewind_connect') AND n.nspname NOT LIKE 'pg\\_%'
 GROUP BY 1, 2 ORDER BY 2";
 
-/// Those of the names that nothing in the database has, in any schema: a view counts as well, and what the role may not read.
+/// Those of the names that no table in the database has, in any schema; what the role may not read counts as well. A view and a
+/// partition count not: rows are erased from the table behind them, and a keep binds by the name that a rule erases from.
 const ABSENT: &str = "
 SELECT told FROM unnest($1::text[]) AS told
 WHERE NOT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (c.relname = told OR n.nspname || '.' || c.relname = told))
+  WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND (c.relname = told OR n.nspname || '.' || c.relname = told))
 ORDER BY told COLLATE \"C\"";
 
 /// One table of the catalogue.
@@ -87,7 +88,7 @@ pub(super) async fn look(sites: &mut [Site], asked: &Catalogue) -> Result<Catalo
     })
 }
 
-/// The tables that somebody names in a store and that are not there: no rule erases from them, and what keeps them keeps nothing.
+/// What somebody names in a store and is no table there that rows can be erased from: no rule erases from them, and what keeps them keeps nothing.
 async fn not_there(store: &mut Store, asked: &Catalogue) -> Result<Vec<AbsentTable>, Error> {
     let Some(named) = asked.named.get(&store.name) else {
         return Ok(Vec::new());
@@ -102,7 +103,7 @@ async fn not_there(store: &mut Store, asked: &Catalogue) -> Result<Vec<AbsentTab
             finding = "TableAbsent",
             store = store.name,
             table,
-            "a rule or the Region names a table that is not there: what keeps it keeps nothing"
+            "a rule or the Region names no table of the database that rows can be erased from (nothing, a view, or a partition of another): what keeps it keeps nothing"
         );
         AbsentTable {
             store: store.name.clone(),

@@ -1,4 +1,4 @@
-//! Keeps that meet nothing: over a table that nobody else names, or that its database does not have. A keep binds by the table's
+//! Keeps that meet nothing: over a table that nobody else names, or that its database does not have, but as a view or a partition. A keep binds by the table's
 //! name alone, so one that is misspelt keeps nothing, and the rows that it was written for go.
 
 use std::sync::Arc;
@@ -53,11 +53,13 @@ fn told(ground: &Ground<'_>, place: &Place<'_>, rule: &PolicyRule) -> Option<(St
     if is_absent(ground, place, rule) {
         return Some((
             format!(
-                "the rule keeps rows of table {table}, and the database of store {store} had no such table at the last run that looked: so it \
-                 keeps nothing, and if the name is misspelt, what a law keeps goes"
+                "the rule keeps rows of table {table}, and the database of store {store} had no table of that name that rows can be \
+                 erased from at the last run that looked (nothing, a view, or a partition of another): so it keeps nothing, and what a law \
+                 keeps goes from the table that is meant"
             ),
             format!(
-                "correct the name in spec.rules[{}].dataset.table, case counts; or take the rule out until the table is there",
+                "write the table itself into spec.rules[{}].dataset.table, as the rule that erases names it, case counts; or take the rule \
+                 out until the table is there",
                 rule.name
             ),
         ));
