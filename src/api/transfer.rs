@@ -61,8 +61,9 @@ pub struct ExportedPersons {
     /// How many different persons there were from 1 January to the day of the count.
     #[schemars(range(min = 0, max = 9_000_000_000_i64))]
     pub persons: i64,
-    /// The last day that was counted, in the region's time zone. It is believed for three months, and not beyond its year; one
-    /// of too many for the rest of its year, in which the transfer opens nothing.
+    /// The last day that was counted, in the region's time zone; one that has not come counts nothing. It is believed for three months,
+    /// and is then asked for anew; from 1 April on one of the year before opens nothing. One of too many opens nothing until there is a
+    /// count of a later year.
     #[schemars(
         length(min = 10, max = 10),
         regex(pattern = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")

@@ -32,8 +32,6 @@ fn counted(
     book: &mut Book<'_>,
 ) -> Option<Timestamp> {
     let mut wake_at = None;
-    let day = transfer.exported_persons.as_ref();
-    let day = day.map_or("", |it| it.counted_on.as_str());
     for regime in &place.regimes {
         let limits = ground.facts.packs.regime(regime);
         let Some(limit) = limits.and_then(gates::limit).map(|fact| fact.value) else {
@@ -41,32 +39,8 @@ fn counted(
         };
         let count = gates::counted(transfer, limit, zone, ground.now);
         wake_at = earlier(wake_at, count.ends());
-        let (message, at_most) = match count {
-            Count::Below(_) => continue,
-            Count::Reached(_) => {
-                let persons = transfer
-                    .exported_persons
-                    .as_ref()
-                    .map_or(0, |it| it.persons);
-                (
-                    format!(
-                        "{persons} persons were counted on {day}, and {INSTRUMENT} is for fewer than {limit} in a calendar year"
-                    ),
-                    Severity::High,
-                )
-            }
-            Count::Old => (
-                format!(
-                    "the count of {day} is of last year, or older than {MONTHS} months, and {INSTRUMENT} is for fewer than {limit} persons in a calendar year"
-                ),
-                Severity::Medium,
-            ),
-            Count::Missing => (
-                format!(
-                    "{INSTRUMENT} is for fewer than {limit} persons in a calendar year, and nobody says how many there were: nothing here counts persons, and it exempts nobody until somebody does"
-                ),
-                Severity::High,
-            ),
+        let Some((message, at_most)) = told(transfer, limit, count) else {
+            continue;
         };
         let remedy = format!(
             "count the persons since 1 January in the systems that send, and attest it in Region {}, spec.transfers[{}].exportedPersons; at {limit} or more, another instrument",
@@ -84,4 +58,54 @@ fn counted(
         book.enter(regime, Check::ExportedPersonsUncounted, spot, told);
     }
     wake_at
+}
+
+/// What is so, and how bad that is: where it exempts nobody, nothing goes.
+fn told(transfer: &Transfer, limit: u64, count: Count) -> Option<(String, Severity)> {
+    let is_for = format!("{INSTRUMENT} is for fewer than {limit} persons in a calendar year");
+    let attested = transfer.exported_persons.as_ref();
+    let (persons, day) = attested.map_or((0, ""), |it| (it.persons, it.counted_on.as_str()));
+    Some(match count {
+        Count::Below(_) => return None,
+        Count::Reached(_) => (
+            format!(
+                "{persons} persons were counted on {day}, and {INSTRUMENT} is for fewer than {limit} in a calendar year"
+            ),
+            Severity::High,
+        ),
+        Count::Old(_) => (
+            format!("the count of {day} is older than {MONTHS} months, and {is_for}"),
+            Severity::Medium,
+        ),
+        Count::LastYear(until) => (
+            format!(
+                "the count of {day} is of last year, and {is_for}: from {until} on it exempts nobody"
+            ),
+            Severity::Medium,
+        ),
+        Count::OverYear => (
+            format!(
+                "the {persons} persons of {day} are of a year that is over, and {is_for}: it exempts nobody until somebody counts this year's"
+            ),
+            Severity::High,
+        ),
+        Count::NoDay => (
+            format!(
+                "the persons were counted on {day}, which is no day, and {is_for}: it exempts nobody"
+            ),
+            Severity::High,
+        ),
+        Count::Ahead(_) => (
+            format!(
+                "the persons were counted on {day}, which has not come, and {is_for}: it exempts nobody until then"
+            ),
+            Severity::High,
+        ),
+        Count::Missing => (
+            format!(
+                "{is_for}, and nobody says how many there were: nothing here counts persons, and it exempts nobody until somebody does"
+            ),
+            Severity::High,
+        ),
+    })
 }

@@ -313,10 +313,15 @@ impl Case<'_> {
         Some((limit, count))
     }
 
-    /// Why an exemption for few persons is none: nobody said that they are few, or they are too many.
-    fn outgrown(&self, transfer: &Transfer) -> Option<String> {
-        let (limit, count) = self.count(transfer)?;
-        exempt::refused(transfer, limit, count)
+    /// When an exemption for few persons ends; or why it is none: nobody said that they are few, or they are too many.
+    fn exemption(&self, transfer: &Transfer) -> Result<Option<Timestamp>, String> {
+        let Some((limit, count)) = self.count(transfer).filter(|_| is_exempt(transfer)) else {
+            return Ok(None);
+        };
+        match exempt::refused(transfer, limit, count) {
+            Some(why) => Err(why),
+            None => Ok(exempt::closes(transfer, &self.zone)),
+        }
     }
 
     fn ground(&self, transfer: &Transfer) -> Result<Ground, String> {
@@ -330,12 +335,8 @@ impl Case<'_> {
                 list(known)
             ));
         };
-        if is_exempt(transfer)
-            && let Some(why) = self.outgrown(transfer)
-        {
-            return Err(why);
-        }
-        let mut window = Window::of(transfer, &self.zone)?;
+        let exemption = self.exemption(transfer)?;
+        let mut window = Window::of(transfer, &self.zone)?.not_after(exemption);
         let mut doubt = None;
         if let Some(adequacy) = self
             .regime

@@ -347,6 +347,8 @@ fn an_exemption_for_few_persons_ends_when_they_are_no_longer_few() {
         (word(&judgement), wake.unwrap_or_default())
     };
     let (now, year) = ("2026-11-22T10:00:00Z", "2026-12-31T23:00:00Z");
+    // A count of few ends on 1 April of the next year, which is told ninety days before.
+    let (ahead, april) = ("2026-12-31T22:00:00Z", "2027-03-31T22:00:00Z");
     let open = |wake: &str| ("open".to_owned(), wake.to_owned());
     // That there were few somebody has to say.
     let unfit = |wake: &str| ("InstrumentUnfit".to_owned(), wake.to_owned());
@@ -358,17 +360,30 @@ fn an_exemption_for_few_persons_ends_when_they_are_no_longer_few() {
             && told.contains("write that into its exportedPersons"),
         "{told}"
     );
-    assert_eq!(ask(now, Some((99_999, "2026-11-01"))), open(year));
+    assert_eq!(ask(now, Some((99_999, "2026-11-01"))), open(ahead));
     assert_eq!(
         ask(now, Some((99_999, "2026-08-22"))),
-        open(""),
+        open(ahead),
         "three months old"
     );
     // In a year they only become more: an old count of too many is believed.
     for day in ["2026-11-01", "2026-02-01"] {
         assert_eq!(ask(now, Some((100_000, day))), unfit(year));
     }
-    assert_eq!(ask(year, Some((100_000, "2026-11-01"))), open(""));
+    assert_eq!(ask(year, Some((100_000, "2026-11-01"))), unfit(""));
+    // Of the year before few are believed until April, and none of a year before that.
+    assert_eq!(ask(year, Some((99_999, "2026-11-01"))), open(april));
+    assert_eq!(ask(april, Some((99_999, "2026-11-01"))), unfit(""));
+    for day in ["2025-11-22", "2024-11-22"] {
+        assert_eq!(ask(now, Some((5, day))), unfit(""), "{day}");
+    }
+    // A day that no calendar has, and one that has not come.
+    assert_eq!(ask(now, Some((100_000, "2026-02-30"))), unfit(""));
+    assert_eq!(ask(now, Some((5, "2026-02-30"))), unfit(""));
+    let ahead = ask(now, Some((5, "2062-11-01")));
+    assert_eq!(ahead, unfit("2062-10-31T23:00:00Z"));
+    let today = ask("2026-11-22T23:30:00Z", Some((5, "2026-11-23")));
+    assert_eq!(today.0, "open", "it is the 23rd in the region");
     // Nobody confirmed the number: it closes nothing.
     let line = "exportedPersonsPerYear: {value: 100000, source: *pipl, confirmed: true}";
     let doubtful = packs(line, &line.replace("true", "false"));

@@ -42,6 +42,14 @@ impl Window {
         }
     }
 
+    /// The same, but no longer than to a moment.
+    pub(super) fn not_after(self, ends: Option<Timestamp>) -> Self {
+        Self {
+            ends: self.ends.into_iter().chain(ends).min(),
+            ..self
+        }
+    }
+
     pub(super) fn holds(self, now: Timestamp) -> bool {
         self.begins.is_none_or(|begins| begins <= now) && self.ends.is_none_or(|ends| ends > now)
     }
@@ -97,6 +105,14 @@ mod tests {
         assert!(!both.holds(at("2026-05-31T23:59:59Z")) && both.holds(decided));
         assert_eq!(window.not_before(Some(at("2025-06-01T00:00:00Z"))), window);
         assert_eq!(window.not_before(None), window);
+        let sooner = window.not_after(Some(decided));
+        assert_eq!((sooner.begins, sooner.ends), (window.begins, Some(decided)));
+        assert_eq!(window.not_after(None), window);
+        assert_eq!(window.not_after(Some(at("2028-01-01T00:00:00Z"))), window);
+        assert_eq!(
+            Window::default().not_after(Some(decided)).ends,
+            Some(decided)
+        );
         assert_eq!(
             Window::default().not_before(Some(decided)).begins,
             Some(decided)
