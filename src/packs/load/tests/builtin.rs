@@ -54,6 +54,9 @@ fn every_regime_is_asked_every_check() {
         Check::BackupHorizonUnknown,
         Check::EvidenceStale,
         Check::StoresMayBeOne,
+        Check::RowsWithoutClock,
+        Check::IndexMissing,
+        Check::TriggerOnErasure,
     ];
     let of_transfers = [
         Check::TransferWithoutInstrument,
