@@ -60,7 +60,9 @@ pub use region::{
     LocaleSpec, PostgresStore, Region, RegionSpec, RegionStatus, TaxRateSpec, TaxSpec, Tenant,
     Toleration, Workloads,
 };
-pub use requests::{PersonKind, Reapplied, Requests, RequestsStatus, SuppressionStore};
+pub use requests::{
+    PersonKind, Reapplied, ReapplySchedule, Requests, RequestsStatus, SuppressionStore,
+};
 pub use rule::{
     BindingHold, BindingKeep, ByLaw, Dataset, DatasetSubject, Decides, Erase, Keep, Notice,
     OtherErase, PolicyRule, RuleDecision, RunsFrom, Stopped,

@@ -43,10 +43,10 @@ pub use legal_hold::{legal_hold, review_on};
 pub use meta::Identity;
 pub use placement::{channel_chooses, hold_chooses, policy_chooses};
 pub use policy::{lost, policy};
-pub use request::reapply::asked as reapply_asked;
 pub use request::{
-    Clocks, as_ended, clocks, identity_hash, is_spent, is_undecided, is_verified, leaves, precedes,
-    request_action, request_action_in, request_reference, subject_request,
+    Clocks, ReapplyAsked, ReapplyTimes, as_ended, clocks, identity_hash, is_spent, is_undecided,
+    is_verified, leaves, precedes, request_action, request_action_in, request_reference,
+    subject_request,
 };
 pub use retention::{hash as canonical_hash, spec_hash};
 pub use signing::{SigningFacts, countersigners, rotation, signing, witnesses};
@@ -520,7 +520,11 @@ pub struct SigningWorkloads {
     pub run_now: Option<Job>,
     /// What keeps the key to which identities of data subjects are encrypted, where the region takes requests.
     pub keeper: Option<KeyWorkloads>,
-    /// What does all erasures over again, while an annotation asks for it.
+    /// What asks that all erasures are done over again, and was not carried out yet.
+    pub reapply_asked: Option<ReapplyAsked>,
+    /// How the schedule for that stands.
+    pub reapply_times: Option<ReapplyTimes>,
+    /// What does it, while it is asked for.
     pub reapply: Option<ReapplyWorkloads>,
     /// Why that cannot be made.
     pub reapply_problem: Option<Reason>,

@@ -11,6 +11,8 @@
 )]
 #![cfg(all(feature = "operator", feature = "agent"))]
 
+#[path = "operator/again.rs"]
+mod again;
 #[path = "operator/audit.rs"]
 mod audit;
 #[path = "operator/convergence.rs"]

@@ -26,6 +26,13 @@ pub struct Requests {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub max_rows: Option<i32>,
+    /// When whoever was erased is looked for and erased again, in five cron fields and the region's zone: `0 4 * * *` is every
+    /// night at four. Rows of theirs that an import brought back go then; rows whose `clock` is later than the erasure are
+    /// spared, and a store that was restored waits for you. It reads every subject column once: choose a quiet hour. Absent:
+    /// only when you ask by the annotation `tradewind.dev/reapply`, and what an import brings back stays until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 9, max = 100))]
+    pub reapply: Option<String>,
     /// Who was erased, by keyed hashes, so that no restore and no import brings them back.
     pub suppression: SuppressionStore,
 }
@@ -66,19 +73,43 @@ pub struct RequestsStatus {
     /// The same for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// What erasing again did that the annotation `tradewind.dev/reapply` asked for last.
+    /// What erasing again did that the annotation `tradewind.dev/reapply` or the schedule asked for last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reapplied: Option<Reapplied>,
     /// The value of the annotation `tradewind.dev/reapply` that was last carried out, to the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_reapply: Option<String>,
+    /// How `spec.requests.reapply` stands; absent where that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reapply_schedule: Option<ReapplySchedule>,
 }
 
-/// What erasing again did in a region whose stores were restored, in rows of everybody who was erased before.
+/// How the schedule stands by which whoever was erased is erased again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReapplySchedule {
+    /// When it is due next, RFC 3339. A moment that has passed was due and is not done yet: `reapplied` says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<String>,
+    /// When one last ended that looked for everybody, RFC 3339; one that the annotation asked for counts too. Absent: none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_ended_at: Option<String>,
+    /// Rows that it erased in all stores; a few are told as `<5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_erased: Option<Count>,
+    /// `ReapplyOverdue`: it was due twice, and was not done. Absent: it is in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The same for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What erasing again did in a region whose stores were restored or imported into, in rows of everybody who was erased before.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reapplied {
-    /// The value of the annotation.
+    /// The value of the annotation, or `schedule` and the moment that was due.
     pub asked: String,
     /// In one CamelCase word: `Verified` (nobody is left), `Kept`, `Held` (it is made again, until holds are released), or why
     /// it goes on or cannot begin.

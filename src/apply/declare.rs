@@ -101,7 +101,9 @@ impl Workloads for SigningWorkloads {
             run_now,
             keeper,
             reapply,
-            reapply_problem: _, // said in status, not applied
+            reapply_asked: _,   // said in status, not applied
+            reapply_times: _,   // as is this
+            reapply_problem: _, // and this
         } = self;
         let mut children = vec![
             Child::new(ChildKind::ConfigMap, config_map)?,

@@ -19,7 +19,10 @@ impl Kind for Region {
         let key = requests.and_then(|told| told.recipient.as_ref());
         // What erased again has done its work, and goes.
         let again = requests.and_then(|told| told.last_handled_reapply.as_ref());
-        hub::hash(&(id, unsigned, key, again))
+        let schedule = requests.and_then(|told| told.reapply_schedule.as_ref());
+        // Policies have a finding of one that is overdue.
+        let schedule = schedule.map(|told| (&told.next_at, &told.reason));
+        hub::hash(&(id, unsigned, key, again, schedule))
     }
 
     fn held_in(&self) -> BTreeSet<String> {

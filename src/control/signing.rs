@@ -177,6 +177,7 @@ async fn record_reapply(
     {
         let old = region.status.as_ref().and_then(|s| s.requests.as_ref());
         requests.last_handled_reapply = old.and_then(|old| old.last_handled_reapply.clone());
+        requests.reapply_schedule = old.and_then(|old| old.reapply_schedule.clone());
     }
     written.map(drop)
 }

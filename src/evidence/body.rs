@@ -317,12 +317,12 @@ pub struct RequestReceipt {
     pub gone_by: Option<String>,
 }
 
-/// Of a `Request` about a Region: everybody who was erased before was erased again, in stores that were restored. `source` is
+/// Of a `Request` about a Region: everybody who was erased before was erased again, in stores that were restored or imported into. `source` is
 /// the Region's uid, the Job and the moment of its report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reapplied {
-    /// What was asked for: the annotation's value.
+    /// What was asked for: the annotation's value, or `schedule` and the moment that was due.
     pub asked: String,
     /// The Job's name.
     pub job: String,

@@ -8,8 +8,8 @@ use kube::ResourceExt;
 
 use super::reason::Word;
 use super::{
-    FleetFacts, FleetPlan, Reach, Reason, RegionFacts, Verdict, gates, signing, suppression,
-    suspension,
+    FleetFacts, FleetPlan, Reach, Reason, RegionFacts, Verdict, gates, request, signing,
+    suppression, suspension,
 };
 use crate::api::{DeletionPolicy, InventoryEntry, Region, RegionSpec};
 
@@ -162,6 +162,7 @@ pub(super) fn problems(region: &Region) -> Vec<Reason> {
     problems.extend(time_zone(&spec.locale.time_zone));
     problems.extend(countries(spec));
     problems.extend(signing::schedule_problem(region));
+    problems.extend(request::schedule_problem(region));
     problems.extend(suppression::problem(spec));
     if Currency::from_code(&spec.locale.currency).is_none_or(|it| it.exponent().is_none()) {
         problems.push(Word::CurrencyUnknown.because(format!(

@@ -41,6 +41,8 @@ words! {
     // What an edit of the resource must mend
     /// A Region's evidence is to be signed by a schedule that is none.
     SigningScheduleInvalid,
+    /// The schedule by which whoever was erased is erased again is none.
+    ReapplyScheduleInvalid,
     /// No pack knows the platform.
     UnknownPlatform,
     /// The platform has no such setting.

@@ -2,6 +2,7 @@
 //! while something is left to do, nothing after.
 
 mod action;
+mod asked;
 mod clocks;
 mod events;
 mod gate;
@@ -37,6 +38,8 @@ pub use action::{
     action as request_action, action_in as request_action_in, is_undecided,
     reference as request_reference,
 };
+pub(super) use asked::schedule_problem;
+pub use asked::{ReapplyAsked, ReapplyTimes};
 pub use clocks::{Clocks, clocks};
 pub use leaving::{as_ended, leaves};
 pub use moments::{is_verified, precedes};

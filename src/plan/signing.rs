@@ -151,6 +151,9 @@ pub fn signing(facts: &SigningFacts, now: Timestamp) -> Plan<SigningWorkloads> {
         let next = hold_list::wake_at(&facts.region.spec.hold_list(), seen, now);
         plan.wake_at = placement::earlier(plan.wake_at, next);
     }
+    let again = decision.plan.workloads();
+    let again = again.and_then(|workloads| workloads.reapply_times);
+    plan.wake_at = placement::earlier(plan.wake_at, again.map(|times| times.wake_at));
     plan.enter(&place, RegionNote::default(), decision);
     plan
 }
@@ -210,7 +213,7 @@ fn workloads(facts: &SigningFacts, region: &str, now: Timestamp) -> SigningWorkl
         .as_ref()
         .and_then(|s| s.evidence.as_ref());
     let handled = told.and_then(|told| told.last_handled_run_at.as_deref());
-    let reapply = reapply::workloads(facts, region, &role, now).transpose();
+    let again = reapply::reapply(facts, region, &role, now);
     SigningWorkloads {
         hold_list: facts.holds_seen.map(|seen| {
             let (role, bound) = (listing(&role), spec.hold_list());
@@ -222,8 +225,10 @@ fn workloads(facts: &SigningFacts, region: &str, now: Timestamp) -> SigningWorkl
             .filter(|requested| Some(names::acknowledged(requested).as_str()) != handled)
             .map(|requested| schedule.run_now(&template, requested)),
         keeper: keeper::workloads(&facts.settings, &facts.region, region, &role),
-        reapply_problem: reapply.as_ref().err().cloned(),
-        reapply: reapply.unwrap_or_default(),
+        reapply_asked: again.asked,
+        reapply_times: again.times,
+        reapply_problem: again.problem,
+        reapply: again.workloads,
     }
 }
 

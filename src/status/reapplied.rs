@@ -1,6 +1,7 @@
-//! What erasing again after a restore did in a region, from what its Job reports; and what of that is to stand in the
+//! What erasing again after a restore or an import did in a region, from what its Job reports; and what of that is to stand in the
 //! region's chain.
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -10,23 +11,41 @@ use super::{OneJob, Seen, SigningObserved};
 use crate::api::{Reapplied, Region, RequestsStatus};
 use crate::contract::{EraseReport, Outcome, Report, RequestState};
 use crate::evidence::{About, Kind, body, canonical};
-use crate::plan::{Reason, RegionPlan, SigningWorkloads, canonical_hash, reapply_asked};
+use crate::plan::{
+    ReapplyAsked, ReapplyTimes, Reason, RegionPlan, SigningWorkloads, canonical_hash,
+};
 
-/// Takes what the Job says into the Region's status, while it is asked for. Answers what is to be recorded of it.
+/// Takes what the Job says into the Region's status, while it is asked for, and how the schedule stands. Answers what is to be
+/// recorded of it.
 pub(super) fn reapplied(
     requests: &mut Option<RequestsStatus>,
     decision: Option<&RegionPlan<SigningWorkloads>>,
     seen: Option<&Seen<SigningObserved>>,
     region: &Region,
 ) -> Option<Statement> {
-    let asked = reapply_asked(region)?;
     let workloads = decision?.workloads()?;
-    let requests = requests.get_or_insert_default();
+    let asked = workloads.reapply_asked.as_ref();
+    let statement = asked.and_then(|asked| {
+        let told = requests.get_or_insert_default();
+        carried_out(told, (workloads, asked), seen, region)
+    });
+    if let Some(requests) = requests {
+        schedule(requests, workloads.reapply_times.as_ref());
+    }
+    statement
+}
+
+fn carried_out(
+    requests: &mut RequestsStatus,
+    (workloads, asked): (&SigningWorkloads, &ReapplyAsked),
+    seen: Option<&Seen<SigningObserved>>,
+    region: &Region,
+) -> Option<Statement> {
     let old = requests.reapplied.take();
     let mut told = old
-        .filter(|old| old.asked == asked)
+        .filter(|old| old.asked == asked.value)
         .unwrap_or_else(|| Reapplied {
-            asked: asked.clone(),
+            asked: asked.value.clone(),
             ..Reapplied::default()
         });
     let job = job(workloads, seen);
@@ -38,13 +57,13 @@ pub(super) fn reapplied(
     let mut statement = None;
     if let Some((name, job, report)) = report {
         take(&mut told, report);
-        let is_over = is_over(report);
+        let is_over = is_over(report, asked);
         // Of a Job under way the report is of an attempt that failed: the next one says all of it, and more.
         if is_over || job.succeeded.is_some() {
-            statement = Some(recorded(region, (name, &asked), report));
+            statement = Some(recorded(region, (name, &asked.value), report));
         }
         if is_over {
-            requests.last_handled_reapply = Some(asked);
+            ended(requests, (workloads, asked), report);
         }
     }
     if told.reason.is_empty() {
@@ -53,6 +72,53 @@ pub(super) fn reapplied(
     }
     requests.reapplied = Some(told);
     statement
+}
+
+/// What was asked for is done.
+fn ended(
+    requests: &mut RequestsStatus,
+    (workloads, asked): (&SigningWorkloads, &ReapplyAsked),
+    report: &Report<EraseReport>,
+) {
+    if !asked.is_scheduled {
+        requests.last_handled_reapply = Some(asked.value.clone());
+    }
+    let Some(times) = &workloads.reapply_times else {
+        return;
+    };
+    let schedule = requests.reapply_schedule.get_or_insert_default();
+    let stores = report.body.iter().flat_map(|body| &body.stores);
+    let tables = stores.flat_map(|store| &store.tables);
+    schedule.last_erased = Some(tables.map(|table| table.erased).sum());
+    schedule.last_ended_at = Some(report.finished_at.clone());
+    // One that somebody asked for does what was due before it ended.
+    let finished = report.finished_at.parse::<Timestamp>();
+    if asked.is_scheduled || finished.is_ok_and(|at| times.at <= at) {
+        schedule.next_at = Some(times.following.to_string());
+    }
+}
+
+/// How the schedule stands. Of what has just been done the next moment is told already.
+fn schedule(requests: &mut RequestsStatus, times: Option<&ReapplyTimes>) {
+    let Some(times) = times else {
+        requests.reapply_schedule = None;
+        return;
+    };
+    let schedule = requests.reapply_schedule.get_or_insert_default();
+    let following = times.following.to_string();
+    if schedule.next_at.as_ref() == Some(&following) {
+        (schedule.reason, schedule.message) = (None, None);
+        return;
+    }
+    schedule.next_at = Some(times.at.to_string());
+    let why = times.is_overdue.then(|| {
+        Word::ReapplyOverdue.because(format!(
+            "erasing again was due at {}, and is not done: status.requests.reapplied says why; what imports have brought \
+             back since stays until then",
+            times.at
+        ))
+    });
+    (schedule.reason, schedule.message) = why.map(|why| (why.word, why.message)).unzip();
 }
 
 fn job<'a>(
@@ -94,12 +160,16 @@ fn take(told: &mut Reapplied, report: &Report<EraseReport>) {
     }
 }
 
-/// Whether nobody is left. While a hold keeps rows of somebody it stays asked for, and its Job is made again: what is released
-/// goes then.
-fn is_over(report: &Report<EraseReport>) -> bool {
+/// Whether nobody is left. While a hold keeps rows of somebody, what a person asked for stays so, and its Job is made again: what
+/// is released goes then. A schedule asks again by itself.
+fn is_over(report: &Report<EraseReport>, asked: &ReapplyAsked) -> bool {
     let state = report.body.as_ref().map(|body| body.state);
-    report.outcome == Outcome::Done
-        && matches!(state, Some(RequestState::Verified | RequestState::Kept))
+    let is_done = match state {
+        Some(RequestState::Verified | RequestState::Kept) => true,
+        Some(RequestState::Held) => asked.is_scheduled,
+        _ => false,
+    };
+    report.outcome == Outcome::Done && is_done
 }
 
 fn recorded(
@@ -174,6 +244,12 @@ mod tests {
 
     #[test]
     fn it_is_over_when_the_books_say_so_and_never_because_a_job_ended() {
+        let asked = |is_scheduled| ReapplyAsked {
+            value: "x".to_owned(),
+            is_scheduled,
+        };
+        let held = report("Done", Some("Held"));
+        assert!(is_over(&held, &asked(true)), "it is asked again tomorrow");
         for (outcome, state, over) in [
             ("Done", Some("Verified"), true),
             ("Done", Some("Kept"), true),
@@ -185,10 +261,40 @@ mod tests {
             ("Retry", Some("Verified"), false),
         ] {
             assert_eq!(
-                is_over(&report(outcome, state)),
+                is_over(&report(outcome, state), &asked(false)),
                 over,
                 "{outcome} {state:?}"
             );
         }
+    }
+    #[test]
+    fn what_is_overdue_is_told_until_it_is_done() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let times = |is_overdue| ReapplyTimes {
+            at: at("2026-11-20T03:00:00Z"),
+            following: at("2026-11-23T03:00:00Z"),
+            is_due: true,
+            is_overdue,
+            wake_at: at("2026-11-23T03:00:00Z"),
+        };
+        let mut requests = RequestsStatus::default();
+        let told = |requests: &RequestsStatus| {
+            let told = requests.reapply_schedule.clone().unwrap();
+            (told.next_at.unwrap(), told.reason)
+        };
+        schedule(&mut requests, Some(&times(false)));
+        let due = "2026-11-20T03:00:00Z".to_owned();
+        assert_eq!(told(&requests), (due.clone(), None));
+        schedule(&mut requests, Some(&times(true)));
+        assert_eq!(told(&requests), (due, Some("ReapplyOverdue".to_owned())));
+        let schedule_of = requests.reapply_schedule.as_mut().unwrap();
+        schedule_of.next_at = Some("2026-11-23T03:00:00Z".to_owned());
+        schedule(&mut requests, Some(&times(true)));
+        assert_eq!(told(&requests), ("2026-11-23T03:00:00Z".to_owned(), None));
+        schedule(&mut requests, None);
+        assert_eq!(
+            requests.reapply_schedule, None,
+            "the schedule was taken out"
+        );
     }
 }

@@ -73,6 +73,8 @@ words! {
     KeeperFailed,
     /// What was to erase again after a restore left no word.
     ReapplyFailed,
+    /// Erasing again was due by its schedule, twice, and was not done.
+    ReapplyOverdue,
     /// Somebody saw that the person is who they say they are.
     Verified,
     /// Every open deadline lies ahead.

@@ -257,6 +257,7 @@ fn stores() -> Vec<crate::case::Case> {
         )
         .fixed(KIND),
         ruled("requests.identities[].ignoreCase", vec![]).fixed(KIND),
+        text("requests.reapply", "0 4 * * *", "0".repeat(100), &[]),
         text(
             "requests.suppression.secretRef.name",
             "db",

@@ -76,6 +76,8 @@ fn region() -> Value {
         "observedGeneration": 1, "conditions": [condition()], "clusterId": "u", "clusterVersion": "v1.37.1",
         "unreachableSince": "2026-11-22T12:00:00Z", "channels": 2, "policies": 1, "lastHandledReconcileAt": "1",
         "requests": {"recipient": "age1qqqq", "reason": "KeyForbidden", "message": "the API server answers 403",
+            "reapplySchedule": {"nextAt": "2026-11-22T03:00:00Z", "lastEndedAt": "2026-11-20T03:10:00Z", "lastErased": "<5",
+                "reason": "ReapplyOverdue", "message": "m"},
             "lastHandledReapply": "ticket-17", "reapplied": {"asked": "ticket-17", "reason": "Kept", "message": "m",
                 "reportedAt": "2026-11-22T12:00:00Z", "state": "Kept", "suppressed": "<5",
                 "stores": [{"name": "orders", "state": "Kept", "tables": [crate::subject_request::erased()]}]}},

@@ -5,15 +5,15 @@ use serde_json::{Value, json};
 use tradewind::evidence::Kind;
 use tradewind_dev::fleet::Cluster;
 
+use crate::again;
 use crate::given::{self, RUNS};
 use crate::holds::ends;
 use crate::world::{World, condition, entry, with_operator};
 
 const KIND: &str = "datasubjectrequests.tradewind.dev";
-const REGION: &str = "eu-west";
+pub(crate) const REGION: &str = "eu-west";
 const KEY: &str = "age1qqqqqqqqqqqqqqqqqq";
-const AT: &str = "2026-11-20T08:00:00Z";
-const LATER: &str = "2026-11-20T08:10:00Z";
+pub(crate) const AT: &str = "2026-11-20T08:00:00Z";
 
 fn ciphertext() -> String {
     "Q0lQSEVS".repeat(20)
@@ -32,7 +32,7 @@ fn request() -> Value {
 }
 
 /// The one Job there with this component label.
-async fn job(world: &World, component: &str) -> Value {
+pub(crate) async fn job(world: &World, component: &str) -> Value {
     let label = format!("app.kubernetes.io/component={component}");
     world
         .until(&format!("the Job of {component}"), async || {
@@ -100,7 +100,7 @@ async fn recorded(world: &World, last: &str) -> Vec<Value> {
         .await
 }
 
-async fn patch(hub: &Cluster, kind: &str, name: &str, patch: Value) {
+pub(crate) async fn patch(hub: &Cluster, kind: &str, name: &str, patch: Value) {
     let patch = patch.to_string();
     let args = ["patch", kind, name, "--type=merge", "-p", &patch];
     hub.kubectl(&args).await.unwrap();
@@ -250,7 +250,8 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         assert_eq!(after["status"]["receipt"], *receipt, "told once");
         let records = recorded(&world, "Done Answered outcome receipt").await;
         assert_eq!(records.len(), 5, "{records:?}");
-        erased_again(&world).await;
+        again::asked_by_hand(&world).await;
+        again::due_by_the_schedule(&world).await;
         hub.kubectl(&["delete", KIND, "dsr-7", "--timeout=60s"])
             .await
             .unwrap();
@@ -258,102 +259,6 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         assert_eq!(records.len(), 6, "{records:?}");
         a_restriction_is_made_and_lifted(&world, &done).await;
     });
-}
-
-/// How erasing again stands in the Region's status, once that is so.
-async fn until_again(world: &World, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    world
-        .until(what, async || {
-            let told = world.region(REGION).await["status"]["requests"].clone();
-            if is_so(&told) {
-                Ok(told)
-            } else {
-                Err(told.to_string())
-            }
-        })
-        .await
-}
-
-async fn until_no_job(world: &World) {
-    world
-        .until("no Job erases again", async || {
-            let objects = world.objects(REGION).await;
-            let left: Vec<&String> = objects.keys().filter(|it| it.contains("reapply")).collect();
-            if left.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("{left:?}"))
-            }
-        })
-        .await;
-}
-
-/// After a restore: an officer asks for it, one Job does it to its end, its numbers are told and recorded once.
-async fn erased_again(world: &World) {
-    let hub = world.hub();
-    let ask = async |value: Value| {
-        let asked = json!({"metadata": {"annotations": {"tradewind.dev/reapply": value}}});
-        patch(&hub, "region", REGION, asked).await;
-    };
-    ask(json!("ticket-17")).await;
-    let one = job(world, "reapply").await;
-    let pod = &one["spec"]["template"]["spec"];
-    let args = pod["containers"][0]["args"].as_array().unwrap();
-    assert!(args.contains(&json!("--reapply")), "{args:?}");
-    let map = one["metadata"]["name"].as_str().unwrap();
-    let cluster = world.cluster(REGION);
-    let map = world.get(&cluster, "configmaps", RUNS, map).await.unwrap();
-    let task: Value = serde_json::from_str(map["data"]["task.json"].as_str().unwrap()).unwrap();
-    assert!(task["spec"].get("request").is_none(), "{task}");
-    assert_eq!(task["spec"]["stores"][0]["tables"][0]["table"], "orders");
-
-    // An attempt that waits is told, and is not the end of it.
-    let said = |outcome: &str, reason: &str, at: &str, body: Value| {
-        json!({"version": 1, "command": "erase", "outcome": outcome, "reason": reason, "message": "told",
-            "startedAt": AT, "finishedAt": at, "body": body})
-    };
-    let waits = said("Retry", "HoldNotInForce", AT, Value::Null);
-    ends(world, REGION, &one, &waits).await;
-    let told = until_again(world, "it waits", |told| {
-        told["reapplied"]["reason"] == "HoldNotInForce"
-    })
-    .await;
-    assert!(told.get("lastHandledReapply").is_none(), "{told}");
-
-    let done = json!({"request": "reapply", "state": "Verified", "suppressed": 1, "stores": [{"name": "orders", "tables": [
-        {"name": "orders", "state": "Verified", "found": 2, "erased": 2}]}]});
-    let done = said("Done", "Verified", LATER, done);
-    ends(world, REGION, &one, &done).await;
-    let told = until_again(world, "it is done", |told| {
-        told["lastHandledReapply"] == "ticket-17"
-    })
-    .await;
-    let table = &told["reapplied"]["stores"][0]["tables"][0];
-    assert_eq!(table["erased"], 2, "{told}");
-    until_no_job(world).await;
-    let chain = crate::evidence::chain(world, REGION).await;
-    let own = chain
-        .iter()
-        .filter(|object| object.spec.kind == Kind::Request && object.spec.about.kind == "Region");
-    let own: Vec<Value> = own
-        .map(|object| serde_json::from_str(&object.spec.body).unwrap())
-        .collect();
-    let [record] = own.as_slice() else {
-        panic!("{own:?}");
-    };
-    assert_eq!(record["asked"], "ticket-17");
-    assert_eq!(record["outcome"]["stores"][0]["tables"][0]["erased"], 2);
-
-    // Another value asks once more; whoever takes it back takes the Job away, and what was done stays told.
-    ask(json!("ticket-18")).await;
-    let asked = |told: &Value| told["reapplied"]["asked"] == "ticket-18";
-    until_again(world, "it is asked for again", asked).await;
-    let other = job(world, "reapply").await;
-    assert_ne!(other["metadata"]["uid"], one["metadata"]["uid"]);
-    ask(Value::Null).await;
-    until_no_job(world).await;
-    let told = world.region(REGION).await["status"]["requests"].clone();
-    assert_eq!(told["lastHandledReapply"], "ticket-17", "{told}");
 }
 
 /// The same way: rows are hidden, there is a receipt, and later they are shown again without anybody's identity.

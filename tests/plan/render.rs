@@ -227,6 +227,8 @@ fn signing_objects(workloads: &SigningWorkloads) -> Vec<Value> {
         run_now,
         keeper,
         reapply,
+        reapply_asked: _,
+        reapply_times: _,
         reapply_problem: _,
     } = workloads;
     let mut out: Vec<Value> = hold_list.iter().map(object).collect();

@@ -118,7 +118,7 @@ async fn erasure(
     let key = HashKey::read(&task.spec.suppression.key)?;
     let opening = open(task, settings, key.clone());
     let (mut suppression, mut sites, mut events) = stoppable(stop, opening).await?;
-    none_behind(&mut suppression, &mut sites).await?;
+    undone::none_behind(&mut suppression, &mut sites).await?;
     supersede::restriction(&mut suppression, &mut sites, request).await?;
     let kind = [("", request.kind.name())].into_iter();
     let hash = key.given(kind.chain(given.all()));
@@ -243,16 +243,6 @@ async fn told(
     Ok(Answer::of(body))
 }
 
-/// Whether every store is as new as the erasures that were acknowledged.
-async fn none_behind(suppression: &mut Suppression, sites: &mut [Site]) -> Result<(), Error> {
-    for site in sites {
-        suppression.knows(&mut site.store).await?;
-        let acknowledged = suppression.acknowledged(&site.store.name).await?;
-        suppress::is_current(&mut site.store, acknowledged).await?;
-    }
-    Ok(())
-}
-
 /// Learns all that the person is known by, and sees that it is one person; what is to be written before the first row
 /// goes. Writes nothing yet.
 async fn suppress_first(
@@ -333,6 +323,9 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     let opening = open(task, &settings, key.clone());
     let (mut suppression, mut sites, mut events) = stoppable(stop, opening).await?;
     held(task, &settings, (&mut sites, &mut events)).await?;
+    if task.spec.by_schedule {
+        undone::none(&mut suppression, &mut sites).await?;
+    }
     events.find_all(&mut suppression).await?;
     let erased = suppression.erased().await?;
     reapply::all_known(&erased, &settings.kinds)?;

@@ -224,6 +224,7 @@ pub(super) fn task(
     let erases = action == RequestAction::Erase;
     let holds = (facts.settings.fleet.as_str(), &facts.holds);
     Erase {
+        by_schedule: false,
         request: Some(SubjectRequest {
             reference: reference(request, action),
             kind: kind(&request.spec, action),

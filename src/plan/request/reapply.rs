@@ -1,11 +1,11 @@
-//! All erasures over again, in a region whose stores were restored: a Job that an officer asks for by an annotation, and
-//! that stays asked for until the books of every store say that nobody is left.
+//! All erasures over again, in a region whose stores were restored or imported into: a Job that an officer asks for by an
+//! annotation, or the Region's schedule, and that stays asked for until the books of every store say that nobody is left.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::api::{Region, names};
+use crate::api::names;
 use crate::contract::{Erase, Suppression};
 use crate::plan::cron::{self, Once};
 use crate::plan::meta::{self, Role};
@@ -13,6 +13,7 @@ use crate::plan::pod::{Agent, Mount};
 use crate::plan::reason::Word;
 use crate::plan::{ReapplyWorkloads, Reason, SigningFacts, hold_list, legal_hold, suppression};
 
+use super::asked::{self, ReapplyAsked, ReapplyTimes};
 use super::events::Events;
 use super::job::{BATCH_ROWS, COMMAND, GRACE, KEYS, MAX_ROWS, SIZE};
 use super::people::People;
@@ -27,30 +28,42 @@ const DEADLINE: i64 = 86_400;
 /// an operator that was away to read what it did.
 const TTL: i32 = 21_600;
 
-/// What somebody asked for and that was not done yet, as status would acknowledge it.
-#[must_use]
-pub fn asked(region: &Region) -> Option<String> {
-    let asked = region.metadata.annotations.as_ref()?;
-    let asked = names::acknowledged(asked.get(names::ANNOTATION_REAPPLY)?);
-    let told = region.status.as_ref().and_then(|s| s.requests.as_ref());
-    let handled = told.and_then(|told| told.last_handled_reapply.as_ref());
-    (handled != Some(&asked)).then_some(asked)
+/// What is asked for and was not done yet, with the Job and its task or why they cannot be made; and when the schedule asks.
+#[derive(Default)]
+pub(in crate::plan) struct Reapply {
+    pub(in crate::plan) asked: Option<ReapplyAsked>,
+    pub(in crate::plan) times: Option<ReapplyTimes>,
+    pub(in crate::plan) workloads: Option<ReapplyWorkloads>,
+    pub(in crate::plan) problem: Option<Reason>,
 }
 
-/// The Job and its task, while they are asked for; or why they cannot be made.
-pub(in crate::plan) fn workloads(
+/// All of that for a region.
+pub(in crate::plan) fn reapply(
     facts: &SigningFacts,
     name: &str,
     role: &Role<'_>,
     now: Timestamp,
-) -> Option<Result<ReapplyWorkloads, Reason>> {
-    let asked = asked(&facts.region)?;
-    Some(made(facts, (name, &asked), role, now))
+) -> Reapply {
+    let times = asked::times(&facts.region, now);
+    let asked = asked::asked(&facts.region, times.as_ref());
+    let made = asked
+        .as_ref()
+        .map(|asked| made(facts, (name, asked), role, now));
+    let (workloads, problem) = match made.transpose() {
+        Ok(workloads) => (workloads, None),
+        Err(problem) => (None, Some(problem)),
+    };
+    Reapply {
+        asked,
+        times,
+        workloads,
+        problem,
+    }
 }
 
 fn made(
     facts: &SigningFacts,
-    (name, asked): (&str, &str),
+    (name, asked): (&str, &ReapplyAsked),
     role: &Role<'_>,
     now: Timestamp,
 ) -> Result<ReapplyWorkloads, Reason> {
@@ -69,8 +82,8 @@ fn made(
         component: COMPONENT,
         ..role.clone()
     };
-    let text = meta::task(COMMAND, name, task(facts, &people, &events));
-    let job = names::reapply_task(&text, asked);
+    let text = meta::task(COMMAND, name, task(facts, asked, &people, &events));
+    let job = names::reapply_task(&text, &asked.value);
     let mut mounts = people.mounts.clone();
     mounts.extend(events.mounts_beside(&people.mounts));
     mounts.extend(suppression::mount(spec));
@@ -109,7 +122,7 @@ fn made(
     })
 }
 
-fn task(facts: &SigningFacts, people: &People, events: &Events) -> Erase {
+fn task(facts: &SigningFacts, asked: &ReapplyAsked, people: &People, events: &Events) -> Erase {
     let spec = &facts.region.spec;
     let holds = (facts.settings.fleet.as_str(), &facts.holds);
     let said = legal_hold::Said {
@@ -120,6 +133,7 @@ fn task(facts: &SigningFacts, people: &People, events: &Events) -> Erase {
     stores.extend(events.apart_from(&people.stores()));
     Erase {
         request: None,
+        by_schedule: asked.is_scheduled,
         time_zone: spec.locale.time_zone.clone(),
         batch_rows: BATCH_ROWS,
         max_rows: MAX_ROWS,

@@ -21,7 +21,7 @@ const LEFT: &str = "SELECT (SELECT count(*) FROM customers WHERE id = 7), (SELEC
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_store_stands_still_until_everybody_is_erased_again() {
-    let world = World::shop("erd_drill").await;
+    let mut world = World::shop("erd_drill").await;
     world.sql("DROP TABLE items").await;
     let dump = access().await.dump(&world.database).await.unwrap();
     world.run().await.expect("Kept");
@@ -42,6 +42,11 @@ async fn a_restored_store_stands_still_until_everybody_is_erased_again() {
     for mode in ["Enforce", "DryRun"] {
         retained(&world, mode).await.expect("RestoreDetected");
     }
+    // Nor does a schedule erase again: only a person knows when a restore is complete.
+    world.spec()["bySchedule"] = true.into();
+    world.reapply().await.expect("RestoreDetected");
+    world.spec()["bySchedule"] = false.into();
+    retained(&world, "DryRun").await.expect("RestoreDetected");
     assert_eq!(sql(LEFT).await, "1|10|11|10");
     // Erased again, the same rows and no others: what came later stays, what a law keeps stays.
     let ran = world.reapply().await;
@@ -92,6 +97,10 @@ async fn a_restriction_that_a_restore_undid_is_named_until_it_is_lifted() {
             ran.0
         );
     }
+    // So does what erases again by a schedule, in a region where no policy runs.
+    world.spec()["bySchedule"] = true.into();
+    world.reapply().await.expect("RestrictionLost");
+    world.spec()["bySchedule"] = false.into();
     world.spec()["request"]["reference"] = "dsr-2".into();
     world.run().await.expect("Verified");
     let hidden = "SELECT count(*) FROM orders WHERE restricted_by = '{request/dsr-2}'";
@@ -159,10 +168,10 @@ async fn a_killed_drill_is_gone_on_with() {
     retained(&world, "DryRun").await.expect("Previewed");
 }
 
-/// An import with old dates brings somebody back; a row without a date is left, and said so.
+/// An import with old dates brings somebody back, until the schedule's next moment; a row without a date is left, and said so.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_is_erased_again_and_what_has_no_date_is_told() {
-    let world = World::shop("erd_import").await;
+    let mut world = World::shop("erd_import").await;
     world.sql("DROP TABLE items").await;
     world.run().await.expect("Kept");
     world.sql(&format!(
@@ -170,6 +179,7 @@ async fn an_import_is_erased_again_and_what_has_no_date_is_told() {
         INSERT INTO messages (sender, sent_at) VALUES ('{EMAIL}', '2020-01-01'), ('{EMAIL}', 'infinity')"
     ))
     .await;
+    world.spec()["bySchedule"] = true.into();
     let ran = world.reapply().await;
     ran.expect("RowsUndated");
     assert_eq!(ran.terms("customers"), [1, 1, 0, 0, 0, 0]);

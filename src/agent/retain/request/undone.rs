@@ -1,15 +1,17 @@
-//! Restrictions that a restore has undone: the suppression store has in which stores each that is in force hid rows, and the
-//! books of such a store have not its run.
+//! What a restore has undone: erasures, of which a store's books know fewer than were acknowledged; and restrictions, of which the
+//! suppression store has in which stores each that is in force hid rows, and the books of such a store have not its run.
 //!
-//! In: both stores. Out: the references of those that are lost. Reads only. Whose rows they hid nobody knows here any more:
-//! who a person is goes with the end of the request.
+//! In: both stores. Out: the first store that is behind, or the references of the restrictions that are lost. Reads only. Whose
+//! rows those hid nobody knows here any more: who a person is goes with the end of the request.
 
 use sqlx::Row;
 
 use super::super::error::Error as Run;
 use super::super::fault::Fault;
 use super::super::store::Store;
-use super::suppress::has;
+use super::error::Error;
+use super::site::Site;
+use super::suppress::{Suppression, has, is_current};
 
 /// Of restrictions, by which no value is suppressed, those that have ended as they should, and were not lifted since. An
 /// opt-out has no run. One whose person is erased, or is being erased, hides nothing any more, though an earlier release left its
@@ -25,6 +27,27 @@ const MISSING: &str = "
 SELECT coalesce(array_agg(asked.place), '{}') FROM unnest($2::text[]) WITH ORDINALITY AS asked (run, place)
 WHERE NOT EXISTS (SELECT FROM tradewind.run AS n WHERE n.id = asked.run AND n.store = $1 AND n.ended_at IS NOT NULL)";
 
+/// No store was restored: only a person knows when a restore is complete, and what a schedule asks for ends nobody's wait.
+pub(super) async fn none(suppression: &mut Suppression, sites: &mut [Site]) -> Result<(), Error> {
+    none_behind(suppression, sites).await?;
+    let region = suppression.region().to_owned();
+    let stores = sites.iter_mut().map(|site| &mut site.store);
+    Ok(none_undone(&mut suppression.store, &region, stores).await?)
+}
+
+/// Whether every store is as new as the erasures that were acknowledged.
+pub(super) async fn none_behind(
+    suppression: &mut Suppression,
+    sites: &mut [Site],
+) -> Result<(), Error> {
+    for site in sites {
+        suppression.knows(&mut site.store).await?;
+        let acknowledged = suppression.acknowledged(&site.store.name).await?;
+        is_current(&mut site.store, acknowledged).await?;
+    }
+    Ok(())
+}
+
 /// Whether all restrictions that are in force are in the stores' books; the first store where they are not is the error. Requests
 /// do not ask: they are the way out, and a copy is of hidden rows too.
 pub(in super::super) async fn none_undone(
@@ -33,13 +56,13 @@ pub(in super::super) async fn none_undone(
     stores: impl Iterator<Item = &mut Store>,
 ) -> Result<(), Run> {
     for store in stores {
-        none(suppression, region, store).await?;
+        none_lost(suppression, region, store).await?;
     }
     Ok(())
 }
 
 /// Whether all restrictions that are in force in a store are in its books; those that are not are the error.
-async fn none(suppression: &mut Store, region: &str, store: &mut Store) -> Result<(), Run> {
+async fn none_lost(suppression: &mut Store, region: &str, store: &mut Store) -> Result<(), Run> {
     // A suppression store of an earlier release has not noted where a request was.
     if !has(suppression, "tradewind.request_store").await? {
         return Ok(());
