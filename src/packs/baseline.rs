@@ -55,6 +55,8 @@ pub enum Check {
     HoldPastReview,
     /// A region whose evidence is not fresh.
     EvidenceStale,
+    /// Whoever was erased was not looked for again for two periods of the Region's schedule.
+    ReapplyOverdue,
     /// An instrument for few persons, without a count of them.
     ExportedPersonsUncounted,
     /// A category that the taxonomy of this pack does not have.
@@ -96,6 +98,7 @@ impl Check {
         Self::PersonalColumnWithoutRule,
         Self::HoldPastReview,
         Self::EvidenceStale,
+        Self::ReapplyOverdue,
         Self::ExportedPersonsUncounted,
         Self::CategoryUnknown,
         Self::KeepNotStated,
@@ -136,6 +139,7 @@ impl Check {
             Self::PersonalColumnWithoutRule => "PersonalColumnWithoutRule",
             Self::HoldPastReview => "HoldPastReview",
             Self::EvidenceStale => "EvidenceStale",
+            Self::ReapplyOverdue => "ReapplyOverdue",
             Self::ExportedPersonsUncounted => "ExportedPersonsUncounted",
             Self::CategoryUnknown => "CategoryUnknown",
             Self::KeepNotStated => "KeepNotStated",

@@ -5,6 +5,7 @@
 //! `checks` and one more word of the pack. Tables and columns that no Region lists, what slows or copies where rules erase, stores that may be one database, and rows without a clock, are what the last run told; that
 //! evidence grew old, whoever knows the chains adds ([`stale_evidence`]). A finding stops nothing.
 
+mod again;
 mod book;
 mod catalogue;
 mod clocks;
@@ -92,6 +93,7 @@ pub(super) fn baseline(facts: &PolicyFacts, chosen: &BTreeSet<&str>, now: Timest
         limits::look,
         flows::look,
         holds::look,
+        again::look,
         exports::look,
     ];
     for check in checks {

@@ -53,6 +53,7 @@ fn every_regime_is_asked_every_check() {
         Check::HoldPastReview,
         Check::BackupHorizonUnknown,
         Check::EvidenceStale,
+        Check::ReapplyOverdue,
         Check::StoresMayBeOne,
         Check::RowsWithoutClock,
         Check::IndexMissing,
