@@ -80,6 +80,49 @@ async fn a_hold_keeps_rows_until_its_release() {
     assert_nobody(&world.books().await);
 }
 
+/// A law that comes, or keeps for longer, while a hold lasts binds what the hold lets go.
+#[tokio::test]
+async fn a_keep_that_comes_while_a_hold_lasts_is_in_force_at_its_release() {
+    let mut world = World::shop("era_kept").await;
+    world.sql("DROP TABLE items").await;
+    world.identify(&json!({"email": ["nobody@mail.example"]}));
+    world.run().await.expect("Verified");
+    let keep = |law: &str, period: &str| json!({"clock": "issued", "for": period, "reference": law, "policy": "tax"});
+    let came = json!([keep("AO 147(3)", "P8Y"), keep("HGB 257", "P90Y")]);
+    let longer = json!([keep("AO 147(3)", "P90Y")]);
+    let grounds = [
+        vec![
+            ("AO 147(3) (DataPolicy tax)", 5),
+            ("HGB 257 (DataPolicy tax)", 5),
+        ],
+        vec![("AO 147(3) (DataPolicy tax)", 10)],
+    ];
+    let before = json!([keep("AO 147(3)", "P8Y")]);
+    for ((customer, keeps), grounds) in [("7", came), ("8", longer)].into_iter().zip(grounds) {
+        world.set_table("invoices", "keeps", before.clone());
+        world.identify(&json!({"customerId": [customer]}));
+        world.spec()["request"]["reference"] = format!("dsr-{customer}").into();
+        world.sql(&format!("SELECT tradewind.open_hold('case-{customer}', 'litigation', 'ann', NULL,
+            '[{{\"table\": \"public.invoices\", \"column\": \"customer\", \"values\": [\"{customer}\"]}}]')")).await;
+        let ran = world.run().await;
+        assert_eq!(ran.expect("Held").terms("invoices"), [10, 0, 5, 5, 0, 0]);
+        world.set_table("invoices", "keeps", keeps);
+        world
+            .sql(&format!(
+                "SELECT tradewind.release_hold('case-{customer}', 'ann', 'settled')"
+            ))
+            .await;
+        let ran = world.run().await;
+        assert_eq!(ran.expect("Kept").terms("invoices"), [10, 0, 10, 0, 0, 0]);
+        let table = ran.table("invoices");
+        let told = table
+            .grounds
+            .iter()
+            .map(|it| (it.ground.as_str(), exact(it.rows)));
+        assert_eq!(told.collect::<Vec<_>>(), grounds);
+    }
+}
+
 /// Rows that stay lose what their columns say, what the person is found by included; what is done is not done again.
 #[tokio::test]
 pub(crate) async fn rows_may_stay_and_lose_the_person() {

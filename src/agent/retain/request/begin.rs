@@ -1,7 +1,7 @@
 //! How a request begins in a store, and how it is gone on with.
 //!
 //! In: a store, who is looked for. Out: a run, with every row of theirs in the books by its keyed hash, found in one
-//! snapshot; or the run that a killed pod left.
+//! snapshot; or the run that a killed pod left, or a hold, by the keeps of the task as it is now.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,7 +14,7 @@ use super::super::fence;
 use super::super::outside;
 use super::super::preflight::Step;
 use super::super::store::Purpose;
-use super::books;
+use super::books::{self, Pinned};
 use super::error::{Error, failed};
 use super::rows::{self, Keys};
 use super::select::Who;
@@ -103,7 +103,7 @@ pub(super) async fn enter(site: &mut Site, job: Job<'_>, identity: &Identity) ->
     }
     if let Some(mut run) = runs::open_run(&mut site.store, &policy).await? {
         runs::take_over(&mut site.store, &mut run).await?;
-        return go_on(site, run).await;
+        return go_on(site, job, run).await;
     }
     if runs::has_run(&mut site.store, &identity.run).await? {
         return Ok(());
@@ -111,26 +111,39 @@ pub(super) async fn enter(site: &mut Site, job: Job<'_>, identity: &Identity) ->
     begin(site, job, identity).await
 }
 
-async fn go_on(site: &mut Site, run: Run) -> Result<(), Error> {
-    tracing::info!(
-        store = site.store.name,
-        run = run.id,
-        "found a request that has not ended"
-    );
-    let pinned = books::pinned(&mut site.store, &run.id).await?;
-    let same = |step: &Step| {
-        let pinned = pinned.get(&step.rule.name);
-        pinned.is_some_and(|(shape, _)| *shape == step.table.bound_to())
+/// Whether every table that a request was begun with is in the task, and is the same.
+fn are_there(pinned: &Pinned, steps: &[Step]) -> bool {
+    let is_there = |(name, shape): (&String, &String)| {
+        let mut steps = steps.iter();
+        steps.any(|step| step.rule.name == *name && step.table.bound_to() == *shape)
     };
-    if pinned.len() != site.plan.steps.len() || !site.plan.steps.iter().all(same) {
-        let store = site.store.name.clone();
+    pinned.iter().all(is_there)
+}
+
+/// Rows that stayed are come to again, and by the keeps that the task has now: a law may have come while a hold lasted.
+async fn go_on(site: &mut Site, job: Job<'_>, run: Run) -> Result<(), Error> {
+    let store = site.store.name.clone();
+    tracing::info!(store, run = run.id, "found a request that has not ended");
+    let pinned = books::pinned(&mut site.store, &run.id).await?;
+    if pinned.len() != site.plan.steps.len() || !are_there(&pinned, &site.plan.steps) {
         return Err(Error::OtherTables { store });
     }
-    site.ends = pinned
-        .into_iter()
-        .map(|(name, (_, ends))| (name, ends))
-        .collect();
     books::reopen(&mut site.store, &run.id).await?;
+    let failed = failed(&site.store);
+    let steps = site.plan.steps.clone();
+    let snapshot = site.store.begin_snapshot(Purpose::Write).await;
+    let mut transaction = snapshot.map_err(&failed)?;
+    let at = (run.id.as_str(), store.as_str());
+    for step in &steps {
+        let ends = ends(step, job, run.now)?;
+        let written = books::repin(&mut transaction, at, step, &ends).await;
+        written.map_err(&failed)?;
+        site.ends.insert(step.rule.name.clone(), ends);
+    }
+    let committed = transaction.commit().await;
+    committed
+        .map_err(Fault::of("go on with the request"))
+        .map_err(failed)?;
     site.run = Some(run);
     Ok(())
 }

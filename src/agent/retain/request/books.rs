@@ -29,6 +29,9 @@ pub(super) const FAILED: &str = "Failed";
 /// A row by its hash, with its fate and the place of its ground.
 pub(super) type Fate = (Vec<u8>, &'static str, Option<i32>);
 
+/// The tables that a request pinned, by name, each with its shape.
+pub(super) type Pinned = BTreeMap<String, String>;
+
 /// Makes the books of requests, after those of retention.
 pub(super) async fn prepare(store: &mut Store) -> Result<(), Error> {
     books::prepare(store).await?;
@@ -77,36 +80,58 @@ pub(super) async fn write_table(
         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING run)
       INSERT INTO tradewind.request_row (run, store, name, hash)
       SELECT $1, $2, $3, h.hash FROM pinned, unnest($8::bytea[]) AS h (hash)";
-    let grounds: Vec<&str> = step.rule.keeps.iter().map(|keep| &*keep.ground).collect();
-    let position = i32::try_from(step.rule.position).unwrap_or(i32::MAX);
     // The foreign key is asked when the statement has ended.
     let query = sqlx::query(sql).bind(run).bind(store).bind(&step.rule.name);
-    let query = query.bind(position).bind(step.table.bound_to());
+    let query = query.bind(position(step)).bind(step.table.bound_to());
     let done = query
         .bind(Json(ends))
-        .bind(grounds)
+        .bind(grounds(step))
         .bind(hashes)
         .execute(connection)
         .await;
     done.map(drop).map_err(Fault::of("write the request"))
 }
 
-/// What a request pinned: by table, its shape and the cut-offs of its keeps.
-pub(super) async fn pinned(
-    store: &mut Store,
-    run: &str,
-) -> Result<BTreeMap<String, (String, Vec<Ended>)>, Error> {
-    let sql =
-        "SELECT name, shape, due_set FROM tradewind.request_table WHERE run = $1 AND store = $2";
-    let query = sqlx::query(sql).bind(run).bind(&store.name);
+/// What a request pinned.
+pub(super) async fn pinned(store: &mut Store, run: &str) -> Result<Pinned, Error> {
+    let sql = "SELECT name, shape FROM tradewind.request_table WHERE run = $1 AND store = $2";
+    let query = sqlx::query_as(sql).bind(run).bind(&store.name);
     let rows = query.fetch_all(&mut store.connection).await;
-    let read = |row: &PgRow| {
-        let ends: Json<Vec<Ended>> = row.try_get(2)?;
-        Ok((row.try_get(0)?, (row.try_get(1)?, ends.0)))
-    };
-    rows.and_then(|rows| rows.iter().map(read).collect())
+    let pinned: Result<Vec<(String, String)>, _> = rows;
+    pinned
+        .map(Pinned::from_iter)
         .map_err(Fault::of("read what the request pinned"))
         .map_err(failed(store))
+}
+
+/// Pins a table's keeps and its place as the task has them now. No row of it has a ground at that time: see [`reopen`].
+pub(super) async fn repin(
+    connection: &mut PgConnection,
+    (run, store): (&str, &str),
+    step: &Step,
+    ends: &[Ended],
+) -> Result<(), Fault> {
+    let sql = "UPDATE tradewind.request_table
+        SET position = $4, due_set = $5, grounds = $6, ground_tables = '{}', ground_columns = '{}'
+        WHERE run = $1 AND store = $2 AND name = $3";
+    let query = sqlx::query(sql).bind(run).bind(store).bind(&step.rule.name);
+    let query = query
+        .bind(position(step))
+        .bind(Json(ends))
+        .bind(grounds(step));
+    let done = query.execute(connection).await;
+    done.map(drop)
+        .map_err(Fault::of("write the keeps of the request"))
+}
+
+/// Where a table stands in the task.
+fn position(step: &Step) -> i32 {
+    i32::try_from(step.rule.position).unwrap_or(i32::MAX)
+}
+
+/// The grounds of a table's keeps.
+fn grounds(step: &Step) -> Vec<&str> {
+    step.rule.keeps.iter().map(|keep| &*keep.ground).collect()
 }
 
 /// Rows that stayed may go now: nobody has come to them again.
