@@ -117,7 +117,7 @@ async fn each_mistake_is_named_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_reference_is_for_one_person_and_the_task_it_had() {
+async fn a_reference_is_for_one_person_and_the_tables_it_had() {
     let mut world = World::shop("erx_reference").await;
     // Items block: the request stays open.
     world.run().await.expect("RowsBlocked");
@@ -132,12 +132,14 @@ async fn a_reference_is_for_one_person_and_the_task_it_had() {
         .unwrap()
         .push(orders);
     world.run().await.expect("RowsBlocked");
-    assert_eq!(
-        world
-            .sql("SELECT count(*) FROM customers WHERE id = 3")
-            .await,
-        "1"
-    );
+    let there = "SELECT count(*) FROM customers WHERE id = 3";
+    assert_eq!(world.sql(there).await, "1");
+    // As it was told: their table is named, and the same request takes its rows too.
+    world.name_items().await;
+    let ran = world.run().await;
+    assert_eq!(ran.expect("Kept").terms("items"), [20, 20, 0, 0, 0, 0]);
+    assert_eq!(ran.terms("orders"), [10, 10, 0, 0, 0, 0]);
+    assert_eq!(world.sql(there).await, "1");
 }
 
 /// What retention refuses is refused here: cascades, rows that security hides, grants that are missing, with the SQL.

@@ -204,6 +204,15 @@ impl World {
         self
     }
 
+    /// Adds the items, whose orders' customer stands in them too.
+    pub(crate) async fn name_items(&mut self) {
+        let buyer = "ALTER TABLE items ADD IF NOT EXISTS buyer bigint;
+            UPDATE items SET buyer = (SELECT customer FROM orders WHERE id = order_id)";
+        self.sql(buyer).await;
+        let by_buyer = json!([{"column": "buyer", "identity": "customerId"}]);
+        self.table("items", json!({"subjects": by_buyer, "clock": "added"}));
+    }
+
     pub(crate) fn set_table(&mut self, name: &str, field: &str, value: Value) {
         let tables = self.spec()["stores"][0]["tables"].as_array_mut().unwrap();
         let table = tables.iter_mut().find(|table| table["name"] == name);

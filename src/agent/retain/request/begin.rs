@@ -4,6 +4,7 @@
 //! snapshot; or the run that a killed pod left, or a hold, by the keeps of the task as it is now.
 
 use jiff::{SignedDuration, Timestamp};
+use sqlx::PgConnection;
 
 use super::super::begin::write_run;
 use super::super::books::{self as runs, Run};
@@ -120,12 +121,13 @@ fn are_there(pinned: &Pinned, steps: &[Step]) -> bool {
     pinned.iter().all(is_there)
 }
 
-/// Rows that stayed are come to again, and by the keeps that the task has now: a law may have come while a hold lasted.
+/// Rows that stayed are come to again, and by the keeps that the task has now: a law may have come while a hold lasted. A
+/// table that came to the task is begun.
 async fn go_on(site: &mut Site, job: Job<'_>, run: Run) -> Result<(), Error> {
     let store = site.store.name.clone();
     tracing::info!(store, run = run.id, "found a request that has not ended");
     let pinned = books::pinned(&mut site.store, &run.id).await?;
-    if pinned.len() != site.plan.steps.len() || !are_there(&pinned, &site.plan.steps) {
+    if !are_there(&pinned, &site.plan.steps) {
         return Err(Error::OtherTables { store });
     }
     books::reopen(&mut site.store, &run.id).await?;
@@ -134,11 +136,20 @@ async fn go_on(site: &mut Site, job: Job<'_>, run: Run) -> Result<(), Error> {
     let snapshot = site.store.begin_snapshot(Purpose::Write).await;
     let mut transaction = snapshot.map_err(&failed)?;
     let at = (run.id.as_str(), store.as_str());
+    let mut came = Vec::new();
     for step in &steps {
         let ends = ends(step, job, run.now)?;
-        let written = books::repin(&mut transaction, at, step, &ends).await;
-        written.map_err(&failed)?;
+        if pinned.contains_key(&step.rule.name) {
+            let written = books::repin(&mut transaction, at, step, &ends).await;
+            written.map_err(&failed)?;
+        } else {
+            pin(&mut transaction, at, (step, &ends), job).await?;
+            came.push(step.table.oid);
+        }
         site.ends.insert(step.rule.name.clone(), ends);
+    }
+    if !came.is_empty() {
+        outside::check(&mut transaction, &store, &came).await?;
     }
     let committed = transaction.commit().await;
     committed
@@ -146,6 +157,32 @@ async fn go_on(site: &mut Site, job: Job<'_>, run: Run) -> Result<(), Error> {
         .map_err(failed)?;
     site.run = Some(run);
     Ok(())
+}
+
+/// Finds the rows of a table, and writes them down with it.
+async fn pin(
+    connection: &mut PgConnection,
+    (run, store): (&str, &str),
+    (step, ends): (&Step, &[Ended]),
+    job: Job<'_>,
+) -> Result<(), Error> {
+    let failed = Error::at(store);
+    let table = &step.rule.name;
+    let keys = Keys {
+        with: job.key,
+        store,
+        table,
+    };
+    let whose = whose(step, job.who, &job.settings.kinds);
+    let found = rows::to_erase(connection, whose, keys, job.most().saturating_add(1));
+    let found = found.await.map_err(&failed)?;
+    if i64::try_from(found.len()).is_ok_and(|count| count > job.most()) {
+        let (table, most) = (table.clone(), job.settings.max_rows);
+        return Err(Error::TooMany { table, most });
+    }
+    let hashes = found.iter().map(|key| key.hash.clone()).collect();
+    let written = books::write_table(connection, (run, store), step, ends, hashes).await;
+    written.map_err(failed)
 }
 
 async fn begin(site: &mut Site, job: Job<'_>, identity: &Identity) -> Result<(), Error> {
@@ -177,27 +214,11 @@ async fn begin(site: &mut Site, job: Job<'_>, identity: &Identity) -> Result<(),
     let words = (identity.reference.as_str(), identity.kind);
     let written = books::write_request(&mut transaction, &store, &run, words).await;
     written.map_err(&failed)?;
-    let most = job.settings.max_rows;
+    let at = (run.id.as_str(), store.as_str());
     for step in &steps {
-        let name = &step.rule.name;
-        let keys = Keys {
-            with: job.key,
-            store: &store,
-            table: name,
-        };
-        let whose = whose(step, job.who, &job.settings.kinds);
-        let found = rows::to_erase(&mut transaction, whose, keys, job.most().saturating_add(1));
-        let found = found.await.map_err(&failed)?;
-        if i64::try_from(found.len()).is_ok_and(|count| count > job.most()) {
-            let table = name.clone();
-            return Err(Error::TooMany { table, most });
-        }
         let ends = ends(step, job, identity.now)?;
-        let hashes = found.iter().map(|key| key.hash.clone()).collect();
-        let at = (run.id.as_str(), store.as_str());
-        let written = books::write_table(&mut transaction, at, step, &ends, hashes).await;
-        written.map_err(&failed)?;
-        site.ends.insert(name.clone(), ends);
+        pin(&mut transaction, at, (step, &ends), job).await?;
+        site.ends.insert(step.rule.name.clone(), ends);
     }
     let oids: Vec<i64> = steps.iter().map(|step| step.table.oid).collect();
     outside::check(&mut transaction, &store, &oids).await?;
