@@ -362,19 +362,7 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
         return Ok(Answer::error(&error, body.ok()));
     }
     let body = body?;
-    let settled = matches!(
-        body.state,
-        RequestState::Verified | RequestState::Kept | RequestState::Held
-    );
-    if settled {
-        for site in &mut sites {
-            let acknowledged = suppression.acknowledged(&site.store.name).await?;
-            suppress::catch_up(&mut site.store, acknowledged).await?;
-            if let Some(run) = site.run.take() {
-                runs::end(&mut site.store, &run, "Reapplied").await?;
-            }
-        }
-    }
+    reapply::end(&mut sites, &mut suppression, body.state).await?;
     Ok(Answer::of(body))
 }
 

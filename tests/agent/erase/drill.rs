@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tradewind::contract::RequestState;
 
 use super::world::{EMAIL, World, assert_nobody, exact};
 use crate::retain::world::access;
@@ -161,14 +162,22 @@ async fn a_killed_drill_is_gone_on_with() {
         running.kill();
         retained(&world, "DryRun").await.expect("RestoreDetected");
     }
+    // Imported in between: what was found before does not have it, so the next finds all anew.
+    let import = format!("INSERT INTO messages (sender, sent_at) VALUES ('{EMAIL}', '2020-01-01')");
+    world.sql(&import).await;
     let ran = world.reapply().await;
-    ran.expect("Kept");
+    ran.expect("Unfinished");
     assert_eq!(ran.terms("orders"), [10, 10, 0, 0, 0, 0]);
+    assert_eq!(ran.table("messages").state, RequestState::Pending);
+    retained(&world, "DryRun").await.expect("RestoreDetected");
+    let ran = world.reapply().await;
+    assert_eq!(ran.expect("Kept").terms("messages"), [1, 1, 0, 0, 0, 0]);
     assert_eq!(world.sql(LEFT).await, "0|0|0|5");
     retained(&world, "DryRun").await.expect("Previewed");
 }
 
-/// An import with old dates brings somebody back, until the schedule's next moment; a row without a date is left, and said so.
+/// An import with old dates brings somebody back, until the schedule's next moment; a row without a date is left, and said so
+/// until it has one.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_is_erased_again_and_what_has_no_date_is_told() {
     let mut world = World::shop("erd_import").await;
@@ -176,7 +185,7 @@ async fn an_import_is_erased_again_and_what_has_no_date_is_told() {
     world.run().await.expect("Kept");
     world.sql(&format!(
         "ALTER TABLE customers ALTER created DROP NOT NULL; INSERT INTO customers VALUES (7, '{EMAIL}', '', '2020-01-01');
-        INSERT INTO messages (sender, sent_at) VALUES ('{EMAIL}', '2020-01-01'), ('{EMAIL}', 'infinity')"
+        INSERT INTO messages (sender, sent_at) VALUES ('{EMAIL}', '2020-01-01'), ('{EMAIL}', 'infinity'), ('{EMAIL}', '-infinity')"
     ))
     .await;
     world.spec()["bySchedule"] = true.into();
@@ -186,13 +195,16 @@ async fn an_import_is_erased_again_and_what_has_no_date_is_told() {
     let messages = ran.table("messages");
     assert_eq!(
         [messages.erased, messages.undated].map(exact),
-        [1, 1],
+        [1, 2],
         "{messages:?}"
     );
-    world
-        .sql("UPDATE messages SET sent_at = now() WHERE sent_at = 'infinity'")
-        .await;
-    world.reapply().await.expect("Kept");
+    // One is from before the erasure, the other of somebody who came back.
+    let dates = "UPDATE messages SET sent_at = CASE WHEN sent_at > now() THEN now() ELSE timestamptz '2020-01-02' END
+        WHERE NOT isfinite(sent_at)";
+    world.sql(dates).await;
+    let ran = world.reapply().await;
+    assert_eq!(ran.expect("Kept").terms("messages"), [1, 1, 0, 0, 0, 0]);
+    assert_eq!(world.sql(LEFT).await, "0|0|1|5");
 }
 
 /// Hashes of a key that is not here say nothing; deleted on purpose, they are in nobody's way.

@@ -15,6 +15,7 @@ use super::super::exact::Exact;
 use super::super::fault::Fault;
 use super::super::preflight::Step;
 use super::super::store::Store;
+use super::begin::REAPPLY;
 use super::error::{Error, failed};
 use super::referred::Ground;
 use super::suppress;
@@ -318,12 +319,13 @@ fn total(row: &PgRow) -> Result<ErasedTable, sqlx::Error> {
         undated: number(10)?,
         ..ErasedTable::default()
     };
-    table.state = state(&table, row.try_get(11)?);
+    table.state = state(&table, row.try_get(11)?, kind == REAPPLY);
     Ok(table)
 }
 
-/// How far a table has come.
-fn state(table: &ErasedTable, is_verified: bool) -> RequestState {
+/// How far a table has come. `again`: a row that came late is no later one of the person's. Whose rows are erased again they
+/// were erased before, and those that came since are not looked for: it was imported meanwhile, or got its date.
+fn state(table: &ErasedTable, is_verified: bool, again: bool) -> RequestState {
     if !is_verified {
         return if table.remaining.is_zero() && !table.erased.plus(table.restricted).is_zero() {
             RequestState::LogicallyGone
@@ -334,7 +336,7 @@ fn state(table: &ErasedTable, is_verified: bool) -> RequestState {
     let stays = [table.failed, table.blocked, table.undated];
     if !stays.iter().all(Count::is_zero) {
         RequestState::Failed
-    } else if !table.remaining.is_zero() {
+    } else if !table.remaining.is_zero() || again && !table.late.is_zero() {
         RequestState::Pending
     } else if !table.held.is_zero() {
         RequestState::Held
@@ -355,29 +357,38 @@ mod tests {
             erased: 3.into(),
             ..ErasedTable::default()
         };
-        assert_eq!(state(&base, false), RequestState::LogicallyGone);
-        assert_eq!(state(&base, true), RequestState::Verified);
+        assert_eq!(state(&base, false, false), RequestState::LogicallyGone);
+        assert_eq!(state(&base, true, false), RequestState::Verified);
         let kept = ErasedTable {
             kept: 1.into(),
             ..base.clone()
         };
-        assert_eq!(state(&kept, true), RequestState::Kept);
+        assert_eq!(state(&kept, true, false), RequestState::Kept);
         let held = ErasedTable {
             held: 1.into(),
             ..kept
         };
-        assert_eq!(state(&held, true), RequestState::Held);
+        assert_eq!(state(&held, true, false), RequestState::Held);
+        let late = ErasedTable {
+            late: 1.into(),
+            ..held.clone()
+        };
+        assert_eq!(state(&late, true, false), RequestState::Held);
+        assert_eq!(state(&late, true, true), RequestState::Pending);
         let left = ErasedTable {
             remaining: 1.into(),
             ..held
         };
-        assert_eq!(state(&left, true), RequestState::Pending);
-        assert_eq!(state(&left, false), RequestState::Pending);
+        assert_eq!(state(&left, true, false), RequestState::Pending);
+        assert_eq!(state(&left, false, false), RequestState::Pending);
         for term in [0, 1, 2] {
             let mut bad = left.clone();
             *[&mut bad.failed, &mut bad.blocked, &mut bad.undated][term] = 1.into();
-            assert_eq!(state(&bad, true), RequestState::Failed);
+            assert_eq!(state(&bad, true, false), RequestState::Failed);
         }
-        assert_eq!(state(&ErasedTable::default(), false), RequestState::Pending);
+        assert_eq!(
+            state(&ErasedTable::default(), false, false),
+            RequestState::Pending
+        );
     }
 }

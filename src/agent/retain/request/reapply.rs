@@ -16,10 +16,18 @@ use super::super::statement::Hidden;
 use super::super::store::Purpose;
 use super::error::{Error, failed};
 use super::hash::HashKey;
+use super::runs;
 use super::select::{self, Back, Who};
 use super::settings::{Kinds, Settings};
 use super::site::Site;
-use super::suppress::Erased;
+use super::suppress::{self, Erased, Suppression};
+use crate::contract::RequestState;
+
+/// How an attempt has ended that left nobody.
+const DONE: &str = "Reapplied";
+
+/// How one has ended that left somebody.
+const UNDONE: &str = "Unfinished";
 
 /// Who of the erased is back in a store.
 pub(super) async fn back(
@@ -58,6 +66,30 @@ pub(super) async fn back(
     let oids: Vec<i64> = steps.iter().map(|step| step.table.oid).collect();
     outside::check(&mut snapshot, &name, &oids).await?;
     Ok(Who::Erased(all))
+}
+
+/// Ends an attempt that has looked at all; a store is as new as what was acknowledged if nobody is left there. If somebody is,
+/// the next attempt finds the rows anew: one that was gone on with would pass over what had no date before, or came since.
+pub(super) async fn end(
+    sites: &mut [Site],
+    suppression: &mut Suppression,
+    state: RequestState,
+) -> Result<(), Error> {
+    let is_done = matches!(
+        state,
+        RequestState::Verified | RequestState::Kept | RequestState::Held
+    );
+    for site in sites {
+        if is_done {
+            let acknowledged = suppression.acknowledged(&site.store.name).await?;
+            suppress::catch_up(&mut site.store, acknowledged).await?;
+        }
+        if let Some(run) = site.run.take() {
+            let word = if is_done { DONE } else { UNDONE };
+            runs::end(&mut site.store, &run, word).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The values of a column that were suppressed, as the column has them.
