@@ -194,9 +194,13 @@ impl RequestRegionStatus {
     }
 
     /// Since when an opt-out is in force there, in the last of its channels; where there was nothing to stop, since that was
-    /// seen.
+    /// seen. None while a channel would know the person by no value that was given: what it sends goes on.
     #[must_use]
     pub fn in_force_since(&self) -> Option<&str> {
+        let is_lifted = self.action == Some(RequestAction::Lift);
+        if !is_lifted && self.opted_out.iter().any(OptedOut::lets_pass) {
+            return None;
+        }
         let told = self.opted_out.iter();
         let last = told.filter_map(|told| told.in_force_since.as_deref()).max();
         last.or(self.reported_at.as_deref())

@@ -51,7 +51,7 @@ pub struct OptedOut {
     #[serde(default, skip_serializing_if = "Count::is_zero")]
     pub subjects: Count,
     /// From when on no event about the person has been sent there, by the database's clock, RFC 3339: no attempt that had
-    /// begun before was under way any more. Absent: nothing was stopped, or it was lifted.
+    /// begun before was under way any more. Absent: nothing was stopped, of several in one of them, or it was lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_force_since: Option<String>,
 }
@@ -66,6 +66,13 @@ impl OptedOut {
         } else {
             named.saturating_add(self.unnamed_sinks)
         }
+    }
+
+    /// Whether a sink of it may still be sent something of the person: nothing was stopped for a value, or not in each of
+    /// several.
+    #[must_use]
+    pub fn lets_pass(&self) -> bool {
+        self.subjects.is_zero() || self.in_force_since.is_none()
     }
 
     /// Gives up one piece of detail of several: sinks' names, then the last channel, whose numbers go into a sum.
@@ -87,8 +94,9 @@ impl OptedOut {
             SEVERAL.clone_into(&mut sum.channel);
             sum.unnamed_sinks = sum.stopped().saturating_add(last.stopped());
             sum.subjects = sum.subjects.plus(last.subjects);
-            // One way of writing, of one clock: the later is the greater.
-            sum.in_force_since = sum.in_force_since.take().max(last.in_force_since);
+            // One way of writing, of one clock: the later is the greater. Where one was not stopped the sum is not.
+            let both = sum.in_force_since.take().zip(last.in_force_since);
+            sum.in_force_since = both.map(|(one, other)| one.max(other));
         }
         true
     }
@@ -116,17 +124,12 @@ mod tests {
             one("a/x", Some(early)),
             one("a/y", Some(late)),
             one("a/z", Some(early)),
-            // Nothing is stopped where nobody is known.
-            OptedOut {
-                subjects: Count::ZERO,
-                ..one("b/x", None)
-            },
         ];
         let mut steps = 0;
         while OptedOut::shrink(&mut all) {
             steps += 1;
         }
-        assert_eq!(steps, 7);
+        assert_eq!(steps, 5);
         let [sum] = all.as_slice() else {
             panic!("{all:?}");
         };
@@ -135,6 +138,21 @@ mod tests {
         assert!(sum.sinks.is_empty());
         assert_eq!(sum.stopped(), 3);
         assert_eq!(sum.store, "inbox", "of one store, and it is found again");
+        assert!(!sum.lets_pass());
+        // Nothing is stopped where nobody is known, and the sum does not say that it was.
+        let unknown = OptedOut {
+            subjects: Count::ZERO,
+            ..one("b/x", None)
+        };
+        for unstopped in [
+            vec![sum.clone(), unknown.clone()],
+            vec![unknown, sum.clone()],
+        ] {
+            let mut all = unstopped;
+            while OptedOut::shrink(&mut all) {}
+            assert_eq!((all[0].stopped(), all[0].subjects), (3, 3.into()));
+            assert!(all[0].lets_pass(), "{all:?}");
+        }
         let mut all = vec![
             one("a/x", Some(early)),
             OptedOut {

@@ -219,7 +219,8 @@ fn one(
 }
 
 /// Since when an opt-out is in force in the last of its regions, and known to recipients, once that is so in all of them, as
-/// their stores said.
+/// their stores said. None where a channel would know the person by no value that was given: whether that is in order a person
+/// says, by `answered`.
 fn in_force(request: &DataSubjectRequest) -> Option<String> {
     let told: Vec<_> = request.status.iter().flat_map(|s| &s.regions).collect();
     let of = |name: &String| {
@@ -229,7 +230,7 @@ fn in_force(request: &DataSubjectRequest) -> Option<String> {
         let holds = entry.action == Some(RequestAction::OptOut);
         let recipients = entry.recipients.iter().filter(|_| holds);
         let last = recipients.filter_map(|told| told.at.as_deref());
-        let all = entry.in_force_since().into_iter().chain(last);
+        let all = std::iter::once(entry.in_force_since()?).chain(last);
         all.max_by_key(|at| moment(at))
     };
     let all: Option<Vec<&str>> = request.spec.regions.iter().map(of).collect();

@@ -56,21 +56,27 @@ pub(super) fn fulfilled(entry: &RequestRegionStatus) -> Reason {
     }
     let stopped = told.iter().map(OptedOut::stopped);
     let sinks = stopped.fold(0, i64::saturating_add);
-    let since = entry.in_force_since().unwrap_or_default();
-    let mut said =
-        format!("in force since {since}: sinks that are sent nothing of the person: {sinks}");
-    let unknown: Vec<&str> = told
-        .iter()
-        .filter(|one| one.subjects.is_zero())
-        .map(|one| one.channel.as_str())
-        .collect();
-    if !unknown.is_empty() {
-        said = format!(
-            "{said}; the identity has no value by which {} would know the person: see that none is missing",
-            unknown.join(", ")
-        );
-    }
+    let sinks = format!("sinks that are sent nothing of the person: {sinks}");
+    let said = match entry.in_force_since() {
+        Some(since) => format!("in force since {since}: {sinks}"),
+        None => unstopped(told, &sinks),
+    };
     PlanWord::Fulfilled.because(with_recipients(&said, entry))
+}
+
+/// That a channel goes on as before, and what somebody is to do about it: the law's clock runs until then.
+fn unstopped(told: &[OptedOut], sinks: &str) -> String {
+    let channels = told.iter().filter(|one| one.lets_pass());
+    let channels: Vec<&str> = channels.map(|one| one.channel.as_str()).collect();
+    let channels = match channels.join(", ") {
+        all if all == SEVERAL => "one of its channels or more".to_owned(),
+        all => all,
+    };
+    format!(
+        "not in force in {channels}: the identity has no value by which the person would be known there; {sinks}. If they may \
+         be known there ask again, under another name, with that value too; if they are not record spec.answered, which ends \
+         the law's clock"
+    )
 }
 
 /// How many recipients know of it, and whom somebody has to see to.
@@ -107,6 +113,41 @@ mod tests {
         // One that stands for several stands for them too.
         let folded = [one(SEVERAL, 1)];
         assert_eq!(stopped(&before, &folded), folded);
+    }
+
+    #[test]
+    fn what_a_channel_may_still_send_is_not_called_in_force() {
+        let since = "2026-11-05T09:00:08Z";
+        let known = json!({"store": "inbox", "channel": "a/shop", "sinks": ["ads"], "subjects": 1, "inForceSince": since});
+        let unknown = json!({"store": "inbox", "channel": "a/chat", "sinks": ["ads"]});
+        let folded =
+            json!({"store": "inbox", "channel": SEVERAL, "unnamedSinks": 3, "subjects": 2});
+        for (opted_out, begins) in [
+            (
+                json!([known]),
+                "in force since 2026-11-05T09:00:08Z: sinks that are sent nothing of the person: 1",
+            ),
+            (json!([known, unknown]), "not in force in a/chat: "),
+            (json!([unknown]), "not in force in a/chat: "),
+            (
+                json!([folded]),
+                "not in force in one of its channels or more: ",
+            ),
+        ] {
+            let entry = json!({"name": "us", "state": "Run", "reason": "Any", "action": "OptOut", "progress": "Verified",
+                "reportedAt": since, "optedOut": opted_out});
+            let entry: RequestRegionStatus = serde_json::from_value(entry).unwrap();
+            let said = fulfilled(&entry).message;
+            assert!(said.starts_with(begins), "{said}");
+            let is_open = entry.in_force_since().is_none();
+            assert_eq!(said.contains("spec.answered"), is_open, "{said}");
+            // What was lifted has nothing to stop.
+            let lifted = RequestRegionStatus {
+                action: Some(RequestAction::Lift),
+                ..entry
+            };
+            assert_eq!(lifted.in_force_since(), Some(since));
+        }
     }
 
     #[test]

@@ -247,7 +247,8 @@ fn told(all: &[OptedOut]) -> String {
         return "no channel here has a sink that is a sale or a sharing: only recipients were to be told"
             .to_owned();
     }
-    let sinks: usize = all.iter().map(|one| one.sinks.len()).sum();
+    let stopped = all.iter().map(OptedOut::stopped);
+    let sinks = stopped.fold(0, i64::saturating_add);
     let unknown: Vec<&str> = all
         .iter()
         .filter(|one| one.subjects.is_zero())
@@ -255,11 +256,11 @@ fn told(all: &[OptedOut]) -> String {
         .collect();
     let mut said = format!(
         "the person opted out of {sinks} sinks of {} channels",
-        all.len()
+        all.len() - unknown.len()
     );
     if !unknown.is_empty() {
         said = format!(
-            "{said}; the identity has no value by which {} would know the person",
+            "{said}; the identity has no value by which {} would know the person: nothing was stopped there",
             unknown.join(", ")
         );
     }
@@ -318,7 +319,8 @@ mod tests {
         let said = told(&[one("a/shop", 1), one("a/chat", 0)]);
         assert_eq!(
             said,
-            "the person opted out of 2 sinks of 2 channels; the identity has no value by which a/chat would know the person"
+            "the person opted out of 1 sinks of 1 channels; the identity has no value by which a/chat would know the person: \
+             nothing was stopped there"
         );
     }
 }
