@@ -67,7 +67,7 @@ pub use rule::{
     BindingHold, BindingKeep, ByLaw, Dataset, DatasetSubject, Decides, Erase, Keep, Notice,
     OtherErase, PolicyRule, RuleDecision, RunsFrom, Stopped,
 };
-pub use signing::{Signing, SigningStatus};
+pub use signing::{CountersignedTo, Signing, SigningStatus};
 pub use social_channel::{
     Catalog, CatalogSource, ChannelRegionStatus, ChannelSelector, Checkout, CheckoutMode,
     Connector, ConnectorIngress, ConnectorStatus, ConnectorStore, Credentials, CredentialsLocation,

@@ -29,7 +29,7 @@ mod strategy;
 mod task;
 mod throttle;
 
-pub use attest::{Attest, AttestReport, Witnessed};
+pub use attest::{Attest, AttestReport, Behind, Witnessed};
 pub use catalogue::{
     AbsentTable, Catalogue, CatalogueLook, FiringTrigger, MissingIndex, StoreDatabase,
     UnruledTable, can_be_ruled, names_table,

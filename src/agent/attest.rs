@@ -85,6 +85,7 @@ async fn attest(task: &Task<Attest>, options: &Options) -> Result<AttestReport, 
         rotated: kept.rotated().map(str::to_owned),
         countersignatures: seen.sign(&kept, now)?,
         unproven: seen.unproven,
+        behind: seen.behind,
     })
 }
 

@@ -5,6 +5,7 @@
 )]
 
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::InventoryEntry;
@@ -47,6 +48,18 @@ impl Signing {
     pub const SCHEDULE: &str = "7 * * * *";
 }
 
+/// How far a region countersigned another region's chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CountersignedTo {
+    /// The other region.
+    pub region: String,
+    /// The last record of its chain that was countersigned.
+    pub sequence: i64,
+    /// That record's hash.
+    pub head: String,
+}
+
 /// What a region's key signed of its evidence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -78,6 +91,12 @@ pub struct SigningStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub unproven: Vec<String>,
+    /// Other regions whose chain this region was shown at its last run from a later record on than it had countersigned: it
+    /// countersigns none of it until it is shown what is between. It was no witness of theirs for a while, or the hub was
+    /// restored; nothing is compared meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["region".into()]))]
+    pub behind: Vec<CountersignedTo>,
     /// Up to which record the archive has all. Absent: none is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed_to: Option<i64>,

@@ -64,4 +64,17 @@ pub struct AttestReport {
     /// Regions whose chain is no extension of what was countersigned of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unproven: Vec<String>,
+    /// Regions whose chain was told from a later record on than was countersigned of it: nothing was compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<Behind>,
+}
+
+/// How far another region's chain was countersigned that is told from a later record on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Behind {
+    /// The region.
+    pub region: String,
+    /// As this region noted it.
+    pub noted: Tip,
 }

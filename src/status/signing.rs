@@ -1,6 +1,8 @@
 //! What a region's key signed, from what its runs report. A region's pods write that: a signature counts when it is
 //! one, by its key, over what the hub has.
 
+use std::collections::BTreeMap;
+
 use kube::ResourceExt;
 
 use super::chain::{Chain, Statement};
@@ -8,11 +10,16 @@ use super::keeper::keeper;
 use super::reapplied::reapplied;
 use super::reason::Word;
 use super::{RunEnd, Seen, SigningObserved};
-use crate::api::{Region, RequestsStatus, SigningStatus, names};
-use crate::contract::{AttestReport, Outcome};
+use crate::api::{CountersignedTo, Region, RequestsStatus, SigningStatus, names};
+use crate::contract::{AttestReport, Behind, Outcome};
 use crate::evidence::body::KeyRotation;
 use crate::evidence::{Checkpoint, Countersignature, KeyId, Tip};
 use crate::plan::{Plan, Reason, RegionPlan, SigningWorkloads};
+
+/// A Region's name is no longer.
+const LONGEST: usize = 253;
+/// No task has more other regions than a few.
+const MOST: usize = 8;
 
 /// What is known of a region's signing.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +85,7 @@ pub fn signing(
         message: reason.map(|reason| reason.message),
         next_key: chain.successor(&name).map(|record| record.source),
         unproven: told.map_or_else(|| old.unproven.clone(), |told| told.unproven.clone()),
+        behind: told.map_or_else(|| old.behind.clone(), |told| behind(&told.behind)),
         sealed_to: place(chain.sealed_to()),
         sealing_problem: old.sealing_problem.clone(),
         expired_to: place(chain.expired_to()),
@@ -90,13 +98,12 @@ pub fn signing(
         inventory,
     };
     let objects = status.inventory.len();
-    let left = format!("the signing of its evidence ({objects} objects)");
     let mut requests = keeper(decision, seen, region);
     let reapplied = reapplied(&mut requests, decision, seen, region);
     Signed {
         requests,
         reapplied,
-        left: (is_left && !is_gone && (objects > 0 || known.is_some())).then_some(left),
+        left: (is_left && !is_gone && (objects > 0 || known.is_some())).then(|| left(objects)),
         status,
         checkpoint,
         next,
@@ -104,9 +111,32 @@ pub fn signing(
     }
 }
 
+/// What is left of signing in a region, in words.
+fn left(objects: usize) -> String {
+    format!("the signing of its evidence ({objects} objects)")
+}
+
 /// The place of a record; none before the first.
 fn place(tip: Tip) -> Option<i64> {
     i64::try_from(tip.sequence).ok().filter(|place| *place > 0)
+}
+
+/// Of each region once: what a region's pods write is no list of the API server's yet.
+fn behind(told: &[Behind]) -> Vec<CountersignedTo> {
+    let each: BTreeMap<&str, Tip> = told
+        .iter()
+        .filter(|one| one.region.len() <= LONGEST)
+        .map(|one| (one.region.as_str(), one.noted))
+        .collect();
+    let one = |(region, noted): (&str, Tip)| {
+        let sequence = i64::try_from(noted.sequence).ok()?;
+        Some(CountersignedTo {
+            region: region.to_owned(),
+            sequence,
+            head: noted.head.to_string(),
+        })
+    };
+    each.into_iter().take(MOST).filter_map(one).collect()
 }
 
 /// What a region's runs countersigned.

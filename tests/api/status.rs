@@ -83,7 +83,8 @@ fn region() -> Value {
                 "stores": [{"name": "orders", "state": "Kept", "tables": [crate::subject_request::erased()]}]}},
         "evidence": {
             "key": "ed25519-0", "sequence": 7, "head": "sha256-0", "signedAt": "2026-11-22T12:00:00Z",
-            "reason": "NotAnExtension", "message": "m", "nextKey": "ed25519-1", "unproven": ["us-east"], "sealedTo": 5, "expiredTo": 3,
+            "reason": "NotAnExtension", "message": "m", "nextKey": "ed25519-1", "unproven": ["us-east"],
+            "behind": [{"region": "br", "sequence": 3, "head": "sha256-0"}], "sealedTo": 5, "expiredTo": 3,
             "keptFor": "P24M (us-ca-ccpa)", "sealingProblem": "m",
             "untrustedKey": "ed25519-2", "lastHandledRotateAt": "1", "lastHandledRunAt": "1", "inventory": inventory(),
         },

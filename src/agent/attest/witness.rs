@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::error::Error;
 use super::extension;
 use super::kept::Kept;
-use crate::contract::Witnessed;
+use crate::contract::{Behind, Witnessed};
 use crate::evidence::{Countersignature, Tip, Witness, countersign, extend};
 
 /// What is about to be countersigned.
@@ -15,6 +15,9 @@ pub(super) struct Seen {
     chains: Vec<Step>,
     /// Regions whose chain is no extension of what was countersigned of it.
     pub(super) unproven: Vec<String>,
+    /// Regions whose chain is told from a later place on than what was countersigned of it: nothing can be compared. Whoever
+    /// was no witness for a while is in that place once what it saw last is in the archive.
+    pub(super) behind: Vec<Behind>,
 }
 
 /// Of one region how far, and what was before.
@@ -32,6 +35,15 @@ impl Kept {
         let own = self.region().to_owned();
         for one in asked.iter().filter(|one| one.region != own) {
             let before = self.witnessed(&one.region);
+            if let Some(noted) = before.filter(|last| last.sequence < one.from.sequence) {
+                tracing::warn!(
+                    region = one.region,
+                    "its chain is told from a later record on than what was countersigned"
+                );
+                let region = one.region.clone();
+                seen.behind.push(Behind { region, noted });
+                continue;
+            }
             let tip = match before {
                 Some(last) => extension::prove(last, one.from, &one.digests).ok(),
                 None => Some(extend(one.from, &one.digests)),
@@ -154,7 +166,11 @@ mod tests {
             }
             let seen = kept.witness(&[told(extend(genesis, &shown[..from]), &shown[from..to])]);
             let is_extension = from <= signed && signed <= to && fork >= signed;
-            prop_assert_eq!(seen.unproven.is_empty(), is_extension);
+            // What is told from later on proves nothing, either way.
+            let is_behind = from > signed;
+            let noted: Vec<Tip> = seen.behind.iter().map(|behind| behind.noted).collect();
+            prop_assert_eq!(noted, if is_behind { vec![before] } else { vec![] });
+            prop_assert_eq!(seen.unproven.is_empty(), is_extension || is_behind);
             let made = seen.sign(&kept, Timestamp::UNIX_EPOCH).unwrap();
             prop_assert_eq!(made.len(), usize::from(is_extension));
             if let Some(made) = made.first() {

@@ -151,11 +151,13 @@ impl Chain {
     }
 
     /// What is to be done next about its old records. `others` countersign it: what one of them has not seen yet, and
-    /// the record that it saw last, stay on the hub, since it follows the chain from there.
+    /// the record that it saw last, stay on the hub, since it follows the chain from there. What went while it was no witness
+    /// is no more to be kept for it.
     #[must_use]
     pub fn sealing(&self, rule: Rule, others: &[&str], now: Timestamp) -> Sealing {
         let signed = self.signed().map_or(0, |signed| signed.tip.sequence);
         let seen = others.iter().filter_map(|by| self.witnessed(by));
+        let seen = seen.filter(|tip| self.can_be_followed(*tip));
         let seen = seen.map(|tip| tip.sequence).min().unwrap_or(u64::MAX);
         let gone = self.removable(signed, seen);
         if !gone.is_empty() {
@@ -403,6 +405,42 @@ pub(super) mod tests {
         assert_eq!(gone(&chain, &["us"]), all, "it is no witness any more");
         let (from, digests) = chain.to_witness("eu", 100).unwrap();
         assert_eq!((from, digests.len()), (tip, 7));
+    }
+
+    /// A region that was no witness for a while comes back: what it saw last went meanwhile, and nothing waits for that.
+    #[test]
+    fn what_went_while_a_region_was_no_witness_is_not_waited_for() {
+        let (mut hub, mut chain) = (Hub::default(), Chain::new("f", "r"));
+        for n in 0..10 {
+            hub.write(&mut chain, &run(n), moment(0));
+        }
+        sign(&mut chain);
+        let witness = crate::evidence::Witness {
+            by: "eu",
+            region: "r",
+            previous: None,
+        };
+        let tip = Tip::of(&hub.records[&5]);
+        let made = crate::evidence::countersign(&Signer::new(&[2; 32]), witness, tip, moment(0));
+        chain.countersign(&made.unwrap());
+        assert_eq!(chain.to_witness("eu", 100).unwrap().0, tip);
+        while hub.step(&mut chain, moment(24)) {}
+        sign(&mut chain);
+        while hub.step(&mut chain, moment(24)) {}
+        assert!(!hub.records.contains_key(&6));
+        // It is shown what follows the archive; it says itself that it has not seen all before that.
+        let (from, digests) = chain.to_witness("eu", 100).unwrap();
+        assert_eq!((from, digests.len()), (chain.sealed_to(), 4));
+        for n in 10..16 {
+            hub.write(&mut chain, &run(n), moment(24));
+        }
+        sign(&mut chain);
+        let seals = chain.sealing(RULE, &["eu"], moment(48));
+        assert!(matches!(seals, Sealing::Seal { .. }), "{seals:?}");
+        assert!(hub.step(&mut chain, moment(48)));
+        sign(&mut chain);
+        let removes = chain.sealing(RULE, &["eu"], moment(48));
+        assert!(matches!(removes, Sealing::Remove(_)), "{removes:?}");
     }
 
     /// The seals tell what is in the archive: they stay on the hub when they are sealed themselves.

@@ -109,11 +109,26 @@ fn another_region_countersigns_what_goes_on_from_what_it_saw() {
                 })
                 .await;
         }
+        // One that begins behind what this region saw proves nothing, either way: that has a word of its own.
+        let mut later = more.clone();
+        later["from"] = json!({"head": format!("sha256-{}", "0".repeat(64)), "sequence": longer["sequence"].as_u64().unwrap() + 1});
+        task["spec"]["witness"] = json!([later]);
+        let report = asked(&us, &task, folder.path()).await;
+        assert_eq!(report["body"]["behind"], json!([{"region": "eu-west", "noted": longer}]));
+        assert!(report["body"]["unproven"].is_null(), "{report}");
+        run(&world, SIGNS, "seen-later", &report).await;
+        let to = json!([{"region": "eu-west", "sequence": longer["sequence"], "head": longer["head"]}]);
+        world
+            .until("the Region says how far it had come", async || {
+                is_same(&signed(&world, "us-east").await["behind"], &to)
+            })
+            .await;
+        assert!(signed(&world, "us-east").await["unproven"].is_null());
         let report = attest(&world, "us-east", folder.path()).await;
         run(&world, SIGNS, "seen-last", &report).await;
         world
             .until("the Region says no more", async || {
-                is_same(&signed(&world, "us-east").await["unproven"], &Value::Null)
+                is_same(&signed(&world, "us-east").await["behind"], &Value::Null)
             })
             .await;
     });
