@@ -106,6 +106,7 @@ fn recorded(
     context: &Context,
 ) -> BTreeMap<String, Recorded> {
     let policy = facts.policy.name_any();
+    let regions = context.reader.regions.state();
     let of = |(name, region): (&String, &plan::RegionFacts)| {
         let spec = &region.region.spec;
         let told = region.region.status.as_ref();
@@ -121,7 +122,7 @@ fn recorded(
             let there = asked.iter().filter(|uid| chain.has(Kind::Run, uid));
             there.map(|uid| (*uid).to_owned()).collect()
         };
-        let recorded = context.ledger.chains().read(name, |chain| Recorded {
+        let mut recorded = context.ledger.chains().read(name, |chain| Recorded {
             runs: stands(chain),
             zone: spec.locale.time_zone.clone(),
             signing: spec.signing_schedule().to_owned(),
@@ -131,7 +132,10 @@ fn recorded(
             fault: chain.fault(),
             unwritten: unwritten.get(name).map(Error::told),
             unsigned_because: unsigned,
+            untrusted_key: told.and_then(|told| told.untrusted_key.clone()),
+            ..Recorded::default()
         });
+        recorded.seen_by(name, regions.iter().map(AsRef::as_ref));
         (name.clone(), recorded)
     };
     facts.regions.iter().map(of).collect()

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
 
 use super::reason::Word;
 use super::resource::ready_field;
 use super::said::{Said, word};
 use super::timing::{Firing, earliest};
 use crate::api::condition::Truth;
-use crate::api::{DataPolicy, RegionEvidence};
+use crate::api::{DataPolicy, Region, RegionEvidence};
 use crate::plan::{Plan, PolicyWorkloads, Reason, RegionPlan};
 
 /// What is known of a policy's evidence in a region.
@@ -34,6 +35,35 @@ pub struct Recorded {
     pub unwritten: Option<String>,
     /// What the region's key answered when it did not sign: its reason and sentence.
     pub unsigned_because: Option<Reason>,
+    /// Regions that were shown another chain than they had countersigned.
+    pub unproven_by: Vec<String>,
+    /// Regions that were shown the chain from a later record on than they had countersigned.
+    pub behind_by: Vec<String>,
+    /// Why auditors do not trust the key that signs.
+    pub untrusted_key: Option<String>,
+}
+
+impl Recorded {
+    /// Takes in what Regions say of what they countersign: of the chain of this one.
+    pub fn seen_by<'a>(&mut self, region: &str, regions: impl Iterator<Item = &'a Region>) {
+        for other in regions {
+            let told = other
+                .status
+                .as_ref()
+                .and_then(|told| told.evidence.as_ref());
+            let Some(told) = told.filter(|_| other.name_any() != region) else {
+                continue;
+            };
+            if told.unproven.iter().any(|named| named == region) {
+                self.unproven_by.push(other.name_any());
+            }
+            if told.behind.iter().any(|named| named.region == region) {
+                self.behind_by.push(other.name_any());
+            }
+        }
+        self.unproven_by.sort();
+        self.behind_by.sort();
+    }
 }
 
 /// What is so in one region, and when it changes by itself.
@@ -50,7 +80,7 @@ pub(super) fn say(
     let broken = broken(recorded);
     let (run, until_run) = runs(policy, recorded, now);
     let (signed, until_signed) = signed(recorded, now);
-    let said = [broken, run, signed];
+    let said = [broken, run, signed, doubted(recorded)];
     let worst = [Truth::False, Truth::Unknown]
         .into_iter()
         .find_map(|truth| {
@@ -112,9 +142,31 @@ fn broken(recorded: &Recorded) -> Option<(Truth, Reason)> {
         );
         return Some((Truth::False, Word::ChainBroken.because(message)));
     }
+    if !recorded.unproven_by.is_empty() {
+        let message = format!(
+            "{} countersigned another chain of the region than the hub shows now: compare an export from before with what the hub \
+             has, and look for who changed it",
+            recorded.unproven_by.join(", ")
+        );
+        return Some((Truth::False, Word::ChainUnproven.because(message)));
+    }
     let why = recorded.unwritten.as_ref()?;
     let message = format!("what is to be recorded could not be written: {why}");
     Some((Truth::False, Word::NotRecorded.because(message)))
+}
+
+/// What is in order by itself, and what somebody must look at before it proves anything.
+fn doubted(recorded: &Recorded) -> Option<(Truth, Reason)> {
+    if let Some(why) = &recorded.untrusted_key {
+        return Some((Truth::False, Word::KeyUntrusted.because(why.as_str())));
+    }
+    let by = recorded.behind_by.first()?;
+    let message = format!(
+        "{} had countersigned the region's chain up to an earlier record than that from which it was shown on: \
+         status.evidence.behind of Region {by} says up to which; verify the archive against that, then let it begin anew",
+        recorded.behind_by.join(", ")
+    );
+    Some((Truth::Unknown, Word::ChainNotShown.because(message)))
 }
 
 /// A run that was due twice and stands nowhere. A pause is no excuse: whoever made it is told for how long.
@@ -208,10 +260,7 @@ mod tests {
             runs: BTreeSet::new(),
             last_run: "2026-11-22T01:00:00Z".parse().ok(),
             signed_at: "2026-11-22T09:07:00Z".parse().ok(),
-            unsigned_since: None,
-            fault: None,
-            unwritten: None,
-            unsigned_because: None,
+            ..Recorded::default()
         }
     }
 
@@ -239,6 +288,54 @@ mod tests {
             (Truth::False, "ChainBroken".to_owned())
         );
         assert_eq!(say("eu", &policy(daily), None, now).0.truth, Truth::Unknown);
+    }
+
+    /// What another region says of the chain is told, and a key that nobody named; a chain that it could not compare is no alarm.
+    #[test]
+    fn what_another_region_saw_and_a_key_that_nobody_named_are_told() {
+        let now = "2026-11-22T10:00:00Z".parse().unwrap();
+        let region = |name: &str, evidence: serde_json::Value| -> Region {
+            serde_json::from_value(json!({
+                "metadata": {"name": name}, "status": {"evidence": evidence},
+                "spec": {"jurisdictions": ["DE"], "cluster": {"local": {}}, "runNamespace": "runs",
+                    "locale": {"default": "de-DE", "currency": "EUR", "timeZone": "Europe/Berlin"}},
+            }))
+            .unwrap()
+        };
+        let behind = json!({"region": "eu", "sequence": 3, "head": "sha256-0"});
+        let told = |others: &[Region], untrusted: Option<&str>, fault: Option<u64>| {
+            let mut recorded = Recorded {
+                untrusted_key: untrusted.map(str::to_owned),
+                fault,
+                ..recorded()
+            };
+            recorded.seen_by("eu", others.iter());
+            let (said, _) = say("eu", &policy("0 2 * * *"), Some(&recorded), now);
+            (said.truth, said.reason.word, said.reason.message)
+        };
+        let forked = [
+            region("us", json!({"unproven": ["br", "eu"]})),
+            region("br", json!({"unproven": ["eu"]})),
+        ];
+        let (truth, word, message) = told(&forked, Some("why"), None);
+        assert_eq!((truth, word.as_str()), (Truth::False, "ChainUnproven"));
+        assert!(message.starts_with("br, us countersigned"), "{message}");
+        assert_eq!(told(&forked, None, Some(3)).1, "ChainBroken");
+        let away = [region("us", json!({"behind": [behind]}))];
+        let (truth, word, message) = told(&away, None, None);
+        assert_eq!((truth, word.as_str()), (Truth::Unknown, "ChainNotShown"));
+        assert!(message.contains("Region us"), "{message}");
+        let (truth, word, message) = told(&away, Some("why"), None);
+        assert_eq!(
+            (truth, word.as_str(), message.as_str()),
+            (Truth::False, "KeyUntrusted", "why")
+        );
+        // What they say of others, and it of others, is nothing of its own.
+        let others = [
+            region("us", json!({"unproven": ["br"]})),
+            region("eu", json!({"unproven": ["eu", "us"], "behind": [behind]})),
+        ];
+        assert_eq!(told(&others, None, None).1, "Fresh");
     }
 
     /// Since when it is so in a region, whoever looks again.

@@ -61,6 +61,12 @@ words! {
     RunNotRecorded,
     /// The region's chain of records is broken.
     ChainBroken,
+    /// Another region countersigned another chain than the hub shows.
+    ChainUnproven,
+    /// Another region was shown the chain from a later record on than it had countersigned.
+    ChainNotShown,
+    /// No key before the one that signs has named it.
+    KeyUntrusted,
     /// The region's key has not signed yet.
     AwaitingSignature,
     /// The region's key was to sign, and did not.

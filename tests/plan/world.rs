@@ -96,6 +96,11 @@ struct Told {
     fault: Option<u64>,
     unwritten: Option<String>,
     unsigned_because: Option<(String, String)>,
+    #[serde(default)]
+    unproven_by: Vec<String>,
+    #[serde(default)]
+    behind_by: Vec<String>,
+    untrusted_key: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -168,6 +173,9 @@ impl World {
                     .unsigned_because
                     .clone()
                     .map(|(word, message)| Reason { word, message }),
+                unproven_by: told.unproven_by.clone(),
+                behind_by: told.behind_by.clone(),
+                untrusted_key: told.untrusted_key.clone(),
             };
             (region.clone(), recorded)
         };

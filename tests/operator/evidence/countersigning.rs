@@ -108,16 +108,21 @@ fn another_region_countersigns_what_goes_on_from_what_it_saw() {
                     is_same(&told["unproven"], &json!(["eu-west"]))
                 })
                 .await;
+            says(&world, "False ChainUnproven").await;
         }
         // One that begins behind what this region saw proves nothing, either way: that has a word of its own.
         let mut later = more.clone();
         later["from"] = json!({"head": format!("sha256-{}", "0".repeat(64)), "sequence": longer["sequence"].as_u64().unwrap() + 1});
         task["spec"]["witness"] = json!([later]);
         let report = asked(&us, &task, folder.path()).await;
-        assert_eq!(report["body"]["behind"], json!([{"region": "eu-west", "noted": longer}]));
+        assert_eq!(
+            report["body"]["behind"],
+            json!([{"region": "eu-west", "noted": longer}])
+        );
         assert!(report["body"]["unproven"].is_null(), "{report}");
         run(&world, SIGNS, "seen-later", &report).await;
-        let to = json!([{"region": "eu-west", "sequence": longer["sequence"], "head": longer["head"]}]);
+        let to =
+            json!([{"region": "eu-west", "sequence": longer["sequence"], "head": longer["head"]}]);
         world
             .until("the Region says how far it had come", async || {
                 is_same(&signed(&world, "us-east").await["behind"], &to)
@@ -132,6 +137,22 @@ fn another_region_countersigns_what_goes_on_from_what_it_saw() {
             })
             .await;
     });
+}
+
+/// Until the policy says that of its evidence in eu-west.
+async fn says(world: &World, wanted: &str) {
+    world
+        .until("the policy says so", async || {
+            let policy = world.get(&world.hub(), "datapolicy", "", POLICY).await;
+            let (status, reason, message) = condition(&policy.unwrap(), "EvidenceFresh");
+            let said = format!("{status} {reason}");
+            if said == wanted {
+                Ok(())
+            } else {
+                Err(format!("{said}: {message}"))
+            }
+        })
+        .await;
 }
 
 fn is_same(told: &Value, wanted: &Value) -> Result<(), String> {
