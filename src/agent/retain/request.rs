@@ -366,12 +366,10 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     Ok(Answer::of(body))
 }
 
-/// One run for all stores: the one that a killed pod left, if it did.
+/// One run for all stores: the one that a killed pod left, if it did, and if every store can go on with it.
 async fn adopt(sites: &mut [Site], identity: &mut Identity) -> Result<(), Error> {
-    for site in sites {
-        if let Some(open) = runs::open_run(&mut site.store, &identity.policy()).await? {
-            identity.run = open.id;
-        }
+    if let Some(id) = reapply::left(sites).await? {
+        identity.run = id;
     }
     Ok(())
 }

@@ -176,6 +176,41 @@ async fn a_killed_drill_is_gone_on_with() {
     retained(&world, "DryRun").await.expect("Previewed");
 }
 
+/// Rules may change between two attempts, as the first one says itself, or after a kill: the next finds all anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_may_change_until_everybody_is_erased_again() {
+    let mut world = World::shop("erd_rules").await;
+    let before = world.task.clone();
+    world.name_items().await;
+    let dump = access().await.dump(&world.database).await.unwrap();
+    world.run().await.expect("Kept");
+    restore(&world, &dump, "erd_rules_b").await;
+    world.database = "erd_rules_b".into();
+    let named = std::mem::replace(&mut world.task, before);
+    world.reapply().await.expect("RowsBlocked");
+    retained(&world, "DryRun").await.expect("RestoreDetected");
+    world.task = named;
+    let ran = world.reapply().await;
+    assert_eq!(ran.expect("Kept").terms("items"), [20, 20, 0, 0, 0, 0]);
+    assert_eq!(world.sql(LEFT).await, "0|0|0|5");
+    retained(&world, "DryRun").await.expect("Previewed");
+
+    restore(&world, &dump, "erd_rules_c").await;
+    world.database = "erd_rules_c".into();
+    world.slow_down("orders", 0.6).await;
+    let running = world.start("erase", &["--reapply"]);
+    world.wait_for_batches(1).await;
+    running.kill();
+    world.set_table("customers", "method", "Anonymise".into());
+    world.set_table("customers", "columns", json!([{"name": "email"}]));
+    let ran = world.reapply().await;
+    assert_eq!(ran.expect("Kept").terms("customers"), [1, 1, 0, 0, 0, 0]);
+    assert_eq!(world.sql(LEFT).await, "1|0|0|5");
+    let words = "SELECT string_agg(reason, ' ' ORDER BY began_at) FROM tradewind.run";
+    assert_eq!(world.sql(words).await, "Superseded Reapplied");
+    retained(&world, "DryRun").await.expect("Previewed");
+}
+
 /// An import with old dates brings somebody back, until the schedule's next moment; a row without a date is left, and said so
 /// until it has one.
 #[tokio::test(flavor = "multi_thread")]

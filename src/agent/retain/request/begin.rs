@@ -112,7 +112,12 @@ pub(super) async fn enter(site: &mut Site, job: Job<'_>, identity: &Identity) ->
     begin(site, job, identity).await
 }
 
-/// Whether every table that a request was begun with is in the task, and is the same.
+/// Whether a run can be gone on with: every table that it was begun with is in the task, and is the same.
+pub(super) async fn fits(site: &mut Site, run: &str) -> Result<bool, Error> {
+    let pinned = books::pinned(&mut site.store, run).await?;
+    Ok(are_there(&pinned, &site.plan.steps))
+}
+
 fn are_there(pinned: &Pinned, steps: &[Step]) -> bool {
     let is_there = |(name, shape): (&String, &String)| {
         let mut steps = steps.iter();

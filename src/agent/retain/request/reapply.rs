@@ -9,18 +9,20 @@ use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
+use super::super::books::Run;
 use super::super::fault::Fault;
 use super::super::outside;
 use super::super::preflight::Step;
 use super::super::statement::Hidden;
 use super::super::store::Purpose;
+use super::begin::{self, REAPPLIED};
 use super::error::{Error, failed};
 use super::hash::HashKey;
-use super::runs;
 use super::select::{self, Back, Who};
 use super::settings::{Kinds, Settings};
 use super::site::Site;
 use super::suppress::{self, Erased, Suppression};
+use super::{runs, supersede};
 use crate::contract::RequestState;
 
 /// How an attempt has ended that left nobody.
@@ -66,6 +68,41 @@ pub(super) async fn back(
     let oids: Vec<i64> = steps.iter().map(|step| step.table.oid).collect();
     outside::check(&mut snapshot, &name, &oids).await?;
     Ok(Who::Erased(all))
+}
+
+/// The run that a killed pod left in some stores, if every store can go on with it. If one cannot, it is ended in all: there
+/// is no other name under which anybody could ask.
+pub(super) async fn left(sites: &mut [Site]) -> Result<Option<String>, Error> {
+    let mut open = Vec::new();
+    for site in &mut *sites {
+        open.push(runs::open_run(&mut site.store, REAPPLIED).await?);
+    }
+    let Some(id) = open.iter().flatten().map(|run| run.id.clone()).next() else {
+        return Ok(None);
+    };
+    let mut all_fit = true;
+    for (site, run) in sites.iter_mut().zip(&open) {
+        all_fit &= fits(site, run.as_ref(), &id).await?;
+    }
+    if all_fit {
+        return Ok(Some(id));
+    }
+    for (site, run) in sites.iter_mut().zip(open) {
+        if let Some(run) = run {
+            supersede::run(&mut site.store, run).await?;
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a store has that run open, with the tables that it has now; or has not begun it; or has ended it with nobody left.
+async fn fits(site: &mut Site, open: Option<&Run>, id: &str) -> Result<bool, Error> {
+    if let Some(open) = open {
+        return Ok(open.id == id && begin::fits(site, id).await?);
+    }
+    let last = runs::last_run(&mut site.store, REAPPLIED).await?;
+    let ended = last.filter(|run| run.id == id).and_then(|run| run.ended);
+    Ok(ended.is_none_or(|(_, word)| word == DONE))
 }
 
 /// Ends an attempt that has looked at all; a store is as new as what was acknowledged if nobody is left there. If somebody is,

@@ -1,13 +1,16 @@
-//! An objection was upheld: the erasure takes the place of the restriction that hid rows until then.
+//! One run takes the place of another: an erasure that of the restriction that hid rows until an objection was upheld, or
+//! a reapplication that of one whose tables are others by now.
 
+use super::super::books::Run;
 use super::super::fault::Fault;
+use super::super::store::Store;
 use super::error::{Error, failed};
 use super::site::Site;
 use super::suppress::Suppression;
 use super::{begin, runs};
 use crate::contract::SubjectRequest;
 
-/// How a restriction has ended in whose place there is an erasure.
+/// How a run has ended in whose place there is another.
 const SUPERSEDED: &str = "Superseded";
 
 /// Ends the restriction that a request takes the place of, if there is one, however far it was: nothing that the region kept
@@ -23,12 +26,17 @@ pub(super) async fn restriction(
     suppression.supersede(reference).await?;
     for site in sites {
         let policy = begin::policy_of(reference);
-        if let Some(mut open) = runs::open_run(&mut site.store, &policy).await? {
-            runs::take_over(&mut site.store, &mut open).await?;
-            runs::end(&mut site.store, &open, SUPERSEDED).await?;
+        if let Some(open) = runs::open_run(&mut site.store, &policy).await? {
+            run(&mut site.store, open).await?;
         }
     }
     Ok(())
+}
+
+/// Ends a run that another takes the place of, from whoever has it.
+pub(super) async fn run(store: &mut Store, mut open: Run) -> Result<(), Error> {
+    runs::take_over(store, &mut open).await?;
+    Ok(runs::end(store, &open, SUPERSEDED).await?)
 }
 
 impl Suppression {
