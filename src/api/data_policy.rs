@@ -426,7 +426,7 @@ pub struct RegionEvidence {
     /// Whether every run that was due is recorded, and the region's key signs what is. Absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fresh: Option<bool>,
-    /// Why, in one CamelCase word: `Fresh`, `RunNotRecorded`, `NotSigned`, `ChainBroken`, `ChainUnproven`.
+    /// Why, in one CamelCase word: `Fresh`, `RunNotRecorded`, `NotSigned`, `ChainBroken`, `ChainUnproven`, `KeyUntrusted`, `ChainNotShown`.
     pub reason: String,
     /// Since when it is so, RFC 3339.
     pub since: String,

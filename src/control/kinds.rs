@@ -13,8 +13,14 @@ impl Kind for Region {
     fn told(&self) -> u64 {
         let status = self.status.as_ref();
         let id = status.and_then(|s| s.cluster_id.as_ref());
-        // Policies repeat why nothing is signed.
-        let unsigned = status.and_then(|s| s.evidence.as_ref()?.reason.as_ref());
+        // Policies repeat why nothing is signed, what this region saw of others' chains, and who named its key.
+        let evidence = status.and_then(|s| s.evidence.as_ref());
+        let unsigned = evidence.and_then(|told| told.reason.as_ref());
+        let behind = evidence.map(|told| {
+            let regions = told.behind.iter().map(|one| &one.region);
+            regions.collect::<Vec<_>>()
+        });
+        let seen = evidence.map(|told| (&told.unproven, &told.untrusted_key));
         let requests = status.and_then(|s| s.requests.as_ref());
         let key = requests.and_then(|told| told.recipient.as_ref());
         // What erased again has done its work, and goes.
@@ -22,7 +28,7 @@ impl Kind for Region {
         let schedule = requests.and_then(|told| told.reapply_schedule.as_ref());
         // Policies have a finding of one that is overdue.
         let schedule = schedule.map(|told| (&told.next_at, &told.reason));
-        hub::hash(&(id, unsigned, key, again, schedule))
+        hub::hash(&(id, unsigned, seen, behind, key, again, schedule))
     }
 
     fn held_in(&self) -> BTreeSet<String> {

@@ -62,8 +62,13 @@ fn carried_out(
         if is_over || job.succeeded.is_some() {
             statement = Some(recorded(region, (name, &asked.value), report));
         }
-        if is_over {
-            ended(requests, (workloads, asked), report);
+        if is_over && !asked.is_scheduled {
+            requests.last_handled_reapply = Some(asked.value.clone());
+        }
+        // What is held stays asked for by hand; everybody was looked for all the same.
+        let is_looked = job.succeeded.is_some() && is_held(report);
+        if is_over || is_looked {
+            looked(requests, (workloads, asked), report);
         }
     }
     if told.reason.is_empty() {
@@ -74,15 +79,12 @@ fn carried_out(
     statement
 }
 
-/// What was asked for is done.
-fn ended(
+/// Whoever was erased was looked for: what the schedule asked for is done.
+fn looked(
     requests: &mut RequestsStatus,
     (workloads, asked): (&SigningWorkloads, &ReapplyAsked),
     report: &Report<EraseReport>,
 ) {
-    if !asked.is_scheduled {
-        requests.last_handled_reapply = Some(asked.value.clone());
-    }
     let Some(times) = &workloads.reapply_times else {
         return;
     };
@@ -170,6 +172,12 @@ fn is_over(report: &Report<EraseReport>, asked: &ReapplyAsked) -> bool {
         _ => false,
     };
     report.outcome == Outcome::Done && is_done
+}
+
+/// Whether it did all that it may, as holds are.
+fn is_held(report: &Report<EraseReport>) -> bool {
+    let state = report.body.as_ref().map(|body| body.state);
+    report.outcome == Outcome::Done && state == Some(RequestState::Held)
 }
 
 fn recorded(

@@ -35,6 +35,7 @@ pub(crate) fn kind() -> Kind {
         "enforcement": {"mode": "Enforce", "grace": "PT24H"},
         "requests": {
             "identities": [{"name": "email", "ignoreCase": true}, {"name": "customerId"}], "maxRows": 500,
+            "reapply": "15 3 * * *",
             "suppression": {"secretRef": {"name": "suppression-db", "key": "url"}},
         },
         "holds": {"maxAge": "PT6H"},

@@ -53,7 +53,7 @@ pub(crate) async fn whoever_asks_for_what_is_told_nowhere(stage: &mut Stage) {
 
     ended(&hub, &desk).await;
     // Each had a pod; what was hidden, and who was out, had another.
-    along.told_nowhere(ASK.len() + 3, &planted());
+    along.told_nowhere(ASK.len() + 3, &planted()).await;
     assert_eq!(shown(stage).await, "4", "all are shown again");
     cleared(stage, &hub, before).await;
 }

@@ -127,7 +127,7 @@ pub(crate) async fn a_person_is_erased_from_receipt_to_receipt(stage: &mut Stage
     // Who it was stands in no API server, no etcd, no metric and no log.
     let texts = [EMAIL, SHOP_EMAIL, CUSTOMER];
     let told = told_nowhere(stage, &texts, &[]).await;
-    along.told_nowhere(1, &texts);
+    along.told_nowhere(1, &texts).await;
     assert!(told.contains(NAME));
 
     // As the next chapters expect it.

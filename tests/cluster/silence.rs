@@ -182,11 +182,22 @@ impl Along {
         Self { reading, logs }
     }
 
-    /// What they logged, once the requests have ended; at least so many pods, and none of the texts.
-    pub(crate) fn told_nowhere(self, pods: usize, texts: &[&str]) {
+    /// What they logged, once the requests have ended; at least so many pods, and none of the texts. The last lines of a pod
+    /// may come a little after its request's state.
+    pub(crate) async fn told_nowhere(self, pods: usize, texts: &[&str]) {
+        let spoke = || {
+            let logs = self.logs.lock().unwrap();
+            logs.values().filter(|log| !log.is_empty()).count()
+        };
+        for _ in 0..150 {
+            if spoke() >= pods {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
         self.reading.abort();
+        let spoke = spoke();
         let logs = std::mem::take(&mut *self.logs.lock().unwrap());
-        let spoke = logs.values().filter(|log| !log.is_empty()).count();
         assert!(spoke >= pods, "read along: {:?}", logs.keys());
         for (pod, log) in &logs {
             let log = log.to_lowercase();
@@ -214,7 +225,12 @@ async fn asked(region: &Cluster) -> Vec<String> {
 /// To the pod's end.
 async fn follow(region: Cluster, name: String, logs: Arc<Mutex<BTreeMap<String, String>>>) {
     let args = ["logs", "-f", &name, "-n", RUNS];
-    if let Ok(log) = region.kubectl(&args).await {
-        logs.lock().unwrap().insert(name, log);
+    // A kubelet that is not ready to tell yet is asked again.
+    for _ in 0..5 {
+        if let Ok(log) = region.kubectl(&args).await {
+            logs.lock().unwrap().insert(name, log);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }

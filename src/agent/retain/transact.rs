@@ -76,19 +76,19 @@ impl Hand<'_> {
         batch: &Batch<'_>,
         inexact: &mut Inexact,
     ) -> Result<Judged, Obstacle> {
-        let Inexact { versions, keys } = inexact;
-        for (way, inexact, fits) in [
-            (Way::Versions, versions, versions::fits(self.target)),
-            (Way::Keys, keys, sweep::fits(self.target)),
-        ] {
-            if !fits || *inexact >= MOST_INEXACT {
-                continue;
-            }
-            if let Some(judged) = self.transact(store, batch, way).await? {
-                *inexact = 0;
+        if inexact.versions < MOST_INEXACT && versions::fits(self.target) {
+            if let Some(judged) = self.transact(store, batch, Way::Versions).await? {
+                *inexact = Inexact::default();
                 return Ok(judged);
             }
-            *inexact += 1;
+            inexact.versions += 1;
+        }
+        if inexact.keys < MOST_INEXACT && sweep::fits(self.target) {
+            if let Some(judged) = self.transact(store, batch, Way::Keys).await? {
+                inexact.keys = 0;
+                return Ok(judged);
+            }
+            inexact.keys += 1;
         }
         let judged = self.transact(store, batch, Way::Rows).await?;
         Ok(judged.unwrap_or_default())

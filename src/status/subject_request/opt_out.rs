@@ -30,7 +30,8 @@ pub(super) fn settle(
     entry.recipients.retain(is_settled);
 }
 
-/// What was stopped, as a report has it: a channel that it knows no more is stopped all the same, and lifted with the others. Where
+/// What was stopped, as a report has it: a channel that it knows no more is stopped all the same, and lifted with the others. One
+/// that was not stopped, and is told no more, has nothing to be told. Where
 /// it had no room for all, lifting goes by the request's name alone.
 pub(super) fn stopped(before: &[OptedOut], told: &[OptedOut]) -> Vec<OptedOut> {
     if told.iter().any(|it| it.channel == SEVERAL) {
@@ -40,7 +41,10 @@ pub(super) fn stopped(before: &[OptedOut], told: &[OptedOut]) -> Vec<OptedOut> {
         let mut told = told.iter();
         told.any(|it| (&it.store, &it.channel) == (&old.store, &old.channel))
     };
-    let others = before.iter().filter(|old| !is_told(old)).cloned();
+    let others = before
+        .iter()
+        .filter(|old| !is_told(old) && !old.subjects.is_zero())
+        .cloned();
     told.iter().cloned().chain(others).collect()
 }
 

@@ -135,6 +135,15 @@ async fn go_on(site: &mut Site, job: Job<'_>, run: Run) -> Result<(), Error> {
     if !are_there(&pinned, &site.plan.steps) {
         return Err(Error::OtherTables { store });
     }
+    // What a person is called by was looked up when the run began: a table that leads to more came too late for the others.
+    let leads = |step: &Step| {
+        let mut lookups = site.scope.lookups.iter();
+        !pinned.contains_key(&step.rule.name)
+            && lookups.any(|lookup| lookup.table == step.rule.table)
+    };
+    if matches!(job.who, Who::Person(_)) && site.plan.steps.iter().any(leads) {
+        return Err(Error::OtherTables { store });
+    }
     books::reopen(&mut site.store, &run.id).await?;
     let failed = failed(&site.store);
     let steps = site.plan.steps.clone();
