@@ -25,11 +25,12 @@ async fn until_again(world: &World, what: &str, is_so: impl Fn(&Value) -> bool) 
         .await
 }
 
-async fn until_no_job(world: &World) {
+/// Nothing whose name has the word is left in the region.
+pub(crate) async fn until_gone(world: &World, word: &str) {
     world
-        .until("no Job erases again", async || {
+        .until("nothing of it is left in the region", async || {
             let objects = world.objects(REGION).await;
-            let left: Vec<&String> = objects.keys().filter(|it| it.contains("reapply")).collect();
+            let left: Vec<&String> = objects.keys().filter(|it| it.contains(word)).collect();
             if left.is_empty() {
                 Ok(())
             } else {
@@ -81,7 +82,7 @@ pub(crate) async fn asked_by_hand(world: &World) {
     .await;
     let table = &told["reapplied"]["stores"][0]["tables"][0];
     assert_eq!(table["erased"], 2, "{told}");
-    until_no_job(world).await;
+    until_gone(world, "reapply").await;
     let chain = crate::evidence::chain(world, REGION).await;
     let own = chain
         .iter()
@@ -102,7 +103,7 @@ pub(crate) async fn asked_by_hand(world: &World) {
     let other = job(world, "reapply").await;
     assert_ne!(other["metadata"]["uid"], one["metadata"]["uid"]);
     ask(Value::Null).await;
-    until_no_job(world).await;
+    until_gone(world, "reapply").await;
     let told = world.region(REGION).await["status"]["requests"].clone();
     assert_eq!(told["lastHandledReapply"], "ticket-17", "{told}");
 }
@@ -163,7 +164,7 @@ pub(crate) async fn due_by_the_schedule(world: &World) {
     assert_eq!(told["reapplySchedule"]["lastErased"], 7, "{told}");
     assert_eq!(told["reapplySchedule"]["nextAt"], next, "{told}");
     assert_eq!(told["lastHandledReapply"], "ticket-17", "{told}");
-    until_no_job(world).await;
+    until_gone(world, "reapply").await;
     patch(&hub, "region", REGION, scheduled(Value::Null)).await;
     until_again(world, "no schedule is told", |told| {
         told.get("reapplySchedule").is_none()

@@ -206,17 +206,7 @@ fn a_request_waits_for_its_person_ends_with_a_receipt_and_forgets_who_it_was() {
         let refused = json!([{"recipient": "eu-west-customers/erp", "state": "Refused", "ground": "LegalClaims"}]);
         assert_eq!(last["outcome"]["recipients"], refused);
         assert!(!json!(records).to_string().contains("Q0lQSEVS"));
-        world
-            .until("nothing of it is left in the region", async || {
-                let objects = world.objects(REGION).await;
-                let left: Vec<&String> = objects.keys().filter(|it| it.contains("dsr-7")).collect();
-                if left.is_empty() {
-                    Ok(())
-                } else {
-                    Err(format!("{left:?}"))
-                }
-            })
-            .await;
+        again::until_gone(&world, "dsr-7").await;
         // Another with the same ciphertexts does nothing, and keeps none either: what it is the same as has ended.
         let mut twin = request();
         twin["metadata"]["name"] = "dsr-8".into();

@@ -14,7 +14,6 @@ use sqlx::postgres::PgRow;
 
 use super::batch::{Batch, Judged};
 use super::change;
-use super::pins::Place;
 use super::predicate::{self, Target};
 use super::statement::{Statement, Value};
 use super::sweep;
@@ -72,7 +71,7 @@ fn oldest([run, store, rule]: &[String; 3], oid: &str) -> String {
 pub(super) fn books(batch: &Batch<'_>, erased: i64) -> Statement {
     let mut sql = Statement::default();
     let pins = sql.bind(Value::Numbers(batch.pins.clone()));
-    let [run, store, rule] = Place::bind(batch.place, &mut sql);
+    let [run, store, rule] = batch.place.bind(&mut sql);
     let pass = sql.bind(Value::Number(i64::from(batch.pass)));
     let token = sql.bind(Value::Number(batch.token));
     let erased = sql.bind(Value::Number(erased));

@@ -297,6 +297,19 @@ pub(super) mod tests {
         chain.sign(&made);
     }
 
+    /// Another region countersigns the chain up to a record. Answers where that is.
+    fn countersign(chain: &mut Chain, last: &Record) -> Tip {
+        let witness = crate::evidence::Witness {
+            by: "eu",
+            region: "r",
+            previous: None,
+        };
+        let tip = Tip::of(last);
+        let made = crate::evidence::countersign(&Signer::new(&[2; 32]), witness, tip, moment(0));
+        chain.countersign(&made.unwrap());
+        tip
+    }
+
     #[test]
     fn what_is_sealed_and_signed_for_goes_and_nothing_of_it_is_recorded_again() {
         let (mut hub, mut chain) = (Hub::default(), Chain::new("f", "r"));
@@ -393,14 +406,7 @@ pub(super) mod tests {
         assert_eq!(all, [1, 3, 4, 5, 6, 7, 8]);
         // One that has seen nothing yet begins behind the archive.
         assert_eq!(gone(&chain, &["eu"]), all);
-        let witness = crate::evidence::Witness {
-            by: "eu",
-            region: "r",
-            previous: None,
-        };
-        let tip = Tip::of(&hub.records[&5]);
-        let made = crate::evidence::countersign(&Signer::new(&[2; 32]), witness, tip, moment(0));
-        chain.countersign(&made.unwrap());
+        let tip = countersign(&mut chain, &hub.records[&5]);
         assert_eq!(gone(&chain, &["eu", "us"]), [1, 3, 4]);
         assert_eq!(gone(&chain, &["us"]), all, "it is no witness any more");
         let (from, digests) = chain.to_witness("eu", 100).unwrap();
@@ -415,14 +421,7 @@ pub(super) mod tests {
             hub.write(&mut chain, &run(n), moment(0));
         }
         sign(&mut chain);
-        let witness = crate::evidence::Witness {
-            by: "eu",
-            region: "r",
-            previous: None,
-        };
-        let tip = Tip::of(&hub.records[&5]);
-        let made = crate::evidence::countersign(&Signer::new(&[2; 32]), witness, tip, moment(0));
-        chain.countersign(&made.unwrap());
+        let tip = countersign(&mut chain, &hub.records[&5]);
         assert_eq!(chain.to_witness("eu", 100).unwrap().0, tip);
         while hub.step(&mut chain, moment(24)) {}
         sign(&mut chain);
