@@ -40,27 +40,22 @@ pub(super) struct Forecast {
     pub(super) free: i64,
 }
 
-/// One pass over the table.
+/// All figures in one statement: in one pass over the table, or, where an index on the clock answers the others at once,
+/// with nothing but a count for the rows.
 pub(super) async fn counts(
     connection: &mut PgConnection,
     target: Target<'_>,
     zone: &TimeZone,
 ) -> Result<Counts, Fault> {
-    let mut sql = Statement::default();
-    let due = predicate::due(&mut sql, "t", target);
-    let clockless = predicate::clockless(&mut sql, "t", target);
-    let pending = change::pending(&mut sql, "t", target.table);
     // Asked only where somebody has to be told: it costs as much as to count the due rows.
+    let mut sql = Statement::default();
     let untold = predicate::untold(&mut sql, "t", target);
-    let waiting = untold
-        .as_ref()
-        .map(|untold| format!(", count(*) FILTER (WHERE {untold})"));
-    sql.push(&format!(
-        "SELECT count(*), count(*) FILTER (WHERE {due}), count(*) FILTER (WHERE {clockless} AND {pending}), {}{} FROM {} AS t",
-        oldest_sql(target, &pending),
-        waiting.unwrap_or_default(),
-        target.table.name,
-    ));
+    let is_told = untold.is_none();
+    if is_told && goes_by_clock(target) && is_ordered(connection, target.table).await? {
+        sql = figures(target);
+    } else {
+        one_pass(&mut sql, target, untold);
+    }
     let fault = Fault::of("count the due rows");
     let row = sql
         .query()
@@ -73,7 +68,7 @@ pub(super) async fn counts(
             rows: row.try_get(0)?,
             due: row.try_get(1)?,
             null_clock: row.try_get(2)?,
-            untold: if untold.is_some() { row.try_get(4)? } else { 0 },
+            untold: if is_told { 0 } else { row.try_get(4)? },
             oldest: row
                 .try_get::<Option<String>, _>(3)?
                 .map(|text| in_region(text, zone)),
@@ -82,23 +77,75 @@ pub(super) async fn counts(
     read().map_err(fault)
 }
 
+/// Whether the clock alone says of a row whether it is due.
+pub(super) fn goes_by_clock(target: Target<'_>) -> bool {
+    let Table {
+        clock,
+        changes,
+        contacts,
+        ..
+    } = target.table;
+    changes.is_empty() && contacts.is_empty() && target.table.clocks() == [clock.as_str()]
+}
+
+/// Each figure for itself.
+fn figures(target: Target<'_>) -> Statement {
+    let mut sql = Statement::default();
+    let due = predicate::due(&mut sql, "t", target);
+    let Table {
+        clock, name, kind, ..
+    } = target.table;
+    let kind = kind.as_sql();
+    let ends = ["-infinity", "infinity"]
+        .map(|end| format!("t.{clock} OPERATOR(pg_catalog.=) '{end}'::{kind}"));
+    sql.push(&format!(
+        "SELECT (SELECT count(*) FROM {name}), (SELECT count(*) FROM {name} AS t WHERE {due}),
+  (SELECT count(*) FROM {name} AS t WHERE t.{clock} IS NULL OR {}), (SELECT {} FROM {name} AS t WHERE isfinite(t.{clock}))",
+        ends.join(" OR "),
+        as_text(target, &format!("min(t.{clock})")),
+    ));
+    sql
+}
+
+/// All figures of each row at once.
+fn one_pass(sql: &mut Statement, target: Target<'_>, untold: Option<String>) {
+    let due = predicate::due(sql, "t", target);
+    let clockless = predicate::clockless(sql, "t", target);
+    let pending = change::pending(sql, "t", target.table);
+    let waiting = untold.map(|untold| format!(", count(*) FILTER (WHERE {untold})"));
+    sql.push(&format!(
+        "SELECT count(*), count(*) FILTER (WHERE {due}), count(*) FILTER (WHERE {clockless} AND {pending}), {}{} FROM {} AS t",
+        oldest_sql(target, &pending),
+        waiting.unwrap_or_default(),
+        target.table.name,
+    ));
+}
+
 /// Whether a B-tree of all rows of table `$1` begins with its column `$2`.
 const ORDERED: &str = "
 SELECT EXISTS (SELECT FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS m ON m.oid = c.relam
   JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
   WHERE i.indrelid = $1::bigint::oid AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree' AND quote_ident(a.attname) = $2)";
 
+/// Whether an index on the clock finds rows by it.
+pub(super) async fn is_ordered(
+    connection: &mut PgConnection,
+    table: &Table,
+) -> Result<bool, Fault> {
+    let ordered = sqlx::query(ORDERED).bind(table.oid).bind(&table.clock);
+    let ordered = ordered.fetch_one(connection).await;
+    ordered
+        .and_then(|row| row.try_get(0))
+        .map_err(Fault::of("look for an index on the clock"))
+}
+
 /// The due rows that are in the table now, of which there are few after a run. By an index on the clock they are looked for
 /// from the youngest to the oldest: the pages that were written last are still in the server's memory then, and need not make
 /// room for those that were written first.
 pub(super) async fn due(connection: &mut PgConnection, target: Target<'_>) -> Result<i64, Fault> {
     let fault = Fault::of("count the due rows");
-    let Table {
-        oid, clock, name, ..
-    } = target.table;
-    let ordered = sqlx::query(ORDERED).bind(oid).bind(clock);
-    let ordered = ordered.fetch_one(&mut *connection).await;
-    let ordered: bool = ordered.and_then(|row| row.try_get(0)).map_err(&fault)?;
+    let Table { clock, name, .. } = target.table;
+    let ordered = is_ordered(connection, target.table).await?;
     let mut sql = Statement::default();
     let due = predicate::due(&mut sql, "t", target);
     sql.push(&if ordered {
