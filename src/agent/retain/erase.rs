@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::batch::{Batch, Judged};
+use super::batch::Batch;
 use super::catalog;
 use super::detach;
 use super::error::Error;
@@ -13,6 +13,7 @@ use super::fault::{Fault, Trouble};
 use super::hold_list::Freshness;
 use super::pace::Pace;
 use super::pins::{self, Pin, Place};
+use super::round::{self, Went};
 use super::second::Second;
 use super::site::Site;
 use super::store::Store;
@@ -142,7 +143,6 @@ impl Rule<'_> {
     /// refers to any more, until a pass erases nothing; a last one calls the rest blocked.
     async fn erase(&mut self) -> Result<Ended, Error> {
         let place = self.place.clone();
-        let token = self.hand.work.run.token;
         let mut pass = pins::last_pass(&mut self.site.store, &place).await? + 1;
         let mut last = !self.hand.step.table.refers_to_itself();
         loop {
@@ -161,25 +161,10 @@ impl Rule<'_> {
                     self.open.clear();
                     continue;
                 }
-                let (own, single) = (pins.len(), pins.len() == 1 && first.rows == 1);
-                let beside = if self.pairs() {
-                    self.open.get(own..).unwrap_or_default()
-                } else {
-                    &[]
-                };
-                let batch = |pins: &[Pin]| Batch {
-                    place: &place,
-                    token,
-                    pins: pins.iter().map(|pin| pin.id).collect(),
-                    pass,
-                    last,
-                };
-                let batch = (batch(pins), batch(pins::fitting(beside, self.pace.rows())));
-                match self.attempt((&batch.0, &batch.1), single).await? {
-                    Some(judged) => {
-                        erased += judged.erased;
-                        self.open.drain(..own);
-                    }
+                let batches = if self.pairs() { round::BATCHES } else { 1 };
+                let batches = self.next(&place, (pass, last), batches);
+                match self.attempt(&batches).await? {
+                    Some(rows) => erased += rows,
                     None if self.troubles.refused >= MOST_REFUSED => return Ok(Ended::Finished),
                     None => self.open.clear(),
                 }
@@ -225,52 +210,46 @@ impl Rule<'_> {
             && self.second.is_able()
     }
 
-    /// Tries a batch, and if it has pins another beside it; `None` when the first did not commit and something is to be
-    /// done differently. Pins of the second that did not commit stay open.
-    async fn attempt(
-        &mut self,
-        (batch, beside): (&Batch<'_>, &Batch<'_>),
-        single: bool,
-    ) -> Result<Option<Judged>, Error> {
-        let started = Instant::now();
-        let (hand, store) = (self.hand, &mut self.site.store);
-        let own = async {
-            let judged = hand.commit(store, batch, &mut self.inexact).await;
-            (judged, started.elapsed())
-        };
-        let other = self.second.commit(hand, beside);
-        let ((own, took), other) = tokio::join!(own, other);
-        if let Some((judged, took)) = other {
-            self.site.store.company.went();
-            self.open.retain(|pin| !beside.pins.contains(&pin.id));
-            let micros = took.as_micros();
-            let rule = &self.place.rule;
-            tracing::debug!(rule, took = micros, second = true, ?judged, "batch");
+    /// The next batches of those pins that were read, so many at most.
+    fn next<'b>(&self, place: &'b Place, (pass, last): (i32, bool), most: usize) -> Vec<Batch<'b>> {
+        let mut left = self.open.as_slice();
+        let mut batches = Vec::new();
+        while batches.len() < most && !left.is_empty() {
+            let (pins, rest) = left.split_at(pins::fitting(left, self.pace.rows()).len());
+            batches.push(Batch {
+                place,
+                token: self.hand.work.run.token,
+                pins: pins.iter().map(|pin| pin.id).collect(),
+                pass,
+                last,
+            });
+            left = rest;
         }
-        match own {
-            Ok(judged) => {
-                let company = self.site.store.company.writes();
-                let rest = self.pace.went(took, company);
-                if company {
-                    self.second.close();
-                }
-                self.troubles.row_tries = 0;
-                self.troubles.table_tries = 0;
-                let micros = took.as_micros();
-                tracing::debug!(
-                    rule = self.place.rule,
-                    took = micros,
-                    company,
-                    ?judged,
-                    "batch"
-                );
-                if !rest.is_zero() {
-                    self.pause(rest).await;
-                }
-                Ok(Some(judged))
+        batches
+    }
+
+    /// Tries batches; how many rows went, or `None` when one did not commit and something is to be done
+    /// differently. Pins of the second session that did not commit stay open.
+    async fn attempt(&mut self, batches: &[Batch<'_>]) -> Result<Option<i64>, Error> {
+        let own = (&mut self.site.store, &mut self.inexact);
+        let round = round::tried(self.hand, own, self.second, batches).await;
+        let mut erased = 0;
+        for went in &round.went {
+            erased += went.judged.erased;
+            if let Some(batch) = batches.get(went.at) {
+                self.open.retain(|pin| !batch.pins.contains(&pin.id));
             }
-            Err(Obstacle::Fatal(error)) => Err(error),
-            Err(Obstacle::Locked(error)) => {
+        }
+        let rest = self.went(&round.went);
+        let Some((at, obstacle)) = round.obstacle else {
+            if !rest.is_zero() {
+                self.pause(rest).await;
+            }
+            return Ok(Some(erased));
+        };
+        match obstacle {
+            Obstacle::Fatal(error) => Err(error),
+            Obstacle::Locked(error) => {
                 self.troubles.table_tries += 1;
                 if self.troubles.table_tries >= TABLE_TRIES {
                     return Err(error);
@@ -278,26 +257,51 @@ impl Rule<'_> {
                 self.pause(TABLE_PAUSE).await;
                 Ok(None)
             }
-            Err(Obstacle::Batch(fault)) => {
+            Obstacle::Batch(fault) => {
                 tracing::debug!(rule = self.place.rule, %fault, "a batch gave way");
-                if matches!(fault.trouble(), Trouble::Conflict | Trouble::Busy)
-                    && !beside.pins.is_empty()
+                if matches!(fault.trouble(), Trouble::Conflict | Trouble::Busy) && batches.len() > 1
                 {
                     self.second.give_up("the two may be in each other's way");
                 }
-                self.gave_way(batch, fault, single).await?;
+                if let Some(batch) = batches.get(at) {
+                    self.gave_way(batch, fault).await?;
+                }
                 Ok(None)
             }
         }
     }
 
+    /// Takes note of batches that committed; how long to rest.
+    fn went(&mut self, round: &[Went]) -> Duration {
+        let mut rest = Duration::ZERO;
+        for went in round {
+            let company = self.site.store.company.writes();
+            if went.second {
+                self.site.store.company.went();
+            } else {
+                rest = self.pace.went(went.took, company);
+                self.troubles.row_tries = 0;
+                self.troubles.table_tries = 0;
+                if company {
+                    self.second.close();
+                }
+            }
+            tracing::debug!(
+                rule = self.place.rule,
+                took = went.took.as_micros(),
+                second = went.second,
+                company,
+                judged = ?went.judged,
+                "batch"
+            );
+        }
+        rest
+    }
+
     /// Takes fewer rows next time; a single row that still will not go is judged by itself.
-    async fn gave_way(
-        &mut self,
-        batch: &Batch<'_>,
-        fault: Fault,
-        single: bool,
-    ) -> Result<(), Error> {
+    async fn gave_way(&mut self, batch: &Batch<'_>, fault: Fault) -> Result<(), Error> {
+        let mut rows = self.open.iter().filter(|pin| batch.pins.contains(&pin.id));
+        let single = batch.pins.len() == 1 && rows.all(|pin| pin.rows == 1);
         let trouble = fault.trouble();
         let again = match trouble {
             Trouble::Conflict | Trouble::Busy | Trouble::Referenced => true,

@@ -1,4 +1,4 @@
-//! How many rows the next batch takes: twice as many while batches take a quarter of what is quick, more by a step while they
+//! How many rows the next batch takes: twice as many while batches take less than half of what is quick, more by a step while they
 //! are quick, half when they are slow; few while other programs write, and a rest after each.
 //!
 //! In: how long each batch held its locks. Out: a number of rows, and how long to rest. Pure.
@@ -67,13 +67,13 @@ impl Pace {
     /// A batch went through in `took`, while other programs wrote, or not. Answers how long to rest.
     pub(super) fn went(&mut self, took: Duration, company: bool) -> Duration {
         let least = LEAST.min(self.most);
-        self.full = !company && self.rows == self.most && took < ALONE[1];
+        self.full = !company && self.rows == self.most && took < ALONE[0];
         if !company {
             self.sparing = None;
             let [slow, quick] = ALONE;
             if took > slow {
                 self.rows = (self.rows / 2).max(least);
-            } else if took * 4 < quick {
+            } else if took * 2 < quick {
                 self.rows = self.rows.saturating_mul(2).min(self.most);
             } else if took < quick {
                 self.rows = self.rows.saturating_add(STEP).min(self.most);
@@ -151,14 +151,14 @@ mod tests {
     fn quick_batches_grow_by_a_step_very_quick_ones_twofold_and_slow_ones_halve() {
         let mut pace = Pace::new(1200);
         assert_eq!(pace.rows(), 500);
-        assert_eq!(pace.went(ms(5), false), Duration::ZERO);
+        assert_eq!(pace.went(ms(10), false), Duration::ZERO);
         assert_eq!(pace.rows(), 1000, "by a step");
-        pace.went(ms(4), false);
-        assert_eq!(pace.rows(), 1200);
-        pace.went(ms(30), false);
+        pace.went(ms(9), false);
+        assert_eq!(pace.rows(), 1200, "twofold, but for the most");
+        pace.went(ms(40), false);
         assert_eq!(pace.rows(), 1200);
         assert!(!pace.is_full());
-        pace.went(ms(19), false);
+        pace.went(ms(39), false);
         assert!(pace.is_full());
         pace.went(ms(41), false);
         assert_eq!(pace.rows(), 600);

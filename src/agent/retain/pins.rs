@@ -14,8 +14,8 @@ use super::packed;
 use super::statement::{Statement, Value};
 use super::store::Store;
 
-/// So many pins are read at once, however small they were cut.
-const MOST_PINS: i64 = 100;
+/// So many pins are read at once, however small they were cut: those of some rounds.
+const MOST_PINS: i64 = 800;
 
 /// A rule of a run in a store's books.
 #[derive(Clone, Debug, PartialEq, Eq)]

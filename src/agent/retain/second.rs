@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Judged};
+use super::behind;
 use super::loud;
 use super::preflight::Step;
 use super::store::{Purpose, Store};
@@ -27,6 +28,8 @@ pub(super) struct Second {
     /// The rule of whose rows its session's errors are known to log nothing.
     quiet: Option<String>,
     inexact: Inexact,
+    /// The rule whose deleted rows it need not follow, or no longer.
+    left: Option<String>,
 }
 
 #[derive(Debug)]
@@ -45,6 +48,7 @@ impl Second {
             state: State::Unopened,
             quiet: None,
             inexact: Inexact::default(),
+            left: None,
         }
     }
 
@@ -75,6 +79,30 @@ impl Second {
             Err(Obstacle::Batch(fault)) => self.give_up(&fault.to_string()),
         }
         None
+    }
+
+    /// Goes over what was deleted so far, while the first session deletes on. Without it the look at the end would find
+    /// all of it as it was left.
+    pub(super) async fn follow(&mut self, hand: Hand<'_>) {
+        let rule = &hand.step.rule.name;
+        let State::Open(store) = &mut self.state else {
+            return;
+        };
+        if self.left.as_ref() == Some(rule) {
+            return;
+        }
+        let started = Instant::now();
+        let followed = behind::follow(store, hand.target).await;
+        if !matches!(followed, Ok(true)) || started.elapsed() > behind::QUICK {
+            let took = started.elapsed().as_micros();
+            tracing::debug!(
+                rule,
+                took,
+                ?followed,
+                "deleted rows are not followed any more"
+            );
+            self.left = Some(rule.clone());
+        }
     }
 
     /// Opens it, if it is not.

@@ -33,26 +33,33 @@ async fn left(world: &World) -> i64 {
         .unwrap()
 }
 
+/// Whether the table is counted in one pass or by an index on the clock.
 #[tokio::test]
 async fn rows_without_a_clock_are_never_due_and_told() {
-    let world = events("acc_null").await;
-    let ran = world.run().await;
-    let rule = ran.expect("Done").rule("events").clone();
-    assert_eq!(
-        (rule.rows, rule.due, rule.erased, rule.null_clock),
-        (3000, 2000, 2000, 10)
-    );
-    assert_eq!(left(&world).await, 1000);
-    assert_eq!(
-        world
-            .sql("SELECT count(*) FROM events WHERE at IS NULL OR NOT isfinite(at)")
-            .await,
-        "10"
-    );
-    // The keys are gone from the books with the rows, and no hash of them is left.
-    assert_eq!(world.sql("SELECT count(*) FROM tradewind.pin").await, "0");
-    let lines = "SELECT count(*) >= 10, sum(erased), count(keys_sha256) FROM tradewind.ledger";
-    assert_eq!(world.sql(lines).await, "t|2000|0");
+    for (database, index) in [
+        ("acc_null", ""),
+        ("acc_indexed", "CREATE INDEX ON events (at)"),
+    ] {
+        let world = events(database).await;
+        world.sql(index).await;
+        let ran = world.run().await;
+        let rule = ran.expect("Done").rule("events").clone();
+        assert_eq!(
+            (rule.rows, rule.due, rule.erased, rule.null_clock),
+            (3000, 2000, 2000, 10)
+        );
+        assert_eq!(left(&world).await, 1000);
+        assert_eq!(
+            world
+                .sql("SELECT count(*) FROM events WHERE at IS NULL OR NOT isfinite(at)")
+                .await,
+            "10"
+        );
+        // The keys are gone from the books with the rows, and no hash of them is left.
+        assert_eq!(world.sql("SELECT count(*) FROM tradewind.pin").await, "0");
+        let lines = "SELECT count(*) >= 10, sum(erased), count(keys_sha256) FROM tradewind.ledger";
+        assert_eq!(world.sql(lines).await, "t|2000|0");
+    }
 }
 
 /// A hash of one small number is guessed at once. Books of before are rid of theirs, and an older agent that is still at

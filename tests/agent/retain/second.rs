@@ -150,3 +150,34 @@ async fn rows_that_either_session_is_refused_stay_out_of_the_servers_log() {
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("t_check") && !log.contains("two-quiet-"));
 }
+
+/// The oldest due row is looked for again and again while the first session deletes, if an index on the clock leads to it: so
+/// deleted rows are cleared away while they are in memory. Without one each look would read the table.
+#[tokio::test]
+async fn deleted_rows_are_followed_by_an_index_on_the_clock_alone() {
+    for (database, index) in [("two_follow", true), ("two_no_index", false)] {
+        let mut sql = "CREATE TABLE t (id int PRIMARY KEY, at date);
+            INSERT INTO t SELECT i, '2000-01-01' FROM generate_series(1, 30000) AS i"
+            .to_owned();
+        if index {
+            sql.push_str("; CREATE INDEX ON t (at)");
+        }
+        let mut world = World::new(database, &sql).await.rule("t", "at", "P1Y");
+        world.set("batchRows", 100);
+        let ran = world.run().await;
+        all_are_gone_once(&world, &ran).await;
+        assert_eq!(
+            ran.log.contains("not followed any more"),
+            !index,
+            "{}",
+            ran.log
+        );
+        let limit = Instant::now() + PATIENCE;
+        let looks = "SELECT coalesce(sum(idx_scan), 0) FROM pg_stat_user_indexes WHERE indexrelname = 't_at_idx'";
+        // Told as the sessions end.
+        while index && world.sql(looks).await.parse::<u32>().unwrap() < 20 {
+            assert!(Instant::now() < limit, "nobody followed");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
