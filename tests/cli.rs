@@ -15,6 +15,8 @@ mod browser;
 mod findings;
 #[path = "cli/oscal.rs"]
 mod oscal;
+#[path = "cli/quarter_after.rs"]
+mod quarter_after;
 #[path = "cli/request.rs"]
 mod request;
 #[path = "cli/screen_reader.rs"]

@@ -15,6 +15,7 @@ mod reapplied;
 mod registers;
 mod requests;
 mod runs;
+mod standing;
 mod sums;
 pub(super) mod superseded;
 
@@ -24,6 +25,7 @@ pub(super) use cases::{Case, Step};
 pub(super) use findings::{Spell, spells};
 pub(super) use log::facts;
 pub(super) use requests::{Last, is_copy, last};
+pub(super) use standing::covered;
 pub(super) use sums::standing_of;
 
 use super::period::Period;
@@ -120,7 +122,7 @@ pub(super) fn tables(records: &[Record], period: &Period, most: usize) -> Tables
         runs,
     ];
     tables.extend(requests::requests(&requests, records, period));
-    tables.extend(log::logs(&within, records));
+    tables.extend(log::logs(records, period));
     tables.push(findings::findings(records, period));
     tables.push(cases::table(&cases));
     Tables {
@@ -133,15 +135,8 @@ pub(super) fn tables(records: &[Record], period: &Period, most: usize) -> Tables
 
 /// On which grounds data could leave each region when the period ended: the last word on it.
 fn transfers<'a>(records: &'a [Record], period: &Period) -> BTreeMap<&'a str, &'a Record> {
-    let mut last: BTreeMap<&str, &Record> = BTreeMap::new();
-    let changes = records
-        .iter()
-        .filter(|r| r.kind == Kind::TransferChange && r.at < period.to);
-    for record in changes {
-        let before = last.entry(record.region.as_str()).or_insert(record);
-        if before.sequence < record.sequence {
-            *before = record;
-        }
-    }
-    last
+    let last = standing::last(records, Kind::TransferChange, period.to);
+    last.into_iter()
+        .map(|((_, region), record)| (region, record))
+        .collect()
 }

@@ -7,6 +7,7 @@
 use jiff::Timestamp;
 
 use super::log::facts;
+use super::standing::standing;
 use super::{Column, Table, text};
 use crate::cli::audit::period::Period;
 use crate::contract::RetainMode;
@@ -91,19 +92,23 @@ pub(in crate::cli::audit) fn cases(records: &[Record], period: &Period, most: us
     cases
 }
 
-/// Each case of a kind by its last record: each run, and each request or hold of which something was recorded in the period.
+/// Each case of a kind by its last record: each run, each request of which something was recorded in the period, and each hold that
+/// stood in it.
 fn population<'a>(chain: &[&'a Record], kind: Kind, period: &Period) -> Vec<&'a Record> {
-    let within = chain.iter().copied();
-    let mut within: Vec<&Record> = within
-        .filter(|one| one.kind == kind && period.has(one.at))
-        // Of the same kind are the records of what was erased again after a restore.
-        .filter(|one| kind != Kind::Request || one.about.kind == "DataSubjectRequest")
-        .collect();
+    let known = chain.iter().copied();
+    let mut all: Vec<&Record> = match kind {
+        Kind::Hold => standing(known, kind, period),
+        _ => known
+            .filter(|one| one.kind == kind && period.has(one.at))
+            // Of the same kind are the records of what was erased again after a restore.
+            .filter(|one| kind != Kind::Request || one.about.kind == "DataSubjectRequest")
+            .collect(),
+    };
     if kind != Kind::Run {
-        within.sort_by_key(|one| (&one.about.name, std::cmp::Reverse(one.sequence)));
-        within.dedup_by_key(|one| &one.about.name);
+        all.sort_by_key(|one| (&one.about.name, std::cmp::Reverse(one.sequence)));
+        all.dedup_by_key(|one| &one.about.name);
     }
-    within
+    all
 }
 
 /// The order in which cases are drawn.

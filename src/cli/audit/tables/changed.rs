@@ -149,6 +149,7 @@ fn moved(before: &BTreeMap<String, &Value>, after: &BTreeMap<String, &Value>) ->
 mod tests {
     use serde_json::{Value as Json, json};
 
+    use super::super::Period;
     use super::super::log::logs;
     use super::*;
     use crate::evidence::{About, Entry, Tip};
@@ -179,9 +180,13 @@ mod tests {
             record
         });
         let records: Vec<Record> = records.collect();
-        let within: Vec<&Record> = records.iter().skip(earlier).collect();
+        let period = Period {
+            name: String::new(),
+            from: records[earlier].at,
+            to: jiff::Timestamp::MAX,
+        };
         let log = || {
-            let all = logs(&within, &records);
+            let all = logs(&records, &period);
             let rows = all
                 .into_iter()
                 .find(|one| one.id == "changes")

@@ -1,7 +1,7 @@
-//! Legal holds: how each stood in each region, whenever that became another in the period.
+//! Legal holds: how each stood in each region when the period began, and whenever that became another in it.
 
 use super::{Column, Table, text};
-use crate::evidence::{Kind, Record, body, canonical};
+use crate::evidence::{Record, body, canonical};
 
 const HOLDS: &[Column] = &[
     text("hold", "Hold"),
@@ -17,15 +17,13 @@ const HOLDS: &[Column] = &[
     text("release", "Released"),
 ];
 
-pub(super) fn holds(records: &[&Record]) -> Table {
-    let of_kind = records.iter().filter(|record| record.kind == Kind::Hold);
-    let mut of: Vec<&Record> = of_kind.copied().collect();
+pub(super) fn holds(mut of: Vec<&Record>) -> Table {
     let order = |one: &&Record| (one.about.name.clone(), one.region.clone(), one.sequence);
     of.sort_by_key(order);
     Table {
         id: "holds",
         title: "Holds",
-        note: "How each legal hold stood, a row for each change. It is in force since the moment that a database names, and ends by a release alone: an object that was deleted on the hub holds on.",
+        note: "How each legal hold stood: by a record of before the period where it was not released when that began, and a row for each change in it. It is in force since the moment that a database names, and ends by a release alone: an object that was deleted on the hub holds on.",
         columns: HOLDS,
         rows: of.into_iter().map(row).collect(),
     }

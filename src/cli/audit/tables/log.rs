@@ -1,8 +1,9 @@
-//! Approvals, coverage and changes: a row for each record of the period.
+//! Approvals, coverage and changes: a row for each record of the period, and for what stood when it began.
 
 use super::changed::changed;
 use super::concept::plain;
-use super::{Column, Table, text};
+use super::standing::standing;
+use super::{Column, Period, Table, text};
 use crate::evidence::{Kind, Record, Value, body};
 
 const LOG: &[Column] = &[
@@ -14,11 +15,14 @@ const LOG: &[Column] = &[
     text("facts", "What was recorded"),
 ];
 
-/// A table each, of the period's records; an empty one says that nothing of the kind was recorded. What a change changed is worked
-/// out over all that is known, also of before the period.
-pub(super) fn logs(records: &[&Record], known: &[Record]) -> [Table; 5] {
-    let log = |id, title, note, kinds: &[Kind]| {
-        let mut of: Vec<&&Record> = records.iter().filter(|r| kinds.contains(&r.kind)).collect();
+/// A table each. An empty one says that nothing of the kind was recorded, and nothing stood. What a change changed is worked out over
+/// all that is known, also of before the period.
+pub(super) fn logs(known: &[Record], period: &Period) -> [Table; 5] {
+    let within = |kinds: &[Kind]| {
+        let of_it = |one: &&Record| kinds.contains(&one.kind) && period.has(one.at);
+        known.iter().filter(of_it).collect::<Vec<_>>()
+    };
+    let log = |id, title, note, mut of: Vec<&Record>| {
         of.sort_by(|a, b| (a.at, &a.region, a.sequence).cmp(&(b.at, &b.region, b.sequence)));
         Table {
             id,
@@ -33,26 +37,26 @@ pub(super) fn logs(records: &[&Record], known: &[Record]) -> [Table; 5] {
             "approvals",
             "Approvals",
             "Who approved which preview. What was approved is what the run with the same hash counted.",
-            &[Kind::Approval],
+            within(&[Kind::Approval]),
         ),
-        super::holds::holds(records),
+        super::holds::holds(standing(known, Kind::Hold, period)),
         log(
             "coverage",
             "Coverage",
-            "What rules cover, and what they do not. What else was missing when is in the table Findings.",
-            &[Kind::Coverage],
+            "What rules cover, and what they do not: what was so when the period began, by a record of before it, and each change in it. What else was missing when is in the table Findings.",
+            standing(known, Kind::Coverage, period),
         ),
         log(
             "changes",
             "Changes of policies, packs and transfers",
             "When which rules began to hold: of each change of a policy which rules were added, removed or became others, with what they said before and after; of the first that is known, all its rules. Who changed a policy stands in the hub's audit log.",
-            &[Kind::PolicyChange, Kind::PackChange, Kind::TransferChange],
+            within(&[Kind::PolicyChange, Kind::PackChange, Kind::TransferChange]),
         ),
         log(
             "chain",
             "Keys and seals",
             "Changes of the key that signs, and records that went into an archive.",
-            &[Kind::KeyRotation, Kind::Seal],
+            within(&[Kind::KeyRotation, Kind::Seal]),
         ),
     ]
 }
