@@ -176,7 +176,17 @@ pub const HOLD_LIST: &str = "tradewind-holds";
 /// Name of the Job that a run-at annotation asks for: deterministic, so that a second create answers 409.
 #[must_use]
 pub fn run_job(cron_job: &str, requested: &str) -> String {
-    format!("{cron_job}-{}", short_hash(&[cron_job, requested], 10))
+    format!("{cron_job}-{}", short_hash(&[cron_job, requested], ASKED))
+}
+
+/// Digits of the hash that such a name ends in; a CronJob's own Jobs end in fewer, the minutes since 1970.
+const ASKED: usize = 10;
+
+/// Whether a Job is one that a run-at annotation asked for.
+#[must_use]
+pub fn is_asked_for(job: &str) -> bool {
+    let end = job.rsplit_once('-').map(|(_, end)| end);
+    end.is_some_and(|end| end.len() == ASKED && end.bytes().all(|it| it.is_ascii_hexdigit()))
 }
 
 /// The end of the name of a Job that reads a run's ledger back.
@@ -239,6 +249,9 @@ mod tests {
         let read_back = read_back_job(&one, "x");
         assert!(read_back.len() <= 63 && is_read_back(&read_back));
         assert!(!is_read_back(&run_job(&one, "x")));
+        assert!(is_asked_for(&run_job(&one, "x")) && !is_asked_for(&read_back));
+        // As the CronJob's controller names them.
+        assert!(!is_asked_for(&format!("{one}-29737560")) && !is_asked_for(&one));
         assert_ne!(read_back, read_back_job(&one, "y"));
     }
 

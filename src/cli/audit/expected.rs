@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
+use crate::api::names;
 use crate::evidence::{Checked, Fault, Kind, Name, Record, body, canonical};
 use crate::plan::gates::Schedule;
 
@@ -20,6 +21,16 @@ pub(super) const LATE: SignedDuration = SignedDuration::from_hours(1);
 /// No more missing runs are named than that.
 const TOLD: usize = 1000;
 
+/// When a schedule fired.
+#[derive(Clone, Copy, Debug)]
+struct Fire {
+    at: Timestamp,
+    /// The time after.
+    next: Timestamp,
+    /// How long after it a record of its run can be expected.
+    due: SignedDuration,
+}
+
 /// A region and a policy.
 type Of = (String, String);
 
@@ -29,7 +40,7 @@ pub(super) struct Expectations {
     changes: BTreeMap<Of, BTreeMap<u64, (Timestamp, body::Policy)>>,
     /// The starts that runs say they are for.
     scheduled: BTreeMap<Of, BTreeSet<Timestamp>>,
-    /// When runs that say nothing of it started.
+    /// When runs that say nothing of it started, but for those that somebody asked for: they are none of the schedule's.
     started: BTreeMap<Of, BTreeSet<Timestamp>>,
 }
 
@@ -59,7 +70,9 @@ impl Expectations {
                 let moment = |text: &Option<String>| text.as_ref()?.parse().ok();
                 if let Some(at) = moment(&run.scheduled) {
                     self.scheduled.entry(of()).or_default().insert(at);
-                } else if let Some(at) = moment(&run.started_at) {
+                } else if let Some(at) = moment(&run.started_at)
+                    && !names::is_asked_for(&run.job)
+                {
                     self.started.entry(of()).or_default().insert(at);
                 }
             }
@@ -85,7 +98,7 @@ impl Expectations {
                 for fire in fires(policy, (*since, until), now) {
                     expected += 1;
                     if !self.ran(of, fire) && faults.len() < TOLD {
-                        faults.push(fault(of, *sequence, policy, fire.0));
+                        faults.push(fault(of, *sequence, policy, fire.at));
                     }
                 }
             }
@@ -93,9 +106,9 @@ impl Expectations {
         (expected, faults)
     }
 
-    fn ran(&self, of: &Of, (at, next): (Timestamp, Timestamp)) -> bool {
+    fn ran(&self, of: &Of, Fire { at, next, due }: Fire) -> bool {
         let named = self.scheduled.get(of).is_some_and(|set| set.contains(&at));
-        let within = at - EARLY..next - EARLY;
+        let within = at - EARLY..next.min(at + due) - EARLY;
         let begun = |set: &BTreeSet<Timestamp>| set.range(within).next().is_some();
         named || self.started.get(of).is_some_and(begun)
     }
@@ -113,12 +126,12 @@ fn fault(of: &Of, sequence: u64, policy: &body::Policy, at: Timestamp) -> Fault 
     }
 }
 
-/// When a policy's schedule fired between two times, each with the time after, as far as a record can be expected.
+/// When a policy's schedule fired between two times, as far as a record can be expected.
 fn fires(
     policy: &body::Policy,
     (since, until): (Timestamp, Timestamp),
     now: Timestamp,
-) -> Vec<(Timestamp, Timestamp)> {
+) -> Vec<Fire> {
     let (Ok(schedule), Ok(zone)) = (
         Schedule::parse(&policy.schedule),
         TimeZone::get(&policy.zone),
@@ -138,7 +151,7 @@ fn fires(
             break;
         }
         let next = schedule.next(at, &zone).unwrap_or(Timestamp::MAX);
-        fires.push((at, next));
+        fires.push(Fire { at, next, due });
         after = at;
     }
     fires
@@ -243,6 +256,31 @@ mod tests {
             missing(&noted, "2026-06-05T12:00:00Z"),
             (4, missed.to_vec())
         );
+    }
+
+    /// Of the run of the first of the month nothing is recorded; what somebody had counted on the day, or weeks later, is another.
+    #[test]
+    fn a_run_that_somebody_asked_for_is_none_of_the_schedules() {
+        let asked = |started: &str| {
+            let mut run = run(started, None);
+            run["job"] = names::run_job("p-retention", started).into();
+            run
+        };
+        let of = |body: Json| {
+            let schedule = policy(true, "0 2 1 * *");
+            let noted = noted(&[
+                (Kind::PolicyChange, "2026-06-20T10:00:00Z", schedule),
+                (Kind::Run, "2026-06-30T23:00:00Z", body),
+            ]);
+            missing(&noted, "2026-07-21T00:00:00Z").1
+        };
+        let first = vec!["2026-07-01T00:00:00Z".to_owned()];
+        // By hand in the time of the run, and some time when nobody knows by whom.
+        assert_eq!(of(asked("2026-07-01T00:00:20Z")), first);
+        assert_eq!(of(run("2026-07-01T12:00:00Z", None)), first);
+        assert_eq!(of(run("2026-07-20T09:00:00Z", None)), first);
+        assert_eq!(of(run("2026-07-01T04:58:59Z", None)), [""; 0]);
+        assert_eq!(of(run("2026-07-01T04:59:00Z", None)), first);
     }
 
     #[test]
