@@ -246,7 +246,7 @@ fn an_export_says_what_the_records_say() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names.len(), 19, "{names:?}");
+    assert_eq!(names.len(), 20, "{names:?}");
     let runs = fs::read_to_string(folder.at("tables/runs.csv")).unwrap();
     assert_eq!(
         runs.lines().count(),

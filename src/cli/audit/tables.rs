@@ -18,8 +18,7 @@ mod runs;
 mod standing;
 mod sums;
 pub(super) mod superseded;
-
-use std::collections::BTreeMap;
+mod transfers;
 
 pub(super) use cases::{Case, Step};
 pub(super) use findings::{Spell, spells};
@@ -30,7 +29,7 @@ pub(super) use sums::standing_of;
 
 use super::period::Period;
 use crate::contract::Count;
-use crate::evidence::{Kind, Record};
+use crate::evidence::Record;
 use in_force::InForce;
 
 /// A table.
@@ -109,7 +108,7 @@ pub(super) fn tables(records: &[Record], period: &Period, most: usize) -> Tables
     let policies = in_force::policies(records, period);
     let within: Vec<&Record> = records.iter().filter(|r| period.has(r.at)).collect();
     let (runs, ran) = runs::runs(&within);
-    let transfers = transfers(records, period);
+    let transfers = transfers::at_end(records, period);
     let requests = requests::last(records, period);
     let cases = cases::cases(records, period, most);
     let mut tables = vec![
@@ -123,6 +122,7 @@ pub(super) fn tables(records: &[Record], period: &Period, most: usize) -> Tables
     ];
     tables.extend(requests::requests(&requests, records, period));
     tables.extend(log::logs(records, period));
+    tables.push(transfers::transfers(records, period));
     tables.push(findings::findings(records, period));
     tables.push(cases::table(&cases));
     Tables {
@@ -131,12 +131,4 @@ pub(super) fn tables(records: &[Record], period: &Period, most: usize) -> Tables
         asked: requests::asked(&requests),
         cases,
     }
-}
-
-/// On which grounds data could leave each region when the period ended: the last word on it.
-fn transfers<'a>(records: &'a [Record], period: &Period) -> BTreeMap<&'a str, &'a Record> {
-    let last = standing::last(records, Kind::TransferChange, period.to);
-    last.into_iter()
-        .map(|((_, region), record)| (region, record))
-        .collect()
 }
