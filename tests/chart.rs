@@ -121,6 +121,12 @@ async fn alerts_are_made_when_asked_for_and_say_what_prometheus_reads() {
     ] {
         assert!(names.contains(wanted), "{wanted} is not in {names:?}");
     }
+    // As long before as the finding of the same name.
+    let ending = rules
+        .iter()
+        .find(|it| it["alert"] == "TradewindTransferEnding");
+    let ending = ending.unwrap()["expr"].as_str().unwrap();
+    assert!(ending.ends_with("- time() < 90 * 86400"), "{ending}");
     for it in rules {
         // Prometheus' own braces stand as they were written.
         let told = it["annotations"]["summary"].as_str().unwrap();
