@@ -158,6 +158,13 @@ fn every_record_of_a_large_export_counts() {
         let told = large.told(twice, |_| {});
         tally.attack("a record put in twice", &told, &[Name::Duplicate]);
 
+        if at + 1 < RECORDS {
+            let mut swapped = large.links();
+            swapped.swap(at, at + 1);
+            let told = large.told(swapped, |_| {});
+            tally.attack("two neighbours exchanged", &told, &[Name::Reordered]);
+        }
+
         let mut changed = record.clone();
         changed.body = entry(record.sequence, 1).body;
         let mut rewritten = large.links();
