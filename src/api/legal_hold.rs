@@ -164,8 +164,9 @@ pub struct HeldSubject {
     /// What kind of value it is, `customerId`: as rules name it in `dataset.subjects`.
     #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z][A-Za-z0-9]*$"))]
     pub identity: String,
-    /// The values, one a line or as a JSON array, as the columns have them, letter by letter: they never stand here, but in
-    /// a Secret in the region's `runNamespace`. It is mounted there and never read by the hub.
+    /// The values, one a line or as a JSON array, as the columns have them, letter by letter; of a kind with `ignoreCase` in
+    /// the Region in either case. They never stand here, but in a Secret in the region's `runNamespace`. It is mounted there
+    /// and never read by the hub.
     pub values_secret_ref: ValuesRef,
 }
 

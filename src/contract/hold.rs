@@ -50,6 +50,9 @@ pub struct HoldScope {
     /// File with the column's values, one a line or a JSON array.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<PathBuf>,
+    /// Whether letters A to Z are the same as a to z, as in requests that go by this kind of value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_case: bool,
 }
 
 /// Who released a hold, and why.
@@ -88,6 +91,9 @@ pub struct RequiredScope {
     /// The column; absent: every row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
+    /// Whether it must be held whatever the case of the letters A to Z.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ignore_case: bool,
 }
 
 /// What a region's databases say of a hold.

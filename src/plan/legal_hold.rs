@@ -268,6 +268,7 @@ impl<'a> Held<'a> {
                 table: part.table.map(str::to_owned),
                 column: part.column.map(str::to_owned),
                 values: part.values.map(file),
+                ignore_case: part.ignore_case,
             });
         }
         let release = hold.spec.release.as_ref();

@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::hold_list::Freshness;
 use super::statement::{Statement, Value};
 use super::store::Store;
+use super::subjects::folded;
 use crate::contract::{RequiredHold, RequiredScope};
 
 /// What is held of a table: nothing, single values of some columns, or all of it.
@@ -32,6 +33,8 @@ struct Column {
     kind: String,
     /// The operator by which values of the type are equal, with its schema.
     equals: String,
+    /// Whether some of its values are held whatever the case of their letters, too: as requests find them.
+    folded: bool,
 }
 
 /// No hold at all.
@@ -71,12 +74,14 @@ macro_rules! equals {
 }
 
 /// The holds on table `$1` with the oid `$3`, as JSON: for each column its name, and if it is clear which one that
-/// is, the column quoted, its type and that type's equality; nulls stand for the whole table. A column of another type than
+/// is, the column quoted, its type and that type's equality, and whether the case of letters does not count; nulls stand for the
+/// whole table. Books that are only read may have no such column yet. A column of another type than
 /// it had is another: its values cannot be compared, and a cast that fails would be logged with the value. The type was
 /// noted under a path that finds the server's own alone, and may be read under the role's: either way of writing it is the
 /// same. A hold on a partition holds as if it were on the table: more than was meant, never less.
 pub(super) const HOLDS: &str = concat!("
-SELECT jsonb_agg(DISTINCT jsonb_build_array(s.attname, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), ", equals!(), "))
+SELECT jsonb_agg(DISTINCT jsonb_build_array(s.attname, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), ", equals!(), ",
+  coalesce((to_jsonb(s) ->> 'folded')::boolean, false)))
 FROM tradewind.held AS s
 LEFT JOIN (pg_attribute AS a JOIN pg_type AS k ON k.oid = a.atttypid JOIN pg_namespace AS n ON n.oid = k.typnamespace)
   ON a.attrelid = $3::bigint::oid AND a.attname = s.attname AND NOT a.attisdropped
@@ -86,12 +91,13 @@ LEFT JOIN (pg_attribute AS a JOIN pg_type AS k ON k.oid = a.atttypid JOIN pg_nam
 WHERE s.relation IS NULL OR s.relation = $1 OR s.oid = $3::bigint::oid
   OR s.oid IN (SELECT relid FROM pg_partition_tree($3::bigint::oid::regclass))");
 
-/// What [`HOLDS`] tells of a column: name, quoted, type, equality.
+/// What [`HOLDS`] tells of a column: name, quoted, type, equality, whether letters are folded.
 type Told = (
     Option<String>,
     Option<String>,
     Option<String>,
     Option<String>,
+    bool,
 );
 type Found = Option<sqlx::types::Json<Vec<Told>>>;
 
@@ -101,14 +107,18 @@ pub(super) fn read(found: Found) -> Result<Holds, Unclear> {
     for row in found.map(|found| found.0).unwrap_or_default() {
         match row {
             (None, ..) => holds.whole = true,
-            (Some(name), Some(quoted), Some(kind), Some(equals)) => {
-                let column = Column {
-                    name,
-                    quoted,
-                    kind,
-                    equals,
-                };
-                holds.columns.push(column);
+            (Some(name), Some(quoted), Some(kind), Some(equals), folded) => {
+                let mut known = holds.columns.iter_mut();
+                match known.find(|column| column.name == name) {
+                    Some(column) => column.folded |= folded,
+                    None => holds.columns.push(Column {
+                        name,
+                        quoted,
+                        kind,
+                        equals,
+                        folded,
+                    }),
+                }
             }
             _ => return Err(Unclear),
         }
@@ -133,15 +143,17 @@ pub(super) async fn on(
     Ok(read(found))
 }
 
-/// Scopes that must be in force and are not: compared by the names that they were opened under. And holds that were not
+/// Scopes that must be in force and are not: compared by the names that they were opened under, and by whether the case of
+/// letters does not count: one of before that was is not in force as it must be. And holds that were not
 /// widened as late as the hub knows that they were: the database was restored to before that. Which values it has lost, none
 /// but its own Secret says.
 const MISSING: &str = r#"
-SELECT DISTINCT w.id FROM jsonb_to_recordset($1) AS w (id text, "table" text, "column" text, widened text)
+SELECT DISTINCT w.id FROM jsonb_to_recordset($1) AS w (id text, "table" text, "column" text, folded boolean, widened text)
 WHERE NOT EXISTS (SELECT FROM tradewind.held AS s WHERE s.hold = w.id
   AND s.relation IS NOT DISTINCT FROM
     quote_ident(split_part(w."table", '.', 1)) || '.' || quote_ident(split_part(w."table", '.', 2))
-  AND s.attname IS NOT DISTINCT FROM w."column"::name)
+  AND s.attname IS NOT DISTINCT FROM w."column"::name
+  AND (NOT w.folded OR coalesce((to_jsonb(s) ->> 'folded')::boolean, false)))
 OR w.widened IS NOT NULL AND NOT EXISTS (SELECT FROM tradewind.hold AS h WHERE h.id = w.id
   AND (to_jsonb(h) ->> 'widened_at')::timestamptz >= w.widened::timestamptz)
 ORDER BY w.id LIMIT 1"#;
@@ -158,13 +170,19 @@ pub(super) async fn missing(
         if hold.store != store.name {
             continue;
         }
-        for RequiredScope { table, column } in &hold.scopes {
+        for scope in &hold.scopes {
+            let RequiredScope {
+                table,
+                column,
+                ignore_case,
+            } = scope;
             let table = match table {
                 Some(table) => Some(whole_name(store, table).await?),
                 None => None,
             };
             let widened = &hold.widened_at;
-            wanted.push(serde_json::json!({"id": hold.id, "table": table, "column": column, "widened": widened}));
+            wanted.push(serde_json::json!({"id": hold.id, "table": table, "column": column, "folded": ignore_case,
+                "widened": widened}));
         }
     }
     let Some(first) = wanted.first() else {
@@ -241,29 +259,41 @@ impl Holds {
         if self.whole {
             return "true".to_owned();
         }
-        let ways: Vec<String> = self
-            .columns
-            .iter()
-            .map(|column| {
-                let name = sql.bind(Value::Text(column.name.clone()));
-                let relation = sql.bind(Value::Text(table.name.clone()));
-                let oid = sql.bind(Value::Number(table.oid));
-                let Column {
-                    quoted,
-                    kind,
-                    equals,
-                    ..
-                } = column;
-                format!(
-                    "{alias}.{quoted} {equals} ANY (ARRAY(SELECT s.value::{kind} FROM tradewind.held AS s
-                      WHERE s.attname = {name}::text AND (s.relation = {relation} OR s.oid = {oid}::bigint::oid
-                        OR s.oid IN (SELECT relid FROM pg_partition_tree({oid}::bigint::oid::regclass)))))"
-                )
-            })
-            .collect();
+        let ways = self.columns.iter();
+        let ways: Vec<String> = ways.map(|column| column.held(sql, alias, table)).collect();
         if ways.is_empty() {
             return "false".to_owned();
         }
         format!("coalesce({}, false)", ways.join(" OR "))
+    }
+}
+
+impl Column {
+    /// Whether `alias`'s row has a held value: as its type compares, and as requests do.
+    fn held(&self, sql: &mut Statement, alias: &str, table: &Table) -> String {
+        let name = sql.bind(Value::Text(self.name.clone()));
+        let relation = sql.bind(Value::Text(table.name.clone()));
+        let oid = sql.bind(Value::Number(table.oid));
+        let own = format!(
+            "FROM tradewind.held AS s
+              WHERE s.attname = {name}::text AND (s.relation = {relation} OR s.oid = {oid}::bigint::oid
+                OR s.oid IN (SELECT relid FROM pg_partition_tree({oid}::bigint::oid::regclass)))"
+        );
+        let Self {
+            quoted,
+            kind,
+            equals,
+            ..
+        } = self;
+        let column = format!("{alias}.{quoted}");
+        let typed = format!("{column} {equals} ANY (ARRAY(SELECT s.value::{kind} {own}))");
+        if !self.folded {
+            return typed;
+        }
+        format!(
+            "{typed} OR {} OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT {} {own} AND s.folded))",
+            folded(&column),
+            folded("s.value"),
+        )
     }
 }

@@ -279,6 +279,9 @@ async fn scope(store: &mut Store, scope: &HoldScope) -> Result<Value, Problem> {
             "values".to_owned(),
             Value::Array(values(&scope.name, file)?),
         );
+        if scope.ignore_case {
+            told.insert("folded".to_owned(), json!(true));
+        }
     }
     Ok(Value::Object(told))
 }

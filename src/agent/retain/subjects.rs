@@ -143,7 +143,7 @@ impl Subject {
 }
 
 /// Letters A to Z as a to z, and nothing else: the same here and in the server, whatever its collations say.
-fn folded(column: &str) -> String {
+pub(super) fn folded(column: &str) -> String {
     format!("pg_catalog.lower({column}::text COLLATE \"C\")")
 }
 

@@ -29,6 +29,7 @@ pub(in crate::plan) fn required(
         let scope = |part: Part<'_>| RequiredScope {
             table: part.table.map(str::to_owned),
             column: part.column.map(str::to_owned),
+            ignore_case: part.ignore_case,
         };
         RequiredHold {
             id: names::hold_id(fleet, &hold.name_any()),

@@ -78,6 +78,15 @@ pub(in crate::plan) struct Part<'a> {
     pub(in crate::plan) column: Option<&'a str>,
     /// Where the values are.
     pub(in crate::plan) values: Option<&'a ValuesRef>,
+    /// Whether letters A to Z are the same as a to z.
+    pub(in crate::plan) ignore_case: bool,
+}
+
+/// Whether requests find a kind of value whatever the case of its letters: who is erased so must be held so.
+fn ignores_case(region: &Region, identity: &str) -> bool {
+    let requests = region.spec.requests.iter();
+    let mut kinds = requests.flat_map(|requests| &requests.identities);
+    kinds.any(|kind| kind.name == identity && kind.ignore_case)
 }
 
 /// Each scope with its stores and tables, where the Region has the store.
@@ -102,11 +111,14 @@ pub(in crate::plan) fn parts<'a>(
                     table: scope.table.as_deref(),
                     column: scope.column.as_deref(),
                     values: scope.values_secret_ref.as_ref(),
+                    ignore_case: false,
                 });
                 return part.into_iter().collect();
             }
         };
-        let values = scope.subject.as_ref().map(|it| &it.values_secret_ref);
+        let subject = scope.subject.as_ref();
+        let values = subject.map(|it| &it.values_secret_ref);
+        let ignore_case = subject.is_some_and(|it| ignores_case(region, &it.identity));
         let places = places.into_iter();
         let places = places.filter(|(of, ..)| own.is_none_or(|own| own == *of));
         let part = |(of, table, column)| {
@@ -116,6 +128,7 @@ pub(in crate::plan) fn parts<'a>(
                 table: Some(table),
                 column,
                 values,
+                ignore_case,
             })
         };
         places.filter_map(part).collect()

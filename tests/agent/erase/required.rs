@@ -76,6 +76,43 @@ async fn nothing_is_erased_while_a_required_hold_is_not_in_force() {
     assert_eq!(world.sql(LEFT).await, "0");
 }
 
+/// A request finds an address in any case of its letters, and so does a hold of such a kind: also one that was opened by the
+/// release before, which is widened first, by all that it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_held_in_whatever_letters_a_request_finds_them() {
+    let mut world = world("erq_letters").await;
+    let hold = async |world: &World, values: &str, ignore_case: bool| {
+        world.write("values", values);
+        let scope = json!({"name": "ann", "table": "public.notes", "column": "about", "values": world.path("values"),
+            "ignoreCase": ignore_case});
+        let task = json!({"version": 1, "command": "hold", "region": "eu-west", "spec": {
+            "id": "f/case-7", "ground": "claim", "openedBy": "x", "reviewOn": "2027-06-01",
+            "stores": [{"store": "shop", "url": world.path("url"), "scopes": [scope]}]}});
+        let told = world.start_task("hold", &task).finish_plain().await;
+        assert_eq!(told["reason"], "InForce", "{told}");
+    };
+    hold(&world, "ANN.planted@MAIL.example", false).await;
+    let mut scope = json!({"table": "public.notes", "column": "about"});
+    scope["ignoreCase"] = true.into();
+    require(&mut world, &json!([scope]));
+    assert_eq!(world.run().await.expect("HoldNotInForce").code, 75);
+    assert_eq!(world.sql(LEFT).await, "40");
+    // The list has another person by now: who was held once stays held.
+    hold(&world, "Bob.Planted@mail.example", true).await;
+    let ran = world.run().await;
+    assert_eq!(ran.expect("Held").terms("notes"), [40, 0, 0, 40, 0, 0]);
+    // Asked for without, it is not narrowed.
+    hold(&world, "ann.planted@mail.example", false).await;
+    let ran = world.run().await;
+    assert_eq!(ran.expect("Held").terms("notes"), [40, 0, 0, 40, 0, 0]);
+    world.sql(RELEASE).await;
+    let held = world.sql("SELECT held FROM tradewind.released_scope").await;
+    assert_eq!(held, "3", "each value once");
+    world.spec()["holds"] = json!([]);
+    let ran = world.run().await;
+    assert_eq!(ran.expect("Verified").terms("notes"), [40, 40, 0, 0, 0, 0]);
+}
+
 /// The hub has said nothing yet; it spoke too long ago; one of the clocks is wrong; it falls silent while rows go.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_erased_by_a_list_of_holds_that_is_too_old() {

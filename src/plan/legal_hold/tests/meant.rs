@@ -154,6 +154,46 @@ fn a_subject_means_the_columns_that_rules_for_the_region_say_have_it() {
     assert_eq!(word(&plan, "eu").as_deref(), Some("NothingOfSubject"));
 }
 
+/// Requests find a person whatever the case of the letters of such a kind: so does the hold, and whoever erases asks for no less.
+#[test]
+fn a_subject_of_a_kind_that_ignores_case_is_held_so() {
+    let by = |column: &str, identity: &str| json!({"column": column, "identity": identity});
+    let subjects = json!([by("id", "customerId"), by("mail", "email")]);
+    let scope = |identity: &str| {
+        let values = json!({"name": "who", "key": "ids"});
+        json!({"name": identity.to_lowercase(), "subject": {"identity": identity, "valuesSecretRef": values}})
+    };
+    let scopes = json!({"scopes": [scope("email"), scope("customerId")]});
+    let mut facts = facts(hold("h", &[], scopes));
+    facts.policies = mapped(&[("orders", "customers", subjects)]);
+    let eu = facts.regions.get_mut("eu").unwrap();
+    let requests = json!({"identities": [{"name": "email", "ignoreCase": true}, {"name": "customerId"}],
+        "suppression": {"secretRef": {"name": "suppression", "key": "url"}}});
+    Arc::make_mut(&mut eu.region).spec.requests = serde_json::from_value(requests).unwrap();
+    let eu = eu.region.clone();
+    let plan = legal_hold(&facts, NOW.parse().unwrap());
+    let workloads = plan.regions["eu"].workloads().unwrap();
+    let task = &workloads.config_map.data.as_ref().unwrap()["task.json"];
+    let task: crate::contract::Task<Hold> = serde_json::from_str(task).unwrap();
+    let wanted = [("mail".to_owned(), true), ("id".to_owned(), false)];
+    let scopes = task.spec.stores.into_iter().flat_map(|it| it.scopes);
+    let held: Vec<_> = scopes
+        .map(|it| (it.column.unwrap(), it.ignore_case))
+        .collect();
+    assert_eq!(held, wanted);
+    let said = Said {
+        policies: &facts.policies,
+        channels: &[],
+    };
+    let holds = [("h".to_owned(), facts.hold.clone())].into();
+    let required = required(("fleet", &holds), said, &eu, &BTreeSet::from(["orders"]));
+    let scopes = required.into_iter().flat_map(|it| it.scopes);
+    let asked: Vec<_> = scopes
+        .map(|it| (it.column.unwrap(), it.ignore_case))
+        .collect();
+    assert_eq!(asked, wanted);
+}
+
 /// Where nothing of the category ever was, nothing is left to release; what a database holds is not passed over.
 #[test]
 fn a_region_with_nothing_to_hold_is_released_at_once() {
