@@ -305,30 +305,23 @@ pub(super) async fn keep(store: &mut Store, run: &str) -> Result<(), Error> {
         .map_err(|fault| store.failed(fault))
 }
 
-/// Writes that the run has ended, and how. Pins that are left go with it.
+/// Writes that the run has ended, and how. Pins that are left go with it, however many there are and however long that takes.
 pub(super) async fn end(store: &mut Store, run: &Run, reason: &str) -> Result<(), Error> {
     let sql = "WITH ended AS (UPDATE tradewind.run SET ended_at = clock_timestamp(), reason = $4
           WHERE id = $1 AND store = $2 AND token = $3 AND ended_at IS NULL RETURNING id)
         DELETE FROM tradewind.pin WHERE run IN (SELECT id FROM ended) AND store = $2";
-    let query = sqlx::query(sql)
-        .bind(&run.id)
-        .bind(&store.name)
-        .bind(run.token)
-        .bind(reason);
-    let done = query.execute(&mut store.connection).await;
-    done.map(drop)
-        .map_err(Fault::of("end the run"))
-        .map_err(|fault| store.failed(fault))
-}
-
-/// Whether rows that the run erased were there again.
-pub(super) async fn has_returned(store: &mut Store, run: &Run) -> Result<bool, Error> {
-    let sql = "SELECT EXISTS (SELECT FROM tradewind.ledger WHERE run = $1 AND store = $2 AND entry = 'Returned')";
-    let row = sqlx::query(sql).bind(&run.id).bind(&store.name);
-    let row = row.fetch_one(&mut store.connection).await;
-    row.and_then(|row| row.try_get(0))
-        .map_err(Fault::of("read the ledger"))
-        .map_err(|fault| store.failed(fault))
+    let name = store.name.clone();
+    let failed = |fault| Error::Statement {
+        store: name.clone(),
+        fault,
+    };
+    let fault = Fault::of("end the run");
+    let mut transaction = store.begin_look().await.map_err(failed)?;
+    let query = sqlx::query(sql).bind(&run.id).bind(&name);
+    let query = query.bind(run.token).bind(reason);
+    let done = query.execute(&mut *transaction).await;
+    done.map_err(&fault).map_err(failed)?;
+    transaction.commit().await.map_err(fault).map_err(failed)
 }
 
 /// Whether a rule has been looked at for the last time.

@@ -4,10 +4,10 @@
 //! rule is looked at, written down and closed in one transaction, so a killed closing goes on.
 
 use sqlx::postgres::Postgres;
-use sqlx::{Connection, Transaction};
+use sqlx::{Connection, Row as _, Transaction};
 
 use super::answer;
-use super::books;
+use super::books::{self, Run};
 use super::count;
 use super::detach;
 use super::enforce::stoppable;
@@ -20,7 +20,7 @@ use super::pins::Place;
 use super::predicate::{self, Target};
 use super::site::{Site, Work};
 use super::statement::{Statement, Value};
-use super::store::Purpose;
+use super::store::{Purpose, Store};
 use crate::agent::Stop;
 use jiff::tz::TimeZone;
 
@@ -47,7 +47,7 @@ pub(super) async fn close(
             None => abandon(site, &work, &place).await?,
         }
     }
-    let ending = if books::has_returned(&mut site.store, &work.run).await? {
+    let ending = if has_returned(&mut site.store, &work.run).await? {
         answer::VERIFICATION_FAILED
     } else {
         ending
@@ -194,7 +194,8 @@ UPDATE tradewind.rule SET late = seen.late FROM seen WHERE run = {run} AND store
     sql
 }
 
-/// A transaction in which the run is ours.
+/// A transaction in which the run is ours. It may write every pin of a rule, however many there are: no bound of a batch is for it,
+/// else each later run would meet the same statement first, and the run would never end.
 async fn ours<'a>(site: &'a mut Site, work: &Work) -> Result<Transaction<'a, Postgres>, Error> {
     let name = site.store.name.clone();
     let failed = |fault| Error::Statement {
@@ -204,7 +205,7 @@ async fn ours<'a>(site: &'a mut Site, work: &Work) -> Result<Transaction<'a, Pos
     let opened = site
         .store
         .connection
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ");
+        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL statement_timeout = 0");
     let opened = opened.await.map_err(Fault::of("look at the rows again"));
     let mut transaction = opened.map_err(failed)?;
     if !books::is_ours(&mut transaction, &name, &work.run)
@@ -246,4 +247,14 @@ async fn abandon(site: &mut Site, work: &Work, place: &Place) -> Result<(), Erro
     let done = query.execute(&mut *transaction).await;
     done.map_err(&fault).map_err(failed)?;
     transaction.commit().await.map_err(fault).map_err(failed)
+}
+
+/// Whether rows that the run erased were there again.
+async fn has_returned(store: &mut Store, run: &Run) -> Result<bool, Error> {
+    let sql = "SELECT EXISTS (SELECT FROM tradewind.ledger WHERE run = $1 AND store = $2 AND entry = 'Returned')";
+    let row = sqlx::query(sql).bind(&run.id).bind(&store.name);
+    let row = row.fetch_one(&mut store.connection).await;
+    row.and_then(|row| row.try_get(0))
+        .map_err(Fault::of("read the ledger"))
+        .map_err(|fault| store.failed(fault))
 }

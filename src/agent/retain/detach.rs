@@ -300,10 +300,18 @@ impl Leaving<'_> {
 
     /// The rows are the batches'.
     async fn leave(&mut self) -> Result<Next, Error> {
-        let books = (self.place, self.work.run.token);
-        let left = partition::leave(&mut self.store.connection, books, self.oid).await;
+        let left = self.write_down(After::Batches).await;
         left.map_err(|fault| self.store.failed(fault))?;
         Ok(Next::Settled)
+    }
+
+    /// Writes down what becomes of the partition, in a transaction of its own: each of its pins is written, in whatever time.
+    async fn write_down(&mut self, after: After) -> Result<(), Fault> {
+        let books = (self.place, self.work.run.token);
+        let mut transaction = self.store.begin_look().await?;
+        partition::settle(&mut transaction, books, self.oid, after).await?;
+        let done = transaction.commit().await;
+        done.map_err(Fault::of("write down the partitions"))
     }
 
     /// Waited long enough.
@@ -331,10 +339,7 @@ impl Leaving<'_> {
                 }
                 Standing::Alone(part, whole) => self.attach(&part, &whole).await.map(|()| true),
                 Standing::Attached(..) | Standing::Elsewhere => {
-                    let books = (self.place, self.work.run.token);
-                    let connection = &mut self.store.connection;
-                    let left = partition::settle(connection, books, self.oid, self.after);
-                    left.await.map(|()| true)
+                    self.write_down(self.after).await.map(|()| true)
                 }
             };
             let rule = self.place.rule.clone();

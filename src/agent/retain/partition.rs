@@ -302,7 +302,7 @@ async fn again(
 }
 
 /// Leaves a partition's rows to the batches, if the run is still this process's.
-pub(super) async fn leave(
+async fn leave(
     connection: &mut PgConnection,
     (place, token): (&Place, i64),
     oid: i64,

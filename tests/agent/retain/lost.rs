@@ -114,6 +114,28 @@ async fn a_pod_that_nobody_ends_commits_nothing_once_its_run_was_taken_over() {
     assert_eq!(told(read.expect("Done")), told(&ran));
 }
 
+/// Its rows are of nobody's rule any more, and there are so many that to write so takes longer than a batch may: it ends all the
+/// same, and does not meet each later run in the same way.
+#[tokio::test]
+async fn a_run_with_very_many_pins_ends_when_its_table_has_changed() {
+    let mut world = world("lost_and_changed").await;
+    world.sql(&format!("{OLD} (1, 600) AS i")).await;
+    world.set("batchRows", 200);
+    world.slow_down("t", 0.4).await;
+    let running = world.start("killed");
+    world.wait_for_ledger(1).await;
+    running.kill();
+    let change = "DROP TRIGGER slow ON t; ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD no int GENERATED ALWAYS AS (id) STORED PRIMARY KEY;
+        CREATE FUNCTION many() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(5.3); RETURN NULL; END $$;
+        CREATE TRIGGER many AFTER UPDATE OR DELETE ON tradewind.pin FOR EACH STATEMENT EXECUTE FUNCTION many()";
+    world.sql(change).await;
+    let ran = world.run().await;
+    assert_eq!(ran.expect("SchemaDrift").code, 64);
+    let state = "SELECT reason, (SELECT count(*) FROM tradewind.pin), (SELECT sum(erased) + sum(remaining) FROM tradewind.ledger)
+        FROM tradewind.run";
+    assert_eq!(world.sql(state).await, "SchemaDrift|0|600");
+}
+
 /// Its policy went in its midst, say: the keys of what it was to erase do not stand there for as long as the store does.
 #[tokio::test]
 async fn a_run_that_nobody_goes_on_with_is_ended_by_that_of_another_policy() {

@@ -252,6 +252,25 @@ async fn a_hold_opened_while_a_partition_is_being_detached_brings_it_back() {
     assert_eq!(world.sql("SELECT id FROM log_2000").await, row);
 }
 
+/// Leaving a partition to the batches writes each of its pins: it may take longer than a batch.
+#[tokio::test]
+async fn a_partition_of_very_many_rows_is_left_to_the_batches() {
+    let world = owned("part_many").await;
+    world.set_up_books().await;
+    let slow = "CREATE FUNCTION many() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(5.3); RETURN NULL; END $$;
+        CREATE TRIGGER many AFTER UPDATE OF partition ON tradewind.pin FOR EACH STATEMENT EXECUTE FUNCTION many()";
+    world.sql(slow).await;
+    let running = world.pending("reader").await;
+    let row = world.sql("SELECT min(id) FROM log_2001").await;
+    let scope = format!(r#"[{{"table": "public.log", "column": "id", "values": ["{row}"]}}]"#);
+    world.hold("one", &scope).await;
+    world.ends("reader").await;
+    let ran = running.finish().await;
+    let rule = ran.expect("Done").rule("log").clone();
+    assert_eq!((rule.held, rule.erased, rule.partitions), (1, DUE - 1, 2));
+    world.assert_whole(1).await;
+}
+
 /// After it has been detached, when it is a table of its own: by the whole table's name, and by its own.
 #[tokio::test]
 pub(crate) async fn a_hold_opened_on_a_detached_partition_brings_it_back() {
