@@ -40,6 +40,13 @@ async fn a_restored_store_stands_still_until_everybody_is_erased_again() {
     other.task = world.task.clone();
     other.spec()["request"]["reference"] = "dsr-2".into();
     other.run().await.expect("RestoreDetected");
+    let reader = age::x25519::Identity::generate().to_public().to_string();
+    other.spec()["request"]["delivery"] = json!({"recipient": reader, "expiresAfter": "P30D",
+        "destination": {"url": "s3://nowhere", "object": "dsr/2", "credentials": other.path("none")}});
+    for kind in ["Access", "Portability"] {
+        other.spec()["request"]["kind"] = kind.into();
+        other.run().await.expect("RestoreDetected");
+    }
     for mode in ["Enforce", "DryRun"] {
         retained(&world, mode).await.expect("RestoreDetected");
     }
