@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod hold;
 mod input;
 pub mod regimes;
 pub mod request;

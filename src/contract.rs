@@ -45,7 +45,7 @@ pub use event::{EventKind, EventRule, Match};
 pub use events::{EventChannel, EventStore, events_of};
 pub use hold::{
     HeldStore, Hold, HoldList, HoldReport, HoldScope, ReleaseOf, ReportedStore, RequiredHold,
-    RequiredScope,
+    RequiredScope, SEALED, held_values,
 };
 pub use keeper::{KeepKey, KeepKeyReport};
 pub use lift::{LiftReport, LiftedTable};

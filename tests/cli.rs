@@ -13,6 +13,8 @@ mod audit;
 mod browser;
 #[path = "cli/findings.rs"]
 mod findings;
+#[path = "cli/hold.rs"]
+mod hold;
 #[path = "cli/oscal.rs"]
 mod oscal;
 #[path = "cli/quarter_after.rs"]

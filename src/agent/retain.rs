@@ -35,6 +35,7 @@ mod fence;
 mod forsaken;
 mod grants;
 mod hold_list;
+mod hold_values;
 mod holds;
 mod last_look;
 mod last_owner;

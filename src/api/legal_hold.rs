@@ -180,7 +180,8 @@ pub struct ValuesRef {
         regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// The key in the Secret's data.
+    /// The key in the Secret's data. One that ends in `.age` has the values as `age` ciphertext to the region's key, as
+    /// `tradewind hold values` writes it.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: String,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use tradewind::api::{crd, docs};
 use tradewind::archive::Archive;
-use tradewind::cli::{self, Printed, audit, clock, regimes, request, signature};
+use tradewind::cli::{self, Printed, audit, clock, hold, regimes, request, signature};
 use tradewind::evidence::KeyId;
 use tradewind::plan::Settings;
 use tradewind::run::{self, Options};
@@ -90,6 +90,14 @@ Exit codes: 0 printed; 1 an argument or a file is wrong, and the message names i
     --jurisdiction DE --region eu-west --regions regions.yaml < identity.txt > request.json"
     )]
     Request(RequestCommand),
+    /// Works on legal holds.
+    #[command(
+        subcommand,
+        after_help = "Example:
+  kubectl get regions -o yaml > regions.yaml
+  tradewind hold values --name claim-2026-117 --key customers.age --region eu-west --regions regions.yaml < ids.txt > secret.json"
+    )]
+    Hold(HoldCommand),
     /// Prints the version.
     #[command(after_help = "Example:
   tradewind version")]
@@ -110,6 +118,19 @@ enum RequestCommand {
 
 Exit codes: 0 printed; 1 an argument or a file is wrong, and the message names it, without a value of the person.")]
     Create(Box<request::Arguments>),
+}
+
+#[derive(Subcommand)]
+enum HoldCommand {
+    /// Encrypts the values by which a scope holds rows to a region's own key, and prints the Secret as JSON for kubectl; no cluster is asked.
+    #[command(after_help = "Examples:
+  Customers by their numbers, one a line; whoever runs the region applies what is printed, and cannot read it:
+    tradewind hold values --name claim-2026-117 --key customers.age --region eu-west --regions regions.yaml < ids.txt > secret.json
+    kubectl --context eu-west apply -f secret.json
+
+Each region has a key of its own: run it once for each.
+Exit codes: 0 printed; 1 an argument or a file is wrong, and the message names it, without a value.")]
+    Values(hold::Arguments),
 }
 
 #[derive(Subcommand)]
@@ -267,6 +288,9 @@ fn main() -> ExitCode {
                     print(&made.text)
                 })
         }
+        Command::Hold(HoldCommand::Values(args)) => hold::values(&args)
+            .map_err(Failure::from)
+            .and_then(|text| print(&text)),
         Command::Version => print(concat!("tradewind ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     match done {

@@ -217,7 +217,7 @@ fn delivery(args: &Arguments) -> Result<Option<CopyDelivery>, Error> {
 }
 
 /// The Regions of a list, or the one that stands alone.
-fn regions(file: &Path) -> Result<Vec<Region>, Error> {
+pub(super) fn regions(file: &Path) -> Result<Vec<Region>, Error> {
     let text = input::read("--regions", file)?;
     let no = |why: String| {
         let such = "give what `kubectl get regions -o yaml` prints";
@@ -243,18 +243,27 @@ fn kinds(region: &Region) -> impl Iterator<Item = String> {
     kinds.map(|kind| kind.name.clone())
 }
 
-/// What the region may know of the person, to its own key.
-fn seal(region: &Region, identity: &Identity) -> Result<SealedIdentity, Error> {
-    let name = region.name_any();
-    let no = |why: String| wrong(format!("--region {name}"), why);
+/// The region's own key, as it was told and as it is.
+pub(super) fn recipient(region: &Region) -> Result<(String, age::x25519::Recipient), Error> {
+    let no = |why: String| wrong(format!("--region {}", region.name_any()), why);
     let status = region.status.as_ref();
     let told = status.and_then(|status| status.requests.as_ref()?.recipient.clone());
-    let recipient = told.ok_or_else(|| {
+    let told = told.ok_or_else(|| {
         no(
             "it has told no key: look at its status.requests, and whether it has spec.requests"
                 .to_owned(),
         )
     })?;
+    let key = told.parse();
+    let key = key.map_err(|_| no(format!("{told} is no age recipient")))?;
+    Ok((told, key))
+}
+
+/// What the region may know of the person, to its own key.
+fn seal(region: &Region, identity: &Identity) -> Result<SealedIdentity, Error> {
+    let name = region.name_any();
+    let no = |why: String| wrong(format!("--region {name}"), why);
+    let (recipient, key) = recipient(region)?;
     let known: BTreeMap<&String, &Vec<String>> = identity
         .iter()
         .filter(|(kind, _)| kinds(region).any(|known| known == **kind))
@@ -267,9 +276,6 @@ fn seal(region: &Region, identity: &Identity) -> Result<SealedIdentity, Error> {
     let plain = serde_json::to_vec(&known)
         .map(Zeroizing::new)
         .map_err(Error::Json)?;
-    let key: age::x25519::Recipient = recipient
-        .parse()
-        .map_err(|_| no(format!("{recipient} is no age recipient")))?;
     let bytes = age::encrypt(&key, &plain).map_err(|error| no(error.to_string()))?;
     let ciphertext = STANDARD.encode(bytes);
     if ciphertext.len() > MOST {

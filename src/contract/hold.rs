@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What the name of a file, and of a Secret's key, ends in where the values are ciphertext: the hub does not look inside.
+pub const SEALED: &str = ".age";
 
 /// `hold`: open a hold in each store, or release it there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +22,10 @@ pub struct Hold {
     pub review_on: String,
     /// Where, and what of it.
     pub stores: Vec<HeldStore>,
+    /// File with the region's `age` identity: values in a file whose name ends in [`SEALED`] are encrypted to it. It may be
+    /// missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
     /// Set: it is released instead of opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseOf>,
@@ -47,7 +55,8 @@ pub struct HoldScope {
     /// The column whose values tell which rows; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
-    /// File with the column's values, one a line or a JSON array.
+    /// File with the column's values, one a line or a JSON array; `age` ciphertext of that where its name ends in
+    /// [`SEALED`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub values: Option<PathBuf>,
     /// Whether letters A to Z are the same as a to z, as in requests that go by this kind of value.
@@ -135,4 +144,41 @@ pub struct HoldList {
     pub seen_at: PathBuf,
     /// ISO 8601 duration; a day has 24 hours.
     pub max_age: String,
+}
+
+/// A column's values as a file has them: a JSON array of texts and numbers when it begins with a bracket, else one a line. `None`:
+/// it is no list, or an empty one.
+#[must_use]
+pub fn held_values(text: &str) -> Option<Vec<Value>> {
+    let text = text.trim_start_matches('\u{feff}');
+    let values: Vec<Value> = if text.trim_start().starts_with('[') {
+        serde_json::from_str(text).ok()?
+    } else {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.map(Value::from).collect()
+    };
+    let is_plain = |value: &Value| value.is_string() || value.is_number();
+    (!values.is_empty() && values.iter().all(is_plain)).then_some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_lines_or_a_json_array() {
+        let listed = |text: &str| held_values(text).map(|values| Value::Array(values).to_string());
+        for (text, wanted) in [
+            ("7\n9\n", r#"["7","9"]"#),
+            ("\u{feff} 7 \r\n\r\n9", r#"["7","9"]"#),
+            (" [7, \"a\\nb\", \"[\"]", r#"[7,"a\nb","["]"#),
+            ("{\"a\": 1}", r#"["{\"a\": 1}"]"#),
+            ("é; DROP TABLE x --", "[\"é; DROP TABLE x --\"]"),
+        ] {
+            assert_eq!(listed(text).as_deref(), Some(wanted), "{text}");
+        }
+        for text in ["", " \n\t", "[", "[]", "[null]", "[[1]]", "[1] 2", "[true]"] {
+            assert_eq!(listed(text), None, "{text}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use super::cron::{self, Once};
 use super::meta::{self, Role};
 use super::placement::{self, Decision, Ground, Place};
-use super::pod::{Agent, Mount, Size};
+use super::pod::{Agent, Size};
 use super::reason::Word;
 use super::{
     Baseline, Finding, HoldFacts, HoldWorkloads, Plan, Reason, RegionFacts, RegionNote, RegionPlan,
@@ -20,13 +20,14 @@ use super::{
 use crate::api::condition::ConditionType;
 use crate::api::{
     DataStore, DeletionPolicy, HeldScope, HeldStoreStatus, HeldTable, LegalHold, Region,
-    RegionSpec, ValuesRef, names,
+    RegionSpec, names,
 };
 use crate::contract::{HeldStore, Hold, HoldScope, ReleaseOf};
 
 pub(super) use required::{not_in_force, required};
 pub(super) use scopes::{Part, Said, parts};
 
+mod mounts;
 mod over;
 mod required;
 mod scopes;
@@ -247,7 +248,7 @@ impl<'a> Held<'a> {
         let parts = parts(hold, &at.region, said);
         let empty = |store: &DataStore| HeldStore {
             store: store.name.clone(),
-            url: meta::secret_file(&store_mount(store), &store.postgres.secret_ref.key),
+            url: mounts::url(store),
             scopes: Vec::new(),
         };
         let mut stores: BTreeMap<&str, HeldStore> = BTreeMap::new();
@@ -262,12 +263,11 @@ impl<'a> Held<'a> {
         for part in &parts {
             let (scope, store) = (part.scope, part.store);
             let held = stores.entry(&store.name).or_insert_with(|| empty(store));
-            let file = |values: &ValuesRef| meta::secret_file(&values_mount(scope), &values.key);
             held.scopes.push(HoldScope {
                 name: scope.name.clone(),
                 table: part.table.map(str::to_owned),
                 column: part.column.map(str::to_owned),
-                values: part.values.map(file),
+                values: part.values.map(|values| mounts::values(scope, values)),
                 ignore_case: part.ignore_case,
             });
         }
@@ -278,6 +278,7 @@ impl<'a> Held<'a> {
             opened_by: hold.spec.opened_by.clone(),
             review_on: hold.spec.review_on.clone(),
             stores: stores.into_values().collect(),
+            key: mounts::key(hold, spec, &parts),
             release: release.map(|release| ReleaseOf {
                 by: release.by.clone(),
                 ground: release.ground.clone(),
@@ -401,40 +402,11 @@ impl<'a> Held<'a> {
             job: cron::once(&role, (namespace, &job), &template, once),
         }
     }
-
-    /// Each store's URL, and the values of each scope that has some. To release, no value is needed.
-    fn mounts(&self) -> Vec<Mount> {
-        let mut mounts = BTreeMap::new();
-        let names: BTreeSet<String> = self.stores().collect();
-        let stores = self.spec.data_stores.iter();
-        for store in stores.filter(|store| names.contains(&store.name)) {
-            let secret = &store.postgres.secret_ref;
-            let name = store_mount(store);
-            let mount = Mount::key(name.clone(), &secret.name, &secret.key);
-            mounts.insert(name, mount);
-        }
-        for part in &self.parts {
-            if let Some(values) = part.values.filter(|_| self.hold.spec.release.is_none()) {
-                let name = values_mount(part.scope);
-                let mount = Mount::key(name.clone(), &values.name, &values.key);
-                mounts.insert(name, mount);
-            }
-        }
-        mounts.into_values().collect()
-    }
 }
 
 /// Whether policies' rules say what a scope means.
 fn is_by_rules(scope: &HeldScope) -> bool {
     scope.category.is_some() || scope.subject.is_some()
-}
-
-fn store_mount(store: &DataStore) -> String {
-    format!("store-{}", store.name)
-}
-
-fn values_mount(scope: &HeldScope) -> String {
-    format!("values-{}", scope.name)
 }
 
 #[cfg(test)]

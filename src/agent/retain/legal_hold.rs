@@ -13,6 +13,7 @@ use super::enforce::stoppable;
 use super::error::Error;
 use super::fault::Fault;
 use super::grants::Grants;
+use super::hold_values;
 use super::holds;
 use super::quiet;
 use super::refusal::Refusal;
@@ -33,18 +34,9 @@ enum Problem {
     /// The database, or the way to it.
     #[error(transparent)]
     Store(#[from] Error),
-    /// The file with values is not there.
-    #[error("scope `{scope}`: cannot read its values: mount the Secret that valuesSecretRef names")]
-    ValuesUnreadable {
-        scope: String,
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file holds no list.
-    #[error(
-        "scope `{scope}`: its Secret's key must hold one value a line, or a JSON array of texts and numbers, and one at least"
-    )]
-    ValuesInvalid { scope: String },
+    /// A scope has no values.
+    #[error(transparent)]
+    Values(#[from] hold_values::Error),
     /// A value is none of the column.
     #[error(
         "table `{table}`: a value is none of the column's type: correct the Secret that valuesSecretRef names"
@@ -76,8 +68,7 @@ impl Problem {
     fn reason(&self) -> &'static str {
         match self {
             Self::Store(error) => error.reason(),
-            Self::ValuesUnreadable { .. } => "ValuesUnreadable",
-            Self::ValuesInvalid { .. } => "ValuesInvalid",
+            Self::Values(error) => error.reason(),
             Self::ValueUnfit { .. } => "ValueUnfit",
             Self::TableMissing { .. } => "TableMissing",
             Self::ColumnMissing { .. } => "ColumnMissing",
@@ -233,7 +224,7 @@ async fn write(
         None => {
             let mut scopes = Vec::new();
             for one in &held.scopes {
-                scopes.push(scope(store, one).await?);
+                scopes.push(scope(store, one, hold.key.as_deref()).await?);
             }
             if held.scopes.iter().any(|scope| scope.values.is_some()) {
                 quiet::is_quiet(store).await?;
@@ -266,7 +257,7 @@ fn refused(store: &Store, error: sqlx::Error) -> Problem {
 }
 
 /// A scope as `tradewind.open_hold` takes it.
-async fn scope(store: &mut Store, scope: &HoldScope) -> Result<Value, Problem> {
+async fn scope(store: &mut Store, scope: &HoldScope, key: Option<&Path>) -> Result<Value, Problem> {
     let mut told = serde_json::Map::new();
     if let Some(table) = &scope.table {
         let table = holds::whole_name(store, table).await;
@@ -275,58 +266,11 @@ async fn scope(store: &mut Store, scope: &HoldScope) -> Result<Value, Problem> {
     }
     if let (Some(column), Some(file)) = (&scope.column, &scope.values) {
         told.insert("column".to_owned(), json!(column));
-        told.insert(
-            "values".to_owned(),
-            Value::Array(values(&scope.name, file)?),
-        );
+        let values = hold_values::read(scope, file, key)?;
+        told.insert("values".to_owned(), Value::Array(values));
         if scope.ignore_case {
             told.insert("folded".to_owned(), json!(true));
         }
     }
     Ok(Value::Object(told))
-}
-
-/// A column's values: a JSON array when the file begins with a bracket, else one a line.
-fn values(scope: &str, file: &Path) -> Result<Vec<Value>, Problem> {
-    let text = std::fs::read_to_string(file).map_err(|source| Problem::ValuesUnreadable {
-        scope: scope.to_owned(),
-        source,
-    })?;
-    listed(&text).ok_or_else(|| Problem::ValuesInvalid {
-        scope: scope.to_owned(),
-    })
-}
-
-fn listed(text: &str) -> Option<Vec<Value>> {
-    let text = text.trim_start_matches('\u{feff}');
-    let values: Vec<Value> = if text.trim_start().starts_with('[') {
-        serde_json::from_str(text).ok()?
-    } else {
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        lines.map(Value::from).collect()
-    };
-    let is_plain = |value: &Value| value.is_string() || value.is_number();
-    (!values.is_empty() && values.iter().all(is_plain)).then_some(values)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_lines_or_a_json_array() {
-        let listed = |text: &str| listed(text).map(|values| Value::Array(values).to_string());
-        for (text, wanted) in [
-            ("7\n9\n", r#"["7","9"]"#),
-            ("\u{feff} 7 \r\n\r\n9", r#"["7","9"]"#),
-            (" [7, \"a\\nb\", \"[\"]", r#"[7,"a\nb","["]"#),
-            ("{\"a\": 1}", r#"["{\"a\": 1}"]"#),
-            ("é; DROP TABLE x --", "[\"é; DROP TABLE x --\"]"),
-        ] {
-            assert_eq!(listed(text).as_deref(), Some(wanted), "{text}");
-        }
-        for text in ["", " \n\t", "[", "[]", "[null]", "[[1]]", "[1] 2", "[true]"] {
-            assert_eq!(listed(text), None, "{text}");
-        }
-    }
 }

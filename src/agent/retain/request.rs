@@ -62,6 +62,7 @@ pub use key::generate;
 pub use lift::run as lift;
 pub use opening::run as open_sums;
 use person::Person;
+pub(super) use person::{Closed, opened};
 use recipients::{News, Telling};
 use select::Who;
 use settings::Settings;

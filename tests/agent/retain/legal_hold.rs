@@ -282,6 +282,45 @@ async fn a_store_that_is_not_there_keeps_no_other_from_being_held() {
     assert!(told.stores[1].in_force_since.is_some() && told.stores[1].reason.is_none());
 }
 
+/// Values that somebody encrypted to the region's key: read by it, and by it alone.
+#[tokio::test]
+async fn values_may_be_encrypted_to_the_regions_key() {
+    let mut world = shop("lhold_sealed").await;
+    let path = |name: &str| world.dir.path().join(name);
+    let key = age::x25519::Identity::generate();
+    let write = |name: &str, key: &age::x25519::Identity| {
+        let text = age::secrecy::ExposeSecret::expose_secret(&key.to_string()).to_owned();
+        std::fs::write(path(name), text).unwrap();
+        path(name)
+    };
+    let (own, other) = (
+        write("own", &key),
+        write("other", &age::x25519::Identity::generate()),
+    );
+    let mut sealed = task(&world, &[("public.customer", "id", "")]);
+    let bytes = age::encrypt(&key.to_public(), b"7\n9\n").unwrap();
+    std::fs::write(path("ids.age"), &bytes).unwrap();
+    std::fs::write(path("ids"), &bytes).unwrap();
+    let mut told = async |values: &str, key: Option<&std::path::PathBuf>, reason: &str| {
+        sealed["spec"]["stores"][0]["scopes"][0]["values"] = json!(path(values));
+        sealed["spec"]["key"] = json!(key);
+        let ran = hold(&world, &sealed).await;
+        let report = says(&ran, reason);
+        assert!(!report.message.contains("age-encryption"), "{report:?}");
+    };
+    told("ids.age", None, "ValuesKeyMissing").await;
+    told("ids.age", Some(&path("nowhere")), "ValuesKeyMissing").await;
+    told("ids.age", Some(&other), "ValuesNotForKey").await;
+    told("ids", Some(&own), "ValuesInvalid").await;
+    told("ids.age", Some(&own), "InForce").await;
+    require(
+        &mut world,
+        json!([{"table": "public.customer", "column": "id"}]),
+    );
+    let rule = world.run().await.expect("Done").rule("customer").clone();
+    assert_eq!((rule.held, rule.erased), (2, 98), "{rule:?}");
+}
+
 /// Four openings at once: one hold, each answer the same.
 #[tokio::test]
 async fn openings_at_once_are_one() {

@@ -54,6 +54,44 @@ pub(super) fn key(path: &Path) -> Result<x25519::Identity, Error> {
         .ok_or(Error::KeyInvalid)
 }
 
+/// Why ciphertext stays closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::agent::retain) enum Closed {
+    /// The region's key is not there.
+    NoKey,
+    /// It is no ciphertext to that key.
+    NotForKey,
+}
+
+/// What was encrypted to the region's key, whose file may be missing.
+pub(in crate::agent::retain) fn opened(
+    path: Option<&Path>,
+    bytes: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Closed> {
+    let key = path.and_then(|path| key(path).ok());
+    let key = key.ok_or(Closed::NoKey)?;
+    decrypted(bytes, &key).map_err(|_| Closed::NotForKey)
+}
+
+/// From ciphertext, as it is or in base64.
+fn decrypted(bytes: &[u8], key: &x25519::Identity) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let decoded;
+    let bytes = if bytes.starts_with(MAGIC) {
+        bytes
+    } else {
+        let text: Vec<u8> = bytes
+            .iter()
+            .copied()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
+        let no = |_| Error::IdentityInvalid("is neither `age` ciphertext nor its base64");
+        decoded = STANDARD.decode(text).map_err(no)?;
+        decoded.as_slice()
+    };
+    let plain = age::decrypt(key, bytes).map_err(|_| Error::IdentityNotForKey)?;
+    Ok(Zeroizing::new(plain))
+}
+
 impl Person {
     /// What a task gives.
     pub(super) fn given(path: &Path, key: &x25519::Identity, kinds: &Kinds) -> Result<Self, Error> {
@@ -71,22 +109,7 @@ impl Person {
 
     /// From ciphertext, as it is or in base64.
     pub(super) fn decrypt(bytes: &[u8], key: &x25519::Identity) -> Result<Self, Error> {
-        let decoded;
-        let bytes = if bytes.starts_with(MAGIC) {
-            bytes
-        } else {
-            let text: Vec<u8> = bytes
-                .iter()
-                .copied()
-                .filter(|byte| !byte.is_ascii_whitespace())
-                .collect();
-            decoded = STANDARD.decode(text).map_err(|_| {
-                Error::IdentityInvalid("is neither `age` ciphertext nor its base64")
-            })?;
-            decoded.as_slice()
-        };
-        let plain = age::decrypt(key, bytes).map_err(|_| Error::IdentityNotForKey)?;
-        let plain = Zeroizing::new(plain);
+        let plain = decrypted(bytes, key)?;
         // What serde says of a wrong value may quote it.
         serde_json::from_slice(&plain).map(Self).map_err(|_| {
             Error::IdentityInvalid("is no JSON object with a list of texts for each kind")

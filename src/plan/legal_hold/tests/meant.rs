@@ -194,6 +194,38 @@ fn a_subject_of_a_kind_that_ignores_case_is_held_so() {
     assert_eq!(asked, wanted);
 }
 
+/// The region's key is given to the pod of a hold some values of which are encrypted to it, where there is one, and to no other.
+#[test]
+fn a_hold_of_encrypted_values_is_given_the_regions_key() {
+    let requests = json!({"identities": [{"name": "customerId"}],
+        "suppression": {"secretRef": {"name": "suppression", "key": "url"}}});
+    for (key, requests, release, wanted) in [
+        ("ids.age", requests.clone(), Value::Null, true),
+        ("ids.age", Value::Null, Value::Null, false),
+        ("ids", requests.clone(), Value::Null, false),
+        ("ids.age", requests, released(), false),
+    ] {
+        let scope = json!({"name": "s", "store": "orders", "table": "public.orders", "column": "customer",
+            "valuesSecretRef": {"name": "who", "key": key}});
+        let mut facts = facts(hold(
+            "h",
+            &[],
+            json!({"scopes": [scope], "release": release}),
+        ));
+        let eu = facts.regions.get_mut("eu").unwrap();
+        Arc::make_mut(&mut eu.region).spec.requests = serde_json::from_value(requests).unwrap();
+        let plan = legal_hold(&facts, NOW.parse().unwrap());
+        let workloads = plan.regions["eu"].workloads().unwrap();
+        let task = &workloads.config_map.data.as_ref().unwrap()["task.json"];
+        let task: crate::contract::Task<Hold> = serde_json::from_str(task).unwrap();
+        assert_eq!(task.spec.key.is_some(), wanted, "{key}");
+        let job = serde_json::to_string(&workloads.job).unwrap();
+        assert_eq!(job.contains("tradewind-requests"), wanted, "{job}");
+        assert_eq!(job.contains("identity.key"), wanted, "{job}");
+        assert!(!job.contains("suppression.key"), "{job}");
+    }
+}
+
 /// Where nothing of the category ever was, nothing is left to release; what a database holds is not passed over.
 #[test]
 fn a_region_with_nothing_to_hold_is_released_at_once() {
