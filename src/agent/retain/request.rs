@@ -349,7 +349,7 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
         spec_hash: spec_hash(&task.spec),
         now,
     };
-    adopt(&mut sites, &mut identity).await?;
+    adopt(&mut suppression, &mut sites, &mut identity).await?;
     let whose: Vec<&Who> = whose.iter().collect();
     let parties = (&settings, whose.as_slice(), stop);
     let ran = carry_out(&mut sites, &mut suppression, parties, &identity).await;
@@ -368,8 +368,12 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
 }
 
 /// One run for all stores: the one that a killed pod left, if it did, and if every store can go on with it.
-async fn adopt(sites: &mut [Site], identity: &mut Identity) -> Result<(), Error> {
-    if let Some(id) = reapply::left(sites).await? {
+async fn adopt(
+    suppression: &mut Suppression,
+    sites: &mut [Site],
+    identity: &mut Identity,
+) -> Result<(), Error> {
+    if let Some(id) = reapply::left(suppression, sites).await? {
         identity.run = id;
     }
     Ok(())

@@ -9,7 +9,7 @@ use super::world::{EMAIL, World, assert_nobody, exact};
 use crate::retain::world::access;
 
 /// A database from a dump, under another name, as after a disaster.
-async fn restore(world: &World, dump: &str, database: &str) {
+pub(super) async fn restore(world: &World, dump: &str, database: &str) {
     let access = access().await;
     access.create_database(database, "postgres").await.unwrap();
     access.script(database, dump, &[]).await.unwrap();
@@ -71,6 +71,10 @@ async fn a_restored_store_stands_still_until_everybody_is_erased_again() {
     );
     // Now all runs go on.
     retained(&world, "DryRun").await.expect("Previewed");
+    // Erasing again took numbers of its own: a restore to before them would be seen, too.
+    let [head, acknowledged] = ["erasure_head", "acknowledged"]
+        .map(|table| format!("SELECT number FROM tradewind.{table}"));
+    assert_eq!(sql(&head).await, world.suppressed(&acknowledged).await);
     other.identify(&json!({"email": ["nobody@mail.example"]}));
     let mut task = world.task.clone();
     task["spec"]["request"]["reference"] = "dsr-3".into();
@@ -337,7 +341,7 @@ async fn a_kind_that_is_read_otherwise_by_now_hides_nobody() {
 }
 
 /// One retention run over the same store, with the suppression store named.
-async fn retained(world: &World, mode: &str) -> Reason {
+pub(super) async fn retained(world: &World, mode: &str) -> Reason {
     // What retention asks for beyond what the erasure of one person needs.
     let grant = format!("GRANT pg_read_all_stats TO {}", world.role);
     world.sql(&grant).await;
@@ -351,11 +355,11 @@ async fn retained(world: &World, mode: &str) -> Reason {
     Reason(world.start_task("retain", &task).finish_plain().await)
 }
 
-struct Reason(Value);
+pub(super) struct Reason(Value);
 
 impl Reason {
     #[track_caller]
-    fn expect(&self, reason: &str) {
+    pub(super) fn expect(&self, reason: &str) {
         assert_eq!(self.0["reason"], reason, "{}", self.0);
     }
 }

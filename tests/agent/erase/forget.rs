@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tradewind::contract::{RecipientState, RequestState};
 
+use super::drill;
 use super::recipients::{fails, recipient, row, stand};
 use super::world::{Ran, World, assert_nobody, exact};
 use crate::retain::world::access;
@@ -58,6 +59,30 @@ async fn in_its_midst_it_ends_where_it_is_and_nobody_is_known_any_more() {
     refused.expect("ReferenceReused");
     assert_eq!(world.sql(LEFT).await, left);
     assert_eq!(world.suppressed(KEPT).await, "f|Forgotten");
+}
+
+/// The pod was killed before it acknowledged anything: a restore of before is seen all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_has_erased_does_not_come_back_unseen() {
+    let mut world = World::shop("erf_seen").await;
+    world.sql("DROP TABLE items").await;
+    let dump = access().await.dump(&world.database).await.unwrap();
+    world.spec()["batchRows"] = 1.into();
+    world.slow_down("orders", 1.0).await;
+    let running = world.start("erase", &[]);
+    world.wait_for_batches(1).await;
+    running.kill();
+    let acknowledged = "SELECT number FROM tradewind.acknowledged";
+    assert_eq!(world.suppressed(acknowledged).await, "0");
+    end(&world).await.expect("Forgotten");
+    let head = world.sql("SELECT number FROM tradewind.erasure_head").await;
+    assert_eq!(world.suppressed(acknowledged).await, head);
+    drill::retained(&world, "DryRun").await.expect("Previewed");
+    drill::restore(&world, &dump, "erf_seen_b").await;
+    world.database = "erf_seen_b".into();
+    drill::retained(&world, "DryRun")
+        .await
+        .expect("RestoreDetected");
 }
 
 /// A pod that has not begun yet finds that it has ended, and one that is ended itself is gone on with.

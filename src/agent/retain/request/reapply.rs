@@ -72,7 +72,10 @@ pub(super) async fn back(
 
 /// The run that a killed pod left in some stores, if every store can go on with it. If one cannot, it is ended in all: there
 /// is no other name under which anybody could ask.
-pub(super) async fn left(sites: &mut [Site]) -> Result<Option<String>, Error> {
+pub(super) async fn left(
+    suppression: &mut Suppression,
+    sites: &mut [Site],
+) -> Result<Option<String>, Error> {
     let mut open = Vec::new();
     for site in &mut *sites {
         open.push(runs::open_run(&mut site.store, REAPPLIED).await?);
@@ -89,7 +92,7 @@ pub(super) async fn left(sites: &mut [Site]) -> Result<Option<String>, Error> {
     }
     for (site, run) in sites.iter_mut().zip(open) {
         if let Some(run) = run {
-            supersede::run(&mut site.store, run).await?;
+            supersede::run(suppression, &mut site.store, run).await?;
         }
     }
     Ok(None)
@@ -120,6 +123,9 @@ pub(super) async fn end(
         if is_done {
             let acknowledged = suppression.acknowledged(&site.store.name).await?;
             suppress::catch_up(&mut site.store, acknowledged).await?;
+            // What it took itself, too: while the store was behind its numbers said nothing.
+            let number = suppress::head(&mut site.store).await?;
+            suppression.acknowledge(&site.store.name, number).await?;
         }
         if let Some(run) = site.run.take() {
             let word = if is_done { DONE } else { UNDONE };

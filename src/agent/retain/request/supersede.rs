@@ -27,15 +27,20 @@ pub(super) async fn restriction(
     for site in sites {
         let policy = begin::policy_of(reference);
         if let Some(open) = runs::open_run(&mut site.store, &policy).await? {
-            run(&mut site.store, open).await?;
+            run(suppression, &mut site.store, open).await?;
         }
     }
     Ok(())
 }
 
 /// Ends a run that another takes the place of, from whoever has it.
-pub(super) async fn run(store: &mut Store, mut open: Run) -> Result<(), Error> {
+pub(super) async fn run(
+    suppression: &mut Suppression,
+    store: &mut Store,
+    mut open: Run,
+) -> Result<(), Error> {
     runs::take_over(store, &mut open).await?;
+    suppression.keep_up(store).await?;
     Ok(runs::end(store, &open, SUPERSEDED).await?)
 }
 

@@ -238,6 +238,12 @@ impl Suppression {
             .map_err(failed(&self.store))
     }
 
+    /// Acknowledges what a run has erased that somebody else ends: its own pod was killed before it did.
+    pub(super) async fn keep_up(&mut self, store: &mut Store) -> Result<(), Error> {
+        let number = head(store).await?;
+        self.acknowledge(&store.name, number).await
+    }
+
     /// Whether it has tables: that it is apart from all stores was seen before it got them.
     pub(super) async fn is_prepared(&mut self) -> Result<bool, Error> {
         Ok(has(&mut self.store, "tradewind.suppressed").await?)
