@@ -21,8 +21,8 @@ pub struct Erase {
     /// What is asked for. `--reapply` needs none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<SubjectRequest>,
-    /// Of `--reapply`: nobody but a schedule asked. Where a store was restored nothing is erased then (`RestoreDetected`,
-    /// `RestrictionLost`): only a person knows when a restore is complete, and runs go on after it.
+    /// Of `--reapply`: nobody but a schedule asked. Where a store was restored, or the suppression store, nothing is erased then
+    /// (`RestoreDetected`, `RestrictionLost`, `SuppressionBehind`): only a person knows when a restore is complete, and runs go on after it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_schedule: bool,
     /// IANA zone in which keeps are counted, the region's.

@@ -226,6 +226,14 @@ pub(super) enum Error {
         /// The store.
         store: String,
     },
+    /// The suppression store was restored to a state of before an erasure.
+    #[error(
+        "store `{store}`: its books have erasures that the suppression store lacks, so that one was restored to an older state, and whoever was erased since could not be erased again: run `tradewind-agent erase --reapply`, then ask for every request since that state once more, each under another name"
+    )]
+    SuppressionBehind {
+        /// The store.
+        store: String,
+    },
     /// Asked to stop.
     #[error("asked to stop: the run continues with the next pod")]
     Stopped,
@@ -271,6 +279,7 @@ impl Error {
             | Self::RestoreDetected { .. }
             | Self::RestrictionLost { .. }
             | Self::SuppressionLost { .. }
+            | Self::SuppressionBehind { .. }
             | Self::Stranded { .. }
             | Self::Drift { .. } => Outcome::Refused,
             Self::Statement { fault, .. } => match fault.trouble() {
@@ -313,6 +322,7 @@ impl Error {
             Self::RestoreDetected { .. } => "RestoreDetected",
             Self::RestrictionLost { .. } => "RestrictionLost",
             Self::SuppressionLost { .. } => "SuppressionLost",
+            Self::SuppressionBehind { .. } => "SuppressionBehind",
             Self::Stopped => "Stopped",
             Self::Statement { fault, .. } => match fault.trouble() {
                 Trouble::Lost => "StoreUnavailable",

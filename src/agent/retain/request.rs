@@ -9,6 +9,7 @@
 //! settings -> person -> sites -> lookups -> suppress -> begin (find, pin) -> work (batch by batch) -> look -> answer
 //! ```
 
+mod ahead;
 mod answer;
 mod began;
 mod begin;

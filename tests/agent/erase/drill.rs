@@ -303,6 +303,61 @@ async fn a_lost_suppression_store_is_told() {
     world.reapply().await.expect("Kept");
 }
 
+/// One that was restored to before an erasure knows of that person no more: nothing runs until somebody takes that on, and the person
+/// is asked for again. A schedule takes on nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suppression_store_of_before_an_erasure_is_told() {
+    let mut world = World::shop("erd_older").await;
+    world.sql("DROP TABLE items").await;
+    world.identify(&json!({"email": ["person3@mail.example"]}));
+    world.run().await.expect("Kept");
+    let dump = access().await.dump(&world.suppression).await.unwrap();
+    world.spec()["request"]["reference"] = "dsr-2".into();
+    world.identify(&json!({"email": [EMAIL]}));
+    world.run().await.expect("Kept");
+    retained(&world, "DryRun").await.expect("Previewed");
+    world.suppression = "erd_older_again".into();
+    let (access, database) = (access().await, world.suppression.as_str());
+    access.create_database(database, "postgres").await.unwrap();
+    access.script(database, &dump, &[]).await.unwrap();
+    let url = access.url_as(&world.role, "secret", database);
+    world.write("suppressed", url);
+    for mode in ["DryRun", "Enforce"] {
+        retained(&world, mode).await.expect("SuppressionBehind");
+    }
+    world.spec()["request"]["reference"] = "dsr-3".into();
+    world.run().await.expect("SuppressionBehind");
+    world.spec()["bySchedule"] = true.into();
+    world.reapply().await.expect("SuppressionBehind");
+    // What an earlier release took is not compared, nor what a run took that is open yet.
+    let before = world
+        .sql("SELECT compared_from FROM tradewind.erasure_head")
+        .await;
+    assert_eq!(before, "0");
+    for (sql, back) in [
+        (
+            "UPDATE tradewind.erasure_head SET compared_from = number",
+            "UPDATE tradewind.erasure_head SET compared_from = 0",
+        ),
+        (
+            "UPDATE tradewind.run SET ended_at = NULL, reason = NULL WHERE policy = 'request/dsr-2'",
+            "UPDATE tradewind.run SET ended_at = now(), reason = 'Kept' WHERE policy = 'request/dsr-2'",
+        ),
+    ] {
+        world.sql(sql).await;
+        retained(&world, "DryRun").await.expect("Previewed");
+        world.sql(back).await;
+        retained(&world, "DryRun").await.expect("SuppressionBehind");
+    }
+    world.spec()["bySchedule"] = false.into();
+    world.reapply().await.expect("Kept");
+    retained(&world, "DryRun").await.expect("Previewed");
+    world.run().await.expect("Verified");
+    let hashes =
+        "SELECT string_agg(DISTINCT reference, ' ' ORDER BY reference) FROM tradewind.suppressed";
+    assert_eq!(world.suppressed(hashes).await, "dsr-1 dsr-3");
+}
+
 /// What a Region says of a kind of values changes between an erasure and a restore: whoever was erased is found by what it
 /// said then, or nothing is called verified.
 #[tokio::test(flavor = "multi_thread")]

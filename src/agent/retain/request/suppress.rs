@@ -15,6 +15,7 @@ use super::super::books;
 use super::super::error::Error as Run;
 use super::super::fault::Fault;
 use super::super::store::{MOMENT, Purpose, Store};
+use super::ahead;
 use super::error::{Error, failed};
 use super::hash::HashKey;
 use super::person::Person;
@@ -238,12 +239,6 @@ impl Suppression {
             .map_err(failed(&self.store))
     }
 
-    /// Acknowledges what a run has erased that somebody else ends: its own pod was killed before it did.
-    pub(super) async fn keep_up(&mut self, store: &mut Store) -> Result<(), Error> {
-        let number = head(store).await?;
-        self.acknowledge(&store.name, number).await
-    }
-
     /// Whether it has tables: that it is apart from all stores was seen before it got them.
     pub(super) async fn is_prepared(&mut self) -> Result<bool, Error> {
         Ok(has(&mut self.store, "tradewind.suppressed").await?)
@@ -285,7 +280,12 @@ pub(super) async fn has(store: &mut Store, table: &str) -> Result<bool, Run> {
         .map_err(|fault| store.failed(fault))
 }
 
-async fn acknowledged(suppression: &mut Store, region: &str, store: &str) -> Result<i64, Run> {
+/// The newest number of a store's erasures that was acknowledged.
+pub(super) async fn acknowledged(
+    suppression: &mut Store,
+    region: &str,
+    store: &str,
+) -> Result<i64, Run> {
     let sql = "SELECT number FROM tradewind.acknowledged WHERE region = $1 AND store = $2";
     let query = sqlx::query(sql).bind(region).bind(store);
     let row = query.fetch_optional(&mut suppression.connection).await;
@@ -337,8 +337,8 @@ pub(super) async fn catch_up(store: &mut Store, acknowledged: i64) -> Result<(),
         .map_err(failed(store))
 }
 
-/// Whether all stores are as new as the erasures that were acknowledged; the first that is not is the error. Answers the
-/// suppression store, for who asks it more.
+/// Whether all stores are as new as the erasures that were acknowledged, and no newer; the first that is not is the error. Answers
+/// the suppression store, for who asks it more.
 pub(in super::super) async fn none_restored(
     url: &Path,
     region: &str,
@@ -354,6 +354,7 @@ pub(in super::super) async fn none_restored(
         is_known(&mut suppression, region, store).await?;
         let number = acknowledged(&mut suppression, region, &store.name).await?;
         is_current(store, number).await?;
+        ahead::is_not(&mut suppression, (region, number), store).await?;
     }
     Ok(suppression)
 }

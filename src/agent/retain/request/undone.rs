@@ -9,6 +9,7 @@ use sqlx::Row;
 use super::super::error::Error as Run;
 use super::super::fault::Fault;
 use super::super::store::Store;
+use super::ahead;
 use super::error::Error;
 use super::site::Site;
 use super::suppress::{Suppression, has, is_current};
@@ -35,15 +36,18 @@ pub(super) async fn none(suppression: &mut Suppression, sites: &mut [Site]) -> R
     Ok(none_undone(&mut suppression.store, &region, stores).await?)
 }
 
-/// Whether every store is as new as the erasures that were acknowledged.
+/// Whether every store is as new as the erasures that were acknowledged, and no newer.
 pub(super) async fn none_behind(
     suppression: &mut Suppression,
     sites: &mut [Site],
 ) -> Result<(), Error> {
+    let region = suppression.region().to_owned();
     for site in sites {
         suppression.knows(&mut site.store).await?;
         let acknowledged = suppression.acknowledged(&site.store.name).await?;
         is_current(&mut site.store, acknowledged).await?;
+        let at = (region.as_str(), acknowledged);
+        ahead::is_not(&mut suppression.store, at, &mut site.store).await?;
     }
     Ok(())
 }
