@@ -29,6 +29,7 @@ use crate::contract::{SMALL_COUNTS, TaxDisplay};
     selectable = ".spec.runNamespace",
     validation = Rule::new("size(self.metadata.name) <= 40").message("metadata.name: at most 40 characters, because names in the region are made from it"),
     validation = Rule::new("!has(oldSelf.spec.requests) || has(self.spec.requests)").message("spec.requests: it stays once it is there, else no run would see that a store was restored to before an erasure; to move the suppression store, copy its database and change spec.requests.suppression"),
+    validation = Rule::new("!has(oldSelf.spec.requests) || !has(oldSelf.spec.dataStores) || !has(self.spec.dataStores) || oldSelf.spec.dataStores.all(old, self.spec.dataStores.exists(now, now.name == old.name) || !self.spec.dataStores.exists(now, now.postgres.secretRef.name == old.postgres.secretRef.name && now.postgres.secretRef.key == old.postgres.secretRef.key))").message("spec.dataStores: a store keeps its name while its postgres.secretRef stays: by that name the region knows how far its erasures have come, and under another no run would see that it was restored; write the name of before"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Cluster", type_ = "string", json_path = ".status.clusterVersion", description = "The regional cluster's Kubernetes version"),
     printcolumn(name = "Channels", type_ = "integer", json_path = ".status.channels", description = "Channels that run there"),
@@ -260,7 +261,8 @@ pub struct IngressTarget {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DataStore {
-    /// The name that rules of DataPolicies use.
+    /// The name that rules of DataPolicies use. In a region that takes requests it stays as long as `postgres.secretRef` does: by it
+    /// the region knows how far the store's erasures have come.
     #[schemars(
         length(min = 1, max = 40),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")

@@ -221,7 +221,8 @@ fn stores() -> Vec<crate::case::Case> {
             "inbox",
             label(40),
             &[("Orders", PATTERN), ("a.b", PATTERN)],
-        ),
+        )
+        .fixed("spec.dataStores: a store keeps its name while its postgres.secretRef stays"),
         list("dataStores[].namespaces", |i| json!(format!("brand-{i}"))),
         text("dataStores[].namespaces[]", "borealis", label(63), &[]),
         list("dataStores[].datasets", |i| json!(format!("table_{i}"))),
