@@ -125,6 +125,10 @@ pub struct Reapplied {
     /// Values of everybody who was erased, in the suppression store: how many, not which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppressed: Option<Count>,
+    /// A data store on whose server the suppression store is, too: a restore of that whole server takes both back, and nothing finds
+    /// that out. Absent: none is, or nobody has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_server: Option<String>,
     /// Each store's tables with their rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

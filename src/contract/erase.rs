@@ -269,6 +269,9 @@ pub struct EraseReport {
     /// Of an `OptOut`: the channels whose sinks are sent nothing of the person; when it is lifted, those that are again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub opted_out: Vec<OptedOut>,
+    /// Of `--reapply`: a store on whose server the suppression store is, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_server: Option<String>,
 }
 
 /// What was delivered.

@@ -67,6 +67,7 @@ impl Body for EraseReport {
             lifted,
             recipients,
             opted_out,
+            same_server,
         } = self;
         let is_told = |delivered: &Delivered| {
             delivered.hash.len() <= 80
@@ -77,6 +78,7 @@ impl Body for EraseReport {
         let tables = stores.iter().flat_map(|store| &store.tables);
         removed.is_none_or(|at| at.len() <= 40 && at.parse::<jiff::Timestamp>().is_ok())
             && request.len() <= 63
+            && same_server.as_ref().is_none_or(|store| store.len() <= 40)
             && can_be_counts(&[*suppressed])
             && recipients.len() <= 400
             && recipients.iter().all(|told| {

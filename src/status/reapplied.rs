@@ -158,6 +158,7 @@ fn take(told: &mut Reapplied, report: &Report<EraseReport>) {
     if let Some(body) = &report.body {
         told.state = Some(body.state);
         told.suppressed = Some(body.suppressed);
+        told.same_server.clone_from(&body.same_server);
         told.stores.clone_from(&body.stores);
     }
 }
@@ -275,6 +276,18 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn that_one_server_has_both_is_told_until_it_is_so_no_more() {
+        let mut told = Reapplied::default();
+        let mut report = report("Done", Some("Verified"));
+        for store in [Some("orders".to_owned()), None] {
+            report.body.as_mut().unwrap().same_server.clone_from(&store);
+            take(&mut told, &report);
+            assert_eq!(told.same_server, store);
+        }
+    }
+
     #[test]
     fn what_is_overdue_is_told_until_it_is_done() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();

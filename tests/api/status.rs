@@ -79,7 +79,7 @@ fn region() -> Value {
             "reapplySchedule": {"nextAt": "2026-11-22T03:00:00Z", "lastEndedAt": "2026-11-20T03:10:00Z", "lastErased": "<5",
                 "reason": "ReapplyOverdue", "message": "m"},
             "lastHandledReapply": "ticket-17", "reapplied": {"asked": "ticket-17", "reason": "Kept", "message": "m",
-                "reportedAt": "2026-11-22T12:00:00Z", "state": "Kept", "suppressed": "<5",
+                "reportedAt": "2026-11-22T12:00:00Z", "state": "Kept", "suppressed": "<5", "sameServer": "orders",
                 "stores": [{"name": "orders", "state": "Kept", "tables": [crate::subject_request::erased()]}]}},
         "evidence": {
             "key": "ed25519-0", "sequence": 7, "head": "sha256-0", "signedAt": "2026-11-22T12:00:00Z",

@@ -363,7 +363,9 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     if let Err(error) = ran {
         return Ok(Answer::error(&error, body.ok()));
     }
-    let body = body?;
+    let mut body = body?;
+    let stores = sites.iter_mut().map(|site| &mut site.store);
+    body.same_server = suppression.beside(stores).await?;
     reapply::end(&mut sites, &mut suppression, body.state).await?;
     Ok(Answer::of(body))
 }

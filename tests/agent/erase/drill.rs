@@ -60,6 +60,8 @@ async fn a_restored_store_stands_still_until_everybody_is_erased_again() {
     let ran = world.reapply().await;
     ran.expect("Kept");
     assert_eq!(ran.body().request, "reapply");
+    // As all databases of the tests are.
+    assert_eq!(ran.body().same_server.as_deref(), Some("shop"));
     assert_eq!(ran.terms("customers"), [1, 1, 0, 0, 0, 0]);
     assert_eq!(ran.terms("orders"), [10, 10, 0, 0, 0, 0]);
     assert_eq!(ran.terms("messages"), [10, 10, 0, 0, 0, 0]);

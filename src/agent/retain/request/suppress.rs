@@ -260,11 +260,32 @@ impl Suppression {
         }
         Ok(())
     }
+
+    /// The first of some stores that is on the suppression store's server: what takes the whole server back takes both.
+    pub(super) async fn beside(
+        &mut self,
+        stores: impl Iterator<Item = &mut Store>,
+    ) -> Result<Option<String>, Error> {
+        let own = said(&mut self.store, SERVER).await?;
+        for store in stores {
+            if own == said(store, SERVER).await? {
+                return Ok(Some(store.name.clone()));
+            }
+        }
+        Ok(None)
+    }
 }
 
-/// Which database it is, of all: its server's start, to the microsecond, and its number there.
+/// Which server it is, of all: its start, to the microsecond.
+const SERVER: &str = "SELECT pg_postmaster_start_time()::text";
+
+/// Which database it is, of all: its server's start, and its number there.
 async fn database(store: &mut Store) -> Result<String, Run> {
     let sql = "SELECT concat(pg_postmaster_start_time(), ' ', oid) FROM pg_database WHERE datname = current_database()";
+    said(store, sql).await
+}
+
+async fn said(store: &mut Store, sql: &'static str) -> Result<String, Run> {
     let row = sqlx::query(sql).fetch_one(&mut store.connection).await;
     row.and_then(|row| row.try_get(0))
         .map_err(Fault::of("read the catalogue"))
