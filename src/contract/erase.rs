@@ -350,6 +350,10 @@ pub struct ErasedTable {
     /// stay, and are no part of the sum.
     #[serde(default, skip_serializing_if = "Count::is_zero")]
     pub undated: Count,
+    /// Of `--reapply`: rows with values of erased persons whose clock is after the erasure. They are taken for somebody who came
+    /// back: they stay, and are no part of the sum. Where nobody can have, the clock is none that tells when a row came.
+    #[serde(default, skip_serializing_if = "Count::is_zero")]
+    pub spared: Count,
     /// What stands for each number of the sum that is not told, in the order `found`, `erased`, `restricted`, `kept`, `held`,
     /// `blocked`, `failed`, `gone`, `remaining`: with the numbers that are told they add up. None where a report has no room.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -393,6 +397,7 @@ impl ErasedTable {
             (&mut self.remaining, other.remaining),
             (&mut self.late, other.late),
             (&mut self.undated, other.undated),
+            (&mut self.spared, other.spared),
         ] {
             *sum = sum.plus(term);
         }
@@ -515,6 +520,7 @@ mod tests {
             remaining: 128.into(),
             late: 256.into(),
             undated: 512.into(),
+            spared: 1024.into(),
             ..ErasedTable::default()
         };
         assert_eq!(table.terms().into_iter().sum::<Count>(), 255);

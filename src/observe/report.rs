@@ -98,7 +98,7 @@ impl Body for EraseReport {
             && tables.into_iter().all(|table| {
                 table.name.len() <= 160
                     && can_be_counts(&table.terms())
-                    && can_be_counts(&[table.found, table.late, table.undated])
+                    && can_be_counts(&[table.found, table.late, table.undated, table.spared])
                     && table.commitments.len() <= 9
                     && table
                         .grounds

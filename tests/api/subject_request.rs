@@ -338,7 +338,7 @@ pub(crate) fn erased() -> Value {
     json!({
         "name": "invoices", "state": "Kept", "found": 28, "erased": "<5", "restricted": 10, "kept": "<5",
         "grounds": [{"ground": "AO 147(3)", "through": "lines", "columns": ["total"], "rows": "<5"}], "commitments": ["A".repeat(43), "A".repeat(43)],
-        "held": 3, "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "late": 8, "undated": 9,
+        "held": 3, "blocked": 4, "failed": 5, "gone": 6, "remaining": 7, "late": 8, "undated": 9, "spared": 10,
     })
 }
 

@@ -94,6 +94,7 @@ impl Exact<ErasedTable> {
             remaining: told.part(7),
             late: alone(blur.bound, number(table.late)),
             undated: alone(blur.bound, number(table.undated)),
+            spared: alone(blur.bound, number(table.spared)),
             commitments: told.commitments(),
             ..table
         };

@@ -65,6 +65,11 @@ async fn a_restored_store_stands_still_until_everybody_is_erased_again() {
     assert_eq!(ran.terms("customers"), [1, 1, 0, 0, 0, 0]);
     assert_eq!(ran.terms("orders"), [10, 10, 0, 0, 0, 0]);
     assert_eq!(ran.terms("messages"), [10, 10, 0, 0, 0, 0]);
+    let spared =
+        ["customers", "orders", "messages", "invoices"].map(|name| exact(ran.table(name).spared));
+    assert_eq!(spared, [0, 0, 1, 0]);
+    let said = "; 1 rows of erased persons have a clock after their erasure, and stay";
+    assert!(ran.report.message.ends_with(said), "{:?}", ran.report);
     assert_eq!(ran.terms("invoices"), [10, 5, 5, 0, 0, 0]);
     assert_eq!(sql(LEFT).await, "0|0|1|5");
     assert_eq!(

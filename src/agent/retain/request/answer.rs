@@ -92,12 +92,17 @@ impl Answer {
         let (kept, held) = (sum(|table| table.kept), sum(|table| table.held));
         let (blocked, failed) = (sum(|table| table.blocked), sum(|table| table.failed));
         let undated = sum(|table| table.undated);
-        let done = match sum(|table| table.restricted) {
+        let spared = sum(|table| table.spared);
+        let mut done = match sum(|table| table.restricted) {
             rows if rows.is_zero() => {
                 format!("erased {erased} rows; {kept} kept by law, {held} held")
             }
             restricted => format!("restricted {restricted} rows: hidden, not erased"),
         };
+        if !spared.is_zero() {
+            let why = "of erased persons have a clock after their erasure, and stay";
+            done = format!("{done}; {spared} rows {why}");
+        }
         let (outcome, reason, message) = match body.state {
             RequestState::Verified => (Outcome::Done, "Verified", done),
             RequestState::Kept => (Outcome::Done, "Kept", done),

@@ -18,6 +18,7 @@ use super::super::store::Store;
 use super::begin::REAPPLY;
 use super::error::{Error, failed};
 use super::referred::Ground;
+use super::rows::Beside;
 use super::suppress;
 use crate::contract::{Count, ErasedTable, KeptRows, RequestKind, RequestState};
 
@@ -210,7 +211,7 @@ pub(super) async fn note_look(
     (run, store): (&str, &str),
     table: &str,
     (fates, all): (Vec<Fate>, Vec<Ground>),
-    undated: i64,
+    beside: Beside,
 ) -> Result<(), Fault> {
     let fault = Fault::of("write down what stays");
     let (mut hashes, mut words, mut grounds) = (Vec::new(), Vec::new(), Vec::new());
@@ -232,7 +233,7 @@ pub(super) async fn note_look(
     let query = sqlx::query(there).bind(run).bind(store).bind(table);
     let query = query.bind(&hashes).bind(words).bind(grounds);
     query.execute(&mut *connection).await.map_err(&fault)?;
-    let close = "UPDATE tradewind.request_table SET verified_at = clock_timestamp(), undated = $5, grounds = $6, ground_tables = $7, ground_columns = $8,
+    let close = "UPDATE tradewind.request_table SET verified_at = clock_timestamp(), undated = $5, grounds = $6, ground_tables = $7, ground_columns = $8, spared = $9,
           late = (SELECT count(*) FROM unnest($4::bytea[]) AS p (hash) WHERE NOT EXISTS (
             SELECT FROM tradewind.request_row AS r WHERE r.run = $1 AND r.store = $2 AND r.name = $3 AND r.hash = p.hash))
         WHERE run = $1 AND store = $2 AND name = $3";
@@ -242,10 +243,11 @@ pub(super) async fn note_look(
     let (laws, tables): (Vec<_>, Vec<_>) = all.into_iter().map(|it| (it.law, it.through)).unzip();
     let query = query
         .bind(&hashes)
-        .bind(undated)
+        .bind(beside.undated)
         .bind(laws)
         .bind(tables)
-        .bind(columns);
+        .bind(columns)
+        .bind(beside.spared);
     let done = query.execute(connection).await;
     done.map(drop).map_err(fault)
 }
@@ -254,7 +256,8 @@ const TOTALS: &str = "
 SELECT t.name, count(r.hash), count(*) FILTER (WHERE r.fate = 'Erased'), count(*) FILTER (WHERE r.fate = 'Kept'),
   count(*) FILTER (WHERE r.fate = 'Held'), count(*) FILTER (WHERE r.fate = 'Blocked'),
   count(*) FILTER (WHERE r.fate = 'Failed'), count(*) FILTER (WHERE r.fate = 'Gone'),
-  count(*) FILTER (WHERE r.hash IS NOT NULL AND r.fate IS NULL), t.late, t.undated, t.verified_at IS NOT NULL, q.kind
+  count(*) FILTER (WHERE r.hash IS NOT NULL AND r.fate IS NULL), t.late, t.undated, t.verified_at IS NOT NULL, q.kind,
+  coalesce((to_jsonb(t) ->> 'spared')::bigint, 0) -- books that are only read may have no such column yet
 FROM tradewind.request_table AS t JOIN tradewind.request AS q USING (run, store)
 LEFT JOIN tradewind.request_row AS r USING (run, store, name)
 WHERE t.run = $1 AND t.store = $2 GROUP BY t.run, t.store, t.name, q.kind ORDER BY t.position";
@@ -317,6 +320,7 @@ fn total(row: &PgRow) -> Result<ErasedTable, sqlx::Error> {
         remaining: number(8)?,
         late: number(9)?,
         undated: number(10)?,
+        spared: number(13)?,
         ..ErasedTable::default()
     };
     table.state = state(&table, row.try_get(11)?, kind == REAPPLY);

@@ -87,11 +87,11 @@ async fn look_once(
     let found = (fates.as_mut_slice(), &mut grounds);
     let stays = referred::settle(&mut transaction, around, (step, job), found).await;
     let stays = stays.map_err(&failed)?;
-    let undated = rows::undated(&mut transaction, whose).await;
-    let undated = undated.map_err(&failed)?;
+    let beside = rows::beside(&mut transaction, whose).await;
+    let beside = beside.map_err(&failed)?;
     // What is not seen may be out of its table, and come back.
     outside::check(&mut transaction, &name, &[table.oid]).await?;
-    let noted = books::note_look(&mut transaction, run, &rule, (fates, grounds), undated).await;
+    let noted = books::note_look(&mut transaction, run, &rule, (fates, grounds), beside).await;
     noted.map_err(&failed)?;
     let ours = runs::is_ours(&mut transaction, &name, &work.run).await;
     if !ours.map_err(&failed)? {

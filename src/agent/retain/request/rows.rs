@@ -179,17 +179,37 @@ pub(super) async fn fates(
         .map_err(fault)
 }
 
-/// How many rows of erased persons have no clock.
-pub(super) async fn undated(connection: &mut PgConnection, whose: Whose<'_>) -> Result<i64, Fault> {
+/// Rows of erased persons that are not looked at one by one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Beside {
+    /// They have no clock.
+    pub(super) undated: i64,
+    /// They came later.
+    pub(super) spared: i64,
+}
+
+/// How many rows of erased persons have no clock, and how many a later one.
+pub(super) async fn beside(
+    connection: &mut PgConnection,
+    whose: Whose<'_>,
+) -> Result<Beside, Fault> {
     let mut sql = Statement::default();
-    let condition = whose.undated(&mut sql, "t");
+    let undated = whose.undated(&mut sql, "t");
+    let spared = whose.spared(&mut sql, "t");
     let name = &whose.table.name;
+    // Where nobody is back the table is not read.
     sql.push(&format!(
-        "SELECT count(*) FROM {name} AS t WHERE {condition}"
+        "SELECT count(*) FILTER (WHERE {undated}), count(*) FILTER (WHERE {spared}) FROM {name} AS t WHERE {undated} OR {spared}"
     ));
-    let fault = Fault::of("count the rows without a clock");
+    let fault = Fault::of("count the rows that are left");
     let row = sql.query().map_err(&fault)?.fetch_one(connection).await;
-    row.and_then(|row| row.try_get(0)).map_err(fault)
+    let read = |row: PgRow| {
+        Ok(Beside {
+            undated: row.try_get(0)?,
+            spared: row.try_get(1)?,
+        })
+    };
+    row.and_then(read).map_err(fault)
 }
 
 /// The hashes of a batch's keys at some places of it, the first of which is 1.

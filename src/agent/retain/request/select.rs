@@ -91,18 +91,32 @@ impl Whose<'_> {
     /// Whether `alias`'s row is an erased person's, and nobody can say whether it came later.
     pub(super) fn undated(&self, sql: &mut Statement, alias: &str) -> String {
         let clock = format!("{alias}.{}", self.table.clock);
-        let ways: Vec<String> = self
-            .back(sql, alias)
-            .into_iter()
-            .map(|[written, values, _]| {
-                format!(
-                    "coalesce({written} OPERATOR(pg_catalog.=) ANY ({values}::text[]), false)
-                    AND ({clock} IS NULL OR NOT pg_catalog.isfinite({clock}))"
-                )
+        let back = self.back(sql, alias).into_iter();
+        let ways: Vec<String> = back
+            .map(|back| {
+                let listed = listed(&back);
+                format!("{listed} AND ({clock} IS NULL OR NOT pg_catalog.isfinite({clock}))")
             })
             .collect();
         let pending = change::pending(sql, alias, self.table);
         format!("({} AND {pending})", any(&ways))
+    }
+
+    /// Whether `alias`'s row is an erased person's, and came later by its clock: it is spared.
+    pub(super) fn spared(&self, sql: &mut Statement, alias: &str) -> String {
+        let clock = format!("{alias}.{}", self.table.clock);
+        let back = self.back(sql, alias);
+        let ways: Vec<String> = back
+            .iter()
+            .map(|back| {
+                let listed = listed(back);
+                format!("{listed} AND {clock} IS NOT NULL AND pg_catalog.isfinite({clock})")
+            })
+            .collect();
+        // By another of its columns it may have come before.
+        let before: Vec<String> = back.iter().map(|back| self.before(alias, back)).collect();
+        let pending = change::pending(sql, alias, self.table);
+        format!("({} AND NOT {} AND {pending})", any(&ways), any(&before))
     }
 
     /// The columns in which erased persons are back: each as a text, with the places of its values and their moments.
@@ -129,6 +143,11 @@ impl Whose<'_> {
               WHERE {written} OPERATOR(pg_catalog.=) p.value AND {clock} OPERATOR(pg_catalog.<=) p.until))"
         )
     }
+}
+
+/// Whether a column has one of its values that were suppressed.
+fn listed([written, values, _]: &[String; 3]) -> String {
+    format!("coalesce({written} OPERATOR(pg_catalog.=) ANY ({values}::text[]), false)")
 }
 
 fn any(ways: &[String]) -> String {
@@ -194,6 +213,10 @@ mod tests {
         let mut sql = Statement::default();
         assert_eq!(whose.theirs(&mut sql, "t"), "false");
         assert_eq!(whose.undated(&mut sql, "t"), "(false AND true)");
+        assert_eq!(
+            whose.spared(&mut sql, "t"),
+            "(false AND NOT false AND true)"
+        );
         assert_eq!(kept(&mut sql, "t", &table, &[]), "NULL::int");
         assert!(!format!("{whose:?}").contains("ann"));
     }
