@@ -247,37 +247,36 @@ fn taken(row: &PgRow) -> Result<(String, i64), sqlx::Error> {
     Ok((row.try_get(0)?, exact::taken(bound, due, &parts)))
 }
 
-/// Takes the run over from whoever had it: from here on nobody else's batch commits. What a killed process left in a session
-/// of its own may still be at a batch: that is waited for.
-pub(super) async fn take_over(store: &mut Store, run: &mut Run) -> Result<(), Error> {
-    let sql =
-        "UPDATE tradewind.run SET token = token + 1 WHERE id = $1 AND store = $2 RETURNING token";
+const TAKE: &str =
+    "UPDATE tradewind.run SET token = token + 1 WHERE id = $1 AND store = $2 RETURNING token";
+
+/// Books of an earlier release, in which a run only puts partitions back, name no Job.
+const TAKE_AS: &str = "UPDATE tradewind.run SET token = token + 1, job = $3 WHERE id = $1 AND store = $2 RETURNING token";
+
+/// Takes the run over from whoever had it: from here on nobody else's batch commits, and it is the run of Job `own`, where that is
+/// told. What a killed process left in a session of its own may still be at a batch: that is waited for.
+pub(super) async fn take_over(
+    store: &mut Store,
+    run: &mut Run,
+    own: Option<&str>,
+) -> Result<(), Error> {
+    let sql = if own.is_some() { TAKE_AS } else { TAKE };
     for tries in 1.. {
-        let row = sqlx::query(sql).bind(&run.id).bind(&store.name);
-        let row = row.fetch_one(&mut store.connection).await;
+        let query = sqlx::query(sql).bind(&run.id).bind(&store.name);
+        let query = own.iter().fold(query, |query, own| query.bind(*own));
+        let row = query.fetch_one(&mut store.connection).await;
         let token = row.and_then(|row| row.try_get(0));
         match token.map_err(Fault::of("take the run over")) {
-            Ok(token) => {
-                run.token = token;
-                break;
-            }
             Err(fault) if fault.trouble() == Trouble::Busy && tries < TAKES => {
                 tokio::time::sleep(PAUSE).await;
             }
-            Err(fault) => return Err(store.failed(fault)),
+            token => {
+                run.token = token.map_err(|fault| store.failed(fault))?;
+                break;
+            }
         }
     }
     Ok(())
-}
-
-/// Notes in a store whose run it is by now, wherever it has ended: only that Job's report tells it.
-pub(super) async fn note_job(store: &mut Store, run: &str, job: &str) -> Result<(), Error> {
-    let sql = "UPDATE tradewind.run SET job = $3 WHERE id = $1 AND store = $2";
-    let query = sqlx::query(sql).bind(run).bind(&store.name).bind(job);
-    let done = query.execute(&mut store.connection).await;
-    done.map(drop)
-        .map_err(Fault::of("note whose run it is"))
-        .map_err(|fault| store.failed(fault))
 }
 
 /// Whether this process may still write in the run's books. Holds the answer true until the transaction ends.

@@ -19,6 +19,7 @@ use super::fault::Fault;
 use super::fence;
 use super::forsaken;
 use super::holds;
+use super::last_owner;
 use super::settings::Settings;
 use super::site::{self, Site, Work};
 use super::stages;
@@ -64,7 +65,7 @@ pub(super) async fn run(job: Job<'_>, sites: &mut [Site]) -> Result<Answer, Erro
     }
     if let Some(own) = job.own {
         for site in &mut *sites {
-            books::note_job(&mut site.store, &identity.id, own).await?;
+            last_owner::note(&mut site.store, &identity.id, own).await?;
         }
     }
     let left = identity
@@ -147,53 +148,83 @@ async fn held(job: Job<'_>, sites: &mut [Site]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Goes on with the open run, if it is still wanted; ends every open run that is not.
+/// An open run of a store, as it was found.
+struct Found {
+    work: Work,
+    /// Why it must not go on.
+    outdated: Option<&'static str>,
+    /// The rule whose table is another by now, of one that is not outdated.
+    drifted: Option<String>,
+}
+
+/// Goes on with the open run, if it is still wanted; ends every open run that is not. One that is gone on with is
+/// this Job's from then on: whoever reads for the last one finds it no more, and takes no token of it. One that is ended keeps the name
+/// of the last, whose report tells of it.
 async fn resume(
     job: Job<'_>,
     sites: &mut [Site],
     now: Timestamp,
 ) -> Result<Option<Identity>, Error> {
-    let mut kept: Option<Identity> = None;
+    let mut all = Vec::new();
     for site in sites.iter_mut() {
-        let Some(mut run) = books::open_run(&mut site.store, &job.task.spec.policy).await? else {
+        all.push(found(job, site, now).await?);
+    }
+    let kept = all
+        .iter()
+        .flatten()
+        .filter(|found| found.outdated.is_none());
+    let kept = kept.map(|found| &found.work.run).reduce(|kept, run| {
+        let is_newer = kept.now < run.now;
+        if is_newer { run } else { kept }
+    });
+    let kept = kept.map(|run| Identity {
+        id: run.id.clone(),
+        now: run.now,
+        window_ends: run.window_ends,
+    });
+    let is_drifted = all.iter().flatten().any(|found| found.drifted.is_some());
+    for (site, found) in sites.iter_mut().zip(all) {
+        let Some(mut found) = found else {
             continue;
         };
-        books::take_over(&mut site.store, &mut run).await?;
-        let pinned = books::pinned(&mut site.store, &run).await?;
-        let outdated = outdated(job.task, &run, now);
-        tracing::info!(
-            store = site.store.name,
-            run = run.id,
-            outdated,
-            "found a run that has not ended"
-        );
-        let work = site.work.insert(Work { run, pinned });
-        if outdated.is_none() {
-            let changed = site.plan.steps.iter().find(|step| work.due(step).is_none());
-            if let Some(step) = changed {
-                let rule = step.rule.name.clone();
-                close::close(site, &job.settings.zone, job.stop, answer::SCHEMA_DRIFT).await?;
-                return Err(Error::Drift { rule });
-            }
-            let identity = Identity {
-                id: work.run.id.clone(),
-                now: work.run.now,
-                window_ends: work.run.window_ends,
-            };
-            let newer = kept.as_ref().is_none_or(|kept| kept.now < identity.now);
-            kept = if newer { Some(identity) } else { kept };
+        let is_kept = kept
+            .as_ref()
+            .is_some_and(|kept| kept.id == found.work.run.id);
+        let own = job.own.filter(|_| is_kept && !is_drifted);
+        books::take_over(&mut site.store, &mut found.work.run, own).await?;
+        site.work = Some(found.work);
+        let zone = &job.settings.zone;
+        if let Some(rule) = found.drifted {
+            close::close(site, zone, job.stop, answer::SCHEMA_DRIFT).await?;
+            return Err(Error::Drift { rule });
         }
-        if let Some(reason) = outdated {
-            close::close(site, &job.settings.zone, job.stop, reason).await?;
-        }
-    }
-    for site in sites {
-        let id = site.work.as_ref().map(|work| &work.run.id);
-        if id.is_some() && id != kept.as_ref().map(|kept| &kept.id) {
-            close::close(site, &job.settings.zone, job.stop, answer::SUPERSEDED).await?;
+        if let Some(reason) = found.outdated.or((!is_kept).then_some(answer::SUPERSEDED)) {
+            close::close(site, zone, job.stop, reason).await?;
         }
     }
     Ok(kept)
+}
+
+/// The open run of a store, if there is one. Nothing is taken yet.
+async fn found(job: Job<'_>, site: &mut Site, now: Timestamp) -> Result<Option<Found>, Error> {
+    let store = &mut site.store;
+    let Some(run) = books::open_run(store, &job.task.spec.policy).await? else {
+        return Ok(None);
+    };
+    let pinned = books::pinned(store, &run).await?;
+    let outdated = outdated(job.task, &run, now);
+    let (store, id) = (&store.name, &run.id);
+    tracing::info!(store, run = id, outdated, "found a run that has not ended");
+    let work = Work { run, pinned };
+    let mut steps = site.plan.steps.iter();
+    let changed = steps.find(|step| work.due(step).is_none());
+    let changed = changed.filter(|_| outdated.is_none());
+    let drifted = changed.map(|step| step.rule.name.clone());
+    Ok(Some(Found {
+        work,
+        outdated,
+        drifted,
+    }))
 }
 
 /// Why an open run must not go on.

@@ -65,3 +65,13 @@ async fn take(store: &mut Store, run: &Run) -> Result<bool, Error> {
         Err(fault) => Err(store.failed(fault)),
     }
 }
+
+/// Notes in a store whose run it is by now, wherever it has ended: only that Job's report tells it.
+pub(super) async fn note(store: &mut Store, run: &str, job: &str) -> Result<(), Error> {
+    let sql = "UPDATE tradewind.run SET job = $3 WHERE id = $1 AND store = $2";
+    let query = sqlx::query(sql).bind(run).bind(&store.name).bind(job);
+    let done = query.execute(&mut store.connection).await;
+    done.map(drop)
+        .map_err(Fault::of("note whose run it is"))
+        .map_err(|fault| store.failed(fault))
+}

@@ -124,7 +124,7 @@ async fn one(writer: &mut Store, policy: &str) -> Result<(), Error> {
     let Some(mut run) = books::open_run(writer, policy).await? else {
         return Ok(());
     };
-    books::take_over(writer, &mut run).await?;
+    books::take_over(writer, &mut run, None).await?;
     let (store, id) = (&writer.name, &run.id);
     tracing::info!(
         store,

@@ -103,7 +103,7 @@ pub(super) async fn enter(site: &mut Site, job: Job<'_>, identity: &Identity) ->
         return Err(RunError::Switched { store }.into());
     }
     if let Some(mut run) = runs::open_run(&mut site.store, &policy).await? {
-        runs::take_over(&mut site.store, &mut run).await?;
+        runs::take_over(&mut site.store, &mut run, None).await?;
         return go_on(site, job, run).await;
     }
     if runs::has_run(&mut site.store, &identity.run).await? {

@@ -68,7 +68,7 @@ pub(super) async fn erasure(
     }
     for store in &mut stores {
         if let Some(mut open) = runs::open_run(store, &begin::policy_of(reference)).await? {
-            runs::take_over(store, &mut open).await?;
+            runs::take_over(store, &mut open, None).await?;
             suppression.keep_up(store).await?;
             runs::end(store, &open, FORGOTTEN).await?;
         }

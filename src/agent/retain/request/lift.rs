@@ -71,7 +71,7 @@ async fn restriction(
         books::prepare(&mut store).await?;
         // A pod that was killed in the midst left a run; nobody goes on with it.
         if let Some(mut open) = runs::open_run(&mut store, &policy).await? {
-            runs::take_over(&mut store, &mut open).await?;
+            runs::take_over(&mut store, &mut open, None).await?;
             runs::end(&mut store, &open, LIFTED).await?;
         }
         for rule in &scope.rules.rules {

@@ -39,7 +39,7 @@ pub(super) async fn run(
     store: &mut Store,
     mut open: Run,
 ) -> Result<(), Error> {
-    runs::take_over(store, &mut open).await?;
+    runs::take_over(store, &mut open, None).await?;
     suppression.keep_up(store).await?;
     Ok(runs::end(store, &open, SUPERSEDED).await?)
 }
