@@ -13,6 +13,7 @@ mod hub;
 mod intent;
 mod kinds;
 mod legal_hold;
+mod missed;
 mod news;
 mod open_reports;
 mod publish;
@@ -98,6 +99,8 @@ struct Context {
     ledger: Ledger,
     open_reports: OpenReports,
     archive: Option<(Archive, Rule)>,
+    /// What was read from it for regions that countersign.
+    reads: missed::Reads,
     report: Report,
     clock: fn() -> Timestamp,
     hub: Hub,
@@ -164,6 +167,7 @@ impl Operator {
             ledger,
             open_reports,
             archive: parts.archive,
+            reads: missed::Reads::default(),
             report,
             clock: parts.clock,
             hub: Hub {

@@ -5,6 +5,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod asked;
+mod behind;
 mod chain;
 mod channel;
 mod dates;
@@ -35,7 +36,8 @@ mod unread;
 mod unseen;
 
 pub use asked::request_statements;
-pub use chain::{Chain, Expiring, Rule, Sealing, Statement, When};
+pub use behind::{Missed, catching_up};
+pub use chain::{Chain, Expiring, Lie, Rule, Sealing, Statement, When};
 pub use channel::channel;
 pub use evidence::{
     Statements, expired, key_in_use, packs_in_force, sealed, statements, transfers_in_force,

@@ -58,6 +58,10 @@ pub struct CountersignedTo {
     pub sequence: i64,
     /// That record's hash.
     pub head: String,
+    /// Why this region is not shown what came after that: the archive does not give it, it is not what was sealed or countersigned, or
+    /// it went by the rule on how long evidence is kept. Absent: it is shown that, up to 1000 records at each run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// What a region's key signed of its evidence.
@@ -87,13 +91,14 @@ pub struct SigningStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_key: Option<String>,
     /// Other regions whose chain this region did not countersign at its last run, since it is no extension of what it had
-    /// countersigned: the hub shows another chain than before.
+    /// countersigned: the hub shows another chain than before, or the archive has other records than were sealed or countersigned
+    /// (`behind[].problem` says which).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub unproven: Vec<String>,
-    /// Other regions whose chain this region was shown at its last run from a later record on than it had countersigned: it
-    /// countersigns none of it until it is shown what is between. It was no witness of theirs for a while, or the hub was
-    /// restored; nothing is compared meanwhile.
+    /// Other regions of whose chain the hub has no more all that came after what this region had countersigned: it was no witness of
+    /// theirs for a while, or one of the two was restored. It is shown what is between from the archive, run after run, until it has
+    /// caught up; `problem` says why where it is not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["region".into()]))]
     pub behind: Vec<CountersignedTo>,

@@ -74,13 +74,7 @@ pub enum Error {
 impl Error {
     /// What went wrong, with its causes.
     pub(super) fn told(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            cause = error.source();
-        }
-        text
+        told(self)
     }
 
     /// Whether somebody else wrote to the chain meanwhile: what is known of it is about to grow.
@@ -88,6 +82,17 @@ impl Error {
     pub fn is_behind(&self) -> bool {
         matches!(self, Self::Evidence(kube::Error::Api(status)) if status.code == 409)
     }
+}
+
+/// What went wrong, with its causes.
+pub(super) fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// When to try again.

@@ -10,6 +10,7 @@ use super::Context;
 use super::everywhere::{self, everywhere};
 use super::guard;
 use super::intent::announce;
+use super::missed;
 use super::retry::Error;
 use super::sealing;
 use crate::api::{InventoryEntry, Region, RequestsStatus, SigningStatus};
@@ -20,7 +21,7 @@ use crate::evidence::{Countersignature, KeyId};
 use crate::observe;
 use crate::plan::{self, KeptFor, SigningFacts};
 use crate::resolve::Looks;
-use crate::status::{self, Signed};
+use crate::status::{self, Missed, Signed};
 
 /// What came of it.
 pub(super) struct Signing {
@@ -58,7 +59,8 @@ pub(super) async fn attend(
             written => unwritten = written.err(),
         }
     }
-    let (facts, looks) = facts(region, in_use, context);
+    let shown = missed::shown(region, context, now).await;
+    let (facts, looks) = facts(region, shown.witness, in_use, context);
     let plan = plan::signing(&facts, now);
     let intent = everywhere::intent(&plan, &looks, &remembered(region));
     let store = &context.reader.regions;
@@ -77,6 +79,7 @@ pub(super) async fn attend(
     }
     let written = write_down(&region, &told, context, now).await;
     unwritten = unwritten.or(written.err());
+    catching_up(&region, &mut told, &shown.missed, context);
     let kept = kept(&region, context, now);
     let sealed = sealing::attend(&name, kept.as_ref(), context, now).await;
     let mut status = told.status;
@@ -88,14 +91,21 @@ pub(super) async fn attend(
         requests: told.requests,
         left: told.left,
         again: outcome.again.max(sealed.again),
-        wake_at: guard::earlier(plan.wake_at, sealed.wake_at),
+        wake_at: [sealed.wake_at, shown.wake_at]
+            .into_iter()
+            .fold(plan.wake_at, guard::earlier),
         unwritten,
         region: region.clone(),
     }))
 }
 
 /// All that the plan needs to know.
-fn facts(region: &Arc<Region>, in_use: bool, context: &Context) -> (SigningFacts, Looks) {
+fn facts(
+    region: &Arc<Region>,
+    witness: Vec<Witnessed>,
+    in_use: bool,
+    context: &Context,
+) -> (SigningFacts, Looks) {
     let name = region.name_any();
     let (regions, looks) = context.reader.signing(region);
     let most = SigningFacts::MOST;
@@ -110,7 +120,7 @@ fn facts(region: &Arc<Region>, in_use: bool, context: &Context) -> (SigningFacts
         digests,
         holds_seen: context.holds_heard.at(),
         successor,
-        witness: witness(&name, context),
+        witness,
         in_use,
         policies: context.reader.policies_by_name(),
         channels: context.reader.sorted_channels(),
@@ -182,22 +192,19 @@ async fn record_reapply(
     written.map(drop)
 }
 
-/// Other regions' chains, as far as their own keys have signed them.
-fn witness(by: &str, context: &Context) -> Vec<Witnessed> {
-    let regions = context.reader.regions.state();
-    let names: Vec<String> = regions.iter().map(|region| region.name_any()).collect();
-    let chosen = plan::witnesses(by, names.iter().map(String::as_str));
-    let one = |region: &str| {
-        let chains = context.ledger.chains();
-        let most = SigningFacts::MOST_OF_OTHERS;
-        let (from, digests) = chains.read(region, |chain| chain.to_witness(by, most))?;
-        Some(Witnessed {
-            region: region.to_owned(),
-            from,
-            digests,
-        })
-    };
-    chosen.into_iter().filter_map(one).collect()
+/// What status says of other regions' chains of which this one missed something.
+fn catching_up(
+    region: &Region,
+    told: &mut Signed,
+    missed: &BTreeMap<String, Missed>,
+    context: &Context,
+) {
+    let name = region.name_any();
+    let old = region.status.as_ref().and_then(|s| s.evidence.as_ref());
+    let old = old.map_or(&[][..], |old| old.behind.as_slice());
+    let chains = context.ledger.chains();
+    let begins = |of: &str| chains.read(of, |chain| chain.shown_from(&name).sequence);
+    status::catching_up(&mut told.status, (&told.came, old), missed, begins);
 }
 
 /// Writes down a signature over another region's chain, by the key that signs in this one, over what the hub has.

@@ -131,6 +131,24 @@ impl Segment {
         self.records.values().next_back().map(Tip::of)
     }
 
+    /// What follows a place of its region's chain in it, if it is the one that ends there: where the chain stood, by the record
+    /// after that, and the digests of all that come. The end's hash is over every record before it, so none of them can be another.
+    pub fn after(&self, region: &str, place: u64, end: Tip) -> Result<(Tip, Vec<Hash>), NoSegment> {
+        let before = |record: &Record| Tip {
+            head: record.previous,
+            sequence: record.sequence.saturating_sub(1),
+        };
+        let first = self.records.values().next().ok_or(NoSegment::Chain)?;
+        self.seal(region, before(first), "")?;
+        let after = || self.records.range(place.saturating_add(1)..);
+        let (_, next) = after().next().ok_or(NoSegment::Chain)?;
+        let from = before(next);
+        if from.sequence != place || self.tip() != Some(end) {
+            return Err(NoSegment::Chain);
+        }
+        Ok((from, after().map(|(_, record)| record.digest()).collect()))
+    }
+
     /// What a record says of it, once it is in an archive: if its records follow one another from `after` on.
     pub fn seal(&self, region: &str, after: Tip, archive: &str) -> Result<Seal, NoSegment> {
         let mut tip = after;
@@ -309,6 +327,49 @@ mod tests {
             seal(&all, "eu", Tip::genesis("boreal", "eu")),
             Err(NoSegment::Chain)
         );
+    }
+
+    /// From any place of it on, and only as the seal has its end.
+    #[test]
+    fn what_follows_a_place_is_what_was_sealed() {
+        let all = records(6);
+        let tip = |place: u64| match place {
+            0 => Tip::genesis("aurora", "eu"),
+            place => Tip::of(&all[usize::try_from(place).unwrap() - 1]),
+        };
+        let segment = of(&all[2..5]);
+        for place in 2..5 {
+            let (from, digests) = segment.after("eu", place, tip(5)).unwrap();
+            assert_eq!(from, tip(place));
+            assert_eq!(crate::evidence::extend(from, &digests), tip(5), "{place}");
+        }
+        for (about, place, end) in [
+            ("before it", 1, tip(5)),
+            ("behind it", 5, tip(5)),
+            ("another end", 3, tip(4)),
+            (
+                "another record there",
+                3,
+                Tip {
+                    head: all[0].hash(),
+                    sequence: 5,
+                },
+            ),
+        ] {
+            assert_eq!(
+                segment.after("eu", place, end),
+                Err(NoSegment::Chain),
+                "{about}"
+            );
+        }
+        assert!(segment.after("us", 3, tip(5)).is_err(), "another region");
+        // A record that is another gives all that follow it another hash, and what does not follow is none of it.
+        let mut forged = all[2..5].to_vec();
+        forged[0].source = "other".to_owned();
+        assert!(of(&forged).after("eu", 3, tip(5)).is_err());
+        let gap = [all[2].clone(), all[4].clone()];
+        assert!(of(&gap).after("eu", 2, tip(5)).is_err());
+        assert!(of(&[]).after("eu", 0, tip(0)).is_err());
     }
 
     #[test]

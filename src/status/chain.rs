@@ -14,6 +14,7 @@ use crate::evidence::{
 };
 pub use expiring::Expiring;
 pub use sealing::{Rule, Sealing};
+pub use witnessed::Lie;
 
 const BODY: &str = "tradewind.dev/operator/body\n";
 

@@ -37,7 +37,7 @@ pub struct Recorded {
     pub unsigned_because: Option<Reason>,
     /// Regions that were shown another chain than they had countersigned.
     pub unproven_by: Vec<String>,
-    /// Regions that were shown the chain from a later record on than they had countersigned.
+    /// Regions that have yet to be shown what came between what they had countersigned and what the hub still has.
     pub behind_by: Vec<String>,
     /// Why auditors do not trust the key that signs.
     pub untrusted_key: Option<String>,
@@ -162,8 +162,8 @@ fn doubted(recorded: &Recorded) -> Option<(Truth, Reason)> {
     }
     let by = recorded.behind_by.first()?;
     let message = format!(
-        "{} had countersigned the region's chain up to an earlier record than that from which it was shown on: \
-         status.evidence.behind of Region {by} says up to which; verify the archive against that, then let it begin anew",
+        "{} countersigned the region's chain up to an earlier record than those that the hub still has, and is shown what is between \
+         from the archive: status.evidence.behind of Region {by} says how far it has come, and why where it does not go on",
         recorded.behind_by.join(", ")
     );
     Some((Truth::Unknown, Word::ChainNotShown.because(message)))

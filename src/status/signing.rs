@@ -1,25 +1,19 @@
 //! What a region's key signed, from what its runs report. A region's pods write that: a signature counts when it is
 //! one, by its key, over what the hub has.
 
-use std::collections::BTreeMap;
-
 use kube::ResourceExt;
 
+use super::behind::behind;
 use super::chain::{Chain, Statement};
 use super::keeper::keeper;
 use super::reapplied::reapplied;
 use super::reason::Word;
 use super::{RunEnd, Seen, SigningObserved};
-use crate::api::{CountersignedTo, Region, RequestsStatus, SigningStatus, names};
+use crate::api::{Region, RequestsStatus, SigningStatus, names};
 use crate::contract::{AttestReport, Behind, Outcome};
 use crate::evidence::body::KeyRotation;
 use crate::evidence::{Checkpoint, Countersignature, KeyId, Tip};
 use crate::plan::{Plan, Reason, RegionPlan, SigningWorkloads};
-
-/// A Region's name is no longer.
-const LONGEST: usize = 253;
-/// No task has more other regions than a few.
-const MOST: usize = 8;
 
 /// What is known of a region's signing.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +30,8 @@ pub struct Signed {
     pub next: Option<KeyRotation>,
     /// Signatures over other regions' chains, as the region's runs told them.
     pub countersignatures: Vec<Countersignature>,
+    /// How far the region's last run came with other regions' chains.
+    pub came: Vec<Behind>,
     /// What is left of it in the region, `the signing of its evidence (2 objects)`: a Region that is being deleted waits
     /// until nothing is.
     pub left: Option<String>,
@@ -67,13 +63,11 @@ pub fn signing(
     inventory.retain(|_| is_left);
     let is_gone =
         matches!(decision, Some(RegionPlan::Withdraw(_))) && clean && inventory.is_empty();
-    let checkpoint = known.and_then(|(children, _)| newest(children, chain, &name));
-    let reason = known.map_or_else(
-        || said(old),
-        |(children, _)| unsigned(children, chain, &name, old),
-    );
+    let children = known.map(|(children, _)| children);
+    let checkpoint = children.and_then(|seen| newest(seen, chain, &name));
+    let reason = children.map_or_else(|| said(old), |seen| unsigned(seen, chain, &name, old));
     let signed = checkpoint.as_ref().or(chain.signed());
-    let told = known.and_then(|(children, _)| last_word(children));
+    let told = children.and_then(last_word);
     let next = told.and_then(|told| told.next.clone());
     let next = next.filter(|next| signed.is_some_and(|signed| next.is_named_by(signed.key, &name)));
     let status = SigningStatus {
@@ -93,7 +87,7 @@ pub fn signing(
         untrusted_key: chain.unnamed_key(&name).map(untrusted),
         last_handled_rotate_at: rotated(told, region)
             .or_else(|| old.last_handled_rotate_at.clone()),
-        last_handled_run_at: handled(decision, known.map(|(children, _)| children), region)
+        last_handled_run_at: handled(decision, children, region)
             .or_else(|| old.last_handled_run_at.clone()),
         inventory,
     };
@@ -107,7 +101,8 @@ pub fn signing(
         status,
         checkpoint,
         next,
-        countersignatures: known.map_or_else(Vec::new, |(children, _)| others(children, &name)),
+        countersignatures: children.map_or_else(Vec::new, |seen| others(seen, &name)),
+        came: told.map_or_else(Vec::new, |told| came(told, &name)),
     }
 }
 
@@ -121,24 +116,6 @@ fn place(tip: Tip) -> Option<i64> {
     i64::try_from(tip.sequence).ok().filter(|place| *place > 0)
 }
 
-/// Of each region once: what a region's pods write is no list of the API server's yet.
-fn behind(told: &[Behind]) -> Vec<CountersignedTo> {
-    let each: BTreeMap<&str, Tip> = told
-        .iter()
-        .filter(|one| one.region.len() <= LONGEST)
-        .map(|one| (one.region.as_str(), one.noted))
-        .collect();
-    let one = |(region, noted): (&str, Tip)| {
-        let sequence = i64::try_from(noted.sequence).ok()?;
-        Some(CountersignedTo {
-            region: region.to_owned(),
-            sequence,
-            head: noted.head.to_string(),
-        })
-    };
-    each.into_iter().take(MOST).filter_map(one).collect()
-}
-
 /// What a region's runs countersigned.
 fn others(children: &SigningObserved, by: &str) -> Vec<Countersignature> {
     let reports = children.run.ended.iter();
@@ -147,6 +124,17 @@ fn others(children: &SigningObserved, by: &str) -> Vec<Countersignature> {
     made.filter(|made| made.by == by && made.is_signed())
         .cloned()
         .collect()
+}
+
+/// How far a run countersigned other regions' chains.
+fn came(told: &AttestReport, by: &str) -> Vec<Behind> {
+    let made = told.countersignatures.iter();
+    let made = made.filter(|made| made.by == by && made.is_signed());
+    let to = |made: &Countersignature| Behind {
+        region: made.region.clone(),
+        noted: made.tip,
+    };
+    made.map(to).collect()
 }
 
 /// What the last run that said anything said.
@@ -494,6 +482,11 @@ mod tests {
             ..AttestReport::default()
         }));
         assert_eq!(others(&children, "eu"), [by("eu")]);
+        let (plan, region) = planned(&json!({}), &json!({}));
+        let came = signing(&plan, Some(&known(children, 1)), &chain, &region).came;
+        let noted = chain.tip();
+        let region = "us".to_owned();
+        assert_eq!(came, [Behind { region, noted }]);
     }
 
     #[test]

@@ -84,7 +84,7 @@ fn region() -> Value {
         "evidence": {
             "key": "ed25519-0", "sequence": 7, "head": "sha256-0", "signedAt": "2026-11-22T12:00:00Z",
             "reason": "NotAnExtension", "message": "m", "nextKey": "ed25519-1", "unproven": ["us-east"],
-            "behind": [{"region": "br", "sequence": 3, "head": "sha256-0"}], "sealedTo": 5, "expiredTo": 3,
+            "behind": [{"region": "br", "sequence": 3, "head": "sha256-0", "problem": "m"}], "sealedTo": 5, "expiredTo": 3,
             "keptFor": "P24M (us-ca-ccpa)", "sealingProblem": "m",
             "untrustedKey": "ed25519-2", "lastHandledRotateAt": "1", "lastHandledRunAt": "1", "inventory": inventory(),
         },

@@ -4,6 +4,8 @@
 mod countersigning;
 #[path = "evidence/keeping.rs"]
 mod keeping;
+#[path = "evidence/returning.rs"]
+mod returning;
 #[path = "evidence/sealing.rs"]
 mod sealing;
 #[path = "evidence/signing.rs"]

@@ -117,7 +117,7 @@ impl Seals {
     }
 
     /// The seal over a place.
-    fn over(&self, place: u64) -> Option<&Sealed> {
+    pub(super) fn over(&self, place: u64) -> Option<&Sealed> {
         let (_, sealed) = self.by_first.range(..=place).next_back()?;
         (place <= sealed.last).then_some(sealed)
     }

@@ -218,6 +218,7 @@ fn killed_while_it_seals_the_archive_has_every_record_once() {
             .await;
         world.quiet().await;
         println!("killed after {killed:?} writes");
+        returning::catches_up(&mut world, &flags, (&store, &all), folder.path()).await;
 
         // Nobody else may take one away, marked or not.
         let left = chain(&world, "eu-west").await;
