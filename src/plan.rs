@@ -271,6 +271,8 @@ pub struct RegionNote {
     pub reach: Option<Reach>,
     /// Since when no lawful policy has covered the channel here.
     pub uncovered_since: Option<Timestamp>,
+    /// Which regimes no policy carries for it here (channels only).
+    pub lacking: Option<Lacking>,
     /// What is not made here, because it would take personal data over a border without an instrument (channels only).
     pub held: Vec<crate::api::HeldFlow>,
     /// The preview that the approval of this region names, kept while the approval stands (policies only).
@@ -295,6 +297,15 @@ pub struct RegionNote {
     pub untold: Option<Untold>,
     /// Since when a withdrawal has waited for that here, or did until its time was over (policies only).
     pub waits_since: Option<Timestamp>,
+}
+
+/// What the law of a Region calls for and no policy carries for a channel there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// Each regime.
+    pub missing: Vec<gates::Missing>,
+    /// What the Region does about it.
+    pub sanction: gates::Sanction,
 }
 
 /// Runs of a policy of which nobody has read what they did.

@@ -32,6 +32,7 @@ mod sight;
 mod signing;
 mod subject_request;
 mod timing;
+mod uncarried;
 mod unread;
 mod unseen;
 
@@ -51,6 +52,7 @@ pub use open_report::{OPEN_REPORT, OPEN_REPORT_API, open_report, open_report_nam
 pub use policy::{policy, stale};
 pub use signing::{Signed, signing};
 pub use subject_request::subject_request;
+pub use uncarried::channel_statements;
 pub use unseen::ask_unseen;
 
 use std::collections::{BTreeMap, BTreeSet};

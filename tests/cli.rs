@@ -29,6 +29,8 @@ mod signature;
 mod small_counts;
 #[path = "cli/standing.rs"]
 mod standing;
+#[path = "cli/uncarried.rs"]
+mod uncarried;
 #[path = "cli/world.rs"]
 mod world;
 

@@ -35,6 +35,12 @@ pub(super) async fn reconcile(
     if guard::is_early(&context, &uid, &looks, &plan) {
         return Ok(guard::later(&context));
     }
+    // Before anything changes: how long no policy covered it is known from nowhere else once it is covered, or is gone.
+    let stated = status::channel_statements(&plan, &channel, facts.regions.keys());
+    let Some(unwritten) = context.ledger.record(&stated, now).await else {
+        return Ok(guard::soon());
+    };
+    let unwritten = unwritten.into_values().next();
     let intent = everywhere::intent(&plan, &looks, &remembered(&channel));
     let store = &context.reader.channels;
     let Some(channel) = announce(&channel, store, &intent, &context).await? else {
@@ -49,10 +55,17 @@ pub(super) async fn reconcile(
     let written = status::channel(&plan, &outcome.seen, &channel, now);
     context.report.orphaned(channel.as_ref(), &outcome.orphaned);
     if written.finished {
+        if let Some(error) = unwritten {
+            return Err(error);
+        }
         finish(&channel, &context).await?;
         return Ok(forget(&channel, &context));
     }
+    // What runs, and what is held, is not held up.
     tell(&channel, &written.status, &context).await?;
+    if let Some(error) = unwritten {
+        return Err(error);
+    }
     let unread = matches!(facts.credentials, plan::SecretFact::Unreadable(_));
     Ok(Next {
         again: outcome.again.max(retry::unread(unread)),

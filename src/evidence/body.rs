@@ -15,7 +15,7 @@ use crate::contract::{
     Count, Delivered, ErasedStore, OptedOut, RecipientState, RefusalGround, RequestState,
     RetainMode, RetainedRule,
 };
-pub use coverage::{Coverage, OpenFinding, UncoveredTable};
+pub use coverage::{ChannelCoverage, Coverage, OpenFinding, UncarriedRegime, UncoveredTable};
 
 /// In the body of a `PackChange`: the rules by which the agent's own tables go, as the release that was in force has them; absent of
 /// what an earlier release recorded.

@@ -112,6 +112,12 @@ impl About {
             namespace: None,
         }
     }
+
+    /// Whether it is a DataPolicy, by whose name alone its records are put together: a channel may have the same.
+    #[must_use]
+    pub fn is_policy(&self) -> bool {
+        self.kind == "DataPolicy"
+    }
 }
 
 impl fmt::Display for About {

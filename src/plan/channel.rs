@@ -131,6 +131,7 @@ pub fn channel(facts: &ChannelFacts, now: Timestamp) -> Plan<ChannelWorkloads> {
         let gated = gated::ask(facts, own.platform, place, now);
         let note = RegionNote {
             uncovered_since: gated.uncovered_since,
+            lacking: gated.lacking.clone(),
             held: held::held(&gated),
             ..RegionNote::default()
         };

@@ -10,7 +10,7 @@ use super::flows::{self, Flow};
 use super::gates::{self, Border, Candidate, Rule, Sanction, Word as GateWord};
 use super::placement::{Place, earlier};
 use super::reason::Word;
-use super::{ChannelFacts, Finding, Reason, RegionFacts, policy};
+use super::{ChannelFacts, Finding, Lacking, Reason, RegionFacts, policy};
 use crate::api::condition::ConditionType;
 use crate::api::{DataPolicy, DataPolicySpec, SocialChannelSpec};
 use crate::packs::Platform;
@@ -28,6 +28,8 @@ pub(super) struct Gated {
     pub(super) flows: Vec<Flow>,
     /// Since when no policy has covered it.
     pub(super) uncovered_since: Option<Timestamp>,
+    /// Which regimes no policy carries for it.
+    pub(super) lacking: Option<Lacking>,
     /// When an answer may change by itself.
     pub(super) wake_at: Option<Timestamp>,
 }
@@ -152,6 +154,10 @@ fn coverage(
         now,
     );
     gated.uncovered_since = enforced.since;
+    gated.lacking = (!coverage.is_covered()).then(|| Lacking {
+        missing: coverage.missing.clone(),
+        sanction: enforced.sanction,
+    });
     gated.wake_at = earlier(coverage.wake_at, enforced.wake_at);
     let answer = coverage.answer();
     let mut told = answer.reason;

@@ -10,15 +10,28 @@ use super::world::{END, Folder, REGIONS, lines, moment, records, signer};
 
 /// The quarter's evidence, with what a policy's findings were on its last days.
 fn evidence(told: &[(&str, &[Json])]) -> Vec<String> {
+    let of = |(day, findings): &(&str, &[Json])| {
+        let about = About::cluster("DataPolicy", "customers");
+        (
+            (*day).to_owned(),
+            about,
+            json!({"uncovered": [], "findings": findings}),
+        )
+    };
+    covered(&told.iter().map(of).collect::<Vec<_>>())
+}
+
+/// The quarter's evidence, and what was told of coverage on its last days, in the first region.
+pub(super) fn covered(told: &[(String, About, Json)]) -> Vec<String> {
     let mut tip = Tip::of(records(0, &[]).last().unwrap());
     let mut more = Vec::new();
-    for (day, findings) in told {
+    for (day, about, body) in told {
         let entry = Entry {
             kind: Kind::Coverage,
             at: moment(&format!("2026-12-{day}T09:00:00Z")),
-            about: About::cluster("DataPolicy", "customers"),
+            about: about.clone(),
             source: format!("c-{day}"),
-            body: canonical::object(&json!({"uncovered": [], "findings": findings})).unwrap(),
+            body: canonical::object(body).unwrap(),
         };
         let record = entry.append(REGIONS[0], &tip);
         tip = Tip::of(&record);
@@ -37,7 +50,7 @@ fn evidence(told: &[(&str, &[Json])]) -> Vec<String> {
     all
 }
 
-fn finding(check: &str, severity: &str, place: &str) -> Json {
+pub(super) fn finding(check: &str, severity: &str, place: &str) -> Json {
     json!({"id": format!("{check}-0123456789"), "check": check, "severity": severity, "law": "GDPR Article 5(1)(e)", "place": place})
 }
 

@@ -1,5 +1,7 @@
 //! What happened stands in the regions' chains: once, whole, and signed by a key that the hub cannot read.
 
+#[path = "evidence/channels.rs"]
+mod channels;
 #[path = "evidence/countersigning.rs"]
 mod countersigning;
 #[path = "evidence/keeping.rs"]
@@ -319,7 +321,10 @@ fn what_happens_is_recorded_once_and_by_whom_it_is_meant() {
         crate::deletion::delete(&world, "datapolicy", POLICY).await;
         until_changes(&world, before, edits.len() + 1).await;
         world.quiet().await;
-        let mut new = since(&world, "eu-west", before).await;
+        let new = since(&world, "eu-west", before).await.into_iter();
+        let (of_channels, mut new): (Vec<Record>, Vec<Record>) =
+            new.partition(|record| record.about.kind == "SocialChannel");
+        channels::paused_and_left(&of_channels);
         // With the policy its findings end.
         let end = new.pop().unwrap();
         let body = serde_json::to_value(&end.body).unwrap();

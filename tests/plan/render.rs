@@ -105,7 +105,16 @@ fn all(world: &World) -> Vec<(String, Value)> {
         let seen = looks(world, &key, &plan, channel_children, channel_objects);
         let written = status::channel(&plan, &seen, &channel, world.now);
         let told = told(world, &plan, channel_objects);
-        out.push((key, json!({"plan": told, "status": whole(&written)})));
+        let mut shown = json!({"plan": told, "status": whole(&written)});
+        if world.evidence {
+            let facts = world.channel_facts(&key, &channel);
+            let regions = status::channel_statements(&plan, &channel, facts.regions.keys());
+            shown["evidence"] = evidence(&Statements {
+                regions,
+                wake_at: None,
+            });
+        }
+        out.push((key, shown));
     }
     for (key, policy) in world.policies() {
         let mut plan = plan::policy(&world.policy_facts(&key, &policy), world.now);

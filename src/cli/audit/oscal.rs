@@ -4,6 +4,7 @@
 //! judgement: each finding is of an objective of our own, and the document says so. Nothing in it is of the moment: its
 //! dates are the records', its identifiers are made of their hashes.
 
+mod channels;
 mod objectives;
 
 use std::collections::BTreeSet;

@@ -52,6 +52,55 @@ pub struct OpenFinding {
     pub place: String,
 }
 
+/// Of a `Coverage` about a channel: which regimes the law of the region calls for and no policy carries for it, as long as that
+/// is so, whenever it is another than before. `about` is the channel, `source` its uid and generation. A channel without such
+/// a record was covered for as long as it was there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChannelCoverage {
+    /// Each regime that no policy carries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regimes: Vec<UncarriedRegime>,
+    /// What the Region does about it: `Warn`, it runs all the same; `Grace`, nothing new starts, and what runs goes when the
+    /// grace is over; `Withdraw`, nothing may run. Absent once that has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforcement: Option<String>,
+    /// Policies carry all of them, or the channel is not for the region any more, or is deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
+}
+
+/// Part of a [`ChannelCoverage`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UncarriedRegime {
+    /// Its id: `eu-gdpr`.
+    pub regime: String,
+    /// The provisions, as the pack in force has them.
+    pub law: String,
+    /// The policy that comes nearest: it carries the regime and does not count, since it only counts rows, is suspended or not
+    /// accepted, or lacks rules. Absent: none carries it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<String>,
+    /// Data sets, `store/table`, that no rule of that policy erases from; without one, all that the channel's namespace writes to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub datasets: Vec<String>,
+    /// How many more of them there are than the record has room for.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more_datasets: u32,
+}
+
+impl ChannelCoverage {
+    /// That it is covered, or that nobody asks any more.
+    #[must_use]
+    pub fn ended() -> Self {
+        Self {
+            ended: true,
+            ..Self::default()
+        }
+    }
+}
+
 impl Coverage {
     /// That the policy is for the region no more.
     #[must_use]

@@ -32,6 +32,8 @@ pub struct Missing {
     pub called: Called,
     /// Data sets that no rule of the nearest policy erases from, `store/table`; all of them when there is no policy at all.
     pub datasets: Vec<String>,
+    /// The nearest policy: it carries the regime, and something keeps it from counting.
+    pub nearest: Option<String>,
     /// For a person: what is missing, and what would satisfy it.
     pub message: String,
 }
@@ -172,24 +174,23 @@ impl Asked<'_> {
             called.regime,
             called.law
         );
-        let (datasets, message) = if let Some((candidate, (told, datasets))) = nearest {
+        let (datasets, nearest, message) = if let Some((candidate, (told, datasets))) = nearest {
             let name = candidate.policy.name_any();
             let told = told.join("; ");
-            (
-                datasets,
-                format!("{why}; DataPolicy {name} carries it but {told}"),
-            )
+            let message = format!("{why}; DataPolicy {name} carries it but {told}");
+            (datasets, Some(name), message)
         } else {
             let datasets = self.datasets();
             let datasets: Vec<_> = datasets
                 .map(|(store, table)| format!("{store}/{table}"))
                 .collect();
             let wanted = self.wanted(called, &datasets);
-            (datasets, format!("{why}; {wanted}"))
+            (datasets, None, format!("{why}; {wanted}"))
         };
         Some(Missing {
             called: called.clone(),
             datasets,
+            nearest,
             message,
         })
     }

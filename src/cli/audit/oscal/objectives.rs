@@ -28,6 +28,7 @@ pub(super) fn objectives<'a>(book: &'a Book, within: &[&'a Record]) -> Vec<Objec
     objectives.extend(no_rule_missing(&coverage));
     objectives.push(persons_add_up(&requests));
     objectives.push(answered_in_time(&requests, by));
+    objectives.extend(super::channels::carried(book));
     objectives.extend(nothing_severe(book, coverage));
     objectives.extend(verified(book));
     objectives

@@ -62,7 +62,7 @@ pub(in crate::cli::audit) fn spells<'a>(
     let mut is_told = false;
     let coverage = records
         .iter()
-        .filter(|r| r.kind == Kind::Coverage && r.at < period.to);
+        .filter(|r| r.kind == Kind::Coverage && r.about.is_policy() && r.at < period.to);
     for record in coverage {
         let Some((findings, sure)) = told(record) else {
             continue;

@@ -77,7 +77,7 @@ fn of_kind<'a>(
     period: &Period,
 ) -> impl Iterator<Item = &'a Record> {
     let to = period.to;
-    let of_it = move |one: &&Record| one.kind == kind && one.at < to;
+    let of_it = move |one: &&Record| one.kind == kind && one.about.is_policy() && one.at < to;
     records.iter().filter(of_it)
 }
 

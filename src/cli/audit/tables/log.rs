@@ -43,7 +43,7 @@ pub(super) fn logs(known: &[Record], period: &Period) -> [Table; 5] {
         log(
             "coverage",
             "Coverage",
-            "What rules cover, and what they do not: what was so when the period began, by a record of before it, and each change in it. What else was missing when is in the table Findings.",
+            "What rules of policies cover, and what they do not: what was so when the period began, by a record of before it, and each change in it. Of a channel: which regimes the law of the region called for and no policy carried for it, until a record says that it has ended; which policy came nearest, and which tables it has no rule for. A channel without a row was covered, or older releases recorded nothing of it. What else was missing when is in the table Findings.",
             standing(known, Kind::Coverage, period),
         ),
         log(

@@ -47,7 +47,7 @@ pub(in crate::cli::audit) fn covered<'a>(
     period: &Period,
 ) -> Vec<&'a Record> {
     let all = last(records, Kind::Coverage, period.to).into_values();
-    all.filter(|one| stands(one)).collect()
+    all.filter(|one| one.about.is_policy() && stands(one)).collect()
 }
 
 /// Whether what a record tells goes on to stand. What cannot be read says nothing of an end.
@@ -74,7 +74,10 @@ mod tests {
             let entry = Entry {
                 kind,
                 at: format!("{day}T12:00:00Z").parse().unwrap(),
-                about: About::cluster("LegalHold", name),
+                about: About::cluster(
+                    if kind == Kind::Hold { "LegalHold" } else { "DataPolicy" },
+                    name,
+                ),
                 source: format!("{name}/{day}"),
                 body: canonical::object(body).unwrap(),
             };
