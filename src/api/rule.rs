@@ -36,12 +36,22 @@ pub struct PolicyRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 200))]
     pub purpose: Option<String>,
+    /// The same in a word that can be compared, a key of the fideslang taxonomy or one of your own below it: `sales`,
+    /// `essential.legal_obligation`. The register of processing has it beside `purpose`. One that the regime pack does not know is
+    /// a finding.
+    #[serde(rename = "use", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 120),
+        regex(pattern = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)*$")
+    )]
+    pub data_use: Option<String>,
     /// Why they may be processed at all: `Consent`, `Contract`, `LegalObligation` and the others of GDPR Article 6(1). Absent: not
     /// stated, which is a finding where a regime's register asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LegalBasis")]
     pub legal_basis: Option<LegalBasis>,
-    /// Whom they are about: `customers`, `newsletter subscribers`. The register of processing has it, findings look for it.
+    /// Whom they are about: `customers`, `newsletter subscribers`. The register of processing has it, findings look for it. A word that
+    /// the regime pack does not know is a finding.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 80)))]
     #[x_kube(merge_strategy = ListMerge::Set)]

@@ -61,6 +61,10 @@ pub enum Check {
     ExportedPersonsUncounted,
     /// A category that the taxonomy of this pack does not have.
     CategoryUnknown,
+    /// A use that it does not have.
+    UseUnknown,
+    /// Whom data is about, in words that it does not have.
+    SubjectsUnknown,
     /// A rule erases earlier than a law keeps, and no rule states that keep.
     KeepNotStated,
     /// A rule only keeps, and nothing else names its table, or the database does not have it.
@@ -101,6 +105,8 @@ impl Check {
         Self::ReapplyOverdue,
         Self::ExportedPersonsUncounted,
         Self::CategoryUnknown,
+        Self::UseUnknown,
+        Self::SubjectsUnknown,
         Self::KeepNotStated,
         Self::KeepMeetsNothing,
         Self::RowsWithoutClock,
@@ -142,6 +148,8 @@ impl Check {
             Self::ReapplyOverdue => "ReapplyOverdue",
             Self::ExportedPersonsUncounted => "ExportedPersonsUncounted",
             Self::CategoryUnknown => "CategoryUnknown",
+            Self::UseUnknown => "UseUnknown",
+            Self::SubjectsUnknown => "SubjectsUnknown",
             Self::KeepNotStated => "KeepNotStated",
             Self::KeepMeetsNothing => "KeepMeetsNothing",
             Self::RowsWithoutClock => "RowsWithoutClock",

@@ -1,6 +1,7 @@
 //! From text to checked packs.
 
 mod regime;
+mod words;
 
 use std::collections::BTreeSet;
 

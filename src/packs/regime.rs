@@ -25,6 +25,12 @@ pub struct Regimes {
     /// Keys of the taxonomy that `rules[].category` is from; one below such a key is known too. Absent: none is checked.
     #[serde(default)]
     pub categories: Option<Fact<BTreeSet<String>>>,
+    /// The same for `rules[].use`.
+    #[serde(default)]
+    pub uses: Option<Fact<BTreeSet<String>>>,
+    /// Whom data is about: words that `rules[].subjects` are from, in the singular. Absent: none is checked.
+    #[serde(default)]
+    pub subject_categories: Option<Fact<BTreeSet<String>>>,
     /// Words in a table's name that speak of persons, in the singular.
     #[serde(default)]
     pub personal_names: Option<Fact<BTreeSet<String>>>,

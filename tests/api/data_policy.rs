@@ -22,6 +22,7 @@ fn both(i: usize) -> Value {
         json!({"tables": [contacts(0)], "atLeast": "P9Y", "atMost": "P12Y"});
     rule["category"] = json!("user.financial");
     rule["purpose"] = json!("Tax records");
+    rule["use"] = json!("essential.legal_obligation");
     rule["legalBasis"] = json!("LegalObligation");
     rule["dataset"]["subjects"] = json!([
         {"column": "id", "identity": "customerId", "foundBy": "kind0"}, subject(0),
@@ -464,6 +465,16 @@ fn register() -> Vec<Case> {
             ],
         ),
         text("rules[].purpose", "Support", "p".repeat(200), &[]),
+        text(
+            "rules[].use",
+            "sales",
+            format!("u{}", ".a9".repeat(39)),
+            &[
+                ("Sales", PATTERN),
+                ("sales.", PATTERN),
+                ("legal obligation", PATTERN),
+            ],
+        ),
         list("rules[].subjects", |i| json!(format!("subjects {i}"))),
         text("rules[].subjects[]", "visitors", "s".repeat(80), &[]),
         list(

@@ -60,7 +60,7 @@ pub(super) fn check(pack: &Regimes) -> Checked {
     };
     check.baseline(&pack.baseline, None)?;
     statutes(pack)?;
-    words(pack)
+    super::words::check(pack)
 }
 
 /// Laws that only oblige to keep, and terms by which data goes. A policy names them where it names regimes.
@@ -81,41 +81,6 @@ fn statutes(pack: &Regimes) -> Checked {
             return check.fail(statute.law.place, "keep", problem);
         }
         check.stays_and_goes(&statute.keep, &statute.erase)?;
-    }
-    Ok(())
-}
-
-/// The lists that names are compared with.
-fn words(pack: &Regimes) -> Checked {
-    let check = Check {
-        file: REGIMES_KEY,
-        root: "pack".into(),
-    };
-    let key = |text: &str| {
-        let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        !text.is_empty()
-            && text
-                .split('.')
-                .all(|part| !part.is_empty() && part.bytes().all(fits))
-    };
-    if let Some(fact) = &pack.categories
-        && let Some(bad) = fact.value.iter().find(|text| !key(text))
-    {
-        let problem = format!("'{bad}' is no key; write one such as user.contact");
-        return check.fail(fact.place, "categories", problem);
-    }
-    let word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase());
-    let lists = [
-        ("personalNames", &pack.personal_names),
-        ("personalColumns", &pack.personal_columns),
-    ];
-    for (field, list) in lists {
-        if let Some(fact) = list
-            && let Some(bad) = fact.value.iter().find(|text| !word(text))
-        {
-            let problem = format!("'{bad}' is no word; write small letters only, such as customer");
-            return check.fail(fact.place, field, problem);
-        }
     }
     Ok(())
 }
@@ -265,6 +230,8 @@ impl Check {
             }
             let looked_for = match own.check {
                 Look::CategoryUnknown => Some("the pack has categories"),
+                Look::UseUnknown => Some("the pack has uses"),
+                Look::SubjectsUnknown => Some("the pack has subjectCategories"),
                 Look::KeepNotStated => Some("a regime has keep"),
                 Look::KeepMeetsNothing => Some("a rule only keeps"),
                 Look::HeldTooLong => Some("terms have erase"),

@@ -1,5 +1,6 @@
 mod builtin;
 mod regimes;
+mod words;
 
 use std::error::Error as _;
 
@@ -81,6 +82,8 @@ statutes:
 jurisdictions:
   - {value: {codes: ["DE", "US-CA"], regimes: [a-law]}, source: s, confirmed: true}
 categories: {value: [user, user.contact], source: s, confirmed: true}
+uses: {value: [sales, essential.service], source: s, confirmed: true}
+subjectCategories: {value: [job_applicant, visitor], source: s, confirmed: true}
 personalNames: {value: [customer], source: s, confirmed: true}
 "#;
 

@@ -1,4 +1,4 @@
-//! What a policy and its rules say of themselves: method, register, controller, legal basis, category.
+//! What a policy and its rules say of themselves: method, register, controller, legal basis, words of the taxonomy.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Ground;
 use super::book::{Book, Spot, Told};
 use crate::api::{PolicyRule, Severity};
-use crate::packs::{Check, Demand, RegisterField};
+use crate::packs::{Check, Demand, Fact, RegisterField};
 
 /// Looks at the policy and at each of its rules.
 pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp> {
@@ -46,7 +46,7 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
         }
     }
     for rule in &spec.rules {
-        category(ground, rule, book);
+        taxonomy(ground, rule, book);
     }
     None
 }
@@ -114,31 +114,108 @@ fn missing(demand: &Demand, rule: &PolicyRule) -> Vec<&'static str> {
     demand.fields.iter().filter_map(lacks).collect()
 }
 
-/// A key of the taxonomy, or one below it.
-fn category(ground: &Ground<'_>, rule: &PolicyRule, book: &mut Book<'_>) {
-    let taxonomy = ground.facts.packs.regimes.categories.as_ref();
-    let (Some(fact), Some(category)) = (taxonomy, &rule.category) else {
+/// What a rule says in words of the taxonomy, as far as it says it.
+fn taxonomy(ground: &Ground<'_>, rule: &PolicyRule, book: &mut Book<'_>) {
+    let lists = &ground.facts.packs.regimes;
+    let mut unknown =
+        |fact: &Fact<BTreeSet<String>>, check: Check, field: &str, what: &str, remedy: &str| {
+            let told = Told {
+                at_most: Severity::Low,
+                ..Told::once(format!("the taxonomy does not have {what}"), remedy)
+            };
+            let place = format!("spec.rules[{}].{field}", rule.name);
+            book.enter_by(fact, check, Spot::spec(place), told);
+        };
+    if let (Some(fact), Some(category)) = (&lists.categories, &rule.category)
+        && !is_below(&fact.value, category)
+    {
+        unknown(
+            fact,
+            Check::CategoryUnknown,
+            "category",
+            &format!("category {category}"),
+            "write a key such as user.contact, or one below it; or add yours to the regime pack's categories",
+        );
+    }
+    if let (Some(fact), Some(data_use)) = (&lists.uses, &rule.data_use)
+        && !is_below(&fact.value, data_use)
+    {
+        unknown(
+            fact,
+            Check::UseUnknown,
+            "use",
+            &format!("use {data_use}"),
+            "write a key such as essential.service, or one below it; or add yours to the regime pack's uses",
+        );
+    }
+    let Some(fact) = &lists.subject_categories else {
         return;
     };
-    let holds = |key: &String| {
-        let rest = category.strip_prefix(key.as_str());
+    let named = rule.subjects.iter().map(String::as_str);
+    let strange: Vec<&str> = named.filter(|one| !names(&fact.value, one)).collect();
+    if !strange.is_empty() {
+        unknown(
+            fact,
+            Check::SubjectsUnknown,
+            "subjects",
+            &format!("subjects {}", strange.join(", ")),
+            "write whom it is about in a word such as customers; or add yours to the regime pack's subjectCategories",
+        );
+    }
+}
+
+/// A key of the taxonomy, or one below it.
+fn is_below(keys: &BTreeSet<String>, told: &str) -> bool {
+    keys.iter().any(|key| {
+        let rest = told.strip_prefix(key.as_str());
         // Below `user` alone anything could stand: only what the taxonomy has there.
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.') && key.contains('.'))
-    };
-    if fact.value.iter().any(holds) {
-        return;
+    })
+}
+
+/// A word for persons as a register has it: `Job applicants` is `job_applicant`.
+fn names(words: &BTreeSet<String>, told: &str) -> bool {
+    let word = told.trim().to_lowercase().replace([' ', '-'], "_");
+    let one = word.strip_suffix('s');
+    words.contains(&word) || one.is_some_and(|one| words.contains(one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn persons_are_named_in_any_case_in_the_singular_or_plural_and_in_words() {
+        let words = ["customer", "job_applicant", "people_who_ask", "business"];
+        let words: BTreeSet<String> = words.into_iter().map(str::to_owned).collect();
+        for (told, is_one) in [
+            ("customer", true),
+            ("Customers", true),
+            (" job applicants ", true),
+            ("job-applicant", true),
+            ("People who ask", true),
+            ("business", true),
+            ("s", false),
+            ("", false),
+            ("customers of ours", false),
+            ("custom", false),
+        ] {
+            assert_eq!(names(&words, told), is_one, "{told}");
+        }
     }
-    let told = Told {
-        at_most: Severity::Low,
-        ..Told::once(
-            format!("the taxonomy does not have category {category}"),
-            "write a key such as user.contact, or one below it; or add yours to the regime pack's categories",
-        )
-    };
-    book.enter_by(
-        fact,
-        Check::CategoryUnknown,
-        Spot::spec(format!("spec.rules[{}].category", rule.name)),
-        told,
-    );
+
+    #[test]
+    fn below_a_key_of_one_word_stands_only_what_the_taxonomy_has_there() {
+        let keys = ["sales", "essential", "essential.service"];
+        let keys: BTreeSet<String> = keys.into_iter().map(str::to_owned).collect();
+        for (told, is_one) in [
+            ("sales", true),
+            ("essential.service.payment_processing", true),
+            ("essential.services", false),
+            ("sales.shoes", false),
+            ("sale", false),
+        ] {
+            assert_eq!(is_below(&keys, told), is_one, "{told}");
+        }
+    }
 }

@@ -42,7 +42,7 @@ pub(super) fn register(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Rec
             each(
                 rules
                     .iter()
-                    .filter_map(|rule| with(rule, "purpose", "legalBasis")),
+                    .filter_map(|rule| on(purpose(rule), rule.get("legalBasis"))),
             ),
             each(
                 rules
@@ -299,11 +299,23 @@ pub(super) fn words(of: &Object, key: &str) -> String {
 
 /// A member, with what another says of it: `user.financial (customers)`.
 pub(super) fn with(of: &Object, key: &str, more: &str) -> Option<String> {
-    match (of.get(key), of.get(more)) {
-        (Some(value), Some(more)) => Some(format!("{} ({})", plain(value), plain(more))),
-        (Some(value), None) => Some(plain(value)),
+    on(of.get(key).map(plain), of.get(more))
+}
+
+fn on(told: Option<String>, more: Option<&Value>) -> Option<String> {
+    match (told, more) {
+        (Some(told), Some(more)) => Some(format!("{told} ({})", plain(more))),
+        (told, None) => told,
         (None, Some(more)) => Some(format!("{UNSTATED} ({})", plain(more))),
-        (None, None) => None,
+    }
+}
+
+/// What a rule's rows are for, in its own words and by the taxonomy: `Sale and delivery of goods [sales]`.
+pub(super) fn purpose(rule: &Object) -> Option<String> {
+    match (rule.get("purpose").map(plain), rule.get("use").map(plain)) {
+        (Some(purpose), Some(by_key)) => Some(format!("{purpose} [{by_key}]")),
+        (None, Some(by_key)) => Some(format!("[{by_key}]")),
+        (purpose, None) => purpose,
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::concept::{controller, each, leaves, objects, rules, with, word, words};
+use super::concept::{
+    UNSTATED, controller, each, leaves, objects, purpose, rules, with, word, words,
+};
 use super::kept::ends;
 use super::{Column, InForce, Table, text};
 use crate::evidence::{Object, Record};
@@ -36,7 +38,7 @@ pub(super) fn lgpd(policies: &[InForce<'_>], transfers: &BTreeMap<&str, &Record>
             one.ended(),
             word(rule, "name"),
             controller(spec),
-            word(rule, "purpose"),
+            purpose(rule).unwrap_or_else(|| UNSTATED.to_owned()),
             word(rule, "legalBasis"),
             each(with(rule, "category", "subjects").into_iter()),
             recipients(spec, rule),
@@ -78,7 +80,7 @@ pub(super) fn ccpa(policies: &[InForce<'_>]) -> Table {
             controller(&one.policy.spec),
             word(rule, "category"),
             words(rule, "subjects"),
-            word(rule, "purpose"),
+            purpose(rule).unwrap_or_else(|| UNSTATED.to_owned()),
             recipients(&one.policy.spec, rule),
             ends(one, rule, policies),
         ]
@@ -121,7 +123,6 @@ fn recipients(spec: &Object, rule: &Object) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::concept::UNSTATED;
     use super::*;
     use crate::evidence::{About, Entry, Kind, Tip, canonical};
 
