@@ -12,6 +12,7 @@ mod catalogue;
 mod contact;
 mod count;
 pub mod cutoff;
+pub mod ended;
 mod erase;
 mod event;
 mod events;

@@ -5,10 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::reason::Word;
 use super::{RunEnd, RunObserved};
 use crate::api::{RunPhase, RunStatus, names};
+use crate::contract::ended::ended_well;
 use crate::contract::{Report, RetainMode, RetainReport};
-
-/// The agent's words for a run that ended as it should; any other needs a look.
-const WELL: [&str; 2] = ["Done", "WindowElapsed"];
 
 /// The database's clock says when a run ended, the cluster's when its Job did: they need not go alike to the second.
 const SKEW: SignedDuration = SignedDuration::from_mins(1);
@@ -76,7 +74,7 @@ fn told(end: &RunEnd<RetainReport>, lost: &RunStatus, run: &RunObserved<RetainRe
             ));
         }
     }
-    let phase = if WELL.contains(&report.reason.as_str()) {
+    let phase = if ended_well(&report.reason) {
         RunPhase::Succeeded
     } else {
         RunPhase::Failed

@@ -8,8 +8,9 @@ use super::timing::Next;
 use super::{RunEnd, RunObserved, Running};
 use crate::api::condition::Truth;
 use crate::api::{CategoryTotals, PolicyRegionStatus, RunPhase, RunStatus};
+use crate::contract::ended::Wait;
 use crate::contract::{
-    CatalogueLook, Outcome, Preview, Report, RetainMode, RetainReport, RetainedRule,
+    CatalogueLook, Count, Outcome, Preview, Report, RetainMode, RetainReport, RetainedRule,
 };
 use crate::plan::Reason;
 
@@ -316,6 +317,25 @@ pub(super) fn say(runs: &Runs, next: &Next) -> (Truth, Reason) {
         return (Truth::Unknown, Word::AwaitingFirstRun.because(message));
     };
     let at = run.finished_at.as_deref().unwrap_or_default();
+    if let Some(reason) = held_back(run, at) {
+        return (Truth::False, reason);
+    }
     let message = format!("the last run ended well at {at}");
     (Truth::True, Word::Running.because(message))
+}
+
+/// Why nothing went of what was due: the database had enough to carry for the whole of the run's window. One of which some
+/// went makes its way, however slowly.
+fn held_back(run: &RunStatus, at: &str) -> Option<Reason> {
+    let wait = Wait::named(run.reason.as_deref()?)?;
+    let sum = |term: fn(&RetainedRule) -> Count| run.rules.iter().map(term).sum::<Count>();
+    let went = sum(|rule| rule.erased).plus(sum(|rule| rule.restricted));
+    if !went.is_zero() || sum(|rule| rule.remaining).is_zero() {
+        return None;
+    }
+    let why = run.message.as_deref().unwrap_or_default();
+    Some(Reason {
+        word: wait.word().to_owned(),
+        message: format!("the run that ended at {at} let nothing go of what was due: {why}"),
+    })
 }

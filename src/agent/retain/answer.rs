@@ -7,17 +7,16 @@ use super::books::{self, Run};
 use super::enforce::Job;
 use super::error::Error;
 use super::site::Site;
-use super::throttle::Wait;
 use crate::agent::blur::{Blur, Seed};
 use crate::agent::{Begun, error_chain};
+pub(super) use crate::contract::ended::{DONE, WINDOW_ELAPSED};
+use crate::contract::ended::{Wait, ended_well};
 use crate::contract::{
     CatalogueLook, Count, Outcome, Preview, PreviewedRule, Report, RetainReport, RetainedRule,
 };
 
-/// Words that a run's row ends with: every pinned row was judged; the window was over before that; rows that
-/// were erased are there again; the tables changed.
-pub(super) const DONE: &str = "Done";
-pub(super) const WINDOW_ELAPSED: &str = "WindowElapsed";
+/// Words that a run's row ends with beside those of [`crate::contract::ended`]: rows that were erased are there again; the tables
+/// changed.
 pub(super) const VERIFICATION_FAILED: &str = "VerificationFailed";
 pub(super) const SCHEMA_DRIFT: &str = "SchemaDrift";
 /// The policy, or its approval, is another one now.
@@ -244,11 +243,6 @@ fn wanted<'a>(runs: &'a [Run], run_of: Option<&str>) -> Option<&'a Run> {
         return newest(&|_| true);
     };
     newest(&|run| run.job.as_deref() == Some(job)).or_else(|| newest(&|run| run.job.is_none()))
-}
-
-/// Whether a run did all that it could in its time.
-fn ended_well(word: &str) -> bool {
-    word == DONE || word == WINDOW_ELAPSED || Wait::named(word).is_some()
 }
 
 /// How a run ended over all its stores: the first word that is not `Done`.

@@ -14,6 +14,7 @@ use super::error::Error;
 use super::fault::Fault;
 use super::store::Store;
 use crate::contract::Throttle;
+pub(super) use crate::contract::ended::Wait;
 
 /// How often it is looked at: a look takes a millisecond.
 const EVERY: Duration = Duration::from_secs(1);
@@ -23,60 +24,6 @@ const OLDEST: Duration = Duration::from_secs(3600);
 
 /// Moments at which something was at a number, oldest first.
 type Marks = VecDeque<(Instant, i64)>;
-
-/// What a run waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wait {
-    /// A replica is behind.
-    Replica,
-    /// A slot keeps too much of the log.
-    Slot,
-    /// A transaction keeps dead rows from being vacuumed.
-    Transaction,
-    /// A vacuum is at work on a table that a rule erases from.
-    Vacuum,
-    /// Too many rows of such a table are dead.
-    DeadRows,
-}
-
-impl Wait {
-    const ALL: [Self; 5] = [
-        Self::Replica,
-        Self::Slot,
-        Self::Transaction,
-        Self::Vacuum,
-        Self::DeadRows,
-    ];
-
-    /// The word that a run's row ends with when the window ended meanwhile.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Replica => "ThrottledByReplica",
-            Self::Slot => "ThrottledBySlot",
-            Self::Transaction => "ThrottledByTransaction",
-            Self::Vacuum => "ThrottledByVacuum",
-            Self::DeadRows => "ThrottledByDeadRows",
-        }
-    }
-
-    /// By its word.
-    pub(super) fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|wait| wait.word() == word)
-    }
-
-    /// Completes "while".
-    pub(super) fn sentence(self) -> &'static str {
-        match self {
-            Self::Replica => "a replica was too far behind",
-            Self::Slot => "a replication slot kept too much of the write-ahead log",
-            Self::Transaction => {
-                "a transaction was open for too long, which keeps dead rows from being vacuumed"
-            }
-            Self::Vacuum => "a vacuum was at work on one of its tables",
-            Self::DeadRows => "too many rows of one of its tables were dead and not vacuumed",
-        }
-    }
-}
 
 /// What a role without `pg_read_all_stats` sees of others' sessions and of replicas has nulls where it is of use. The
 /// log's position is asked for only where somebody follows it. A vacuum of a partition, or of what a table keeps its long
