@@ -16,6 +16,10 @@ pub struct RuleDates {
     /// while an approval is awaited, and of a ledger that was read back. Else when that run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<String>,
+    /// Since when every run counted rows whose persons nobody told early enough (`erase.notice`, `lastRun.rules[].untold`), and found
+    /// none to take, RFC 3339. Absent: none waits, or some go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untold_since: Option<String>,
     /// The clock of the oldest row that still holds what the rule erases, RFC 3339 date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest: Option<String>,

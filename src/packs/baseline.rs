@@ -71,6 +71,8 @@ pub enum Check {
     KeepMeetsNothing,
     /// Rows with nothing in the clock of their rule: they are never due.
     RowsWithoutClock,
+    /// Rows that wait for a notice, of which for long no run found one whose person was told.
+    NoticeOverdue,
     /// A foreign key to rows that a rule erases, without an index.
     IndexMissing,
     /// A trigger that fires on rows that a rule erases.
@@ -110,6 +112,7 @@ impl Check {
         Self::KeepNotStated,
         Self::KeepMeetsNothing,
         Self::RowsWithoutClock,
+        Self::NoticeOverdue,
         Self::IndexMissing,
         Self::TriggerOnErasure,
         Self::StoresMayBeOne,
@@ -153,6 +156,7 @@ impl Check {
             Self::KeepNotStated => "KeepNotStated",
             Self::KeepMeetsNothing => "KeepMeetsNothing",
             Self::RowsWithoutClock => "RowsWithoutClock",
+            Self::NoticeOverdue => "NoticeOverdue",
             Self::IndexMissing => "IndexMissing",
             Self::TriggerOnErasure => "TriggerOnErasure",
             Self::StoresMayBeOne => "StoresMayBeOne",

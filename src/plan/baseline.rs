@@ -2,7 +2,7 @@
 //!
 //! In: the facts of a policy's plan. Out: its findings, the most severe first. What is asked for, how much it matters and
 //! by which article is the regime pack's to say; here is only how each check looks. Another check is one more function of
-//! `checks` and one more word of the pack. Tables and columns that no Region lists, what slows or copies where rules erase, stores that may be one database, and rows without a clock, are what the last run told; that
+//! `checks` and one more word of the pack. Tables and columns that no Region lists, what slows or copies where rules erase, stores that may be one database, rows without a clock, and rows whose persons nobody tells, are what the last run told; that
 //! evidence grew old, whoever knows the chains adds ([`stale_evidence`]). A finding stops nothing.
 
 mod again;
@@ -16,6 +16,7 @@ mod flows;
 mod holds;
 mod keeps;
 mod limits;
+mod notices;
 mod rules;
 mod tables;
 mod twins;
@@ -88,6 +89,7 @@ pub(super) fn baseline(facts: &PolicyFacts, chosen: &BTreeSet<&str>, now: Timest
         twins::look,
         rules::look,
         clocks::look,
+        notices::look,
         keeps::look,
         unmet::look,
         limits::look,

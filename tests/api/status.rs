@@ -174,7 +174,7 @@ fn decision() -> Value {
 
 fn dates() -> Value {
     json!({
-        "rule": "orders", "of": "orders/orders.placed_at", "asOf": "2026-11-22T12:00:00Z", "oldest": "2018-11-22",
+        "rule": "orders", "of": "orders/orders.placed_at", "asOf": "2026-11-22T12:00:00Z", "untoldSince": "2026-11-20T12:00:00Z", "oldest": "2018-11-22",
         "eraseBy": "2021-11-22", "keepUntil": "2027-01-01", "restrictFrom": "2021-11-22", "goesFrom": "2027-01-01", "ground": "AO 147(3)", "loses": "P3Y from placed_at",
         "columns": [{"names": ["total"], "keepUntil": "2027-01-01", "ground": "AO 147(3)", "others": ["email"], "othersGoFrom": "2021-11-22"}], "unknown": "Held",
     })

@@ -94,6 +94,19 @@ impl DatesTold<'_> {
         let is_same_run = before.as_of.as_deref() == self.as_of;
         (is_same_run && before.of != of).then(|| before.of.clone())
     }
+
+    /// Since when nobody told the persons of any row: one that went, or would, was told of. Counted by another column it is another
+    /// number.
+    fn untold_since(&self, of: &str) -> Option<String> {
+        let rule = self.rule?;
+        let goes = [rule.erased, rule.restricted, rule.remaining];
+        if rule.untold.is_zero() || goes.iter().any(|rows| !rows.is_zero()) {
+            return None;
+        }
+        let before = self.before.filter(|before| before.of == of);
+        let since = before.and_then(|before| before.untold_since.clone());
+        since.or_else(|| self.as_of.map(str::to_owned))
+    }
 }
 
 /// The days of one rule.
@@ -103,6 +116,7 @@ pub fn dates(terms: &RuleTerms, told: DatesTold<'_>, zone: &TimeZone) -> RuleDat
         rule: terms.rule.clone(),
         of: terms.of.clone(),
         as_of: told.as_of.map(str::to_owned),
+        untold_since: told.untold_since(&terms.of),
         ..RuleDates::default()
     };
     let without = |why, of: Option<String>| RuleDates {

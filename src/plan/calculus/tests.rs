@@ -1,6 +1,7 @@
 mod by_law;
 mod columns;
 mod dates;
+mod demanded;
 mod hides;
 mod holds;
 mod laws;

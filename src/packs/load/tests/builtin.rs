@@ -56,6 +56,7 @@ fn every_regime_is_asked_every_check() {
         Check::ReapplyOverdue,
         Check::StoresMayBeOne,
         Check::RowsWithoutClock,
+        Check::NoticeOverdue,
         Check::IndexMissing,
         Check::TriggerOnErasure,
     ];

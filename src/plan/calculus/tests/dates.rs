@@ -9,7 +9,7 @@ use crate::contract::cutoff::kept_from;
     clippy::needless_pass_by_value,
     reason = "fixtures read best with literals"
 )]
-fn counted(numbers: Value) -> RetainedRule {
+pub(super) fn counted(numbers: Value) -> RetainedRule {
     let mut rule = json!({"name": "erases", "rows": 100, "due": 0, "oldestKept": "2020-02-29"});
     json_patch(&mut rule, &numbers);
     rule.as_object_mut()
@@ -19,14 +19,14 @@ fn counted(numbers: Value) -> RetainedRule {
 }
 
 /// What is told of the first policy's first rule.
-fn told(policies: &[Value], told: DatesTold<'_>) -> RuleDates {
+pub(super) fn told(policies: &[Value], told: DatesTold<'_>) -> RuleDates {
     let (facts, region) = (facts(policies), region());
     let rulings = rulings(&facts, &region, now());
     let terms = DateTerms::of(&rulings, &region).unwrap();
     dates(&terms.rules[0], told, &terms.zone)
 }
 
-fn of_run(rule: &RetainedRule) -> DatesTold<'_> {
+pub(super) fn of_run(rule: &RetainedRule) -> DatesTold<'_> {
     DatesTold {
         as_of: Some("2026-11-22T02:00:00Z"),
         rule: Some(rule),
@@ -35,11 +35,11 @@ fn of_run(rule: &RetainedRule) -> DatesTold<'_> {
     }
 }
 
-fn days(dates: &RuleDates) -> [Option<&str>; 3] {
+pub(super) fn days(dates: &RuleDates) -> [Option<&str>; 3] {
     [&dates.erase_by, &dates.keep_until, &dates.goes_from].map(Option::as_deref)
 }
 
-fn own() -> Value {
+pub(super) fn own() -> Value {
     policy("own", &json!([erase("invoices", "P3Y")]))
 }
 
