@@ -130,6 +130,26 @@ impl Check {
         )
     }
 
+    /// Whether it is about what erases, and what may keep that from being so, whichever law a policy is under: also one that only
+    /// keeps, or terms.
+    #[must_use]
+    pub fn is_of_erasing(self) -> bool {
+        matches!(
+            self,
+            Self::NotErasure
+                | Self::RowsWithoutClock
+                | Self::NoticeOverdue
+                | Self::IndexMissing
+                | Self::TriggerOnErasure
+                | Self::StoresMayBeOne
+                | Self::PersonalColumnWithoutRule
+                | Self::HoldPastReview
+                | Self::BackupHorizonUnknown
+                | Self::EvidenceStale
+                | Self::ReapplyOverdue
+        )
+    }
+
     /// The word in a finding.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -51,11 +51,15 @@ pub struct Regimes {
 
 impl Regimes {
     /// What is looked for under a regime by this check: by its own law, or by the pack's own question. What is about transfers
-    /// is nobody's question where the law asks for no instrument.
+    /// is nobody's question where the law asks for no instrument. A statute asks nothing itself, and the pack only whether what
+    /// is said to go does.
     #[must_use]
     pub fn demand(&self, regime: &str, check: Check) -> Option<&Fact<Demand>> {
-        let regime = self.regimes.get(regime)?;
         let is_it = |fact: &&Fact<Demand>| fact.value.check == check;
+        let Some(regime) = self.regimes.get(regime) else {
+            let asks = self.statutes.contains_key(regime) && check.is_of_erasing();
+            return self.baseline.iter().find(is_it).filter(|_| asks);
+        };
         let house = || {
             let asks = !check.is_of_transfers() || !regime.transfers.value.is_empty();
             self.baseline.iter().find(is_it).filter(|_| asks)

@@ -73,7 +73,7 @@ type Rules<'a> = BTreeMap<(&'a str, &'a str), Vec<(&'a DataPolicy, &'a PolicyRul
 struct Ground<'a> {
     facts: &'a PolicyFacts,
     places: Vec<Place<'a>>,
-    /// Every regime that the policy carries and a pack knows.
+    /// Every regime that the policy carries and a pack knows, else the statutes.
     regimes: BTreeSet<&'a str>,
     now: Timestamp,
 }
@@ -110,10 +110,7 @@ fn ground<'a>(
     chosen: &BTreeSet<&str>,
     now: Timestamp,
 ) -> (Ground<'a>, Option<Timestamp>) {
-    let carried = facts.policy.spec.regimes.iter().map(String::as_str);
-    let carried: BTreeSet<&str> = carried
-        .filter(|id| facts.packs.regime(id).is_some())
-        .collect();
+    let carried = carried(facts);
     let mut wake_at = None;
     let chosen = facts
         .regions
@@ -140,6 +137,20 @@ fn ground<'a>(
         now,
     };
     (ground, wake_at)
+}
+
+/// The regimes that the policy carries and a pack knows. Where it carries none of them, the statutes: what is said to erase is
+/// looked at all the same.
+fn carried(facts: &PolicyFacts) -> BTreeSet<&str> {
+    let ids = || facts.policy.spec.regimes.iter().map(String::as_str);
+    let regimes: BTreeSet<&str> = ids()
+        .filter(|id| facts.packs.regime(id).is_some())
+        .collect();
+    if !regimes.is_empty() {
+        return regimes;
+    }
+    let statutes = &facts.packs.regimes.statutes;
+    ids().filter(|id| statutes.contains_key(*id)).collect()
 }
 
 /// A table is looked after by any policy for the region: that one leaves it to another is no fault.

@@ -83,6 +83,21 @@ fn every_regime_is_asked_every_check() {
     }
 }
 
+/// A statute has no articles on how erasing is to be looked after: the pack asks what it asks under every law.
+#[test]
+fn a_statute_is_asked_what_is_about_erasing() {
+    let packs = Packs::builtin().unwrap();
+    for id in packs.regimes.statutes.keys() {
+        for check in Check::ALL {
+            let demand = packs.regimes.demand(id, *check);
+            let asked = demand.map(|fact| (fact.value.check, fact.confirmed));
+            let wanted = check.is_of_erasing().then_some((*check, false));
+            assert_eq!(asked, wanted, "{id}: {}", check.as_str());
+        }
+    }
+    assert_eq!(packs.regimes.demand("no-law", Check::NotErasure), None);
+}
+
 #[test]
 fn every_source_is_referred_to() {
     for text in [BUILTIN_PLATFORMS, BUILTIN_REGIMES] {
