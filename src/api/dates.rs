@@ -23,7 +23,9 @@ pub struct RuleDates {
     /// The clock of the oldest row that still holds what the rule erases, RFC 3339 date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest: Option<String>,
-    /// The first day on which that row is due by the rule's own period; with `unknown: LastContact` or `Notice` the earliest that it can be.
+    /// The first day by which that row is to be gone: due by the rule's own period, or earlier by terms or a law that somebody
+    /// confirmed (`dataset.records`), which `loses` then names, for they take nothing themselves. With `unknown: LastContact` or
+    /// `Notice` the earliest that it can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erase_by: Option<String>,
     /// The first day on which no keep binds that row. Absent: none binds the table, or `unknown` says why it is not told.
@@ -33,10 +35,11 @@ pub struct RuleDates {
     /// none hides rows of the table by the same clock, or the day is not known for contacts, a notice or a hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restrict_from: Option<String>,
-    /// The first day on which that row may go: the later of the two. Absent: `unknown` says why.
+    /// The first day on which that row may go by what the policies say: once the rule's own period and every keep are over. Absent:
+    /// `unknown` says why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goes_from: Option<String>,
-    /// By what the later of the two is so: the keep's law and article, or the rule's own period.
+    /// By what `goesFrom` is so: the keep's law and article, or the rule's own period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 120))]
     pub ground: Option<String>,

@@ -9,7 +9,7 @@ use jiff::{Span, SpanFieldwise};
 
 use super::ground::Ground;
 use super::parts::Part;
-use super::{Claim, NAMED, Ruling, after, period};
+use super::{Claim, Limit, NAMED, Ruling, after, period};
 use crate::api::{KeptColumns, NoDate, Region, RuleDates};
 use crate::contract::cutoff::{Anchor, end_from, free_from};
 use crate::contract::{Method, RetainedRule};
@@ -50,6 +50,8 @@ pub struct RuleTerms {
     /// What it is at least from the row's own clock, whatever contacts say; kept as a law keeps.
     least: Option<Length>,
     own_words: String,
+    /// By when terms and laws that somebody confirmed want the rows gone, over the rule's own clock; each with its text.
+    limits: Vec<(Length, String)>,
     /// Why its end may be any day later: contacts, or a notice.
     waits: Option<NoDate>,
     /// A hold keeps rows of the table.
@@ -145,11 +147,16 @@ pub fn dates(terms: &RuleTerms, told: DatesTold<'_>, zone: &TimeZone) -> RuleDat
         terms.waits,
     ];
     let unknown = unknown.into_iter().flatten().next();
+    let asked = asked(terms, oldest, zone).filter(|(day, _)| own.is_ok_and(|own| *day < own));
     let (ground, loses) = grounds(terms, own.ok(), &kept);
+    let loses = asked.map(|(_, words)| words.to_owned()).or(loses);
     let last = own.ok().max(kept.last.map(|(day, _)| day));
     RuleDates {
         oldest: Some(oldest.to_string()),
-        erase_by: own.ok().map(|day| day.to_string()),
+        erase_by: asked
+            .map(|(day, _)| day)
+            .or(own.ok())
+            .map(|day| day.to_string()),
         keep_until: kept.until().map(|day| day.to_string()),
         goes_from: last
             .filter(|_| unknown.is_none())
@@ -191,6 +198,18 @@ fn own_end(terms: &RuleTerms, oldest: Date, zone: &TimeZone) -> Result<Date, NoD
     };
     let least = free_from(anchor, least, zone, oldest).map_err(beyond)?;
     Ok(end.max(least))
+}
+
+/// The first day by which terms or a law want the row gone. They take nothing themselves: it stays until the rule does.
+fn asked<'t>(terms: &'t RuleTerms, oldest: Date, zone: &TimeZone) -> Option<(Date, &'t str)> {
+    let days = terms
+        .limits
+        .iter()
+        .filter_map(|((anchor, SpanFieldwise(span)), words)| {
+            let day = end_from(*anchor, *span, zone, oldest).ok()?;
+            Some((day, words.as_str()))
+        });
+    days.min_by_key(|(day, _)| *day)
 }
 
 /// When the first of them hides the row. What is held stays in sight.
@@ -287,7 +306,7 @@ impl KeepTerm {
     }
 }
 
-/// What decides of this row, and what gives way; nothing where one of the days is not known.
+/// What decides of this row, and which of the policies' periods gives way; nothing where one of the days is not known.
 fn grounds(
     terms: &RuleTerms,
     own: Option<Date>,
@@ -329,6 +348,13 @@ impl Ruling<'_> {
             own: self.own_period().map(length),
             least: least.map(length),
             own_words: short(self.own()),
+            limits: self
+                .limits
+                .iter()
+                .filter(|limit| limit.rule.dataset.clock == *clock)
+                .filter_map(Limit::of_a_row)
+                .map(|(length, words)| (length, short(words)))
+                .collect(),
             waits: contact
                 .map(|_| NoDate::LastContact)
                 .or_else(|| self.erase.notice.as_ref().map(|_| NoDate::Notice)),

@@ -1,6 +1,7 @@
 //! By when platforms' terms, and laws, ask rows to be gone. They shorten no period that somebody wrote: what erases earlier than
 //! that takes what nothing brings back. It is told which period loses, and by what. A rule may say instead that it goes by them.
 
+use jiff::SpanFieldwise;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -8,6 +9,7 @@ use super::bound::Bound;
 use super::inactivity::{Standing, standing};
 use super::{Laws, Ruling, anchor, lasts_as_long, period, span};
 use crate::api::{ControllerClass, DataPolicy, PolicyRule, RunsFrom};
+use crate::contract::cutoff::Anchor;
 use crate::packs::{EraseDuty, Fact, InactivityDuty, Period};
 
 /// What asks for it.
@@ -158,6 +160,20 @@ impl Limit<'_> {
             self.rule.name,
             self.policy.name_any()
         )
+    }
+
+    /// By when a row has to be gone that is of these records, from what, and by which text; not where that runs from a contact, of
+    /// which no run tells a row's, nor where nobody confirmed it.
+    pub(super) fn of_a_row(&self) -> Option<((Anchor, SpanFieldwise), String)> {
+        let Asks::Records(fact) = self.asks else {
+            return None;
+        };
+        let within = fact.value.within.span().filter(|_| fact.confirmed)?;
+        let anchor = self.bound.anchor();
+        let clock = &self.rule.dataset.clock;
+        let words = period(&fact.value.within.to_string(), anchor, clock);
+        let words = format!("{}: {words}", fact.source.as_str());
+        Some(((anchor, within.fieldwise()), words))
     }
 
     /// What an approval is bound to where a rule goes by it. What somebody stated of the controller is part of the spec.
