@@ -38,8 +38,8 @@ pub use action::{
     action as request_action, action_in as request_action_in, is_undecided,
     reference as request_reference,
 };
-pub(super) use asked::schedule_problem;
 pub use asked::{ReapplyAsked, ReapplyTimes};
+pub(super) use asked::{schedule_problem, times as reapply_times};
 pub use clocks::{Clocks, clocks};
 pub use leaving::{as_ended, leaves};
 pub use moments::{is_verified, precedes};

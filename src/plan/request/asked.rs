@@ -63,7 +63,7 @@ fn by_hand(region: &Region) -> Option<String> {
 }
 
 /// How the schedule stands. None where there is none, or none that can be read, which the Region is told of.
-pub(super) fn times(region: &Region, now: Timestamp) -> Option<ReapplyTimes> {
+pub(in crate::plan) fn times(region: &Region, now: Timestamp) -> Option<ReapplyTimes> {
     let text = region.spec.requests.as_ref()?.reapply.as_deref()?;
     let schedule = Schedule::parse(text).ok()?;
     let zone = TimeZone::get(&region.spec.locale.time_zone).ok()?;
