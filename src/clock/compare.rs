@@ -74,6 +74,8 @@ fn facts(pack: &Regimes) -> BTreeMap<String, String> {
     }
     for (name, words) in [
         ("categories", &pack.categories),
+        ("uses", &pack.uses),
+        ("subject categories", &pack.subject_categories),
         ("personal names", &pack.personal_names),
         ("personal columns", &pack.personal_columns),
     ] {

@@ -11,6 +11,7 @@ use tradewind_dev::story::install::{self, SYSTEM};
 
 use crate::given;
 use crate::outage::reachable;
+use crate::requests;
 use crate::world::{World, condition, with_operator};
 
 const MAP: &str = "signed-packs";
@@ -147,6 +148,12 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
     with_operator(|mut world| async move {
         let folder = tempfile::tempdir().unwrap();
         let pack = BUILTIN_REGIMES.replace("us-or-cpa", LAW);
+        // With a law in force that asks for a notice before a request erases.
+        let pack = pack.replacen(
+            "inForce: {value: 2027-05-14",
+            "inForce: {value: 2026-05-14",
+            1,
+        );
         let line = sign(folder.path(), &pack);
         let (key, _) = line.split_once(' ').unwrap();
         world.stop().await;
@@ -159,6 +166,8 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
         let mut policy = given::policy("eu-west");
         policy["metadata"]["name"] = POLICY.into();
         policy["spec"]["regimes"] = json!(["eu-gdpr", LAW]);
+        policy["spec"]["rules"][0]["dataset"]["subjects"] =
+            json!([{"column": "email", "identity": "email"}]);
         world.apply(&[given::region("eu-west"), policy]).await;
         // The house's law isn't there yet, and nothing is planned by another.
         waits(&world, "ConfigMap signed-packs is not there").await;
@@ -181,6 +190,7 @@ fn only_a_signed_pack_is_taken_and_evidence_names_the_key() {
         let own = taken["ownTables"].as_array().unwrap();
         assert_eq!(own.len(), OWN_TABLES.len(), "{taken}");
         told(&world, 1, 0).await;
+        requests::nobody_is_erased_before_the_notice(&world).await;
 
         // One letter of it is another: what was signed stays in force, and nothing else is recorded.
         let changed = pack.replacen("Oregon", "0regon", 1);

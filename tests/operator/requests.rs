@@ -296,3 +296,57 @@ async fn a_restriction_is_made_and_lifted(world: &World, done: &Value) {
         .await
         .unwrap();
 }
+
+/// Under a law that asks for a notice: no Job is there before it was sent, seen and its time is over; then one is. The hours do
+/// not pass here: a notice of yesterday is corrected to one of three days ago.
+pub(crate) async fn nobody_is_erased_before_the_notice(world: &World) {
+    let hub = world.hub();
+    let requests = json!({"spec": {"requests": {"identities": [{"name": "email", "ignoreCase": true}],
+        "suppression": {"secretRef": {"name": "suppression-db", "key": "url"}}}}});
+    patch(&hub, "region", REGION, requests).await;
+    let keeper = job(world, "requests").await;
+    let report = json!({
+        "version": 1, "command": "keep-key", "outcome": "Done", "reason": "Done", "message": "made",
+        "startedAt": AT, "finishedAt": AT, "body": {"recipient": KEY, "isNew": true},
+    });
+    ends(world, REGION, &keeper, &report).await;
+    let ago = |hours| {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours);
+        at.to_string()
+    };
+    let seen_at = |hours| json!({"by": "privacy@aurora.example", "at": ago(hours)});
+    let mut asked = request();
+    asked["metadata"]["name"] = "dsr-9".into();
+    asked["spec"]["received"] = ago(96).into();
+    asked["spec"]["jurisdictions"] = json!(["IN"]);
+    asked["spec"]["verified"] = seen_at(95);
+    world.apply(&[asked]).await;
+    let waits = async |why: &str| {
+        until_seen(world, "dsr-9", why, |seen| {
+            let here = entry(seen, REGION);
+            let message = here["message"].as_str().unwrap_or_default();
+            here["reason"] == "AwaitingNotice" && message.contains(why)
+        })
+        .await;
+        let label = "app.kubernetes.io/component=request";
+        let args = ["get", "jobs", "-n", RUNS, "-l", label, "-o", "name"];
+        let jobs = world.cluster(REGION).kubectl(&args).await.unwrap();
+        assert_eq!(jobs.trim(), "", "{why}");
+    };
+    let notice = async |notice: Value| {
+        patch(&hub, KIND, "dsr-9", json!({"spec": {"notice": notice}})).await;
+    };
+    waits("asks that the person is told PT48H before").await;
+    notice(json!({"sentAt": ago(72)})).await;
+    waits("nobody has recorded that the notice").await;
+    notice(json!({"sentAt": ago(24), "acknowledged": seen_at(23)})).await;
+    waits("after the notice is over at").await;
+    notice(json!({"sentAt": ago(72), "acknowledged": seen_at(71)})).await;
+    let one = job(world, "request").await;
+    let args = &one["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert!(args.to_string().contains("erase"), "{args}");
+    hub.kubectl(&["delete", KIND, "dsr-9", "--timeout=60s"])
+        .await
+        .unwrap();
+    again::until_gone(world, "dsr-9").await;
+}

@@ -139,6 +139,8 @@ fn nothing_of_a_pack_changes_unseen() {
         "pack.personalNames.value[]",
         "pack.personalColumns.value[]",
         "pack.categories.value[]",
+        "pack.uses.value[]",
+        "pack.subjectCategories.value[]",
         "pack.regimes.*.keep[].value.for",
         "pack.regimes.*.inactivity[].value.within",
         "pack.regimes.*.inactivity[].value.fromUsers",

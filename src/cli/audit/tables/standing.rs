@@ -47,7 +47,8 @@ pub(in crate::cli::audit) fn covered<'a>(
     period: &Period,
 ) -> Vec<&'a Record> {
     let all = last(records, Kind::Coverage, period.to).into_values();
-    all.filter(|one| one.about.is_policy() && stands(one)).collect()
+    all.filter(|one| one.about.is_policy() && stands(one))
+        .collect()
 }
 
 /// Whether what a record tells goes on to stand. What cannot be read says nothing of an end.
@@ -75,7 +76,11 @@ mod tests {
                 kind,
                 at: format!("{day}T12:00:00Z").parse().unwrap(),
                 about: About::cluster(
-                    if kind == Kind::Hold { "LegalHold" } else { "DataPolicy" },
+                    if kind == Kind::Hold {
+                        "LegalHold"
+                    } else {
+                        "DataPolicy"
+                    },
                     name,
                 ),
                 source: format!("{name}/{day}"),
