@@ -36,8 +36,9 @@ mod world;
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 fn at(name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -54,6 +55,19 @@ fn run(args: &[&str]) -> String {
     let stderr = String::from_utf8(out.stderr).unwrap();
     let root = format!("{}/", env!("CARGO_MANIFEST_DIR"));
     format!("{stdout}{stderr}exit {}\n", out.status.code().unwrap()).replace(&root, "")
+}
+
+/// What the command does that reads `text` from standard input. One that refuses its arguments does not wait for it.
+fn fed(args: &[&str], text: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tradewind"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let _ = child.stdin.take().unwrap().write_all(text.as_bytes());
+    child.wait_with_output().unwrap()
 }
 
 fn golden(name: &str, args: &[&str]) {
@@ -322,17 +336,10 @@ fn an_update_shows_which_requests_it_would_move() {
     );
     // From standard input the same; what is another kind is named.
     let diff = |input: String| {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tradewind"))
-            .args(["regimes", "diff", "builtin", &new, "--cases", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        std::io::Write::write_all(&mut stdin, input.as_bytes()).unwrap();
-        drop(stdin);
-        let out = child.wait_with_output().unwrap();
+        let out = fed(
+            &["regimes", "diff", "builtin", &new, "--cases", "-"],
+            &input,
+        );
         let (stdout, stderr) = (out.stdout, String::from_utf8(out.stderr).unwrap());
         (
             String::from_utf8(stdout).unwrap(),

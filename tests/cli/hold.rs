@@ -1,10 +1,11 @@
 //! `tradewind hold values`: the values by which a hold keeps rows become ciphertext that only the region's key reads.
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
+
+use super::fed;
 
 const VALUE: &str = "bob.q8@planted.example";
 
@@ -30,18 +31,8 @@ fn run(regions: &Value, arguments: &[&str], values: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("regions.yaml");
     std::fs::write(&file, serde_yaml::to_string(regions).unwrap()).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tradewind"))
-        .args(["hold", "values", "--regions"])
-        .arg(&file)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // One that refuses its arguments does not wait for the values.
-    let _ = child.stdin.take().unwrap().write_all(values.as_bytes());
-    child.wait_with_output().unwrap()
+    let given = ["hold", "values", "--regions", file.to_str().unwrap()];
+    fed(&[&given, arguments].concat(), values)
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! `tradewind request create`: what an officer types becomes ciphertext that only the region's key reads.
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use base64::Engine as _;
 use serde_json::{Value, json};
+
+use super::fed;
 
 const EMAIL: &str = "bob.q7@planted.example";
 
@@ -40,19 +41,20 @@ fn create(regions: &Value, arguments: &[&str], identity: &str) -> Output {
     ];
     let mut otherwise = given.to_vec();
     otherwise.retain(|(name, _)| !arguments.contains(name));
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tradewind"))
-        .args(["request", "create", "--jurisdiction", "NO", "--regions"])
-        .arg(&file)
-        .args(otherwise.iter().flat_map(|(name, value)| [name, value]))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // One that refuses its arguments does not wait for the identity.
-    let _ = child.stdin.take().unwrap().write_all(identity.as_bytes());
-    child.wait_with_output().unwrap()
+    let regions = file.to_str().unwrap();
+    let fixed = [
+        "request",
+        "create",
+        "--jurisdiction",
+        "NO",
+        "--regions",
+        regions,
+    ];
+    let otherwise: Vec<&str> = otherwise
+        .iter()
+        .flat_map(|(name, value)| [*name, *value])
+        .collect();
+    fed(&[&fixed, &otherwise[..], arguments].concat(), identity)
 }
 
 fn key() -> (age::x25519::Identity, String) {

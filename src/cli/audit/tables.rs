@@ -24,7 +24,7 @@ pub(super) use cases::{Case, Step};
 pub(super) use findings::{Spell, spells};
 pub(super) use log::facts;
 pub(super) use requests::{Last, is_copy, last};
-pub(super) use standing::covered;
+pub(super) use standing::{covered, told_last};
 pub(super) use sums::standing_of;
 
 use super::period::Period;

@@ -9,6 +9,18 @@ async fn world(database: &str) -> World {
     World::new(database, sql).await.rule("t", "at", "P1Y")
 }
 
+/// A run of 600 rows whose pod was killed in its midst.
+async fn killed(database: &str, flags: &[&str]) -> World {
+    let mut world = world(database).await;
+    world.sql(&format!("{OLD} (1, 600) AS i")).await;
+    world.set("batchRows", 200);
+    world.slow_down("t", 0.4).await;
+    let running = world.start_with("killed", flags);
+    world.wait_for_ledger(1).await;
+    running.kill();
+    world
+}
+
 async fn read_back(world: &World, job: &str) -> Ran {
     world.run_with(&["--report", "--run-of", job]).await
 }
@@ -64,13 +76,7 @@ async fn every_job_whose_report_was_lost_is_read_back() {
 
 #[tokio::test]
 async fn a_run_that_another_job_went_on_with_is_told_by_that_one_alone() {
-    let mut world = world("lost_then_gone_on").await;
-    world.sql(&format!("{OLD} (1, 600) AS i")).await;
-    world.set("batchRows", 200);
-    world.slow_down("t", 0.4).await;
-    let running = world.start_with("killed", &["--job", "night-1"]);
-    world.wait_for_ledger(1).await;
-    running.kill();
+    let world = killed("lost_then_gone_on", &["--job", "night-1"]).await;
     let early = read_back(&world, "night-1").await;
     early.expect("Unfinished");
     assert!(early.body().ended_at.is_none());
@@ -118,13 +124,7 @@ async fn a_pod_that_nobody_ends_commits_nothing_once_its_run_was_taken_over() {
 /// same, and does not meet each later run in the same way.
 #[tokio::test]
 async fn a_run_with_very_many_pins_ends_when_its_table_has_changed() {
-    let mut world = world("lost_and_changed").await;
-    world.sql(&format!("{OLD} (1, 600) AS i")).await;
-    world.set("batchRows", 200);
-    world.slow_down("t", 0.4).await;
-    let running = world.start("killed");
-    world.wait_for_ledger(1).await;
-    running.kill();
+    let world = killed("lost_and_changed", &[]).await;
     let change = "DROP TRIGGER slow ON t; ALTER TABLE t DROP CONSTRAINT t_pkey; ALTER TABLE t ADD no int GENERATED ALWAYS AS (id) STORED PRIMARY KEY;
         CREATE FUNCTION many() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(5.3); RETURN NULL; END $$;
         CREATE TRIGGER many AFTER UPDATE OR DELETE ON tradewind.pin FOR EACH STATEMENT EXECUTE FUNCTION many()";
@@ -139,13 +139,7 @@ async fn a_run_with_very_many_pins_ends_when_its_table_has_changed() {
 /// Its policy went in its midst, say: the keys of what it was to erase do not stand there for as long as the store does.
 #[tokio::test]
 async fn a_run_that_nobody_goes_on_with_is_ended_by_that_of_another_policy() {
-    let mut world = world("lost_and_forsaken").await;
-    world.sql(&format!("{OLD} (1, 600) AS i")).await;
-    world.set("batchRows", 200);
-    world.slow_down("t", 0.4).await;
-    let running = world.start("killed");
-    world.wait_for_ledger(1).await;
-    running.kill();
+    let world = killed("lost_and_forsaken", &[]).await;
     let state = async |days: i64| {
         let over = "UPDATE tradewind.run SET policy = 'gone', window_ends = now() - interval";
         let which = "WHERE policy = 'gone' OR ended_at IS NULL";

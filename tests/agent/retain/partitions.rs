@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::world::{PATIENCE, Running, World, access};
+use super::world::{Exact, PATIENCE, Running, World, access};
 
 /// Three years that are over, and a partition in which some rows are due and some are not.
 const LOG: &str = "CREATE TABLE log (id int, at timestamptz, who text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
@@ -234,18 +234,23 @@ async fn a_hold_that_is_there_keeps_its_partition() {
     world.assert_whole(1).await;
 }
 
+/// A row of this partition is held while its detach waits for a reader: which, and what became of the rule's rows.
+async fn held_meanwhile(world: &World, partition: &str) -> (String, Exact) {
+    let running = world.pending("reader").await;
+    let row = world.sql(&format!("SELECT min(id) FROM {partition}")).await;
+    let scope = format!(r#"[{{"table": "public.log", "column": "id", "values": ["{row}"]}}]"#);
+    world.hold("one", &scope).await;
+    world.ends("reader").await;
+    let ran = running.finish().await;
+    (row, ran.expect("Done").rule("log").clone())
+}
+
 /// While the detach waits for the readers of the table.
 #[tokio::test]
 async fn a_hold_opened_while_a_partition_is_being_detached_brings_it_back() {
     let world = owned("part_hold_wait").await;
     world.set_up_books().await;
-    let running = world.pending("reader").await;
-    let row = world.sql("SELECT min(id) FROM log_2000").await;
-    let scope = format!(r#"[{{"table": "public.log", "column": "id", "values": ["{row}"]}}]"#);
-    world.hold("one", &scope).await;
-    world.ends("reader").await;
-    let ran = running.finish().await;
-    let rule = ran.expect("Done").rule("log").clone();
+    let (row, rule) = held_meanwhile(&world, "log_2000").await;
     assert_eq!((rule.held, rule.erased), (1, DUE - 1), "{rule:?}");
     assert_eq!(rule.partitions, 2, "{rule:?}");
     world.assert_whole(1).await;
@@ -260,13 +265,7 @@ async fn a_partition_of_very_many_rows_is_left_to_the_batches() {
     let slow = "CREATE FUNCTION many() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(5.3); RETURN NULL; END $$;
         CREATE TRIGGER many AFTER UPDATE OF partition ON tradewind.pin FOR EACH STATEMENT EXECUTE FUNCTION many()";
     world.sql(slow).await;
-    let running = world.pending("reader").await;
-    let row = world.sql("SELECT min(id) FROM log_2001").await;
-    let scope = format!(r#"[{{"table": "public.log", "column": "id", "values": ["{row}"]}}]"#);
-    world.hold("one", &scope).await;
-    world.ends("reader").await;
-    let ran = running.finish().await;
-    let rule = ran.expect("Done").rule("log").clone();
+    let (_, rule) = held_meanwhile(&world, "log_2001").await;
     assert_eq!((rule.held, rule.erased, rule.partitions), (1, DUE - 1, 2));
     world.assert_whole(1).await;
 }

@@ -1,26 +1,15 @@
 //! Whether policies carried what the law calls for, channel by channel.
 
-use std::collections::BTreeMap;
-
 use super::objectives::Objective;
 use crate::cli::audit::export::Book;
-use crate::evidence::{About, Kind, Record, body, canonical};
+use crate::cli::audit::tables::told_last;
+use crate::evidence::{Kind, Record, body, canonical};
 
 /// For no channel a regime was without a policy when the period ended. Nothing is said where no record tells of a channel: each
 /// was covered, or nobody recorded it.
 pub(super) fn carried(book: &Book) -> Option<Objective<'_>> {
-    let told = book.all.iter().filter(|record| {
-        let is_of_one = record.kind == Kind::Coverage && record.about.kind == "SocialChannel";
-        is_of_one && record.at < book.period.to
-    });
-    let mut last: BTreeMap<(&About, &str), &Record> = BTreeMap::new();
-    for record in told {
-        let place = (&record.about, record.region.as_str());
-        let before = last.entry(place).or_insert(record);
-        if before.sequence < record.sequence {
-            *before = record;
-        }
-    }
+    let mut last = told_last(&book.all, Kind::Coverage, book.period.to);
+    last.retain(|(about, _), _| about.kind == "SocialChannel");
     let open: Vec<String> = last.values().copied().filter_map(open).collect();
     (!last.is_empty()).then(|| Objective {
         id: "channels-covered",

@@ -12,7 +12,7 @@ use crate::evidence::{About, Kind, Record, Value};
 type Place<'a> = (&'a About, &'a str);
 
 /// Of a kind the last record before a moment, of each resource in each region.
-pub(super) fn last<'a>(
+pub(in crate::cli::audit) fn told_last<'a>(
     records: impl IntoIterator<Item = &'a Record>,
     kind: Kind,
     before: Timestamp,
@@ -35,7 +35,7 @@ pub(super) fn standing<'a>(
     kind: Kind,
     period: &Period,
 ) -> Vec<&'a Record> {
-    let before = last(records.clone(), kind, period.from).into_values();
+    let before = told_last(records.clone(), kind, period.from).into_values();
     let within = records.into_iter();
     let within = within.filter(|one| one.kind == kind && period.has(one.at));
     before.filter(|one| stands(one)).chain(within).collect()
@@ -46,7 +46,7 @@ pub(in crate::cli::audit) fn covered<'a>(
     records: &'a [Record],
     period: &Period,
 ) -> Vec<&'a Record> {
-    let all = last(records, Kind::Coverage, period.to).into_values();
+    let all = told_last(records, Kind::Coverage, period.to).into_values();
     all.filter(|one| one.about.is_policy() && stands(one))
         .collect()
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::concept::objects;
-use super::standing::last;
+use super::standing::told_last;
 use super::{Column, Period, Table, text};
 use crate::evidence::{Kind, Object, Record, Value};
 
@@ -130,7 +130,7 @@ fn words(transfer: &Object) -> [String; 6] {
 
 /// On which grounds data could leave each region when the period ended: the last word on it.
 pub(super) fn at_end<'a>(records: &'a [Record], period: &Period) -> BTreeMap<&'a str, &'a Record> {
-    let last = last(records, Kind::TransferChange, period.to);
+    let last = told_last(records, Kind::TransferChange, period.to);
     last.into_iter()
         .map(|((_, region), record)| (region, record))
         .collect()
