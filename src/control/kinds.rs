@@ -17,8 +17,9 @@ impl Kind for Region {
         let evidence = status.and_then(|s| s.evidence.as_ref());
         let unsigned = evidence.and_then(|told| told.reason.as_ref());
         let behind = evidence.map(|told| {
-            let regions = told.behind.iter().map(|one| &one.region);
-            regions.collect::<Vec<_>>()
+            // The place, too: what is shown next begins there.
+            let places = told.behind.iter().map(|one| (&one.region, one.sequence));
+            places.collect::<Vec<_>>()
         });
         let seen = evidence.map(|told| (&told.unproven, &told.untrusted_key));
         let requests = status.and_then(|s| s.requests.as_ref());

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -22,6 +23,9 @@ use crate::status::{Lie, Missed};
 
 /// An archive that did not give what it should is asked again after that.
 const AGAIN: SignedDuration = SignedDuration::from_mins(5);
+
+/// So long one may take to give a thousand records' digests: the region's key, its task and its status wait meanwhile.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where a chain stood, and the digests of the records after that.
 type Part = (Tip, Vec<Hash>);
@@ -173,12 +177,21 @@ impl Reads {
         let sealed = chains.read(source.region, |chain| chain.sealed_to().sequence);
         let known = self.lock().get(&key).cloned();
         let is_known = |read: &Read| {
-            (read.place, read.sealed) == (place, sealed) && read.again_at.is_none_or(|at| now < at)
+            (read.place, read.sealed) == (place, sealed)
+                && read.again_at.is_none_or(|at| now < at)
+                && source.goes_on(read, most)
         };
         if let Some(read) = known.filter(is_known) {
             return read;
         }
-        let found = source.archived(place, most).await;
+        // The region's own signing waits for this.
+        let archived = tokio::time::timeout(PATIENCE, source.archived(place, most));
+        let found = archived.await.unwrap_or_else(|_| {
+            let secs = PATIENCE.as_secs();
+            Err(Unread::Archive(format!(
+                "it did not answer within {secs} s"
+            )))
+        });
         let may_pass = found.as_ref().is_err_and(Unread::may_pass);
         let read = Read {
             place,
@@ -199,6 +212,19 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
+    /// Whether the hub still has what comes after a part that was read, or nothing is to come after it. Records leave the hub once
+    /// they are in the archive, and what is shown must not end earlier for that.
+    fn goes_on(&self, read: &Read, most: usize) -> bool {
+        let end = match &read.found {
+            Ok(None) => read.place,
+            Ok(Some((_, all))) if all.len() >= most => return true,
+            Ok(Some((from, all))) => from.sequence + all.len() as u64,
+            Err(_) => return true,
+        };
+        self.chains
+            .read(self.region, |chain| matches!(chain.lie(end), Lie::Here))
+    }
+
     /// What follows a place as far as the hub has it no more: all that there is room for, or nothing.
     async fn archived(&self, place: u64, most: usize) -> Result<Option<Part>, Unread> {
         let mut part: Option<Part> = None;

@@ -54,10 +54,8 @@ pub(super) async fn reconcile(
     .await;
     let written = status::channel(&plan, &outcome.seen, &channel, now);
     context.report.orphaned(channel.as_ref(), &outcome.orphaned);
-    if written.finished {
-        if let Some(error) = unwritten {
-            return Err(error);
-        }
+    // Its last record is written first: nobody else knows for how long it was without a policy.
+    if written.finished && unwritten.is_none() {
         finish(&channel, &context).await?;
         return Ok(forget(&channel, &context));
     }

@@ -162,7 +162,7 @@ fn doubted(recorded: &Recorded) -> Option<(Truth, Reason)> {
     }
     let by = recorded.behind_by.first()?;
     let message = format!(
-        "{} countersigned the region's chain up to an earlier record than those that the hub still has, and is shown what is between \
+        "{} countersigned the region's chain up to an earlier record than those that the hub still has, and is to be shown what is between \
          from the archive: status.evidence.behind of Region {by} says how far it has come, and why where it does not go on",
         recorded.behind_by.join(", ")
     );

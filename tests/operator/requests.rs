@@ -345,6 +345,14 @@ pub(crate) async fn nobody_is_erased_before_the_notice(world: &World) {
     let one = job(world, "request").await;
     let args = &one["spec"]["template"]["spec"]["containers"][0]["args"];
     assert!(args.to_string().contains("erase"), "{args}");
+    let report = json!({"version": 1, "command": "erase", "outcome": "Done", "reason": "Verified", "message": "done",
+        "startedAt": AT, "finishedAt": AT, "body": {"request": "dsr-9", "state": "Verified", "suppressed": 1,
+        "stores": [{"name": "orders", "tables": [{"name": "orders", "state": "Verified", "found": 3, "erased": 3}]}]}});
+    ends(world, REGION, &one, &report).await;
+    until_seen(world, "dsr-9", "it is done", |seen| {
+        seen["status"]["state"] == "Done"
+    })
+    .await;
     hub.kubectl(&["delete", KIND, "dsr-9", "--timeout=60s"])
         .await
         .unwrap();

@@ -22,7 +22,9 @@ use super::store::Store;
 pub(super) const QUICK: Duration = Duration::from_millis(50);
 
 /// What it begins with.
-const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = '100ms'";
+const BEGIN: &str =
+    "BEGIN READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_security = off;
+SET LOCAL statement_timeout = '100ms'";
 
 /// Goes over what was deleted; false where no index leads there.
 pub(super) async fn follow(store: &mut Store, target: Target<'_>) -> Result<bool, Fault> {

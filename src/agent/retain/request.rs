@@ -122,8 +122,7 @@ async fn erasure(
     let (mut suppression, mut sites, mut events) = stoppable(stop, opening).await?;
     undone::none_behind(&mut suppression, &mut sites).await?;
     supersede::restriction(&mut suppression, &mut sites, request).await?;
-    let kind = [("", request.kind.name())].into_iter();
-    let hash = key.given(kind.chain(given.all()));
+    let hash = key.given([("", request.kind.name())].into_iter().chain(given.all()));
     let reference = &request.reference;
     let known = suppression.find(reference).await?;
     let erases = request.kind == RequestKind::Erasure;
@@ -144,6 +143,7 @@ async fn erasure(
         }
         None => {
             suppression.has_no_twin(reference, &hash).await?;
+            begin::is_new(&mut sites, reference).await?;
             let suppressing = suppress_first(&mut sites, settings, given, &region_key);
             let (mut known, who) = stoppable(stop, suppressing).await?;
             known.given = hash;
@@ -331,9 +331,13 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     events.find_all(&mut suppression).await?;
     let erased = suppression.erased().await?;
     reapply::all_known(&erased, &settings.kinds)?;
+    let mut lacks = Vec::new();
     for site in &mut sites {
         suppression.knows(&mut site.store).await?;
         let acknowledged = suppression.acknowledged(&site.store.name).await?;
+        if suppression.lacks_erasures(&mut site.store).await? {
+            lacks.push(site.store.name.clone());
+        }
         suppress::note_behind(&mut site.store, acknowledged).await?;
     }
     let (run, now) = name(&mut sites).await?;
@@ -361,13 +365,13 @@ async fn again(task: &Task<Erase>, stop: &Stop) -> Result<Answer, Error> {
     let body = answer::body(&mut sites, (&identity.run, REAPPLY), suppressed).await;
     let body = events.tell(&identity.run, body).await;
     if let Err(error) = ran {
-        return Ok(Answer::error(&error, body.ok()));
+        return Ok(Answer::error(&error, body.ok()).although(&lacks));
     }
     let mut body = body?;
     let stores = sites.iter_mut().map(|site| &mut site.store);
     body.same_server = suppression.beside(stores).await?;
     reapply::end(&mut sites, &mut suppression, body.state).await?;
-    Ok(Answer::of(body))
+    Ok(Answer::of(body).although(&lacks))
 }
 
 /// One run for all stores: the one that a killed pod left, if it did, and if every store can go on with it.

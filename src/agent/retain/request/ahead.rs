@@ -50,16 +50,24 @@ async fn settled(store: &mut Store, (region, number): (&str, i64)) -> Result<Opt
 }
 
 impl Suppression {
-    /// Acknowledges what a run has erased that somebody else ends: its own pod was killed before it did. Where erasures of others are
-    /// missing here that stays in sight.
-    pub(super) async fn keep_up(&mut self, store: &mut Store) -> Result<(), Error> {
+    /// Whether erasures that have ended in a store are missing here.
+    pub(super) async fn lacks_erasures(&mut self, store: &mut Store) -> Result<bool, Error> {
         let number = self.acknowledged(&store.name).await?;
         let region = self.region().to_owned();
         match is_not(&mut self.store, (region.as_str(), number), store).await {
-            Ok(()) => {}
-            Err(Run::SuppressionBehind { .. }) => return Ok(()),
-            Err(error) => return Err(error.into()),
+            Ok(()) => Ok(false),
+            Err(Run::SuppressionBehind { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// Acknowledges what a run has erased that somebody else ends: its own pod was killed before it did. Where erasures of others are
+    /// missing here that stays in sight.
+    pub(super) async fn keep_up(&mut self, store: &mut Store) -> Result<(), Error> {
+        if self.lacks_erasures(store).await? {
+            return Ok(());
+        }
+        let number = self.acknowledged(&store.name).await?;
         let head = head(store).await?;
         if head > number {
             self.acknowledge(&store.name, head).await?;

@@ -75,6 +75,18 @@ impl Answer {
         }
     }
 
+    /// The same, with what nobody is told any more after it: of these stores' erasures some are missing in the suppression store.
+    pub(super) fn although(mut self, stores: &[String]) -> Self {
+        if !stores.is_empty() {
+            self.message
+                .push_str("; the suppression store was older than erasures in ");
+            self.message.push_str(&stores.join(", "));
+            self.message
+                .push_str(": ask once more for every request that has ended since its backup");
+        }
+        self
+    }
+
     /// What was done, and is told in other words than rows.
     pub(super) fn done(reason: &str, message: String, body: EraseReport) -> Self {
         Self {

@@ -95,6 +95,19 @@ pub(super) async fn is_one_person(
     Ok(())
 }
 
+/// Whether a request that the suppression store does not know is open in no store either. If it is, that store was restored to a state
+/// of before the request: by the values that are given alone not all may be found any more that the run is about.
+pub(super) async fn is_new(sites: &mut [Site], reference: &str) -> Result<(), Error> {
+    for site in sites {
+        let open = runs::open_run(&mut site.store, &policy_of(reference)).await?;
+        if open.is_some() {
+            let store = site.store.name.clone();
+            return Err(RunError::SuppressionBehind { store }.into());
+        }
+    }
+    Ok(())
+}
+
 /// Goes on with the run in a store, or begins it. Where it has ended there is none.
 pub(super) async fn enter(site: &mut Site, job: Job<'_>, identity: &Identity) -> Result<(), Error> {
     let policy = identity.policy();
