@@ -18,7 +18,7 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use tokio::sync::watch;
 
 pub use chains::{Chains, Turn};
-pub use packs::{InForce, Place, builtin, follow};
+pub use packs::{InForce, Place, builtin, chain, follow};
 pub use secrets::{SecretChanged, SecretWatch, Secrets, SecretsError, Value};
 pub use view::{Look, Scope, View};
 

@@ -12,13 +12,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 
-use super::{Context, guard, retry};
+use super::{Context, guard};
 use crate::api::{CountersignedTo, Region};
 use crate::archive::{self, Archive};
 use crate::contract::Witnessed;
 use crate::evidence::{Hash, Segment, Tip, extend};
 use crate::plan::{self, SigningFacts};
-use crate::resolve::Chains;
+use crate::resolve::{self, Chains};
 use crate::status::{Lie, Missed};
 
 /// An archive that did not give what it should is asked again after that.
@@ -66,7 +66,7 @@ impl Unread {
     }
 
     fn of(error: &archive::Error) -> Self {
-        Self::Archive(retry::told(error))
+        Self::Archive(resolve::chain(error))
     }
 }
 

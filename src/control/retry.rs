@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::apply::Again;
+use crate::resolve;
 
 /// The first delay; each further one is twice as long.
 const FIRST: Duration = Duration::from_millis(500);
@@ -74,7 +75,7 @@ pub enum Error {
 impl Error {
     /// What went wrong, with its causes.
     pub(super) fn told(&self) -> String {
-        told(self)
+        resolve::chain(self)
     }
 
     /// Whether somebody else wrote to the chain meanwhile: what is known of it is about to grow.
@@ -82,17 +83,6 @@ impl Error {
     pub fn is_behind(&self) -> bool {
         matches!(self, Self::Evidence(kube::Error::Api(status)) if status.code == 409)
     }
-}
-
-/// What went wrong, with its causes.
-pub(super) fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// When to try again.

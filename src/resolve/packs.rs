@@ -167,7 +167,7 @@ fn next(now: &InForce, map: Option<&ConfigMap>, (builtin, asks): (&Arc<Packs>, &
         },
         Err(error) => InForce {
             packs: now.packs.clone(),
-            problem: Some(chain(&error)),
+            problem: Some(chain(&error).chars().take(900).collect()),
             known: now.known,
             newest: now.newest,
         },
@@ -225,7 +225,7 @@ fn load(
 }
 
 /// An error and its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -233,7 +233,7 @@ fn chain(error: &dyn std::error::Error) -> String {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    text.chars().take(900).collect()
+    text
 }
 
 #[cfg(test)]

@@ -15,6 +15,13 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        let world = Self::sealed().await;
+        world.removed(1..=8);
+        world
+    }
+
+    /// Both segments are in the archive, and the hub has their records still.
+    async fn sealed() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("file://{}", folder.path().display());
         let archive = Archive::open(&url, None).unwrap();
@@ -43,10 +50,14 @@ impl World {
             world.write(&sealed(REGION, name, told));
         }
         world.sign();
-        for place in 1..=8 {
-            world.chains.removed(REGION, place);
-        }
         world
+    }
+
+    /// These are on the hub no more.
+    fn removed(&self, places: std::ops::RangeInclusive<u64>) {
+        for place in places {
+            self.chains.removed(REGION, place);
+        }
     }
 
     fn write(&mut self, statement: &Statement) {
@@ -255,4 +266,22 @@ async fn what_was_read_is_kept_until_the_region_has_come_further() {
     // Caught up, nothing is kept.
     reads.forget(&key());
     assert!(reads.lock().is_empty());
+}
+
+/// Records leave the hub after their seal was signed, with no other sign of it: what was read then no longer leads to what the hub has.
+#[tokio::test]
+async fn what_was_read_is_read_anew_once_the_hub_has_less() {
+    let world = World::sealed().await;
+    let (reads, source) = (Reads::default(), world.source());
+    let key = ("eu".to_owned(), REGION.to_owned());
+    for (gone, in_archive) in [(None, 0), (Some(1..=4), 2), (Some(5..=8), 6)] {
+        if let Some(gone) = gone {
+            world.removed(gone);
+        }
+        let read = reads.read(key.clone(), &source, (2, 100), Timestamp::UNIX_EPOCH);
+        let part = read.await.found.unwrap();
+        assert_eq!(part.as_ref().map_or(0, |(_, all)| all.len()), in_archive);
+        let (_, shown) = source.on(part, (2, 100)).unwrap();
+        assert_eq!(shown.len(), 10, "all after record 2, wherever it is");
+    }
 }
