@@ -14,6 +14,8 @@ mod catalogue;
 mod columns;
 #[path = "retain/contact.rs"]
 mod contact;
+#[path = "retain/dice.rs"]
+mod dice;
 #[cfg(feature = "operator")]
 #[path = "retain/examples.rs"]
 mod examples;

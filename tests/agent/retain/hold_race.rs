@@ -1,6 +1,6 @@
 //! Holds that come at any moment, against batches of a single row: what is held when its hold commits is never erased.
 
-use super::oracle::Dice;
+use super::dice::Dice;
 use super::world::{World, access};
 
 /// The writer of holds: picks rows from among those that are about to go, holds them, notes which of them were there while

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tradewind::agent::{Stop, load, retain};
 use tradewind::contract::{Report, Retain, RetainReport};
 
-use super::oracle::Dice;
+use super::dice::Dice;
 use super::world::{SPEC_HASH, World, access, exact};
 
 /// So many files, half of them with names of things that are there.

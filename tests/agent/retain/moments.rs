@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use jiff::{ToSpan as _, Unit, Zoned};
 use serde_json::Value;
 
-use super::oracle::Dice;
+use super::dice::Dice;
 
 /// In the middle, to the east and odd parts of an hour aside, and to the west; each with a summer of its own.
 pub(super) const ZONES: [&str; 5] = [
