@@ -423,7 +423,8 @@ pub struct PolicyRegionStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RegionEvidence {
-    /// Whether every run that was due is recorded, and the region's key signs what is. Absent: not known.
+    /// Whether no two runs in a row that were due are without a record, and the region's key signs what is recorded; `tradewind
+    /// audit verify` names also a single one that is missing. Absent: not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fresh: Option<bool>,
     /// Why, in one CamelCase word: `Fresh`, `RunNotRecorded`, `NotSigned`, `ChainBroken`, `ChainUnproven`, `KeyUntrusted`, `ChainNotShown`.

@@ -18,8 +18,8 @@ use crate::contract::{JOB_VARIABLE, exit};
 /// A missed start is made up for within this time; later the next one does. Without a bound a CronJob that missed
 /// a hundred starts never starts again.
 const STARTING_DEADLINE: i64 = 600;
-/// Jobs of each outcome that stay to be looked at, and whose pods carry the report.
-const HISTORY: i32 = 3;
+/// Jobs of each outcome that stay to be looked at, and whose pods carry the report, where no more need to.
+pub(super) const HISTORY: i32 = 3;
 /// Attempts after the first: passing faults pass within Kubernetes' doubling back-off of 10 s to some minutes.
 const RETRIES: i32 = 3;
 /// How long a Job that an annotation asked for stays once it ended: a day, to be looked at.
@@ -42,6 +42,8 @@ pub(super) struct Schedule<'a> {
     pub(super) time_zone: &'a str,
     /// How long all attempts of a run may take together, in seconds.
     pub(super) deadline: i64,
+    /// How many of its Jobs of each outcome stay.
+    pub(super) history: i32,
     /// Annotations of its runs: what each may do, for as long as it is there.
     pub(super) marks: BTreeMap<String, String>,
 }
@@ -56,8 +58,8 @@ impl Schedule<'_> {
                 time_zone: Some(self.time_zone.to_owned()),
                 concurrency_policy: Some("Forbid".to_owned()),
                 starting_deadline_seconds: Some(STARTING_DEADLINE),
-                successful_jobs_history_limit: Some(HISTORY),
-                failed_jobs_history_limit: Some(HISTORY),
+                successful_jobs_history_limit: Some(self.history),
+                failed_jobs_history_limit: Some(self.history),
                 // Said, not left out: so a pause that has ended is undone.
                 suspend: Some(false),
                 job_template: JobTemplateSpec {
@@ -244,6 +246,7 @@ mod tests {
             cron: "0 2 * * *",
             time_zone: "UTC",
             deadline: 4000,
+            history: HISTORY,
             marks: BTreeMap::from([("mode".to_owned(), "Enforce".to_owned())]),
         };
         let template: PodTemplateSpec = serde_json::from_value(serde_json::json!({

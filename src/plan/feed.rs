@@ -2,7 +2,7 @@
 
 use super::FeedWorkloads;
 use super::channel::Site;
-use super::cron::Schedule;
+use super::cron::{self, Schedule};
 use super::meta;
 use super::platform::{REGION, folder};
 use super::pod::{Agent, Mount, Size};
@@ -61,6 +61,7 @@ pub(super) fn workloads(
         cron: &spec.schedule,
         time_zone: &site.place.spec.locale.time_zone,
         deadline: DEADLINE,
+        history: cron::HISTORY,
         marks: std::collections::BTreeMap::new(),
     };
     Some(FeedWorkloads {

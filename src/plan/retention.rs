@@ -1,5 +1,7 @@
 //! What erases a policy's due rows in a region: facts in, Kubernetes objects out.
 
+mod history;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
@@ -96,6 +98,7 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         cron: &policy.spec.retention.schedule,
         time_zone: &ground.at.spec.locale.time_zone,
         deadline: ground.window.as_secs().saturating_add(MARGIN),
+        history: history::of(&policy.spec.retention.schedule, &ground.at.spec),
         marks: permit.marks(),
     };
     let cron_job = schedule.cron_job(&template);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::cron::Schedule;
+use super::cron::{self, Schedule};
 use super::gates;
 use super::hold_list;
 use super::keeper;
@@ -204,6 +204,7 @@ fn workloads(facts: &SigningFacts, region: &str, now: Timestamp) -> SigningWorkl
         cron: spec.signing_schedule(),
         time_zone: &spec.locale.time_zone,
         deadline: DEADLINE,
+        history: cron::HISTORY,
         marks: BTreeMap::new(),
     };
     let requested = facts.region.annotations().get(names::ANNOTATION_RUN_AT);

@@ -88,7 +88,7 @@ pub(super) fn say(
             all.find(|(told, _)| *told == truth).cloned()
         });
     let (truth, reason) = worst.unwrap_or_else(|| {
-        let message = "every run that was due is recorded, and the region's key signs what is";
+        let message = "no two runs in a row that were due are without a record, and the region's key signs what is recorded";
         (Truth::True, Word::Fresh.because(message))
     });
     let wake_at = earliest([until_run, until_signed], now);

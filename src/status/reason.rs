@@ -53,7 +53,7 @@ words! {
     DryRun,
     /// The policy erases.
     Enforced,
-    /// Every run that was due is recorded, and the record is signed.
+    /// No two runs in a row that were due are without a record, and what is recorded is signed.
     Fresh,
     /// What is to be recorded could not be written.
     NotRecorded,

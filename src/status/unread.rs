@@ -9,7 +9,7 @@ use super::{RunEnd, RunObserved};
 use crate::api::{PolicyRegionStatus, RunPhase, RunStatus, UnreadRun};
 use crate::contract::{RetainMode, RetainReport};
 
-/// More than Kubernetes keeps Jobs of one schedule; beyond it the newest wait until there is room.
+/// At a time; the newest wait until there is room, by their Jobs, which stay.
 const MOST: usize = 16;
 
 /// What was known, what is seen by now, less what is recorded: `recorded` has the UIDs of the runs that are; none when the

@@ -44,11 +44,11 @@ enum Problem {
     ValueUnfit { table: String },
     /// No such table.
     #[error(
-        "table `{table}` is not in the database: add a scope with the right one, as schema.table"
+        "table `{table}` is not in the database, and a scope stays: open another hold with the right one, as schema.table, and release this one then"
     )]
     TableMissing { table: String },
     /// No such column.
-    #[error("table `{table}` has no such column: add a scope with the right one")]
+    #[error("table `{table}` has no such column, and a scope stays: open another hold with the right one, and release this one then")]
     ColumnMissing { table: String },
     /// It was released here before.
     #[error(

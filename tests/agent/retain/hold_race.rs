@@ -2,6 +2,7 @@
 
 use super::dice::Dice;
 use super::world::{World, access};
+use std::io::Write as _;
 
 /// The writer of holds: picks rows from among those that are about to go, holds them, notes which of them were there while
 /// nobody could erase any, commits, and waits until a few batches more are over, and a moment. Until the run is over.
@@ -45,7 +46,11 @@ pub(crate) async fn no_row_is_erased_after_the_commit_of_its_hold() {
         trials += race(seed, nth).await;
         nth += 1;
     }
-    println!("{trials} rows held in time in {nth} rounds, none erased");
+    writeln!(
+        std::io::stderr(),
+        "{trials} rows held in time in {nth} rounds, none erased"
+    )
+    .unwrap();
 }
 
 /// One run and its writer of holds; how many rows were there when their hold committed.

@@ -1,6 +1,7 @@
 //! Task files that mean harm, and names that look as if they did and are the database's own: the first change nothing,
 //! the second work. A name or a word that reached SQL as text would be an error of syntax, or do what it says.
 
+use std::io::Write as _;
 use std::time::Instant;
 
 use futures::StreamExt as _;
@@ -267,10 +268,12 @@ async fn hostile_tasks_change_nothing_and_odd_names_work() {
     all.buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
     assert_eq!(world.dump_all().await, before, "seed {seed}");
     assert_eq!(world.sql(&spared).await, "4", "seed {seed}");
-    println!(
+    writeln!(
+        std::io::stderr(),
         "{tasks} tasks of HOSTILE_SEED={seed} in {:?}",
         begun.elapsed()
-    );
+    )
+    .unwrap();
     // Each odd thing is erased from, too; so could have been the spare one.
     for (nth, odd) in (tasks..).zip(tables.iter().chain([spare])) {
         works(world, odd, (seed, nth), true).await;

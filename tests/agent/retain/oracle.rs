@@ -1,6 +1,7 @@
 //! Random schemas, rules, methods, holds and kills, against a naive answer in SQL: which rows go, what the others hold,
 //! and every term of the sum.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -89,5 +90,5 @@ async fn random_schemas_end_as_a_naive_answer_has_it() {
     let url = access().await.url_as("oracle_retain", "secret", "oracle");
     let all = futures::stream::iter((0..cases).map(|nth| case(seed, nth, &url)));
     all.buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
-    println!("{cases} cases of ORACLE_SEED={seed}");
+    writeln!(std::io::stderr(), "{cases} cases of ORACLE_SEED={seed}").unwrap();
 }
