@@ -20,18 +20,20 @@ pub(super) struct Subject {
     pub(super) identity: String,
     /// How it is compared.
     matching: Matching,
+    /// Whether its collation takes different texts for one, as `A` and `a`.
+    is_loose: bool,
 }
 
 /// How a column is compared with the texts that a person is known by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Matching {
-    /// As a text, by an index on it.
+    /// As a text, whose collation tells apart whatever has other bytes.
     Text,
     /// As an integer.
     Integer,
     /// As a uuid.
     Uuid,
-    /// As the text that its type writes.
+    /// As the text that its type writes, byte by byte.
     Written,
 }
 
@@ -45,7 +47,9 @@ pub(super) struct Values<'a> {
 }
 
 const COLUMN: &str = "
-SELECT quote_ident(a.attname), a.atttypid::bigint FROM pg_attribute a
+SELECT quote_ident(a.attname), a.atttypid::bigint,
+  EXISTS (SELECT FROM pg_collation AS c WHERE c.oid = a.attcollation AND NOT c.collisdeterministic)
+FROM pg_attribute a
 WHERE a.attrelid = $1::bigint::oid AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped";
 
 /// The columns that a rule names; none where it looks for no person.
@@ -84,10 +88,11 @@ async fn column(
         .fetch_optional(connection)
         .await;
     let read = |row: sqlx::postgres::PgRow| {
+        let is_loose: bool = row.try_get(2)?;
         // The types' numbers are the same in every PostgreSQL.
         let matching = match row.try_get::<i64, _>(1)? {
             20 | 21 | 23 => Matching::Integer,
-            25 | 1043 => Matching::Text,
+            25 | 1043 if !is_loose => Matching::Text,
             2950 => Matching::Uuid,
             _ => Matching::Written,
         };
@@ -95,15 +100,18 @@ async fn column(
             name: row.try_get(0)?,
             identity: identity.to_owned(),
             matching,
+            is_loose,
         })
     };
     row.and_then(|row| row.map(read).transpose()).map_err(fault)
 }
 
 impl Subject {
-    /// The value of `alias`'s row as a text.
+    /// The value of `alias`'s row as a text; one with other bytes is another, whatever the column's collation says: its hash
+    /// is another, too, and what an erasure found without it would not be found again after a restore.
     pub(super) fn written(&self, alias: &str) -> String {
-        format!("{alias}.{}::text", self.name)
+        let collate = if self.is_loose { " COLLATE \"C\"" } else { "" };
+        format!("{alias}.{}::text{collate}", self.name)
     }
 
     /// Whether `alias`'s row has one of the values: never null.
@@ -134,7 +142,8 @@ impl Subject {
                 }
                 Matching::Written => {
                     let place = sql.bind(hidden(values.texts.to_vec()));
-                    format!("{column}::text OPERATOR(pg_catalog.=) ANY ({place}::text[])")
+                    let written = self.written(alias);
+                    format!("{written} OPERATOR(pg_catalog.=) ANY ({place}::text[])")
                 }
             }
         };
@@ -171,6 +180,7 @@ mod tests {
             name: r#""E""mail""#.into(),
             identity: "email".into(),
             matching,
+            is_loose: false,
         };
         let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
         let mut sql = Statement::default();
