@@ -711,3 +711,116 @@ fn hidden_rows_that_no_rule_names_any_more_are_told() {
         "NobodyMapped"
     );
 }
+
+/// What policies say of one table counts together, in any order; where they differ the row goes, under every keep.
+#[test]
+fn of_several_policies_every_column_changes_and_where_they_differ_rows_go() {
+    let at = "2027-06-10T10:00:00Z".parse().unwrap();
+    let base = ready();
+    let shop = serde_json::to_value(base.policies.values().next().unwrap().as_ref()).unwrap();
+    // The table's method, the names of its columns and how many keeps it has, of policies with these rules.
+    let of = |erases: &[(&str, Value)]| {
+        let mut facts = base.clone();
+        facts.policies.clear();
+        for (number, (method, columns)) in erases.iter().enumerate() {
+            let mut policy = shop.clone();
+            let name = format!("p-{number}");
+            policy["metadata"]["name"] = json!(name);
+            let rules = policy["spec"]["rules"].as_array_mut().unwrap();
+            rules.retain(|rule| rule["name"] == "customers");
+            rules[0]["erase"] = match *method {
+                "" => Value::Null,
+                method => json!({"after": "P10Y", "method": method, "columns": columns}),
+            };
+            if *method == "" {
+                rules[0]["keep"] = json!({"for": "P8Y", "reference": "AO 147(3)", "columns": ["id", "email"],
+                    "others": [{"name": "phone"}]});
+            }
+            let policy = serde_json::from_value(policy).unwrap();
+            facts.policies.insert(name, Arc::new(policy));
+        }
+        let plan = plan::subject_request(&facts, at);
+        let workloads = plan.regions["eu-west"].workloads().unwrap();
+        let data = workloads.config_map.data.as_ref().unwrap();
+        let task: Value = serde_json::from_str(&data["task.json"]).unwrap();
+        let table = &task["spec"]["stores"][0]["tables"][0];
+        let names = table["columns"].as_array().into_iter().flatten();
+        let names = names.map(|column| column["name"].as_str().unwrap().to_owned());
+        let method = table["method"].as_str().unwrap_or("Delete").to_owned();
+        let keeps = table["keeps"].as_array().map_or(0, Vec::len);
+        (method, names.collect::<Vec<_>>().join(" "), keeps)
+    };
+    let null = |name: &str| json!([{"name": name}]);
+    let word = json!([{"name": "email", "set": "Constant", "value": ""}]);
+    let rows: [(&[(&str, Value)], &str, &str); 12] = [
+        (&[("Anonymise", null("phone"))], "Anonymise", "phone"),
+        (
+            &[("Anonymise", null("phone")), ("Anonymise", null("email"))],
+            "Anonymise",
+            "phone email",
+        ),
+        (
+            &[("Nullify", null("phone")), ("Nullify", null("email"))],
+            "Nullify",
+            "phone email",
+        ),
+        (
+            &[
+                ("Anonymise", null("email")),
+                ("Anonymise", json!([{"name": "email", "set": "Null"}])),
+            ],
+            "Anonymise",
+            "email",
+        ),
+        (
+            &[("Anonymise", null("email")), ("Anonymise", word.clone())],
+            "Delete",
+            "",
+        ),
+        (
+            &[("Anonymise", word.clone()), ("Nullify", null("phone"))],
+            "Delete",
+            "",
+        ),
+        // What was decided stays so, whoever comes after.
+        (
+            &[
+                ("Nullify", null("phone")),
+                ("Anonymise", word.clone()),
+                ("Anonymise", word.clone()),
+            ],
+            "Delete",
+            "",
+        ),
+        (
+            &[("Delete", json!([])), ("Anonymise", word.clone())],
+            "Delete",
+            "",
+        ),
+        (&[("Shred", null("a")), ("Shred", null("a"))], "Shred", "a"),
+        (&[("Shred", null("a")), ("Shred", null("b"))], "Delete", ""),
+        // Who only hides, or only keeps, says nothing of it.
+        (
+            &[
+                ("Restrict", json!([])),
+                ("", json!([])),
+                ("Anonymise", null("phone")),
+            ],
+            "Anonymise",
+            "phone",
+        ),
+        (&[("Restrict", json!([]))], "Delete", ""),
+    ];
+    for (erases, method, columns) in rows {
+        let (found, names, keeps) = of(erases);
+        assert_eq!((&*found, &*names), (method, columns), "{erases:?}");
+        let stated = erases.iter().filter(|(method, _)| method.is_empty());
+        assert_eq!(keeps, stated.count(), "{erases:?}");
+    }
+    let kept = of(&[
+        ("", json!([])),
+        ("Anonymise", word),
+        ("Nullify", null("phone")),
+    ]);
+    assert_eq!(kept, ("Delete".to_owned(), String::new(), 1));
+}

@@ -7,8 +7,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::{DataPolicy, DataStore, DatasetSubject, PolicyRule, Region, SocialChannel};
-use crate::contract::{IdentityKind, Lookup, Method, SubjectColumn, SubjectStore, SubjectTable};
+use crate::api::{DataPolicy, DataStore, DatasetSubject, Erase, PolicyRule, Region, SocialChannel};
+use crate::contract::{
+    ColumnChange, ColumnSet, IdentityKind, Lookup, Method, SubjectColumn, SubjectStore,
+    SubjectTable,
+};
 use crate::packs::Packs;
 use crate::plan::calculus::Laws;
 use crate::plan::pod::Mount;
@@ -22,6 +25,8 @@ pub(super) struct People {
     /// The stores' secrets, in the stores' order.
     pub(super) mounts: Vec<Mount>,
     stores: BTreeMap<String, SubjectStore>,
+    /// The tables, after their stores, of which a rule has said how rows go.
+    said: BTreeSet<(String, String)>,
     /// What a law keeps of a table, said by a rule in words that nobody can look up.
     unread: Option<String>,
 }
@@ -101,6 +106,7 @@ impl People {
             kinds: kinds(region),
             mounts: Vec::new(),
             stores: BTreeMap::new(),
+            said: BTreeSet::new(),
             unread: None,
         }
     }
@@ -167,20 +173,24 @@ impl People {
         })
     }
 
-    /// A rule's table. What several policies say of one is put together: every subject counts, and where one deletes, rows go.
+    /// A rule's table. What several policies say of one is put together: every subject counts, and every column that changes.
     fn enter(
         &mut self,
         store: &DataStore,
         rule: &PolicyRule,
         keeps: Vec<crate::contract::RetentionKeep>,
     ) {
+        let dataset = &rule.dataset;
+        // What hides rows, or gives them other names, is no erasure, and says nothing of how a person's rows go.
+        let erase = rule.erase.as_ref().filter(|erase| erase.method.erases());
+        let key = (store.name.clone(), dataset.table.clone());
+        let is_first = erase.is_some() && self.said.insert(key);
         let entry = self.reach(store);
         for lookup in lookups(rule) {
             if !entry.lookups.contains(&lookup) {
                 entry.lookups.push(lookup);
             }
         }
-        let dataset = &rule.dataset;
         let at = entry.tables.iter().position(|it| it.table == dataset.table);
         let at = at.unwrap_or_else(|| {
             entry.tables.push(SubjectTable {
@@ -205,11 +215,36 @@ impl People {
             }
         }
         table.portable |= dataset.portable;
-        // What hides rows, or gives them other names, is no erasure, and says nothing of how a person's rows go.
-        if let Some(erase) = rule.erase.as_ref().filter(|erase| erase.method.erases()) {
-            table.method = erase.method;
-            table.columns = erase.columns.iter().map(retention::change).collect();
+        match erase {
+            Some(erase) if is_first => {
+                table.method = erase.method;
+                table.columns = erase.columns.iter().map(retention::change).collect();
+            }
+            Some(erase) => join(table, erase),
+            None => {}
         }
+    }
+}
+
+/// What one more rule says of how a table's rows go. Columns that no other names change too. Where two say different methods, or
+/// different things of one column, the row goes, so that nothing is left that one of them takes; keeps bind it as ever.
+fn join(table: &mut SubjectTable, erase: &Erase) {
+    let set = |change: &ColumnChange| ColumnChange {
+        set: change.set.or(Some(ColumnSet::Null)),
+        ..change.clone()
+    };
+    let more = erase.columns.iter().map(retention::change);
+    let more: Vec<ColumnChange> = more
+        .filter(|more| table.columns.iter().all(|own| set(own) != set(more)))
+        .collect();
+    let is_other = |more: &ColumnChange| table.columns.iter().any(|own| own.name == more.name);
+    // A key is one column: of two in a table only the row's end takes both.
+    let is_second_key = erase.method == Method::Shred && !more.is_empty();
+    if table.method != erase.method || is_second_key || more.iter().any(is_other) {
+        table.method = Method::Delete;
+        table.columns.clear();
+    } else {
+        table.columns.extend(more);
     }
 }
 
@@ -245,17 +280,13 @@ fn staying(
         .collect()
 }
 
-/// Rules by their policies' names, those that delete last: they decide.
+/// Rules by their policies' names.
 fn rules<'a>(policies: &[&'a DataPolicy]) -> Vec<(&'a DataPolicy, &'a PolicyRule)> {
     let mut all: Vec<(&DataPolicy, &PolicyRule)> = policies
         .iter()
         .flat_map(|policy| policy.spec.rules.iter().map(move |rule| (*policy, rule)))
         .collect();
-    let deletes = |rule: &PolicyRule| {
-        let erase = rule.erase.as_ref();
-        erase.is_some_and(|erase| erase.method == Method::Delete)
-    };
-    all.sort_by_key(|(policy, rule)| (deletes(rule), policy.name_any(), rule.name.clone()));
+    all.sort_by_key(|(policy, rule)| (policy.name_any(), rule.name.clone()));
     all
 }
 
