@@ -157,7 +157,10 @@ impl Rule<'_> {
                 let pins = pins::fitting(&self.open, self.pace.rows());
                 let Some(first) = pins.first() else { break };
                 if first.rows > i64::from(self.pace.rows()) {
-                    pins::split(&mut self.site.store, first.id, &self.hand.step.table).await?;
+                    let run = &self.hand.work.run;
+                    let table = &self.hand.step.table;
+                    pins::split(&mut self.site.store, run, first.id, table).await?;
+                    // They are read anew, whether that one was there to be cut or not.
                     self.open.clear();
                     continue;
                 }

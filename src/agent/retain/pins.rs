@@ -2,8 +2,9 @@
 //!
 //! In: a place in the books. Out: pins, by number: keys never leave the database.
 
-use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Row};
 
 use super::batch::Batch;
 use super::books::{self, Run};
@@ -103,8 +104,14 @@ pub(super) async fn last_pass(store: &mut Store, place: &Place) -> Result<i32, E
         .map_err(|fault| store.failed(fault))
 }
 
-/// Cuts a pin in two.
-pub(super) async fn split(store: &mut Store, pin: i64, table: &Table) -> Result<(), Error> {
+/// Cuts a pin in two, if it is still open. It was read a while ago: behind a pooler another process may have taken the run since, and
+/// erased what the pin has. Halves of that would be judged a second time.
+pub(super) async fn split(
+    store: &mut Store,
+    run: &Run,
+    pin: i64,
+    table: &Table,
+) -> Result<(), Error> {
     let packed = packed::array("whole", table);
     let half = |from: &str, to: &str| {
         let columns = (0..table.key.len())
@@ -112,7 +119,7 @@ pub(super) async fn split(store: &mut Store, pin: i64, table: &Table) -> Result<
         columns.collect::<Vec<_>>().join(" || ")
     };
     let sql = format!(
-        "WITH whole AS (DELETE FROM tradewind.pin WHERE id = $1 AND rows > 1 RETURNING *)
+        "WITH whole AS (DELETE FROM tradewind.pin WHERE id = $1 AND rows > 1 AND NOT erased AND NOT settled RETURNING *)
         INSERT INTO tradewind.pin (run, store, rule, first, rows, pass, {}, tids)
         SELECT run, store, rule, first, rows / 2, pass, {}, tids[:rows / 2] FROM whole
         UNION ALL SELECT run, store, rule, first + rows / 2, rows - rows / 2, pass, {}, tids[rows / 2 + 1:] FROM whole",
@@ -120,13 +127,8 @@ pub(super) async fn split(store: &mut Store, pin: i64, table: &Table) -> Result<
         half("1", "rows / 2"),
         half("rows / 2 + 1", "rows"),
     );
-    let done = sqlx::query(AssertSqlSafe(sql))
-        .bind(pin)
-        .execute(&mut store.connection)
-        .await;
-    done.map(drop)
-        .map_err(Fault::of("cut a pin in two"))
-        .map_err(|fault| store.failed(fault))
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(pin);
+    as_ours(store, run, query, "cut a pin in two").await
 }
 
 /// Writes down that a single row does not go: `blocked` by another row, or failed.
@@ -136,20 +138,6 @@ pub(super) async fn refuse(
     batch: &Batch<'_>,
     blocked: bool,
 ) -> Result<(), Error> {
-    let name = store.name.clone();
-    let failed = |fault| Error::Statement {
-        store: name.clone(),
-        fault,
-    };
-    let fault = Fault::of("write down a row that does not go");
-    let transaction = store.connection.begin().await;
-    let mut transaction = transaction.map_err(&fault).map_err(failed)?;
-    if !books::is_ours(&mut transaction, &name, run)
-        .await
-        .map_err(failed)?
-    {
-        return Err(Error::AnotherRun { store: name });
-    }
     let column = if blocked { "blocked" } else { "failed" };
     let sql = format!(
         "WITH pin AS (UPDATE tradewind.pin SET settled = true
@@ -160,11 +148,32 @@ pub(super) async fn refuse(
     let query = sqlx::query(AssertSqlSafe(sql))
         .bind(&batch.pins)
         .bind(run.token);
-    query
-        .execute(&mut *transaction)
+    as_ours(store, run, query, "write down a row that does not go").await
+}
+
+/// Writes to the pins, if the run is still this process's, which it stays until that is committed.
+async fn as_ours(
+    store: &mut Store,
+    run: &Run,
+    query: Query<'_, Postgres, PgArguments>,
+    doing: &'static str,
+) -> Result<(), Error> {
+    let name = store.name.clone();
+    let failed = |fault| Error::Statement {
+        store: name.clone(),
+        fault,
+    };
+    let fault = Fault::of(doing);
+    let transaction = store.connection.begin().await;
+    let mut transaction = transaction.map_err(&fault).map_err(failed)?;
+    if !books::is_ours(&mut transaction, &name, run)
         .await
-        .map_err(&fault)
-        .map_err(failed)?;
+        .map_err(failed)?
+    {
+        return Err(Error::AnotherRun { store: name });
+    }
+    let done = query.execute(&mut *transaction).await;
+    done.map_err(&fault).map_err(failed)?;
     transaction.commit().await.map_err(fault).map_err(failed)
 }
 

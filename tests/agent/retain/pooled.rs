@@ -1,10 +1,13 @@
 //! Behind a pooler a session lock tells nobody apart, as clients share the session that has it; the run's row does.
 
+use std::time::{Duration, Instant};
+
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use super::pooler;
 use super::throttle::{DYING, dead_rows, until_held_back};
-use super::world::{World, access};
+use super::world::{PATIENCE, World, access};
 
 /// Advisory locks that are held here, and by how many sessions.
 const LOCKS: &str = "SELECT count(*), count(DISTINCT pid) FROM pg_locks WHERE locktype = 'advisory'
@@ -92,6 +95,63 @@ async fn of_two_runs_that_hold_one_lock_one_erases() {
     assert_all_is_told(&world).await;
     lead_to(&world, &straight);
     assert_eq!(world.run().await.expect("AnotherRunActive").code, 75);
+}
+
+/// 1,600 rows in pins of 400 keys. A batch is slow, so that the next one takes half as many, and waits while a lock is held.
+const SLOW: &str = "CREATE TABLE t (id int PRIMARY KEY, at timestamptz);
+    ALTER TABLE t SET (autovacuum_enabled = off);
+    INSERT INTO t SELECT i, '2000-01-01' FROM generate_series(1, 1600) AS i;
+    CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      PERFORM pg_sleep(1.2);
+      WHILE NOT pg_try_advisory_xact_lock(77) LOOP PERFORM pg_sleep(0.02); END LOOP;
+      RETURN NULL; END $$;
+    CREATE TRIGGER slow AFTER DELETE ON t FOR EACH STATEMENT EXECUTE FUNCTION public.slow()";
+
+/// A pin that the first run has read, and would cut next, is erased whole by the second meanwhile: its halves would be open
+/// pins of rows that have their fate, and the books could not be closed.
+#[tokio::test]
+async fn a_pin_that_another_run_erased_is_not_cut_in_two() {
+    let mut world = World::new("pool_cut", SLOW).await.rule("t", "at", "P1Y");
+    world.set("batchRows", 400);
+    world.task["spec"]["rules"][0]["table"] = "public.t".into();
+    world.set_up_books().await;
+    let (_, straight) = behind_a_pooler(&world).await;
+    let mut gate = PgConnection::connect(&straight).await.unwrap();
+    let close = sqlx::query("SELECT pg_advisory_lock(77)");
+    close.execute(&mut gate).await.unwrap();
+    world.set("throttle", dead_rows());
+    let first = world.start("first");
+    // It is at its first batch. Only this run waits for what is dead.
+    let at_work = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()";
+    until(&world, at_work).await;
+    world
+        .sql("BEGIN; INSERT INTO t SELECT i, now() FROM generate_series(10001, 14000) AS i; ROLLBACK")
+        .await;
+    let dead = "SELECT pg_stat_get_dead_tuples('t'::regclass) >= 4000";
+    until(&world, dead).await;
+    gate.close().await.unwrap();
+    until_held_back(&first, "ThrottledByDeadRows").await;
+    assert_eq!(world.ledger_rows().await, 1);
+    let unasked =
+        json!({"replicaLagSeconds": 10, "slotMebibytes": 10240, "transactionMinutes": 60});
+    world.set("throttle", unasked);
+    let second = world.start("second");
+    world.wait_for_ledger(2).await;
+    let whole = "SELECT count(*) > 1 FROM tradewind.pin WHERE erased AND rows = 400";
+    assert_eq!(world.sql(whole).await, "t");
+    world.sql("VACUUM t").await;
+    let (first, second) = (first.finish().await, second.finish().await);
+    assert_eq!(first.expect("AnotherRunActive").code, 75);
+    assert_eq!(second.expect("Done").rule("t").erased, 1600);
+}
+
+/// Waits until the database says so.
+async fn until(world: &World, sql: &str) {
+    let limit = Instant::now() + PATIENCE;
+    while world.sql(sql).await != "t" {
+        assert!(Instant::now() < limit, "never: {sql}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Two at once, whichever is first where: what is gone was erased once, by one of them or by both, one after the other.
