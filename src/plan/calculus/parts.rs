@@ -117,14 +117,16 @@ impl Ruling<'_> {
     }
 }
 
-/// Whether nothing of these columns goes while a keep lasts: it keeps whole rows, or one of them; or it lets one of them go itself and
-/// is the first to, for two would change it in turn for ever.
+/// Whether nothing of these columns goes while a keep lasts: it keeps whole rows, or one of them; or it counts from one of them, and
+/// would never end without it, which the agent refuses for every keep that it is told of; or it lets one of them go itself and is the
+/// first to, for two would change it in turn for ever.
 fn forbids(other: &Claim<'_>, these: &[ColumnChange], is_first: bool) -> bool {
     let (columns, others) = other.columns();
+    let clock = &other.rule.dataset.clock;
     let takes = |it: &ColumnChange| is_first && others.iter().any(|other| other.name == it.name);
     columns.is_empty()
         || others.is_empty()
         || these
             .iter()
-            .any(|it| columns.contains(&it.name) || takes(it))
+            .any(|it| columns.contains(&it.name) || it.name == *clock || takes(it))
 }

@@ -104,6 +104,27 @@ fn of_two_keeps_that_let_one_column_go_the_first_takes_it() {
     );
 }
 
+/// Without its clock a keep never ends. The agent refuses to change a clock of any keep that it is told of (`ColumnIsClock`).
+#[test]
+fn a_keep_whose_clock_another_lets_go_is_told_with_the_part() {
+    let one = columns("one", "P8Y", &["total"], &["email", "paid"]);
+    let mut two = columns("two", "P6Y", &["iban"], &["note"]);
+    let all = |two: &Value| parts(&erase("invoices", "P3Y"), &[one.clone(), two.clone()]);
+    let apart = "erases/others/two/two while P6Y iban: note";
+    assert_eq!(
+        all(&two),
+        ["erases/others/one/one while P8Y total: email,paid", apart]
+    );
+    two["dataset"]["clock"] = json!("paid");
+    assert_eq!(
+        all(&two),
+        [
+            "erases/others/one/one while P8Y total after P6Y: email,paid",
+            apart
+        ]
+    );
+}
+
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
 /// A keep of whole rows, or of columns that it lets none of go.
