@@ -1,5 +1,6 @@
 //! Keeps that meet nothing: over a table that nobody else names, or that its database does not have, but as a view or a partition. A keep binds by the table's
-//! name alone, so one that is misspelt keeps nothing, and the rows that it was written for go.
+//! name alone, so one that is misspelt keeps nothing, and the rows that it was written for go. So do those of the agent's own tables, which it clears itself,
+//! by rules that read no keep.
 
 use std::sync::Arc;
 
@@ -8,17 +9,19 @@ use jiff::Timestamp;
 use super::book::{Book, Spot, Told};
 use super::{Ground, Place, tables};
 use crate::api::{DataPolicy, PolicyRule, Severity};
+use crate::contract::OwnDatabase;
 use crate::packs::Check;
 use crate::plan::calculus::Laws;
 use crate::plan::placement::secret_of;
 
-/// Looks at each rule that only keeps, in each region.
+/// Looks at each rule that only keeps, or that keeps what no rule of a policy takes, in each region.
 pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp> {
     let policy = &ground.facts.policy;
     for place in &ground.places {
         let laws = Laws::new(&place.facts.region, &ground.facts.packs, ground.now);
         // One that erases too does so from the same table: its own run refuses one that is not there.
-        for rule in policy.spec.rules.iter().filter(|it| it.erase.is_none()) {
+        let rules = policy.spec.rules.iter();
+        for rule in rules.filter(|it| it.erase.is_none() || whose(&it.dataset.table).is_some()) {
             let Some((message, remedy)) = told(ground, place, rule) else {
                 continue;
             };
@@ -44,11 +47,11 @@ pub(super) fn look(ground: &Ground<'_>, book: &mut Book<'_>) -> Option<Timestamp
 /// What is so of a rule whose keep meets nothing, and what would mend it.
 fn told(ground: &Ground<'_>, place: &Place<'_>, rule: &PolicyRule) -> Option<(String, String)> {
     let data = &rule.dataset;
-    // A store that the Region lacks stops the policy; a connector's tables have periods of their own.
+    // A store that the Region lacks stops the policy.
     secret_of(&place.facts.region.spec, &data.store)?;
     let (store, table, region) = (&data.store, &data.table, place.name);
-    if table.starts_with("tradewind_connect.") {
-        return None;
+    if let Some(own) = whose(table) {
+        return Some(own_told(own, rule));
     }
     if is_absent(ground, place, rule) {
         return Some((
@@ -78,6 +81,39 @@ fn told(ground: &Ground<'_>, place: &Place<'_>, rule: &PolicyRule) -> Option<(St
             rule.name
         ),
     ))
+}
+
+/// Of the agent's own databases the one that a table is of, by its schema.
+fn whose(table: &str) -> Option<OwnDatabase> {
+    let all = [OwnDatabase::DataStore, OwnDatabase::Connector];
+    let (schema, _) = table.split_once('.')?;
+    all.into_iter().find(|own| own.schema() == schema)
+}
+
+/// The same of a rule whose keep is over a table of the agent's own.
+fn own_told(own: OwnDatabase, rule: &PolicyRule) -> (String, String) {
+    let (name, table) = (&rule.name, &rule.dataset.table);
+    let field = format!("spec.rules[{name}].keep, and of its dataset.records what a law keeps");
+    if own != OwnDatabase::Connector {
+        return (
+            format!(
+                "the rule keeps rows of table {table}, which is Tradewind's own: its rows go by rules that are built in, and that read no \
+                 keep. So it keeps nothing"
+            ),
+            format!("take out {field}"),
+        );
+    }
+    (
+        format!(
+            "the rule keeps rows of table {table}, which is a connector's own: it purges events by the periods of its SocialChannel, and \
+             they go with a person's erasure, and neither reads a keep. So it keeps nothing of what goes by them, and what a law keeps goes"
+        ),
+        format!(
+            "take out {field}, and write in spec.connector.store of the SocialChannel how long events stay (keepDeliveredDays, 7 when \
+             absent, and keepUndeliveredDays, 90); where that is not long enough, or no erasure may take them, open a LegalHold on table \
+             tradewind_connect.event, or keep what the law asks for in a table of your own"
+        ),
+    )
 }
 
 /// Whether a run of any policy looked for the table in the region, and did not find it. By now somebody may have made it; the next
