@@ -37,6 +37,8 @@ mod required;
 pub(crate) mod restrict;
 #[path = "erase/silence.rs"]
 mod silence;
+#[path = "erase/stores.rs"]
+mod stores;
 #[path = "erase/story.rs"]
 pub(crate) mod story;
 #[path = "erase/world.rs"]

@@ -129,7 +129,7 @@ async fn erasure(
     if erases && known.as_ref().is_none_or(|known| !known.has_ended) {
         held(task, settings, (&mut sites, &mut events)).await?;
     }
-    let (known, who) = match known {
+    let (known, who, left) = match known {
         Some(known) if known.is_forgotten => return Err(Error::Forgotten),
         Some(known) if known.given != hash => return Err(Error::ReferenceReused),
         Some(known) if known.is_lifted => return Err(Error::Lifted),
@@ -139,7 +139,8 @@ async fn erasure(
         Some(known) => {
             let person = known.person.as_deref().unwrap_or_default();
             let who = Who::Person(Person::decrypt(person, &region_key)?);
-            (known, who)
+            let going = began::go_on(&mut suppression, &sites, (reference, request.kind));
+            (known, who, going.await?)
         }
         None => {
             suppression.has_no_twin(reference, &hash).await?;
@@ -157,7 +158,7 @@ async fn erasure(
             let names: Vec<&str> = sites.iter().map(|site| &*site.store.name).collect();
             let begun = suppression.begin((reference, &names), &known, suppressed);
             begun.await?;
-            (known, who)
+            (known, who, Vec::new())
         }
     };
     let (identity, whose) = (identity(task, request, &known), vec![&who; sites.len()]);
@@ -167,8 +168,9 @@ async fn erasure(
     let ran = events.erase(ran, &who, parties).await;
     let suppressed = (known.suppressed, settings.small_counts);
     let body = answer::body(&mut sites, (&identity.run, reference), suppressed).await;
+    let body = body.map(|body| answer::with(body, left));
     let body = events.tell(&identity.run, body).await;
-    let body = suppression.remember(reference, body).await;
+    let body = suppression.remember(reference, &sites, body).await;
     if let Err(error) = ran {
         return Ok(Answer::error(&error, body.ok()));
     }
@@ -239,7 +241,9 @@ async fn told(
 ) -> Result<Answer, Error> {
     let request = settings::request(&task.spec)?;
     let suppressed = (known.suppressed, task.spec.small_counts);
+    let began = suppression.began_in(&request.reference).await?;
     let body = answer::body(sites, (&known.run, &request.reference), suppressed).await;
+    let body = body.map(|body| answer::with(body, began::done_beyond(began, sites)));
     let mut body = events.tell(&known.run, body).await?;
     body.recipients = recipients::told(suppression, &task.spec, request).await?;
     Ok(Answer::of(body))

@@ -191,6 +191,13 @@ pub(super) fn beyond(body: &mut EraseReport, began: Began) {
     };
 }
 
+/// Adds what was told last of stores that a request is done in.
+pub(super) fn with(mut body: EraseReport, done: Vec<ErasedStore>) -> EraseReport {
+    body.stores.extend(done);
+    body.state = worst(&body.stores);
+    body
+}
+
 /// A request's numbers over all stores. `suppressed` is how many values of persons are, with the bound of a request that has
 /// begun in no store: one that has keeps its own.
 pub(super) async fn body(

@@ -8,13 +8,85 @@ use sqlx::types::Json;
 
 use super::super::fault::Fault;
 use super::error::{Error, failed};
+use super::events;
+use super::site::Site;
 use super::suppress::Suppression;
-use crate::contract::{EraseReport, ErasedStore};
+use crate::contract::{EraseReport, ErasedStore, RequestKind, RequestState};
 
 /// The stores that a request was begun in, each with what was told of it last.
 pub(super) type Began = BTreeMap<String, Option<ErasedStore>>;
 
+/// Goes on with a request, once every store that it was begun in and is not done in is in the task: one that left would end it
+/// unseen. From here on it was begun in all of the task's stores, too. Answers what was told of those that are done and have left.
+pub(super) async fn go_on(
+    suppression: &mut Suppression,
+    sites: &[Site],
+    (reference, kind): (&str, RequestKind),
+) -> Result<Vec<ErasedStore>, Error> {
+    let began = suppression.began_in(reference).await?;
+    for (store, told) in beyond(&began, sites) {
+        // What is hidden is to be shown again, in every store.
+        if kind != RequestKind::Erasure || !told.as_ref().is_some_and(is_done) {
+            let store = store.clone();
+            return Err(Error::StoreLeft { store });
+        }
+    }
+    suppression.join(reference, sites, &began).await?;
+    Ok(done_beyond(began, sites))
+}
+
+/// What was told of the stores that a request was done in and that have left the task.
+pub(super) fn done_beyond(began: Began, sites: &[Site]) -> Vec<ErasedStore> {
+    let left = beyond(&began, sites).filter_map(|(_, told)| told.clone());
+    let mut left: Vec<ErasedStore> = left.filter(is_done).collect();
+    for store in &mut left {
+        // Events are told by their own store's book.
+        store.tables.retain(|table| !events::are_in(&table.name));
+    }
+    left
+}
+
+/// The stores that a request was begun in and that have left the task.
+fn beyond<'a>(
+    began: &'a Began,
+    sites: &'a [Site],
+) -> impl Iterator<Item = (&'a String, &'a Option<ErasedStore>)> {
+    let is_there = |name: &str| sites.iter().any(|site| site.store.name == name);
+    began.iter().filter(move |(name, _)| !is_there(name))
+}
+
+/// Whether nothing more goes in a store: all of it was looked at again.
+fn is_done(told: &ErasedStore) -> bool {
+    let is_of_rows = |name: &str| !events::are_in(name);
+    let mut states = told.tables.iter().filter(|table| is_of_rows(&table.name));
+    let has_any = states.clone().next().is_some();
+    has_any && states.all(|it| matches!(it.state, RequestState::Verified | RequestState::Kept))
+}
+
 impl Suppression {
+    /// Notes the stores that a request goes on in. What was told of one is not its end any more, until it is told anew: a pod may
+    /// be killed in between.
+    async fn join(&mut self, reference: &str, sites: &[Site], began: &Began) -> Result<(), Error> {
+        let (mut names, mut told) = (Vec::new(), Vec::new());
+        for site in sites {
+            let mut last = began.get(&site.store.name).cloned().flatten();
+            for table in last.iter_mut().flat_map(|store| &mut store.tables) {
+                table.state = table.state.min(RequestState::Pending);
+            }
+            names.push(site.store.name.clone());
+            told.push(last.map(Json));
+        }
+        let sql = "INSERT INTO tradewind.request_store (region, reference, store, told)
+            SELECT $1, $2, p.store, p.told FROM unnest($3::text[], $4::jsonb[]) AS p (store, told)
+            ON CONFLICT (region, reference, store) DO UPDATE SET told = excluded.told";
+        let query = sqlx::query(sql).bind(self.region().to_owned());
+        let query = query.bind(reference).bind(names).bind(told);
+        let done = query.execute(&mut self.store.connection).await;
+        done.map(drop)
+            .map_err(Fault::of("note where the request goes on"))
+            .map_err(failed(&self.store))
+    }
+
     /// Where a request was begun; of one that an earlier release began nothing is known.
     pub(super) async fn began_in(&mut self, reference: &str) -> Result<Began, Error> {
         let sql =
@@ -32,15 +104,17 @@ impl Suppression {
             .map_err(failed(&self.store))
     }
 
-    /// Remembers what is told of a request's stores, and passes it on.
+    /// Remembers what is told of the task's stores, and passes it on. Of one that has left, what was told last stays.
     pub(super) async fn remember(
         &mut self,
         reference: &str,
+        sites: &[Site],
         body: Result<EraseReport, Error>,
     ) -> Result<EraseReport, Error> {
         let body = body?;
         let (mut names, mut told) = (Vec::new(), Vec::new());
-        for store in &body.stores {
+        let is_there = |name: &str| sites.iter().any(|site| site.store.name == name);
+        for store in body.stores.iter().filter(|told| is_there(&told.name)) {
             names.push(store.name.clone());
             told.push(Json(store));
         }

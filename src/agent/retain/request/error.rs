@@ -87,6 +87,14 @@ pub(super) enum Error {
         /// The store.
         store: String,
     },
+    /// Nobody would go on in a store.
+    #[error(
+        "store `{store}`: the request was begun there and is not over, and the task names no table of it any more: give it back until the request has ended"
+    )]
+    StoreLeft {
+        /// The store.
+        store: String,
+    },
     /// Too many for one person.
     #[error(
         "table `{table}`: more than {most} rows would be the person's (`maxRows`): see whether a value is shared by many"
@@ -203,7 +211,7 @@ impl Error {
             Self::Encrypt => "EncryptionFailed",
             Self::ReferenceReused | Self::Lifted | Self::Forgotten => "ReferenceReused",
             Self::Duplicate { .. } => "Duplicate",
-            Self::OtherTables { .. } => "SchemaDrift",
+            Self::OtherTables { .. } | Self::StoreLeft { .. } => "SchemaDrift",
             Self::TooMany { .. } => "TooManyRows",
             Self::NotApart { .. } => "SuppressionNotApart",
             Self::OtherHashKey => "SuppressionKeyUnknown",

@@ -340,6 +340,11 @@ async fn is_there(store: &mut Store) -> Result<bool, RequestError> {
     is_there.map_err(|fault| store.failed(fault).into())
 }
 
+/// Whether an entry of a report is of events.
+pub(super) fn are_in(table: &str) -> bool {
+    table.starts_with(&events_of(""))
+}
+
 /// A store may have tables of a policy too: then it has its entry already.
 fn enter(stores: &mut Vec<ErasedStore>, name: &str, table: ErasedTable) {
     match stores.iter_mut().find(|store| store.name == name) {
