@@ -21,6 +21,7 @@ mod events;
 mod expire;
 mod forget;
 mod hash;
+mod hidden;
 mod key;
 mod lift;
 mod look;
@@ -131,8 +132,8 @@ async fn erasure(
     }
     let (known, who, left) = match known {
         Some(known) if known.is_forgotten => return Err(Error::Forgotten),
-        Some(known) if known.given != hash => return Err(Error::ReferenceReused),
         Some(known) if known.is_lifted => return Err(Error::Lifted),
+        Some(known) if known.given != hash => return Err(Error::ReferenceReused),
         Some(known) if known.has_ended => {
             return told((&mut sites, &mut events), &mut suppression, &known, task).await;
         }

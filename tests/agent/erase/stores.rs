@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tradewind::contract::RequestState;
 
+use super::restrict::prepare;
 use super::world::{Ran, World, assert_nobody, exact};
 use crate::retain::world::access;
 
@@ -146,4 +147,74 @@ async fn a_store_that_is_gone_on_in_is_not_done_until_that_is_told() {
     ran.expect("SchemaDrift");
     let message = &ran.report.message;
     assert!(message.contains("store `site`"), "{message}");
+}
+
+const HIDDEN: &str = "SELECT count(*) FROM visits WHERE restricted_by IS NOT NULL";
+
+async fn lift(world: &World) -> Value {
+    world.start("lift", &["--lift"]).finish_plain().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lift_reaches_all_that_was_hidden_or_says_what_it_lacks() {
+    let (mut world, site, store) = world("est_lift").await;
+    let shop = world.spec()["stores"][0].clone();
+    world.spec()["request"]["kind"] = "Restriction".into();
+    prepare(&world).await;
+    world.spec()["stores"] = json!([store]);
+    world.database = site.clone();
+    prepare(&world).await;
+    world.database = "est_lift".to_owned();
+    world.spec()["stores"] = json!([shop, store]);
+    world.run().await.expect("Verified");
+    at(
+        &site,
+        "CREATE TABLE letters (id int PRIMARY KEY, email text, at timestamptz)",
+    )
+    .await;
+
+    let ruled = |name: &str, table: &str| {
+        let mut ruled = store.clone();
+        ruled["tables"][0]["name"] = name.into();
+        ruled["tables"][0]["table"] = table.into();
+        ruled
+    };
+    let table = "table `visits` of store `site`";
+    for (stores, lacks) in [
+        (json!([shop]), "store `site`"),
+        (json!([shop, ruled("letters", "letters")]), table),
+        (json!([shop, ruled("visits", "letters")]), table),
+    ] {
+        world.spec()["stores"] = stores;
+        let refused = lift(&world).await;
+        assert_eq!(refused["reason"], "HiddenRowsUnmapped", "{refused}");
+        let message = refused["message"].as_str().unwrap();
+        assert!(message.contains(lacks), "{message}");
+        assert_eq!(at(&site, HIDDEN).await, "20");
+    }
+    // A rule may have got another name.
+    world.spec()["stores"] = json!([shop, ruled("calls", "visits")]);
+    let lifted = lift(&world).await;
+    assert_eq!(lifted["reason"], "Lifted", "{lifted}");
+    assert_eq!(at(&site, HIDDEN).await, "0");
+    // Once nothing is hidden nothing is missed.
+    world.spec()["stores"] = json!([shop]);
+    let lifted = lift(&world).await;
+    assert_eq!(lifted["reason"], "Lifted", "{lifted}");
+}
+
+/// It is taken back before its pod has begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_is_late_hides_nothing_once_that_was_lifted() {
+    let (mut world, _, _) = world("est_late").await;
+    world.spec()["request"]["kind"] = "Restriction".into();
+    prepare(&world).await;
+    let lifted = lift(&world).await;
+    assert_eq!(lifted["reason"], "Lifted", "{lifted}");
+    let ran = world.run().await;
+    ran.expect("ReferenceReused");
+    let message = &ran.report.message;
+    assert!(message.contains("was lifted"), "{message}");
+    let hidden = "SELECT count(*) FROM customers WHERE restricted_by IS NOT NULL";
+    assert_eq!(world.sql(hidden).await, "0");
 }

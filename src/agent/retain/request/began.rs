@@ -63,6 +63,11 @@ fn is_done(told: &ErasedStore) -> bool {
     has_any && states.all(|it| matches!(it.state, RequestState::Verified | RequestState::Kept))
 }
 
+/// Whether a request that is to hide rows found none in a store.
+pub(super) fn hides_nothing(told: &ErasedStore) -> bool {
+    is_done(told) && told.tables.iter().all(|table| table.restricted.is_zero())
+}
+
 impl Suppression {
     /// Notes the stores that a request goes on in. What was told of one is not its end any more, until it is told anew: a pod may
     /// be killed in between.

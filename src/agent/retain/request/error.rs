@@ -95,6 +95,24 @@ pub(super) enum Error {
         /// The store.
         store: String,
     },
+    /// Rows would stay hidden.
+    #[error(
+        "store `{store}`: the request has hidden rows there, or may have, and the task names no table of it any more: give it back until they are shown"
+    )]
+    StoreHides {
+        /// The store.
+        store: String,
+    },
+    /// Rows would stay hidden.
+    #[error(
+        "table `{table}` of store `{store}`: the request has hidden rows there, and the task does not name it any more: give it back until they are shown"
+    )]
+    TableHides {
+        /// The store.
+        store: String,
+        /// The table, as the task named it.
+        table: String,
+    },
     /// Too many for one person.
     #[error(
         "table `{table}`: more than {most} rows would be the person's (`maxRows`): see whether a value is shared by many"
@@ -212,6 +230,7 @@ impl Error {
             Self::ReferenceReused | Self::Lifted | Self::Forgotten => "ReferenceReused",
             Self::Duplicate { .. } => "Duplicate",
             Self::OtherTables { .. } | Self::StoreLeft { .. } => "SchemaDrift",
+            Self::StoreHides { .. } | Self::TableHides { .. } => "HiddenRowsUnmapped",
             Self::TooMany { .. } => "TooManyRows",
             Self::NotApart { .. } => "SuppressionNotApart",
             Self::OtherHashKey => "SuppressionKeyUnknown",

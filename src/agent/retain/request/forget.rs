@@ -34,7 +34,7 @@ pub(super) async fn erasure(
     }
     suppression.prepare().await?;
     let reference = &request.reference;
-    suppression.prevent(reference).await?;
+    suppression.prevent(reference, FORGOTTEN).await?;
     let mut body = EraseReport {
         request: reference.clone(),
         state: RequestState::Forgotten,
@@ -167,10 +167,10 @@ impl Suppression {
     }
 
     /// Of a request that has not begun it is noted that it never will.
-    async fn prevent(&mut self, reference: &str) -> Result<(), Error> {
+    pub(super) async fn prevent(&mut self, reference: &str, word: &str) -> Result<(), Error> {
         let sql = "INSERT INTO tradewind.request (region, reference, run, given, person, suppressed, began_at, state)
             VALUES ($1, $2, '', '', NULL, 0, clock_timestamp(), $3) ON CONFLICT (region, reference) DO NOTHING";
-        self.write(sql, reference).await
+        self.write(sql, (reference, word)).await
     }
 
     /// Keeps no longer who the person is; where nothing was erased, nothing is to be erased again either, and the person is
@@ -181,15 +181,19 @@ impl Suppression {
               subjects AS (DELETE FROM tradewind.suppressed_subject WHERE region = $1 AND reference = $2)
             UPDATE tradewind.request SET person = NULL, state = coalesce(state, $3), suppressed = 0 WHERE region = $1 AND reference = $2";
         let sql = if erased { keeping } else { freeing };
-        self.write(sql, reference).await
+        self.write(sql, (reference, FORGOTTEN)).await
     }
 
-    async fn write(&mut self, sql: &'static str, reference: &str) -> Result<(), Error> {
+    async fn write(
+        &mut self,
+        sql: &'static str,
+        (reference, word): (&str, &str),
+    ) -> Result<(), Error> {
         let query = sqlx::query(sql).bind(self.region().to_owned());
-        let query = query.bind(reference).bind(FORGOTTEN);
+        let query = query.bind(reference).bind(word);
         let done = query.execute(&mut self.store.connection).await;
         done.map(drop)
-            .map_err(Fault::of("forget the person"))
+            .map_err(Fault::of("end the request"))
             .map_err(failed(&self.store))
     }
 }

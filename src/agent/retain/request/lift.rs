@@ -14,9 +14,9 @@ use super::books;
 use super::error::Error;
 use super::hash::HashKey;
 use super::recipients::{self, News, Telling};
-use super::settings::{self, Settings};
+use super::settings::{self, Scope, Settings};
 use super::suppress::{LIFTED, Suppression};
-use super::{begin, expire, forget, opt_out, runs, stoppable};
+use super::{begin, expire, forget, hidden, opt_out, runs, stoppable};
 use crate::agent::{Begun, Stop, blur};
 use crate::contract::{
     Erase, EraseReport, LiftedTable, Report, RequestKind, RequestState, SubjectRequest, Task,
@@ -64,18 +64,19 @@ async fn restriction(
         state: RequestState::Lifted,
         ..EraseReport::default()
     };
-    for scope in &settings.stores {
-        let mut store = Store::open(&scope.name, &scope.rules.url, Purpose::Write).await?;
-        suppression.is_apart(&mut store).await?;
-        store.lock(begin::LOCK).await?;
-        books::prepare(&mut store).await?;
+    let mut stores = open(&mut suppression, &settings.stores).await?;
+    // A pod that comes late waits for the stores, or finds this before it.
+    suppression.prevent(reference, LIFTED).await?;
+    let all = (settings.stores.as_slice(), stores.as_mut_slice());
+    hidden::is_all_there(&mut suppression, all, reference).await?;
+    for (scope, store) in settings.stores.iter().zip(&mut stores) {
         // A pod that was killed in the midst left a run; nobody goes on with it.
-        if let Some(mut open) = runs::open_run(&mut store, &policy).await? {
-            runs::take_over(&mut store, &mut open, None).await?;
-            runs::end(&mut store, &open, LIFTED).await?;
+        if let Some(mut open) = runs::open_run(store, &policy).await? {
+            runs::take_over(store, &mut open, None).await?;
+            runs::end(store, &open, LIFTED).await?;
         }
         for rule in &scope.rules.rules {
-            let lifted = lift::lift(&mut store, rule, &by, (&policy, stop)).await;
+            let lifted = lift::lift(store, rule, &by, (&policy, stop)).await;
             body.lifted.push(LiftedTable {
                 store: scope.name.clone(),
                 name: rule.name.clone(),
@@ -83,7 +84,6 @@ async fn restriction(
             });
         }
     }
-    suppression.prepare().await?;
     let telling = Telling {
         reference,
         news: News::Lifted,
@@ -92,4 +92,19 @@ async fn restriction(
     body.recipients = recipients::tell(&mut suppression, &task.spec, telling, stop).await?;
     suppression.end(reference, LIFTED).await?;
     Ok(body)
+}
+
+/// Opens the stores with their books, and keeps requests out of all of them until this has ended: one that comes late sees then
+/// that it has.
+async fn open(suppression: &mut Suppression, scopes: &[Scope]) -> Result<Vec<Store>, Error> {
+    let mut stores = Vec::new();
+    for scope in scopes {
+        let mut store = Store::open(&scope.name, &scope.rules.url, Purpose::Write).await?;
+        suppression.is_apart(&mut store).await?;
+        store.lock(begin::LOCK).await?;
+        books::prepare(&mut store).await?;
+        stores.push(store);
+    }
+    suppression.prepare().await?;
+    Ok(stores)
 }
