@@ -281,6 +281,9 @@ pub struct EraseReport {
 pub struct Delivered {
     /// The manifest's key.
     pub manifest: String,
+    /// Where the copy was put, `s3://bucket/prefix/name`, as its task had it. Absent: an earlier release reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// `sha256-<hex>` of the manifest.
     pub hash: String,
     /// When it is to be removed, RFC 3339.

@@ -314,6 +314,14 @@ pub struct FeedDestination {
     pub credentials: PathBuf,
 }
 
+impl FeedDestination {
+    /// The bucket and the key in one, `s3://bucket/eu-west/full/aurora-instagram.csv`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.url.trim_end_matches('/'), self.object)
+    }
+}
+
 /// `retain`: erase what is due.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

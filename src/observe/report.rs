@@ -72,6 +72,10 @@ impl Body for EraseReport {
         let is_told = |delivered: &Delivered| {
             delivered.hash.len() <= 80
                 && delivered.manifest.len() <= 512
+                && delivered
+                    .place
+                    .as_ref()
+                    .is_none_or(|place| place.len() <= 640)
                 && delivered.expires_at.parse::<jiff::Timestamp>().is_ok()
         };
         let removed = removed_at.as_ref();

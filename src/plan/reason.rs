@@ -141,6 +141,8 @@ words! {
     NobodyMapped,
     /// No rule names a table any more in which a request has hidden rows.
     HiddenRowsUnmapped,
+    /// A copy was delivered to another place than the spec names by now.
+    CopyElsewhere,
     /// A hold of the hub is not in force yet.
     HoldNotInForce,
     /// No preview has the hash that an approval names.

@@ -356,7 +356,7 @@ pub(crate) fn status(condition: Value, inventory: Value) -> Value {
             "name": "eu-west", "state": "Run", "reason": "Fulfilled", "message": "done", "ready": true,
             "unreachableSince": "2026-11-22T12:00:00Z", "action": "Erase", "progress": "Kept", "reportedAt": "2026-11-22T12:00:00Z",
             "suppressed": "<5",
-            "delivered": {"manifest": "eu-west/copies/dsr-1.manifest.json", "hash": "sha256-00", "expiresAt": "2026-12-22T12:00:00Z", "removedAt": "2026-12-22T12:01:00Z"},
+            "delivered": {"manifest": "eu-west/copies/dsr-1.manifest.json", "place": "s3://copies/eu-west/copies/dsr-1", "hash": "sha256-00", "expiresAt": "2026-12-22T12:00:00Z", "removedAt": "2026-12-22T12:01:00Z"},
             "stores": [{"name": "orders", "state": "Kept", "tables": [erased()]}],
             "recipients": [{"name": "shop/erp", "state": "Refused", "ground": "LegalClaims", "attempts": 2, "answer": "200", "at": "2026-11-22T12:00:00Z"}],
             "lifted": 10, "lastHandledRunAt": "1", "inventory": inventory,

@@ -176,3 +176,50 @@ fn a_copy_goes_with_its_request_and_half_a_copy_with_what_ended_it() {
     there.region = Arc::new(serde_json::from_value(region).unwrap());
     assert_eq!(planned(&closed).ok(), lifts("Access", true));
 }
+
+/// A copy that was delivered is looked for where it was put, and nowhere else: that the spec names another place is told at
+/// once, and nothing is called removed. Who deletes the object may write a bucket that is there.
+#[test]
+fn a_copy_is_not_taken_away_from_where_it_never_was() {
+    let delivered = |expires_at: &str, place: &Value| {
+        json!({"delivered": {"manifest": "eu-west/dsr-2026-17-eu-west.manifest.json", "hash": "sha256-00",
+            "expiresAt": expires_at, "place": place}})
+    };
+    let own = json!("s3://copies/eu-west/dsr-2026-17-eu-west");
+    let store = |url: &str, prefix: &str| {
+        json!({"delivery": {"objectStore": {"country": "IN", "url": url, "prefix": prefix, "credentialsRef": {"name": "other"}},
+            "recipient": "age1pppppppppp", "expiresAfter": "P30D"}})
+    };
+    let of = |expires_at: &str, spec: &Value, is_deleted: bool| {
+        let entry = delivered(expires_at, &own);
+        let facts = facts("request-copy-expired", spec, &entry, is_deleted);
+        let plan = plan::subject_request(&facts, NOW.parse().unwrap());
+        let told = plan.findings.iter().map(|it| it.reason.word.clone());
+        (planned(&facts), told.collect::<Vec<_>>())
+    };
+    let (past, coming) = ("2026-11-24T12:00:00Z", "2026-12-22T12:00:00Z");
+    let elsewhere = vec!["CopyElsewhere".to_owned()];
+    // Another Secret, and the folder written out, lead to the same place.
+    for same in [
+        store("s3://copies", "{region}"),
+        store("s3://copies", "eu-west/"),
+    ] {
+        assert_eq!(of(past, &same, false).0.ok(), lifts("Access", false));
+        assert_eq!(of(coming, &same, false).1, Vec::<String>::new());
+    }
+    for other in [store("s3://new", "{region}"), store("s3://copies", "new")] {
+        assert_eq!(
+            of(past, &other, false),
+            (none("CopyElsewhere"), elsewhere.clone())
+        );
+        let (job, told) = of(coming, &other, false);
+        assert!(job.is_err() && told == elsewhere, "{job:?}");
+        for at in [past, coming] {
+            assert_eq!(of(at, &other, true).0.ok(), lifts("Access", true));
+        }
+        // An earlier release did not say where it put a copy.
+        let before = delivered(past, &Value::Null);
+        let facts = facts("request-copy-expired", &other, &before, false);
+        assert_eq!(planned(&facts).ok(), lifts("Access", false));
+    }
+}

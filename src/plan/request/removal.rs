@@ -8,7 +8,8 @@ use super::job;
 use crate::api::{RequestAction, RequestRegionStatus};
 use crate::contract::RequestState;
 use crate::plan::placement::{self, Decision, Place, earlier};
-use crate::plan::{RegionFacts, RegionPlan, RequestFacts, RequestWorkloads};
+use crate::plan::reason::Word;
+use crate::plan::{Reason, RegionFacts, RegionPlan, RequestFacts, RequestWorkloads};
 
 /// The decision for a region: as it is, with the moment at which the copy there expires; from then on the Job.
 pub(super) fn when_expired(
@@ -27,14 +28,40 @@ pub(super) fn when_expired(
     if is_deleted || is_half && matches!(decision.plan, RegionPlan::Withdraw(_)) {
         return removed(facts, (place, region), true);
     }
-    match expires_at(entry) {
-        None => decision,
-        Some(at) if at > now => Decision {
+    let elsewhere = elsewhere(facts, (place.name, &region.region), entry);
+    match (expires_at(entry), elsewhere) {
+        (None, _) => decision,
+        // It is told at once, while whoever changed it knows why.
+        (Some(at), elsewhere) if at > now => Decision {
             wake_at: earlier(decision.wake_at, Some(at)),
+            missing: decision.missing.or(elsewhere),
             ..decision
         },
-        Some(_) => removed(facts, (place, region), false),
+        (Some(_), Some(reason)) => Decision {
+            missing: Some(reason.clone()),
+            ..RegionPlan::Keep(reason).into()
+        },
+        (Some(_), None) => removed(facts, (place, region), false),
     }
+}
+
+/// Why the copy would be looked for where it is not: nothing would be found there, and it be called removed.
+fn elsewhere(
+    facts: &RequestFacts,
+    at: (&str, &crate::api::Region),
+    entry: &RequestRegionStatus,
+) -> Option<Reason> {
+    let delivered = entry.delivered.as_ref()?;
+    let place = delivered.place.as_deref()?;
+    let task = job::task(facts, at, RequestAction::Copy, None);
+    let now = task.request?.delivery?.destination.place();
+    (now != place).then(|| {
+        Word::CopyElsewhere.because(format!(
+            "spec.delivery.objectStore: the copy of Region {} was put to {place} and is taken away from there on {}; url and prefix name \
+             {now} by now: write those of before",
+            at.0, delivered.expires_at
+        ))
+    })
 }
 
 /// Whether something of a copy may be in its bucket.

@@ -65,6 +65,11 @@ async fn a_copy_has_every_row_of_the_person_and_of_nobody_else() {
     assert_eq!(found, [1, 10, 10, 10]);
     let delivered = ran.body().delivered.clone().unwrap();
     assert_eq!(delivered.manifest, "dsr/1.manifest.json");
+    let place = delivered.place.as_ref().unwrap();
+    assert!(
+        place.starts_with("s3://") && place.ends_with("/dsr/1"),
+        "{place}"
+    );
     let bytes = object(&world, &delivered.manifest).await;
     let manifest: Value = serde_json::from_slice(&bytes).unwrap();
     assert_eq!(manifest["expiresAt"], delivered.expires_at.as_str());

@@ -271,6 +271,7 @@ async fn deliver(
     put(&path, bytes).await?;
     Ok(Delivered {
         manifest: path.to_string(),
+        place: Some(delivery.destination.place()),
         hash,
         expires_at,
         removed_at: None,
