@@ -357,3 +357,42 @@ async fn who_may_be_told_soon_is_waited_for() {
         vec![row("erp", RecipientState::Done, 1, "200")]
     );
 }
+
+/// What one has answered stays its answer once nothing may be sent to it any more, or not yet again.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_told_before_an_instrument_ended_stays_told() {
+    let mut world = World::shop("rcp_ended").await;
+    world.sql("DROP TABLE items").await;
+    let erp = recipient(
+        &mut world,
+        "erp",
+        &["email"],
+        answers(r#"{"outcome": "Done"}"#),
+    )
+    .await;
+    let law = recipient(
+        &mut world,
+        "law",
+        &["email"],
+        answers(r#"{"outcome": "NoData"}"#),
+    )
+    .await;
+    let crm = recipient(&mut world, "crm", &["email"], fails(4, 500)).await;
+    world.run().await.expect("RecipientNotTold");
+    let only = world.spec()["recipients"][2].clone();
+    world.spec()["recipients"] = json!([only]);
+    world.spec()["heldRecipients"] = json!(["shop/erp", "shop/far"]);
+    world.spec()["comingRecipients"] = json!(["shop/law"]);
+    let ran = world.run().await;
+    ran.expect("Kept");
+    let wanted = vec![
+        row("erp", RecipientState::Done, 1, "200"),
+        row("far", RecipientState::Held, 0, ""),
+        row("law", RecipientState::NoData, 1, "200"),
+        row("crm", RecipientState::Told, 5, "200"),
+    ];
+    assert_eq!(stand(&ran), wanted);
+    // By the books alone, too, once it has ended.
+    assert_eq!(stand(&world.run().await), wanted);
+    assert_eq!([&erp, &law, &crm].map(Sink::requests), [1, 1, 5]);
+}

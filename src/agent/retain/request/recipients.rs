@@ -100,9 +100,9 @@ pub(super) async fn told(
     spec: &Erase,
     request: &SubjectRequest,
 ) -> Result<Vec<ToldRecipient>, Error> {
-    let mut all = held(spec);
+    let news = News::of(request.kind);
+    let mut all = waiting(suppression, spec, (&request.reference, news)).await?;
     for recipient in &spec.recipients {
-        let news = News::of(request.kind);
         let standing = suppression.told(&request.reference, news, &recipient.name);
         let told = standing.await?.told;
         if told.state != RecipientState::Pending {
@@ -129,6 +129,22 @@ pub(super) fn held(spec: &Erase) -> Vec<ToldRecipient> {
     held.chain(coming).collect()
 }
 
+/// The same, but for whom the books know an end: an instrument that ends later takes no answer back.
+async fn waiting(
+    suppression: &mut Suppression,
+    spec: &Erase,
+    (reference, news): (&str, News),
+) -> Result<Vec<ToldRecipient>, Error> {
+    let mut all = held(spec);
+    for one in &mut all {
+        let known = suppression.told(reference, news, &one.name).await?.told;
+        if known.state != RecipientState::Pending {
+            *one = known;
+        }
+    }
+    Ok(all)
+}
+
 /// Tells whoever has not been told; answers how all stand. One that cannot be told keeps nobody else from it.
 pub(super) async fn tell(
     suppression: &mut Suppression,
@@ -136,7 +152,7 @@ pub(super) async fn tell(
     telling: Telling<'_>,
     stop: &Stop,
 ) -> Result<Vec<ToldRecipient>, Error> {
-    let mut all = held(spec);
+    let mut all = waiting(suppression, spec, (telling.reference, telling.news)).await?;
     for recipient in &spec.recipients {
         let mut standing = suppression
             .told(telling.reference, telling.news, &recipient.name)
