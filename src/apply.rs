@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
 use serde_json::{Value, json};
 
@@ -205,6 +206,21 @@ impl Applier {
             }
         }
         applied
+    }
+
+    /// Brings what stands there of this name up to date, and touches nothing else. None where nothing does: nobody reads it.
+    pub async fn tell(&self, site: &Site<'_>, listed: &ConfigMap) -> Option<Applied> {
+        let mut applied = Applied::default();
+        let child = Child::new(ChildKind::ConfigMap, listed).ok()?;
+        let pass = Pass {
+            applier: self,
+            site,
+            writer: self.writer(site, None),
+        };
+        pass.seen(&child.id)?;
+        let children = vec![child];
+        pass.group(&Group { children }, &mut applied).await;
+        Some(applied)
     }
 
     fn writer<'a>(

@@ -131,6 +131,8 @@ pub struct ChannelFacts {
     pub policies: BTreeMap<String, Arc<DataPolicy>>,
     /// The platform's credentials.
     pub credentials: SecretFact,
+    /// When the hub last gave a sign that all LegalHolds are known.
+    pub holds_seen: Option<Timestamp>,
     /// The platform and regime packs in force.
     pub packs: Arc<crate::packs::Packs>,
     /// The operator's configuration.
@@ -275,6 +277,8 @@ pub struct RegionNote {
     pub lacking: Option<Lacking>,
     /// What is not made here, because it would take personal data over a border without an instrument (channels only).
     pub held: Vec<crate::api::HeldFlow>,
+    /// How old the list of holds is, for a connector that is otherwise left as it is (channels only).
+    pub hold_list: Option<ConfigMap>,
     /// The preview that the approval of this region names, kept while the approval stands (policies only).
     pub approved: Option<crate::contract::Preview>,
     /// What decides for each rule whose table has keeps (policies only).
@@ -422,6 +426,8 @@ pub struct ChannelWorkloads {
 /// What takes webhooks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConnectorWorkloads {
+    /// When the hub last saw all LegalHolds: it gets older while the pods run, and rolls none.
+    pub hold_list: Option<ConfigMap>,
     /// The task.
     pub config_map: ConfigMap,
     /// The pods.

@@ -89,7 +89,11 @@ impl Reader {
     }
 
     /// All that a channel refers to.
-    pub async fn channel(&self, channel: &Arc<SocialChannel>) -> (ChannelFacts, Looks) {
+    pub async fn channel(
+        &self,
+        channel: &Arc<SocialChannel>,
+        holds_seen: Option<Timestamp>,
+    ) -> (ChannelFacts, Looks) {
         let namespace = channel.namespace().unwrap_or_default();
         let status = channel.status.iter().flat_map(|s| &s.regions);
         let had: Vec<(&str, &[InventoryEntry])> = status
@@ -103,6 +107,7 @@ impl Reader {
             regions: self.region_facts(&looks),
             policies: self.policies_by_name(),
             credentials: self.credentials(channel).await,
+            holds_seen,
             packs: self.packs.borrow().packs.clone(),
             settings: self.settings.clone(),
         };

@@ -86,6 +86,7 @@ use crate::contract::{CatalogueLook, Report, Retain, RetainMode, RetainReport, T
 use answer::Answer;
 use enforce::{Job, stoppable};
 use error::Error;
+pub(super) use hold_list::Freshness;
 pub use legal_hold::run as hold;
 pub use lift::run as lift;
 pub use opening::run as open_sums;

@@ -12,8 +12,8 @@ const MAX_AGE: &str = "P3D";
 pub struct HoldList {
     /// ISO 8601 duration of 30 minutes to 99 days, `PT6H`. A retention run erases nothing (`HoldsStale`) once the hub last
     /// told this region longer ago than this that its LegalHolds are as the tasks have them: as when the region is cut
-    /// off, or the operator is down. The hub then writes one ConfigMap in `runNamespace` every sixth of it, every hour at
-    /// least. Longer than your longest outage on a weekend, shorter than counsel can wait.
+    /// off, or the operator is down; connectors purge nothing then. The hub writes one ConfigMap in `runNamespace`, and one
+    /// beside each connector, every sixth of it, every hour at least. Longer than your longest outage on a weekend, shorter than counsel can wait.
     #[schemars(
         length(min = 3, max = 7),
         regex(

@@ -93,6 +93,13 @@ pub fn connector(channel: &str) -> String {
     format!("{channel}-connector")
 }
 
+/// Name of the ConfigMap beside a channel's connector that says when the hub last saw all LegalHolds: pods mount nothing from
+/// another namespace, and a namespace may have several channels.
+#[must_use]
+pub fn connector_holds(channel: &str) -> String {
+    format!("{channel}-connector-holds")
+}
+
 /// Name of a feed's objects. A CronJob's name may have 52 characters, so a long one is cut and told apart by a hash.
 #[must_use]
 pub fn feed(channel: &str, feed: &str) -> String {

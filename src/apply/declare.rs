@@ -34,7 +34,7 @@ impl Workloads for ChannelWorkloads {
         shared.extend(credentials.as_ref().map(secret::child));
         let mut groups = Vec::new();
         if let Some(connector) = connector {
-            groups.push(of_connector(connector)?);
+            groups.extend(of_connector(connector)?);
         }
         for feed in feeds.values() {
             groups.push(of_feed(feed)?);
@@ -53,9 +53,11 @@ impl Workloads for ChannelWorkloads {
     }
 }
 
-/// The task before the pods that mount it; the address before the pods, so that they find each other; the way in last.
-fn of_connector(workloads: &ConnectorWorkloads) -> Result<Group, serde_json::Error> {
+/// The task before the pods that mount it; the address before the pods, so that they find each other; the way in last. How old
+/// the list of holds is stands alone: pods start without it, and their trouble must not make it older.
+fn of_connector(workloads: &ConnectorWorkloads) -> Result<[Group; 2], serde_json::Error> {
     let ConnectorWorkloads {
+        hold_list,
         config_map,
         deployment,
         service,
@@ -63,6 +65,11 @@ fn of_connector(workloads: &ConnectorWorkloads) -> Result<Group, serde_json::Err
         disruption_budget,
         callback_url: _, // said in status, not applied
     } = workloads;
+    let listed = hold_list.iter();
+    let listed = listed.map(|map| Child::new(ChildKind::ConfigMap, map));
+    let listed = Group {
+        children: listed.collect::<Result<_, _>>()?,
+    };
     let mut children = vec![
         Child::new(ChildKind::ConfigMap, config_map)?,
         Child::new(ChildKind::Service, service)?,
@@ -72,7 +79,7 @@ fn of_connector(workloads: &ConnectorWorkloads) -> Result<Group, serde_json::Err
     if let Some(ingress) = ingress {
         children.push(Child::new(ChildKind::Ingress, ingress)?);
     }
-    Ok(Group { children })
+    Ok([listed, Group { children }])
 }
 
 /// The task before the schedule that starts pods with it, and the schedule before the run that belongs to it.

@@ -68,6 +68,9 @@ pub struct Connect {
     /// for a sink that is not among `sinks` from when it came. Absent: `P90D`.
     #[serde(default = "keep_undelivered", skip_serializing_if = "is_ninety_days")]
     pub keep_undelivered: String,
+    /// How old the list of legal holds may be: with an older one nothing is purged. Absent: nobody asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold_list: Option<HoldList>,
 }
 
 /// How long what was not delivered stays, where nothing else is said.

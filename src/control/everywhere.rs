@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
+use k8s_openapi::api::core::v1::ConfigMap;
 
 use crate::api::InventoryEntry;
 use crate::apply::{self, Again, Applied, Applier, Site, Workloads};
@@ -30,6 +31,8 @@ struct Task<'a, W> {
     plan: &'a RegionPlan<W>,
     /// The Jobs whose ledgers are read back, paused or not.
     lost: &'a [String],
+    /// What is told where nothing else is touched.
+    listed: Option<&'a ConfigMap>,
     view: &'a View,
     old: &'a [InventoryEntry],
 }
@@ -70,12 +73,14 @@ where
     };
     let mut tasks = Vec::new();
     for (region, decided) in &plan.regions {
-        let untold = plan.notes.get(region).and_then(|note| note.untold.as_ref());
+        let note = plan.notes.get(region);
+        let untold = note.and_then(|note| note.untold.as_ref());
         match looks.get(region) {
             Some(Look::Known(view)) => tasks.push(Task {
                 region,
                 plan: decided,
                 lost: untold.map_or(&[], |untold| untold.lost.as_slice()),
+                listed: note.and_then(|note| note.hold_list.as_ref()),
                 view,
                 old: old.get(region.as_str()).copied().unwrap_or_default(),
             }),
@@ -184,7 +189,11 @@ async fn apply<W: Workloads>(applier: &Applier, task: &Task<'_, W>) -> Option<Ap
         RegionPlan::Run(workloads) => Some(applier.run(&site, workloads.as_ref()).await),
         RegionPlan::Pause(_) => Some(applier.pause(&site, task.lost).await),
         RegionPlan::Withdraw(_) => Some(applier.withdraw(&site).await),
-        RegionPlan::Keep(_) | RegionPlan::Hold(_) | RegionPlan::Leave(_) => None,
+        RegionPlan::Keep(_) | RegionPlan::Hold(_) => match task.listed {
+            Some(listed) => applier.tell(&site, listed).await,
+            None => None,
+        },
+        RegionPlan::Leave(_) => None,
     }
 }
 

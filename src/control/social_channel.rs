@@ -28,7 +28,10 @@ pub(super) async fn reconcile(
         }
         finalizer::add(&context.hub, channel.as_ref()).await?;
     }
-    let (facts, looks) = context.reader.channel(&channel).await;
+    let (facts, looks) = context
+        .reader
+        .channel(&channel, context.holds_heard.at())
+        .await;
     let now = (context.clock)();
     let plan = plan::channel(&facts, now);
     let uid = channel.uid().unwrap_or_default();

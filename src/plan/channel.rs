@@ -1,6 +1,7 @@
 //! What a SocialChannel should have in each region.
 
 mod held;
+pub(super) mod listed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -129,7 +130,7 @@ pub fn channel(facts: &ChannelFacts, now: Timestamp) -> Plan<ChannelWorkloads> {
             continue;
         }
         let gated = gated::ask(facts, own.platform, place, now);
-        let note = RegionNote {
+        let mut note = RegionNote {
             uncovered_since: gated.uncovered_since,
             lacking: gated.lacking.clone(),
             held: held::held(&gated),
@@ -137,6 +138,8 @@ pub fn channel(facts: &ChannelFacts, now: Timestamp) -> Plan<ChannelWorkloads> {
         };
         let decision = decide(facts, &own, place, &gated, now);
         let decision = held::law_first(facts, &own, (place, &gated), decision);
+        let anew = listed::note(&mut note, (facts, &own), place, &decision, now);
+        plan.wake_at = earlier(plan.wake_at, anew);
         plan.enter(place, note, decision);
         plan.wake_at = earlier(plan.wake_at, gated.wake_at);
         plan.findings.extend(gated.findings);

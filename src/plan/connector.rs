@@ -14,11 +14,11 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::channel::Site;
+use super::channel::{Site, listed};
 use super::flows::Part;
 use super::meta::{self, Role};
 use super::pod::{Agent, Mount, Size};
-use super::{ConnectorWorkloads, SecretCopy};
+use super::{ConnectorWorkloads, SecretCopy, hold_list};
 use crate::api::{Connector, CredentialsLocation, IngressTarget, SinkSpec, names};
 use crate::contract::{ADMIN_PORT, Connect, KEEP_UNDELIVERED, Sink, WEBHOOK_PORT, Webhook};
 
@@ -66,9 +66,11 @@ pub(super) fn workloads(
         size: SIZE,
         grace: GRACE,
     };
-    let template = agent.template(&site.facts.settings, &site.place.spec);
+    let mut template = agent.template(&site.facts.settings, &site.place.spec);
+    hold_list::mount(&mut template, &names::connector_holds(site.name));
     let target = spec.ingress.as_ref().and(site.place.spec.ingress.as_ref());
     Some(ConnectorWorkloads {
+        hold_list: listed::config_map(site.facts, site.place),
         config_map: meta::config_map(&role, site.namespace, &name, task),
         deployment: deployment(site, &role, &name, spec, template),
         service: service(site, &role, &name),
@@ -107,6 +109,7 @@ fn task(site: &Site<'_>, spec: &Connector, webhook: &Webhook) -> Connect {
         keep_delivered: format!("P{days}D"),
         keep_undelivered: undelivered
             .map_or_else(|| KEEP_UNDELIVERED.to_owned(), |days| format!("P{days}D")),
+        hold_list: Some(hold_list::bound(&site.place.spec.hold_list())),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What tells a region's pods how old their list of legal holds is: the bound in the task, the moment in a ConfigMap.
+//! What tells a region's pods how old their list of legal holds is: the bound in the task, the moment in a ConfigMap; one for all
+//! in the run namespace, and one beside each connector.
 //!
 //! The moment is told in steps, so that what is planned stays the same between two of them, and a fleet in which nothing
 //! happens is written to at that rate and no faster.
@@ -11,7 +12,7 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::meta::Role;
-use crate::api::{HoldList as Bound, names};
+use crate::api::HoldList as Bound;
 use crate::contract::{HOLD_LIST_PATH, HoldList};
 
 /// Steps in a bound: a write that comes late by some leaves the list young enough.
@@ -34,14 +35,14 @@ pub(super) fn bound(bound: &Bound) -> HoldList {
 /// The ConfigMap that says when the hub last saw all holds.
 pub(super) fn config_map(
     role: &Role<'_>,
-    namespace: &str,
+    (namespace, name): (&str, &str),
     bound: &Bound,
     seen: Timestamp,
 ) -> ConfigMap {
     let (_, key) = folder_and_key();
     let told = step_of(bound, seen);
     ConfigMap {
-        metadata: role.meta(namespace, names::HOLD_LIST),
+        metadata: role.meta(namespace, name),
         data: Some(BTreeMap::from([(key.to_owned(), told.to_string())])),
         ..ConfigMap::default()
     }
@@ -53,8 +54,8 @@ pub(super) fn wake_at(bound: &Bound, seen: Timestamp, now: Timestamp) -> Option<
     Some(next.max(now.checked_add(AGAIN).ok()?))
 }
 
-/// Mounts it. A pod starts without it too: its agent says that nothing was said.
-pub(super) fn mount(template: &mut PodTemplateSpec) {
+/// Mounts the ConfigMap of this name. A pod starts without it too: its agent says that nothing was said.
+pub(super) fn mount(template: &mut PodTemplateSpec, name: &str) {
     let (folder, _) = folder_and_key();
     let Some(pod) = template.spec.as_mut() else {
         return;
@@ -71,7 +72,7 @@ pub(super) fn mount(template: &mut PodTemplateSpec) {
     pod.volumes.get_or_insert_default().push(Volume {
         name: VOLUME.to_owned(),
         config_map: Some(ConfigMapVolumeSource {
-            name: names::HOLD_LIST.to_owned(),
+            name: name.to_owned(),
             optional: Some(true),
             ..ConfigMapVolumeSource::default()
         }),

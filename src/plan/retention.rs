@@ -84,7 +84,7 @@ pub(super) fn workloads(ground: &Ground<'_>) -> PolicyWorkloads {
         grace: GRACE,
     };
     let mut template = agent.template(&ground.facts.settings, &ground.at.spec);
-    hold_list::mount(&mut template);
+    hold_list::mount(&mut template, names::HOLD_LIST);
     cron::tell_job(&mut template);
     let permit = Permit {
         mode: policy.spec.mode(),

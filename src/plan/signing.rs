@@ -218,7 +218,8 @@ fn workloads(facts: &SigningFacts, region: &str, now: Timestamp) -> SigningWorkl
     SigningWorkloads {
         hold_list: facts.holds_seen.map(|seen| {
             let (role, bound) = (listing(&role), spec.hold_list());
-            hold_list::config_map(&role, &spec.run_namespace, &bound, seen)
+            let place = (spec.run_namespace.as_str(), names::HOLD_LIST);
+            hold_list::config_map(&role, place, &bound, seen)
         }),
         config_map: meta::config_map(&role, &spec.run_namespace, names::SIGNING, task),
         cron_job: schedule.cron_job(&template),

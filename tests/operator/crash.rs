@@ -93,7 +93,7 @@ fn what_is_about_to_be_made_is_told_before() {
             let inventory =
                 crate::world::entry(&world.channel("instagram").await, region)["inventory"].clone();
             let all = inventory.as_array().unwrap();
-            assert_eq!(all.len(), 10, "{inventory}");
+            assert_eq!(all.len(), 11, "{inventory}");
             assert!(all.iter().all(|e| e["uid"] != ""), "{inventory}");
         }
     });

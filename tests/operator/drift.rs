@@ -320,6 +320,6 @@ fn what_was_made_before_is_known_again_without_status() {
             assert_eq!(uids(&world.objects(region).await), before);
         }
         let inventory = entry(&world.channel("partner").await, "eu-west")["inventory"].clone();
-        assert_eq!(inventory.as_array().unwrap().len(), 5, "{inventory}");
+        assert_eq!(inventory.as_array().unwrap().len(), 6, "{inventory}");
     });
 }

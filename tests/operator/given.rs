@@ -157,6 +157,7 @@ pub(crate) fn is_of_no_channel(child: &str) -> bool {
 pub(crate) fn children(region: &str) -> Vec<String> {
     let mut names = vec![
         ("configmaps", TENANT, "instagram-connector"),
+        ("configmaps", TENANT, "instagram-connector-holds"),
         ("configmaps", TENANT, "instagram-feed-full"),
         ("configmaps", TENANT, "instagram-feed-stock"),
         ("cronjobs.batch", TENANT, "instagram-feed-full"),
@@ -170,6 +171,7 @@ pub(crate) fn children(region: &str) -> Vec<String> {
     if region == "eu-west" {
         names.extend([
             ("configmaps", TENANT, "partner-connector"),
+            ("configmaps", TENANT, "partner-connector-holds"),
             ("deployments.apps", TENANT, "partner-connector"),
             ("poddisruptionbudgets.policy", TENANT, "partner-connector"),
             ("serviceaccounts", TENANT, "partner-agent"),

@@ -218,6 +218,12 @@ async fn a_bounded_list_is_told_of(world: &World) {
             is_young.then_some(()).ok_or_else(|| seen.to_string())
         })
         .await;
+    let beside = "instagram-connector-holds";
+    let beside = world
+        .get(&cluster, "configmaps", given::TENANT, beside)
+        .await;
+    let told = beside.unwrap_or_default();
+    assert!(told["data"]["seen-at"].is_string(), "{told:#}");
     let schedule = world
         .until("the runs read it", async || {
             let name = "eu-west-customers-retention";

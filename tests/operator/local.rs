@@ -53,7 +53,7 @@ fn the_hub_is_a_region() {
                 let there = children(&world).await;
                 let wanted = "deployment.apps/corner-shop-connector";
                 if there.iter().any(|child| child == wanted)
-                    && there.len() == 5 + given::signing().len()
+                    && there.len() == 6 + given::signing().len()
                 {
                     Ok(())
                 } else {

@@ -491,6 +491,7 @@ pub(crate) fn channel_facts() -> impl Strategy<Value = ChannelFacts> {
                 .filter_map(|(name, policy)| Some((name.to_owned(), read(policy?))))
                 .collect(),
             credentials,
+            holds_seen: Some("2026-11-22T04:05:06Z".parse().unwrap()),
             packs: packs(),
             settings: settings(),
         },

@@ -545,6 +545,46 @@ proptest! {
         }
     }
 
+    /// A connector is told how old its list of holds is beside itself, where its pods can mount it, and on while the channel
+    /// pauses; nothing of what runs changes with it.
+    #[test]
+    fn a_connector_is_told_how_old_its_list_of_holds_is(mut facts in chance::channel_facts()) {
+        let plan = plan::channel(&facts, now());
+        facts.holds_seen = Some(now());
+        let later = plan::channel(&facts, now());
+        let mut paused = SocialChannel::clone(&facts.channel);
+        paused.spec.suspend = Some(tradewind::api::Suspend { reason: "a look".into(), by: "ops".into(), until: None });
+        let seen = healthy(&plan, channel_seen);
+        paused.status = Some(status::channel(&plan, &seen, &facts.channel, now()).status);
+        let still = plan::channel(&ChannelFacts { channel: Arc::new(paused), ..facts.clone() }, now());
+        for (name, decided) in &plan.regions {
+            let Some(connector) = decided.workloads().and_then(|all| all.connector.as_ref()) else {
+                continue;
+            };
+            let list = connector.hold_list.as_ref().unwrap();
+            prop_assert_eq!(&list.metadata.namespace, &connector.deployment.metadata.namespace);
+            let pod = connector.deployment.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+            let mut mounted = pod.volumes.iter().flatten().filter_map(|volume| volume.config_map.as_ref());
+            prop_assert!(mounted.any(|map| Some(&map.name) == list.metadata.name.as_ref()));
+            let task = &connector.config_map.data.as_ref().unwrap()["task.json"];
+            let task: Task<Connect> = serde_json::from_str(task).unwrap();
+            prop_assert!(task.spec.hold_list.is_some());
+            prop_assert!(plan.wake_at.is_some());
+            let then = later.regions[name].workloads().unwrap().connector.as_ref().unwrap();
+            prop_assert_eq!(&then.deployment, &connector.deployment);
+            prop_assert_eq!(&then.config_map, &connector.config_map);
+            prop_assert_ne!(&then.hold_list, &connector.hold_list);
+            // The law may still change it.
+            if matches!(still.regions[name], RegionPlan::Hold(_)) {
+                prop_assert_eq!(&still.notes[name].hold_list, &then.hold_list);
+                prop_assert!(still.wake_at.is_some());
+            }
+        }
+        for (name, _) in plan.notes.iter().filter(|(_, note)| note.hold_list.is_some()) {
+            prop_assert!(matches!(plan.regions[name], RegionPlan::Keep(_) | RegionPlan::Hold(_)));
+        }
+    }
+
     #[test]
     fn a_broken_line_costs_no_number(facts in chance::channel_facts()) {
         let plan = plan::channel(&facts, now());

@@ -380,6 +380,7 @@ fn channel_objects(workloads: &ChannelWorkloads) -> Vec<Value> {
     }));
     if let Some(connector) = connector {
         let ConnectorWorkloads {
+            hold_list,
             config_map,
             deployment,
             service,
@@ -387,6 +388,7 @@ fn channel_objects(workloads: &ChannelWorkloads) -> Vec<Value> {
             disruption_budget,
             callback_url: _, // in status
         } = connector;
+        out.extend(hold_list.as_ref().map(object));
         out.extend([object(config_map), object(deployment), object(service)]);
         out.extend(ingress.as_ref().map(object));
         out.push(object(disruption_budget));

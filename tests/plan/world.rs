@@ -314,6 +314,8 @@ impl World {
             regions: self.region_facts(key),
             policies: policies.map(|policy| (policy.name_any(), policy)).collect(),
             credentials: self.secret(channel, &packs),
+            // A hub that has just spoken.
+            holds_seen: Some(self.now),
             packs,
             settings: Self::settings(),
         }

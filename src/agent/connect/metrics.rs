@@ -102,6 +102,7 @@ struct Families {
     pending: Family<BySink, Gauge>,
     oldest: Family<BySink, Gauge<f64, std::sync::atomic::AtomicU64>>,
     letters: Family<BySink, Gauge>,
+    holds_stale: Gauge,
 }
 
 /// What the connector counts; clones count together.
@@ -137,6 +138,7 @@ impl Families {
             pending: Family::default(),
             oldest: Family::default(),
             letters: Family::default(),
+            holds_stale: Gauge::default(),
         }
     }
 
@@ -191,6 +193,8 @@ impl Families {
         );
         let letters = "Events in the store that were given up and can be replayed";
         add.metric("dead_letters", letters, f.letters);
+        let stale = "1 while nothing is purged because the list of legal holds is too old";
+        add.metric("holds_stale", stale, f.holds_stale);
     }
 }
 
@@ -324,6 +328,12 @@ impl Metrics {
         self.families.expired.get_or_create(&label).inc_by(events);
     }
 
+    /// Whether the list of legal holds is too old to purge by. `true`: that is new.
+    pub(super) fn holds_stale(&self, is_stale: bool) -> bool {
+        let now = i64::from(is_stale);
+        self.families.holds_stale.set(now) != now
+    }
+
     /// What the store owes now.
     pub(super) fn owes(&self, backlog: &[Backlog]) {
         let mut removed = (0, 0.0f64, 0);
@@ -379,6 +389,7 @@ mod tests {
             "tradewind_connect_expired_total{sink=\"erp\"} 0",
             "tradewind_connect_outbox_pending{sink=\"erp\"} 0",
             "tradewind_connect_dead_letters{sink=\"erp\"} 0",
+            "tradewind_connect_holds_stale 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }

@@ -23,6 +23,7 @@ use super::store::{self, Store};
 use super::upkeep::Upkeep;
 use super::{Error, Options};
 use crate::agent::Stop;
+use crate::agent::retain::Freshness;
 use crate::contract::{Connect, Task};
 
 /// Longest wait between two attempts: a sink that is back is served within this time.
@@ -44,7 +45,7 @@ pub(super) async fn serve(task: Task<Connect>, options: &Options, stop: Stop) ->
     let url: Secret<PgConnectOptions> = Secret::open(&task.spec.store, store::parse_url)?;
     let keep = duration("spec.keepDelivered", &task.spec.keep_delivered)?;
     let keep_undelivered = duration("spec.keepUndelivered", &task.spec.keep_undelivered)?;
-    let store = Store::new(&url.current(), &task.spec.channel);
+    let store = Store::new(&url.current(), &task.spec.channel).purging_by(freshness(&task.spec)?);
     let sinks = owed(&task.spec);
     let metrics = Metrics::new(&sinks);
     let readiness = Readiness::new();
@@ -234,6 +235,18 @@ fn duration(field: &str, text: &str) -> Result<String, Error> {
     } else {
         Ok(span.to_string())
     }
+}
+
+/// How old the list of legal holds may be.
+fn freshness(spec: &Connect) -> Result<Option<Freshness>, Error> {
+    let Some(list) = &spec.hold_list else {
+        return Ok(None);
+    };
+    let wrong = || {
+        let reason = "not a positive duration like `PT6H`";
+        wrong("spec.holdList.maxAge".to_owned(), reason)
+    };
+    Freshness::parse(list).map(Some).ok_or_else(wrong)
 }
 
 async fn listen(options: &Options, port: u16) -> Result<TcpListener, Error> {

@@ -20,6 +20,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 use super::secret::Malformed;
 use crate::agent::quiet::{self, Loud};
+use crate::agent::retain::Freshness;
 use crate::contract::Channel;
 
 pub(super) use expire::Untaken;
@@ -62,6 +63,8 @@ pub(super) struct Store {
     delivery: PgPool,
     /// `<namespace>/<name>`: what every row is marked with.
     channel: String,
+    /// How old the list of legal holds may be: asked before each purge.
+    hold_list: Option<Freshness>,
 }
 
 impl Store {
@@ -71,7 +74,13 @@ impl Store {
             intake: pool(options, FOR_INTAKE, INTAKE_WAITS, true),
             delivery: pool(options, FOR_DELIVERY, DELIVERY_WAITS, false),
             channel: format!("{}/{}", channel.namespace, channel.name),
+            hold_list: None,
         }
+    }
+
+    /// The same, which purges only by a list of legal holds that is young enough.
+    pub(super) fn purging_by(self, hold_list: Option<Freshness>) -> Self {
+        Self { hold_list, ..self }
     }
 
     /// Uses other credentials for connections from now on.

@@ -96,10 +96,16 @@ impl Upkeep {
     async fn purge(&self, stop: &Stop) {
         while !stop.is_requested() {
             match self.store.purge(&self.keep).await {
-                Ok(true) => {}
-                Ok(false) => return,
+                Ok(more) => {
+                    if self.metrics.holds_stale(false) {
+                        tracing::info!("the list of legal holds is young again: it is purged");
+                    }
+                    if !more {
+                        return;
+                    }
+                }
                 Err(error) => {
-                    unpurged(&error, "cannot purge the store");
+                    self.unpurged(&error, "cannot purge the store");
                     return;
                 }
             }
@@ -135,21 +141,27 @@ impl Upkeep {
                     }
                 }
                 Err(error) => {
-                    unpurged(&error, "cannot purge what nobody took");
+                    self.unpurged(&error, "cannot purge what nobody took");
                     break;
                 }
             }
         }
         events
     }
-}
 
-/// What somebody must mend is an error; a database that does not answer may do so the next time.
-fn unpurged(error: &Unpurged, what: &'static str) {
-    match error {
-        Unpurged::Database(_) => tracing::warn!(%error, what),
-        Unpurged::Grants { .. } | Unpurged::Books => {
-            tracing::error!(%error, what, "nothing is purged");
+    /// What somebody must mend is an error; a database that does not answer may do so the next time. That the list of holds is
+    /// too old is told once, and counted for as long as it is so: a hub that is away may be away for days.
+    fn unpurged(&self, error: &Unpurged, what: &'static str) {
+        match error {
+            Unpurged::Database(_) => tracing::warn!(%error, what),
+            Unpurged::Grants { .. } | Unpurged::Books => {
+                tracing::error!(%error, what, "nothing is purged");
+            }
+            Unpurged::Stale { .. } => {
+                if self.metrics.holds_stale(true) {
+                    tracing::error!(%error, "nothing is purged; webhooks are taken, and events delivered, as before");
+                }
+            }
         }
     }
 }

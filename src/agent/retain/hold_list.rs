@@ -19,17 +19,17 @@ const EVERY: Duration = Duration::from_secs(2);
 
 /// The bound, and when it was looked at last.
 #[derive(Clone, Debug)]
-pub(super) struct Freshness {
+pub(in crate::agent) struct Freshness {
     seen_at: PathBuf,
     max_age: SignedDuration,
     /// As it was written.
-    told: String,
+    pub(in crate::agent) told: String,
     looked: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Freshness {
     /// Nothing when the duration is none, or not a positive one.
-    pub(super) fn parse(list: &HoldList) -> Option<Self> {
+    pub(in crate::agent) fn parse(list: &HoldList) -> Option<Self> {
         let length = settings::window(&list.max_age)?;
         Some(Self {
             seen_at: list.seen_at.clone(),
@@ -61,7 +61,7 @@ impl Freshness {
 
     /// What is wrong, to be read after "the hub". A moment that is as far ahead is as wrong: one of the clocks is, and
     /// nobody knows how old the list is.
-    fn judge(&self, now: Timestamp) -> Result<(), String> {
+    pub(in crate::agent) fn judge(&self, now: Timestamp) -> Result<(), String> {
         let text = std::fs::read_to_string(&self.seen_at);
         let Some(seen) = text.ok().and_then(|text| text.trim().parse().ok()) else {
             return Err("has not said yet when it last saw them".to_owned());

@@ -131,7 +131,7 @@ pub(super) fn made(
             .insert(CIPHERTEXT.to_owned(), identity.ciphertext.clone());
     }
     if action == RequestAction::Erase {
-        hold_list::mount(&mut template);
+        hold_list::mount(&mut template, names::HOLD_LIST);
     }
     if matches!(action, RequestAction::Lift | RequestAction::Forget) {
         with_lift(&mut template);

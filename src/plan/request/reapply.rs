@@ -104,7 +104,7 @@ fn made(
         grace: GRACE,
     };
     let mut template = agent.template(&facts.settings, spec);
-    hold_list::mount(&mut template);
+    hold_list::mount(&mut template, names::HOLD_LIST);
     let containers = template.spec.iter_mut().flat_map(|pod| &mut pod.containers);
     for args in containers.filter_map(|container| container.args.as_mut()) {
         args.push("--reapply".to_owned());

@@ -53,6 +53,16 @@ pub(in crate::agent::connect) enum Unpurged {
         "holds are kept in this database by an earlier release, which a connector cannot wait for; the next run of retention or of a hold there brings them up to date"
     )]
     Books,
+    /// Nobody knows which holds the hub has by now.
+    #[error(
+        "the list of legal holds is older than {max_age}: the hub {seen}; see that the hub reaches this region, that the channel is not paused and its spec not refused, and that both clocks are right, or change spec.holds.maxAge of the Region"
+    )]
+    Stale {
+        /// What is known of it.
+        seen: String,
+        /// The bound.
+        max_age: String,
+    },
 }
 
 impl From<sqlx::Error> for Unpurged {

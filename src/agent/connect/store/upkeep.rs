@@ -1,5 +1,6 @@
 //! Looking after the store: figures, purge, replay of dead letters.
 
+use jiff::Timestamp;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
 
 use super::Store;
@@ -11,6 +12,10 @@ pub(super) const BATCH: i64 = 1000;
 /// How long a key is remembered at least: the longest that a platform is known to retry (WhatsApp, seven
 /// days) and one more. Only the hash stays that long, never the event.
 const REMEMBERED: &str = "P8D";
+
+/// The database's clock, in microseconds since 1970, and whether it is this replica that purges until the transaction ends.
+const TURN: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
+    pg_try_advisory_xact_lock(hashtextextended('tradewind_connect ' || $1, 0))";
 
 /// What one sink is owed.
 #[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
@@ -90,17 +95,22 @@ impl Store {
         Ok(events.len() >= batch || forgotten == BATCH.unsigned_abs())
     }
 
-    /// A transaction of whoever purges now, and what it must spare; none while another replica purges, or a hold keeps all.
+    /// A transaction of whoever purges now, and what it must spare; none while another replica purges, or a hold keeps all. Where
+    /// the list of holds is too old, each replica says so: what the hub holds meanwhile is not in this database yet.
     pub(super) async fn turn(
         &self,
     ) -> Result<Option<(Transaction<'static, Postgres>, Held)>, Unpurged> {
         let mut transaction = self.delivery.begin().await?;
-        let mine: bool = sqlx::query_scalar(
-            "SELECT pg_try_advisory_xact_lock(hashtextextended('tradewind_connect ' || $1, 0))",
-        )
-        .bind(&self.channel)
-        .fetch_one(&mut *transaction)
-        .await?;
+        let turn = sqlx::query_as(TURN).bind(&self.channel);
+        let (micros, mine): (i64, bool) = turn.fetch_one(&mut *transaction).await?;
+        if let Some(list) = &self.hold_list {
+            // By a clock of no year that there is, no list is young.
+            let now = Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MIN);
+            list.judge(now).map_err(|seen| Unpurged::Stale {
+                seen,
+                max_age: list.told.clone(),
+            })?;
+        }
         if !mine {
             return Ok(None);
         }

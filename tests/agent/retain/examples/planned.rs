@@ -140,6 +140,7 @@ impl Hub {
                 "signing_secret".to_owned(),
                 "its hash".to_owned(),
             )])),
+            holds_seen: Some(Timestamp::now()),
             packs: packs(),
             settings: settings(),
         };
@@ -230,7 +231,7 @@ impl Hub {
                 continue;
             };
             // The hub's word that it knows of all holds.
-            if of.name == "tradewind-holds" {
+            if of.name.ends_with("-holds") {
                 std::fs::write(place.join("seen-at"), Timestamp::now().to_string()).unwrap();
             }
             for item in of.items.iter().flatten() {
