@@ -19,6 +19,8 @@ mod few;
 mod forget;
 #[path = "erase/kill.rs"]
 mod kill;
+#[path = "erase/indexes.rs"]
+mod indexes;
 #[path = "erase/letters.rs"]
 mod letters;
 #[path = "erase/names.rs"]
