@@ -93,9 +93,11 @@ bench: setup ## What retention, planning and verification cost, as ratios within
 properties: setup ## The race of holds against batches until 10,000 rows were held in time; `make test` has one round of it
 	@HOLD_RACE_ROWS=10000 cargo test -q --test agent -- retain::hold_race --nocapture
 
+# Without the two attacks on evidence that take most of a minute: `make test` has them.
 unit: setup ## Unit tests and the repository's own rules
 	@echo "unit"
-	@cargo test -q --workspace --lib --bins --test repo --test plan
+	@cargo test -q --workspace --lib --bins --test repo --test plan -- \
+	  --skip every_bit_of_32_kib_counts --skip every_record_of_a_large_export_counts
 
 PURE_ROOMS := api clock contract evidence packs plan status watch
 mutants: ## Mutation tests of the pure rooms (hours); docs/mutants.md explains the survivors

@@ -208,7 +208,7 @@ impl Applier {
         applied
     }
 
-    /// Brings what stands there of this name up to date, and touches nothing else. None where nothing does: nobody reads it.
+    /// Writes this one object, and touches nothing else. None where no pod of a Deployment of ours is there to read it.
     pub async fn tell(&self, site: &Site<'_>, listed: &ConfigMap) -> Option<Applied> {
         let mut applied = Applied::default();
         let child = Child::new(ChildKind::ConfigMap, listed).ok()?;
@@ -217,7 +217,13 @@ impl Applier {
             site,
             writer: self.writer(site, None),
         };
-        pass.seen(&child.id)?;
+        let has_connector = site
+            .ours
+            .iter()
+            .any(|live| live.id.kind == ChildKind::Deployment);
+        if !has_connector {
+            return None;
+        }
         let children = vec![child];
         pass.group(&Group { children }, &mut applied).await;
         Some(applied)

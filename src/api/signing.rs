@@ -68,7 +68,7 @@ pub struct CountersignedTo {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SigningStatus {
-    /// The public key that signed last, `ed25519-` and 64 hexadecimal digits: what somebody writes down elsewhere, once is enough: keys before and after it follow by what they signed for each other.
+    /// The public key that signed last, `ed25519-` and 64 hexadecimal digits: what somebody writes down elsewhere, once is enough: the keys after it follow by what each signs for the next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// How far it signed.

@@ -30,11 +30,15 @@ impl Workloads for ChannelWorkloads {
             connector,
             feeds,
         } = self;
-        let mut shared = vec![Child::new(ChildKind::ServiceAccount, service_account)?];
+        // How old the list of holds is comes first: no other trouble may make it older to the pods that run.
+        let listed = connector.iter().filter_map(|it| it.hold_list.as_ref());
+        let listed = listed.map(|map| Child::new(ChildKind::ConfigMap, map));
+        let mut shared = listed.collect::<Result<Vec<_>, _>>()?;
+        shared.push(Child::new(ChildKind::ServiceAccount, service_account)?);
         shared.extend(credentials.as_ref().map(secret::child));
         let mut groups = Vec::new();
         if let Some(connector) = connector {
-            groups.extend(of_connector(connector)?);
+            groups.push(of_connector(connector)?);
         }
         for feed in feeds.values() {
             groups.push(of_feed(feed)?);
@@ -53,11 +57,10 @@ impl Workloads for ChannelWorkloads {
     }
 }
 
-/// The task before the pods that mount it; the address before the pods, so that they find each other; the way in last. How old
-/// the list of holds is stands alone: pods start without it, and their trouble must not make it older.
-fn of_connector(workloads: &ConnectorWorkloads) -> Result<[Group; 2], serde_json::Error> {
+/// The task before the pods that mount it; the address before the pods, so that they find each other; the way in last.
+fn of_connector(workloads: &ConnectorWorkloads) -> Result<Group, serde_json::Error> {
     let ConnectorWorkloads {
-        hold_list,
+        hold_list: _, // before all else
         config_map,
         deployment,
         service,
@@ -65,11 +68,6 @@ fn of_connector(workloads: &ConnectorWorkloads) -> Result<[Group; 2], serde_json
         disruption_budget,
         callback_url: _, // said in status, not applied
     } = workloads;
-    let listed = hold_list.iter();
-    let listed = listed.map(|map| Child::new(ChildKind::ConfigMap, map));
-    let listed = Group {
-        children: listed.collect::<Result<_, _>>()?,
-    };
     let mut children = vec![
         Child::new(ChildKind::ConfigMap, config_map)?,
         Child::new(ChildKind::Service, service)?,
@@ -79,7 +77,7 @@ fn of_connector(workloads: &ConnectorWorkloads) -> Result<[Group; 2], serde_json
     if let Some(ingress) = ingress {
         children.push(Child::new(ChildKind::Ingress, ingress)?);
     }
-    Ok([listed, Group { children }])
+    Ok(Group { children })
 }
 
 /// The task before the schedule that starts pods with it, and the schedule before the run that belongs to it.

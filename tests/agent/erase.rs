@@ -17,10 +17,10 @@ mod fences;
 mod few;
 #[path = "erase/forget.rs"]
 mod forget;
-#[path = "erase/kill.rs"]
-mod kill;
 #[path = "erase/indexes.rs"]
 mod indexes;
+#[path = "erase/kill.rs"]
+mod kill;
 #[path = "erase/letters.rs"]
 mod letters;
 #[path = "erase/names.rs"]

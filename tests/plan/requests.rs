@@ -12,6 +12,9 @@ use tradewind::status;
 use super::folder;
 use super::world::World;
 
+/// Methods with their columns, one of each policy; the method and the columns that come of them.
+type Said<'a> = (&'a [(&'a str, Value)], &'a str, &'a str);
+
 /// One choice each: whether it is recorded.
 #[derive(Clone, Debug)]
 #[allow(
@@ -732,7 +735,7 @@ fn of_several_policies_every_column_changes_and_where_they_differ_rows_go() {
                 "" => Value::Null,
                 method => json!({"after": "P10Y", "method": method, "columns": columns}),
             };
-            if *method == "" {
+            if method.is_empty() {
                 rules[0]["keep"] = json!({"for": "P8Y", "reference": "AO 147(3)", "columns": ["id", "email"],
                     "others": [{"name": "phone"}]});
             }
@@ -752,7 +755,7 @@ fn of_several_policies_every_column_changes_and_where_they_differ_rows_go() {
     };
     let null = |name: &str| json!([{"name": name}]);
     let word = json!([{"name": "email", "set": "Constant", "value": ""}]);
-    let rows: [(&[(&str, Value)], &str, &str); 12] = [
+    let rows: [Said<'_>; 12] = [
         (&[("Anonymise", null("phone"))], "Anonymise", "phone"),
         (
             &[("Anonymise", null("phone")), ("Anonymise", null("email"))],

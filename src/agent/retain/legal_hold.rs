@@ -48,7 +48,9 @@ enum Problem {
     )]
     TableMissing { table: String },
     /// No such column.
-    #[error("table `{table}` has no such column, and a scope stays: open another hold with the right one, and release this one then")]
+    #[error(
+        "table `{table}` has no such column, and a scope stays: open another hold with the right one, and release this one then"
+    )]
     ColumnMissing { table: String },
     /// It was released here before.
     #[error(

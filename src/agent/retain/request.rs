@@ -149,13 +149,9 @@ async fn erasure(
             let suppressing = suppress_first(&mut sites, settings, given, &region_key);
             let (mut known, who) = stoppable(stop, suppressing).await?;
             known.given = hash;
-            let suppressed = match &who {
-                Who::Person(person) if erases => Some((person, &settings.kinds)),
-                _ => None,
-            };
-            if suppressed.is_none() {
-                known.suppressed = 0;
-            }
+            let suppressed = who.person().filter(|_| erases);
+            let suppressed = suppressed.map(|person| (person, &settings.kinds));
+            known.suppressed = suppressed.map_or(0, |_| known.suppressed);
             let names: Vec<&str> = sites.iter().map(|site| &*site.store.name).collect();
             let begun = suppression.begin((reference, &names), &known, suppressed);
             begun.await?;
@@ -244,7 +240,7 @@ async fn told(
     let suppressed = (known.suppressed, task.spec.small_counts);
     let began = suppression.began_in(&request.reference).await?;
     let body = answer::body(sites, (&known.run, &request.reference), suppressed).await;
-    let body = body.map(|body| answer::with(body, began::done_beyond(began, sites)));
+    let body = body.map(|body| answer::with(body, began::done_beyond(&began, sites)));
     let mut body = events.tell(&known.run, body).await?;
     body.recipients = recipients::told(suppression, &task.spec, request).await?;
     Ok(Answer::of(body))

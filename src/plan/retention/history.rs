@@ -12,7 +12,7 @@ use crate::plan::hold_list;
 const MOST: usize = 300;
 /// Beside those that start while the hub is away: one was under way when it went, one ends as it comes back.
 const SPARE: usize = 2;
-/// Months differ, weeks do not: what a schedule does within five of them.
+/// Months differ, weeks do not: what a schedule does within five of them, from its first start on.
 const LOOK: SignedDuration = SignedDuration::from_hours(24 * 35);
 /// Any moment: what is planned may not depend on when. 1 January 2024, a Monday.
 const FROM: Timestamp = Timestamp::constant(1_704_067_200, 0);
@@ -30,8 +30,10 @@ pub(super) fn of(schedule: &str, region: &RegionSpec) -> i32 {
 /// The most starts within any such time.
 fn starts(schedule: &Schedule, zone: &TimeZone, within: SignedDuration) -> usize {
     let next = |at: &Timestamp| schedule.next(*at, zone);
-    let end = FROM.checked_add(LOOK + within).unwrap_or(FROM);
-    let all = std::iter::successors(next(&FROM), next);
+    let first = next(&FROM);
+    let end = first.and_then(|first| first.checked_add(LOOK + within).ok());
+    let end = end.unwrap_or(FROM);
+    let all = std::iter::successors(first, next);
     let all: Vec<Timestamp> = all.take_while(|at| *at < end).take(MOST).collect();
     let count = |(nth, first): (usize, &Timestamp)| {
         all[nth..].partition_point(|at| at.duration_since(*first) <= within)
@@ -60,7 +62,8 @@ mod tests {
             ("0 2 * * *", "PT24H", 4),
             ("0 2 * * *", "P3D", 6),
             ("0 2 * * *", "P14D", 17),
-            ("0 2 * * *", "P99D", 102),
+            // Of a hundred days the clocks skip one.
+            ("0 2 * * *", "P99D", 101),
             ("0 */6 * * *", "P3D", 15),
             ("0 * * * *", "P3D", 75),
             ("*/15 * * * *", "P3D", 291),
@@ -69,6 +72,7 @@ mod tests {
             ("0 1,2,3 * * 6,0", "P3D", 8),
             ("0 2 1 * *", "P3D", 3),
             ("0 2 29 2 *", "P3D", 3),
+            ("0 * * 12 *", "P3D", 75),
             ("no schedule", "P3D", 3),
         ] {
             assert_eq!(kept(schedule, bound), wanted, "{schedule} {bound}");

@@ -1,5 +1,7 @@
 //! A person is looked up by the index of a column, where there is one: a request for three rows does not read a whole table.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::world::World;
@@ -19,12 +21,14 @@ async fn a_person_is_found_by_the_index_of_the_column() {
     ];
     let mut sql = String::new();
     for (table, kind, value, index) in tables {
-        sql += &format!(
+        write!(
+            sql,
             "CREATE TABLE {table} (id int PRIMARY KEY, who {kind}, at timestamptz);
             INSERT INTO {table} SELECT n, {value}, '2020-01-01' FROM generate_series(1, 20000) AS n;
             INSERT INTO {table} VALUES (20001, NULL, '2020-01-01');
             CREATE INDEX {table}_who ON {table} ({index});"
-        );
+        )
+        .unwrap();
     }
     let mut world = World::new("eri_index", &format!("{sql} ANALYZE")).await;
     for (table, _, _, _) in tables {

@@ -1,6 +1,8 @@
 //! Columns whose collation takes different texts for one: a request compares bytes there as everywhere, since hashes know no
 //! collation, and what is erased is found again after a restore.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::world::World;
@@ -41,9 +43,13 @@ async fn whoever_is_erased_is_found_again_whatever_the_collation_says() {
         format!("CREATE EXTENSION citext; {COLLATIONS}; CREATE DOMAIN mail AS text COLLATE either");
     let mut fill = String::new();
     for (table, kind) in tables.iter().zip(kinds) {
-        sql += &format!("; CREATE TABLE {table} (id int PRIMARY KEY, who {kind}, at timestamptz)");
-        fill += &format!("INSERT INTO {table} VALUES (1, 'ann', '2020-01-01'), (2, 'Ann', '2020-01-01'), (3, 'bob', '2020-01-01')
-            ON CONFLICT DO NOTHING;");
+        write!(
+            sql,
+            "; CREATE TABLE {table} (id int PRIMARY KEY, who {kind}, at timestamptz)"
+        )
+        .unwrap();
+        write!(fill, "INSERT INTO {table} VALUES (1, 'ann', '2020-01-01'), (2, 'Ann', '2020-01-01'), (3, 'bob', '2020-01-01')
+            ON CONFLICT DO NOTHING;").unwrap();
     }
     let mut world = World::new("erl_letters", &format!("{sql}; {fill}")).await;
     for table in tables {

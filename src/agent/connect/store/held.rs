@@ -55,7 +55,7 @@ pub(in crate::agent::connect) enum Unpurged {
     Books,
     /// Nobody knows which holds the hub has by now.
     #[error(
-        "the list of legal holds is older than {max_age}: the hub {seen}; see that the hub reaches this region, that the channel is not paused and its spec not refused, and that both clocks are right, or change spec.holds.maxAge of the Region"
+        "the list of legal holds is older than {max_age}: the hub {seen}; see that the hub reaches this region, that the Region is not suspended, and that both clocks are right, or change spec.holds.maxAge of the Region"
     )]
     Stale {
         /// What is known of it.

@@ -24,20 +24,32 @@ pub(super) async fn go_on(
     (reference, kind): (&str, RequestKind),
 ) -> Result<Vec<ErasedStore>, Error> {
     let began = suppression.began_in(reference).await?;
-    for (store, told) in beyond(&began, sites) {
+    if began.is_empty() {
+        // An earlier release began it, in nobody knows which: to note some would say that it was in no others.
+        return Ok(Vec::new());
+    }
+    for (store, told) in beyond(&began, sites).filter(|(_, told)| may_have_begun(told.as_ref())) {
         // What is hidden is to be shown again, in every store.
         if kind != RequestKind::Erasure || !told.as_ref().is_some_and(is_done) {
             let store = store.clone();
             return Err(Error::StoreLeft { store });
         }
     }
+    // What a person is called by was looked up when the request began.
+    let mut comes = sites
+        .iter()
+        .filter(|site| !began.contains_key(&site.store.name));
+    if let Some(leads) = comes.find(|site| !site.scope.lookups.is_empty()) {
+        let store = leads.store.name.clone();
+        return Err(Error::OtherTables { store });
+    }
     suppression.join(reference, sites, &began).await?;
-    Ok(done_beyond(began, sites))
+    Ok(done_beyond(&began, sites))
 }
 
 /// What was told of the stores that a request was done in and that have left the task.
-pub(super) fn done_beyond(began: Began, sites: &[Site]) -> Vec<ErasedStore> {
-    let left = beyond(&began, sites).filter_map(|(_, told)| told.clone());
+pub(super) fn done_beyond(began: &Began, sites: &[Site]) -> Vec<ErasedStore> {
+    let left = beyond(began, sites).filter_map(|(_, told)| told.clone());
     let mut left: Vec<ErasedStore> = left.filter(is_done).collect();
     for store in &mut left {
         // Events are told by their own store's book.
@@ -55,6 +67,11 @@ fn beyond<'a>(
     began.iter().filter(move |(name, _)| !is_there(name))
 }
 
+/// Whether the request may have come to rows of a store. What was refused before it began there was told without a table.
+fn may_have_begun(told: Option<&ErasedStore>) -> bool {
+    told.is_none_or(|told| !told.tables.is_empty())
+}
+
 /// Whether nothing more goes in a store: all of it was looked at again.
 fn is_done(told: &ErasedStore) -> bool {
     let is_of_rows = |name: &str| !events::are_in(name);
@@ -65,7 +82,8 @@ fn is_done(told: &ErasedStore) -> bool {
 
 /// Whether a request that is to hide rows found none in a store.
 pub(super) fn hides_nothing(told: &ErasedStore) -> bool {
-    is_done(told) && told.tables.iter().all(|table| table.restricted.is_zero())
+    told.tables.is_empty()
+        || is_done(told) && told.tables.iter().all(|table| table.restricted.is_zero())
 }
 
 impl Suppression {
@@ -74,7 +92,8 @@ impl Suppression {
     async fn join(&mut self, reference: &str, sites: &[Site], began: &Began) -> Result<(), Error> {
         let (mut names, mut told) = (Vec::new(), Vec::new());
         for site in sites {
-            let mut last = began.get(&site.store.name).cloned().flatten();
+            let last = began.get(&site.store.name).cloned().flatten();
+            let mut last = last.filter(|told| !told.tables.is_empty());
             for table in last.iter_mut().flat_map(|store| &mut store.tables) {
                 table.state = table.state.min(RequestState::Pending);
             }

@@ -25,6 +25,16 @@ pub(super) enum Who {
     Erased(Vec<Back>),
 }
 
+impl Who {
+    /// The person of a request.
+    pub(super) fn person(&self) -> Option<&Person> {
+        match self {
+            Self::Person(person) => Some(person),
+            Self::Erased(_) => None,
+        }
+    }
+}
+
 /// Values of erased persons that stand in a column of a table again.
 pub(super) struct Back {
     /// The table's name in the task.
