@@ -3,6 +3,7 @@
 //! Lines go in one by one and only hashes stay, so that a chain of millions fits into memory. Keys come from [`Trust`],
 //! which is made from anything but the export.
 
+mod earlier;
 mod given;
 mod links;
 mod seals;
@@ -40,7 +41,8 @@ pub struct Trust {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trusted {
-    /// Its public key when its chain began, or a later one. Keys that rotations name follow from these.
+    /// Its public key when its chain began, or a later one. Keys that rotations name follow from these; what one before them
+    /// signed is no fault where these signed it as well.
     pub keys: Vec<KeyId>,
     /// How far its chain went when somebody last looked; absent at the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -305,6 +307,7 @@ impl<'a> Verifier<'a> {
             line,
             broken,
             keys: trusted.map(|t| t.keys.clone()).unwrap_or_default(),
+            earlier: Vec::new(),
             rotations: std::mem::take(&mut given.rotations),
             countersignatures: std::mem::take(&mut given.countersignatures),
             signatures: Vec::new(),
@@ -352,6 +355,8 @@ struct Seen {
     broken: Vec<usize>,
     /// Every key that was ever trusted.
     keys: Vec<KeyId>,
+    /// Those that may have been before them.
+    earlier: Vec<KeyId>,
     rotations: Rotations,
     countersignatures: Vec<Countersignature>,
     /// Its own signatures that hold: up to which record, and when, in the order of the records.
@@ -371,6 +376,12 @@ impl Seen {
         self.line
             .binary_search_by_key(&sequence, |link| link.sequence)
             .ok()
+    }
+
+    /// The index of the first record from which on each one up to this one follows the one before it.
+    fn unbroken(&self, at: usize) -> usize {
+        let begins = self.broken.partition_point(|broken| *broken <= at);
+        begins.checked_sub(1).map_or(0, |nth| self.broken[nth])
     }
 
     /// The last place; 0 when there is none.

@@ -11,7 +11,7 @@ use super::super::expired::Begin;
 use super::super::fault::{Faults, Name};
 use super::super::hash::Hash;
 use super::super::key::KeyId;
-use super::Seen;
+use super::{Seen, earlier};
 
 /// What two machines' clocks may differ by.
 const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
@@ -30,6 +30,8 @@ impl View<'_> {
     /// Follows the region's own signatures from the first to the last, and its keys with them.
     pub(super) fn checkpoints(&mut self, seen: &mut Seen, mut given: Vec<Checkpoint>) {
         given.sort_by_key(|signed| (signed.tip.sequence, signed.at));
+        seen.earlier = earlier::keys(seen, self.region);
+        let mut strange: Vec<Checkpoint> = Vec::new();
         let mut valid = seen.keys.clone();
         let mut agreed: Vec<Tip> = Vec::new();
         let mut rest = &given[..];
@@ -50,11 +52,14 @@ impl View<'_> {
             valid = coming;
             for signed in unknown {
                 if !valid.contains(&signed.key) {
-                    self.untrusted(signed, &seen.keys);
+                    strange.push(signed.clone());
                 } else if self.checkpoint(seen, signed, &agreed) {
                     agreed.push(signed.tip);
                 }
             }
+        }
+        for signed in strange.iter().filter(|signed| !seen.is_idle(signed)) {
+            self.untrusted(signed, &seen.keys);
         }
     }
 
@@ -221,11 +226,9 @@ fn rotated(seen: &mut Seen, signed: &Checkpoint, valid: &[KeyId]) -> Vec<KeyId> 
     let Some(at) = seen.index(signed.tip.sequence) else {
         return valid.to_vec();
     };
-    let begins = seen.broken.partition_point(|broken| *broken <= at);
-    let begins = begins.checked_sub(1).map_or(0, |i| seen.broken[i]);
     let mut valid = valid.to_vec();
     // By the few rotations, not by the many records: each checkpoint comes here.
-    let span = seen.line[begins].sequence..=signed.tip.sequence;
+    let span = seen.line[seen.unbroken(at)].sequence..=signed.tip.sequence;
     let named: Vec<(u64, Vec<(Hash, KeyRotation)>)> = seen
         .rotations
         .range(span)
@@ -265,7 +268,10 @@ fn rotated(seen: &mut Seen, signed: &Checkpoint, valid: &[KeyId]) -> Vec<KeyId> 
 pub(super) fn others(regions: &mut BTreeMap<String, Seen>, faults: &mut Faults) {
     let known = |seen: &Seen| -> Known {
         let until = |key: &KeyId| seen.replaced.get(key).copied();
-        seen.keys.iter().map(|key| (*key, until(key))).collect()
+        Known {
+            keys: seen.keys.iter().map(|key| (*key, until(key))).collect(),
+            earlier: seen.earlier.clone(),
+        }
     };
     let keys: BTreeMap<String, Known> = regions
         .iter()
@@ -280,8 +286,13 @@ pub(super) fn others(regions: &mut BTreeMap<String, Seen>, faults: &mut Faults) 
     }
 }
 
-/// Keys of a region, each with when another one replaced it.
-type Known = BTreeMap<KeyId, Option<Timestamp>>;
+/// Keys of a region.
+struct Known {
+    /// Each with when another one replaced it.
+    keys: BTreeMap<KeyId, Option<Timestamp>>,
+    /// Those that may have been before them.
+    earlier: Vec<KeyId>,
+}
 
 impl View<'_> {
     fn countersignature(
@@ -292,9 +303,13 @@ impl View<'_> {
     ) {
         let sequence = signed.tip.sequence;
         let by = &signed.by;
-        let known = theirs.and_then(|keys| keys.get(&signed.key));
-        let known = known.filter(|_| by != self.region);
+        let theirs = theirs.filter(|_| by != self.region);
+        let known = theirs.and_then(|theirs| theirs.keys.get(&signed.key));
         let Some(until) = known else {
+            let is_earlier = theirs.is_some_and(|theirs| theirs.earlier.contains(&signed.key));
+            if is_earlier && seen.has_signed(&signed.tip) && signed.is_signed() {
+                return;
+            }
             let says = format!(
                 "countersigned for {by} by {}, which is no trusted key of another region",
                 signed.key

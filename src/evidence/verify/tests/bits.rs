@@ -113,12 +113,12 @@ fn every_bit_of_32_kib_counts() {
             missed.push((usize::MAX, bit));
         }
     }
-    println!(
+    world::print(&format!(
         "bits of {} bytes in {} lines of two regions: tried {count}, found {}",
         text.len(),
         lines.len(),
         count - missed.len()
-    );
+    ));
     assert_eq!(missed, []);
     assert!(count > text.len() * 8);
 }

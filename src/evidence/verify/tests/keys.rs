@@ -78,6 +78,79 @@ fn a_new_key_counts_once_the_old_one_signed_its_rotation() {
 }
 
 #[test]
+fn what_the_key_before_signed_is_no_fault_where_the_trusted_one_signed_it_too() {
+    let (old, new) = (signer(0), signer(8));
+    let (world, text, tips) = rotating(new.key());
+    let mut trust = world.trust();
+    trust.regions.get_mut("region-0").unwrap().keys = vec![new.key()];
+    let with = |signatures: &[Vec<u8>]| {
+        verify(
+            &trust,
+            &[std::slice::from_ref(&text), signatures].concat().concat(),
+        )
+    };
+    for before in [tips[3], tips[4], tips[5], tips[6]] {
+        let good = with(&[signed(&old, before), signed(&new, tips[6])]);
+        assert_eq!(good.faults, []);
+        let seen = &good.regions["region-0"];
+        assert_eq!((seen.rotations, seen.signed, seen.checkpoints), (0, 6, 1));
+    }
+    // It vouches for nothing: not for what comes after, not for another record, and not for a key.
+    let after = with(&[signed(&new, tips[5]), signed(&old, tips[6])]);
+    assert_eq!(
+        told(&after),
+        [(Name::UntrustedKey, Some(6)), (Name::UnsignedTail, Some(6))]
+    );
+    let strange = rotating(signer(7).key()).2;
+    let changed = with(&[signed(&old, strange[5]), signed(&new, tips[6])]);
+    assert_eq!(told(&changed), [(Name::UntrustedKey, Some(5))]);
+    let stranger = with(&[signed(&signer(9), tips[3]), signed(&new, tips[6])]);
+    assert_eq!(told(&stranger), [(Name::UntrustedKey, Some(3))]);
+}
+
+/// Whoever writes records writes that a key of theirs named the trusted one, and the region, which sees hashes, signs it.
+#[test]
+fn a_key_that_says_it_was_the_one_before_signs_nothing() {
+    let (own, theirs, next) = (signer(0), signer(9), signer(7));
+    let named = |by: &Signer, key| crate::evidence::name(by, &region(0), key);
+    let (world, records, tips) = rotated(&named(&theirs, own.key()));
+    let forged = |signatures: &[Vec<u8>]| {
+        let text = [std::slice::from_ref(&records), signatures].concat();
+        told(&verify(&world.trust(), &text.concat()))
+    };
+    // The end that they made.
+    assert_eq!(
+        forged(&[signed(&own, tips[4]), signed(&theirs, tips[6])]),
+        [(Name::UnsignedTail, Some(5)), (Name::UntrustedKey, Some(6))]
+    );
+    // One more key, which theirs named before.
+    let (world, records, tips) = rotated(&named(&theirs, next.key()));
+    let mut chain = world.records[0].clone();
+    let tip = Tip::of(&chain[4]);
+    let made = Entry {
+        kind: Kind::KeyRotation,
+        body: canonical::object(&named(&theirs, own.key())).unwrap(),
+        ..entry(6, 0)
+    };
+    chain[5] = made.append(&region(0), &tip);
+    let last = Tip::of(&chain[5]);
+    let more = entry(7, 0).append(&region(0), &last);
+    let end = Tip::of(&more);
+    let text: Vec<u8> = chain.iter().chain([&more]).flat_map(line).collect();
+    let signatures = [
+        signed(&theirs, tips[4]),
+        signed(&own, last),
+        signed(&next, end),
+    ];
+    let report = verify(&world.trust(), &[text, signatures.concat()].concat());
+    assert_eq!(
+        told(&report),
+        [(Name::UntrustedKey, Some(7)), (Name::UnsignedTail, Some(7))]
+    );
+    assert!(!records.is_empty());
+}
+
+#[test]
 fn a_key_that_the_old_one_has_not_named_is_trusted_by_nobody() {
     let (old, new, other) = (signer(0), signer(8), signer(9));
     let here = crate::evidence::name(&other, &region(0), new.key());

@@ -81,9 +81,9 @@ fn an_end_that_went_with_all_its_signatures_is_told_by_the_silence() {
         );
         tried += 1;
     }
-    println!(
+    world::print(&format!(
         "an end cut off with all its signatures, noted by nobody: tried {tried}, found {tried}"
-    );
+    ));
 }
 
 #[test]
