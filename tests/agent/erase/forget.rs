@@ -195,7 +195,7 @@ async fn what_was_never_begun_is_ended_without_any_store() {
 }
 
 /// A customer to whom a row refers that no rule names: nothing of the person may go.
-async fn blocked(database: &str) -> World {
+pub(super) async fn blocked(database: &str) -> World {
     let sql =
         "CREATE TABLE customers (id bigint PRIMARY KEY, email text, created timestamptz NOT NULL);
         CREATE TABLE tickets (id bigint PRIMARY KEY, customer bigint REFERENCES customers);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use tradewind::contract::RequestState;
 
+use super::forget::blocked;
 use super::restrict::prepare;
 use super::world::{Ran, World, assert_nobody, exact};
 use crate::retain::world::access;
@@ -15,15 +16,8 @@ const KEPT: &str = "SELECT person IS NOT NULL, state FROM tradewind.request";
 /// A shop from which nothing may go, as a row refers to its customer that no rule names; and a site, another store, with 20
 /// visits of the same person.
 async fn world(database: &str) -> (World, String, Value) {
-    let sql =
-        "CREATE TABLE customers (id bigint PRIMARY KEY, email text, created timestamptz NOT NULL);
-        CREATE TABLE tickets (id bigint PRIMARY KEY, customer bigint REFERENCES customers);
-        INSERT INTO customers VALUES (7, 'Ann.Planted@mail.example', now() - interval '1 year');
-        INSERT INTO tickets VALUES (1, 7)";
-    let mut world = World::new(database, sql).await;
+    let world = blocked(database).await;
     let by_email = json!([{"column": "email", "identity": "email"}]);
-    let customers = json!({"subjects": by_email, "clock": "created"});
-    world.table("customers", customers);
     let (access, site) = (access().await, format!("{database}_site"));
     access.create_database(&site, "postgres").await.unwrap();
     let sql = format!(
