@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use tradewind::evidence::{
-    About, Entry, Kind, Line, Object, Signer, Tip, Trust, Trusted, Value, Verifier, checkpoint,
+    About, AsOf, Entry, Kind, Line, Object, Signer, Tip, Trust, Trusted, Value, Verifier,
+    checkpoint,
 };
 
 const RECORDS: u64 = 1_000_000;
@@ -85,7 +86,7 @@ fn main() {
         verifying += start.elapsed();
     }
     let start = Instant::now();
-    let report = verifier.finish(at, SignedDuration::from_hours(1));
+    let report = verifier.finish(AsOf::Moment(at), SignedDuration::from_hours(1));
     verifying += start.elapsed();
     assert!(report.faults.is_empty(), "{:?}", report.faults);
     assert_eq!((seen, report.regions["eu-west"].signed), (RECORDS, RECORDS));

@@ -38,7 +38,7 @@ pub use record::{About, Kind, Record};
 pub use rotation::name;
 pub use seal::{ENDING, NoSegment, Segment, places, root, segment, source};
 pub use untold::{Blurred, blurred};
-pub use verify::{Checked, Kept, Report, Trust, Trusted, Verifier};
+pub use verify::{AsOf, Checked, Kept, Report, Trust, Trusted, Verifier};
 
 /// The version of the record's form. Any other is refused.
 pub const VERSION: u32 = 1;

@@ -244,15 +244,15 @@ impl<'a> Verifier<'a> {
         self.faults.add(Name::NonCanonical, region, sequence, says);
     }
 
-    /// Tells. `now` and `bound` decide whether records after the last signature have waited for too long.
+    /// Tells. `as_of` and `bound` decide whether records after the last signature have waited for too long.
     #[must_use]
-    pub fn finish(mut self, now: Timestamp, bound: SignedDuration) -> Report {
+    pub fn finish(mut self, as_of: AsOf, bound: SignedDuration) -> Report {
         let mut seen = BTreeMap::new();
         let chains = std::mem::take(&mut self.chains);
         let named = self.trust.regions.keys().chain(chains.keys());
         for region in named.cloned().collect::<BTreeSet<String>>() {
             let given = chains.get(&region).cloned().unwrap_or_default();
-            let one = self.own(&region, given, (now, bound));
+            let one = self.own(&region, given, (as_of, bound));
             seen.insert(region, one);
         }
         signatures::others(&mut seen, &mut self.faults);
@@ -269,7 +269,12 @@ impl<'a> Verifier<'a> {
     }
 
     /// What a region's own lines say.
-    fn own(&mut self, region: &str, mut given: Chain, bound: (Timestamp, SignedDuration)) -> Seen {
+    fn own(
+        &mut self,
+        region: &str,
+        mut given: Chain,
+        (as_of, bound): (AsOf, SignedDuration),
+    ) -> Seen {
         let trusted = self.trust.regions.get(region);
         if trusted.is_none() {
             let says = "no key of this region is trusted: name it in the trust file".to_owned();
@@ -324,9 +329,38 @@ impl<'a> Verifier<'a> {
         if let Some(noted) = trusted.and_then(|trusted| trusted.noted) {
             view.noted(&mut seen, &noted, begin);
         }
-        view.later(&seen, bound.0);
-        view.tail(&mut seen, bound, trusted.and_then(|trusted| trusted.ended));
+        view.later(&seen, as_of.at());
+        let ended = trusted.and_then(|trusted| trusted.ended);
+        view.tail(&mut seen, (as_of, bound), ended);
         seen
+    }
+}
+
+/// As of when evidence is verified.
+#[derive(Clone, Copy, Debug)]
+pub enum AsOf {
+    /// A moment: silence since then is a fault.
+    Moment(Timestamp),
+    /// The last record of all regions: the same evidence, the same answer, whenever it is asked for. Each region's signatures are
+    /// asked to reach its own last record, and nothing is said of the time after that.
+    Latest(Timestamp),
+}
+
+impl AsOf {
+    /// The moment.
+    #[must_use]
+    pub const fn at(self) -> Timestamp {
+        match self {
+            Self::Moment(at) | Self::Latest(at) => at,
+        }
+    }
+
+    /// Up to when the signatures of a region are asked to reach whose last record is that.
+    fn within(self, last: Option<Timestamp>) -> Timestamp {
+        match self {
+            Self::Moment(at) => at,
+            Self::Latest(at) => last.unwrap_or(at),
+        }
     }
 }
 

@@ -330,25 +330,49 @@ fn the_same_evidence_makes_the_same_bytes() {
     }
 }
 
+/// The lines of before a moment.
+fn until(moment: &str) -> Vec<String> {
+    let is_before = |line: &String| {
+        let json: serde_json::Value = serde_json::from_str(line).unwrap();
+        let inner = json.as_object().unwrap().values().next().unwrap();
+        inner["at"].as_str().unwrap() < moment
+    };
+    lines(&[]).into_iter().filter(is_before).collect()
+}
+
+/// Whoever can write records goes on where the signatures end: two weeks of that are a fault of the report, too, and nothing of
+/// them is called known.
+#[test]
+fn an_end_that_nobody_signed_is_a_fault_of_the_report() {
+    let folder = Folder::of(&until("2026-11-16"));
+    for format in ["html", "json", "oscal", "csv"] {
+        let said = audit(&folder, &export(format, &["--trust", "trust.yaml"]));
+        assert!(said.ends_with("exit 1\n"), "{format}: {said}");
+        assert!(
+            said.contains("evidence ends at 2026-10-27T07:30:00Z"),
+            "{format}: {said}"
+        );
+        assert!(!said.contains("no fault found"), "{format}: {said}");
+    }
+    let page = audit(&folder, &export("html", &["--trust", "trust.yaml"]));
+    assert!(page.contains("UnsignedTail"), "{page}");
+    let longer = ["--trust", "trust.yaml", "--unsigned", "P30D"];
+    let said = audit(&folder, &export("html", &longer));
+    assert!(said.ends_with("exit 0\n"), "{said}");
+}
+
 /// Half a quarter is in order as far as it goes; no form of the report lets anybody take it for the whole.
 #[test]
 fn a_period_of_which_a_part_is_not_there_is_told() {
-    let whole = lines(&[]);
-    let until = |line: &&String| {
-        let json: serde_json::Value = serde_json::from_str(line).unwrap();
-        let inner = json.as_object().unwrap().values().next().unwrap();
-        inner["at"].as_str().unwrap() < "2026-11-16"
-    };
-    let half: Vec<String> = whole.iter().filter(until).cloned().collect();
-    let folder = Folder::of(&half);
+    let folder = Folder::of(&until("2026-10-27T13"));
     let ends = |region: &str, at: &str| {
         format!(
             "Region {region}: evidence ends at {at}; of the rest of the period nothing is known"
         )
     };
     let told = [
-        ends("eu-west", "2026-11-09T01:08:00Z"),
-        ends("us-east", "2026-11-09T07:08:00Z"),
+        ends("eu-west", "2026-10-27T07:30:00Z"),
+        ends("us-east", "2026-10-27T12:30:00Z"),
     ];
     let trusted = |format: &str, more: &[&str]| {
         let args = export(format, &[&["--trust", "trust.yaml"], more].concat());

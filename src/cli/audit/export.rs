@@ -14,7 +14,7 @@ use super::tables::{Table, Tables, tables};
 use super::verify::{Found, look};
 use super::{Audited, extent, html, oscal, source};
 use crate::cli::input::{self, Error};
-use crate::evidence::{Line, Record, unexpired};
+use crate::evidence::{AsOf, Line, Record, unexpired};
 
 /// What of which evidence, and how.
 #[derive(Args, Debug)]
@@ -42,8 +42,13 @@ pub struct Export {
     /// same evidence makes the same report whenever it is made.
     #[arg(long, value_name = "MOMENT", requires = "trust")]
     at: Option<String>,
-    /// With --at: how long a record may wait for a signature, in days or hours.
-    #[arg(long, value_name = "DURATION", requires = "at", default_value = "P2D")]
+    /// With --trust: how long a record may wait for a signature, in days or hours.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        requires = "trust",
+        default_value = "P2D"
+    )]
     unsigned: String,
 }
 
@@ -195,17 +200,18 @@ fn book(args: &Export) -> Result<Book, Error> {
     })
 }
 
-/// As of the last thing recorded, unless somebody names the moment: the same evidence, the same answer.
+/// As of the last thing recorded, unless somebody names the moment: the same evidence, the same answer. What no signature reaches
+/// within the bound is a fault in both.
 fn when(
     args: &Export,
     empty: Timestamp,
-) -> Result<impl FnOnce(Option<Timestamp>) -> (Timestamp, SignedDuration), Error> {
+) -> Result<impl FnOnce(Option<Timestamp>) -> (AsOf, SignedDuration), Error> {
     let at = args.at.as_deref().map(|at| input::moment("--at", at));
     let at = at.transpose()?;
     let bound = input::duration("--unsigned", &args.unsigned, "P2D or PT48H")?;
     Ok(move |latest: Option<Timestamp>| match at {
-        Some(at) => (at, bound),
-        None => (latest.unwrap_or(empty), SignedDuration::MAX),
+        Some(at) => (AsOf::Moment(at), bound),
+        None => (AsOf::Latest(latest.unwrap_or(empty)), bound),
     })
 }
 

@@ -117,7 +117,7 @@ pub(super) fn table(
     Table {
         id: "extent",
         title: "How far the evidence goes",
-        note: "Each region's first and last record, of whatever time, and up to when its evidence says anything: to the last record, or to the last signature of the region's key, which signs by its schedule, also where nothing was recorded.",
+        note: "Each region's first and last record, of whatever time, and up to when its evidence says anything: to the last signature of the region's key, which signs by its schedule, also where nothing was recorded; where nobody verified it, to the last record too.",
         columns: COLUMNS,
         rows: ends.iter().map(row).collect(),
     }

@@ -12,7 +12,7 @@ use super::expected::Expectations;
 use super::opening::{Opened, Openings, Tally};
 use super::{Audited, source};
 use crate::cli::input::{self, Error};
-use crate::evidence::{Checked, Fault, Record, Report, Trust, Verifier};
+use crate::evidence::{AsOf, Checked, Fault, Record, Report, Trust, Verifier};
 
 /// The evidence, and what is trusted.
 #[derive(Args, Debug)]
@@ -71,7 +71,7 @@ pub fn verify(args: &Verify, now: Timestamp) -> Result<Audited, Error> {
                 openings.note(&record);
             }
         },
-        |_| (at, bound),
+        |_| (AsOf::Moment(at), bound),
     );
     if let Some(openings) = openings {
         openings.end(&mut found);
@@ -113,7 +113,7 @@ pub(super) fn look(
     evidence: &[Vec<u8>],
     trust: &Trust,
     mut each: impl FnMut(Record),
-    when: impl FnOnce(Option<Timestamp>) -> (Timestamp, SignedDuration),
+    when: impl FnOnce(Option<Timestamp>) -> (AsOf, SignedDuration),
 ) -> Found {
     let mut verifier = Verifier::new(trust);
     let mut expectations = Expectations::default();
@@ -125,8 +125,9 @@ pub(super) fn look(
             each(record);
         });
     }
-    let (at, bound) = when(latest);
-    let mut report = verifier.finish(at, bound);
+    let (as_of, bound) = when(latest);
+    let mut report = verifier.finish(as_of, bound);
+    let at = as_of.at();
     expectations.begin(&report.regions);
     let ended = |region: &str| trust.regions.get(region)?.ended;
     let (expected_runs, missing) = expectations.missing(at, ended);
@@ -198,11 +199,11 @@ impl Found {
         Ok(())
     }
 
-    /// Up to when something is known of each region: its last record, and its last signature, which says that there was no
-    /// other until then.
+    /// Up to when something is known of each region: until its last signature, which says that there was no other record before.
+    /// What no signature reaches anybody may have written.
     pub(super) fn ends(&self) -> BTreeMap<String, Timestamp> {
         let regions = self.report.regions.iter();
-        let end = |checked: &Checked| checked.last.max(checked.signed_at);
+        let end = |checked: &Checked| checked.signed_at.or(checked.last);
         regions
             .filter_map(|(region, checked)| Some((region.clone(), end(checked)?)))
             .collect()

@@ -11,7 +11,7 @@ use super::super::expired::Begin;
 use super::super::fault::{Faults, Name};
 use super::super::hash::Hash;
 use super::super::key::KeyId;
-use super::{Seen, earlier};
+use super::{AsOf, Seen, earlier};
 
 /// What two machines' clocks may differ by.
 const CLOCKS: SignedDuration = SignedDuration::from_mins(5);
@@ -184,9 +184,10 @@ impl View<'_> {
     pub(super) fn tail(
         &mut self,
         seen: &mut Seen,
-        (now, bound): (Timestamp, SignedDuration),
+        (as_of, bound): (AsOf, SignedDuration),
         ended: Option<Timestamp>,
     ) {
+        let now = as_of.within(seen.checked.last);
         let signed = seen.checked.signed;
         let from = seen.line.partition_point(|link| link.sequence <= signed);
         let tail = &seen.line[from..];

@@ -14,6 +14,7 @@ use jiff::SignedDuration;
 
 use super::super::body;
 use super::super::record::Kind;
+use super::super::{Entry, Line};
 use super::*;
 use world::World;
 
@@ -24,7 +25,7 @@ pub(super) const BOUND: SignedDuration = SignedDuration::from_hours(24);
 pub(super) fn verify(trust: &Trust, text: &[u8]) -> Report {
     let mut verifier = Verifier::new(trust);
     verifier.text(text, |_| {});
-    verifier.finish(world::moment(100_000), BOUND)
+    verifier.finish(AsOf::Moment(world::moment(100_000)), BOUND)
 }
 
 pub(super) fn names(report: &Report) -> BTreeSet<Name> {
@@ -84,7 +85,9 @@ fn what_is_dated_after_now_is_named_once() {
     let told = |seconds: i64| {
         let mut verifier = Verifier::new(&trust);
         verifier.text(&text, |_| {});
-        verifier.finish(world::moment(seconds), BOUND).faults
+        verifier
+            .finish(AsOf::Moment(world::moment(seconds)), BOUND)
+            .faults
     };
     // A record a minute, and clocks may differ by five.
     let later = told(60);
@@ -98,6 +101,54 @@ fn what_is_dated_after_now_is_named_once() {
         );
     }
     assert_eq!(told(300), []);
+}
+
+/// Whoever writes records can go on where the last signature ends: as of the last record, too, that is named once it is more than a
+/// day's records. What the region wrote since its last signature is none, and how far other regions came says nothing.
+#[test]
+fn an_end_that_nobody_signed_is_named_whenever_it_is_asked_for() {
+    let told = |hours: i64, other: i64| {
+        let world = World::of(2, 10);
+        let mut records: Vec<Line> = world
+            .records
+            .iter()
+            .flatten()
+            .cloned()
+            .map(Line::Record)
+            .collect();
+        for (index, hours) in [hours, other].into_iter().enumerate() {
+            let mut tip = world.tip(index, 10);
+            for more in 0..=hours {
+                let at = world::moment(660 + more * 3600);
+                let sequence = tip.sequence + 1;
+                let made = Entry {
+                    at,
+                    ..world::entry(sequence, 3)
+                }
+                .append(&world::region(index), &tip);
+                tip = Tip::of(&made);
+                records.push(Line::Record(made));
+            }
+        }
+        let lines = records.into_iter().chain(world.signatures.iter().cloned());
+        let text: Vec<u8> = lines.flat_map(|line| line.canonical().unwrap()).collect();
+        let trust = world.trust();
+        let mut verifier = Verifier::new(&trust);
+        verifier.text(&text, |_| {});
+        let faults = verifier
+            .finish(
+                AsOf::Latest(world::moment(660 + hours.max(other) * 3600)),
+                BOUND,
+            )
+            .faults;
+        let told = faults.into_iter().map(|it| (it.name, it.region));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(told(24, 0), []);
+    let named = |name| (name, "region-0".to_owned());
+    assert_eq!(told(25, 0), [named(Name::UnsignedTail)]);
+    assert!(told(24 * 90, 0).contains(&named(Name::UnsignedTail)));
+    assert_eq!(told(0, 24 * 90).len(), 2, "the other's, and its silence");
 }
 
 #[test]

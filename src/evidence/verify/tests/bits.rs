@@ -29,13 +29,16 @@ fn found(others: &Verifier<'_>, line: &[u8], place: &Place) -> bool {
             chain.checkpoints.clear();
             chain.countersignatures.clear();
         }
-        let faults = bare.finish(moment(100_000), BOUND).faults;
+        let faults = bare.finish(AsOf::Moment(moment(100_000)), BOUND).faults;
         let tied = [Name::Rewritten, Name::BrokenLink, Name::Reordered];
         if faults.iter().any(|fault| tied.contains(&fault.name)) {
             return true;
         }
     }
-    !verifier.finish(moment(100_000), BOUND).faults.is_empty()
+    !verifier
+        .finish(AsOf::Moment(moment(100_000)), BOUND)
+        .faults
+        .is_empty()
 }
 
 /// Where each line's record stands.

@@ -237,7 +237,7 @@ fn records_may_wait_for_a_signature_for_so_long() {
     let after = |hours: i64| {
         let mut verifier = Verifier::new(&trust);
         verifier.text(&world.text(), |_| {});
-        verifier.finish(world::moment(11 * 60 + hours * 3600), BOUND)
+        verifier.finish(AsOf::Moment(world::moment(11 * 60 + hours * 3600)), BOUND)
     };
     assert_eq!(after(24).faults, []);
     assert_eq!(after(24).regions["region-0"].unsigned, 5);

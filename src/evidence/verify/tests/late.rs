@@ -8,7 +8,7 @@ use crate::evidence::checkpoint;
 fn told(trust: &Trust, lines: &[Vec<u8>], seconds: i64) -> Vec<(Name, Option<u64>)> {
     let mut verifier = Verifier::new(trust);
     verifier.text(&lines.concat(), |_| {});
-    let faults = verifier.finish(moment(seconds), BOUND).faults;
+    let faults = verifier.finish(AsOf::Moment(moment(seconds)), BOUND).faults;
     faults.iter().map(|one| (one.name, one.sequence)).collect()
 }
 

@@ -78,7 +78,7 @@ impl<'a> Large<'a> {
         let chain = verifier.chains.get_mut("region-0").unwrap();
         chain.links = links;
         change(chain);
-        verifier.finish(world::moment(100_000), BOUND)
+        verifier.finish(AsOf::Moment(world::moment(100_000)), BOUND)
     }
 
     /// Its records from a changed one on, each tied to the one before.
