@@ -544,7 +544,9 @@ fn who_the_person_is_crosses_no_border_without_an_instrument() {
     // A law that asks for none, and none at all.
     assert!(of("US-OR", &[], &none, &none).0 && of("SG", &[], &none, &none).0);
     // The Region's own law is no border, whichever of its countries the person is of.
-    assert!(of("IN", &[], &none, &none).0);
+    let done = json!({"by": "dpo", "at": "2027-05-21T10:00:00Z"});
+    let notice = json!({"notice": {"sentAt": "2027-05-20T10:00:00Z", "acknowledged": done}});
+    assert!(of("IN", &[], &notice, &none).0);
     assert_eq!(asks(&[&both]), (true, None));
     assert!(!asks(&[&[]]).0);
     assert!(!asks(&[&both[..1]]).0, "one of two countries");
