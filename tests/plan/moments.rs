@@ -73,6 +73,17 @@ fn a_notice_counts_from_when_it_was_sent_and_not_from_before_the_receipt() {
     assert!(planned(&asked(&notice(sent, ahead)), ahead).0);
 }
 
+/// What a law asks for before rows go it asks for from its first day on, whenever the request came.
+#[test]
+fn a_law_that_came_since_the_request_has_its_notice() {
+    let facts = asked(
+        &json!({"jurisdictions": ["IN"], "received": "2027-05-10T09:00:00Z", "verified": done("2027-05-11T09:00:00Z")}),
+    );
+    assert!(planned(&facts, "2027-05-12T10:00:00Z").0);
+    let (runs, why, _) = planned(&facts, "2027-05-20T10:00:00Z");
+    assert_eq!((runs, &*why), (false, "AwaitingNotice"));
+}
+
 #[test]
 fn nothing_runs_for_a_person_whom_somebody_will_have_seen_tomorrow() {
     let (now, tomorrow) = ("2026-11-10T10:00:00Z", "2026-11-11T10:00:00Z");

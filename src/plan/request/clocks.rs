@@ -54,16 +54,23 @@ pub fn clocks(request: &DataSubjectRequest, packs: &Packs, now: Timestamp) -> Cl
     let request = &heeded;
     let codes = request.spec.jurisdictions.iter();
     let codes: Vec<_> = codes.filter_map(|code| Jurisdiction::parse(code)).collect();
-    let called = called_by(&codes, &case.zone, packs, case.received);
-    for called in called.iter().filter(|called| called.from.is_none()) {
-        let Some(regime) = packs.regime(&called.regime) else {
-            continue;
-        };
-        if erases && let Some(wait) = regime.clocks.get(&ClockKind::ErasureNotice) {
+    let in_force = |at: Timestamp| {
+        let called = called_by(&codes, &case.zone, packs, at).into_iter();
+        let called = called.filter(|called| called.from.is_none());
+        called.filter_map(|called| Some((packs.regime(&called.regime)?, called)))
+    };
+    // A law that came since the request says nothing of how long an answer may take, and yet what goes before erasure.
+    for (regime, called) in in_force(case.received)
+        .chain(in_force(now))
+        .filter(|_| erases)
+    {
+        if let Some(wait) = regime.clocks.get(&ClockKind::ErasureNotice) {
             let law = wait.source.as_str().to_owned();
             let told = (wait.value.clone(), law);
-            clocks.waits.insert(called.regime.clone(), told);
+            clocks.waits.insert(called.regime, told);
         }
+    }
+    for (regime, called) in in_force(case.received) {
         match clock::answer(regime, packs.regimes.as_of, &case) {
             Ok(answer) => enter(&mut clocks, &called.regime, &answer.deadlines, request, now),
             Err(clock::Error::Kind { .. }) => clocks.notes.push(format!(
