@@ -45,7 +45,7 @@ pub(crate) async fn whoever_asks_for_what_is_told_nowhere(stage: &mut Stage) {
     }
     let bucket = stage.info.object_store.folder.join("aurora-feeds/copies");
     for one in &ASK[..2] {
-        let file = format!("{EU}/{0}-{EU}.manifest.json", one.name);
+        let file = format!("{EU}/{0}/{EU}.manifest.json", one.name);
         assert!(bucket.join(&file).is_file(), "no {file}");
     }
     let readable = found(&bucket, &planted());

@@ -148,7 +148,7 @@ async fn a_copy_is_had(stage: &Stage, desk: &Desk<'_>) {
         desk.types(&text, "");
     }
     let shown = desk.types(&read, "");
-    let manifest = "copies/us-east/dsr-2026-21-us-east.manifest.json";
+    let manifest = "copies/us-east/dsr-2026-21/us-east.manifest.json";
     for word in ["customers: <5\n", "messages: ", "orders: ", manifest] {
         assert!(shown.contains(word), "{word} is not in {shown}");
     }
@@ -162,7 +162,7 @@ async fn a_copy_is_had(stage: &Stage, desk: &Desk<'_>) {
 
 /// The reader, and nobody else, reads all of the person.
 async fn is_the_persons(stage: &Stage, bucket: &Path, reader: &age::x25519::Identity) {
-    let file = bucket.join("copies/us-east/dsr-2026-21-us-east.json.age");
+    let file = bucket.join("copies/us-east/dsr-2026-21/us-east.json.age");
     let copy = age::decrypt(reader, &std::fs::read(file).unwrap()).unwrap();
     let copy: Value = serde_json::from_slice(&copy).unwrap();
     let tables = &copy["stores"]["aurora-orders"];

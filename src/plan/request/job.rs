@@ -10,7 +10,7 @@ use super::action::{kind, reference, superseded};
 use super::events::Events;
 use super::people::{People, kinds};
 use super::recipients::Recipients;
-use crate::api::{CopyDelivery, Region, RequestAction, SealedIdentity, names};
+use crate::api::{CopyDelivery, DataSubjectRequest, Region, RequestAction, SealedIdentity, names};
 use crate::contract::{Delivery, Erase, FeedDestination, SubjectRequest, Suppression};
 use crate::plan::cron::{self, Once};
 use crate::plan::meta::{self, Role};
@@ -196,6 +196,20 @@ fn destination(delivery: &CopyDelivery) -> Mount {
     }
 }
 
+/// What the names of a copy's files begin with: of each request and region another, as neither's name has a slash. A copy that was
+/// put by a name of before keeps that.
+fn object(request: &DataSubjectRequest, prefix: &str, region: &str) -> String {
+    let (name, folder) = (request.name_any(), prefix.replace("{region}", region));
+    let folder = folder.trim_end_matches('/');
+    let before = format!("{folder}/{name}-{region}");
+    let delivered = super::entry(request, region).and_then(|entry| entry.delivered.as_ref());
+    let is_before = |manifest: &str| manifest.strip_suffix(".manifest.json") == Some(&before);
+    if delivered.is_some_and(|delivered| is_before(&delivered.manifest)) {
+        return before;
+    }
+    format!("{folder}/{name}/{region}")
+}
+
 /// The task; without people it has no tables of theirs.
 pub(super) fn task(
     facts: &RequestFacts,
@@ -204,14 +218,12 @@ pub(super) fn task(
     people: Option<&People>,
 ) -> Erase {
     let (request, spec) = (&facts.request, &at.spec);
-    let name = request.name_any();
     let delivery = request.spec.delivery.as_ref().map(|delivery| {
         let store = &delivery.object_store;
-        let folder = store.prefix.replace("{region}", region);
         Delivery {
             destination: FeedDestination {
                 url: store.url.clone(),
-                object: format!("{}/{name}-{region}", folder.trim_end_matches('/')),
+                object: object(request, &store.prefix, region),
                 credentials: meta::secret_folder(DESTINATION),
             },
             recipient: delivery.recipient.clone(),
@@ -256,5 +268,36 @@ pub(super) fn task(
         recipients: Vec::new(),
         held_recipients: Vec::new(),
         coming_recipients: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn no_copy_has_the_name_of_another_persons() {
+        let of = |name: &str, region: &str, prefix: &str, delivered: Option<&str>| {
+            let delivered = delivered
+                .map(|manifest| json!({"manifest": manifest, "hash": "h", "expiresAt": "e"}));
+            let request = json!({"apiVersion": "tradewind.dev/v1alpha1", "kind": "DataSubjectRequest", "metadata": {"name": name},
+                "spec": {"kind": "Access", "received": "r", "timeZone": "z", "jurisdictions": [], "regions": []},
+                "status": {"regions": [{"name": region, "state": "Run", "reason": "r", "delivered": delivered}]}});
+            object(&serde_json::from_value(request).unwrap(), prefix, region)
+        };
+        let one = of("dsr-1", "eu-west", "copies", None);
+        assert_eq!(one, "copies/dsr-1/eu-west");
+        assert_ne!(one, of("dsr-1-eu", "west", "copies", None));
+        // What lies there by a name of before is looked for by that.
+        let before = "{region}/";
+        assert_eq!(
+            of("dsr-1", "eu", before, Some("eu/dsr-1-eu.manifest.json")),
+            "eu/dsr-1-eu"
+        );
+        assert_eq!(
+            of("dsr-1", "eu", before, Some("eu/dsr-1/eu.manifest.json")),
+            "eu/dsr-1/eu"
+        );
     }
 }
