@@ -206,8 +206,8 @@ fn transfers(
         gated.findings.extend(flow.findings(place.name));
     }
     if gated.flows.is_empty() {
-        let nothing =
-            GateWord::NothingLeaves.because("nothing of the channel takes personal data anywhere");
+        let nothing = GateWord::NothingLeaves
+            .because("nothing of the channel is known to take personal data anywhere");
         gated.find(
             ConditionType::TransfersLawful,
             place.name,

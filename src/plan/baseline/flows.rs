@@ -199,10 +199,11 @@ fn goods(place: &Place<'_>, (own, spec): (&str, &SocialChannelSpec), book: &mut 
         .filter(|feed| feed.destination.country.is_none() && !speaks)
     {
         let part = Part::Feed(feed.name.clone());
-        let message = format!(
-            "where {} goes is unknown; it says nothing of persons",
-            part.told()
-        );
+        let says = match catalog.personal_data {
+            Some(_) => "it says nothing of persons",
+            None => "nobody said whether it says anything of persons",
+        };
+        let message = format!("where {} goes is unknown; {says}", part.told());
         unknown(
             place,
             &format!("{own}, {}", part.field()),
