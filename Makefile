@@ -18,6 +18,10 @@ PROGRAMS := control-plane,node,object-store,helm
 # no use where there are more.
 export RUST_TEST_THREADS ?= $(shell n=$$(nproc); echo $$((n > 4 ? n : 4)))
 
+# With real pods, whose start it waits for: it has a process of its own beside the others, so that two cores have work all the time.
+BESIDE := cluster
+SUITES := $(filter-out $(BESIDE),$(basename $(notdir $(wildcard tests/*.rs dev/tests/*.rs))))
+
 .PHONY: help up down status check test build setup programs fmt clippy features docs crds deny mutants bench properties unit tools
 # Each step has the machine's cores to itself, and the first that fails is the last.
 .NOTPARALLEL:
@@ -44,7 +48,13 @@ check: fmt clippy features docs deny unit ## The quick gate
 test: setup programs ## Everything: unit, agent on real PostgreSQL, operator on real clusters, the quickstart with real pods
 	@echo "test: compiling"
 	@cargo test --workspace --no-run
-	@cargo test --workspace --no-fail-fast
+	@log=$(TARGET)/$(BESIDE).log; code=0; \
+	echo "test: tests/$(BESIDE) runs beside the others; it writes to $$log, which comes at the end"; \
+	setsid cargo test --workspace --test $(BESIDE) >"$$log" 2>&1 </dev/null & beside=$$!; \
+	trap 'kill -- -$$beside 2>/dev/null || true' EXIT; trap 'exit 130' INT TERM; \
+	cargo test --workspace --no-fail-fast --lib --bins $(SUITES:%=--test %) || code=1; \
+	cargo test --workspace --doc || code=1; \
+	echo "test: waiting for tests/$(BESIDE)"; wait $$beside || code=1; cat "$$log"; exit $$code
 
 # All of the workspace at once, as `cargo test` has it: the same features, so nothing is compiled twice.
 build:

@@ -8,6 +8,7 @@
 mod access;
 mod install;
 mod newer;
+mod verifier;
 
 use std::fs;
 use std::net::IpAddr;
@@ -173,7 +174,10 @@ impl Server {
             match server.wait_ready().await {
                 Err(Error::Start { log, .. }) if log.contains("already in use") && tries > 0 => {}
                 Err(error) => return Err(error),
-                Ok(()) => return Ok(server),
+                Ok(()) => {
+                    server.access.ease().await?;
+                    return Ok(server);
+                }
             }
         }
     }

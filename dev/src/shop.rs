@@ -65,7 +65,7 @@ impl Shop {
     /// Makes the database, its roles, tables and rows.
     pub async fn load(&self, access: &Access, database: &str) -> Result<()> {
         for role in [OWNER, RETAIN] {
-            let word = password(access, role);
+            let word = Access::verifier(&password(access, role))?;
             access
                 .script(SUPERUSER, ROLE, &[("role", role), ("word", &word)])
                 .await?;
