@@ -8,8 +8,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tradewind_dev::fleet::{Cluster, Fleet, HUB};
 use tradewind_dev::process::Daemon;
-use tradewind_dev::story::install;
 use tradewind_dev::story::programs::{Operator, OperatorSpec, launch_operator};
+use tradewind_dev::story::{install, settle};
 
 use crate::audit::Mark;
 use crate::fleets::Turn;
@@ -33,7 +33,6 @@ const CUSTOM: &str = "datasubjectrequests.tradewind.dev,socialchannels.tradewind
 
 /// A machine that does other things too may be slow; a world that stands still is seen earlier.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
-const LOOK_AGAIN: Duration = Duration::from_millis(400);
 
 /// Runs a test in a world in which nothing of Tradewind's is left, with an operator, and cleans up after it.
 pub(crate) fn with_operator<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
@@ -417,7 +416,7 @@ impl World {
                     let tail = lines[lines.len().saturating_sub(15)..].join("\n");
                     panic!("{what}: still {missing}\nthe operator's log ends with:\n{tail}");
                 }
-                Err(_) => tokio::time::sleep(LOOK_AGAIN).await,
+                Err(_) => tokio::time::sleep(settle::pause(begun.elapsed())).await,
             }
         }
     }

@@ -7,8 +7,17 @@ use serde_json::Value;
 use super::{Error, Result};
 use crate::fleet::Cluster;
 
-/// How often the world is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How soon the world is looked at again.
+const SOONEST: Duration = Duration::from_millis(300);
+/// How late, at most.
+const LATEST: Duration = Duration::from_millis(1_500);
+
+/// How long to pause where something has been waited for so long already: a tenth of that, as each look costs a process of
+/// `kubectl`, which what is waited for could use.
+#[must_use]
+pub fn pause(waited: Duration) -> Duration {
+    (waited / 10).clamp(SOONEST, LATEST)
+}
 
 /// Reads one object, or `None` when it isn't there.
 pub async fn get(
@@ -39,7 +48,8 @@ where
     F: Fn() -> Fut,
     Fut: Future<Output = Result<std::result::Result<T, String>>>,
 {
-    let end = Instant::now() + limit;
+    let begun = Instant::now();
+    let end = begun + limit;
     loop {
         let missing = match check().await {
             Ok(Ok(found)) => return Ok(found),
@@ -54,7 +64,7 @@ where
                 missing,
             });
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(pause(begun.elapsed())).await;
     }
 }
 
