@@ -311,8 +311,8 @@ pub struct CopyStore {
         regex(pattern = r"^s3://[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]$")
     )]
     pub url: String,
-    /// Folder of the copy; `{region}` stands for the region's name. The objects are `<prefix>/<request>` with the region
-    /// and an ending.
+    /// Folder of the copy; `{region}` stands for the region's name. The objects are `<prefix>/<request>/<region>`
+    /// with an ending.
     #[schemars(
         length(min = 1, max = 200),
         regex(pattern = r"^[A-Za-z0-9{][A-Za-z0-9._\-/{}]*$")
