@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom};
 
 use serde_json::Value;
 use tradewind_dev::fleet::{Cluster, HUB};
@@ -17,6 +17,7 @@ const OPERATOR: &str = "system:serviceaccount:tradewind-system:tradewind";
 const AGENT: &str = concat!("tradewind/", env!("CARGO_PKG_VERSION"));
 
 /// How long each audit log was.
+#[derive(Clone)]
 pub(crate) struct Offsets(BTreeMap<String, u64>);
 
 impl Offsets {
@@ -48,49 +49,59 @@ fn length(cluster: &Cluster) -> u64 {
 /// The operator's completed requests since then, with the cluster's name: whatever user they came as, since the program
 /// names itself in each.
 pub(crate) fn requests_since(stage: &Stage, offsets: &Offsets) -> Vec<(String, Value)> {
-    let mut found = Vec::new();
-    for cluster in stage.fleet.clusters() {
-        let mut file = File::open(cluster.audit_log()).unwrap();
-        file.seek(SeekFrom::Start(offsets.0[cluster.name()]))
-            .unwrap();
-        for line in BufReader::new(file).lines() {
-            // The last line may be half written.
-            let Ok(event) = serde_json::from_str::<Value>(&line.unwrap()) else {
-                continue;
-            };
-            let agent = event["userAgent"].as_str().unwrap_or_default();
-            if agent.starts_with(AGENT) && event["stage"] == "ResponseComplete" {
-                found.push((cluster.name().to_owned(), event));
-            }
-        }
-    }
-    found
+    let mut from = offsets.clone();
+    from.requests(stage)
 }
 
-/// The operator's writes since then that the servers took, without the lease and events, in short form.
+impl Offsets {
+    /// The requests since then; from here on only those after them.
+    fn requests(&mut self, stage: &Stage) -> Vec<(String, Value)> {
+        let mut found = Vec::new();
+        for cluster in stage.fleet.clusters() {
+            let from = self.0.get_mut(cluster.name()).unwrap();
+            let mut file = File::open(cluster.audit_log()).unwrap();
+            file.seek(SeekFrom::Start(*from)).unwrap();
+            let mut text = String::new();
+            file.read_to_string(&mut text).unwrap();
+            // The last line may be half written.
+            let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
+            *from += whole.len() as u64;
+            // Most lines are of others: they are not worth parsing.
+            for line in whole.lines().filter(|line| line.contains(AGENT)) {
+                let event: Value = serde_json::from_str(line).unwrap();
+                let agent = event["userAgent"].as_str().unwrap_or_default();
+                if agent.starts_with(AGENT) && event["stage"] == "ResponseComplete" {
+                    found.push((cluster.name().to_owned(), event));
+                }
+            }
+        }
+        found
+    }
+
+    /// How many writes there were since then; from here on only those after them. For who asks all the time.
+    pub(crate) fn more_writes(&mut self, stage: &Stage) -> usize {
+        let all = self.requests(stage);
+        all.iter().filter(|(_, event)| is_write(event)).count()
+    }
+}
+
+/// The operator's writes since then, in short form.
 pub(crate) fn writes_since(stage: &Stage, offsets: &Offsets) -> Vec<String> {
     requests_since(stage, offsets)
         .into_iter()
-        .filter(|(_, event)| {
-            matches!(
-                event["verb"].as_str(),
-                Some("create" | "update" | "patch" | "delete")
-            )
-        })
-        .filter(|(_, event)| {
-            event
-                .pointer("/responseStatus/code")
-                .and_then(Value::as_i64)
-                .is_some_and(|code| code < 300)
-        })
-        .filter(|(_, event)| {
-            !matches!(
-                event.pointer("/objectRef/resource").and_then(Value::as_str),
-                Some("leases" | "events")
-            )
-        })
+        .filter(|(_, event)| is_write(event))
         .map(|(cluster, event)| short(&cluster, &event))
         .collect()
+}
+
+/// Whether it is a write that the server took, and neither the lease nor an event.
+fn is_write(event: &Value) -> bool {
+    let verb = event["verb"].as_str();
+    let is_write = matches!(verb, Some("create" | "update" | "patch" | "delete"));
+    let code = event.pointer("/responseStatus/code");
+    let is_taken = code.and_then(Value::as_i64).is_some_and(|code| code < 300);
+    let resource = event.pointer("/objectRef/resource").and_then(Value::as_str);
+    is_write && is_taken && !matches!(resource, Some("leases" | "events"))
 }
 
 fn short(cluster: &str, event: &Value) -> String {

@@ -175,7 +175,8 @@ pub(crate) async fn killed_after_any_write_the_world_is_the_same(stage: &mut Sta
 /// Tells the story while the operator is killed after each of these writes, or one soon after it, and started again at
 /// once. A kill may spare later writes: what the story no longer reaches is killed at its end. After which they were in fact.
 async fn tell_with_kills(stage: &mut Stage, round: &str, values: &[usize]) -> Vec<usize> {
-    let offsets = Offsets::now(stage);
+    let mut offsets = Offsets::now(stage);
+    let mut writes = 0;
     let mut operator = stage.operator.clone();
     let mut killed = Vec::new();
     {
@@ -188,10 +189,12 @@ async fn tell_with_kills(stage: &mut Stage, round: &str, values: &[usize]) -> Ve
                 () = &mut telling, if !told => told = true,
                 () = tokio::time::sleep(Duration::from_millis(20)) => {}
             }
-            if next.is_some_and(|k| told || writes_since(stage, &offsets).len() >= k) {
+            writes += offsets.more_writes(stage);
+            if next.is_some_and(|k| told || writes >= k) {
                 operator.daemon.signal(Signal::SIGKILL).unwrap();
                 operator.daemon.stop(Duration::ZERO).await.unwrap();
-                killed.push(writes_since(stage, &offsets).len());
+                writes += offsets.more_writes(stage);
+                killed.push(writes);
                 operator = programs::launch_operator(&stage.fleet, &stage.spec).unwrap();
             }
         }

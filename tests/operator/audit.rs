@@ -87,8 +87,10 @@ fn read(cluster: &str, path: &PathBuf, from: u64) -> Vec<Request> {
     file.read_to_string(&mut text).unwrap();
     // The last line may be half written.
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    // Most lines are of others: they are not worth parsing.
     whole
         .lines()
+        .filter(|line| line.contains(USER))
         .filter_map(|line| request(cluster, line))
         .collect()
 }
