@@ -20,7 +20,12 @@ export RUST_TEST_THREADS ?= $(shell n=$$(nproc); echo $$((n > 4 ? n : 4)))
 
 # With real pods, whose start it waits for: it has a process of its own beside the others, so that two cores have work all the time.
 BESIDE := cluster
-SUITES := $(filter-out $(BESIDE),$(basename $(notdir $(wildcard tests/*.rs dev/tests/*.rs))))
+SUITES := $(filter-out $(BESIDE) plan repo,$(basename $(notdir $(wildcard tests/*.rs dev/tests/*.rs))))
+UNIT := --lib --bins --test plan --test repo
+# Two attacks on evidence that take most of a minute: `make test` has them.
+SLOW := every_bit_of_32_kib_counts every_record_of_a_large_export_counts
+# `check`: that ran just before, so its tests need not run again (`.ci/run`).
+AFTER :=
 
 .PHONY: help up down status check test build setup programs fmt clippy features docs crds deny mutants bench properties unit tools
 # Each step has the machine's cores to itself, and the first that fails is the last.
@@ -52,7 +57,8 @@ test: setup programs ## Everything: unit, agent on real PostgreSQL, operator on 
 	echo "test: tests/$(BESIDE) runs beside the others; it writes to $$log, which comes at the end"; \
 	setsid cargo test --workspace --test $(BESIDE) >"$$log" 2>&1 </dev/null & beside=$$!; \
 	trap 'kill -- -$$beside 2>/dev/null || true' EXIT; trap 'exit 130' INT TERM; \
-	cargo test --workspace --no-fail-fast --lib --bins $(SUITES:%=--test %) || code=1; \
+	cargo test --workspace --no-fail-fast $(if $(filter check,$(AFTER)),--lib -- $(SLOW),$(UNIT)) || code=1; \
+	cargo test --workspace --no-fail-fast $(SUITES:%=--test %) || code=1; \
 	cargo test --workspace --doc || code=1; \
 	echo "test: waiting for tests/$(BESIDE)"; wait $$beside || code=1; cat "$$log"; exit $$code
 
@@ -103,11 +109,9 @@ bench: setup ## What retention, planning and verification cost, as ratios within
 properties: setup ## The race of holds against batches until 10,000 rows were held in time; `make test` has one round of it
 	@HOLD_RACE_ROWS=10000 cargo test -q --test agent -- retain::hold_race --nocapture
 
-# Without the two attacks on evidence that take most of a minute: `make test` has them.
 unit: setup ## Unit tests and the repository's own rules
 	@echo "unit"
-	@cargo test -q --workspace --lib --bins --test repo --test plan -- \
-	  --skip every_bit_of_32_kib_counts --skip every_record_of_a_large_export_counts
+	@cargo test -q --workspace $(UNIT) -- $(SLOW:%=--skip %)
 
 PURE_ROOMS := api clock contract evidence packs plan status watch
 mutants: ## Mutation tests of the pure rooms (hours); docs/mutants.md explains the survivors

@@ -1,5 +1,5 @@
 //! The operator on real API servers: a hub and two regions without nodes, the real binary, and nothing but `kubectl` to
-//! see and to meddle with. Two fleets serve all tests, each one after the other.
+//! see and to meddle with. Three fleets serve all tests, each one after the other.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -322,6 +322,8 @@ async fn go_build(
             "-v",
             "-trimpath",
             "-buildvcs=false",
+            // `-s -w` throws it away: made, it is a tenth of the time and a quarter of the cache.
+            "-gcflags=all=-dwarf=false",
             "-ldflags",
             &ldflags(),
             "-o",

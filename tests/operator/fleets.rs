@@ -11,9 +11,10 @@ use crate::given::REGIONS;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 /// Tests wait more than they work: as many fleets as there are of these, each with one test at a time.
-static FLEETS: [LazyLock<Fleet>; 2] = [
+static FLEETS: [LazyLock<Fleet>; 3] = [
     LazyLock::new(|| RUNTIME.block_on(found("operator"))),
     LazyLock::new(|| RUNTIME.block_on(found("operator-too"))),
+    LazyLock::new(|| RUNTIME.block_on(found("operator-three"))),
 ];
 static TAKEN: Mutex<[bool; FLEETS.len()]> = Mutex::new([false; FLEETS.len()]);
 static FREED: Condvar = Condvar::new();

@@ -116,7 +116,7 @@ async fn the_lgpd_example_is_carried_out() {
         "customers: <5\n",
         "messages: 9\n",
         "orders: 18\n",
-        "\"manifest\":\"copies/br-south/dsr-2026-21-br-south.manifest.json\"",
+        "\"manifest\":\"copies/br-south/dsr-2026-21/br-south.manifest.json\"",
     ];
     has(&followed.shown["dsr-2026-21"], &lines);
     let wanted = deadlines(applied.request("dsr-2026-21"));
@@ -130,7 +130,7 @@ async fn the_lgpd_example_is_carried_out() {
 /// The copy as its reader has it.
 fn is_the_persons(folder: &Path, reader: &age::x25519::Identity) {
     let read = |suffix: &str| {
-        let file = folder.join(format!("dsr-2026-21-br-south{suffix}"));
+        let file = folder.join(format!("dsr-2026-21/br-south{suffix}"));
         std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
     };
     let manifest: Value = serde_json::from_slice(&read(".manifest.json")).unwrap();
