@@ -342,7 +342,7 @@ pub enum AsOf {
     /// A moment: silence since then is a fault.
     Moment(Timestamp),
     /// The last record of all regions: the same evidence, the same answer, whenever it is asked for. Each region's signatures are
-    /// asked to reach its own last record, and nothing is said of the time after that.
+    /// asked to reach its own latest record, and nothing is said of the time after that.
     Latest(Timestamp),
 }
 
@@ -355,11 +355,14 @@ impl AsOf {
         }
     }
 
-    /// Up to when the signatures of a region are asked to reach whose last record is that.
-    fn within(self, last: Option<Timestamp>) -> Timestamp {
+    /// Up to when the signatures of a region are asked to reach: its latest record or signature, wherever in the chain that stands, as
+    /// whoever goes on with a chain writes the dates.
+    fn within(self, seen: &Seen) -> Timestamp {
+        let records = seen.line.iter().map(|link| link.at);
+        let signatures = seen.signatures.iter().map(|(_, at)| *at);
         match self {
             Self::Moment(at) => at,
-            Self::Latest(at) => last.unwrap_or(at),
+            Self::Latest(at) => records.chain(signatures).max().unwrap_or(at),
         }
     }
 }

@@ -187,7 +187,7 @@ impl View<'_> {
         (as_of, bound): (AsOf, SignedDuration),
         ended: Option<Timestamp>,
     ) {
-        let now = as_of.within(seen.checked.last);
+        let now = as_of.within(seen);
         let signed = seen.checked.signed;
         let from = seen.line.partition_point(|link| link.sequence <= signed);
         let tail = &seen.line[from..];
