@@ -61,13 +61,16 @@ use tradewind_dev::postgres;
 use tradewind_dev::process::Daemon;
 use tradewind_dev::story::Stage;
 
-/// The operator's flags in tests: a short lease, so that a successor need not wait long, and yet one that a hub outlasts
-/// which stalls for two seconds on a busy machine; and a ConfigMap of packs.
-const OPERATOR: [&str; 4] = [
-    "--lease-duration=6s",
-    "--lease-renew-deadline=4s",
+/// The operator's flags in every story: a ConfigMap of packs. Its lease is as long as anybody's: nobody starts it again here
+/// when it could not be renewed in time, as Kubernetes would.
+const OPERATOR: [&str; 1] = ["--packs-configmap=tradewind-packs"];
+
+/// Where it is killed again and again: a short lease, so that a successor need not wait long, and yet one that a hub outlasts
+/// which stalls for some seconds on a busy machine.
+const SHORT_LEASE: [&str; 3] = [
+    "--lease-duration=10s",
+    "--lease-renew-deadline=8s",
     "--lease-retry-period=500ms",
-    "--packs-configmap=tradewind-packs",
 ];
 
 /// The region whose PostgreSQL is newer than Debian's: its pods run connectors, feeds and retention on that.
@@ -91,18 +94,41 @@ macro_rules! chapters {
     };
 }
 
-async fn stage(name: &str) -> Stage {
+async fn stage(name: &str, more: &[&str]) -> Stage {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let fleet = Fleet::start(FleetSpec::for_test(name, &["eu-west", "us-east"]))
         .await
         .unwrap();
     packs::the_releases_own(&fleet.cluster(HUB).unwrap()).await;
-    let stage = Stage::on(fleet, &OPERATOR, &[NEWER]).await.unwrap();
+    let args = [&OPERATOR, more].concat();
+    let stage = Stage::on(fleet, &args, &[NEWER]).await.unwrap();
     let newer = &stage.info.databases[NEWER].access;
     let version = newer.query("postgres", "SHOW server_version").await;
     assert!(version.unwrap().starts_with(postgres::NEWER));
     world::no_row_becomes_due_today(&stage).await;
     stage
+}
+
+/// What the operator came to, told where a story fails: whoever waits in vain sees only what the hub shows.
+struct LastWords(Daemon);
+
+impl LastWords {
+    fn of(stage: &Stage) -> Self {
+        Self(stage.operator.daemon.clone())
+    }
+}
+
+impl Drop for LastWords {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let end = match (self.0.identity(), self.0.ended()) {
+                (Some(_), _) => "runs".to_owned(),
+                (None, Some(how)) => format!("has ended: {how}"),
+                (None, None) => "is gone".to_owned(),
+            };
+            eprintln!("the operator {end}\n{}", self.0.tail());
+        }
+    }
 }
 
 /// Stops everything; nothing of it is left: no process, no server, not even what it kept in folders elsewhere.
@@ -169,7 +195,8 @@ fn addresses(stage: &Stage) -> Vec<(&'static str, SocketAddr)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_quickstart_lives_changes_and_dies_cleanly() {
-    let mut stage = stage("e2e").await;
+    let mut stage = stage("e2e", &[]).await;
+    let _last_words = LastWords::of(&stage);
     chapters!(stage:
         quickstart::everything_becomes_ready,
         quickstart::a_webhook_reaches_the_sink,
@@ -204,7 +231,8 @@ async fn the_quickstart_lives_changes_and_dies_cleanly() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_quickstart_survives_sigkill() {
-    let mut stage = stage("kill").await;
+    let mut stage = stage("kill", &SHORT_LEASE).await;
+    let _last_words = LastWords::of(&stage);
     chapters!(stage:
         kill::killed_after_any_write_the_world_is_the_same,
         kill::a_killed_retention_pod_loses_nothing,

@@ -86,10 +86,10 @@ impl World {
             program: PathBuf::from(env!("CARGO_BIN_EXE_tradewind")),
             image: "tradewind:test".to_owned(),
             args: [
-                // Short, so that a successor need not wait long, and no shorter: a hub that stalls for two seconds on a
+                // Short, so that a successor need not wait long, and no shorter: a hub that stalls for some seconds on a
                 // busy machine is no reason for this process to end.
-                "--lease-duration=6s",
-                "--lease-renew-deadline=4s",
+                "--lease-duration=8s",
+                "--lease-renew-deadline=6s",
                 "--lease-retry-period=500ms",
             ]
             .map(str::to_owned)
