@@ -257,13 +257,14 @@ pub(crate) fn count(numbers: &Value, name: &str) -> Count {
 
 /// Nothing changes, so nothing is written and nothing is read, but for the lease and the watches' renewals.
 pub(crate) async fn a_converged_fleet_is_left_alone(stage: &mut Stage) {
-    // A feed of the quickstart comes by its schedule at a quarter past, and what it did is told.
+    // A feed of the quickstart comes by its schedule at a quarter past, and what it did is told; the age of the list of holds is
+    // told by the hour.
     let minute = || {
         jiff::Timestamp::now()
             .to_zoned(jiff::tz::TimeZone::UTC)
             .minute()
     };
-    while (11..=16).contains(&minute()) {
+    while matches!(minute(), 0 | 11..=16 | 59) {
         tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     }
     settle::until("quiet", SOON, || async {
