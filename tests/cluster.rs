@@ -29,6 +29,8 @@ mod ingress;
 mod kill;
 #[path = "cluster/kinds.rs"]
 mod kinds;
+#[path = "cluster/last_words.rs"]
+mod last_words;
 #[path = "cluster/laws.rs"]
 mod laws;
 #[path = "cluster/load.rs"]
@@ -61,6 +63,8 @@ use tradewind_dev::postgres;
 use tradewind_dev::process::Daemon;
 use tradewind_dev::story::Stage;
 
+use last_words::LastWords;
+
 /// The operator's flags in every story: a ConfigMap of packs. Its lease is as long as anybody's: nobody starts it again here
 /// when it could not be renewed in time, as Kubernetes would.
 const OPERATOR: [&str; 1] = ["--packs-configmap=tradewind-packs"];
@@ -79,8 +83,9 @@ const NEWER: &str = "us-east";
 /// That ConfigMap; it has the release's own platforms unless a chapter changes it.
 pub(crate) const PACKS: &str = "tradewind-packs";
 
-/// How long anything may take that should take seconds.
-pub(crate) const SOON: Duration = Duration::from_secs(180);
+/// How long anything may take that should take seconds: a run of retention among everything else that is tested on two cores took
+/// more than three minutes.
+pub(crate) const SOON: Duration = Duration::from_mins(10);
 
 /// A chapter's name and the chapter.
 macro_rules! chapters {
@@ -107,28 +112,6 @@ async fn stage(name: &str, more: &[&str]) -> Stage {
     assert!(version.unwrap().starts_with(postgres::NEWER));
     world::no_row_becomes_due_today(&stage).await;
     stage
-}
-
-/// What the operator came to, told where a story fails: whoever waits in vain sees only what the hub shows.
-struct LastWords(Daemon);
-
-impl LastWords {
-    fn of(stage: &Stage) -> Self {
-        Self(stage.operator.daemon.clone())
-    }
-}
-
-impl Drop for LastWords {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let end = match (self.0.identity(), self.0.ended()) {
-                (Some(_), _) => "runs".to_owned(),
-                (None, Some(how)) => format!("has ended: {how}"),
-                (None, None) => "is gone".to_owned(),
-            };
-            eprintln!("the operator {end}\n{}", self.0.tail());
-        }
-    }
 }
 
 /// Stops everything; nothing of it is left: no process, no server, not even what it kept in folders elsewhere.

@@ -14,7 +14,7 @@ use crate::build::{self, What};
 use crate::scratch::{self, Scratch};
 
 /// A start takes tenths of a second; a busy machine makes it more.
-const START_WITHIN: Duration = Duration::from_secs(30);
+const START_WITHIN: Duration = Duration::from_mins(3);
 /// How often a starting server is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// Another process may take the free port between our look and the server's bind.

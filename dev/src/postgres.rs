@@ -26,7 +26,7 @@ use crate::scratch::{self, Scratch};
 pub const SUPERUSER: &str = "postgres";
 
 /// A cold start on a busy machine of two cores takes three seconds.
-const START_WITHIN: Duration = Duration::from_mins(1);
+const START_WITHIN: Duration = Duration::from_mins(3);
 
 /// An immediate shutdown takes milliseconds; beyond this the server hangs and is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(10);

@@ -120,7 +120,7 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// How long the quickstart may take to become ready.
-const READY: Duration = Duration::from_secs(240);
+const READY: Duration = Duration::from_mins(10);
 
 /// The fleet that is meant when none is named.
 pub const DEFAULT_FLEET: &str = "tradewind";

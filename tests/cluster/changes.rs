@@ -294,7 +294,7 @@ pub(crate) async fn a_strangers_object_is_named_and_left_alone(stage: &mut Stage
         "-n",
         TENANT,
         "newcomer",
-        "--timeout=60s",
+        "--timeout=300s",
     ])
     .await
     .unwrap();

@@ -68,7 +68,7 @@ pub(crate) async fn nothing_is_left_behind(stage: &mut Stage) {
     hub.kubectl(&["delete", "datapolicy", "--all", "--wait=false"])
         .await
         .unwrap();
-    settle::until("the hub is empty", SOON * 2, || async {
+    settle::until("the hub is empty", SOON, || async {
         let left = hub.kubectl(&["get", "tradewind", "-A", "-o", "name"]).await?;
         let namespace = hub.kubectl(&["get", "namespace", TENANT, "--ignore-not-found", "-o", "name"]).await?;
         Ok(if left.trim().is_empty() && namespace.trim().is_empty() {

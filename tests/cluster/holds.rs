@@ -96,7 +96,7 @@ pub(crate) async fn what_counsel_holds_stays_until_it_is_released(stage: &mut St
     .await
     .unwrap();
     // Its values are not there yet: it is not in force, and nothing is erased. The run is tried four times.
-    let refused = quickstart::retention_run(&hub, "eu-customers", 3 * SOON)
+    let refused = quickstart::retention_run(&hub, "eu-customers", SOON)
         .await
         .unwrap();
     let last = refused.pointer("/status/regions/0/lastRun").unwrap();
@@ -111,7 +111,7 @@ pub(crate) async fn what_counsel_holds_stays_until_it_is_released(stage: &mut St
     );
 
     // The object goes; the database holds. It comes back, and finds itself in force.
-    hub.kubectl(&["delete", "legalhold", "case-7", "--timeout=90s"])
+    hub.kubectl(&["delete", "legalhold", "case-7", "--timeout=300s"])
         .await
         .unwrap();
     let (held, erased, left) = retained(stage, &hub).await;
@@ -154,7 +154,7 @@ pub(crate) async fn what_counsel_holds_stays_until_it_is_released(stage: &mut St
     );
 
     // As the next chapters expect it.
-    hub.kubectl(&["delete", "legalhold", "case-7", "--timeout=90s"])
+    hub.kubectl(&["delete", "legalhold", "case-7", "--timeout=300s"])
         .await
         .unwrap();
     region

@@ -59,14 +59,14 @@ async fn take_away(stage: &Stage) {
         "-n",
         TENANT,
         "--all",
-        "--timeout=90s",
+        "--timeout=300s",
     ])
     .await
     .unwrap();
-    hub.kubectl(&["delete", "datapolicy", "--all", "--timeout=90s"])
+    hub.kubectl(&["delete", "datapolicy", "--all", "--timeout=300s"])
         .await
         .unwrap();
-    hub.kubectl(&["delete", "region", "--all", "--timeout=90s"])
+    hub.kubectl(&["delete", "region", "--all", "--timeout=300s"])
         .await
         .unwrap();
 }
@@ -206,7 +206,7 @@ async fn tell_with_kills(stage: &mut Stage, round: &str, values: &[usize]) -> Ve
 /// The policies are new, and so are the rows; nothing of them was erased yet. What a preview of eu-customers found.
 async fn previewed(stage: &Stage) -> BTreeMap<String, String> {
     let hub = stage.fleet.cluster(HUB).unwrap();
-    hub.kubectl(&["delete", "datapolicy", "--all", "--timeout=90s"])
+    hub.kubectl(&["delete", "datapolicy", "--all", "--timeout=300s"])
         .await
         .unwrap();
     restore_shops(stage, &REGIONS).await;
@@ -224,7 +224,7 @@ pub(crate) async fn a_killed_retention_pod_loses_nothing(stage: &mut Stage) {
     quickstart::approve(&hub, "eu-customers", &preview)
         .await
         .unwrap();
-    let run = quickstart::retention_run_as(&hub, "eu-customers", "erase-pod", SOON * 2);
+    let run = quickstart::retention_run_as(&hub, "eu-customers", "erase-pod", SOON);
     chapter::adds_up(&run.await.unwrap());
     let reference = settled(stage).await;
     let preview = previewed(stage).await;
@@ -237,7 +237,7 @@ pub(crate) async fn a_killed_retention_pod_loses_nothing(stage: &mut Stage) {
         .await
         .unwrap();
     let before = messages(stage).await;
-    let run = quickstart::retention_run_as(&hub, "eu-customers", "erase-pod", SOON * 2);
+    let run = quickstart::retention_run_as(&hub, "eu-customers", "erase-pod", SOON);
     let kill = async {
         settle::until("rows are going", SOON, || async {
             let now = messages(stage).await;
@@ -308,7 +308,7 @@ pub(crate) async fn a_report_lost_with_its_pod_is_read_back(stage: &mut Stage) {
         "-n",
         RUNS,
         "--for=condition=complete",
-        "--timeout=100s",
+        "--timeout=300s",
     ];
     region.kubectl(&wait).await.unwrap();
     let pods = ["delete", "pods", "-n", RUNS, "-l", "job-name=unseen"];

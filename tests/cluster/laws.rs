@@ -114,7 +114,7 @@ pub(crate) async fn the_page_of_california_is_followed(stage: &mut Stage) {
 
 async fn delete(hub: &Cluster, requests: &[&str]) {
     let args = [
-        &["delete", "datasubjectrequest", "--timeout=90s"][..],
+        &["delete", "datasubjectrequest", "--timeout=300s"][..],
         requests,
     ];
     hub.kubectl(&args.concat()).await.unwrap();

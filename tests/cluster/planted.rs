@@ -227,7 +227,7 @@ fn hiding(prepares: bool) -> String {
 
 /// As the next chapters expect it.
 pub(crate) async fn cleared(stage: &Stage, hub: &Cluster, before: Before) {
-    let mut delete = vec!["delete", "datasubjectrequest", "--timeout=90s"];
+    let mut delete = vec!["delete", "datasubjectrequest", "--timeout=300s"];
     delete.extend(ASK.iter().map(|one| one.name));
     hub.kubectl(&delete).await.unwrap();
     let channel = [
@@ -236,7 +236,7 @@ pub(crate) async fn cleared(stage: &Stage, hub: &Cluster, before: Before) {
         "-n",
         TENANT,
         CHANNEL,
-        "--timeout=90s",
+        "--timeout=300s",
     ];
     hub.kubectl(&channel).await.unwrap();
     before.back().await;

@@ -131,7 +131,7 @@ pub(crate) async fn a_person_is_erased_from_receipt_to_receipt(stage: &mut Stage
     assert!(told.contains(NAME));
 
     // As the next chapters expect it.
-    hub.kubectl(&["delete", "datasubjectrequest", NAME, "--timeout=90s"])
+    hub.kubectl(&["delete", "datasubjectrequest", NAME, "--timeout=300s"])
         .await
         .unwrap();
     let before = json!({"metadata": {"annotations": {"tradewind.dev/reapply": null}}});

@@ -264,7 +264,7 @@ impl Walk {
     /// The quickstart's own policy again, as it was but for its approval, which was for rows of then.
     pub(crate) async fn as_before(&self, stage: &Stage, hub: &Cluster, mut policy: Value) {
         for (kind, name) in [("datapolicy", self.policy), ("legalhold", self.hold)] {
-            hub.kubectl(&["delete", kind, name, "--timeout=90s"])
+            hub.kubectl(&["delete", kind, name, "--timeout=300s"])
                 .await
                 .unwrap();
         }

@@ -32,7 +32,7 @@ pub(crate) const KINDS: [&str; 9] = [
 const CUSTOM: &str = "datasubjectrequests.tradewind.dev,socialchannels.tradewind.dev,datapolicies.tradewind.dev,legalholds.tradewind.dev,regions.tradewind.dev";
 
 /// A machine that does other things too may be slow; a world that stands still is seen earlier.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Runs a test in a world in which nothing of Tradewind's is left, with an operator, and cleans up after it.
 pub(crate) fn with_operator<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {

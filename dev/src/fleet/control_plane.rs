@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Alone it takes 5 s; beside other clusters and a compiler on two cores, many times that.
-const READY_WITHIN: Duration = Duration::from_mins(3);
+const READY_WITHIN: Duration = Duration::from_mins(5);
 /// How often what has started is looked at while something else is waited for.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// The services' network: nothing routes it, as no proxy runs.

@@ -20,8 +20,8 @@ const CONTAINERD: &str = "containerd";
 const KUBELET: &str = "kubelet";
 /// Both.
 pub(super) const COMPONENTS: [&str; 2] = [CONTAINERD, KUBELET];
-const CONTAINERD_WITHIN: Duration = Duration::from_mins(1);
-const NODE_WITHIN: Duration = Duration::from_mins(3);
+const CONTAINERD_WITHIN: Duration = Duration::from_mins(3);
+const NODE_WITHIN: Duration = Duration::from_mins(5);
 /// What `statfs` says of an overlay: another cannot be put on top of it.
 const OVERLAY: i64 = 0x794c_7630;
 

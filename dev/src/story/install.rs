@@ -25,7 +25,7 @@ pub async fn install(fleet: &Fleet, checkout: &Path) -> Result<()> {
         "wait",
         "--for=condition=Established",
         "crd",
-        "--timeout=60s",
+        "--timeout=300s",
         "regions.tradewind.dev",
         "socialchannels.tradewind.dev",
         "datapolicies.tradewind.dev",

@@ -132,7 +132,7 @@ pub async fn ensure(fleet: &Fleet, newer: &[&str]) -> Result<Info> {
             .args(newer)
             .env(mark, folder);
         Daemon::start(&launch)?
-            .ready(Duration::from_secs(180), || async {
+            .ready(Duration::from_mins(10), || async {
                 file.exists()
                     .then_some(())
                     .ok_or_else(|| "loading the sample shops".to_owned())

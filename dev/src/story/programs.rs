@@ -102,7 +102,7 @@ pub async fn start_operator(fleet: &Fleet, spec: &OperatorSpec) -> Result<Operat
     let client = reqwest::Client::new();
     operator
         .daemon
-        .ready(Duration::from_secs(60), || async {
+        .ready(Duration::from_mins(3), || async {
             let answer = client
                 .get(&url)
                 .send()

@@ -13,7 +13,7 @@ use crate::{
     serve::platform::{Load, Scheme, Sender},
 };
 
-const SOON: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_mins(10);
 /// The region in which the webhook and the feed are shown.
 const SHOWN: &str = "eu-west";
 /// The port of a connector's Service.

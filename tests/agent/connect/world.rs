@@ -20,7 +20,7 @@ pub(crate) const SINK_SECRET: &str = "whsec_c2luay1zZWNyZXQtb2YtdGhlLXRlc3QtMDE=
 pub(crate) const PATH: &str = "/webhooks/aurora/shop";
 
 /// Nothing in these tests takes longer, also where ten builds share the machine.
-const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// One server for all tests of this binary; its watchdog stops it when the binary ends.
 static SERVER: OnceCell<Server> = OnceCell::const_new();

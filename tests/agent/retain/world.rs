@@ -15,7 +15,7 @@ use tradewind::evidence::{Standing, standing};
 use tradewind_dev::postgres::{Access, Server};
 
 /// Nothing in these tests takes longer on a busy machine of two cores.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
 
 pub(crate) const SPEC_HASH: &str =
     "sha256-1111111111111111111111111111111111111111111111111111111111111111";
